@@ -1,0 +1,123 @@
+"""A chat completion request out of a conversation and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from apiyi_cli.build.body import extended, family, tuned, wired
+from apiyi_cli.build.content import Attachment, parts
+from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.groups import ChatSampling, Tools
+from apiyi_cli.errors import UsageError
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+def conversation(
+    text: str | None,
+    *,
+    system: str | None = None,
+    earlier: Sequence[dict[str, Any]] = (),
+    attachments: Sequence[Attachment] = (),
+) -> tuple[list[dict[str, Any]], tuple[Source, ...]]:
+    """Return the messages in the order the API reads them, and where attached data came from.
+
+    The system text stands first, then what was said earlier, then the prompt with its
+    attachments as one user message (left out when there is neither).
+    """
+    messages: list[dict[str, Any]] = []
+    if system is not None:
+        messages.append({"role": "system", "content": system})
+    messages.extend(earlier)
+    sources: tuple[Source, ...] = ()
+    if attachments:
+        place = f"messages.{len(messages)}.content"
+        content, sources = parts(text or "", attachments, place)
+        messages.append({"role": "user", "content": content})
+    elif text is not None:
+        messages.append({"role": "user", "content": text})
+    return messages, sources
+
+
+def messages_of(text: str, name: str) -> list[dict[str, Any]]:
+    """Read a conversation: a JSON array of messages, or one message per line.
+
+    Raises UsageError naming the file and line of what is not a message.
+    """
+    if text.lstrip().startswith("["):
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError as failure:
+            raise UsageError(f"cannot read {name}", f"not valid JSON: {failure}") from None
+        return [_message(item, f"{name}: message {n}") for n, item in enumerate(found, 1)]
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                item = orjson.loads(line)
+            except orjson.JSONDecodeError as failure:
+                raise UsageError(
+                    f"cannot read {name}:{number}:{failure.colno}", f"not valid JSON: {failure.msg}"
+                ) from None
+            found.append(_message(item, f"{name}:{number}"))
+    if not found:
+        raise UsageError(f"cannot read {name}", "it holds no messages")
+    return found
+
+
+def chat_call(
+    *,
+    model: str,
+    messages: Sequence[dict[str, Any]],
+    sampling: ChatSampling,
+    tools: Tools | None = None,
+    functions: Sequence[dict[str, Any]] = (),
+    tool_choice: str | dict[str, Any] | None = None,
+    schema: dict[str, Any] | None = None,
+    json_mode: bool = False,
+    stream: bool = True,
+    options: Sequence[str] | None = None,
+    families: Mapping[str, Mapping[str, Any]] | None = None,
+    sources: tuple[Source, ...] = (),
+) -> Call:
+    """Return the request. Only what was given is in it; `options` (`-O`) have the last word.
+
+    `schema` is what stands under `response_format.json_schema`. A stream asks for its usage.
+    """
+    body: dict[str, Any] = {"model": model, "messages": list(messages)}
+    body.update(wired(sampling, *([tools] if tools else [])))
+    if schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif json_mode:
+        body["response_format"] = {"type": "json_object"}
+    if functions:
+        body["tools"] = list(functions)
+    if tool_choice is not None:
+        body["tool_choice"] = tool_choice
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    notes = tuned(body, family(model, families))
+    extended(body, options)
+    return Call(
+        "POST",
+        "/chat/completions",
+        json=body,
+        stream=body.get("stream") is True,
+        model=body["model"],
+        notes=notes,
+        sources=sources,
+    )
+
+
+def _message(item: Any, where: str) -> dict[str, Any]:
+    role = item.get("role") if isinstance(item, dict) else None
+    if role not in _ROLES:
+        raise UsageError(
+            f"cannot use {where}",
+            f"a message is an object whose role is one of {', '.join(_ROLES)}",
+        )
+    return dict(item)

@@ -1,0 +1,46 @@
+"""What a command can add to an error because it knows more than the place that raised it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+
+def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
+    """Return the error with a better hint where there is one."""
+    if isinstance(failure, UnknownModelError) and call.model:
+        near = nearest(call.model, known_models(session))
+        if near:
+            failure.hint = f"-m {near[0]}" + (f" (or {', '.join(near[1:])})" if near[1:] else "")
+    elif isinstance(failure, AuthError) and failure.facts.status == 401:
+        source = getattr(session.__dict__.get("secret"), "source", "")
+        if source:
+            failure.hint = f"apiyi auth login (the key came from {source})"
+    return failure
+
+
+def nearest(model: str, known: list[str]) -> list[str]:
+    """Return up to three model names that look like the one that is unknown."""
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(model.lower(), lower, 3, 0.6)
+    starting = [name for name in lower if name.startswith(model.lower())][:3]
+    return [lower[name] for name in dict.fromkeys([*close, *starting])][:3]
+
+
+def known_models(session: Session) -> list[str]:
+    """Return the gateway's model names: from the last list that was fetched, else fetched now.
+
+    An error on the way is no second error: the list is then empty.
+    """
+    from apiyi_cli.cli.catalogue import cached_models, fetched_models
+
+    try:
+        return cached_models(session) or [one["id"] for one in fetched_models(session)[0]]
+    except ApiyiError:
+        return []

@@ -1,0 +1,150 @@
+"""The tree of commands. Only the module of the command that was typed is imported.
+
+`COMMANDS` is the whole list; `apiyi --help`, the manual and the completions are made from it
+without importing any of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as built
+
+from apiyi_cli.errors import UsageError
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+class Entry(NamedTuple):
+    """One command: its help line, and for a group of commands theirs by name."""
+
+    help: str
+    panel: str
+    commands: tuple[str, ...] = ()
+
+
+COMMANDS: dict[str, Entry] = {
+    "chat": Entry("Send a chat completion and print the answer as it comes.", "Ask"),
+    "models": Entry("List or search the gateway's models.", "Look"),
+    "auth": Entry("Keep keys in the OS keyring.", "Set up", ("login", "status", "logout", "token")),
+    "config": Entry(
+        "Read and write config.toml.",
+        "Set up",
+        ("list", "get", "set", "unset", "path", "edit"),
+    ),
+    "sandbox": Entry("Run the offline gateway in the foreground.", "Set up"),
+}
+
+
+def command(name: str) -> Any:
+    """Import the module of a command and return what Typer makes of it."""
+    module = importlib.import_module(f"apiyi_cli.cli.commands.{name}")
+    app: typer.Typer = module.app
+    found = built(app)
+    found.name = name
+    return found
+
+
+class LazyGroup(TyperGroup):
+    """The root: knows every command's name and help line, and imports the one that is used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command, or for the list in `--help` a stand-in with its help line."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        if ctx is not None and ctx.meta.get("apiyi.listing"):
+            stand_in = typer.core.TyperCommand(cmd_name, callback=None, help=entry.help)
+            stand_in.rich_help_panel = entry.panel
+            return stand_in
+        return command(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without importing the commands."""
+        ctx.meta["apiyi.listing"] = True
+        super().format_help(ctx, formatter)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP_NAMES,
+    rich_markup_mode=None,
+)
+
+
+def single(function: Any, **settings: Any) -> typer.Typer:
+    """Return the Typer of a module that holds one command."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(context_settings=HELP_NAMES, **settings)(function)
+    return alone
+
+
+def several(**functions: Any) -> typer.Typer:
+    """Return the Typer of a module that holds a group of commands, named by keyword."""
+    group = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings=HELP_NAMES,
+        rich_markup_mode=None,
+    )
+    for name, function in functions.items():
+        group.command(name, context_settings=HELP_NAMES)(function)
+    return group
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from apiyi_cli import __version__
+
+        typer.echo(f"apiyi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    profile: str = typer.Option(
+        None, "--profile", metavar="NAME", help="Profile of the configuration to use."
+    ),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="No notices, errors only."),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="Tell what is sent."),
+    version: bool = typer.Option(
+        False, "-V", "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Talk to the API易 gateway, or to any OpenAI-compatible server, in shell pipes."""
+    ctx.obj.before = {
+        "profile": profile,
+        "quiet": quiet or None,
+        "verbose": verbose or None,
+    }
+
+
+def suggestion(refused: Any, message: str) -> UsageError:
+    """Return the usage error that Typer found, with the nearest spelling that it knows."""
+    context = getattr(refused, "ctx", None)
+    line = context.command_path if context is not None else "apiyi"
+    typed = getattr(refused, "option_name", None)
+    known: list[str] = []
+    if typed is not None and context is not None:
+        known = [
+            name for one in context.command.params for name in (*one.opts, *one.secondary_opts)
+        ]
+    elif message.startswith("No such command") and context is not None:
+        typed = message.split("'")[1]
+        known = list(context.command.list_commands(context))
+    plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
+    near = difflib.get_close_matches(str(typed), known, 1) if typed else []
+    why = f"did you mean {near[0]}?" if near else ""
+    return UsageError(plain[0].lower() + plain[1:], why, hint=f"{line} --help")

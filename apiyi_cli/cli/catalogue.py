@@ -1,0 +1,67 @@
+"""The gateway's model list: fetched, cleaned, and kept as a plain file for completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.errors import IncompleteError, SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apiyi_cli.cli.session import Session
+
+
+def models_file(session: Session) -> Path:
+    """Return the file with one model name a line, read by the shells' completions."""
+    from apiyi_cli.settings.paths import cache_dir
+
+    return cache_dir(session.run.environ) / "models" / session.settings.profile
+
+
+def cached_models(session: Session) -> list[str]:
+    """Return the names of the last list that was fetched, [] when there is none."""
+    try:
+        return models_file(session).read_text("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def fetched_models(session: Session) -> tuple[list[dict[str, Any]], bytes]:
+    """Fetch the list; return its objects, each id once, sorted, and the server's own bytes.
+
+    Keeps the names for completion. Raises what sending raises, and IncompleteError for a
+    list without models.
+    """
+    from apiyi_cli.build.models import models_call
+    from apiyi_cli.decode.whole import value
+
+    def decode(reply: Reply) -> Iterator[tuple[Any, bytes]]:
+        yield value(reply, cost="free")
+
+    ((found, raw),) = session.answers(models_call(), decode)
+    listed = found.get("data") if isinstance(found, dict) else found
+    by_id = {
+        one["id"]: one
+        for one in listed or ()
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"].strip()
+    }
+    if not by_id:
+        raise IncompleteError("the model list is empty", "the gateway named no models")
+    models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
+    _keep(session, [one["id"] for one in models])
+    return models, raw
+
+
+def _keep(session: Session, names: list[str]) -> None:
+    from apiyi_cli.settings.paths import private_dir, private_write
+
+    path = models_file(session)
+    plain = [name for name in names if "\n" not in name]
+    try:
+        private_dir(path.parent)
+        private_write(path, "".join(f"{name}\n" for name in plain).encode())
+    except (OSError, SetupError):
+        session.detail("* the model list could not be kept for completion")

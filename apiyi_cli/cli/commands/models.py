@@ -1,0 +1,110 @@
+"""`apiyi models`: what the gateway serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiyi_cli.cli.advice import nearest
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.catalogue import fetched_models
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import Words, spread
+from apiyi_cli.core.groups import Connection, Output, Request
+from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
+
+CONSTANT_CREATED = 1626777600
+"""The date that gateways of this family give when they do not know one."""
+
+
+def models(
+    session: Session,
+    query: Words = None,
+    *,
+    connection: Connection,
+    output: Output,
+    request: Request,
+) -> None:
+    """List the models whose name has all words of QUERY; `models show ID` shows one."""
+    from apiyi_cli.build.models import models_call
+
+    if session.shown(models_call()):
+        return
+    session.ready()
+    words = query or []
+    found, raw = fetched_models(session)
+    if words[:1] == ["show"]:
+        found = [_one(words, found)]
+    else:
+        found = [one for one in found if all(w.lower() in one["id"].lower() for w in words)]
+        if not found:
+            near = nearest(" ".join(words), [one["id"] for one in fetched_models(session)[0]])
+            raise RejectedError(
+                "no model has that name",
+                f"none of the gateway's models matches {' '.join(words)!r}",
+                hint=f"apiyi models {near[0]}" if near else "apiyi models",
+            )
+    session.write(_lines(session, found, raw if not words else None, bool(words[:1] == ["show"])))
+
+
+def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(words) != 2:
+        raise UsageError("cannot show a model", "models show takes one ID", hint="models show ID")
+    for one in found:
+        if one["id"] == words[1]:
+            return one
+    near = nearest(words[1], [one["id"] for one in found])
+    raise UnknownModelError(
+        f"there is no model {words[1]!r}",
+        f"the gateway lists {len(found)} models and not this one",
+        hint=f"apiyi models show {near[0]}" if near else None,
+    )
+
+
+def _lines(
+    session: Session, found: list[dict[str, Any]], raw: bytes | None, shows_one: bool
+) -> list[bytes]:
+    from apiyi_cli.decode.whole import one_line
+    from apiyi_cli.wire.encode import json_bytes
+
+    form = session.form
+    if form == "text" and not shows_one:
+        return [_table(session, found)]
+    if form == "json" and not shows_one:
+        whole = one_line(raw) if raw is not None else json_bytes({"object": "list", "data": found})
+        lines = [whole + b"\n"]
+    else:
+        lines = [json_bytes(one) + b"\n" for one in found]
+    if session.filter is None:
+        return lines
+    from apiyi_cli.render.whole import filtered
+
+    return list(filtered(lines, session.filter))
+
+
+def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
+    names = "".join(f"{one['id']}\n" for one in found)
+    if not session.console.stdout_is_terminal or session.output.output is not None:
+        return names.encode("utf-8", "replace")
+    from apiyi_cli.render.choose import color_wanted
+    from apiyi_cli.render.table import table
+
+    dated = len({one.get("created") for one in found} - {None, 0, CONSTANT_CREATED}) > 1
+    headers = ["model", "owner", *(["created"] if dated else [])]
+    rows = [
+        [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
+        for one in found
+    ]
+    color = color_wanted(session.output.color or "auto", session.run.environ, True)
+    shown = table(rows, headers, width=session.console.width, color=color)
+    return shown if isinstance(shown, bytes) else str(shown).encode()
+
+
+def _date(created: Any) -> str:
+    import time
+
+    if not isinstance(created, int) or created in (0, CONSTANT_CREATED):
+        return ""
+    return time.strftime("%Y-%m-%d", time.gmtime(created))
+
+
+app = single(spread(models))

@@ -1,0 +1,41 @@
+"""The report of an unexpected exception: a private file, no key in it, nothing on the screen."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from apiyi_cli import __version__
+from apiyi_cli.core.secret import redact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apiyi_cli.cli.session import Run
+
+
+def crash_file(bug: BaseException, run: Run) -> Path | None:
+    """Write the traceback under the state directory, 0600; return its path, None if it cannot.
+
+    Local variables are not in it, nor is the command line beyond its first word.
+    """
+    from apiyi_cli.settings.paths import private_dir, private_write, state_dir
+
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(run.clock.wall()))
+    told = "".join(traceback.format_exception(bug))
+    lines = [
+        f"apiyi {__version__}, Python {platform.python_version()}, {sys.platform}",
+        f"command: apiyi {' '.join(sys.argv[1:2])}",
+        told,
+    ]
+    try:
+        folder = private_dir(state_dir(run.environ) / "crash")
+        path = folder / f"{stamp}-{os.getpid()}.txt"
+        private_write(path, redact("\n".join(lines), run.secrets).encode("utf-8", "replace"))
+    except Exception:
+        return None
+    return path

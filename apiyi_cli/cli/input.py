@@ -1,0 +1,178 @@
+"""Where the text of a request comes from: words, files, standard input.
+
+Bytes in are bytes sent: nothing is stripped or converted, a leading UTF-8 byte order mark
+alone is dropped. What cannot be read or decoded is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Sequence
+
+from apiyi_cli.errors import UsageError
+
+STDIN = 0
+PATIENCE_S = 2.0
+
+
+class Sources:
+    """The inputs of one run. Standard input is read once; who asks second is told so.
+
+    `no_stdin` forbids reading it, `notice` prints a line on stderr.
+    """
+
+    def __init__(self, *, no_stdin: bool, notice: Callable[[str], None]) -> None:
+        self._no_stdin = no_stdin
+        self._notice = notice
+        self._claimed: str | None = None
+
+    def prompt(
+        self, words: Sequence[str], files: Sequence[str], *, joins_stdin: bool = True
+    ) -> str | None:
+        """Return the prompt: files, then stdin, then the words, one blank line between them.
+
+        `joins_stdin` tells that a pipe or file on stdin is read although words were given.
+        Returns None when there is no source at all: no words, no files, and a terminal (or
+        nothing) on stdin. Raises UsageError for what is empty or not text.
+        """
+        said = [word for word in words if word != "-"]
+        pieces = [self.file(path) for path in files]
+        if "-" in words:
+            pieces.append(self.stdin("the prompt"))
+        elif not self._no_stdin and self._claimed is None:
+            waiting = _waiting()
+            if waiting == "part-read" and said:
+                raise UsageError(
+                    "cannot tell whether stdin belongs to the prompt",
+                    "it is a file that something else is part-way through reading",
+                    hint="-n to leave stdin alone, - to read the rest of it",
+                )
+            alone = not (said or pieces)
+            readable = waiting in ("pipe", "file", "part-read") and (joins_stdin or alone)
+            # With words, /dev/null and the like are what cron gives, not a prompt.
+            if readable or (waiting == "device" and alone):
+                pieces.append(self.stdin("the prompt"))
+        if said:
+            pieces.append(" ".join(said))
+        if not pieces:
+            return None
+        text = joined(pieces)
+        if not text.strip():
+            raise UsageError("nothing to send", "the input is empty")
+        return text
+
+    def file(self, path: str) -> str:
+        """Return a text file's content; `-` is standard input."""
+        if path == "-":
+            return self.stdin("-f -")
+        return decoded(self.bytes(path), path)
+
+    def bytes(self, path: str) -> bytes:
+        """Return a file's bytes; `-` is standard input. Raises UsageError naming the file."""
+        if path == "-":
+            return self._stdin("-")
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as failure:
+            raise UsageError(f"cannot read {path}", failure.strerror or str(failure)) from None
+
+    def stdin(self, reader: str) -> str:
+        """Return all of standard input as text; `reader` names who wants it."""
+        return decoded(self._stdin(reader), "stdin")
+
+    def at(self, value: str) -> str:
+        """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
+        if value.startswith("@"):
+            return self.file(value[1:])
+        return value[1:] if value.startswith("\\@") else value
+
+    def text_or_file(self, value: str, option: str) -> str:
+        """Return the text of `@FILE`, of a file of that name if there is one, else the value."""
+        if value.startswith(("@", "\\@")):
+            return self.at(value)
+        if not value.lstrip().startswith(("{", "[")) and "\n" not in value:
+            if value and os.path.exists(value):
+                return self.file(value)
+            if value.endswith(".json"):
+                raise UsageError(f"cannot use {option} {value}", "there is no such file")
+        return value
+
+    def _stdin(self, reader: str) -> bytes:
+        if self._no_stdin:
+            raise UsageError(f"cannot read stdin for {reader}", "-n/--no-stdin forbids it")
+        if self._claimed is not None:
+            raise UsageError(
+                f"cannot read stdin for {reader}", f"{self._claimed} has read it already"
+            )
+        self._claimed = reader
+        return _drained(self._notice)
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Join texts so that exactly one blank line stands between them; one alone is untouched."""
+    text = pieces[0]
+    for piece in pieces[1:]:
+        if text and piece:
+            text = text.rstrip("\r\n") + "\n\n" + piece.lstrip("\r\n")
+        else:
+            text = text or piece
+    return text
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Return UTF-8 text without a leading byte order mark; raise UsageError with the offset."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as failure:
+        raise UsageError(
+            f"cannot read {name}",
+            f"not UTF-8 at byte {failure.start}",
+            hint=f"iconv -f GB18030 -t UTF-8 {name} > converted.txt"
+            if name != "stdin"
+            else "convert it first: iconv -f GB18030 -t UTF-8",
+        ) from None
+    return text.removeprefix("\ufeff")
+
+
+def _waiting() -> str:
+    """Say what stands at stdin: terminal, pipe, file, part-read (a file, not at its start),
+    device (such as /dev/null), or nothing."""
+    try:
+        mode = os.fstat(STDIN).st_mode
+    except OSError:
+        return "nothing"
+    if stat.S_ISREG(mode):
+        return "part-read" if os.lseek(STDIN, 0, os.SEEK_CUR) > 0 else "file"
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return "pipe"
+    return "terminal" if os.isatty(STDIN) else "device"
+
+
+def _drained(notice: Callable[[str], None]) -> bytes:
+    """Read stdin to its end; when it stays silent for a while, say once what is awaited."""
+    told = threading.Timer(PATIENCE_S, notice, ("waiting for stdin to end (-n: do not read it)",))
+    told.daemon = True
+    pieces = []
+    try:
+        if not _ready():
+            told.start()
+        while piece := os.read(STDIN, 1 << 20):
+            told.cancel()
+            pieces.append(piece)
+    except OSError as failure:
+        raise UsageError("cannot read stdin", failure.strerror or str(failure)) from None
+    finally:
+        told.cancel()
+    return b"".join(pieces)
+
+
+def _ready() -> bool:
+    import select
+
+    try:
+        return bool(select.select([STDIN], [], [], 0)[0])
+    except (OSError, ValueError):
+        return True

@@ -1,0 +1,58 @@
+"""A request shown instead of sent: as JSON (`--dry-run`) or as a program (`--code`)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.wire.encode import address, headers, json_bytes
+
+MASKED_KEY = "Bearer ***"
+
+
+def described(call: Call, base_url: str, extra: Sequence[str] | None) -> bytes:
+    """Return the request as one JSON object on one line, the key masked.
+
+    A multipart body is a list of parts `{"name","filename","type","bytes"|"value"}`.
+    """
+    named = dict(headers(call, extra or (), "0" * 32))
+    named.pop("Idempotency-Key", None)
+    named["Authorization"] = MASKED_KEY
+    body: Any = call.json
+    if call.parts:
+        body = [_part(part) for part in call.parts]
+    elif call.raw is not None:
+        body = call.raw.decode("utf-8", "replace")
+    shown = {
+        "method": call.method,
+        "url": address(call, base_url),
+        "headers": named,
+        "body": body,
+    }
+    return json_bytes(shown) + b"\n"
+
+
+def program(call: Call, language: str, base_url: str, note: Callable[[str], None]) -> bytes:
+    """Return the request as a program in `language`; say on stderr what it cannot express."""
+    module = importlib.import_module(f"apiyi_cli.export.{_MODULES.get(language, language)}")
+    made = module.program(call, base_url)
+    for text in made.notes:
+        note(text)
+    return str(made.text).encode()
+
+
+_MODULES = {"python": "python_sdk", "requests": "python_requests"}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if part.value is not None:
+        return {"name": part.name, "value": part.value}
+    if part.path is not None:
+        size = Path(part.path).stat().st_size
+        name = part.filename or Path(part.path).name
+    else:
+        size, name = len(part.content or b""), part.filename or part.name
+    return {"name": part.name, "filename": name, "type": part.type, "bytes": size}

@@ -1,0 +1,292 @@
+"""One run of the program, and what a command needs of it.
+
+`Run` is what `main` starts: the console, the environment, the clock. A `Session` is that
+plus the options of the command: settings with their origins, input, sending, showing.
+Commands read like a list because the decisions that all of them share are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.groups import Answer, Connection, Model, Models, Output, Request
+from apiyi_cli.core.opt import Group
+from apiyi_cli.core.secret import Secret, redact
+from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.render.safe import safe
+from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.sinks.console import Console
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.aside import Aside
+    from apiyi_cli.cli.input import Sources
+    from apiyi_cli.core.events import Burst
+    from apiyi_cli.render.choose import Renderer
+    from apiyi_cli.sinks.rescue import Rescue
+    from apiyi_cli.wire.send import Sender
+
+G = TypeVar("G", bound=Group)
+T = TypeVar("T")
+
+
+class Run:
+    """One process: where it writes, when it began, what has to be closed at its end."""
+
+    def __init__(self, console: Console, environ: Mapping[str, str], clock: Clock) -> None:
+        self.console = console
+        self.environ = environ
+        self.clock = clock
+        self.began_s = clock.monotonic()
+        self.before: dict[str, Any] = {}
+        self.secrets: list[Secret] = []
+        self.machine_errors = False
+        self.exit_code = 0
+        self._closers: list[Callable[[], None]] = []
+        console.redact = lambda text: redact(text, self.secrets)
+        console.safe = safe
+
+    @classmethod
+    def started(cls, environ: Mapping[str, str]) -> Run:
+        """Take over the standard streams; to be called before any file is opened."""
+        return cls(Console.opened(), environ, CLOCK)
+
+    def closing(self, close: Callable[[], None]) -> None:
+        """Have something closed when the run ends, whichever way."""
+        self._closers.append(close)
+
+    def close(self) -> None:
+        """Close what the run opened, the last first; never raise."""
+        while self._closers:
+            try:
+                self._closers.pop()()
+            except Exception:
+                continue
+
+    def report(self, failure: ApiyiError) -> None:
+        """Print an error on stderr: a line and a hint, or one JSON object for machines."""
+        if self.machine_errors:
+            from apiyi_cli.wire.encode import json_bytes
+
+            self.console.say(json_bytes(failure.as_json()).decode())
+            return
+        self.console.say(f"apiyi: {failure}")
+        if failure.hint:
+            self.console.say(f"  try: {failure.hint}")
+
+
+class Session:
+    """A command's view of its run.
+
+    `groups` are the option groups as typed; `fill` completes them from environment, profile
+    and defaults.
+    """
+
+    def __init__(self, run: Run, *groups: Group) -> None:
+        self.run = run
+        self.console = run.console
+        before = {name: value for name, value in run.before.items() if value is not None}
+        self._groups = {type(group): _completed(group, before) for group in groups}
+        self.settings = Settings(*self._groups.values(), environ=run.environ)
+        typed = self._groups.get(Output)
+        # Before the configuration is read, so that its errors have the right form, too.
+        run.machine_errors = bool(typed and (typed.json or typed.ndjson))  # type: ignore[attr-defined]
+
+    @cached_property
+    def output(self) -> Output:
+        """Return the output options in force."""
+        output = self.fill(self._groups.get(Output) or Output())
+        self.run.machine_errors = bool(output.json or output.ndjson)
+        return output  # type: ignore[return-value]
+
+    @cached_property
+    def request(self) -> Request:
+        """Return the request options in force."""
+        return self.fill(self._groups.get(Request) or Request())  # type: ignore[return-value]
+
+    def fill(self, group: G) -> G:
+        """Return a group with every option that something sets."""
+        return self.settings.fill(self._groups.get(type(group), group))  # type: ignore[return-value]
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Return the inputs of the run."""
+        from apiyi_cli.cli.input import Sources
+        from apiyi_cli.core.groups import Prompt
+
+        prompt = self.fill(self._groups.get(Prompt) or Prompt())
+        return Sources(no_stdin=bool(prompt.no_stdin), notice=self.note)  # type: ignore[attr-defined]
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Return the models to ask, at least one. Raises UsageError when none is set."""
+        group = self._groups.get(Models) or self._groups.get(Model) or Model()
+        chosen = self.fill(group).model  # type: ignore[attr-defined]
+        models = (chosen,) if isinstance(chosen, str) else tuple(chosen or ())
+        if not models:
+            raise UsageError(
+                "no model",
+                "none was given and none is set",
+                hint="-m MODEL, APIYI_MODEL, "
+                "or apiyi config set model MODEL; apiyi models lists them",
+            )
+        return models
+
+    def note(self, text: str) -> None:
+        """Print a notice on stderr unless the user wants quiet."""
+        if not self.output.quiet:
+            self.console.say(f"apiyi: {text}")
+
+    def detail(self, text: str) -> None:
+        """Print something for `-v` on stderr."""
+        if self.output.verbose:
+            self.console.say(text)
+
+    def shown(self, call: Call) -> bool:
+        """Print the request instead of sending it, if the user asked for that."""
+        if self.request.code:
+            from apiyi_cli.cli.preview import program
+
+            self.console.write(program(call, self.request.code, self._address(), self.note))
+            return True
+        if self.request.dry_run:
+            from apiyi_cli.cli.preview import described
+
+            self.console.write(described(call, self._address(), self.fill(Connection()).header))
+            return True
+        return False
+
+    def bursts(
+        self, call: Call, decode: Callable[[Reply], Iterator[Burst]], *, held: bool = False
+    ) -> Iterator[Burst]:
+        """Send a call and yield its events; `held` tells that nothing is shown until the end."""
+        return self.answers(call, decode, shows=lambda burst: not held and bool(burst))
+
+    def answers(
+        self,
+        call: Call,
+        decode: Callable[[Reply], Iterator[T]],
+        *,
+        shows: Callable[[T], bool] = lambda item: False,
+    ) -> Iterator[T]:
+        """Send a call and yield what `decode` makes of the reply."""
+        for text in call.notes:
+            self.note(text)
+        try:
+            yield from self.sender.answer(call, decode, shows=shows)
+        except ApiyiError as failure:
+            from apiyi_cli.cli.advice import advised
+
+            raise advised(failure, self, call) from failure.__cause__
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Return the way to the gateway: one connection pool for the run."""
+        from apiyi_cli.cli.connection import sender
+
+        return sender(self)
+
+    @cached_property
+    def secret(self) -> Secret:
+        """Return the key; found once, known to the redaction from then on."""
+        from apiyi_cli.settings.secrets import find_key
+
+        found = find_key(self.settings)
+        self.run.secrets.append(found)
+        return found
+
+    def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
+        """Return what turns bursts into bytes, by the options and by where they go."""
+        from apiyi_cli.decode.whole import assembled
+        from apiyi_cli.render.choose import choose, color_wanted
+
+        output = self.output
+        terminal = output.output is None and self.console.stdout_is_terminal
+        return choose(
+            form,  # type: ignore[arg-type]
+            aside=aside,
+            terminal=terminal,
+            markdown=answer.markdown,
+            color=color_wanted(output.color or "auto", self.run.environ, terminal),
+            width=self.console.width,
+            newline=answer.newline is not False,
+            assembled=assembled,
+            program=self.filter,
+        )
+
+    @cached_property
+    def filter(self) -> Any:
+        """Return the compiled `--jq` program, None without one. Raises before anything is sent."""
+        if self.output.jq is None:
+            return None
+        from apiyi_cli.render.whole import compiled
+
+        return compiled(self.output.jq)
+
+    @property
+    def form(self) -> str:
+        """Return the form of the output: text, ndjson or json (`--jq` alone filters json)."""
+        if self.output.ndjson:
+            return "ndjson"
+        return "json" if self.output.json or self.output.jq is not None else "text"
+
+    def aside(self, answer: Answer) -> Aside:
+        """Return what takes the events that are not the answer."""
+        from apiyi_cli.cli.aside import Aside
+
+        return Aside(self, answer)
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails."""
+        target = self.output.output
+        if target is None or target == "-":
+            self.console.write_lines(lines, self.rescue)
+            return
+        from pathlib import Path
+
+        from apiyi_cli.sinks.files import WholeFile
+        from apiyi_cli.sinks.rescue import write_all
+
+        with WholeFile(Path(target), force=bool(self.output.force)) as file:
+            write_all(lines, file.write, self.rescue)
+
+    def ready(self) -> None:
+        """Check, before anything is sent, that the answer will have a place to go."""
+        target = self.output.output
+        if target is None or target == "-":
+            self.console.require_stdout()
+            return
+        from pathlib import Path
+
+        from apiyi_cli.sinks.files import refuse_existing
+
+        refuse_existing(Path(target), force=bool(self.output.force))
+
+    @property
+    def rescue(self) -> Rescue:
+        """Return where an answer goes when its output fails."""
+        import tempfile
+        from pathlib import Path
+
+        from apiyi_cli.settings.paths import state_dir
+        from apiyi_cli.sinks.rescue import Rescue
+
+        own = state_dir(self.run.environ) / "rescue"
+        return Rescue((own, Path(tempfile.gettempdir())))
+
+    def _address(self) -> str:
+        urls = self.settings.base_urls
+        return urls[0] if urls else "http://127.0.0.1:1/v1"
+
+
+def _completed(group: Group, before: Mapping[str, Any]) -> Group:
+    """Give a group the options that stood before the command, where it has none of its own."""
+    missing = {
+        name: value
+        for name, value in before.items()
+        if name in vars(group) and getattr(group, name) is None
+    }
+    return group.replace(**missing) if missing else group

@@ -1,0 +1,96 @@
+"""Option groups spread into Typer's flat parameters, and gathered again.
+
+A command is a function whose signature says which groups it takes:
+`chat(session, prompt, *, model: Models, sampling: ChatSampling, …)`. Typer sees one
+parameter for each option; the command gets the groups, checked against their table, and a
+`Session` made from all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from apiyi_cli.cli.session import Run, Session
+from apiyi_cli.core.opt import Declared, Group, declared, refusal
+from apiyi_cli.errors import UsageError
+
+Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
+"""The words of a prompt or query, in order, None when there are none."""
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` in the form that Typer registers.
+
+    Raises TypeError when two groups declare the same option name: at import, not in a run.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type[Group]] = {}
+    flat = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+    session_name = None
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if kind is Session:
+            session_name = name
+        elif isinstance(kind, type) and issubclass(kind, Group):
+            groups[name] = kind
+        else:
+            flat.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+    spellings: set[str] = set()
+    for group in groups.values():
+        for one in declared(group):
+            flat.append(_parameter(one))
+            for spelling in one.opt.names:
+                if spelling in spellings:
+                    raise TypeError(f"{command.__name__} declares {spelling} twice")
+                spellings.add(spelling)
+
+    def gather(ctx: typer.Context, **values: Any) -> None:
+        built: dict[str, Any] = {}
+        for name, group in groups.items():
+            built[name] = group(
+                **{one.name: _checked(one, values.pop(one.name)) for one in declared(group)}
+            )
+        if session_name is not None:
+            run: Run = ctx.find_root().obj
+            built[session_name] = Session(run, *built.values())
+        command(**values, **built)
+
+    gather.__name__, gather.__doc__ = command.__name__, command.__doc__
+    gather.__annotations__ = {one.name: one.annotation for one in flat}
+    gather.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    return gather
+
+
+def _parameter(one: Declared) -> inspect.Parameter:
+    opt = one.opt
+    option = typer.Option(
+        *opt.names,
+        help=opt.help,
+        rich_help_panel=opt.panel,
+        metavar=opt.metavar,
+        show_default=False,
+    )
+    kind: Any = list[one.kind] if one.many else one.kind  # type: ignore[name-defined]
+    return inspect.Parameter(
+        one.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _checked(one: Declared, value: Any) -> Any:
+    """Return the value if the table accepts it, else raise UsageError with the nearest choice."""
+    if value is None or (one.many and not value):
+        return None
+    for single in value if one.many else (value,):
+        if why := refusal(one, single):
+            near = difflib.get_close_matches(str(single), one.opt.choices, 1)
+            hint = f"{one.long} {near[0]}" if near else None
+            raise UsageError(f"cannot use {one.long}", why, hint=hint)
+    return value

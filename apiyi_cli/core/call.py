@@ -1,0 +1,99 @@
+"""The request as a plain value, and the answer that comes back for it.
+
+A `Call` knows nothing of hosts, keys or time. Transport, cache, `--dry-run`, code export,
+batch and tests all hang on it. A `Reply` is what the wire hands to the decoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Cost = Literal["free", "light", "text", "heavy"]
+"""What one more attempt may cost: nothing (a list), little (embeddings), a text answer,
+or an image, a recording, a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body: a `value`, or a file by `path` or `content`."""
+
+    name: str
+    value: str | None = None
+    path: str | None = None
+    content: bytes | None = None
+    filename: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file that part of a long string in `Call.json` was made of.
+
+    The string at `place` (keys and indices joined by dots: `messages.0.content.1.image_url.url`)
+    goes `prefix`, then `length` characters that are the file's base64, or its UTF-8 text when
+    `text`; None is "all the rest". Several sources of one place follow one another in order,
+    and what the last one leaves is ordinary text. The place "" is the whole of `Call.raw`.
+    """
+
+    place: str
+    path: str
+    prefix: str = ""
+    text: bool = False
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the gateway.
+
+    `path` is relative to the base URL (`/chat/completions`), or to the host when
+    `from_host`. A body is `json` (a value), `parts` (multipart) or `raw` bytes with
+    `content_type`; at most one of them. `stream` tells that the answer is asked for as
+    events. `notes` are warnings for stderr that building the request gave rise to.
+    `sources` tell which long strings of `json` came from which files; they change nothing
+    in what is sent.
+    """
+
+    method: str
+    path: str
+    json: Any = None
+    parts: tuple[Part, ...] = ()
+    raw: bytes | None = None
+    content_type: str | None = None
+    stream: bool = False
+    cost: Cost = "text"
+    headers: tuple[tuple[str, str], ...] = ()
+    from_host: bool = False
+    model: str | None = None
+    notes: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(slots=True)
+class Reply:
+    """One HTTP answer whose body has not been read yet.
+
+    `headers` have lower-case names; a header that came several times is joined by ", ".
+    `chunks` gives the body as it arrives, content-encoding already undone, and raises an
+    `ApiyiError` where the transport breaks. `close` drops the connection; it may be called
+    at any time and more than once.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterable[bytes]
+    url: str = ""
+    host: str = ""
+    reason: str = ""
+    from_cache: bool = False
+    close: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def request_id(self) -> str | None:
+        """Return the id under which the gateway logged the request, from whichever header has it."""
+        for name in ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray"):
+            if value := self.headers.get(name):
+                return value
+        return None

@@ -1,0 +1,472 @@
+"""The option groups: a table. Which groups a command takes is its signature.
+
+Every default is None, "not given"; what holds then is decided in `settings.resolve` alone,
+and only what the user set is sent to the gateway. Ranges are those of the API reference.
+"""
+
+from __future__ import annotations
+
+from apiyi_cli.core.opt import Group, flag
+
+SHORTEST_S = 0.001
+
+
+class Model(Group):
+    """Which model answers."""
+
+    model: str | None = flag(
+        "-m",
+        "--model",
+        help="Model to ask. Else APIYI_MODEL, else the profile's.",
+        panel="Model",
+        metavar="NAME",
+        envvar="APIYI_MODEL",
+        complete="model",
+        wire="model",
+    )
+
+
+class Models(Group):
+    """Which models answer, one or several."""
+
+    model: list[str] | None = flag(
+        "-m",
+        "--model",
+        help="Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
+        panel="Model",
+        metavar="NAME",
+        envvar="APIYI_MODEL",
+        complete="model",
+    )
+
+
+class Connection(Group):
+    """How the gateway is reached and how long it is waited for."""
+
+    profile: str | None = flag(
+        "--profile",
+        help="Profile of the configuration to use.",
+        panel="Connection",
+        metavar="NAME",
+        envvar="APIYI_PROFILE",
+        complete="profile",
+        config=False,
+    )
+    base_url: str | None = flag(
+        "--base-url",
+        help="Address of the API, with its /v1.",
+        panel="Connection",
+        metavar="URL",
+        envvar="APIYI_BASE_URL",
+        config=False,
+    )
+    key_file: str | None = flag(
+        "--key-file",
+        help="File that holds the key (0600).",
+        panel="Connection",
+        metavar="PATH",
+        complete="file",
+    )
+    timeout: float | None = flag(
+        "--timeout",
+        help="Silence to bear: seconds without headers, then without an event.",
+        panel="Connection",
+        metavar="S",
+        low=SHORTEST_S,
+        high=86400,
+    )
+    max_time: float | None = flag(
+        "--max-time",
+        help="Seconds for the whole run, everything included.",
+        panel="Connection",
+        metavar="S",
+        low=SHORTEST_S,
+        high=31536000,
+    )
+    retries: int | None = flag(
+        "--retries",
+        help="Attempts after the first one.",
+        panel="Connection",
+        metavar="N",
+        low=0,
+        high=100,
+    )
+    retry_ambiguous: int | None = flag(
+        "--retry-ambiguous",
+        help="Attempts after one that may have been billed (0: never pay twice).",
+        panel="Connection",
+        metavar="N",
+        low=0,
+        high=100,
+    )
+    max_retry_time: float | None = flag(
+        "--max-retry-time",
+        help="Seconds that all attempts and waits may take together.",
+        panel="Connection",
+        metavar="S",
+        low=0,
+        high=86400,
+    )
+    failover: bool | None = flag(
+        "--failover/--no-failover",
+        help="Try the profile's backup addresses.",
+        panel="Connection",
+    )
+    rpm: int | None = flag(
+        "--rpm",
+        help="Requests a minute, shared by all processes of the key.",
+        panel="Connection",
+        metavar="N",
+        low=1,
+        high=10_000_000,
+        config=False,
+    )
+    tpm: int | None = flag(
+        "--tpm",
+        help="Tokens a minute, shared by all processes of the key.",
+        panel="Connection",
+        metavar="N",
+        low=1,
+        high=10_000_000_000,
+        config=False,
+    )
+    limits: bool | None = flag(
+        "--limits/--no-limits",
+        help="Keep to the key's rate limits.",
+        panel="Connection",
+        config=False,
+    )
+    proxy: str | None = flag(
+        "--proxy",
+        help="Proxy to go through (http, https, socks5, socks5h).",
+        panel="Connection",
+        metavar="URL",
+    )
+    cacert: str | None = flag(
+        "--cacert",
+        help="File of CA certificates to trust.",
+        panel="Connection",
+        metavar="FILE",
+        complete="file",
+    )
+    header: list[str] | None = flag(
+        "-H",
+        "--header",
+        help="Extra request header, 'Name: value' (repeatable).",
+        panel="Connection",
+        metavar="HEADER",
+    )
+
+
+class Output(Group):
+    """What is printed, where, and how much is told on the side."""
+
+    json: bool | None = flag(
+        "--json", help="The server's object, verbatim, on one line.", panel="Output"
+    )
+    ndjson: bool | None = flag(
+        "--ndjson", help="One JSON object per line, as each arrives.", panel="Output"
+    )
+    jq: str | None = flag(
+        "--jq",
+        help="Filter the JSON with a jq expression (extra: apiyi-cli[jq]).",
+        panel="Output",
+        metavar="EXPR",
+        config=False,
+    )
+    output: str | None = flag(
+        "-o",
+        "--output",
+        help="Write to this file instead of stdout.",
+        panel="Output",
+        metavar="PATH",
+        complete="file",
+        config=False,
+    )
+    force: bool | None = flag(
+        "--force", help="Overwrite what exists.", panel="Output", config=False
+    )
+    quiet: bool | None = flag(
+        "-q", "--quiet", help="No notices on stderr, errors only.", panel="Output"
+    )
+    verbose: bool | None = flag(
+        "-v", "--verbose", help="Tell on stderr what is sent and received.", panel="Output"
+    )
+    usage: bool | None = flag("-u", "--usage", help="Token counts on stderr.", panel="Output")
+    color: str | None = flag(
+        "--color",
+        help="Colour and styles.",
+        panel="Output",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+    )
+
+
+class Request(Group):
+    """The request itself: extra fields, showing it instead of sending it, caching it."""
+
+    option: list[str] | None = flag(
+        "-O",
+        "--option",
+        help="Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.",
+        panel="Request",
+        metavar="KEY=VALUE",
+        config=False,
+    )
+    dry_run: bool | None = flag(
+        "--dry-run",
+        help="Print the request as JSON and send nothing.",
+        panel="Request",
+        config=False,
+    )
+    code: str | None = flag(
+        "--code",
+        help="Print the request as a program in this language.",
+        panel="Request",
+        metavar="LANG",
+        choices=(
+            "curl",
+            "python",
+            "requests",
+            "node",
+            "java",
+            "csharp",
+            "go",
+            "php",
+            "ruby",
+        ),
+        config=False,
+    )
+    cache: str | None = flag(
+        "--cache",
+        help="Answer an identical request from the cache, if younger than TTL (30d).",
+        panel="Request",
+        metavar="TTL",
+    )
+    no_cache: bool | None = flag(
+        "--no-cache", help="Do not use the cache.", panel="Request", config=False
+    )
+
+
+class Prompt(Group):
+    """Where the text of the request comes from."""
+
+    file: list[str] | None = flag(
+        "-f",
+        "--file",
+        help="Add a text file before the prompt (repeatable, - for stdin).",
+        panel="Prompt",
+        metavar="PATH",
+        complete="file",
+        config=False,
+    )
+    no_stdin: bool | None = flag("-n", "--no-stdin", help="Never read stdin.", panel="Prompt")
+
+
+class Conversation(Group):
+    """What surrounds the prompt: the system text, attachments, earlier messages."""
+
+    system: str | None = flag(
+        "-s",
+        "--system",
+        help="System prompt (@FILE reads a file).",
+        panel="Prompt",
+        metavar="TEXT",
+    )
+    attach: list[str] | None = flag(
+        "-a",
+        "--attach",
+        help="Attach an image, audio or PDF, by path or URL (repeatable).",
+        panel="Prompt",
+        metavar="PATH|URL",
+        complete="file",
+        config=False,
+    )
+    messages: str | None = flag(
+        "--messages",
+        help="Conversation to send: JSON array or NDJSON of messages (- for stdin).",
+        panel="Prompt",
+        metavar="FILE",
+        complete="file",
+        config=False,
+    )
+
+
+class Sampling(Group):
+    """How the model chooses its words. Sent only where the user set it."""
+
+    temperature: float | None = flag(
+        "--temperature",
+        help="Sampling temperature.",
+        panel="Sampling",
+        metavar="X",
+        low=0,
+        high=2,
+        wire="temperature",
+    )
+    top_p: float | None = flag(
+        "--top-p",
+        help="Nucleus: probability mass to sample from.",
+        panel="Sampling",
+        metavar="X",
+        low=0,
+        high=1,
+        wire="top_p",
+    )
+    max_tokens: int | None = flag(
+        "--max-tokens",
+        help="Most tokens to answer with.",
+        panel="Sampling",
+        metavar="N",
+        low=1,
+        wire="max_tokens",
+    )
+    n: int | None = flag(
+        "--n", help="Answers to give.", panel="Sampling", metavar="N", low=1, high=128, wire="n"
+    )
+    stop: list[str] | None = flag(
+        "--stop",
+        help="Text that ends the answer (repeatable).",
+        panel="Sampling",
+        metavar="TEXT",
+        wire="stop",
+    )
+    seed: int | None = flag(
+        "--seed",
+        help="Seed for repeatable sampling.",
+        panel="Sampling",
+        metavar="N",
+        low=-(2**63),
+        high=2**63 - 1,
+        wire="seed",
+    )
+    presence_penalty: float | None = flag(
+        "--presence-penalty",
+        help="Penalty for words that occurred.",
+        panel="Sampling",
+        metavar="X",
+        low=-2,
+        high=2,
+        wire="presence_penalty",
+    )
+    frequency_penalty: float | None = flag(
+        "--frequency-penalty",
+        help="Penalty by how often words occurred.",
+        panel="Sampling",
+        metavar="X",
+        low=-2,
+        high=2,
+        wire="frequency_penalty",
+    )
+    logit_bias: list[str] | None = flag(
+        "--logit-bias",
+        help="Bias of one token id, -100 to 100 (repeatable).",
+        panel="Sampling",
+        metavar="TOKEN=BIAS",
+        wire="logit_bias",
+    )
+    user: str | None = flag(
+        "--user",
+        help="End user's id, for abuse reports.",
+        panel="Sampling",
+        metavar="ID",
+        wire="user",
+    )
+
+
+class ChatSampling(Sampling):
+    """Sampling that only chat completions know."""
+
+    logprobs: bool | None = flag(
+        "--logprobs/--no-logprobs",
+        help="Ask for log probabilities (see them with --json).",
+        panel="Sampling",
+        wire="logprobs",
+    )
+    top_logprobs: int | None = flag(
+        "--top-logprobs",
+        help="Likeliest tokens to report at each place.",
+        panel="Sampling",
+        metavar="N",
+        low=0,
+        high=20,
+        wire="top_logprobs",
+    )
+    reasoning_effort: str | None = flag(
+        "--reasoning-effort",
+        help="How long to think: none, minimal, low, medium, high, xhigh, max.",
+        panel="Sampling",
+        metavar="LEVEL",
+        choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        wire="reasoning_effort",
+    )
+    verbosity: str | None = flag(
+        "--verbosity",
+        help="How much to say: low, medium, high.",
+        panel="Sampling",
+        metavar="LEVEL",
+        choices=("low", "medium", "high"),
+        wire="verbosity",
+    )
+
+
+class Answer(Group):
+    """The form of a text answer."""
+
+    schema: str | None = flag(
+        "--schema",
+        help="Answer as JSON that fits: FILE, @FILE, JSON Schema, or 'name, age int'.",
+        panel="Answer",
+        metavar="SCHEMA",
+        complete="file",
+        config=False,
+    )
+    json_mode: bool | None = flag(
+        "--json-mode", help="Ask for an answer that is a JSON object.", panel="Answer"
+    )
+    stream: bool | None = flag(
+        "--stream/--no-stream", help="Print the answer as it is made.", panel="Answer"
+    )
+    extract: bool | None = flag(
+        "-x",
+        "--extract",
+        help="Print the first fenced code block only (else all).",
+        panel="Answer",
+    )
+    hide_reasoning: bool | None = flag(
+        "-R", "--hide-reasoning", help="Do not show reasoning on stderr.", panel="Answer"
+    )
+    markdown: bool | None = flag(
+        "--markdown/--no-markdown", help="Render Markdown on a terminal.", panel="Answer"
+    )
+    newline: bool | None = flag(
+        "--newline/--no-newline", help="End the answer with a newline.", panel="Answer"
+    )
+    strict_finish: bool | None = flag(
+        "--strict-finish", help="Exit 8 when the answer is cut by length or filter.", panel="Answer"
+    )
+
+
+class Tools(Group):
+    """Functions that the model may call."""
+
+    tool: list[str] | None = flag(
+        "--tool",
+        help="Function schema: FILE, @FILE or JSON (repeatable).",
+        panel="Tools",
+        metavar="SCHEMA",
+        complete="file",
+        config=False,
+    )
+    tool_choice: str | None = flag(
+        "--tool-choice",
+        help="auto, none, required or the NAME of a tool.",
+        panel="Tools",
+        metavar="CHOICE",
+    )
+    parallel_tools: bool | None = flag(
+        "--parallel-tools/--no-parallel-tools",
+        help="Let the model call several tools at once.",
+        panel="Tools",
+        wire="parallel_tool_calls",
+    )

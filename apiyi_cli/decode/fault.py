@@ -1,0 +1,188 @@
+"""A refusal → the error to raise, with what the retry decision and the message need to know.
+
+Whether to try again is the wire's decision; it finds what it needs in the error's `facts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
+
+from apiyi_cli.core.call import Cost
+from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of, is_page
+from apiyi_cli.decode.lenient import trimmed
+from apiyi_cli.decode.verdict import Verdict, verdict
+from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
+
+_NO_HEADERS: Mapping[str, str] = {}
+_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
+_RESET = "x-ratelimit-reset-"
+
+
+def fault(
+    status: int,
+    headers: Mapping[str, str],
+    raw: bytes,
+    *,
+    host: str,
+    cost: Cost,
+    model: str | None = None,
+    now_wall: float | None = None,
+) -> ApiyiError:
+    """Return the error, ready to be raised, for a reply whose status is not 2xx.
+
+    `raw` is its body, as far as it came. The facts have the status, the code, the request id (from
+    a header, the body, or the tail of the message), the wait that was asked for, and the phase
+    "status". The class follows the table of exit codes: 408 is incomplete for a `cost` of
+    "heavy", whose work may go on and be billed, and temporary otherwise.
+    """
+    if 300 <= status < 400:
+        return _redirect(status, headers, host)
+    told = complaint_in(raw, headers)
+    found = verdict(told, status, cost, model)
+    if status in (401, 403) and is_page(trimmed(raw)):
+        found = found._replace(hint="check the base URL and the network: a firewall answered")
+    elif status == 502 and not raw.strip() and not _request_id(headers, told):
+        found = found._replace(hint="check the proxy (HTTPS_PROXY, --proxy): it may have answered")
+    return _error(found, told, status, headers, host, "status", now_wall)
+
+
+def fault_of(
+    value: Any,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    host: str = "",
+    cost: Cost = "text",
+    model: str | None = None,
+    phase: Phase = "opened",
+) -> ApiyiError | None:
+    """Return the error inside a value that came with a 2xx, or in an event of a stream.
+
+    None where the value is an answer. The class is that of the status which the body names, or
+    else of its code, type and words; a refusal that says nothing known counts as temporary.
+    """
+    told = complaint_of(value)
+    if told is None:
+        return None
+    found = verdict(told, told.status or 200, cost, model)
+    if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
+        found = Verdict(RejectedError, "the gateway refused the request")
+    return _error(found, told, status, headers, host, phase, None)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
+    """Return how many seconds the gateway asks to wait; None if it does not say, or says garbage.
+
+    In this order: `retry-after-ms`, `retry-after` in seconds or as a date, and the
+    `x-ratelimit-reset-*` of the limits that are used up. A date counts from the reply's own
+    `date`, since the two clocks may differ, or else from `now_wall` (seconds since 1970). A date
+    in the past and anything negative or infinite is garbage.
+    """
+    asked = _asked_s(headers, now_wall)
+    return asked if asked is not None else _reset_s(headers)
+
+
+def _asked_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
+    wait_ms = _number(headers.get("retry-after-ms"))
+    if wait_ms is not None:
+        return wait_ms / 1000
+    text = headers.get("retry-after")
+    wait_s = _number(text)
+    if wait_s is not None or text is None:
+        return wait_s
+    then = _seconds_since_1970(text)
+    now = _seconds_since_1970(headers.get("date", ""))
+    now = now_wall if now is None else now
+    return then - now if then is not None and now is not None and then >= now else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) and number >= 0 else None
+
+
+def _seconds_since_1970(date: str) -> float | None:
+    try:
+        then = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return (then - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+
+
+def _reset_s(headers: Mapping[str, str]) -> float | None:
+    """Return the time until the last of the used-up limits is renewed (`1s`, `6m0s`, `20ms`)."""
+    waits = []
+    for name, text in headers.items():
+        if not name.startswith(_RESET):
+            continue
+        left = headers.get(f"x-ratelimit-remaining-{name.removeprefix(_RESET)}")
+        found = _SPAN.fullmatch(text.strip())
+        if found and any(found.groups()) and (left is None or left.strip() == "0"):
+            hours, minutes, seconds, milliseconds = (_number(part) or 0 for part in found.groups())
+            waits.append(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+    return max(waits, default=None)
+
+
+def _error(
+    found: Verdict,
+    told: Complaint,
+    status: int,
+    headers: Mapping[str, str],
+    host: str,
+    phase: Phase,
+    now_wall: float | None,
+) -> ApiyiError:
+    """Build the error; only a 429 or 503 waits for a rate limit's renewal."""
+    limited = status in (429, 503)
+    again = headers.get("x-should-retry", "").strip().lower()
+    return found.error(
+        found.what,
+        told.message or (f"upstream status {told.status}" if told.status else "no reason given"),
+        hint=found.hint,
+        facts=Facts(
+            status=status,
+            code=told.code or told.type,
+            request_id=_request_id(headers, told),
+            host=host or None,
+            phase=phase,
+            retry_after_s=(
+                retry_after_s(headers, now_wall=now_wall)
+                if limited
+                else _asked_s(headers, now_wall)
+            ),
+            should_retry={"true": True, "false": False}.get(again),
+        ),
+    )
+
+
+def _request_id(headers: Mapping[str, str], told: Complaint) -> str | None:
+    """Return the gateway's id of the request, rather than that of Cloudflare before it."""
+    for name in ("x-request-id", "request-id", "x-oneapi-request-id"):
+        if value := headers.get(name):
+            return value
+    return told.request_id or headers.get("cf-ray")
+
+
+def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
+    target = headers.get("location", "")
+    return RejectedError(
+        "the gateway redirects elsewhere, which is not followed with a key",
+        f"to {target}" if target else "it does not say where",
+        hint="set the address meant as base URL (--base-url) if you trust it",
+        facts=Facts(
+            status=status,
+            host=host or None,
+            request_id=_request_id(headers, Complaint()),
+            phase="status",
+        ),
+    )

@@ -1,0 +1,130 @@
+"""Chunk objects of a stream → the one object that the gateway would have sent without streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apiyi_cli.decode.lenient import exact, whole_characters
+from apiyi_cli.decode.toolcalls import ToolCalls
+
+_JOINED = ("content", "reasoning_content", "reasoning", "refusal")
+_OBJECTS = {"chat.completion.chunk": "chat.completion"}
+
+
+def assembled(chunks: Iterable[bytes]) -> dict[str, Any]:
+    """Put the chunk objects of one stream together.
+
+    Chat and legacy completions give `chat.completion` and `text_completion` with every choice,
+    its text, reasoning, refusal, tool calls and log probabilities; id and creation time are those
+    of the first chunk, model and usage of the last one that has them. Events of the Responses API
+    give the response that the last of them carries. What is not a JSON object is passed over;
+    whether the answer is complete is not judged here.
+    """
+    whole: dict[str, Any] = {}
+    choices: dict[int, _Choice] = {}
+    for data in chunks:
+        try:
+            chunk = exact(data)
+        except ValueError:
+            continue
+        if not isinstance(chunk, dict):
+            continue
+        if isinstance(response := chunk.get("response"), dict) and "type" in chunk:
+            whole = response
+            continue
+        if "object" not in chunk and "choices" not in chunk:
+            continue
+        for name, field in chunk.items():
+            if name == "choices" or (field is None and name in whole):
+                continue
+            if name not in ("id", "created", "object") or not whole.get(name):
+                whole[name] = field
+        _take(choices, chunk.get("choices"))
+    if isinstance(kind := whole.get("object"), str):
+        whole["object"] = _OBJECTS.get(kind, kind)
+    if choices:
+        whole["choices"] = [choices[index].as_object(index) for index in sorted(choices)]
+    whole.pop("obfuscation", None)
+    return whole
+
+
+def _take(choices: dict[int, _Choice], given: object) -> None:
+    for choice in given if isinstance(given, list) else ():
+        if isinstance(choice, dict):
+            index = choice.get("index")
+            choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(choice)
+
+
+class _Choice:
+    def __init__(self) -> None:
+        self.message: dict[str, Any] = {}
+        self.texts: dict[str, list[str]] = {}
+        self.calls = ToolCalls()
+        self.rest: dict[str, Any] = {}
+
+    def add(self, choice: dict[str, Any]) -> None:
+        """Take one piece of this choice: a delta, a text, log probabilities, the finish."""
+        for name, field in choice.items():
+            if name in ("delta", "message"):
+                self._add_delta(field)
+            elif name == "text" and isinstance(field, str):
+                self.texts.setdefault("text", []).append(field)
+            elif name == "logprobs":
+                self.rest[name] = _extended(self.rest.get(name), field)
+            elif name != "index" and (field is not None or name not in self.rest):
+                self.rest[name] = field
+
+    def _add_delta(self, delta: object) -> None:
+        for name, field in delta.items() if isinstance(delta, dict) else ():
+            if name == "tool_calls":
+                self.calls.add(field)
+            elif name in _JOINED and isinstance(field, str):
+                self.texts.setdefault(name, []).append(field)
+            elif name == "audio":
+                self.message[name] = _spoken(self.message.get(name), field)
+            elif field is not None or name not in self.message:
+                self.message[name] = _extended(self.message.get(name), field)
+
+    def as_object(self, index: int) -> dict[str, Any]:
+        """Return the choice in the shape of an answer that was not streamed."""
+        texts = {name: whole_characters("".join(parts)) for name, parts in self.texts.items()}
+        rest = {"logprobs": None, "finish_reason": None, **self.rest}
+        if "text" in texts:
+            return {"index": index, "text": texts["text"], **rest}
+        message = {"role": "assistant", "content": None, **self.message, **texts}
+        if self.calls.calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": call.kind,
+                    call.kind: {
+                        "name": call.name,
+                        ("input" if call.kind == "custom" else "arguments"): call.arguments,
+                    },
+                }
+                for call in self.calls.calls
+            ]
+            message["content"] = message["content"] or None
+        return {"index": index, "message": message, **rest}
+
+
+def _extended(old: Any, new: Any) -> Any:
+    """Append lists, also those inside objects; else the newer value holds."""
+    if isinstance(old, list) and isinstance(new, list):
+        return old + new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{name: _extended(old.get(name), field) for name, field in new.items()}}
+    return old if new is None else new
+
+
+def _spoken(old: Any, new: Any) -> Any:
+    """Append the pieces of sound and of its transcript."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return old if new is None else new
+    joined = {
+        name: f"{old.get(name) or ''}{new.get(name) or ''}"
+        for name in ("data", "transcript")
+        if name in old or name in new
+    }
+    return {**old, **new, **joined}

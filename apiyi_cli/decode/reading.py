@@ -1,0 +1,319 @@
+"""One way to read an answer to its end and to judge whether it is complete.
+
+What is common to all endpoints that answer with text lives here: streams and whole bodies give
+the same bursts, errors may come at any place, and success must be proved. What an object means is
+told by an `Answer`, of which each endpoint has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import orjson
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.core.events import (
+    About,
+    Burst,
+    Chunk,
+    Delta,
+    Finish,
+    Notice,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    Usage,
+)
+from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.lenient import Halves, exact
+from apiyi_cli.decode.sse import Frame, frames
+from apiyi_cli.decode.toolcalls import ToolCalls
+from apiyi_cli.decode.whole import (
+    answer_in,
+    body,
+    broken,
+    facts_of,
+    one_line,
+    opening,
+    refused,
+)
+from apiyi_cli.errors import ApiyiError, IncompleteError, Phase, RejectedError
+
+Spoken = type[Delta] | type[Reasoning] | type[Refusal]
+
+
+class Answer:
+    """What is known of one answer so far; subclasses give meaning to its objects.
+
+    `key` is the field that an object of this endpoint must have. `ended` is set by an object
+    after which nothing more can come. `torn` tells that strings may hold halves of characters.
+    """
+
+    key: ClassVar[str] = "choices"
+
+    def __init__(self, choices: int = 1) -> None:
+        self.choices = choices
+        self.started = False
+        self.ended = False
+        self.torn = False
+        self.pieces = 0
+        self.chars = 0
+        self.reasoned = False
+        self.id: str | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.reasons: dict[int, str] = {}
+        self.indices: set[int] = set()
+        self.calls: dict[int, ToolCalls] = {}
+        self._halves: Halves[tuple[Spoken, int]] = Halves()
+
+    def take(self, value: dict[str, Any], out: Burst) -> object:
+        """Add the events of one object to `out`; return the error that it holds, or None."""
+        raise NotImplementedError
+
+    def say(self, kind: Spoken, text: str, index: int, out: Burst) -> None:
+        """Add a piece of text; half a character waits for its other half."""
+        if self.torn:
+            text = self._halves.joined((kind, index), text)
+        if text:
+            self.pieces += 1
+            if kind is Delta:
+                self.chars += len(text)
+            elif kind is Reasoning:
+                self.reasoned = True
+            out.append(kind(text, index))
+
+    def note_about(self, id: object, model: object) -> None:
+        """Keep the first id and the last model."""
+        if self.id is None and isinstance(id, str) and id:
+            self.id = id
+        if isinstance(model, str) and model:
+            self.model = model
+
+    def close(self, out: Burst) -> None:
+        """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
+        for kind, index in self._halves.left():
+            out.append(kind("\ufffd", index))
+            out.append(Notice("a character that came only in half was replaced by U+FFFD"))
+        for index in sorted(self.calls):
+            for place, call in enumerate(self.calls[index].calls):
+                if call.name:
+                    id = call.id or f"call_{index}_{place}"
+                    out.append(ToolCall(id, call.name, call.arguments, index))
+        if (
+            self.reasoned
+            and not self.chars
+            and not self.calls
+            and "length" in self.reasons.values()
+        ):
+            out.append(Notice("all tokens went into reasoning: raise --max-tokens"))
+        out.extend(Finish(self.reasons[index], index) for index in sorted(self.reasons))
+        if self.id is not None or self.model is not None:
+            out.append(About(self.id, self.model))
+        if self.usage is not None:
+            out.append(self.usage)
+
+    @property
+    def proved(self) -> bool:
+        """Tell whether every choice that was asked for, and every one that began, has finished."""
+        return len(self.reasons) >= self.choices and self.indices <= self.reasons.keys()
+
+    @property
+    def phase(self) -> Phase:
+        """Return how far the answer got: whether anything of it was seen."""
+        return "content" if self.pieces or self.calls else "opened"
+
+    @property
+    def progress(self) -> str:
+        """Return in words how much had come."""
+        if not self.pieces and not self.calls:
+            return "nothing of the answer had come"
+        return f"{self.chars} characters in {self.pieces} pieces had come"
+
+
+def bursts(
+    reply: Reply, answer: Answer, *, verbatim: bool = False, cost: Cost = "text"
+) -> Iterator[Burst]:
+    """Yield the events of a reply, one list for each read that brought some; none is empty.
+
+    With `verbatim` each object of the server comes before its meaning, as a `Chunk` on one line.
+    Reading stops at `[DONE]`, at an error, or where the answer is over; the reply is closed then,
+    and whenever the iterator is. Everything that came is yielded before anything is raised:
+    IncompleteError unless the answer was proved complete, the classified error for one that the
+    gateway reports before any of the answer, RejectedError for what is not the API's answer. A
+    transport that breaks behind a proved answer is no error.
+    """
+    try:
+        if reply.status >= 300:
+            raise refused(reply, cost=cost)
+        try:
+            kind, chunks = opening(reply)
+        except ApiyiError as error:
+            raise broken(error, reply, "opened", answer.progress) from error
+        if kind == "sse":
+            yield from _Stream(reply, answer, verbatim, cost).bursts(chunks)
+            return
+        raw = body(reply, chunks)
+        yield from _whole(reply, answer, raw, answer_in(reply, kind, raw), verbatim, cost)
+    finally:
+        reply.close()
+
+
+def _whole(
+    reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
+) -> Iterator[Burst]:
+    """Yield the events of an answer that came as one object."""
+    error = fault_of(value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost)
+    if error:
+        raise error
+    if not isinstance(value, dict) or answer.key not in value:
+        raise RejectedError(
+            "what answered is not the API",
+            f"its JSON has no “{answer.key}”",
+            hint="check the base URL and the model: they may belong to another endpoint",
+            facts=facts_of(reply, "opened"),
+        )
+    out: Burst = [Chunk(one_line(raw), whole=True)] if verbatim else []
+    answer.torn = True
+    trouble = answer.take(value, out)
+    answer.close(out)
+    if out:
+        yield out
+    if trouble is not None:
+        raise _reported(trouble, reply, answer, cost)
+    if not answer.proved:
+        raise _unproved(reply, answer)
+
+
+class _Stream:
+    """Reads one answer that comes as events."""
+
+    def __init__(self, reply: Reply, answer: Answer, verbatim: bool, cost: Cost) -> None:
+        self.reply = reply
+        self.answer = answer
+        self.verbatim = verbatim
+        self.cost = cost
+        self._noticed: set[str] = set()
+
+    def bursts(self, chunks: Iterable[bytes]) -> Iterator[Burst]:
+        """Yield the bursts of the stream, then raise what it ended with."""
+        answer = self.answer
+        out: Burst = []
+        problem: ApiyiError | None = None
+        cause: ApiyiError | None = None
+        try:
+            for burst in frames(chunks):
+                trouble = self._take(burst, out)
+                if trouble is not None:
+                    problem = _reported(trouble, self.reply, answer, self.cost)
+                if problem or answer.ended:
+                    break
+                if out:
+                    yield out
+                    out = []
+        except ApiyiError as error:
+            cause = error
+            problem = broken(error, self.reply, answer.phase, answer.progress)
+        self.reply.close()
+        if problem and cause is None and answer.proved:
+            out.append(Notice(f"after its answer the gateway reported: {problem.why}"))
+        answer.close(out)
+        if out:
+            yield out
+        if not answer.proved:
+            raise (problem or _unproved(self.reply, answer)) from cause
+
+    def _take(self, burst: list[Frame], out: Burst) -> object:
+        """Add the events of what one read brought; return the error that stops it, or None."""
+        answer = self.answer
+        key, take, verbatim = answer.key, answer.take, self.verbatim
+        for data, event in burst:
+            if data.startswith(b"[DONE]"):
+                answer.ended = True
+                return None
+            try:
+                value = orjson.loads(data)
+            except orjson.JSONDecodeError:
+                value = self._repaired(data, event, out)
+            if type(value) is dict and key in value and not value.get("error") and event != "error":
+                if verbatim:
+                    out.append(Chunk(one_line(data)))
+                trouble = take(value, out)
+            else:
+                trouble = self._oddity(value, data, event, out)
+            if trouble is not None:
+                return trouble
+        return None
+
+    def _repaired(self, data: bytes, event: str, out: Burst) -> Any:
+        """Read what is not quite JSON; say once for the whole stream that it was not."""
+        self.answer.torn = True
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            self._notice("bytes that are not UTF-8 were replaced by U+FFFD", out)
+        try:
+            return exact(data)
+        except ValueError:
+            if event == "error":
+                return data.decode("utf-8", "replace")
+            if data.strip():
+                self._notice("a part of the stream that is not JSON was passed over", out)
+            return None
+
+    def _oddity(self, value: Any, data: bytes, event: str, out: Burst) -> object:
+        """Judge what is no object of this endpoint: an error, or nothing of interest."""
+        if event == "error" and value:
+            told = isinstance(value, dict) and (value.get("error") or value.get("type") == "error")
+            return value if told else {"error": value}
+        if isinstance(value, dict | list) and value:
+            if fault_of(value):
+                return value
+            if self.verbatim:
+                out.append(Chunk(one_line(data)))
+            if isinstance(value, dict):
+                return self.answer.take(value, out)
+        return None
+
+    def _notice(self, text: str, out: Burst) -> None:
+        if text not in self._noticed:
+            self._noticed.add(text)
+            out.append(Notice(text))
+
+
+def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> ApiyiError:
+    """Return the error for one that the gateway reported in place of the rest of the answer."""
+    phase = answer.phase
+    error = fault_of(
+        trouble,
+        status=reply.status,
+        headers=reply.headers,
+        host=reply.host,
+        cost=cost,
+        phase=phase,
+    ) or IncompleteError(
+        "the gateway reported an error", "no reason given", facts=facts_of(reply, phase)
+    )
+    if phase == "opened":
+        return error
+    return IncompleteError(
+        "the answer was cut by an error",
+        f"{error.why}; {answer.progress}",
+        hint=error.hint,
+        facts=error.facts,
+    )
+
+
+def _unproved(reply: Reply, answer: Answer) -> IncompleteError:
+    """Return the error for an answer that ended without a sign that it is complete."""
+    facts = facts_of(reply, answer.phase, kind="cut")
+    if not answer.started:
+        return IncompleteError("the answer is empty", "it ended before it began", facts=facts)
+    finished = len(answer.reasons.keys() & answer.indices) if answer.choices > 1 else 0
+    why = (
+        f"{finished} of {answer.choices} choices are complete"
+        if answer.choices > 1
+        else "it ended without a sign that it is complete"
+    )
+    return IncompleteError("the answer was cut", f"{why}; {answer.progress}", facts=facts)

@@ -1,0 +1,110 @@
+"""Pieces of function calls → calls.
+
+OpenAI numbers the calls of a choice by `index`. Google, Ollama and relays leave the number out,
+repeat it for every call, repeat ids or send none; what belongs together is then told by id, by
+place, and by whether the arguments so far are complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiyi_cli.decode.lenient import exact, whole_characters
+
+
+@dataclass(slots=True)
+class PartialCall:
+    """One call as far as it has come; `pieces` are those of its arguments."""
+
+    id: str = ""
+    name: str = ""
+    kind: str = "function"
+    pieces: list[str] = field(default_factory=list)
+
+    @property
+    def arguments(self) -> str:
+        """Return the arguments as the model wrote them, `{}` where it wrote none."""
+        return whole_characters("".join(self.pieces)).strip() or "{}"
+
+
+class ToolCalls:
+    """The calls of one choice, in the order in which they began."""
+
+    def __init__(self) -> None:
+        self.calls: list[PartialCall] = []
+        self._by_index: dict[int, PartialCall] = {}
+
+    def add(self, pieces: object) -> None:
+        """Take the `tool_calls` of one delta or message; what is not a list of objects is not."""
+        if not isinstance(pieces, list):
+            return
+        several = len(pieces) > 1
+        for place, piece in enumerate(pieces):
+            if isinstance(piece, Mapping):
+                self._add(piece, place if several else None)
+
+    def add_legacy(self, piece: object) -> None:
+        """Take the `function_call` of one delta or message, of which there can be only one."""
+        if isinstance(piece, Mapping):
+            self._extend(self.calls[-1] if self.calls else self._begin(), "", piece, "function")
+
+    def _add(self, piece: Mapping[str, Any], place: int | None) -> None:
+        kind = "custom" if isinstance(piece.get("custom"), Mapping) else "function"
+        inner = piece.get(kind)
+        function: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
+        id = piece.get("id")
+        id = id if isinstance(id, str) else ""
+        index = piece.get("index")
+        if isinstance(index, int):
+            call = self._by_index.get(index)
+            if call is None or (id and call.id not in ("", id) and function.get("name")):
+                call = self._by_index[index] = self._begin()
+        else:
+            call = self._without_index(id, function, place)
+        self._extend(call, id, function, kind)
+
+    def _without_index(
+        self, id: str, function: Mapping[str, Any], place: int | None
+    ) -> PartialCall:
+        if id:
+            return next((call for call in self.calls if call.id == id), None) or self._begin()
+        if place is not None:
+            known = place < len(self.calls) and not self._is_new(self.calls[place], function)
+            return self.calls[place] if known else self._begin()
+        if self.calls and not self._is_new(self.calls[-1], function):
+            return self.calls[-1]
+        return self._begin()
+
+    def _is_new(self, call: PartialCall, function: Mapping[str, Any]) -> bool:
+        """Tell whether a piece that bears no id begins another call than this one."""
+        name = function.get("name")
+        if not name or not call.name:
+            return False
+        return bool(name != call.name or _is_object("".join(call.pieces)))
+
+    def _begin(self) -> PartialCall:
+        call = PartialCall()
+        self.calls.append(call)
+        return call
+
+    def _extend(self, call: PartialCall, id: str, function: Mapping[str, Any], kind: str) -> None:
+        call.id = call.id or id
+        name = function.get("name")
+        if isinstance(name, str):
+            call.name = call.name or name
+        call.kind = kind if kind != "function" else call.kind
+        arguments = function.get("input" if kind == "custom" else "arguments")
+        if isinstance(arguments, str):
+            call.pieces.append(arguments)
+        elif arguments is not None:
+            call.pieces.append(json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(exact(text.encode("utf-8", "replace")), dict)
+    except ValueError:
+        return False

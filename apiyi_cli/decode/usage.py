@@ -1,0 +1,55 @@
+"""Token counts, by any of the names that vendors give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiyi_cli.core.events import Usage
+
+
+def usage(given: object) -> Usage | None:
+    """Return the counts in a `usage` object; None where there is no such object.
+
+    A count that is missing, negative or not a number is None, "not told"; so are all of them
+    where the gateway filled in zeros. A missing total is the sum of its parts.
+    """
+    if not isinstance(given, dict) or not given:
+        return None
+    prompt = _count(given, "prompt_tokens", "input_tokens")
+    completion = _count(given, "completion_tokens", "output_tokens")
+    total = _count(given, "total_tokens")
+    if not prompt and not completion and not total:
+        prompt = completion = total = None
+    elif total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    made = _details(given, "completion_tokens_details", "output_tokens_details")
+    read = _details(given, "prompt_tokens_details", "input_tokens_details")
+    cached = _count(read, "cached_tokens")
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total,
+        reasoning_tokens=_count(made, "reasoning_tokens"),
+        cached_tokens=cached if cached is not None else _count(given, "prompt_cache_hit_tokens"),
+        raw=given,
+    )
+
+
+def _count(fields: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        number = fields.get(name)
+        if isinstance(number, str) and number.isascii() and number.isdigit():
+            number = int(number[:18])
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
+            return number
+    return None
+
+
+def _details(fields: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        if isinstance(found := fields.get(name), dict):
+            return found
+    return {}

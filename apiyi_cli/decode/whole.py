@@ -1,0 +1,261 @@
+"""Answers that are read to the end before anything is shown, and what kind an answer is.
+
+The kind is judged by the first bytes and by the content type together: gateways send HTML and
+errors with status 200, events as `text/plain`, and objects where events were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Literal
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.decode.complaint import is_page, page
+from apiyi_cli.decode.fault import fault, fault_of
+from apiyi_cli.decode.lenient import first, trimmed
+from apiyi_cli.decode.merge import assembled as assembled
+from apiyi_cli.decode.sse import frames
+from apiyi_cli.errors import (
+    ApiyiError,
+    Facts,
+    IncompleteError,
+    LimitError,
+    Phase,
+    RejectedError,
+)
+
+Kind = Literal["sse", "json", "html", "empty", "text"]
+
+_MAX_BODY = 512 * 2**20
+_MAX_REFUSAL = 2**20
+_EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
+
+
+def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY) -> bytes:
+    """Read the body to its end: from `chunks`, where `opening` has begun to read it.
+
+    A JSON text that is complete counts as the end, even if the connection breaks after it (some
+    gateways send everything but the last chunk's mark). Raises IncompleteError where it breaks
+    earlier, and RejectedError for a body of more than `limit` bytes.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for chunk in reply.chunks if chunks is None else chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise RejectedError(
+                    "the answer cannot be read",
+                    f"it is larger than {limit // 2**20} MB",
+                    facts=facts_of(reply, "content"),
+                )
+    except ApiyiError as error:
+        raw = b"".join(parts)
+        if size <= limit and _is_complete(raw):
+            return raw
+        raise broken(
+            error, reply, "content" if size else "opened", f"{size} bytes had come"
+        ) from error
+    finally:
+        reply.close()
+    return b"".join(parts)
+
+
+def parsed(raw: bytes) -> Any:
+    """Return the JSON value of a whole answer: the first, if several stand back to back.
+
+    A byte order mark, padding, lone surrogates, `NaN` and bytes that are not UTF-8 are lived
+    with; integers keep all their digits. Raises ValueError when it is not JSON, or is cut.
+    """
+    return first(raw)
+
+
+def value(
+    reply: Reply, *, cost: Cost = "text", model: str | None = None
+) -> tuple[dict[str, Any] | list[Any], bytes]:
+    """Read a reply that is one JSON object or array; return it with its bytes.
+
+    Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
+    2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
+    nobody asked for are put together as in `assembled`.
+    """
+    try:
+        if reply.status >= 300:
+            raise refused(reply, cost=cost, model=model)
+        kind, chunks = opening(reply)
+        raw = body(reply, chunks)
+        found = _from_events(reply, raw) if kind == "sse" else answer_in(reply, kind, raw)
+        if error := fault_of(
+            found,
+            status=reply.status,
+            headers=reply.headers,
+            host=reply.host,
+            cost=cost,
+            model=model,
+        ):
+            raise error
+        return found, raw
+    finally:
+        reply.close()
+
+
+def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
+    """Return the error of a reply whose status is not 2xx, with as much of its body as comes."""
+    raw = bytearray()
+    try:
+        for chunk in reply.chunks:
+            raw += chunk
+            if len(raw) >= _MAX_REFUSAL:
+                break
+    except LimitError:
+        raise
+    except ApiyiError:
+        pass  # The status says enough.
+    finally:
+        reply.close()
+    return fault(reply.status, reply.headers, bytes(raw), host=reply.host, cost=cost, model=model)
+
+
+def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
+    """Read as far as needed to tell what kind of answer it is; return that and the whole body.
+
+    The iterator gives every byte, those that were read for the purpose included. Raises what the
+    reply's chunks raise.
+    """
+    declared = reply.headers.get("content-type", "").lower()
+    chunks = iter(reply.chunks)
+    read: list[bytes] = []
+    head = b""
+    for chunk in chunks:
+        read.append(chunk)
+        head = trimmed(head + chunk)
+        if len(head) >= 6 or (head and head[:1] not in b"[deir"):
+            break
+    return _kind(head, declared), chain(read, chunks)
+
+
+def _kind(head: bytes, declared: str) -> Kind:
+    if not head:
+        return "empty"
+    if is_page(head):
+        return "html"
+    cut_start = any(start.startswith(head) for start in _EVENT_STARTS) and head != b"["
+    if head.startswith(_EVENT_STARTS) or cut_start:
+        return "sse"
+    if head[:1] in b"{[":
+        return "json"
+    if "event-stream" in declared:
+        return "sse"
+    return "json" if "json" in declared else "text"
+
+
+def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or array of a 2xx answer that was read to its end.
+
+    Raises IncompleteError when it is empty or cut, and RejectedError when something other than
+    the API answered.
+    """
+    if kind == "empty" or not trimmed(raw):
+        raise IncompleteError(
+            "the answer is empty",
+            f"the gateway sent status {reply.status} and nothing else",
+            facts=facts_of(reply, "opened"),
+        )
+    if kind == "html":
+        told = page(trimmed(raw), reply.headers)
+        raise RejectedError(
+            "what answered is not the API",
+            f"{told.message} instead of JSON, from {reply.url or reply.host or 'the gateway'}",
+            hint="check the base URL: it should end in /v1",
+            facts=facts_of(reply, "opened")._replace(request_id=told.request_id),
+        )
+    try:
+        found = first(raw)
+    except ValueError as error:
+        if kind == "json":
+            raise IncompleteError(
+                "the answer was cut",
+                f"its {len(raw)} bytes are not complete JSON",
+                facts=facts_of(reply, "content"),
+            ) from error
+        found = None
+    if not isinstance(found, dict | list):
+        start = trimmed(raw)[:80].decode("utf-8", "replace")
+        raise RejectedError(
+            "what answered is not the API",
+            f"text instead of JSON: {' '.join(start.split())}",
+            hint="check the base URL: it should end in /v1",
+            facts=facts_of(reply, "opened"),
+        )
+    return found
+
+
+def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
+    """Return what a reply tells about a failure that its status does not show."""
+    return Facts(
+        status=reply.status,
+        request_id=reply.request_id,
+        host=reply.host or None,
+        phase=phase,
+        kind=kind,
+    )
+
+
+def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:
+    """Return the IncompleteError for a transport that broke while the body came.
+
+    What the transport knew (how it broke, after what time) is kept. A limit that the user set,
+    and a body that cannot be decoded at all, stay the errors that they are.
+    """
+    if isinstance(error, LimitError | RejectedError):
+        return error.noting(status=reply.status, host=reply.host or None, phase=phase)
+    known = error.facts._replace(
+        status=reply.status,
+        request_id=error.facts.request_id or reply.request_id,
+        host=error.facts.host or reply.host or None,
+        phase=phase,
+    )
+    cause = f"{error.what}: {error.why}" if error.why else error.what
+    return IncompleteError("the answer was cut", f"{cause}; {why}", hint=error.hint, facts=known)
+
+
+def one_line(raw: bytes) -> bytes:
+    """Return a JSON text on one line, every other byte as it came.
+
+    A line end inside a JSON text is always mere white space: in a string it would be escaped.
+    """
+    text = trimmed(raw)
+    if b"\n" in text or b"\r" in text:
+        text = text.translate(None, b"\r\n")
+    return text
+
+
+def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
+    """Return the object that events make together, or the error that one of them is."""
+    data = [frame.data for burst in frames([raw]) for frame in burst]
+    for one in data:
+        try:
+            found = first(one)
+        except ValueError:
+            continue
+        if fault_of(found) and isinstance(found, dict | list):
+            return found
+    if found := assembled(data):
+        return found
+    raise IncompleteError(
+        "the answer is empty",
+        "the gateway sent events without an answer in them",
+        facts=facts_of(reply, "opened"),
+    )
+
+
+def _is_complete(raw: bytes) -> bool:
+    if trimmed(raw)[:1] not in (b"{", b"["):
+        return False
+    try:
+        first(raw)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,260 @@
+"""Every way a run can fail, and the exit code that tells a script about it.
+
+    ApiyiError
+    ├── UsageError        2   options, arguments, unreadable or undecodable input
+    ├── PartialError      3   the end was reached, some of many records failed
+    ├── AuthError         4   no key, a key that was refused, a keyring that stays silent
+    ├── TemporaryError    5   nothing was billed as far as can be known: run again for free
+    ├── RejectedError     6   the gateway refused the request, or what answered is not the API
+    │   └── UnknownModelError
+    ├── FundsError        7   quota or balance used up
+    ├── IncompleteError   8   cut, unproved or unfit answer: running again may pay twice
+    ├── LimitError        9   a limit that the user set was reached
+    ├── SetupError       10   configuration, proxy, certificate, permissions, lock
+    └── OutputError      11   the answer could not be written
+
+Nothing below `main` prints or exits: it raises one of these. Signals are not errors;
+see `Interrupted`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+
+class ExitCode(NamedTuple):
+    """One row of the table that the manual, `apiyi help exit-codes` and the tests are made of."""
+
+    code: int
+    name: str
+    when: str
+    again: str
+
+
+EXIT_CODES = (
+    ExitCode(
+        0,
+        "ok",
+        "all that was asked for was received, proved complete, written and flushed",
+        "-",
+    ),
+    ExitCode(
+        1,
+        "bug",
+        "an unexpected exception: one line and a redacted crash file, no traceback",
+        "report it",
+    ),
+    ExitCode(2, "usage", "options, arguments, unreadable or undecodable input", "fix"),
+    ExitCode(
+        3,
+        "partial",
+        "several requests were asked for and some of them failed",
+        "only what failed (batch: --retry-failed)",
+    ),
+    ExitCode(
+        4,
+        "auth",
+        "no key, keyring locked or silent, 401, 403 without a quota code",
+        "fix",
+    ),
+    ExitCode(
+        5,
+        "temporary",
+        "408, 409, 425, 429, 500, 502, 503, 520-523, 529; connect, DNS or timeout before the "
+        "request was sent; retries used up: nothing billed as far as can be known",
+        "free",
+    ),
+    ExitCode(
+        6,
+        "rejected",
+        "400, 404, 405, 413, 415, 422, 451, 501, content policy, unknown model, redirect, "
+        "a 200 that is not the API",
+        "fix",
+    ),
+    ExitCode(7, "no-funds", "402; a quota or billing code at any status", "top up"),
+    ExitCode(
+        8,
+        "incomplete",
+        "stream cut after it began; sent but no answer (silence, 504, 524, reset; 408 for "
+        "image, speech and transcription); an answer that is not what was asked for",
+        "may pay twice",
+    ),
+    ExitCode(
+        9,
+        "limit",
+        "--max-errors, --fail-fast, --max-cost or --max-time reached",
+        "raise the limit, resume",
+    ),
+    ExitCode(
+        10,
+        "setup",
+        "config, proxy, certificate, CA, permissions, lock held",
+        "fix",
+    ),
+    ExitCode(
+        11,
+        "output",
+        "cannot write: disk full, I/O error, closed stdout, file exists",
+        "fix",
+    ),
+)
+
+
+Phase = Literal["connect", "sent", "status", "opened", "content"]
+"""How far a request got: not fully sent; sent and no status line; a status that is not 2xx;
+2xx and nothing of the answer yet; part of the answer seen."""
+
+
+class Facts(NamedTuple):
+    """What is known about a failure besides its words, for messages and the retry decision.
+
+    `kind` is how the transport failed: dns, refused, timeout, reset, tls, certificate,
+    proxy, protocol, cut. `reused` tells that the connection had served a request before;
+    `after_s` is the time from the end of sending to the failure. `retry_after_s` is how
+    long the gateway asked to wait, `should_retry` its `x-should-retry`; None is "not told".
+    """
+
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    host: str | None = None
+    phase: Phase | None = None
+    kind: str | None = None
+    reused: bool = False
+    after_s: float | None = None
+    retry_after_s: float | None = None
+    should_retry: bool | None = None
+
+
+class ApiyiError(Exception):
+    """What failed, why, and what to do about it.
+
+    `what` and `why` make the first line, `hint` the second one: a command to type, or a
+    short imperative.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str | None] = None
+
+    def __init__(
+        self, what: str, why: str = "", *, hint: str | None = None, facts: Facts = Facts()
+    ) -> None:
+        super().__init__(what, why)
+        self.what = what
+        self.why = why
+        self.hint = hint if hint is not None else self.default_hint
+        self.facts = facts
+
+    def noting(self, **facts: Any) -> Self:
+        """Add facts that a lower place could not know, keep those already there, return self."""
+        new = {name: value for name, value in facts.items() if not getattr(self.facts, name)}
+        self.facts = self.facts._replace(**new)
+        return self
+
+    def __str__(self) -> str:
+        facts = self.facts
+        told = f"{self.what}: {self.why}" if self.why else self.what
+        known = [
+            text
+            for text in (
+                f"HTTP {facts.status}" if facts.status is not None else "",
+                f"code {facts.code}" if facts.code else "",
+                f"request id {facts.request_id}" if facts.request_id else "",
+                f"host {facts.host}" if facts.host else "",
+            )
+            if text
+        ]
+        return f"{told} ({', '.join(known)})" if known else told
+
+    def as_json(self) -> dict[str, object]:
+        """Return the error as the object that `--json` and `--ndjson` print on stderr."""
+        fields: dict[str, object] = {
+            "message": f"{self.what}: {self.why}" if self.why else self.what,
+            "type": type(self).__name__,
+            "exit_code": self.exit_code,
+            "status": self.facts.status,
+            "code": self.facts.code,
+            "request_id": self.facts.request_id,
+            "host": self.facts.host,
+            "hint": self.hint,
+        }
+        return {"error": {name: value for name, value in fields.items() if value is not None}}
+
+
+class UsageError(ApiyiError):
+    """The command line or its input cannot be used; nothing was sent."""
+
+    exit_code = 2
+
+
+class PartialError(ApiyiError):
+    """Several requests were asked for, the end was reached, some failed."""
+
+    exit_code = 3
+
+
+class AuthError(ApiyiError):
+    """There is no key, or the gateway refused it."""
+
+    exit_code = 4
+    default_hint = "apiyi auth login"
+
+
+class TemporaryError(ApiyiError):
+    """It may work later, and nothing was billed as far as can be known."""
+
+    exit_code = 5
+
+
+class RejectedError(ApiyiError):
+    """The gateway refused the request itself, or what answered is not the API."""
+
+    exit_code = 6
+
+
+class UnknownModelError(RejectedError):
+    """The gateway has no channel for this model name."""
+
+    default_hint = "apiyi models"
+
+
+class FundsError(ApiyiError):
+    """The quota of the key or the balance of the account is used up."""
+
+    exit_code = 7
+    default_hint = "top up at https://api.apiyi.com, or raise the key's quota there"
+
+
+class IncompleteError(ApiyiError):
+    """The answer was cut, never came, or is not what was asked for; it may have been billed."""
+
+    exit_code = 8
+
+
+class LimitError(ApiyiError):
+    """A limit that the user set ended the run."""
+
+    exit_code = 9
+
+
+class SetupError(ApiyiError):
+    """The configuration or the machine's set-up stands in the way."""
+
+    exit_code = 10
+
+
+class OutputError(ApiyiError):
+    """What was received cannot be written."""
+
+    exit_code = 11
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to stop: `main` cleans up and dies by `signum`.
+
+    Not an `Exception`, so that nothing on the way mistakes it for a failure.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

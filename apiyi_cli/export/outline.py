@@ -1,0 +1,316 @@
+"""What a program has to do for a Call, whatever its language.
+
+Owns the reading of a Call: which kind of answer comes, what of the body is read from files,
+how long to wait, what must not be written down. Leaves all spelling to the languages.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from mimetypes import guess_type
+from pathlib import PurePath
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+from apiyi_cli.core.call import Call, Part, Source
+
+Kind = Literal[
+    "chat", "complete", "respond", "embed", "image", "transcribe", "speak", "models", "other"
+]
+
+INLINE_BYTES = 8192
+"""The largest file that a program carries in its own text."""
+
+_KINDS: tuple[tuple[str, str, Kind], ...] = (
+    ("POST", "/chat/completions", "chat"),
+    ("POST", "/completions", "complete"),
+    ("POST", "/responses", "respond"),
+    ("POST", "/embeddings", "embed"),
+    ("POST", "/images/generations", "image"),
+    ("POST", "/images/edits", "image"),
+    ("POST", "/images/variations", "image"),
+    ("POST", "/audio/transcriptions", "transcribe"),
+    ("POST", "/audio/translations", "transcribe"),
+    ("POST", "/audio/speech", "speak"),
+    ("GET", "/models", "models"),
+)
+# The gateway's own advice for each kind of request; a total, in seconds.
+_TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
+_TIMEOUT_S = 120
+_THINKING_S = 600
+_THINKERS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
+_STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"}
+)
+_SECRET_QUERY = re.compile(r"(?<=[?&])(?:key|api_key|access_token|token)=[^&#]*&?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """A stretch of a string that the program reads from `path`: base64, or text as it is."""
+
+    path: str
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pieced:
+    """A string of the body made of literal stretches and of files."""
+
+    pieces: tuple[str | FilePiece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One multipart field: a `value`; or a file called `filename`, read from `path` or, where
+    it was never a file, `content`."""
+
+    name: str
+    value: str | None = None
+    path: str | None = None
+    content: bytes = b""
+    filename: str = ""
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A Call in the terms of the programs.
+
+    `body` is the JSON value with `Pieced` strings where files are read; `raw` is a body of
+    other bytes, `raw_path` the file that it is read from. `json_headers` are those to send
+    besides the key's. `timeout_s` is for the whole exchange, `silence_s` for the wait between
+    two reads of a stream. `streamed` tells that the events' text is shown; `stream` without
+    it, that the events are. `suffix` names the type of the saved file. `tools` tells that
+    function calls may come.
+    """
+
+    kind: Kind
+    method: str
+    base_url: str
+    path: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: Any = None
+    fields: tuple[Field, ...] = ()
+    raw: bytes | None = None
+    raw_path: str | None = None
+    stream: bool = False
+    timeout_s: int = _TIMEOUT_S
+    silence_s: int = _TIMEOUT_S
+    suffix: str = ""
+    tools: bool = False
+    plain_text: bool = False
+    retried: bool = True
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def streamed(self) -> bool:
+        """Tell whether the text of a stream's events is what the program shows."""
+        return self.stream and self.kind in _STREAMED
+
+    @property
+    def has_body(self) -> bool:
+        """Tell whether the request has a body at all."""
+        return self.body is not None or bool(self.fields) or self.sends_raw
+
+    @property
+    def sends_raw(self) -> bool:
+        """Tell whether the body is bytes, not JSON and not multipart."""
+        return self.raw is not None or self.raw_path is not None
+
+    @property
+    def reads(self) -> tuple[FilePiece, ...]:
+        """Return the file pieces of the JSON body."""
+        return tuple(_pieces(self.body))
+
+
+def outline(call: Call, base_url: str) -> Outline:
+    """Work out what a program for `call` does; whatever it cannot say goes to `notes`."""
+    notes: list[str] = []
+    body = _with_files(call.json, call.sources)
+    path = quote(_public_path(call.path, notes), safe="%/:?&=#+,;@!$'()*~")
+    path = path if path.startswith("/") else f"/{path}"
+    base = base_url.rstrip("/")
+    start = _origin(base) if call.from_host else base
+    kind = _kind(call)
+    if isinstance(call.json, dict) and call.stream and (call.json.get("n") or 1) > 1:
+        kind = "other"
+        notes.append("several answers in one stream come mixed: the program prints the events")
+    asked = _asked(call)
+    total_s, silence_s = _patience_s(kind, call, asked)
+    raw_path = next((one.path for one in call.sources if not one.place), None)
+    if call.raw is not None and len(call.raw) <= INLINE_BYTES:
+        raw_path = None
+    elif call.raw is not None and raw_path is None and not _is_text(call.raw):
+        raw_path = "body.bin"
+        notes.append(f"the body of {len(call.raw)} bytes is not in the program: save it as body.bin")
+    return Outline(
+        kind=kind,
+        method=call.method.upper(),
+        base_url=start,
+        path=path,
+        url=start + path,
+        headers=tuple(_public_headers(call, notes)),
+        body=body,
+        fields=tuple(_field(part, notes) for part in call.parts),
+        raw=call.raw if raw_path is None else None,
+        raw_path=raw_path,
+        stream=call.stream,
+        timeout_s=total_s,
+        silence_s=silence_s,
+        suffix=_suffix(kind, asked),
+        tools=kind in ("chat", "respond") and bool(asked.get("tools") or asked.get("functions")),
+        plain_text=kind == "transcribe" and asked.get("response_format") not in (None, "json"),
+        retried=call.cost != "heavy",
+        notes=tuple(notes),
+    )
+
+
+def blob_text(content: bytes) -> str | None:
+    """Return `content` as text when it is UTF-8 without NUL, else None."""
+    return content.decode() if _is_text(content) else None
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in content
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _kind(call: Call) -> Kind:
+    path = call.path.split("?")[0].rstrip("/")
+    for method, end, kind in _KINDS:
+        if call.method.upper() == method and path.removeprefix("/v1") == end:
+            return kind
+    return "other"
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    if isinstance(call.json, dict):
+        return call.json
+    return {part.name: part.value for part in call.parts if part.value is not None}
+
+
+def _patience_s(kind: Kind, call: Call, asked: dict[str, Any]) -> tuple[int, int]:
+    model = str(call.model or asked.get("model") or "")
+    thinks = bool(asked.get("reasoning_effort") or asked.get("reasoning")) or (
+        kind in ("chat", "respond", "other") and _THINKERS.match(model) is not None
+    )
+    silence_s = _TIMEOUTS_S.get(kind, _THINKING_S if thinks else _TIMEOUT_S)
+    return (max(silence_s * 3, _THINKING_S) if call.stream else silence_s), silence_s
+
+
+def _suffix(kind: Kind, asked: dict[str, Any]) -> str:
+    name = ""
+    if kind == "speak":
+        name = str(asked.get("response_format") or "mp3")
+    elif kind == "image":
+        name = str(asked.get("output_format") or "png").replace("jpeg", "jpg")
+    # It becomes part of a file's name: a strange value must not become a path.
+    return re.sub(r"[^A-Za-z0-9]", "", name) or "bin"
+
+
+def _public_path(path: str, notes: list[str]) -> str:
+    public = _SECRET_QUERY.sub("", path).rstrip("?&")
+    if public != path.rstrip("?&"):
+        notes.append("the key in the address is left out: the program sends APIYI_API_KEY instead")
+        return public
+    return path
+
+
+def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
+    given = {name.lower() for name, _ in call.headers}
+    if call.json is not None and "content-type" not in given:
+        yield "Content-Type", "application/json"
+    if call.raw is not None and "content-type" not in given and call.content_type:
+        yield "Content-Type", call.content_type
+    for name, value in call.headers:
+        if name.lower() in _SECRET_HEADERS:
+            notes.append(f"the header {name} is left out: the program sends APIYI_API_KEY instead")
+        elif name.lower() == "content-type" and call.parts:
+            notes.append(f"the header {name} is left out: it must name the multipart boundary")
+        else:
+            yield name, value
+
+
+def _field(part: Part, notes: list[str]) -> Field:
+    if part.value is not None:
+        return Field(part.name, value=part.value)
+    filename = part.filename or PurePath(part.path or "").name or part.name
+    media = part.type or guess_type(filename)[0] or "application/octet-stream"
+    path, content = part.path, part.content or b""
+    if path is None and len(content) > INLINE_BYTES:
+        path = PurePath(filename).name
+        notes.append(f"the {len(content)} bytes of {part.name} are not in the program: save {path}")
+    return Field(part.name, path=path, content=content, filename=filename, type=media)
+
+
+def _with_files(body: Any, sources: tuple[Source, ...]) -> Any:
+    for place in dict.fromkeys(one.place for one in sources if one.place):
+        files = [one for one in sources if one.place == place]
+        body = _replaced(body, place.split("."), files)
+    return body
+
+
+def _replaced(value: Any, keys: list[str], files: list[Source]) -> Any:
+    """Return `value` with the string at `keys` in pieces; unchanged where it does not fit."""
+    if not keys:
+        return _pieced(value, files) if isinstance(value, str) else value
+    key, rest = keys[0], keys[1:]
+    if isinstance(value, dict) and key in value:
+        return {**value, key: _replaced(value[key], rest, files)}
+    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        index = int(key)
+        return [*value[:index], _replaced(value[index], rest, files), *value[index + 1 :]]
+    return value
+
+
+def _pieced(text: str, files: list[Source]) -> str | Pieced:
+    pieces: list[str | FilePiece] = []
+    literal, at = "", 0
+    for source in files:
+        if not text.startswith(source.prefix, at):
+            return text
+        start = at + len(source.prefix)
+        at = len(text) if source.length is None else start + source.length
+        held = text[start:at]
+        if (len(held.encode()) if source.text else len(held) * 3 // 4) <= INLINE_BYTES:
+            literal += source.prefix + held
+            continue
+        if prefix := literal + source.prefix:
+            pieces.append(prefix)
+        pieces.append(FilePiece(source.path, source.text))
+        literal = ""
+    if tail := literal + text[at:]:
+        pieces.append(tail)
+    return Pieced(tuple(pieces)) if any(isinstance(one, FilePiece) for one in pieces) else text
+
+
+def _pieces(value: Any) -> Iterator[FilePiece]:
+    if isinstance(value, Pieced):
+        yield from (one for one in value.pieces if isinstance(one, FilePiece))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _pieces(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pieces(item)
+
+
+def number(value: Any) -> str:
+    """Return a JSON number as every language here writes it; what JSON lacks becomes null."""
+    written = json.dumps(value)
+    return "null" if written in ("NaN", "Infinity", "-Infinity") else written

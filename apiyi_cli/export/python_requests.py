@@ -1,0 +1,320 @@
+"""A Call as a Python program around the requests package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
+from apiyi_cli.export.program import Program
+from apiyi_cli.export.quote import Notation, fill, layout, python
+
+_PROGRAM = """\
+# Needs Python 3.9 or newer: pip install requests
+«imports»
+
+import requests
+
+URL = «url»
+«functions»
+
+
+def main() -> None:
+    key = os.environ.get("APIYI_API_KEY") or sys.exit("APIYI_API_KEY is not set")
+    headers = «headers»
+    «body»
+    with requests.request(
+        «method»,
+        URL,
+        headers=headers,
+        «sent»
+        timeout=(10, «silence»),
+        allow_redirects=False,
+        stream=True,
+    ) as reply:
+        reply.encoding = "utf-8"
+        if not 200 <= reply.status_code < 300:
+            sys.exit(f"HTTP {reply.status_code}: {reply.text}")
+        «shown»
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (requests.RequestException, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+_BASE64 = """\
+
+
+def base64_of(path: str) -> str:
+    return base64.b64encode(Path(path).read_bytes()).decode()
+"""
+
+_TEXT = """\
+
+
+def text_of(path: str) -> str:
+    return Path(path).read_bytes().decode()
+"""
+
+_PARSED = """\
+
+
+def parsed(reply: requests.Response, field: str) -> dict:
+    try:
+        answer = reply.json()
+    except ValueError:
+        sys.exit(f"not JSON: {reply.text}")
+    if not isinstance(answer, dict) or not isinstance(answer.get(field), «type»):
+        sys.exit(f"no {field} in the answer: {reply.text}")
+    return answer
+"""
+
+_SAVED = """\
+
+
+def image_bytes(item: dict) -> bytes:
+    if item.get("b64_json"):
+        return base64.b64decode(item["b64_json"].split(",")[-1])
+    # The link is not the gateway's: the key stays here.
+    found = requests.get(item["url"], timeout=(10, 120))
+    found.raise_for_status()
+    return found.content
+"""
+
+_EVENTS = """\
+
+
+def events(reply: requests.Response):
+    for line in reply.iter_lines():
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return
+        event = json.loads(data)
+        if event.get("error") or event.get("type") == "response.failed":
+            sys.exit(f"the stream reports an error: {data.decode()}")
+        yield event
+"""
+
+_STREAM = """\
+finished = False
+for event in events(reply):
+    «delta»
+print()
+if not finished:
+    sys.exit("the stream was cut")"""
+
+_DELTAS = {
+    "chat": """\
+for choice in event.get("choices") or []:
+    delta = choice.get("delta") or {}
+    print(delta.get("content") or "", end="", flush=True)
+    «calls»
+    finished = finished or bool(choice.get("finish_reason"))""",
+    "complete": """\
+for choice in event.get("choices") or []:
+    print(choice.get("text") or "", end="", flush=True)
+    finished = finished or bool(choice.get("finish_reason"))""",
+    "respond": """\
+if event.get("type") == "response.output_text.delta":
+    print(event["delta"], end="", flush=True)
+«calls»
+finished = finished or event.get("type") in ("response.completed", "response.incomplete")""",
+    "transcribe": """\
+if event.get("type") == "transcript.text.delta":
+    print(event["delta"], end="", flush=True)
+finished = finished or event.get("type") == "transcript.text.done\"""",
+}
+
+_CALL_DELTAS = {
+    "chat": """\
+for call in delta.get("tool_calls") or []:
+    function = call.get("function") or {}
+    if function.get("name"):
+        print("\\n" + function["name"], end=" ")
+    print(function.get("arguments") or "", end="", flush=True)""",
+    "respond": """\
+if event.get("type") == "response.output_item.done" and event["item"]["type"] == "function_call":
+    print("\\n" + event["item"]["name"], event["item"]["arguments"])""",
+}
+
+_ANSWERS = {
+    "chat": """\
+for choice in parsed(reply, "choices")["choices"]:
+    message = choice["message"]
+    if message.get("content"):
+        print(message["content"])
+    «calls»""",
+    "complete": """\
+for choice in parsed(reply, "choices")["choices"]:
+    print(choice["text"])""",
+    "respond": """\
+for item in parsed(reply, "output")["output"]:
+    for part in item.get("content") or []:
+        if part["type"] == "output_text":
+            print(part["text"])
+    «calls»""",
+    "embed": """\
+for item in parsed(reply, "data")["data"]:
+    print(json.dumps(item["embedding"]))""",
+    "image": """\
+for number, item in enumerate(parsed(reply, "data")["data"], 1):
+    path = Path(f"image-{number}.«suffix»")
+    path.write_bytes(image_bytes(item))
+    print(path)""",
+    "transcribe": """\
+print(parsed(reply, "text")["text"])""",
+    "speak": """\
+kind = reply.headers.get("Content-Type", "")
+if "json" in kind or kind.startswith("text/"):
+    sys.exit(f"not a recording: {reply.text}")
+with open("speech.«suffix»", "wb") as file:
+    for chunk in reply.iter_content(65536):
+        file.write(chunk)
+print("speech.«suffix»")""",
+    "models": """\
+for item in parsed(reply, "data")["data"]:
+    print(item["id"])""",
+    "other": """\
+for chunk in reply.iter_content(65536):
+    sys.stdout.buffer.write(chunk)""",
+}
+
+_CALLS = {
+    "chat": """\
+for call in message.get("tool_calls") or []:
+    print(call["function"]["name"], call["function"]["arguments"])""",
+    "respond": """\
+if item["type"] == "function_call":
+    print(item["name"], item["arguments"])""",
+}
+
+
+def program(call: Call, base_url: str) -> Program:
+    """Write the call as a Python program that uses requests."""
+    plan = outline(call, base_url)
+    body, sent = _body(plan)
+    shown = _stream(plan) if plan.streamed else _answer(plan)
+    functions = _functions(plan)
+    text = fill(
+        _PROGRAM,
+        imports=imports(functions + body + shown),
+        url=python(plan.url),
+        functions=functions,
+        headers=_headers(plan),
+        body=body,
+        method=python(plan.method),
+        sent=sent,
+        silence=str(plan.silence_s),
+        shown=shown,
+    )
+    return Program(text, plan.notes)
+
+
+def imports(code: str) -> str:
+    """Return the import lines of the standard library that `code` needs, besides os and sys."""
+    names = [name for name in ("base64", "json") if f"{name}." in code]
+    lines = [f"import {name}" for name in (*names, "os", "sys")]
+    if "Path(" in code:
+        lines.append("from pathlib import Path")
+    return "\n".join(lines)
+
+
+def value_of(value: Any, depth: int) -> str:
+    """Write a JSON value as a Python literal; files come from `base64_of` and `text_of`."""
+
+    def piece(one: str | FilePiece) -> str:
+        if isinstance(one, str):
+            return python(one)
+        return f"{'text_of' if one.text else 'base64_of'}({python(one.path)})"
+
+    notation = Notation(
+        string=python,
+        key=lambda key: f"{python(key)}: ",
+        pieced=lambda pieces: " + ".join(map(piece, pieces)),
+        null="None",
+        true="True",
+        false="False",
+        indent="    ",
+    )
+    return layout(value, notation, depth)
+
+
+def readers(plan: Outline) -> str:
+    """Return the functions that `value_of` counts on for this body."""
+    text = any(piece.text for piece in plan.reads)
+    coded = any(not piece.text for piece in plan.reads)
+    return (_BASE64 if coded else "") + (_TEXT if text else "")
+
+
+def bytes_of(field: Field) -> str:
+    """Return the expression for the content of a file field."""
+    if field.path is None:
+        return repr(field.content)
+    return f"Path({python(field.path)}).read_bytes()"
+
+
+def raw_bytes(plan: Outline) -> str:
+    """Return the expression for a body that is neither JSON nor multipart."""
+    if plan.raw_path is not None:
+        return f"Path({python(plan.raw_path)}).read_bytes()"
+    text = blob_text(plan.raw or b"")
+    return repr(plan.raw) if text is None else f"{python(text)}.encode()"
+
+
+def _headers(plan: Outline) -> str:
+    lines = ['    "Authorization": f"Bearer {key}",']
+    for name, value in plan.headers:
+        if plan.body is None or (name, value) != ("Content-Type", "application/json"):
+            encoded = "" if value.isascii() else ".encode()"
+            lines.append(f"    {python(name)}: {python(value)}{encoded},")
+    return "\n    ".join(["{", *lines, "}"]) if len(lines) > 1 else "{" + lines[0].strip(" ,") + "}"
+
+
+def _body(plan: Outline) -> tuple[str, str]:
+    if plan.body is not None:
+        return f"body = {value_of(plan.body, 0)}", "json=body,"
+    if plan.sends_raw:
+        return f"body = {raw_bytes(plan)}", "data=body,"
+    if not plan.fields:
+        return "", ""
+    files = [one for one in plan.fields if one.value is None]
+    # Without a file, requests would send a form; a nameless file makes it multipart.
+    data = [one for one in plan.fields if one.value is not None] if files else []
+    lines = ["data = ["] if data else []
+    lines += [f"    ({python(one.name)}, {python(one.value or '')})," for one in data]
+    lines += ["]", "files = ["] if data else ["files = ["]
+    for one in plan.fields if not files else files:
+        about = (
+            f"None, {python(one.value)}"
+            if one.value is not None
+            else f"{python(one.filename)}, {bytes_of(one)}, {python(one.type)}"
+        )
+        lines.append(f"    ({python(one.name)}, ({about})),")
+    return "\n".join([*lines, "]"]), "data=data,\nfiles=files," if data else "files=files,"
+
+
+def _functions(plan: Outline) -> str:
+    found = readers(plan)
+    if plan.streamed:
+        return found + _EVENTS
+    if plan.kind == "other" or plan.stream or plan.plain_text or plan.kind == "speak":
+        return found
+    kind = "str" if plan.kind == "transcribe" else "list"
+    return found + fill(_PARSED, type=kind) + (_SAVED if plan.kind == "image" else "")
+
+
+def _stream(plan: Outline) -> str:
+    calls = _CALL_DELTAS[plan.kind] if plan.tools else ""
+    return fill(_STREAM, delta=fill(_DELTAS[plan.kind], calls=calls))
+
+
+def _answer(plan: Outline) -> str:
+    if plan.stream or plan.plain_text:
+        return _ANSWERS["other"]
+    calls = _CALLS[plan.kind] if plan.tools else ""
+    return fill(_ANSWERS[plan.kind], calls=calls, suffix=plan.suffix)

@@ -1,0 +1,206 @@
+"""String literals of each language, and bodies written as nested literals.
+
+Every literal is one line, pure text without control characters, and free of characters that
+show nothing or turn the reading order: those are written as escapes, so that what a reader
+sees is what the program sends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from apiyi_cli.export.outline import FilePiece, Pieced, number
+
+# Controls, soft hyphen, bidirectional and other invisible format characters, line separators,
+# the byte order mark, lone surrogates, tags. The joiners of emoji and Indic scripts stay.
+_UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
+)
+_WIDTH = 84
+
+
+def fill(template: str, **values: str) -> str:
+    """Put each value at its «name».
+
+    A value alone on its line keeps that line's indentation on all of its own lines; an empty
+    one takes the line away. Values are not searched for marks.
+    """
+
+    def line(match: re.Match[str]) -> str:
+        value = values[match["name"]].removesuffix("\n")
+        lines = value.split("\n") if value else []
+        return "".join(f"{match['indent']}{one}\n" if one else "\n" for one in lines)
+
+    def inline(match: re.Match[str]) -> str:
+        return line(match) if match["name"] else values[match["word"]]
+
+    marks = r"^(?P<indent>[ \t]*)«(?P<name>\w+)»\n|«(?P<word>\w+)»"
+    return re.sub(marks, inline, template, flags=re.MULTILINE)
+
+
+def _escaped(text: str, plain: Mapping[str, str], code: Callable[[int], str]) -> str:
+    def one(match: re.Match[str]) -> str:
+        char = match[0]
+        return plain[char] if char in plain else code(ord(char))
+
+    return re.sub(f"[{_UNSEEN}{re.escape(''.join(plain))}]", one, text)
+
+
+def _units(code: int) -> str:
+    """Return the `\\uXXXX` escapes of the UTF-16 units of a character."""
+    units = chr(code).encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _long(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _real(code: int) -> int:
+    """Return the replacement character for a lone surrogate, which UTF-8 cannot carry."""
+    return 0xFFFD if 0xD800 <= code < 0xE000 else code
+
+
+def _braced(code: int) -> str:
+    return f"\\u{{{_real(code):x}}}"
+
+
+_COMMON = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def json_string(text: str, also: str = "") -> str:
+    """Return a JSON string; the characters in `also` are escaped as well."""
+    return f'"{_escaped(text, {**_COMMON, **{char: _units(ord(char)) for char in also}}, _units)}"'
+
+
+def python(text: str) -> str:
+    """Return a Python string."""
+    return f'"{_escaped(text, _COMMON, _long)}"'
+
+
+def javascript(text: str) -> str:
+    """Return a JavaScript string."""
+    return f'"{_escaped(text, _COMMON, _units)}"'
+
+
+def java(text: str) -> str:
+    """Return a Java string. Octal for controls: javac resolves \\u escapes before it reads
+    the literal, so that one of a line end would break it."""
+
+    def code(char: int) -> str:
+        return f"\\{char:03o}" if char < 0x100 else _units(char)
+
+    return f'"{_escaped(text, _COMMON, code)}"'
+
+
+def csharp(text: str) -> str:
+    """Return a C# string."""
+    return f'"{_escaped(text, _COMMON, _long)}"'
+
+
+def go(text: str) -> str:
+    """Return a Go string."""
+    return f'"{_escaped(text, _COMMON, lambda code: _long(_real(code)))}"'
+
+
+def php(text: str) -> str:
+    """Return a PHP string."""
+    plain = {**_COMMON, "$": "\\$"}
+    return f'"{_escaped(text, plain, _braced)}"'
+
+
+def ruby(text: str) -> str:
+    """Return a Ruby string."""
+    written = _escaped(text, _COMMON, _braced)
+    return '"' + re.sub(r"#(?=[{$@])", r"\\#", written) + '"'
+
+
+def shell(text: str) -> str:
+    """Return a word of bash: `'…'`, or `$'…'` where something in it cannot be seen."""
+    if not re.search(f"[{_UNSEEN}]", text):
+        return "'" + text.replace("'", "'\\''") + "'"
+
+    def code(char: int) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in chr(_real(char)).encode())
+
+    plain = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return f"$'{_escaped(text, plain, code)}'"
+
+
+class Notation(NamedTuple):
+    """How a language writes nested values.
+
+    `key` returns a key with its colon or arrow; `braces` the brackets of a mapping with these
+    keys; `pieced` the expression for a string that is partly read from files.
+    """
+
+    string: Callable[[str], str]
+    key: Callable[[str], str]
+    pieced: Callable[[tuple[str | FilePiece, ...]], str]
+    braces: Callable[[Iterable[str]], tuple[str, str]] = lambda keys: ("{", "}")
+    null: str = "null"
+    true: str = "true"
+    false: str = "false"
+    indent: str = "  "
+    last_comma: bool = True
+    padding: str = ""
+
+
+def layout(value: Any, notation: Notation, depth: int = 0, *, top: bool = True) -> str:
+    """Write a JSON value in a notation, short lists and mappings on one line.
+
+    The first line starts at the caller's column; the others are indented from `depth`.
+    `top` is always broken over lines.
+    """
+    if isinstance(value, dict):
+        opening, closing = notation.braces(value.keys())
+        items = [(notation.key(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        opening, closing = "[", "]"
+        items = [("", item) for item in value]
+    else:
+        return _scalar(value, notation)
+    if not items:
+        return opening + closing
+    inner = [key + layout(item, notation, depth + 1, top=False) for key, item in items]
+    padding = notation.padding if isinstance(value, dict) else ""
+    flat = f"{opening}{padding}{', '.join(inner)}{padding}{closing}"
+    if not top and "\n" not in flat and len(flat) + len(notation.indent) * depth <= _WIDTH:
+        return flat
+    pad = notation.indent * (depth + 1)
+    comma = "," if notation.last_comma else ""
+    lines = ",\n".join(pad + one for one in inner)
+    return f"{opening}\n{lines}{comma}\n{notation.indent * depth}{closing}"
+
+
+def _scalar(value: Any, notation: Notation) -> str:
+    if isinstance(value, Pieced):
+        return notation.pieced(value.pieces)
+    if isinstance(value, str):
+        return notation.string(value)
+    if isinstance(value, bool):
+        return notation.true if value else notation.false
+    written = "null" if value is None else number(value)
+    return notation.null if written == "null" else written
+
+
+def json_text(value: Any, splice: Callable[[FilePiece], str], also: str = "") -> str:
+    """Return `value` as JSON text for a raw literal; `splice` stands where a file is read."""
+
+    def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
+        inside = (
+            splice(one) if isinstance(one, FilePiece) else json_string(one, also)[1:-1]
+            for one in pieces
+        )
+        return f'"{"".join(inside)}"'
+
+    notation = Notation(
+        string=lambda text: json_string(text, also),
+        key=lambda key: f"{json_string(key, also)}: ",
+        pieced=pieced,
+        last_comma=False,
+    )
+    return layout(value, notation)

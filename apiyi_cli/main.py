@@ -1,0 +1,143 @@
+"""The process: from the arguments to the exit code, and the one place that prints errors.
+
+Everything below raises; here an `ApiyiError` becomes a line, a hint and a code, a signal
+becomes death by that signal, and anything unexpected becomes one line and a crash file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Run
+
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def run() -> NoReturn:
+    """Run the process from `sys.argv` and end it."""
+    _end(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; on a signal, die by it instead."""
+    if list(argv) in (["--version"], ["-V"]):
+        return _version()
+    # A run is short and makes few cycles; commands that run long switch it on again.
+    gc.disable()
+    _catch_signals()
+    from apiyi_cli.cli.session import Run
+
+    started = Run.started(os.environ)
+    try:
+        return _ran(argv, started)
+    except Interrupted as stop:
+        return _die(stop.signum, started)
+    except KeyboardInterrupt:
+        return _die(signal.SIGINT, started)
+    except ApiyiError as failure:
+        return _failed(failure, started)
+    except Exception as bug:
+        return _crashed(bug, started)
+    finally:
+        started.close()
+
+
+def _ran(argv: Sequence[str], started: Run) -> int:
+    # Rich is for people: without a terminal, help and usage errors do not pay for it.
+    if not (started.console.stdout_is_terminal and started.console.stderr_is_terminal):
+        os.environ.setdefault("TYPER_USE_RICH", "0")
+    import typer
+
+    from apiyi_cli.cli.app import app, suggestion
+
+    try:
+        app(args=list(argv), prog_name="apiyi", obj=started, standalone_mode=False)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as refused:
+        message = refused.format_message()
+        if message.startswith("Usage:"):
+            started.console.say(message)
+            return UsageError.exit_code
+        raise suggestion(refused, message) from None
+    started.console.finish()
+    return started.exit_code
+
+
+def _version() -> int:
+    from apiyi_cli import __version__
+
+    try:
+        os.write(1, f"apiyi {__version__}\n".encode())
+    except OSError:
+        return 11
+    return 0
+
+
+def _failed(failure: ApiyiError, started: Run) -> int:
+    started.report(failure)
+    return failure.exit_code
+
+
+def _crashed(bug: Exception, started: Run) -> int:
+    from apiyi_cli.cli.crash import crash_file
+
+    path = crash_file(bug, started)
+    where = f"; details: {path}" if path else ""
+    started.console.say(f"apiyi: internal error: {type(bug).__name__}: {bug}{where}")
+    started.console.say("this is a defect of apiyi, please report it with that file")
+    return 1
+
+
+def _catch_signals() -> None:
+    """Turn the signals that stop a process into exceptions; one that is ignored stays ignored."""
+    for name in _STOPPING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with contextlib.suppress(ValueError, OSError):
+                signal.signal(number, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted(signum)
+
+
+def _die(signum: int, started: Run) -> int:
+    """End the process by the signal, so that a shell loop around it stops as well.
+
+    An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
+    so. Returns only where the system cannot send the signal.
+    """
+    started.close()
+    if signum == getattr(signal, "SIGINT", None) and started.console.stderr_is_terminal:
+        started.console.say("")
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+    return 128 + signum
+
+
+def _end(code: int) -> NoReturn:
+    """Leave without tearing the interpreter down, once everything is written.
+
+    Nothing waits for the teardown: stdout is written unbuffered, files are closed by their
+    owners. Tools that measure the interpreter's exit (coverage) get the ordinary way.
+    """
+    if any(name.startswith(("COV_CORE_", "COVERAGE_")) for name in os.environ):
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,113 @@
+"""Which renderer an answer gets: the one place that asks for form and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from apiyi_cli.core.events import Burst, Usage
+from apiyi_cli.render.text import Aside
+
+Form = Literal["text", "ndjson", "json", "extract"]
+Renderer = Callable[[Iterable[Burst]], Iterator[bytes]]
+
+
+def choose(
+    form: Form,
+    *,
+    aside: Aside,
+    terminal: bool,
+    markdown: bool | None = None,
+    color: bool = False,
+    width: int = 80,
+    newline: bool = True,
+    assembled: Callable[[list[bytes]], Any] | None = None,
+    program: Any = None,
+) -> Renderer:
+    """Return the function that turns bursts into what is written.
+
+    `terminal` and `color` are those of the place written to; without a terminal the bytes
+    are exact and `markdown` has no effect. On a terminal Markdown is rendered when asked
+    for, or when nothing was said and there are styles to render it with. `assembled` is
+    needed for `json`; `program` (see `whole.compiled`) filters the two JSON forms.
+    """
+    if form == "text" and terminal and (color if markdown is None else markdown):
+        from apiyi_cli.render.pretty import pretty
+
+        return lambda bursts: pretty(bursts, aside=aside, width=width, color=color)
+    plain = _plain(form, aside, newline, assembled, program)
+    if not terminal:
+        return plain
+    from apiyi_cli.render.safe import shown
+
+    return lambda bursts: shown(plain(bursts))
+
+
+def _plain(
+    form: Form,
+    aside: Aside,
+    newline: bool,
+    assembled: Callable[[list[bytes]], Any] | None,
+    program: Any,
+) -> Renderer:
+    if form == "text":
+        from apiyi_cli.render.text import text
+
+        return lambda bursts: text(bursts, aside=aside, newline=newline)
+    if form == "extract":
+        from apiyi_cli.render.text import extracted
+
+        return lambda bursts: extracted(bursts, aside=aside, newline=newline)
+    lines = _json_lines(form, aside, assembled)
+    if program is None:
+        return lines
+    from apiyi_cli.render.whole import filtered
+
+    return lambda bursts: filtered(lines(bursts), program)
+
+
+def _json_lines(
+    form: Form, aside: Aside, assembled: Callable[[list[bytes]], Any] | None
+) -> Renderer:
+    if form == "ndjson":
+        from apiyi_cli.render.ndjson import ndjson
+
+        return lambda bursts: ndjson(bursts, aside=aside)
+    if assembled is None:
+        raise TypeError("the form json needs `assembled`")
+    from apiyi_cli.render.whole import whole
+
+    return lambda bursts: whole(bursts, aside=aside, assembled=assembled)
+
+
+def color_wanted(
+    when: Literal["auto", "always", "never"] | str, environ: Mapping[str, str], is_tty: bool
+) -> bool:
+    """Decide whether one stream gets colour: each of stdout and stderr on its own.
+
+    `always` and `never` are the user's word. Else a non-empty NO_COLOR (no-color.org) or
+    TERM=dumb says no, CLICOLOR_FORCE or FORCE_COLOR (neither empty nor 0) says yes, and a
+    terminal has colour.
+    """
+    if when in ("always", "never"):
+        return when == "always"
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    if any(environ.get(name, "") not in ("", "0") for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
+        return True
+    return is_tty
+
+
+def usage_line(usage: Usage) -> str:
+    """Return token counts for stderr; what the gateway did not tell is `unknown`, never 0."""
+    prompt, completion, total = (
+        "unknown" if count is None else str(count)
+        for count in (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    )
+    line = f"usage: {prompt} prompt + {completion} completion = {total} tokens"
+    details = [
+        f"{count} {word}"
+        for count, word in ((usage.cached_tokens, "cached"), (usage.reasoning_tokens, "reasoning"))
+        if count
+    ]
+    return f"{line} ({', '.join(details)})" if details else line

@@ -1,0 +1,84 @@
+"""Fenced code blocks in a Markdown text: where they open, where they close.
+
+The rules are CommonMark's (section 4.5), except that a fence may be indented by any amount:
+models put blocks under list items at every depth.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Self
+
+_OPENING = re.compile(r"([ \t]*)(`{3,}(?=[^`]*$)|~{3,})(.*)")
+
+
+class Fence(NamedTuple):
+    """An opening fence: its indentation, its run of backticks or tildes, its info string."""
+
+    indent: str
+    run: str
+    info: str
+
+    @classmethod
+    def opened(cls, line: str) -> Self | None:
+        """Return the fence that a line (with or without its end) opens, if it opens one."""
+        match = _OPENING.fullmatch(line.rstrip("\r\n"))
+        return cls(match[1], match[2], match[3].strip()) if match else None
+
+    def closes(self, line: str) -> bool:
+        """Tell whether a line closes this fence: the same character, at least as often."""
+        bare = line.strip()
+        return bare.startswith(self.run) and not bare.strip(self.run[0])
+
+    def inner(self, line: str) -> str:
+        """Return a line of the block without the indentation of its fence."""
+        lead = len(line) - len(line.lstrip(" \t"))
+        return line[min(lead, len(self.indent)) :]
+
+
+class FirstBlock:
+    """Lets the content of the first fenced block through, line by line.
+
+    A text without a block comes out whole at `close`.
+    """
+
+    def __init__(self) -> None:
+        self._line: list[str] = []
+        self._before: list[str] = []
+        self._fence: Fence | None = None
+        self._closed = False
+
+    def feed(self, text: str) -> str:
+        """Return what is known to belong to the block."""
+        if self._closed:
+            return ""
+        *whole, rest = text.split("\n")
+        out = []
+        for part in whole:
+            self._line.append(part)
+            out.append(self._take("".join(self._line) + "\n"))
+            self._line.clear()
+        if rest:
+            self._line.append(rest)
+        return "".join(out)
+
+    def close(self) -> str:
+        """Return the last line of an open block, or the whole text if there was no block."""
+        last = self._take("".join(self._line))
+        self._line.clear()
+        return last if self._fence else "".join(self._before)
+
+    def _take(self, line: str) -> str:
+        if self._closed:
+            return ""
+        if self._fence is None:
+            self._fence = Fence.opened(line)
+            if self._fence is None:
+                self._before.append(line)
+            else:
+                self._before.clear()
+            return ""
+        if self._fence.closes(line):
+            self._closed = True
+            return ""
+        return self._fence.inner(line)

@@ -1,0 +1,250 @@
+"""How one block of Markdown looks on a terminal.
+
+Imported by `pretty` alone, when there is Markdown to show: this module loads rich and the
+inline parser it brings. Colours are the terminal's own sixteen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from apiyi_cli.render.pretty import Block, Blocks
+from apiyi_cli.render.safe import safe
+from apiyi_cli.render.wrap import cuts
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+# Everything else after a backslash is more likely LaTeX or a path than an escape.
+_ESCAPABLE = frozenset("*_`#~|<>-+.")
+_HIGHLIGHTED_MAX = 16 << 10
+_DATA_URL_MAX = 64
+
+_DIM = Style(dim=True)
+_CODE = Style(color="cyan")
+_LINK = Style(underline=True)
+_MARK = Style(color="yellow")
+_HEADINGS = {1: Style(bold=True, underline=True), 2: Style(bold=True)}
+_SPANS = {"strong": Style(bold=True), "em": Style(italic=True), "s": Style(strike=True)}
+
+
+class Markdown:
+    """Renders blocks in the order of the text; keeps the code block that is open."""
+
+    def __init__(self, width: int, color: bool) -> None:
+        self._width = max(width, 8)
+        self._color = color
+        self._code: list[str] = []
+        self._code_size = 0
+        # Without `reference` a definition stays visible, without `text_join` an escape can
+        # be told from the character it stands for.
+        self._inline = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+        self._inline.disable(["reference", "text_join"])
+        self._console = Console(color_system=None, force_terminal=False, width=self._width)
+
+    def rendered(self, blocks: Iterable[Block]) -> str:
+        """Return the terminal output for some blocks, each line with its end."""
+        out: list[str] = []
+        for kind, group in groupby(blocks, key=lambda block: block.kind):
+            if kind == "code":
+                out += self._code_lines(list(group))
+            else:
+                for block in group:
+                    out += (self._painted(line) + "\n" for line in self._lines(block))
+        return "".join(out)
+
+    def _painted(self, text: Text) -> str:
+        if not self._color:
+            return text.plain
+        return "".join(
+            segment.style.render(segment.text, color_system=ColorSystem.STANDARD)
+            if segment.style
+            else segment.text
+            for segment in text.render(self._console)
+        )
+
+    def _lines(self, block: Block) -> Iterator[Text]:
+        if block.kind == "blank":
+            yield Text()
+        elif block.kind == "fence":
+            self._code.clear()
+            self._code_size = 0
+            yield _styled(block.text, _DIM)
+        elif block.kind == "verbatim":
+            yield _styled(block.text, _CODE)
+        elif block.kind == "rule":
+            yield _styled("─" * self._width, _DIM)
+        elif block.kind == "heading":
+            yield from self._heading(block)
+        elif block.kind == "quote":
+            yield from self._quote(block)
+        elif block.kind == "table":
+            yield from self._table(block)
+        else:
+            yield from self._prose(block)
+
+    def _heading(self, block: Block) -> Iterator[Text]:
+        words = self._words(block.text)
+        words.stylize_before(_HEADINGS.get(len(block.mark), Style(bold=True, dim=True)))
+        if not self._color:
+            words = Text(f"{block.mark} ").append_text(words)
+        yield from self._wrapped(words, Text(), 0)
+
+    def _prose(self, block: Block) -> Iterator[Text]:
+        lead = Text(" " * min(block.indent, self._width // 2))
+        hang = cell_len(lead.plain)
+        if block.kind == "item":
+            mark = "•" if block.mark in "-*+" else block.mark
+            lead.append(f"{mark} ", style=_MARK)
+            hang = cell_len(lead.plain)
+        yield from self._wrapped(self._words(block.text), lead, hang)
+
+    def _quote(self, block: Block) -> Iterator[Text]:
+        inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
+        deeper = Markdown(self._width - 2, self._color)
+        blocks = Blocks()
+        for piece in [*blocks.feed(inner), *blocks.close()]:
+            lines = (
+                (Text(piece.text) for _ in (0,)) if piece.kind == "code" else deeper._lines(piece)
+            )
+            for line in lines:
+                yield _styled("▌ ", _DIM).append_text(line)
+
+    def _wrapped(self, words: Text, lead: Text, hang: int) -> Iterator[Text]:
+        for line in words.split("\n", allow_blank=True):
+            line.expand_tabs(4)
+            room = self._width - hang
+            for piece in line.divide(cuts(line.plain, room, room)):
+                piece.rstrip()
+                yield lead.copy().append_text(piece)
+                lead = Text(" " * hang)
+
+    def _table(self, block: Block) -> Iterator[Text]:
+        from apiyi_cli.render.grid import fitted, split_row
+
+        head, marks, *rest = block.text.split("\n")
+        right = [mark.endswith(":") and not mark.startswith(":") for mark in split_row(marks)]
+        rows = [[self._words(cell) for cell in split_row(row)] for row in (head, *rest)]
+        columns = max(map(len, rows))
+        rows = [[*row, *(Text() for _ in range(columns - len(row)))] for row in rows]
+        natural = [max(cell_len(row[at].plain) for row in rows) for at in range(columns)]
+        widths = fitted(natural, self._width, gap=3)
+        if widths is None:
+            yield from (Text(line) for line in block.text.split("\n"))
+            return
+        for cell in rows[0]:
+            cell.stylize_before(_HEADINGS[2])
+        right += [False] * columns
+        for number, row in enumerate(rows):
+            yield from _table_row(row, widths, right)
+            if number == 0:
+                yield _styled("─┼─".join("─" * width for width in widths), _DIM)
+
+    def _code_lines(self, blocks: list[Block]) -> Iterator[str]:
+        lines = [block.text for block in blocks]
+        known = len(self._code)
+        self._code += lines
+        self._code_size += sum(map(len, lines))
+        if not self._color or self._code_size > _HIGHLIGHTED_MAX:
+            painted = lines
+        else:
+            painted = self._highlighted(blocks[0].mark)[known:]
+        return (line + "\n" for line in painted)
+
+    def _highlighted(self, language: str) -> list[str]:
+        # The block so far is coloured anew for each burst of lines: only from its beginning
+        # is it known what a line is part of.
+        from rich.syntax import Syntax
+
+        lexer = Syntax("", language or "text", tab_size=0).lexer
+        if lexer is None:
+            return self._code
+        theme = Syntax.get_theme("ansi_dark")
+        painted = Text()
+        for kind, value in lexer.get_tokens("\n".join(self._code)):
+            painted.append(value, theme.get_style_for_token(kind))
+        lines = painted.split("\n", allow_blank=True)[: len(self._code)]
+        if [line.plain for line in lines] != self._code:
+            return self._code
+        return [self._painted(line) for line in lines]
+
+    def _words(self, text: str) -> Text:
+        words = Text()
+        tokens = self._inline.parseInline(text)[0].children or []
+        styles: list[Style] = []
+        links: list[tuple[str, int]] = []
+        for token in tokens:
+            name = token.type.removesuffix("_open").removesuffix("_close")
+            if name == "link":
+                self._link(words, token, links)
+            elif name in _SPANS:
+                if token.nesting > 0:
+                    styles.append(_SPANS[name])
+                else:
+                    styles.pop()
+            else:
+                style = Style.combine([Style.null(), *styles, *([_LINK] if links else [])])
+                self._append(words, token, style)
+        return words
+
+    def _append(self, words: Text, token: Token, style: Style) -> None:
+        # An entity (&#x202e;) can stand for what was neutralised in the text itself.
+        content = safe(token.content)
+        if token.type == "code_inline":
+            words.append(content if self._color else f"`{content}`", style=style + _CODE)
+        elif token.type in ("softbreak", "hardbreak"):
+            words.append("\n")
+        elif token.type == "image":
+            words.append(f"![{content}]({_short(str(token.attrs.get('src', '')))})", style=style)
+        elif token.type == "text_special" and token.info == "escape":
+            words.append(content if content in _ESCAPABLE else safe(token.markup), style=style)
+        else:
+            words.append(content, style=style)
+
+    def _link(self, words: Text, token: Token, links: list[tuple[str, int]]) -> None:
+        if token.nesting > 0:
+            links.append((str(token.attrs.get("href", "")), len(words)))
+            return
+        href, start = links.pop()
+        if words.plain[start:] not in (href, href.removeprefix("mailto:")):
+            words.append(f" ({_short(href)})", style=_DIM)
+
+
+def _styled(text: str, style: Style) -> Text:
+    # The style of a Text as a whole would hold for what is appended later, and is dropped
+    # where there is no span.
+    return Text().append(text, style)
+
+
+def _short(url: str) -> str:
+    """Return an address for reading: the megabytes of a data URL are not."""
+    url = safe(url)
+    if url.startswith("data:") and len(url) > _DATA_URL_MAX:
+        return f"{url[:_DATA_URL_MAX]}… {len(url)} characters"
+    return url
+
+
+def _table_row(row: list[Text], widths: list[int], right: list[bool]) -> Iterator[Text]:
+    cells = [cell.divide(cuts(cell.plain, width)) for cell, width in zip(row, widths, strict=True)]
+    for at in range(max(map(len, cells))):
+        line = Text()
+        for column, width in enumerate(widths):
+            piece = cells[column][at] if at < len(cells[column]) else Text()
+            piece.rstrip()
+            fill = " " * (width - cell_len(piece.plain))
+            if column:
+                line.append(" │ ", style=_DIM)
+            line.append(fill).append_text(piece) if right[column] else line.append_text(piece)
+            if not right[column]:
+                line.append(fill)
+        line.rstrip()
+        yield line

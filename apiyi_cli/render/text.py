@@ -1,0 +1,197 @@
+"""The answer as plain text: bursts of events in, bytes to write at once out.
+
+Leaves to others: what happens to the events that are not the answer (`aside`), making text
+safe for a terminal (`safe`), Markdown (`pretty`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Refusal, ToolCall
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.render.fence import FirstBlock
+
+Aside = Callable[[Event], None]
+"""Takes every event that is not the answer itself, in order of arrival."""
+
+
+class Through(Protocol):
+    """What a choice's text passes through on its way out."""
+
+    def feed(self, text: str) -> str:
+        """Return what can be printed now."""
+
+    def close(self) -> str:
+        """Return what was held back."""
+
+
+def _as_is(text: str) -> str:
+    return text
+
+
+def text(bursts: Iterable[Burst], *, aside: Aside, newline: bool = True) -> Iterator[bytes]:
+    """Yield the answer as it arrives, at most one item for each burst, then what waited.
+
+    The first choice (index 0) streams; the others follow it in the order of their index,
+    one blank line between them. A choice's function calls come after its text, one JSON
+    object `{"id","name","arguments"}` a line. A choice that has neither is what it said in
+    refusal. A final newline is added if missing, unless `newline` is False.
+
+    When `bursts` raises an `ApiyiError` (a cut stream), all that was received is yielded
+    first. `aside` gets a `Refusal` even when it also became the answer.
+    """
+    return printed(bursts, aside=aside, newline=newline)
+
+
+def printed(
+    bursts: Iterable[Burst],
+    *,
+    aside: Aside,
+    newline: bool = True,
+    through: Callable[[], Through] | None = None,
+    verbatim: Callable[[str], str] = _as_is,
+) -> Iterator[bytes]:
+    """Yield what `text` does, each choice's text sent through a fresh `through` of its own.
+
+    `verbatim` is applied to what is printed as it came: function calls and refusals.
+    """
+    page = _Page(aside, through, verbatim)
+    try:
+        for burst in bursts:
+            if out := page.take(burst):
+                yield encoded(out)
+    except ApiyiError:
+        if out := page.rest(newline):
+            yield encoded(out)
+        raise
+    if out := page.rest(newline):
+        yield encoded(out)
+
+
+def extracted(bursts: Iterable[Burst], *, aside: Aside, newline: bool = True) -> Iterator[bytes]:
+    """Yield the first fenced code block of each choice, else its whole text.
+
+    All else is as in `text`. A block that is never closed ends with the text.
+    """
+    return printed(bursts, aside=aside, newline=newline, through=FirstBlock)
+
+
+def encoded(text: str) -> bytes:
+    """Return the text as UTF-8: surrogate pairs are joined, lone ones become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+class _Page:
+    """What has been printed, and what has to wait until the end."""
+
+    def __init__(
+        self,
+        aside: Aside,
+        through: Callable[[], Through] | None,
+        verbatim: Callable[[str], str],
+    ) -> None:
+        self._aside = aside
+        self._verbatim = verbatim
+        self._through = through
+        self._first = through() if through else None
+        self._tail = ""
+        self._waiting: dict[int, list[str]] = {}
+        self._calls: dict[int, list[ToolCall]] = {}
+        self._refusals: dict[int, list[str]] = {}
+
+    def take(self, burst: Burst) -> str:
+        """Return what a burst adds to the first choice; keep or pass on the rest of it."""
+        pieces = []
+        for event in burst:
+            kind = type(event)
+            if kind is Delta:
+                if event.index == 0:  # type: ignore[union-attr]
+                    pieces.append(event.text)  # type: ignore[union-attr]
+                else:
+                    self._keep(event)
+            elif kind is not Chunk:
+                self._keep(event)
+        if not pieces:
+            return ""
+        out = "".join(pieces)
+        return self._told(self._first.feed(out) if self._first else out)
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, Delta):
+            self._waiting.setdefault(event.index, []).append(event.text)
+        elif isinstance(event, ToolCall):
+            self._calls.setdefault(event.index, []).append(event)
+        else:
+            if isinstance(event, Refusal):
+                self._refusals.setdefault(event.index, []).append(event.text)
+            self._aside(event)
+
+    def _told(self, out: str) -> str:
+        # Two characters are enough to know how many line ends stand at the end.
+        if out:
+            self._tail = (self._tail + out[-2:])[-2:]
+        return out
+
+    def rest(self, newline: bool) -> str:
+        """Return all that waited, and the newline that the answer lacks."""
+        pieces = [self._told(self._first.close())] if self._first else []
+        for index in sorted({0, *self._waiting, *self._calls, *self._refusals}):
+            if index:
+                pieces.append(self._choice(index))
+            pieces.append(self._calls_of(index))
+            if not self._tail or (index and not self._spoke(index)):
+                pieces.append(self._refusal(index))
+        if newline and self._tail and not self._tail.endswith("\n"):
+            pieces.append(self._told("\n"))
+        return "".join(pieces)
+
+    def _choice(self, index: int) -> str:
+        out = "".join(self._waiting.get(index, ()))
+        if self._through:
+            through = self._through()
+            out = through.feed(out) + through.close()
+        return self._parted(out) if out or index in self._calls else ""
+
+    def _parted(self, out: str) -> str:
+        """Put the blank line between two choices, if there is something to part from."""
+        ends = len(self._tail) - len(self._tail.rstrip("\n"))
+        return self._told("\n" * (2 - ends) + out) if self._tail else self._told(out)
+
+    def _calls_of(self, index: int) -> str:
+        calls = self._calls.get(index)
+        if not calls:
+            return ""
+        line_end = "\n" if self._tail and not self._tail.endswith("\n") else ""
+        return self._told(line_end + self._verbatim("".join(map(call_line, calls))))
+
+    def _spoke(self, index: int) -> bool:
+        return index in self._waiting or index in self._calls
+
+    def _refusal(self, index: int) -> str:
+        words = self._verbatim("".join(self._refusals.get(index, ())))
+        return self._parted(words) if words else ""
+
+
+def call_line(call: ToolCall) -> str:
+    """Return a function call as one line of JSON; arguments that are no JSON stay a string."""
+    import json
+
+    try:
+        json.loads(call.arguments, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        arguments = json.dumps(call.arguments, ensure_ascii=False)
+    else:
+        # Spliced in as it was written, so that no number is rounded; a raw line end can
+        # only be white space in valid JSON.
+        arguments = call.arguments.replace("\r", " ").replace("\n", " ").strip()
+    head = json.dumps({"id": call.id, "name": call.name}, ensure_ascii=False, separators=(",", ":"))
+    return f'{head[:-1]},"arguments":{arguments}}}\n'
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,106 @@
+"""The answer as one JSON object on one line, and the jq filter over such lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from apiyi_cli.core.events import Burst, Chunk
+from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
+from apiyi_cli.render.ndjson import ASIDE
+from apiyi_cli.render.text import Aside
+
+Assembled = Callable[[list[bytes]], Any]
+"""Puts the chunks of a stream together into the object that no stream would have given."""
+
+
+def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Iterator[bytes]:
+    """Yield the server's object as one line: verbatim, or put together from its chunks.
+
+    When `bursts` raises an `ApiyiError` after some chunks, the object made of those is
+    yielded first: its `finish_reason` tells that it is not complete.
+    """
+    chunks: list[bytes] = []
+    try:
+        for burst in bursts:
+            for event in burst:
+                if isinstance(event, Chunk):
+                    if event.whole:
+                        yield event.data + b"\n"
+                    else:
+                        chunks.append(event.data)
+                elif isinstance(event, ASIDE):
+                    aside(event)
+    except ApiyiError:
+        if chunks:
+            yield dumped(assembled(chunks)) + b"\n"
+        raise
+    if chunks:
+        yield dumped(assembled(chunks)) + b"\n"
+
+
+def dumped(value: Any) -> bytes:
+    """Return a value as compact JSON on one line, whatever numbers and texts it holds."""
+    import orjson
+
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Integers beyond 64 bits and lone surrogates: the standard library writes both.
+        import json
+
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def compiled(expression: str) -> Any:
+    """Return a jq expression as a program for `filtered`.
+
+    Raises UsageError for an expression that is not jq, SetupError when the `jq` package is
+    not installed; both before anything is sent.
+    """
+    try:
+        import jq
+    except ImportError:
+        raise SetupError(
+            "--jq needs the jq package", "not installed", hint="pip install 'apiyi-cli[jq]'"
+        ) from None
+    try:
+        return jq.compile(expression)
+    except ValueError as error:
+        why = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"--jq {expression!r} is not a jq expression", why, hint="see jq(1)"
+        ) from None
+
+
+def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
+    """Yield what the program makes of each line of JSON: strings raw, the rest compact.
+
+    An item may hold several lines; nothing is yielded for `empty`. The program failing on
+    an object does not lose the objects after it: the IncompleteError is raised at the end.
+    """
+    failed: ValueError | None = None
+    for item in lines:
+        outputs: list[str] = []
+        for line in item.splitlines():
+            if not line.strip():
+                continue
+            try:
+                outputs += _lines(program.input_text(line.decode("utf-8", "replace")).text())
+            except ValueError as error:
+                failed = failed or error
+        if outputs:
+            yield "".join(outputs).encode("utf-8", "replace")
+    if failed:
+        raise IncompleteError(
+            "--jq cannot be applied to the answer",
+            str(failed).strip(),
+            hint="look at the answer with --json first",
+        )
+
+
+def _lines(outputs: str) -> Iterator[str]:
+    import json
+
+    for output in outputs.split("\n") if outputs else ():
+        yield (json.loads(output) if output.startswith('"') else output) + "\n"

@@ -1,0 +1,287 @@
+"""POST /v1/chat/completions: repeat the request, call its tools, fit its schema."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
+from apiyi_cli.sandbox.fitting import fitting_json
+from apiyi_cli.sandbox.play import DONE, Play, invalid
+from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.toolcalls import Tool, called
+from apiyi_cli.sandbox.understood import (
+    ATTACHMENT_TOKENS,
+    MARK,
+    Understood,
+    cut_short,
+    deltas,
+    thought,
+    tokens,
+    told,
+)
+
+ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+ATTACHMENTS = {"image_url": "image", "input_audio": "audio", "file": "file"}
+_STRUCTURE = frozenset(
+    (
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+    )
+)
+_BOUNDS: checks.Bounds = {
+    **checks.SAMPLING,
+    "max_completion_tokens": (int, 1, 1 << 31),
+    "top_logprobs": (int, 0, 20),
+}
+
+
+def chat(request: Received, finish: str) -> Play:
+    """Answer a chat completion, streamed or whole."""
+    fields = checks.json_fields(request)
+    model = model_of(fields)
+    _check(fields, model)
+    heard = heard_in(fields)
+    name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"
+    frame = {"id": name, "created": CREATED, "model": model, "system_fingerprint": "fp_sandbox"}
+    choices = [_choice(fields, model, heard, finish, k) for k in range(fields.get("n") or 1)]
+    usage = _usage(heard, choices)
+    if fields.get("stream"):
+        return _streamed(fields, frame, choices, usage)
+    whole = {"object": "chat.completion", **frame, "choices": choices, "usage": usage}
+    return Play.json(whole, tokens=usage["total_tokens"])
+
+
+def heard_in(fields: dict[str, Any]) -> Understood:
+    """Return what a checked body says."""
+    heard = Understood(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
+    messages = fields["messages"]
+    names = {
+        call.get("id"): call.get("function", {}).get("name", "")
+        for message in messages
+        for call in message.get("tool_calls") or ()
+    }
+    turns = [m for m in messages if m["role"] not in ("system", "developer")]
+    heard.system = "\n".join(_text(m)[0] for m in messages if m not in turns)
+    while turns and turns[-1]["role"] == "tool":
+        result = turns.pop()
+        call_id = result.get("tool_call_id", "")
+        heard.results.insert(0, (names.get(call_id) or call_id, _text(result)[0]))
+    last = next((m for m in reversed(turns) if m["role"] == "user"), None)
+    if last is not None:
+        heard.prompt, heard.attachments = _text(last)
+    heard.earlier = max(0, len(turns) - 1)
+    words = sum(tokens(_text(message)[0]) + 4 for message in messages)
+    heard.prompt_tokens = words + ATTACHMENT_TOKENS * len(heard.attachments)
+    if tools := fields.get("tools"):
+        heard.prompt_tokens += len(orjson.dumps(tools)) // 4
+    return heard
+
+
+def _text(message: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return the text and the kinds of attachment of a message."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return content or "", []
+    texts = [part.get("text", "") for part in content if part["type"] == "text"]
+    kinds = [ATTACHMENTS[part["type"]] for part in content if part["type"] in ATTACHMENTS]
+    return "\n".join(texts), kinds
+
+
+def _choice(
+    fields: dict[str, Any], model: str, heard: Understood, finish: str, k: int
+) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+    if reasons(model) and fields.get("reasoning_effort") != "none":
+        message["reasoning_content"] = thought(heard)
+    calls = () if heard.results else called(_tools(fields), _named(fields), fields, heard.prompt)
+    if calls and finish == "stop":
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": c, "arguments": call.arguments},
+            }
+            for call in calls
+            for c in (call.name,)
+        ]
+        return {"index": k, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
+    text = _formatted(fields, heard) or told(heard)
+    if k and text.startswith(MARK):
+        text = f"{MARK} (answer {k + 1}){text.removeprefix(MARK)}"
+    message["content"] = cut_short(text, finish)
+    if finish == "content_filter":
+        message["refusal"] = f"{MARK} I will not answer that."
+    logprobs = _logprobs(fields, message["content"]) if fields.get("logprobs") else None
+    return {"index": k, "message": message, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
+    """Return the answer in the form that `response_format` asks for, None for plain text."""
+    wanted = fields.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        return fitting_json(wanted["json_schema"].get("schema") or {}, heard.prompt)
+    if wanted.get("type") == "json_object":
+        return orjson.dumps({"sandbox": True, "answer": told(heard)}).decode()
+    return None
+
+
+def _tools(fields: dict[str, Any]) -> list[Tool]:
+    found = (tool.get("function") or tool.get("custom") or {} for tool in fields.get("tools") or ())
+    return [Tool(one.get("name", ""), one.get("parameters") or {}) for one in found]
+
+
+def _named(fields: dict[str, Any]) -> str | None:
+    choice = fields.get("tool_choice")
+    if isinstance(choice, dict):
+        return str((choice.get("function") or choice.get("custom") or {}).get("name"))
+    return None
+
+
+def _logprobs(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    def row(token: str, place: int) -> dict[str, Any]:
+        raw = list(token.encode("utf-8", "surrogatepass"))
+        return {"token": token, "logprob": -0.125 * (place + 1), "bytes": raw}
+
+    def likeliest(token: str) -> list[dict[str, Any]]:
+        return [
+            row(token if k == 0 else f"{token}{k}", k)
+            for k in range(fields.get("top_logprobs") or 0)
+        ]
+
+    found = [{**row(token, 0), "top_logprobs": likeliest(token)} for token in deltas(text)]
+    return {"content": found, "refusal": None}
+
+
+def _usage(heard: Understood, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    said = reasoned = 0
+    for choice in choices:
+        message = choice["message"]
+        reasoned += tokens(message.get("reasoning_content") or "")
+        said += tokens(message["content"] or "")
+        said += sum(
+            tokens(call["function"]["arguments"]) + 4 for call in message.get("tool_calls", ())
+        )
+    completion = said + reasoned
+    return {
+        "prompt_tokens": heard.prompt_tokens,
+        "completion_tokens": completion,
+        "total_tokens": heard.prompt_tokens + completion,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": reasoned, "audio_tokens": 0},
+    }
+
+
+def _streamed(
+    fields: dict[str, Any],
+    frame: dict[str, Any],
+    choices: list[dict[str, Any]],
+    usage: dict[str, Any],
+) -> Play:
+    """Return the stream of the same choices; those of several choices come in turn."""
+    frame = {"object": "chat.completion.chunk", **frame}
+    runs = [list(_chunks(choice)) for choice in choices]
+    events: list[Any] = []
+    for step in range(max(len(run) for run in runs)):
+        events += [{**frame, "choices": [run[step]]} for run in runs if step < len(run)]
+    if (fields.get("stream_options") or {}).get("include_usage"):
+        events.append({**frame, "choices": [], "usage": usage})
+    return Play.sse(*events, DONE, tokens=usage["total_tokens"])
+
+
+def _chunks(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    message = choice["message"]
+    found: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    found += [{"reasoning_content": t} for t in deltas(message.get("reasoning_content") or "")]
+    found += [{"content": text} for text in deltas(message["content"] or "")]
+    if message["refusal"]:
+        found.append({"refusal": message["refusal"]})
+    for k, call in enumerate(message.get("tool_calls") or ()):
+        function = {"name": call["function"]["name"], "arguments": ""}
+        found.append({"tool_calls": [{"index": k, **call, "function": function}]})
+        for piece in deltas(call["function"]["arguments"]):
+            found.append({"tool_calls": [{"index": k, "function": {"arguments": piece}}]})
+    rows = iter((choice["logprobs"] or {}).get("content") or ())
+    chunks = []
+    for delta in found:
+        chunk = {"index": choice["index"], "delta": delta, "finish_reason": None}
+        if choice["logprobs"] and delta.get("content"):
+            chunk["logprobs"] = {"content": [next(rows)], "refusal": None}
+        chunks.append(chunk)
+    chunks.append({"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]})
+    return chunks
+
+
+def _check(fields: dict[str, Any], model: str) -> None:
+    checks.check_bounds(fields, _BOUNDS)
+    checks.check_flags(fields, "stream", "logprobs", "parallel_tool_calls", "store")
+    checks.check_stop(fields)
+    if fixed_sampling(model):
+        _check_fixed(fields)
+    messages = checks.required(fields, "messages")
+    if not isinstance(messages, list):
+        raise invalid("Invalid type for 'messages': expected an array", "messages", "invalid_type")
+    for k, message in enumerate(messages):
+        _check_message(message, f"messages[{k}]")
+    if fields.get("stream_options") is not None and not fields.get("stream"):
+        raise invalid("'stream_options' is only allowed with 'stream'", "stream_options")
+    if fields.get("top_logprobs") is not None and not fields.get("logprobs"):
+        raise invalid("'top_logprobs' needs 'logprobs'", "top_logprobs")
+    _check_format(fields.get("response_format"))
+    for k, tool in enumerate(fields.get("tools") or ()):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind not in ("function", "custom") or not (tool.get(kind) or {}).get("name"):
+            raise invalid(f"Invalid 'tools[{k}]': a function with a name", f"tools[{k}]")
+
+
+def _check_fixed(fields: dict[str, Any]) -> None:
+    for name in ("max_tokens", "stop", "top_p"):
+        if fields.get(name) is not None:
+            hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+            message = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
+            raise invalid(message, name, "unsupported_parameter")
+    if fields.get("temperature") not in (None, 1):
+        message = "Unsupported value: 'temperature' supports only the default (1) value."
+        raise invalid(message, "temperature", "unsupported_value")
+
+
+def _check_message(message: Any, place: str) -> None:
+    if not isinstance(message, dict):
+        raise invalid(f"Invalid type for '{place}': expected an object", place, "invalid_type")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise invalid(f"Invalid '{place}.role': one of {', '.join(ROLES)}", f"{place}.role")
+    if content is None and not (message.get("tool_calls") or message.get("function_call")):
+        where = f"{place}.content"
+        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")
+    if not isinstance(content, str | list | None):
+        raise invalid(f"Invalid type for '{place}.content'", f"{place}.content", "invalid_type")
+    for k, part in enumerate(content if isinstance(content, list) else ()):
+        where = f"{place}.content[{k}]"
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in ("text", "refusal", *ATTACHMENTS) or kind not in part:
+            raise invalid(f"Invalid '{where}': no known kind of content", where)
+    if role == "tool" and not message.get("tool_call_id"):
+        where = f"{place}.tool_call_id"
+        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")
+
+
+def _check_format(wanted: Any) -> None:
+    if wanted is None:
+        return
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    if kind not in ("text", "json_object", "json_schema"):
+        where = "response_format.type"
+        raise invalid(f"Invalid '{where}': text, json_object or json_schema", where)
+    if kind == "json_schema" and not (wanted.get("json_schema") or {}).get("name"):
+        where = "response_format.json_schema.name"
+        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")

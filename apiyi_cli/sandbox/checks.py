@@ -1,0 +1,85 @@
+"""Checks of request bodies: what the API reference rules out gets 400 with the parameter named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiyi_cli.sandbox.play import invalid
+from apiyi_cli.sandbox.received import Received
+
+Bounds = dict[str, tuple[type, float, float]]
+"""Kind (int or float), lowest and highest value of the fields of a body."""
+
+SAMPLING: Bounds = {
+    "temperature": (float, 0, 2),
+    "top_p": (float, 0, 1),
+    "n": (int, 1, 128),
+    "max_tokens": (int, 1, 1 << 31),
+    "presence_penalty": (float, -2, 2),
+    "frequency_penalty": (float, -2, 2),
+    "seed": (int, -(1 << 63), (1 << 63) - 1),
+}
+
+
+def json_fields(request: Received) -> dict[str, Any]:
+    """Return the body of a request that must be a JSON object; raises Refused."""
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("application/json"):
+        # Without a JSON type the family reads no model at all, and has no channel for "".
+        from apiyi_cli.sandbox.catalogue import no_channel
+
+        raise no_channel("")
+    try:
+        fields = request.json
+    except ValueError as error:
+        raise invalid(f"We could not parse the JSON body: {error}", "", "invalid_request") from None
+    if not isinstance(fields, dict):
+        raise invalid("The body must be a JSON object", "", "invalid_request")
+    return fields
+
+
+def check_bounds(fields: dict[str, Any], bounds: Bounds) -> None:
+    """Raise Refused when a field is no number of its kind, or out of its bounds."""
+    for name, (kind, low, high) in bounds.items():
+        value = fields.get(name)
+        if value is None:
+            continue
+        right = isinstance(value, int) or (kind is float and isinstance(value, float))
+        if not right or isinstance(value, bool):
+            wanted = "an integer" if kind is int else "a number"
+            raise invalid(f"Invalid type for '{name}': expected {wanted}", name, "invalid_type")
+        if not low <= value <= high:
+            raise invalid(f"Invalid '{name}': must be from {low} to {high}", name)
+
+
+def check_flags(fields: dict[str, Any], *names: str) -> None:
+    """Raise Refused when one of these fields is given and is neither true nor false."""
+    for name in names:
+        if not isinstance(fields.get(name), bool | None):
+            raise invalid(f"Invalid type for '{name}': expected a boolean", name, "invalid_type")
+
+
+def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None:
+    """Return a field that must be one of these words, None where not given; raises Refused."""
+    value = fields.get(name)
+    if value is not None and value not in choices:
+        told = ", ".join(choices)
+        raise invalid(f"Invalid value for '{name}': must be one of {told}", name)
+    return value
+
+
+def required(fields: dict[str, Any], name: str) -> Any:
+    """Return a field that must be given and not empty; raises Refused."""
+    value = fields.get(name)
+    if value is None or value == "" or value == []:
+        message = f"Missing required parameter: '{name}'"
+        raise invalid(message, name, "missing_required_parameter")
+    return value
+
+
+def check_stop(fields: dict[str, Any]) -> None:
+    """Raise Refused when `stop` is neither a text nor one to four texts."""
+    stop = fields.get("stop")
+    texts = stop if isinstance(stop, list) else [] if stop is None else [stop]
+    if len(texts) > 4 or not all(isinstance(text, str) for text in texts):
+        raise invalid("Invalid 'stop': a string, or at most 4 strings", "stop")

@@ -1,0 +1,254 @@
+"""What can go wrong on purpose: the words of `--fault SPEC` and of `fault:` model names.
+
+A spec is terms joined by `+`; a term is `NAME[@K][*TIMES][%PERCENT]`. NAME is a status, or:
+
+    drop       close before the headers          stall[@K]  fall silent [after event K]
+    cut@K      close after event K               hold       never end the body
+    reset[@K]  TCP RST [after event K]           slow[@S]   wait S seconds before each event
+    error@K    error event after event K         nodone     no `[DONE]`
+    html       200 and the website's home page   nofinish   `[DONE]` without finish_reason
+    empty      200 and nothing                   length     answer cut by max_tokens
+    quota      403 insufficient_user_quota       filter     answer withheld by the filter
+    pings      keep-alive comments               quota429   429 insufficient_quota
+
+TIMES is how often each distinct request suffers before it is answered well; PERCENT is the
+share of requests that suffers. A whole reply suffers the like: it is cut in its middle.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from apiyi_cli.errors import UsageError
+from apiyi_cli.sandbox.play import DONE, Play, error_body, frame, invalid
+from apiyi_cli.sandbox.received import Received
+
+MODEL_PREFIX = "fault:"
+SLOW_S = 0.2
+HOME_PAGE = (
+    "<!doctype html>\n<html><head><title>API易</title></head>"
+    "<body><h1>API易</h1><p>[sandbox] the website, not the API</p></body></html>\n"
+)
+
+Answer = Callable[[Received, str], Play]
+"""Makes the answer to a request, with this finish_reason; raises Refused."""
+
+
+class Fault(NamedTuple):
+    """One term of a spec."""
+
+    name: str
+    at: float | None = None
+    times: int | None = None
+    percent: float | None = None
+
+
+_TERM = re.compile(r"([a-z0-9]+)(?:@(\d+(?:\.\d+)?))?(?:\*(\d+))?(?:%(\d+(?:\.\d+)?))?")
+
+
+def parsed(spec: str) -> tuple[Fault, ...]:
+    """Return the terms of a spec. Raises ValueError naming the term that is not one."""
+    faults = []
+    for term in spec.split("+"):
+        found = _TERM.fullmatch(term.strip())
+        if not found or not (found[1] in _CHANGES or _status(found[1])):
+            raise ValueError(f"not a fault: {term!r}")
+        name, at, times, percent = found.groups()
+        faults.append(
+            Fault(
+                name,
+                None if at is None else float(at),
+                None if times is None else int(times),
+                None if percent is None else float(percent),
+            )
+        )
+    return tuple(faults)
+
+
+class Faults:
+    """The faults of one gateway: those of its spec, and those that model names ask for."""
+
+    def __init__(self, spec: str | None = None, seed: int = 0) -> None:
+        try:
+            self._always = parsed(spec) if spec else ()
+        except ValueError as error:
+            raise UsageError(
+                "--fault", str(error), hint="a status, or a name such as cut@3, slow, html"
+            ) from None
+        self._draw = _draws(seed)
+        self._suffered: Counter[tuple[str, Fault]] = Counter()
+        self._lock = threading.Lock()
+
+    def play(self, request: Received, answer: Answer) -> Play:
+        """Return the answer to a request with its faults worked in."""
+        faults = [*self._always, *_of_model(request)]
+        if faults:
+            faults = [fault for fault in faults if self._strikes(fault, request)]
+        finish = next((_FINISH[f.name] for f in faults if f.name in _FINISH), "stop")
+        for fault in faults:
+            # A status needs no answer, and must come even where the request has mistakes.
+            if status := _status(fault.name):
+                return _last(status_play(status), faults)
+        play = answer(request, finish)
+        return _last(play, faults)
+
+    def _strikes(self, fault: Fault, request: Received) -> bool:
+        with self._lock:
+            if fault.percent is not None and next(self._draw) * 100 >= fault.percent:
+                return False
+            if fault.times is None:
+                return True
+            key = (_identity(request), fault)
+            self._suffered[key] += 1
+            return self._suffered[key] <= fault.times
+
+
+def _draws(seed: int) -> Iterator[float]:
+    """Yield numbers from 0 to 1, the same for the same seed."""
+    import random
+
+    draw = random.Random(seed)
+    while True:
+        yield draw.random()
+
+
+def _of_model(request: Received) -> tuple[Fault, ...]:
+    # Parsing a large form only to see that its model has no fault would be waste.
+    if request.method != "POST" or MODEL_PREFIX.encode() not in request.body:
+        return ()
+    model = request.model
+    if not model.startswith(MODEL_PREFIX):
+        return ()
+    try:
+        return parsed(model.removeprefix(MODEL_PREFIX))
+    except ValueError as error:
+        raise invalid(str(error), "model") from None
+
+
+def _identity(request: Received) -> str:
+    """Name a request by what it asks and who asks; a form's boundary does not count."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{request.method} {request.path}?{request.query}\0".encode())
+    digest.update(request.headers.get("authorization", "").encode() + b"\0")
+    for part in request.parts if request.is_form else ():
+        digest.update(f"{part.name}\0{part.filename}\0".encode() + part.content)
+    if not request.is_form:
+        digest.update(request.body)
+    return digest.hexdigest()
+
+
+def _last(play: Play, faults: list[Fault]) -> Play:
+    for fault in faults:
+        if change := _CHANGES.get(fault.name):
+            play = change(play, fault)
+    return play
+
+
+def _status(name: str) -> int:
+    return int(name) if name.isdigit() and len(name) == 3 and int(name) >= 200 else 0
+
+
+def status_play(status: int) -> Play:
+    """Return what the family, or the proxy before it, sends with a status."""
+    if status < 300:
+        return Play(status=status)
+    if status < 400:
+        return Play(status=status, headers=(("Location", "https://example.invalid/v1"),))
+    if status == 413 or status == 502 or status >= 520 or status == 504:
+        return Play.text(
+            f"<html><head><title>{status} [sandbox]</title></head>"
+            f"<body><center><h1>{status}</h1></center><hr>[sandbox]</body></html>\n",
+            "text/html",
+            status=status,
+        )
+    message, code, kind = _STATUS_ERRORS.get(
+        status, (f"[sandbox] status {status} as asked for", "bad_response_status_code", "")
+    )
+    return Play.error(status, message, code=code, type=kind or "shell_api_error")
+
+
+_STATUS_ERRORS = {
+    400: ("[sandbox] bad request as asked for", "invalid_request", "invalid_request_error"),
+    401: ("无效的令牌", "invalid_api_key", ""),
+    402: ("[sandbox] payment required", "billing_hard_limit_reached", ""),
+    403: ("无权访问 default 分组", "access_denied", ""),
+    429: ("当前分组上游负载已饱和，请稍后再试", "rate_limit_exceeded", "rate_limit_error"),
+    451: ("[sandbox] rejected by the safety system", "content_policy_violation", ""),
+    501: ("API not implemented", "api_not_implemented", ""),
+}
+
+_FINISH = {"length": "length", "filter": "content_filter"}
+
+
+def _pieces(play: Play) -> tuple[bytes, ...]:
+    return play.body if isinstance(play.body, tuple) else ()
+
+
+def _ended(how: Callable[..., Play]) -> Callable[[Play, Fault], Play]:
+    """Make the change that ends a reply early: after event K, or a whole one in its middle."""
+
+    def change(play: Play, fault: Fault) -> Play:
+        if fault.at is None and fault.name != "cut":
+            return how(play)
+        if isinstance(play.body, tuple):
+            return how(play, int(fault.at) if fault.at is not None else len(play.body) // 2)
+        return how(play, at=len(play.body) // 2 if isinstance(play.body, bytes) else 0)
+
+    return change
+
+
+def _error(play: Play, fault: Fault) -> Play:
+    body = error_body(
+        "当前分组上游负载已饱和，请稍后再试", code="rate_limit_exceeded", type="rate_limit_error"
+    )
+    pieces = _pieces(play)
+    if not pieces:
+        return Play.json(body)
+    return play.but(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
+
+
+def _unfinished(play: Play, fault: Fault) -> Play:
+    kept = (p for p in _pieces(play) if b'"finish_reason":"' not in p and b".completed" not in p)
+    return play.but(body=tuple(kept)) if _pieces(play) else play
+
+
+def _undone(play: Play, fault: Fault) -> Play:
+    kept = (piece for piece in _pieces(play) if piece != frame(DONE))
+    return play.but(body=tuple(kept)) if _pieces(play) else play
+
+
+def _slow(play: Play, fault: Fault) -> Play:
+    pause_s = SLOW_S if fault.at is None else fault.at
+    return play.but(gap_s=pause_s) if _pieces(play) else play.but(delay_s=pause_s)
+
+
+def _quota(play: Play, fault: Fault) -> Play:
+    if fault.name == "quota429":
+        message, code = "You exceeded your current quota", "insufficient_quota"
+        return Play.error(429, message, code=code, type=code)
+    return Play.error(403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota")
+
+
+_CHANGES: dict[str, Callable[[Play, Fault], Play]] = {
+    "drop": lambda play, fault: play.cut(),
+    "cut": _ended(Play.cut),
+    "reset": _ended(Play.reset),
+    "stall": _ended(Play.stall),
+    "hold": lambda play, fault: play.hold(),
+    "slow": _slow,
+    "pings": lambda play, fault: play.but(pings=2),
+    "error": _error,
+    "nodone": _undone,
+    "nofinish": _unfinished,
+    "html": lambda play, fault: Play.text(HOME_PAGE, "text/html; charset=utf-8"),
+    "empty": lambda play, fault: Play(),
+    "quota": _quota,
+    "quota429": _quota,
+    "length": lambda play, fault: play,
+    "filter": lambda play, fault: play,
+}

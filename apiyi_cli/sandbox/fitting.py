@@ -1,0 +1,222 @@
+"""Values that fit a JSON Schema, made without chance: the shortest that says `[sandbox]`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+DEPTH_MAX = 12
+
+_FORMATS = {
+    "date-time": "2025-01-01T00:00:00Z",
+    "date": "2025-01-01",
+    "time": "00:00:00Z",
+    "duration": "P1D",
+    "email": "sandbox@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+_TYPE_OF_KEYWORD = {
+    "properties": "object",
+    "required": "object",
+    "additionalProperties": "object",
+    "items": "array",
+    "prefixItems": "array",
+    "minItems": "array",
+    "minimum": "number",
+    "maximum": "number",
+    "multipleOf": "number",
+    "pattern": "string",
+    "format": "string",
+    "minLength": "string",
+    "maxLength": "string",
+}
+
+
+def fitting_json(schema: Any, text: str = "") -> str:
+    """Return a value that fits as JSON text; see `fitting`."""
+    return orjson.dumps(fitting(schema, text)).decode()
+
+
+def fitting(schema: Any, text: str = "") -> Any:
+    """Return a value that fits a schema (draft 2020-12); `text` seeds its free strings.
+
+    Known: type, enum, const, properties, required, items, prefixItems, the bounds of
+    numbers, strings and arrays, format, pattern, allOf, anyOf, oneOf, and `$ref` within the
+    schema. Of an optional property a value is given, too, until the depth limit.
+    """
+    return _Maker(schema, text).value(schema, "value", 0)
+
+
+class _Maker:
+    def __init__(self, root: Any, text: str) -> None:
+        self.root = root
+        self.text = text
+
+    def value(self, schema: Any, name: str, depth: int) -> Any:
+        schema = self.flat(schema, depth)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        return getattr(self, f"_{_type_of(schema)}")(schema, name, depth)
+
+    def flat(self, schema: Any, depth: int) -> dict[str, Any]:
+        """Return a schema with its references and alternatives resolved into one object."""
+        seen = 0
+        while isinstance(schema, dict) and seen < DEPTH_MAX:
+            seen += 1
+            if "$ref" in schema:
+                rest = {k: v for k, v in schema.items() if k != "$ref"}
+                schema = _merged(self.target(schema["$ref"]), rest)
+            elif "allOf" in schema:
+                rest = {k: v for k, v in schema.items() if k != "allOf"}
+                for one in schema["allOf"]:
+                    rest = _merged(rest, self.flat(one, depth))
+                schema = rest
+            elif alternatives := schema.get("anyOf") or schema.get("oneOf"):
+                rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
+                schema = _merged(rest, self.chosen(alternatives, depth))
+            else:
+                break
+        return schema if isinstance(schema, dict) else {}
+
+    def chosen(self, alternatives: list[Any], depth: int) -> Any:
+        """Return the first alternative, deep down the simplest: recursion has to end."""
+        if depth < DEPTH_MAX // 2:
+            return alternatives[0]
+        simple = [a for a in alternatives if _type_of(self.flat(a, depth)) in _SIMPLE]
+        return (simple or alternatives)[0]
+
+    def target(self, reference: str) -> Any:
+        found = self.root
+        for step in reference.removeprefix("#").split("/")[1:]:
+            step = step.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, dict) or step not in found:
+                return {}
+            found = found[step]
+        return found
+
+    def _object(self, schema: dict[str, Any], name: str, depth: int) -> dict[str, Any]:
+        known = schema.get("properties") or {}
+        wanted = list(schema.get("required") or ())
+        if depth < DEPTH_MAX // 2:
+            wanted += [key for key in known if key not in wanted]
+        else:
+            wanted = [key for key in wanted if depth < DEPTH_MAX * 2]
+        ordered = [key for key in known if key in wanted] + [k for k in wanted if k not in known]
+        made = {key: self.value(known.get(key, {}), key, depth + 1) for key in ordered}
+        extra = schema.get("additionalProperties")
+        for k in range(len(made), int(schema.get("minProperties") or 0)):
+            inner = extra if isinstance(extra, dict) else {}
+            made[f"key{k + 1}"] = self.value(inner, name, depth + 1)
+        return made
+
+    def _array(self, schema: dict[str, Any], name: str, depth: int) -> list[Any]:
+        first = schema.get("prefixItems") or []
+        fewest, most = int(schema.get("minItems") or 0), schema.get("maxItems")
+        size = max(fewest, len(first), 1 if depth < DEPTH_MAX // 2 else 0)
+        size = min(size, int(most)) if most is not None else size
+        items = schema.get("items")
+        made = [
+            self.value(first[k] if k < len(first) else items, name, depth + 1) for k in range(size)
+        ]
+        return _unlike(made) if schema.get("uniqueItems") else made
+
+    def _string(self, schema: dict[str, Any], name: str, depth: int) -> str:
+        if schema.get("format") in _FORMATS:
+            return _FORMATS[schema["format"]]
+        if pattern := schema.get("pattern"):
+            from apiyi_cli.sandbox.patterns import matching
+
+            return matching(pattern)
+        fewest, most = int(schema.get("minLength") or 0), schema.get("maxLength")
+        made = f"[sandbox] {self.text or name}".ljust(fewest, ".")
+        return made if most is None else made[: int(most)]
+
+    def _integer(self, schema: dict[str, Any], name: str, depth: int) -> int:
+        return int(_number(schema, 1))
+
+    def _number(self, schema: dict[str, Any], name: str, depth: int) -> float | int:
+        return _number(schema, 0)
+
+    def _boolean(self, schema: dict[str, Any], name: str, depth: int) -> bool:
+        return True
+
+    def _null(self, schema: dict[str, Any], name: str, depth: int) -> None:
+        return None
+
+
+_SIMPLE = ("null", "string", "integer", "number", "boolean")
+
+
+def _type_of(schema: dict[str, Any]) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((k for k in kind if k != "null"), "null")
+    if isinstance(kind, str) and hasattr(_Maker, f"_{kind}"):
+        return kind
+    return next((t for word, t in _TYPE_OF_KEYWORD.items() if word in schema), "string")
+
+
+def _merged(first: Any, second: Any) -> Any:
+    """Return two schemas as one that asks for both, as far as bounds and properties go."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return second if isinstance(second, dict) else first
+    both = {**first, **second}
+    for key in ("properties", "$defs"):
+        if key in first and key in second:
+            both[key] = {**first[key], **second[key]}
+    if "required" in first and "required" in second:
+        both["required"] = [*first["required"], *second["required"]]
+    return both
+
+
+def _number(schema: dict[str, Any], whole_step: int) -> float | int:
+    """Return the number nearest to 1 within the bounds; `whole_step` 1 for an integer."""
+    step = schema.get("multipleOf") or whole_step
+    low, high = _lowest(schema, step), _highest(schema, step)
+    if not step:
+        return min(max(1, low), high)
+    made = math.ceil(max(1, low) / step) * step
+    return made if made <= high else math.floor(high / step) * step
+
+
+def _lowest(schema: dict[str, Any], step: float) -> float:
+    low: float = schema.get("minimum", -math.inf)
+    above = schema.get("exclusiveMinimum")
+    if isinstance(above, int | float) and not isinstance(above, bool):
+        low = max(low, above + (step or _nudge(schema)))
+    return low
+
+
+def _highest(schema: dict[str, Any], step: float) -> float:
+    high: float = schema.get("maximum", math.inf)
+    below = schema.get("exclusiveMaximum")
+    if isinstance(below, int | float) and not isinstance(below, bool):
+        high = min(high, below - (step or _nudge(schema)))
+    return high
+
+
+def _nudge(schema: dict[str, Any]) -> float:
+    """Return a distance from an excluded bound that stays within the other one."""
+    low = schema.get("exclusiveMinimum", schema.get("minimum"))
+    high = schema.get("exclusiveMaximum", schema.get("maximum"))
+    return 0.5 if low is None or high is None else (high - low) / 4
+
+
+def _unlike(made: list[Any]) -> list[Any]:
+    """Return the same values with equal strings and numbers told apart."""
+    seen: list[Any] = []
+    for k, value in enumerate(made):
+        if value in seen and isinstance(value, str):
+            value = f"{value} {k + 1}"
+        elif value in seen and isinstance(value, int | float):
+            value = max(seen) + 1
+        seen.append(value)
+    return seen

@@ -1,0 +1,214 @@
+"""POST /v1/images/…: real PNGs, drawn from the hash of what was asked for.
+
+A picture that is handed out by URL is drawn anew when it is fetched: its name says all.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.catalogue import CREATED, model_of
+from apiyi_cli.sandbox.drawing import png
+from apiyi_cli.sandbox.play import Play, invalid
+from apiyi_cli.sandbox.received import FormPart, Received
+from apiyi_cli.sandbox.understood import MARK, tokens
+
+SIDE_MAX = 3840
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+_RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
+_FILE = re.compile(r"/files/([0-9a-f]{64})-(\d{1,4})x(\d{1,4})\.png")
+_ORDINARY = 1024
+_MULTIPLE = 16
+_QUALITIES = ("standard", "hd", "low", "medium", "high", "auto")
+
+
+def generations(request: Received, finish: str) -> Play:
+    """Answer POST /v1/images/generations (JSON); FLUX edits come this way, too."""
+    fields = checks.json_fields(request)
+    checks.required(fields, "prompt")
+    return _answered(request, fields, "image_generation")
+
+
+def edits(request: Received, finish: str) -> Play:
+    """Answer POST /v1/images/edits (multipart)."""
+    return _from_form(request, needs_prompt=True)
+
+
+def variations(request: Received, finish: str) -> Play:
+    """Answer POST /v1/images/variations (multipart)."""
+    return _from_form(request, needs_prompt=False)
+
+
+def file(request: Received, finish: str) -> Play:
+    """Answer GET /files/{name}: the picture that the name describes."""
+    found = _FILE.fullmatch(request.path)
+    if not found:
+        return Play.text("not found", status=404)
+    seed, width, height = bytes.fromhex(found[1]), int(found[2]), int(found[3])
+    if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
+        return Play.text("not found", status=404)
+    return Play(body=png(seed, width, height), content_type="image/png")
+
+
+def _from_form(request: Received, *, needs_prompt: bool) -> Play:
+    if not request.is_form:
+        raise invalid("The body must be multipart/form-data", "", "invalid_request")
+    fields = dict(request.fields)
+    pictures = [p for p in request.parts if p.name in ("image", "image[]") and p.filename]
+    if not pictures:
+        raise invalid("image is required", "image", "missing_required_parameter")
+    for part in (*pictures, *(p for p in request.parts if p.name == "mask")):
+        _check_picture(part)
+    if needs_prompt:
+        checks.required(fields, "prompt")
+    for name in ("n", "output_compression", "partial_images"):
+        if name in fields:
+            fields[name] = int(fields[name]) if fields[name].isdigit() else fields[name]
+    fields["stream"] = fields.get("stream") == "true"
+    fields["pictures"] = [sha256(part.content).hexdigest() for part in pictures]
+    return _answered(request, fields, "image_edit")
+
+
+def _check_picture(part: FormPart) -> None:
+    known = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+    if not part.content.startswith(known):
+        message = f"Invalid image file or mode for {part.name}, please check your image file."
+        raise invalid(message, part.name, "invalid_image_file")
+
+
+def _answered(request: Received, fields: dict[str, Any], kind: str) -> Play:
+    model = model_of(fields, "dall-e-2")
+    _check(fields, model)
+    width, height = _size(fields)
+    prompt = fields.get("prompt", "")
+    told = repr(sorted((k, v) for k, v in fields.items() if k not in ("n", "stream")))
+    seeds = [
+        sha256(f"{k}\0{told}".encode("utf-8", "surrogatepass")).digest()
+        for k in range(fields.get("n") or 1)
+    ]
+    usage = _usage(prompt, fields, len(seeds))
+    if fields.get("stream"):
+        return _streamed(fields, kind, seeds[0], (width, height), usage)
+    data = [_item(request, model, fields, seed, width, height) for seed in seeds]
+    whole: dict[str, Any] = {"created": CREATED, "data": data}
+    if "b64_json" in data[0]:
+        whole |= {
+            "background": "opaque",
+            "output_format": "png",
+            "quality": fields.get("quality") or "auto",
+            "size": f"{width}x{height}",
+            "usage": usage,
+        }
+    return Play.json(whole, tokens=usage["total_tokens"])
+
+
+def _item(
+    request: Received, model: str, fields: dict[str, Any], seed: bytes, width: int, height: int
+) -> dict[str, Any]:
+    item: dict[str, Any] = {}
+    if _by_url(model, fields.get("response_format")):
+        item["url"] = f"{request.origin}/files/{seed.hex()}-{width}x{height}.png"
+    else:
+        item["b64_json"] = b64encode(png(seed, width, height)).decode()
+    if prompt := fields.get("prompt"):
+        item["revised_prompt"] = f"{MARK} {prompt}"
+    return item
+
+
+def _by_url(model: str, response_format: str | None) -> bool:
+    if model.startswith("flux"):
+        return True
+    if model.startswith("dall-e"):
+        return response_format != "b64_json"
+    return response_format == "url"
+
+
+def _streamed(
+    fields: dict[str, Any], kind: str, seed: bytes, size: tuple[int, int], usage: dict[str, Any]
+) -> Play:
+    """Return the events of one picture: coarse ones first, as many as asked for."""
+    about = {
+        "created_at": CREATED,
+        "size": f"{size[0]}x{size[1]}",
+        "quality": fields.get("quality") or "auto",
+        "background": "opaque",
+        "output_format": "png",
+    }
+    events: list[dict[str, Any]] = [
+        {
+            "type": f"{kind}.partial_image",
+            "partial_image_index": k,
+            "b64_json": b64encode(png(seed, *size, detail=k + 1)).decode(),
+            **about,
+        }
+        for k in range(fields.get("partial_images") or 0)
+    ]
+    picture = b64encode(png(seed, *size)).decode()
+    events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
+    return Play.sse(*events, named=True, tokens=usage["total_tokens"])
+
+
+def _usage(prompt: str, fields: dict[str, Any], count: int) -> dict[str, Any]:
+    text = tokens(prompt)
+    seen = 85 * len(fields.get("pictures", ()))
+    made = 1056 * count
+    return {
+        "input_tokens": text + seen,
+        "input_tokens_details": {"text_tokens": text, "image_tokens": seen},
+        "output_tokens": made,
+        "total_tokens": text + seen + made,
+    }
+
+
+def _size(fields: dict[str, Any]) -> tuple[int, int]:
+    """Return width and height in pixels. `aspect_ratio` keeps the area of a square."""
+    if found := _SIZE.fullmatch(str(fields.get("size") or "")):
+        width, height = int(found[1]), int(found[2])
+        if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
+            raise invalid(f"Invalid 'size': at most {SIDE_MAX} pixels a side", "size")
+        return width, height
+    if fields.get("size") not in (None, "", "auto"):
+        raise invalid("Invalid value for 'size': WIDTHxHEIGHT or auto", "size")
+    ratio = fields.get("aspect_ratio")
+    if ratio is None:
+        return _ORDINARY, _ORDINARY
+    found = _RATIO.fullmatch(str(ratio))
+    if not found or not int(found[1]) or not int(found[2]):
+        raise invalid("Invalid 'aspect_ratio': like 16:9", "aspect_ratio")
+    across, down = int(found[1]), int(found[2])
+    width = _ORDINARY * (across / down) ** 0.5
+    return _rounded(width), _rounded(width * down / across)
+
+
+def _rounded(side: float) -> int:
+    return min(SIDE_MAX, max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE))
+
+
+def _check(fields: dict[str, Any], model: str) -> None:
+    prompt = fields.get("prompt")
+    if prompt is not None and not isinstance(prompt, str):
+        raise invalid("Invalid type for 'prompt': expected a string", "prompt", "invalid_type")
+    bounds: checks.Bounds = {
+        "n": (int, 1, 10),
+        "output_compression": (int, 0, 100),
+        "partial_images": (int, 0, 3),
+    }
+    checks.check_bounds(fields, bounds)
+    checks.check_choice(fields, "quality", *_QUALITIES)
+    checks.check_choice(fields, "style", "vivid", "natural")
+    checks.check_choice(fields, "background", "transparent", "opaque", "auto")
+    checks.check_choice(fields, "output_format", "png", "jpeg", "webp")
+    checks.check_choice(fields, "response_format", "url", "b64_json")
+    if model.startswith("gpt-image"):
+        if fields.get("response_format") is not None:
+            message = "Unknown parameter: 'response_format'."
+            raise invalid(message, "response_format", "unknown_parameter")
+        if fields.get("quality") in ("standard", "hd"):
+            message = "Invalid value for 'quality': must be one of low, medium, high, auto"
+            raise invalid(message, "quality")
+    if model == "dall-e-3" and (fields.get("n") or 1) > 1:
+        raise invalid("Invalid 'n': dall-e-3 makes one image", "n")

@@ -1,0 +1,89 @@
+"""POST /v1/moderations and POST /v1/rerank: texts judged by the words in them."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from hashlib import sha256
+from typing import Any
+
+from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.embeddings import unit_vector
+from apiyi_cli.sandbox.play import Play, invalid
+from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.understood import tokens
+
+CATEGORIES = (
+    "harassment",
+    "harassment/threatening",
+    "hate",
+    "hate/threatening",
+    "illicit",
+    "illicit/violent",
+    "self-harm",
+    "self-harm/instructions",
+    "self-harm/intent",
+    "sexual",
+    "sexual/minors",
+    "violence",
+    "violence/graphic",
+)
+_VIOLENT = re.compile(r"\b(?:kill|murder|attack|bomb)\w*", re.IGNORECASE)
+_RERANK_DIMENSIONS = 1024
+
+
+def moderations(request: Received, finish: str) -> Play:
+    """Answer with one result per input; words of violence are flagged."""
+    fields = checks.json_fields(request)
+    model = model_of(fields, "text-moderation-stable")
+    given = checks.required(fields, "input")
+    inputs = given if isinstance(given, list) else [given]
+    if all(isinstance(one, dict) for one in inputs):
+        inputs = ["\n".join(one.get("text", "") for one in inputs)]
+    elif not all(isinstance(one, str) for one in inputs):
+        raise invalid("Invalid 'input': texts or content parts", "input", "invalid_type")
+    name = f"modr-sandbox{sha256(request.body).hexdigest()[:16]}"
+    results = [_judged(text) for text in inputs]
+    return Play.json({"id": name, "model": model, "results": results})
+
+
+def _judged(text: str) -> dict[str, Any]:
+    violent = bool(_VIOLENT.search(text))
+    scores = dict.fromkeys(CATEGORIES, 0.0001)
+    if violent:
+        scores["violence"] = 0.9
+    return {
+        "flagged": violent,
+        "categories": {category: score > 0.5 for category, score in scores.items()},
+        "category_scores": scores,
+        "category_applied_input_types": {category: ["text"] for category in CATEGORIES},
+    }
+
+
+def rerank(request: Received, finish: str) -> Play:
+    """Answer with the documents' places, most relevant first."""
+    fields = checks.json_fields(request)
+    model = model_of(fields)
+    query = checks.required(fields, "query")
+    documents = checks.required(fields, "documents")
+    checks.check_bounds(fields, {"top_n": (int, 1, 1 << 31)})
+    if not isinstance(query, str):
+        raise invalid("Invalid 'query': a string", "query", "invalid_type")
+    if not isinstance(documents, list) or not all(isinstance(one, str) for one in documents):
+        raise invalid("Invalid 'documents': strings only", "documents", "invalid_type")
+    wanted = unit_vector(query, _RERANK_DIMENSIONS)
+    scored = [(_likeness(wanted, text), k, text) for k, text in enumerate(documents)]
+    scored.sort(key=lambda one: (-one[0], one[1]))
+    used = tokens(query) * len(documents) + sum(tokens(text) for text in documents)
+    results = [
+        {"index": k, "relevance_score": score, "document": {"text": text}}
+        for score, k, text in scored[: fields.get("top_n")]
+    ]
+    usage = {"prompt_tokens": used, "total_tokens": used}
+    return Play.json({"model": model, "results": results, "usage": usage}, tokens=used)
+
+
+def _likeness(query: array[float], text: str) -> float:
+    vector = unit_vector(text, _RERANK_DIMENSIONS)
+    return round(max(0.0, sum(a * b for a, b in zip(query, vector, strict=True))), 6)

@@ -1,0 +1,230 @@
+"""`Received`: one request as it came in, and reading it from a socket.
+
+HTTP/1.1 as far as clients use it: Content-Length and chunked bodies, `Expect: 100-continue`,
+multipart forms. What is answered is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import orjson
+
+HEAD_MAX_BYTES = 1 << 20
+
+
+class FormPart(NamedTuple):
+    """One part of a multipart body; `filename` and `type` are None where not given."""
+
+    name: str
+    filename: str | None
+    type: str | None
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """Return the content of a plain field."""
+        return self.content.decode("utf-8", "replace")
+
+
+@dataclass(slots=True)
+class Received:
+    """One line of the ledger.
+
+    `at` and `closed_by_client_at` are monotonic seconds; `path` is decoded, with its `/v1`;
+    header names are lower-case. `complete` tells that the whole body came. `status`,
+    `billed` and `bytes_answered` (head and body, as sent) are filled in while answering;
+    `closed_by_client_at` only when the client left before the answer had ended.
+    """
+
+    index: int
+    at: float
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes = b""
+    complete: bool = True
+    origin: str = ""
+    connection: int = 0
+    status: int | None = None
+    billed: bool = False
+    bytes_answered: int = 0
+    closed_by_client_at: float | None = None
+    done: bool = False
+    _parsed: Any = field(default=None, repr=False)
+
+    @property
+    def json(self) -> Any:
+        """Return the body as a JSON value; raises ValueError when it is none."""
+        if self._parsed is None:
+            self._parsed = orjson.loads(self.body)
+        return self._parsed
+
+    @property
+    def parts(self) -> tuple[FormPart, ...]:
+        """Return the parts of a multipart body, none for any other."""
+        if self._parsed is None:
+            self._parsed = form_parts(self.headers.get("content-type", ""), self.body)
+        return tuple(self._parsed)
+
+    @property
+    def is_form(self) -> bool:
+        """Tell whether the body is a multipart form."""
+        return self.headers.get("content-type", "").startswith("multipart/form-data")
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return the body's fields by name, of a JSON object or a form alike; else empty.
+
+        A form's fields are texts, and files are left out.
+        """
+        if self.is_form:
+            return {p.name: p.text for p in self.parts if p.filename is None}
+        try:
+            value = self.json
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def model(self) -> str:
+        """Return the model asked for, or an empty text."""
+        model = self.fields.get("model")
+        return model if isinstance(model, str) else ""
+
+
+class Wire:
+    """The reading side of one connection: bytes with a buffer in front."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.buffer = b""
+
+    def head(self) -> bytes | None:
+        """Return the bytes up to the blank line, None when the client has left."""
+        while (end := self.buffer.find(b"\r\n\r\n")) < 0:
+            if len(self.buffer) > HEAD_MAX_BYTES or not self._more():
+                return None
+        head, self.buffer = self.buffer[:end], self.buffer[end + 4 :]
+        return head
+
+    def exactly(self, size: int) -> bytes:
+        """Return `size` bytes, fewer when the client leaves before."""
+        if len(self.buffer) < size:
+            pieces, have = [self.buffer], len(self.buffer)
+            while have < size and (piece := self.sock.recv(min(1 << 20, max(size - have, 4096)))):
+                pieces.append(piece)
+                have += len(piece)
+            self.buffer = b"".join(pieces)
+        body, self.buffer = self.buffer[:size], self.buffer[size:]
+        return body
+
+    def line(self) -> bytes:
+        """Return one line without its end."""
+        while (end := self.buffer.find(b"\n")) < 0:
+            if not self._more():
+                return b""
+        line, self.buffer = self.buffer[:end], self.buffer[end + 1 :]
+        return line.rstrip(b"\r")
+
+    def chunked(self) -> tuple[bytes, bool]:
+        """Return a chunked body, and whether it was complete (RFC 9112, 7.1)."""
+        pieces: list[bytes] = []
+        while True:
+            try:
+                size = int(self.line().split(b";")[0], 16)
+            except ValueError:
+                return b"".join(pieces), False
+            if size == 0:
+                while self.line():
+                    pass
+                return b"".join(pieces), True
+            piece = self.exactly(size)
+            pieces.append(piece)
+            if len(piece) < size:
+                return b"".join(pieces), False
+            self.line()
+
+    def _more(self) -> bool:
+        piece = self.sock.recv(65536)
+        self.buffer += piece
+        return bool(piece)
+
+
+def opening(head: bytes, at: float) -> Received:
+    """Return the request that a head announces, without its body.
+
+    Raises ValueError when it is no HTTP request.
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, version = first.split(" ")
+    if not version.startswith("HTTP/1."):
+        raise ValueError(version)
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(line)
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if version == "HTTP/1.0":
+        headers.setdefault("connection", "close")
+    path, _, query = target.partition("?")
+    return Received(-1, at, method, unquote(path), query, headers)
+
+
+def read_body(request: Received, wire: Wire, go_on: Callable[[], None]) -> None:
+    """Read the body that a request's head announced into it; `go_on` sends 100 Continue."""
+    headers = request.headers
+    if headers.get("expect", "").lower() == "100-continue":
+        go_on()
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        request.body, request.complete = wire.chunked()
+    elif size := int(headers.get("content-length") or 0):
+        request.body = wire.exactly(size)
+        request.complete = len(request.body) == size
+
+
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
+_NAMED = re.compile(r'(?<![\w*])(name|filename)="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_EXTENDED = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
+
+
+def form_parts(content_type: str, body: bytes) -> tuple[FormPart, ...]:
+    """Return the parts of a multipart/form-data body in their order (RFC 7578)."""
+    found = _BOUNDARY.search(content_type)
+    if not found:
+        return ()
+    mark = b"\r\n--" + (found[1] or found[2]).encode("latin-1")
+    parts = []
+    for piece in (b"\r\n" + body).split(mark)[1:]:
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        if piece.startswith(b"--") or not blank:
+            continue
+        parts.append(_part(head.decode("utf-8", "replace"), content))
+    return tuple(parts)
+
+
+def _part(head: str, content: bytes) -> FormPart:
+    names: dict[str, str] = {}
+    kind = None
+    for line in head.split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-disposition":
+            names = {key.lower(): _unescaped(text) for key, text in _NAMED.findall(value)}
+            if extended := _EXTENDED.search(value):
+                names["filename"] = unquote(extended[1])
+        elif name.strip().lower() == "content-type":
+            kind = value.strip()
+    return FormPart(names.get("name", ""), names.get("filename"), kind, content)
+
+
+def _unescaped(text: str) -> str:
+    """Undo both ways in which clients write a quote in a name: a backslash, or `%22`."""
+    return text.replace('\\"', '"').replace("%22", '"')

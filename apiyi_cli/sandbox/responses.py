@@ -1,0 +1,250 @@
+"""POST /v1/responses: items instead of messages, typed events instead of chunks."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
+from apiyi_cli.sandbox.fitting import fitting_json
+from apiyi_cli.sandbox.play import Play, invalid
+from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.response_events import events
+from apiyi_cli.sandbox.toolcalls import Tool, called
+from apiyi_cli.sandbox.understood import (
+    ATTACHMENT_TOKENS,
+    MARK,
+    Understood,
+    cut_short,
+    thought,
+    tokens,
+    told,
+)
+
+_STRUCTURE = frozenset(("model", "input", "instructions", "stream", "tools", "tool_choice", "text"))
+_ATTACHMENTS = {"input_image": "image", "input_audio": "audio", "input_file": "file"}
+_TEXTS = ("input_text", "output_text", "text", "refusal")
+_BOUNDS: checks.Bounds = {
+    "temperature": (float, 0, 2),
+    "top_p": (float, 0, 1),
+    "max_output_tokens": (int, 16, 1 << 31),
+    "top_logprobs": (int, 0, 20),
+}
+_SEARCHED = "https://example.com/sandbox"
+
+
+def responses(request: Received, finish: str) -> Play:
+    """Answer a response, streamed or whole."""
+    fields = checks.json_fields(request)
+    model = model_of(fields)
+    _check(fields, model)
+    heard = heard_in(fields)
+    mark = sha256(request.body).hexdigest()[:16]
+    output = _output(fields, model, heard, finish, mark)
+    whole = _whole(fields, model, heard, output, finish, mark)
+    used = whole["usage"]["total_tokens"]
+    if fields.get("stream"):
+        return Play.sse(*events(whole), named=True, tokens=used)
+    return Play.json(whole, tokens=used)
+
+
+def heard_in(fields: dict[str, Any]) -> Understood:
+    """Return what a checked body says."""
+    heard = Understood(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
+    heard.system = fields.get("instructions") or ""
+    given = fields["input"]
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    names = {item.get("call_id"): item.get("name", "") for item in items if "name" in item}
+    turns = []
+    for item in items:
+        if item.get("role") in ("system", "developer"):
+            heard.system = "\n".join(filter(None, (heard.system, _text(item)[0])))
+        elif item.get("type") == "function_call_output":
+            call_id = item.get("call_id", "")
+            output = item.get("output", "")
+            text = output if isinstance(output, str) else orjson.dumps(output).decode()
+            heard.results.append((names.get(call_id) or call_id, text))
+        elif item.get("role"):
+            heard.results.clear()
+            turns.append(item)
+    last = next((item for item in reversed(turns) if item["role"] == "user"), None)
+    if last is not None:
+        heard.prompt, heard.attachments = _text(last)
+    heard.earlier = max(0, len(turns) - 1)
+    words = sum(tokens(_text(item)[0]) + 4 for item in turns) + tokens(heard.system)
+    heard.prompt_tokens = words + ATTACHMENT_TOKENS * len(heard.attachments)
+    return heard
+
+
+def _text(item: dict[str, Any]) -> tuple[str, list[str]]:
+    content = item.get("content")
+    if not isinstance(content, list):
+        return content or "", []
+    texts = [part.get("text", "") for part in content if part.get("type") in _TEXTS]
+    kinds = [_ATTACHMENTS[p["type"]] for p in content if p.get("type") in _ATTACHMENTS]
+    return "\n".join(texts), kinds
+
+
+def _output(
+    fields: dict[str, Any], model: str, heard: Understood, finish: str, mark: str
+) -> list[dict[str, Any]]:
+    """Return the finished items: reasoning, then calls, or a search and the message."""
+    items: list[dict[str, Any]] = []
+    reasoning = fields.get("reasoning") or {}
+    if reasons(model) or reasoning:
+        shown = (
+            [{"type": "summary_text", "text": thought(heard)}] if reasoning.get("summary") else []
+        )
+        items.append({"id": f"rs_{mark}", "type": "reasoning", "summary": shown})
+    kinds = [tool.get("type", "") for tool in fields.get("tools") or ()]
+    calls = () if heard.results else called(_tools(fields), _named(fields), fields, heard.prompt)
+    if calls and finish == "stop":
+        return items + [
+            {
+                "id": f"fc_{mark}{k}",
+                "type": "function_call",
+                "status": "completed",
+                "call_id": call.id,
+                "name": call.name,
+                "arguments": call.arguments,
+            }
+            for k, call in enumerate(calls)
+        ]
+    searched = any(kind.startswith("web_search") for kind in kinds)
+    if searched:
+        action = {"type": "search", "query": heard.prompt}
+        items.append(
+            {"id": f"ws_{mark}", "type": "web_search_call", "status": "completed", "action": action}
+        )
+    items.append(_message(fields, heard, finish, mark, searched=searched))
+    return items
+
+
+def _message(
+    fields: dict[str, Any], heard: Understood, finish: str, mark: str, *, searched: bool
+) -> dict[str, Any]:
+    text = _formatted(fields, heard)
+    notes = []
+    if text is None:
+        text = told(heard)
+        if searched:
+            start = len(text) + 1
+            text += f"\n{_SEARCHED}"
+            notes.append(
+                {
+                    "type": "url_citation",
+                    "start_index": start,
+                    "end_index": len(text),
+                    "url": _SEARCHED,
+                    "title": f"{MARK} example",
+                }
+            )
+    text = cut_short(text, finish)
+    part: dict[str, Any] = {
+        "type": "output_text",
+        "text": text,
+        "annotations": notes if finish == "stop" else [],
+        "logprobs": [],
+    }
+    if finish == "content_filter":
+        part = {"type": "refusal", "refusal": f"{MARK} I will not answer that."}
+    status = "completed" if finish == "stop" else "incomplete"
+    return {
+        "id": f"msg_{mark}",
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": [part],
+    }
+
+
+def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
+    wanted = (fields.get("text") or {}).get("format") or {}
+    if wanted.get("type") == "json_schema":
+        return fitting_json(wanted.get("schema") or {}, heard.prompt)
+    if wanted.get("type") == "json_object":
+        return orjson.dumps({"sandbox": True, "answer": told(heard)}).decode()
+    return None
+
+
+def _tools(fields: dict[str, Any]) -> list[Tool]:
+    functions = (tool for tool in fields.get("tools") or () if tool.get("type") == "function")
+    return [Tool(one["name"], one.get("parameters") or {}) for one in functions]
+
+
+def _named(fields: dict[str, Any]) -> str | None:
+    choice = fields.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        return str(choice.get("name"))
+    return None
+
+
+def _whole(
+    fields: dict[str, Any],
+    model: str,
+    heard: Understood,
+    output: list[dict[str, Any]],
+    finish: str,
+    mark: str,
+) -> dict[str, Any]:
+    reasoned = tokens(thought(heard)) if output[0]["type"] == "reasoning" else 0
+    said = sum(tokens(orjson.dumps(item).decode()) // 4 for item in output) + reasoned
+    incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
+    return {
+        "id": f"resp_{mark}",
+        "object": "response",
+        "created_at": CREATED,
+        "status": "incomplete" if incomplete else "completed",
+        "error": None,
+        "incomplete_details": {"reason": incomplete} if incomplete else None,
+        "instructions": fields.get("instructions"),
+        "max_output_tokens": fields.get("max_output_tokens"),
+        "metadata": fields.get("metadata") or {},
+        "model": model,
+        "output": output,
+        "parallel_tool_calls": fields.get("parallel_tool_calls") is not False,
+        "previous_response_id": fields.get("previous_response_id"),
+        "reasoning": fields.get("reasoning") or {"effort": None, "summary": None},
+        "store": fields.get("store") is not False,
+        "temperature": fields.get("temperature", 1.0),
+        "text": fields.get("text") or {"format": {"type": "text"}},
+        "tool_choice": fields.get("tool_choice") or "auto",
+        "tools": fields.get("tools") or [],
+        "top_p": fields.get("top_p", 1.0),
+        "truncation": "disabled",
+        "usage": {
+            "input_tokens": heard.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": said,
+            "output_tokens_details": {"reasoning_tokens": reasoned},
+            "total_tokens": heard.prompt_tokens + said,
+        },
+    }
+
+
+def _check(fields: dict[str, Any], model: str) -> None:
+    checks.check_bounds(fields, _BOUNDS)
+    checks.check_flags(fields, "stream", "store", "parallel_tool_calls")
+    if fixed_sampling(model) and fields.get("temperature") not in (None, 1):
+        message = "Unsupported parameter: 'temperature' is not supported with this model."
+        raise invalid(message, "temperature", "unsupported_parameter")
+    given = checks.required(fields, "input")
+    if not isinstance(given, str | list):
+        raise invalid("Invalid type for 'input': text or items", "input", "invalid_type")
+    for k, item in enumerate(given if isinstance(given, list) else ()):
+        if not isinstance(item, dict) or not (item.get("role") or item.get("type")):
+            raise invalid(f"Invalid 'input[{k}]': an item has a role or a type", f"input[{k}]")
+        content = item.get("content")
+        for part in content if isinstance(content, list) else ():
+            if part.get("type") not in (*_ATTACHMENTS, *_TEXTS):
+                where = f"input[{k}].content"
+                raise invalid(f"Invalid '{where}': no known kind of content", where)
+    for k, tool in enumerate(fields.get("tools") or ()):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if not kind or (kind == "function" and not tool.get("name")):
+            where = f"tools[{k}].name"
+            message = f"Missing required parameter: '{where}'"
+            raise invalid(message, where, "missing_required_parameter")

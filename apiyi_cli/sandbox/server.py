@@ -1,0 +1,238 @@
+"""`Gateway`: an OpenAI-compatible gateway on loopback, for offline use and for the tests.
+
+One thread per connection on raw sockets, so that every fault of a network can be played.
+What is answered comes from `answers`, what goes wrong from `faults` and from scripts of
+`Play`s; all that was received stands in the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.sandbox.faults import Faults
+from apiyi_cli.sandbox.limits import Limits, Windows
+from apiyi_cli.sandbox.play import Play, Refused
+from apiyi_cli.sandbox.received import Received, Wire, opening, read_body
+from apiyi_cli.sandbox.stage import ClientLeft, Stage
+
+BACKLOG = 512
+
+Validate = Callable[[Received], str | None]
+"""Looks at a request and returns what is wrong with it, or None."""
+
+
+class Gateway:
+    """The sandbox, as a context manager; it listens from `start` to `close`.
+
+    `key` is the one that is accepted, None accepts all. `fault` is a spec that holds for
+    every request (see `faults`); a bad one raises UsageError. A complaint of `validate` is
+    kept in `complaints` and answered with 400. `ledger` has one entry per request, in the
+    order of arrival; an entry is there before the first byte of its answer is sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        key: str | None = None,
+        fault: str | None = None,
+        validate: Validate | None = None,
+        limits: Limits | None = None,
+        clock: Clock = CLOCK,
+        seed: int = 0,
+    ) -> None:
+        self.key = key
+        self.validate = validate
+        self.clock = clock
+        self.ledger: list[Received] = []
+        self.complaints: list[str] = []
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.connections = 0
+        self._address = (host, port)
+        self._windows = Windows(limits, clock) if limits else None
+        self._faults = Faults(fault, seed)
+        self._changed = threading.Condition()
+        self._scripts: list[tuple[str | None, Play]] = []
+        self._open: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+        self._closing = False
+
+    def start(self) -> Self:
+        """Bind and listen; return self. Raises OSError when the port is taken."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
+        self._address = self._listener.getsockname()[:2]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        return self
+
+    def close(self) -> None:
+        """Stop listening and drop every connection; may be called more than once."""
+        self._closing = True
+        if self._listener is not None:
+            # Closing alone does not wake a thread that waits in accept.
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        with self._changed:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self if self._listener else self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._address[1]
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        host = self._address[0]
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """The address of the API, with its `/v1`."""
+        return f"{self.origin}/v1"
+
+    @property
+    def posts(self) -> list[Received]:
+        """The requests that a real gateway would have charged for."""
+        return [one for one in self.ledger if one.billed]
+
+    def script(self, *plays: Play, path: str | None = None) -> None:
+        """Answer the next requests with these plays, in order, then normally again.
+
+        With `path` only requests whose path ends so are meant. Scripted requests are
+        neither checked for their key nor counted in the limits.
+        """
+        with self._changed:
+            self._scripts += [(path, play) for play in plays]
+
+    def wait_for(self, ready: Callable[[], object], timeout_s: float = 10.0) -> bool:
+        """Wait until `ready` tells true, asked whenever the ledger changes; tell if it did."""
+        with self._changed:
+            return bool(self._changed.wait_for(ready, timeout_s))
+
+    def _accept(self, listener: socket.socket) -> None:
+        for number in itertools.count():
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                if self._closing:
+                    sock.close()
+                    return
+                self._open.add(sock)
+                self.connections += 1
+            threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        wire = Wire(sock)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while (head := wire.head()) is not None and self._one(wire, head, number):
+                pass
+        except OSError:
+            pass  # the client, or `close`, dropped the connection
+        finally:
+            with self._changed:
+                self._open.discard(sock)
+            sock.close()
+
+    def _one(self, wire: Wire, head: bytes, number: int) -> bool:
+        """Answer one request; return whether the connection may serve another."""
+        stage = Stage(wire.sock, self.clock)
+        try:
+            request = opening(head, self.clock.monotonic())
+        except ValueError:
+            stage.perform(Play.text("bad request", status=400))
+            return False
+        request.origin, request.connection = self.origin, number
+        with self._changed:
+            self.in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            return self._answer(request, wire, stage)
+        finally:
+            with self._changed:
+                self.in_flight -= 1
+                request.done = True
+                request.bytes_answered = stage.sent
+                self._changed.notify_all()
+
+    def _answer(self, request: Received, wire: Wire, stage: Stage) -> bool:
+        scripted = self._scripted(request.path)
+        if scripted is None or not scripted.early:
+            read_body(request, wire, lambda: wire.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        self._enter(request)
+        if not request.complete:
+            return False
+        play = scripted or self._play(request)
+        request.status = play.status
+        request.billed = play.pays and request.method == "POST" and not play.early
+        request_id = f"2025010100000000{request.index:06d}"
+        try:
+            going = stage.perform(play, request_id, bodiless=request.method == "HEAD")
+        except ClientLeft:
+            if not self._closing:
+                request.closed_by_client_at = self.clock.monotonic()
+            return False
+        return (
+            going
+            and not play.early
+            and "close" not in request.headers.get("connection", "").lower()
+        )
+
+    def _enter(self, request: Received) -> None:
+        with self._changed:
+            request.index = len(self.ledger)
+            self.ledger.append(request)
+            self._changed.notify_all()
+
+    def _scripted(self, path: str) -> Play | None:
+        if not self._scripts:
+            return None
+        with self._changed:
+            for k, (wanted, play) in enumerate(self._scripts):
+                if wanted is None or path.endswith(wanted):
+                    del self._scripts[k]
+                    return play
+        return None
+
+    def _play(self, request: Received) -> Play:
+        """Return the answer to a request that no script is for."""
+        from apiyi_cli.sandbox.answers import answer, refused_key
+
+        try:
+            refused_key(request, self.key)
+            if self.validate and (complaint := self.validate(request)):
+                self.complaints.append(complaint)
+                return Play.error(400, complaint, code="invalid_request")
+            play = self._faults.play(request, answer)
+        except Refused as refused:
+            play = refused.play
+        if self._windows and request.method == "POST":
+            return self._windows.refusal(play.tokens, self.in_flight) or play
+        return play

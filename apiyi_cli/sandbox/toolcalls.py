@@ -1,0 +1,55 @@
+"""Which tools the sandbox's model calls, and with what arguments."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from apiyi_cli.sandbox.fitting import fitting_json
+
+_EVERY = re.compile(
+    r"\b(?:every|each|all)\b.*\b(?:tools?|functions?)\b|所有工具|每个工具", re.I | re.S
+)
+
+
+class Tool(NamedTuple):
+    """A function that the model may call, with the JSON Schema of its arguments."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+class Called(NamedTuple):
+    """A call that the model asks for; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+def called(
+    tools: list[Tool], named: str | None, fields: dict[str, Any], prompt: str
+) -> tuple[Called, ...]:
+    """Return the calls: the named tool, else the first, or every one when the prompt says so.
+
+    `fields` may hold `tool_choice` ("none" calls nothing) and `parallel_tool_calls` (false:
+    one call at most).
+    """
+    if fields.get("tool_choice") == "none":
+        return ()
+    if named is not None:
+        chosen = [tool for tool in tools if tool.name == named]
+    elif _EVERY.search(prompt) and fields.get("parallel_tool_calls") is not False:
+        chosen = tools
+    else:
+        chosen = tools[:1]
+    return tuple(
+        Called(_call_id(k, tool, prompt), tool.name, fitting_json(tool.parameters, prompt))
+        for k, tool in enumerate(chosen)
+    )
+
+
+def _call_id(k: int, tool: Tool, prompt: str) -> str:
+    digest = sha256(f"{k}\0{tool.name}\0{prompt}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"call_{digest[:20]}"

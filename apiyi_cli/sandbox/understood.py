@@ -1,0 +1,81 @@
+"""What the sandbox understood of a conversation, and the text in which it repeats it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+MARK = "[sandbox]"
+REPEATED_MAX = 8000
+DELTAS_MAX = 200
+ATTACHMENT_TOKENS = 85
+
+_WORD = re.compile(r"\s*\S+\s*")
+
+
+@dataclass(slots=True)
+class Understood:
+    """A conversation in the terms that chat completions and responses share.
+
+    `attachments` are kinds (image, audio, file) in their order; `results` are the answers of
+    tools that end the conversation, by the name of the tool or the id of the call.
+    """
+
+    prompt: str = ""
+    system: str = ""
+    attachments: list[str] = field(default_factory=list)
+    earlier: int = 0
+    results: list[tuple[str, str]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    prompt_tokens: int = 0
+
+
+def told(heard: Understood) -> str:
+    """Return the sandbox's answer: the prompt, and one line for each thing that came with it."""
+    if heard.results:
+        return "\n".join(f"{MARK} The tool {name} answered: {text}" for name, text in heard.results)
+    prompt = heard.prompt
+    if len(prompt) > REPEATED_MAX:
+        prompt = f"{prompt[:REPEATED_MAX]}… ({len(heard.prompt)} characters in all)"
+    lines = [f"{MARK} You said: {prompt}" if prompt else f"{MARK} You said nothing."]
+    if heard.system:
+        lines.append(f"System: {heard.system}")
+    if heard.attachments:
+        kinds = Counter(heard.attachments)
+        lines.append(f"Attachments: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
+    if heard.earlier:
+        lines.append(f"Earlier messages: {heard.earlier}")
+    if heard.options:
+        options = (f"{k}={orjson.dumps(v).decode()}" for k, v in sorted(heard.options.items()))
+        lines.append(f"Options: {', '.join(options)}")
+    return "\n".join(lines)
+
+
+def thought(heard: Understood) -> str:
+    """Return the reasoning that a reasoning model shows before its answer."""
+    return f"{MARK} The user wrote {len(heard.prompt.split())} words. I will repeat them."
+
+
+def cut_short(text: str, finish: str) -> str:
+    """Return what is left of an answer that ends with this finish_reason."""
+    if finish == "length":
+        return text[: max(1, len(text) // 2)]
+    return "" if finish == "content_filter" else text
+
+
+def deltas(text: str) -> list[str]:
+    """Return a text in words, or in as many equal pieces as are reasonable; joined it is whole."""
+    words: list[str] = _WORD.findall(text) or ([text] if text else [])
+    step = -(-len(words) // DELTAS_MAX)
+    if step <= 1:
+        return words
+    return ["".join(words[at : at + step]) for at in range(0, len(words), step)]
+
+
+def tokens(text: str) -> int:
+    """Return a plausible token count: a quarter of the bytes, at least 1 for any text."""
+    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4

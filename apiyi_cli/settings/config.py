@@ -1,0 +1,315 @@
+"""`config.toml`, read and checked: profiles, model families, and a few settings of the program.
+
+Every mistake is told with its file and line. Editing the file is `settings.edit`; which
+value wins over which is `settings.resolve`.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
+
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.base_url import normal_base_url
+from apiyi_cli.settings.values import Unfit, configurable, fitted_any, options
+
+LANGUAGES = ("en", "zh")
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+_TOP = ("profile", "families", "language", "usage_ledger")
+_LISTS = ("base_urls", "key_command")
+_LIMITS = ("rpm", "tpm", "concurrency", "window_s", "store")
+_KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
+
+
+class Profile(NamedTuple):
+    """One `[profile.NAME]`: only what the file says, nothing filled in.
+
+    `options` has the values of the option table by name; `limits` the table of that name.
+    """
+
+    name: str
+    base_urls: tuple[str, ...] = ()
+    key_command: tuple[str, ...] = ()
+    options: Mapping[str, Any] = _EMPTY
+    limits: Mapping[str, Any] = _EMPTY
+
+
+class Family(NamedTuple):
+    """What the models that a pattern such as `gpt-5*` matches want to be asked otherwise.
+
+    `max_tokens` is the field's name in their requests; `refuses` are fields they do not take.
+    """
+
+    pattern: str
+    max_tokens: str | None = None
+    refuses: tuple[str, ...] = ()
+
+
+class Config(NamedTuple):
+    """The whole file; an absent one is the same as an empty one."""
+
+    path: Path
+    profiles: Mapping[str, Profile] = _EMPTY
+    families: tuple[Family, ...] = ()
+    language: str | None = None
+    usage_ledger: bool | None = None
+
+
+def load(path: Path, *, required: bool = False) -> Config:
+    """Read the file.
+
+    An absent one is empty unless `required`. Raises SetupError, which names file and line.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+            mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        if required:
+            raise SetupError(
+                str(path), "there is no such file", hint="correct or unset APIYI_CONFIG"
+            ) from error
+        return Config(path)
+    except OSError as error:
+        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+    config = parse(decoded(path, data), path)
+    _refuse_shared(path, mode, config)
+    return config
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """Return the file's text without a byte order mark; raises SetupError with the line."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SetupError(f"{path}:{line}", "this is not UTF-8") from error
+
+
+def parse(text: str, path: Path) -> Config:
+    """Check the text of the file that `path` names; raises SetupError with the line."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(path, text, str(error)) from error
+    return _Reader(path, text).config(document)
+
+
+def _refuse_shared(path: Path, mode: int, config: Config) -> None:
+    """Refuse a file that anyone can change when it names a program to run."""
+    commands = any(profile.key_command for profile in config.profiles.values())
+    if commands and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+        raise SetupError(
+            str(path),
+            "it has a key_command, and every user of this machine can change it",
+            hint=f"chmod 600 {path}",
+        )
+
+
+def _syntax_error(path: Path, text: str, told: str) -> SetupError:
+    import re
+
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", told)
+    why = told[: place.start()] if place else told
+    if place and place[1]:
+        line, column = place[1], place[2]
+    else:
+        lines = text.split("\n")
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    return SetupError(f"{path}:{line}:{column}", f"not valid TOML: {why}")
+
+
+def line_of(text: str, keys: Sequence[str]) -> int | None:
+    """Return the line (from 1) on which the statement begins that first defines the key.
+
+    The standard parser gives no positions, so the shortest beginning of the text that
+    parses and has the key is looked for; this runs only for a message.
+    """
+    import tomllib
+
+    lines = text.split("\n")
+    begin = 0
+    for end in range(1, len(lines) + 1):
+        # A line that does not name the key cannot begin its statement, except by escapes.
+        if end == begin + 1 and keys[-1] not in lines[begin] and "\\" not in lines[begin]:
+            whole = lines[begin].strip()
+            if not whole or whole.startswith("#"):
+                begin = end
+                continue
+        try:
+            document: Any = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+        for key in keys:
+            document = document.get(key) if isinstance(document, dict) else None
+        if document is not None:
+            return begin + 1
+        begin = end
+    return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant."""
+    from difflib import get_close_matches
+
+    plain = {one.replace("-", "_"): one for one in known}
+    found = get_close_matches(name.replace("-", "_").lower(), plain, n=1)
+    return plain[found[0]] if found else None
+
+
+class _Reader:
+    """Checks one parsed document, and knows how to name a place in it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+
+    def place(self, keys: Sequence[str]) -> str:
+        line = line_of(self.text, keys)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+    def fail(self, keys: Sequence[str], why: str, hint: str | None = None) -> NoReturn:
+        raise SetupError(self.place(keys), f"{dotted(keys)}: {why}", hint=hint)
+
+    def unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
+        """Refuse a name; what it was set to may be a key and is not repeated."""
+        name = keys[-1]
+        if name.lower().replace("-", "_") in _KEY_NAMES:
+            self.fail(keys, "keys do not belong in this file", "apiyi auth login")
+        close = nearest(name, known)
+        meant = f"did you mean {close}?" if close else f"known here: {', '.join(known)}"
+        self.fail(keys, f"unknown setting; {meant}")
+
+    def table(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            self.fail(keys, f"expected a table, found {_found(value)}")
+        return value
+
+    def texts(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(isinstance(one, str) and one for one in value)
+        ):
+            self.fail(keys, f'expected a list of texts such as ["…", "…"], found {_found(value)}')
+        return tuple(value)
+
+    def config(self, document: Mapping[str, Any]) -> Config:
+        for key in document:
+            if key not in _TOP:
+                self.unknown([key], [*_TOP, *_LISTS, "limits", *configurable()])
+        language = document.get("language")
+        if language is not None and language not in LANGUAGES:
+            self.fail(["language"], f"expected one of {', '.join(LANGUAGES)}")
+        ledger = document.get("usage_ledger")
+        if ledger is not None and not isinstance(ledger, bool):
+            self.fail(["usage_ledger"], f"expected true or false, found {_found(ledger)}")
+        profiles = self.table(["profile"], document.get("profile", {}))
+        families = self.table(["families"], document.get("families", {}))
+        return Config(
+            self.path,
+            {name: self.profile(name, value) for name, value in profiles.items()},
+            tuple(self.family(pattern, value) for pattern, value in families.items()),
+            language,
+            ledger,
+        )
+
+    def profile(self, name: str, value: object) -> Profile:
+        at = ["profile", name]
+        if not is_profile_name(name):
+            self.fail(at, "a profile's name has letters, digits, - . and _ only, at most 64")
+        table = dict(self.table(at, value))
+        bare = Profile(name)
+        if name == "sandbox" and (own := [one for one in _LISTS if one in table]):
+            self.fail([*at, own[0]], "the sandbox profile is built in and has its own")
+        urls, command, limits = (table.pop(one, None) for one in (*_LISTS, "limits"))
+        return Profile(
+            name,
+            bare.base_urls if urls is None else self.base_urls([*at, "base_urls"], urls),
+            bare.key_command if command is None else self.texts([*at, "key_command"], command),
+            {key: self.option([*at, key], value) for key, value in table.items()},
+            bare.limits if limits is None else self.limits([*at, "limits"], limits),
+        )
+
+    def base_urls(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
+        texts = self.texts(keys, value)
+        place = self.place(keys)
+        return tuple(dict.fromkeys(normal_base_url(text, place) for text in texts))
+
+    def option(self, keys: Sequence[str], value: object) -> Any:
+        name = keys[-1]
+        if name in ("rpm", "tpm"):
+            self.fail(keys, f"stands in {dotted([*keys[:-1], 'limits'])}")
+        found = options(name)
+        if not found:
+            self.unknown(keys, [*_LISTS, "limits", *configurable()])
+        if not any(one.opt.config for one in found):
+            hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
+            self.fail(keys, f"{found[0].long} is for one command, a profile cannot set it", hint)
+        try:
+            return fitted_any(name, value)
+        except Unfit as unfit:
+            self.fail(keys, f"{unfit}, found {_found(value)}")
+
+    def limits(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
+        table = self.table(keys, value)
+        for name, limit in table.items():
+            at = [*keys, name]
+            if name not in _LIMITS:
+                self.unknown(at, _LIMITS)
+            if name == "store":
+                if not isinstance(limit, str) or not limit.startswith(("redis://", "rediss://")):
+                    self.fail(at, "expected the address of a Redis server, redis://HOST:PORT/DB")
+            elif name == "window_s":
+                if type(limit) not in (int, float) or not 1 <= limit <= 86400:
+                    self.fail(at, f"expected seconds from 1 to 86400, found {_found(limit)}")
+            elif type(limit) is not int or not 1 <= limit <= 10**12:
+                self.fail(at, f"expected a whole number of at least 1, found {_found(limit)}")
+        return table
+
+    def family(self, pattern: str, value: object) -> Family:
+        at = ["families", pattern]
+        table = self.table(at, value)
+        for name in table:
+            if name not in ("max_tokens", "refuses"):
+                self.unknown([*at, name], ("max_tokens", "refuses"))
+        field = table.get("max_tokens")
+        if field is not None and not (isinstance(field, str) and field):
+            self.fail([*at, "max_tokens"], "expected the name of a request field")
+        refuses = table.get("refuses", [])
+        if refuses != []:
+            refuses = self.texts([*at, "refuses"], refuses)
+        return Family(pattern, field, tuple(refuses))
+
+
+def is_profile_name(name: str) -> bool:
+    """Tell whether a profile may be called that: it becomes a keyring user and a word to type."""
+    rest = name.replace("-", "").replace(".", "").replace("_", "")
+    return rest.isalnum() and len(name) <= 64 and name[0] not in "-."
+
+
+def dotted(keys: Sequence[str]) -> str:
+    """Return the keys as TOML writes them with dots, quoted where they have to be."""
+    import json
+
+    return ".".join(
+        key
+        if key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+        else json.dumps(key, ensure_ascii=False)
+        for key in keys
+    )
+
+
+def _found(value: object) -> str:
+    """Name what stands there; a text is not repeated, it may be a key in the wrong place."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    kinds: dict[type, str] = {str: "a text", list: "a list", dict: "a table"}
+    return kinds.get(type(value), "a date or time")

@@ -1,0 +1,205 @@
+"""Changing `config.toml`: one key at a time, comments and layout kept.
+
+The new text is checked as a whole before it takes the old one's place, so no edit leaves a
+file behind that the next command refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.settings.config import decoded, dotted, parse
+from apiyi_cli.settings.paths import private_write
+from apiyi_cli.settings.values import Unfit, expected, options, parsed
+
+_TOP = frozenset(("profile", "families", "language", "usage_ledger"))
+_LIMITS = frozenset(("rpm", "tpm", "concurrency", "window_s"))
+_LISTS = frozenset(("base_urls", "key_command", "refuses"))
+
+
+def located(key: str, profile: str) -> tuple[str, ...]:
+    """Return the whole path of a key as `config set` takes it.
+
+    `model` and `limits.rpm` belong to the profile in use, `profile.work.model` to another;
+    hyphens may stand for underscores in an option's name. Raises UsageError.
+    """
+    import tomllib
+
+    try:
+        node: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{key!r} is not a key", hint="a key is like model or limits.rpm") from (
+            error
+        )
+    keys: list[str] = []
+    while isinstance(node, dict):
+        if len(node) != 1:
+            raise UsageError(f"{key!r} is not one key")
+        ((name, node),) = node.items()
+        keys.append(name)
+    if keys[0] not in _TOP:
+        keys = ["profile", profile, *keys]
+    if keys[0] == "profile":
+        keys[2:] = [name.replace("-", "_") for name in keys[2:]]
+        if len(keys) == 3 and keys[2] in _LIMITS:
+            keys.insert(2, "limits")
+    return tuple(keys)
+
+
+def typed(keys: Sequence[str], words: Sequence[str]) -> object:
+    """Return the value that the words of a command line mean for that key.
+
+    Lists take several words, or one that is a TOML array. What a key may hold is checked
+    with the whole file, later. Raises UsageError.
+    """
+    name = keys[-1]
+    found = options(name) if keys[0] == "profile" and len(keys) == 3 else ()
+    many = name in _LISTS or any(one.many for one in found)
+    if many and len(words) == 1 and words[0].lstrip().startswith("["):
+        return _array(name, words[0])
+    if name in _LISTS:
+        return list(words)
+    if many and len(words) > 1:
+        return [_single(keys, word) for word in words]
+    if len(words) != 1:
+        raise UsageError(f"{dotted(keys)} takes one value", f"{len(words)} were given")
+    return _single(keys, words[0])
+
+
+def write(path: Path, keys: Sequence[str], value: object) -> None:
+    """Set one key; the file is made if there is none, mode 0600.
+
+    Raises UsageError when the key or its value is wrong, SetupError when the file was
+    broken before or cannot be written.
+    """
+    import tomlkit
+
+    old = _text(path)
+    document = _document(path, old)
+    node: Any = document
+    for at, key in enumerate(keys[:-1]):
+        if key not in node:
+            # [profile.work] alone, without an empty [profile] before it.
+            node[key] = tomlkit.table(is_super_table=at + 2 < len(keys))
+        node = node[key]
+        if not isinstance(node, MutableMapping):
+            raise UsageError(f"cannot set {dotted(keys)}", f"{dotted(keys[: at + 1])} is a value")
+    node[keys[-1]] = value
+    _replace(path, old, document.as_string(), keys, value)
+
+
+def remove(path: Path, keys: Sequence[str]) -> bool:
+    """Unset one key or a whole table; return whether it was there. Raises like `write`."""
+    old = _text(path)
+    document = _document(path, old)
+    node: Any = document
+    for key in keys[:-1]:
+        node = node.get(key) if isinstance(node, MutableMapping) else None
+    if not isinstance(node, MutableMapping) or keys[-1] not in node:
+        return False
+    del node[keys[-1]]
+    _replace(path, old, document.as_string(), keys, None)
+    return True
+
+
+def written(path: Path, keys: Sequence[str]) -> Any:
+    """Return what the file itself has for the key, None if nothing; raises SetupError."""
+    import tomllib
+
+    text = _text(path)
+    parse(text, path)
+    node: Any = tomllib.loads(text)
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _array(name: str, text: str) -> list[Any]:
+    import tomllib
+
+    try:
+        return list(tomllib.loads(f"x = {text}")["x"])
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name}: not a TOML array", str(error)) from error
+
+
+def _single(keys: Sequence[str], word: str) -> object:
+    name = keys[-1]
+    found = options(name) if keys[0] == "profile" and len(keys) == 3 else ()
+    for one in found:
+        try:
+            value = parsed(one, word)
+        except Unfit:
+            continue
+        return value[0] if one.many else value
+    if found:
+        raise UsageError(f"cannot set {dotted(keys)}", f"expected {expected(found[0])}")
+    if name in _LIMITS or name == "usage_ledger":
+        return _toml_value(word)
+    return word
+
+
+def _toml_value(word: str) -> object:
+    """Return a number or truth value as TOML reads it, any other word as text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"x = {word}")["x"]
+    except tomllib.TOMLDecodeError:
+        return word
+
+
+def _text(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return decoded(path, file.read())
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+
+
+def _document(path: Path, text: str) -> Any:
+    import tomllib
+
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        tomllib.loads(text)
+        return tomlkit.parse(text)
+    except tomllib.TOMLDecodeError:
+        parse(text, path)
+        raise
+    except TOMLKitError as error:
+        raise _by_hand(path) from error
+
+
+def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object) -> None:
+    """Check the new text, then put it in the place of the old one."""
+    import tomllib
+
+    try:
+        node: Any = tomllib.loads(new)
+    except tomllib.TOMLDecodeError as error:
+        raise _by_hand(path) from error
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    if node != value:
+        raise _by_hand(path)
+    try:
+        parse(new, path)
+    except SetupError as error:
+        # Told as a mistake in the file only if the file had it before.
+        parse(old, path)
+        name = dotted(keys)
+        why = error.why.removeprefix(f"{name}: ")
+        raise UsageError(f"cannot set {name}", why, hint=error.hint) from error
+    private_write(path, new.encode())
+
+
+def _by_hand(path: Path) -> SetupError:
+    return SetupError(f"cannot edit {path}", "its layout needs a person", hint="apiyi config edit")

@@ -1,0 +1,159 @@
+"""Where things lie on this machine, and how private files are written.
+
+Linux and macOS both follow the XDG base directory specification; Windows has APPDATA and
+LOCALAPPDATA. Nothing is ever looked for in the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from apiyi_cli.errors import SetupError
+
+_NAME = "apiyi"
+_WINDOWS = sys.platform == "win32"
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Return the configuration file: `APIYI_CONFIG`, else `config.toml` in the config folder."""
+    if named := environ.get("APIYI_CONFIG"):
+        return Path(named).expanduser().absolute()
+    return config_dir(environ) / "config.toml"
+
+
+def config_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what the user decides; it may not exist yet."""
+    return _place(environ, "XDG_CONFIG_HOME", ".config", "APPDATA")
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder for conversations, the ledger and crash files; it may not exist yet."""
+    return _place(environ, "XDG_STATE_HOME", ".local/state", "LOCALAPPDATA")
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what can be fetched again; it may not exist yet."""
+    return _place(environ, "XDG_CACHE_HOME", ".cache", "LOCALAPPDATA", "Cache")
+
+
+def runtime_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what processes share while they run; it may not exist yet.
+
+    Without `XDG_RUNTIME_DIR` it lies in the state folder: unlike /tmp, no other user can
+    have made it first.
+    """
+    given = environ.get("XDG_RUNTIME_DIR", "")
+    if not _WINDOWS and Path(given).is_absolute():
+        return Path(given) / _NAME
+    return state_dir(environ) / "run"
+
+
+def _place(environ: Mapping[str, str], xdg: str, below_home: str, windows: str, *more: str) -> Path:
+    if _WINDOWS:
+        root = environ.get(windows, "")
+        base = Path(root) if Path(root).is_absolute() else _home(environ) / "AppData" / "Local"
+        return base.joinpath(_NAME, *more)
+    # "All paths set in these environment variables must be absolute. If an implementation
+    # encounters a relative path […] it should consider the path invalid and ignore it."
+    given = environ.get(xdg, "")
+    return (Path(given) if Path(given).is_absolute() else _home(environ) / below_home) / _NAME
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    given = environ.get("USERPROFILE" if _WINDOWS else "HOME", "")
+    if Path(given).is_absolute():
+        return Path(given)
+    if not _WINDOWS:
+        import pwd
+
+        with suppress(KeyError):
+            return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    raise SetupError("no home folder", "HOME is not set", hint="set HOME or APIYI_CONFIG")
+
+
+def private_dir(path: Path) -> Path:
+    """Make the folder, and what is missing above it, readable by the user alone; return it.
+
+    A folder that others could read is closed to them. Raises SetupError.
+    """
+    try:
+        _make(path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise SetupError(f"cannot use the folder {path}", error.strerror or str(error)) from error
+    return path
+
+
+def _make(path: Path) -> None:
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir(mode=0o700)
+            one.chmod(0o700)
+
+
+def private_write(path: Path, data: bytes) -> None:
+    """Replace the file by `data` in one step, mode 0600, on the disk before it returns.
+
+    A reader sees the old file or the new one, never half of it. A symbolic link is kept and
+    its target replaced. Missing folders are made, 0700. Raises SetupError.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        _make(target.parent)
+        try:
+            with _created(temporary) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise SetupError(f"cannot write {path}", error.strerror or str(error)) from error
+
+
+def refuse_readable(path: Path, status: os.stat_result) -> None:
+    """Raise SetupError with the chmod line for a regular file that others may touch."""
+    if not _WINDOWS and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+        from shlex import quote
+
+        raise SetupError(
+            f"{path} holds a key",
+            f"others can read it (mode {stat.S_IMODE(status.st_mode):04o})",
+            hint=f"chmod 600 {quote(str(path))}",
+        )
+
+
+def _created(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o600)
+    if not _WINDOWS:
+        # The umask may have taken the owner's own bits.
+        os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")
+
+
+def _sync_folder(path: Path) -> None:
+    if _WINDOWS:
+        return
+    # Some file systems refuse to sync a folder; the rename itself has happened.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

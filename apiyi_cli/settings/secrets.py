@@ -1,0 +1,215 @@
+"""Finding the key of a run: an option's file, the environment, a command, then the stores.
+
+A key found on the user's machine for a profile goes to that profile's servers only; one
+that the user hands over for this run goes where this run goes. What the keyring and the
+0600 file are is `settings.vault`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from apiyi_cli.core.secret import Secret
+from apiyi_cli.errors import AuthError, SetupError
+from apiyi_cli.settings import vault
+from apiyi_cli.settings.base_url import origin
+from apiyi_cli.settings.paths import refuse_readable
+from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.settings.vault import WAYS
+
+KEY_VARIABLE = "APIYI_API_KEY"
+_LONGEST = 8192
+_SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", "built in: the sandbox needs no key")
+
+
+class Place(NamedTuple):
+    """One place where a key may be, and what was found there: `present` is None for "cannot
+    tell", and `note` then says why."""
+
+    name: str
+    present: bool | None
+    note: str = ""
+
+
+def find_key(settings: Settings) -> Secret:
+    """Return the key of this run; its `source` says where it came from.
+
+    Looked for in this order: `--key-file`, `APIYI_API_KEY`, the profile's `key_file`,
+    its `key_command`, the keyring, the 0600 file of `auth login --insecure-storage`.
+    Raises AuthError when there is none, when it cannot be a key, or when it belongs to
+    other servers than this run's; SetupError for a key file that others can read.
+    """
+    if settings.sandbox:
+        return _SANDBOX_KEY
+    named = settings.value("key_file")
+    from_flag = settings.origin("key_file").startswith("flag")
+    if named and from_flag:
+        return key_file(Path(named).expanduser(), "--key-file")
+    if text := settings.environ.get(KEY_VARIABLE):
+        return checked(text, f"environment {KEY_VARIABLE}")
+    if named:
+        path = settings.config_path.parent / Path(named).expanduser()
+        return _bound(key_file(path, settings.origin("key_file")), None, settings)
+    if command := settings.in_profile.key_command:
+        return _bound(_commanded(command, settings), None, settings)
+    return _stored(settings)
+
+
+def checked(text: str, source: str) -> Secret:
+    """Return the text as a key, without the white space around it.
+
+    Raises AuthError, which never repeats the text, when it is empty or holds what no HTTP
+    header may carry or no key has: spaces, line breaks, quotes, anything but ASCII.
+    """
+    value = text.strip()
+    if not value:
+        raise AuthError(f"no key from {source}", "it is empty", hint=WAYS)
+    why = None
+    if len(value) > _LONGEST:
+        why = f"it is longer than {_LONGEST} characters"
+    elif not value.isascii():
+        why = "it has characters that are not ASCII"
+    elif any(character.isspace() for character in value):
+        lone = "it has white space inside"
+        why = f"{lone} (leave out `Bearer`)" if value.lower().startswith("bearer ") else lone
+    elif not value.isprintable():
+        why = "it has control characters"
+    elif any(quote in value for quote in "\"'`"):
+        why = "it has quotes"
+    if why:
+        raise AuthError(f"the key from {source} cannot be a key", why, hint="copy the key again")
+    return Secret(value, source)
+
+
+def key_file(path: Path, source: str) -> Secret:
+    """Return the key that is all of a file's content.
+
+    Raises SetupError when the file cannot be read or others can read it (the rule of ssh),
+    AuthError when the content cannot be a key.
+    """
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            refuse_readable(path, status)
+            data = file.read(_LONGEST * 2)
+    except OSError as error:
+        raise SetupError(f"cannot read the key file {path}", error.strerror or "") from error
+    return checked(data.decode("utf-8", "replace"), f"{source} ({path})")
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a program that is not to know the key."""
+    return {name: value for name, value in environ.items() if name.upper() != KEY_VARIABLE}
+
+
+def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:
+    """Keep the key for the profile in use, bound to its servers; return where it is kept.
+
+    It goes into the keyring, or, only when `insecure`, into a 0600 file; the copy in the
+    other place is removed, so that no old key is left to be found. Raises AuthError when
+    the keyring cannot keep it: nothing falls back to a file by itself.
+    """
+    entry = vault.Entry(key.value, tuple(origins(settings.base_urls)))
+    if insecure:
+        vault.write_file(settings.environ, settings.profile, entry)
+        _quietly_forget_keyring(settings)
+        return str(vault.file_path(settings.environ))
+    vault.write_keyring(settings.profile, entry)
+    vault.delete_file(settings.environ, settings.profile)
+    return vault.KEYRING
+
+
+def forget_key(settings: Settings) -> list[str]:
+    """Remove the profile's key from every store; return the stores that had one.
+
+    Raises AuthError after the file was cleaned when the keyring does not answer: a key may
+    still be in it.
+    """
+    removed: list[str] = []
+    if vault.delete_file(settings.environ, settings.profile):
+        removed.append(str(vault.file_path(settings.environ)))
+    try:
+        if vault.delete_keyring(settings.profile):
+            removed.append(vault.KEYRING)
+    except vault.NoKeyring:
+        # Nothing can be in a store that does not exist.
+        pass
+    return removed
+
+
+def places(settings: Settings) -> list[Place]:
+    """Tell of every place, in the order of `find_key`, whether it has a key; none is shown."""
+    named = settings.value("key_file")
+    command = settings.in_profile.key_command
+    found = [
+        Place("key file", bool(named), str(named or "")),
+        Place(f"environment {KEY_VARIABLE}", bool(settings.environ.get(KEY_VARIABLE))),
+        Place("key_command", bool(command), " ".join(command[:1])),
+    ]
+    try:
+        entry = vault.read_keyring(settings.profile)
+        found.append(Place(vault.KEYRING, entry is not None))
+    except AuthError as error:
+        found.append(Place(vault.KEYRING, None, error.why))
+    entry = vault.read_file(settings.environ, settings.profile)
+    return [*found, Place(str(vault.file_path(settings.environ)), entry is not None)]
+
+
+def origins(base_urls: Iterable[str]) -> list[str]:
+    """Return the servers of the addresses, each once, in their order."""
+    return list(dict.fromkeys(origin(url) for url in base_urls))
+
+
+def _commanded(command: tuple[str, ...], settings: Settings) -> Secret:
+    from apiyi_cli.settings.key_command import printed_key
+
+    what = f"key_command of profile {settings.profile}"
+    environ = child_environment(settings.environ)
+    return checked(printed_key(command, environ, settings.config_path.parent, what), what)
+
+
+def _stored(settings: Settings) -> Secret:
+    silent: AuthError | None = None
+    entry, source = None, vault.KEYRING
+    try:
+        entry = vault.read_keyring(settings.profile)
+    except AuthError as error:
+        silent = error
+    if entry is None:
+        # The file exists only where the user asked for it by name, so reading it is no
+        # silent fallback.
+        source = str(vault.file_path(settings.environ))
+        entry = vault.read_file(settings.environ, settings.profile)
+    if entry is None:
+        # That a machine has no keyring is normal; one that is there and fails is told.
+        why = "" if silent is None or isinstance(silent, vault.NoKeyring) else silent.why
+        raise AuthError(f"no key for profile {settings.profile}", why, hint=WAYS)
+    return _bound(checked(entry.key, source), entry.origins, settings)
+
+
+def _bound(key: Secret, allowed: Iterable[str] | None, settings: Settings) -> Secret:
+    """Return the key if all addresses of this run are among its servers.
+
+    Without a list of their own these are the profile's. Raises AuthError, before anything
+    is sent.
+    """
+    home = set(origins(settings.configured_base_urls) if allowed is None else allowed)
+    foreign = [one for one in origins(settings.base_urls) if one not in home]
+    if foreign:
+        raise AuthError(
+            f"the key from {key.source} is not sent to {foreign[0]}",
+            f"it belongs to {', '.join(sorted(home))}",
+            hint=f"set {KEY_VARIABLE} for that server, or log in with a profile of its own",
+        )
+    return key
+
+
+def _quietly_forget_keyring(settings: Settings) -> None:
+    try:
+        vault.delete_keyring(settings.profile)
+    except AuthError:
+        # --insecure-storage is for machines whose keyring does not work.
+        return

@@ -1,0 +1,194 @@
+"""The two stores of keys: the keyring of the operating system, and a 0600 file.
+
+Each entry holds the key and the servers it may be sent to. The keyring is spoken to from a
+thread that may be given up, for a locked or broken one can stay silent for ever. Who may
+use which key is `settings.secrets`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from apiyi_cli.core.secret import Secret, redact
+from apiyi_cli.errors import AuthError, SetupError
+from apiyi_cli.settings.paths import config_dir, private_dir, private_write, refuse_readable
+
+T = TypeVar("T")
+
+SERVICE = "apiyi"
+KEYRING = "keyring"
+KEYRING_LIMIT_S = 3.0
+WAYS = (
+    "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
+    "(without a keyring also: apiyi auth login --insecure-storage)"
+)
+
+
+class Entry(NamedTuple):
+    """A stored key and the origins it may go to; None: those that the profile names."""
+
+    key: str
+    origins: tuple[str, ...] | None = None
+
+
+class NoKeyring(AuthError):
+    """The machine has no keyring at all, which is normal for a server."""
+
+
+def read_keyring(profile: str) -> Entry | None:
+    """Return what the keyring has for the profile.
+
+    A bare key that another program put there is an entry without origins. Raises AuthError
+    when the keyring is locked, broken or silent, NoKeyring when there is none.
+    """
+    text = _asked("read", lambda ring: ring.get_password(SERVICE, profile))
+    return _entry(text, KEYRING) if text else None
+
+
+def write_keyring(profile: str, entry: Entry) -> None:
+    """Put the entry into the keyring and read it back; raises AuthError.
+
+    A backend that keeps passwords in a plain file is refused unless the user chose it by
+    name (`PYTHON_KEYRING_BACKEND`): storing in the clear has its own option.
+    """
+    text = json.dumps(_as_json(entry))
+
+    def write(ring: Any) -> bool:
+        first = next(iter(getattr(ring, "backends", ())), ring)
+        if "Plaintext" in type(first).__name__ and not os.environ.get("PYTHON_KEYRING_BACKEND"):
+            raise NoKeyring("the keyring", "its backend keeps passwords in the clear", hint=WAYS)
+        ring.set_password(SERVICE, profile, text)
+        # The null backend takes everything and keeps nothing.
+        return bool(ring.get_password(SERVICE, profile) == text)
+
+    if not _asked("written", write, Secret(entry.key)):
+        raise AuthError("the keyring did not keep the key", "it gives back another", hint=WAYS)
+
+
+def delete_keyring(profile: str) -> bool:
+    """Remove the profile's entry; return whether there was one; raises like `read_keyring`."""
+
+    def delete(ring: Any) -> bool:
+        if ring.get_password(SERVICE, profile) is None:
+            return False
+        ring.delete_password(SERVICE, profile)
+        return True
+
+    return _asked("changed", delete)
+
+
+def file_path(environ: Mapping[str, str]) -> Path:
+    """Return where `auth login --insecure-storage` keeps keys; the file may not exist."""
+    return config_dir(environ) / "keys.json"
+
+
+def read_file(environ: Mapping[str, str], profile: str) -> Entry | None:
+    """Return what the file has for the profile.
+
+    Raises SetupError for a file that others can read or that is damaged.
+    """
+    return _read(file_path(environ)).get(profile)
+
+
+def write_file(environ: Mapping[str, str], profile: str, entry: Entry) -> None:
+    """Put the entry into the file, 0600 in a folder of mode 0700; raises SetupError."""
+    path = file_path(environ)
+    _write(path, {**_read(path), profile: entry})
+
+
+def delete_file(environ: Mapping[str, str], profile: str) -> bool:
+    """Remove the profile's entry from the file; return whether there was one."""
+    path = file_path(environ)
+    entries = _read(path)
+    if entries.pop(profile, None) is None:
+        return False
+    _write(path, entries)
+    return True
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        with open(path, "rb") as file:
+            refuse_readable(path, os.fstat(file.fileno()))
+            document = json.load(file)
+            return {name: _entry(json.dumps(value), str(path)) for name, value in document.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+    # The parser's own message would repeat what it found.
+    except (ValueError, AttributeError):
+        raise SetupError(
+            f"{path} is damaged", hint="remove it, then: apiyi auth login --insecure-storage"
+        ) from None
+
+
+def _write(path: Path, entries: Mapping[str, Entry]) -> None:
+    private_dir(path.parent)
+    document = {name: _as_json(entry) for name, entry in entries.items()}
+    private_write(path, json.dumps(document, indent=2).encode() + b"\n")
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {"key": entry.key, "origins": None if entry.origins is None else list(entry.origins)}
+
+
+def _entry(text: str, source: str) -> Entry:
+    """Read an entry, or a bare key; raises AuthError without repeating what stands there."""
+    if not text.lstrip().startswith("{"):
+        return Entry(text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = {}
+    key, origins = value.get("key"), value.get("origins")
+    if not isinstance(key, str) or not (
+        origins is None
+        or (isinstance(origins, list) and all(isinstance(one, str) for one in origins))
+    ):
+        raise AuthError(f"the key in {source} is damaged", "log in again")
+    return Entry(key, None if origins is None else tuple(origins))
+
+
+def _asked(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
+    """Return what `ask` says of the keyring, or raise AuthError after `KEYRING_LIMIT_S`.
+
+    The import is part of it: choosing a backend already talks to the desktop's bus.
+    """
+    import threading
+
+    answers: list[T] = []
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            import keyring
+
+            answers.append(ask(keyring.get_keyring()))
+        except Exception as error:
+            failures.append(error)
+
+    # A daemon: the process must be able to end while the keyring stays silent.
+    thread = threading.Thread(target=run, name="keyring", daemon=True)
+    thread.start()
+    thread.join(KEYRING_LIMIT_S)
+    if answers:
+        return answers[0]
+    what = f"the keyring cannot be {verb}"
+    if not failures:
+        why = f"it gave no answer within {KEYRING_LIMIT_S:g} s (is it locked?)"
+        raise AuthError(what, why, hint=WAYS)
+    error = failures[0]
+    if isinstance(error, AuthError):
+        raise error
+    why = redact(" ".join(str(error).split()) or type(error).__name__, secrets)
+    if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
+        raise NoKeyring(what, "this machine has none", hint=WAYS) from None
+    if type(error).__name__ == "KeyringLocked":
+        why = f"it is locked: {why}"
+    # The cause is cut off: a traceback through the backend would show the arguments.
+    raise AuthError(what, why, hint=WAYS) from None

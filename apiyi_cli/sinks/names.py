@@ -1,0 +1,182 @@
+"""File names made of what users and servers say, and templates of paths.
+
+A field's value can never leave the directory that the template names, hide the file, pass
+for an option, or be a name that some system reserves.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from apiyi_cli.errors import UsageError
+
+NAME_MAX_BYTES = 200
+VALUE_MAX_BYTES = 100
+SLUG_MAX_BYTES = 60
+FIELDS = ("index", "slug", "model", "n", "ext", "stem", "id")
+
+_RESERVED = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE
+)
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+# Other, Control / Format / Surrogate / Private / Unassigned; line and paragraph separators.
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_STOPS = ". "
+
+
+def safe_name(text: str, *, max_bytes: int = NAME_MAX_BYTES, default: str = "untitled") -> str:
+    """Return a name that is one file in whatever directory, on any common system.
+
+    Unicode NFC; separators, Windows' special characters and what cannot be printed become
+    `_`; no `.`, `-` or space at the start, no `.` or space at the end; a device name
+    (`NUL`, `com1.txt`) gets a `_` before it. At most `max_bytes` of UTF-8, cut between
+    characters, a short extension kept. `default` where nothing is left.
+    """
+    name = unicodedata.normalize("NFC", text)
+    name = "".join(_allowed(character) for character in name)
+    name = name.lstrip("-" + _STOPS).rstrip(_STOPS)
+    if _RESERVED.fullmatch(name.partition(".")[0].rstrip(_STOPS)):
+        name = f"_{name}"
+    return _cut(name, max_bytes) or default
+
+
+def slug(text: str, *, default: str = "untitled") -> str:
+    """Return a short name for a text: its words in lower case, joined by `-`.
+
+    Letters and digits of all scripts stay.
+    """
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    joined = unicodedata.normalize("NFC", "-".join(words).replace("_", "-"))
+    return safe_name(_cut_bytes(joined, SLUG_MAX_BYTES).strip("-"), default=default)
+
+
+def _allowed(character: str) -> str:
+    if character in _FORBIDDEN or unicodedata.category(character) in _UNPRINTABLE:
+        return "_"
+    return " " if character.isspace() else character
+
+
+def _cut(name: str, max_bytes: int) -> str:
+    if len(name.encode()) <= max_bytes:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension.encode()) > 10:
+        stem, dot, extension = name, "", ""
+    room = max_bytes - len(f"{dot}{extension}".encode())
+    return _cut_bytes(stem, room).rstrip(_STOPS) + dot + extension
+
+
+def _cut_bytes(text: str, room: int) -> str:
+    """Cut to `room` bytes of UTF-8, never inside a character or before its accents."""
+    cut = text.encode()[:room].decode("utf-8", "ignore")
+    while len(cut) < len(text) and cut and unicodedata.combining(text[len(cut)]):
+        cut = cut[:-1]
+    return cut
+
+
+class Numbered:
+    """Tells names apart that a file system may take for one.
+
+    Upper and lower case, and composed and decomposed letters, are one name on macOS and
+    Windows: the second `Cat.png` of a run becomes `cat-2.png`.
+    """
+
+    def __init__(self, taken: Iterable[Path] = ()) -> None:
+        self._taken = {_folded(path) for path in taken}
+
+    def distinct(self, path: Path) -> Path:
+        """Return the path, or the next one with a number that this run has not used."""
+        candidate, count = path, 1
+        while _folded(candidate) in self._taken:
+            count += 1
+            candidate = path.with_name(f"{path.stem}-{count}{path.suffix}")
+        self._taken.add(_folded(candidate))
+        return candidate
+
+
+def _folded(path: Path) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
+
+
+class Template:
+    """A path with fields: `out/{index:04}-{slug}.{ext}`.
+
+    `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. Raises UsageError at
+    once for a field that is not one of `known` and for anything else in braces.
+    """
+
+    def __init__(self, text: str, *, known: Iterable[str] = FIELDS) -> None:
+        self.text = text
+        self._known = tuple(known)
+        self._pieces = list(self._parsed())
+        if "\0" in text or not Path(text).name:
+            raise UsageError(f"{text!r} is not the name of a file")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Return the names of the fields that the template uses."""
+        return frozenset(field for _, field, _ in self._pieces if field)
+
+    def path(self, values: Mapping[str, object]) -> Path:
+        """Return the path for some values.
+
+        A part of the path without a field is kept as it was written. For a part with one
+        the rules of `safe_name` hold, so that a value cannot add a directory, hide the file
+        or end in another place; a value that is empty there is `untitled`.
+        """
+        parts = [""]
+        open_part = [False]
+        for literal, field, spec in self._pieces:
+            first, *more = literal.split("/")
+            parts[-1] += first
+            parts += more
+            open_part += [False] * len(more)
+            if field:
+                parts[-1] += _filled(values.get(field), spec)
+                open_part[-1] = True
+        return Path(
+            "/".join(
+                _safe_part(part) if has_field else part
+                for part, has_field in zip(parts, open_part, strict=True)
+            )
+        )
+
+    def _parsed(self) -> Iterable[tuple[str, str, str]]:
+        known = ", ".join(f"{{{name}}}" for name in self._known)
+        try:
+            pieces = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise UsageError(
+                f"{self.text!r} is not a template", str(error), hint="write {{ for a brace"
+            ) from None
+        for literal, field, spec, conversion in pieces:
+            if field is None:
+                yield literal, "", ""
+                continue
+            if field not in self._known or conversion:
+                raise UsageError(
+                    f"{self.text!r} has no field {{{field}}} to fill", hint=f"use {known}"
+                )
+            if spec and not (field in ("index", "n") and re.fullmatch(r"0?[1-9]\d?", spec)):
+                raise UsageError(
+                    f"{self.text!r}: {{{field}:{spec}}} is not a width",
+                    hint="write {index:04} or {n:02}",
+                )
+            yield literal, field, spec or ""
+
+
+def _filled(value: object, spec: str) -> str:
+    if spec and isinstance(value, int):
+        return f"{value:0{int(spec)}d}"
+    # Shorter than a whole name may be, so that a number after it is not cut off.
+    return safe_name("" if value is None else str(value), max_bytes=VALUE_MAX_BYTES)
+
+
+def _safe_part(part: str) -> str:
+    # No value begins with a dot: this one is the author's own.
+    dot = "." if part.startswith(".") and not part.startswith("..") else ""
+    return dot + safe_name(part[len(dot) :])

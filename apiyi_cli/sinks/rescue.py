@@ -1,0 +1,105 @@
+"""What becomes of an answer that was paid for and cannot be written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import ApiyiError, OutputError
+
+KEPT_MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """Where an answer goes when its output failed: the first of `directories` that takes it.
+
+    The usual ones are `$XDG_STATE_HOME/apiyi/rescue` and the system's temporary directory,
+    which may be on another disk.
+    """
+
+    directories: tuple[Path, ...]
+    clock: Clock = CLOCK
+
+    def keep(self, data: Iterable[bytes]) -> Path:
+        """Write the data to a new file, 0600, and return its path.
+
+        An `ApiyiError` in `data` ends it (a cut answer is kept as far as it came). Raises
+        OSError when no directory takes the file; then the data is lost.
+        """
+        pieces = _until_failure(data)
+        fd, path = self._opened()
+        with os.fdopen(fd, "wb", buffering=0) as file:
+            for piece in pieces:
+                file.write(piece)
+            os.fsync(file.fileno())
+        return path
+
+    def _opened(self) -> tuple[int, Path]:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
+        failure = OSError("there is no directory for it")
+        for directory in self.directories:
+            for count in range(1, 1000):
+                name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+                try:
+                    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    return os.open(directory / name, flags, 0o600), directory / name
+                except FileExistsError:
+                    continue
+                except OSError as error:
+                    failure = error
+                    break
+        raise failure
+
+
+def write_all(
+    lines: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
+) -> None:
+    """Write each item as it comes; when that fails, receive the rest and rescue it all.
+
+    Raises the OutputError of `write`, its hint naming the file that holds the answer. After
+    64 MiB of output only what was not yet written is rescued. A reader that went away
+    (`Interrupted`) is no failure, and nothing is rescued.
+    """
+    kept: list[bytes] = []
+    size = 0
+    items = iter(lines)
+    for item in items:
+        try:
+            write(item)
+        except OutputError as error:
+            if rescue is not None:
+                error.hint = _rescued(rescue, [*kept, item], items, whole=size <= KEPT_MAX_BYTES)
+            raise
+        size += len(item)
+        if size <= KEPT_MAX_BYTES:
+            kept.append(item)
+        else:
+            kept.clear()
+
+
+def _rescued(rescue: Rescue, first: list[bytes], rest: Iterator[bytes], *, whole: bool) -> str:
+    what = "the answer" if whole else "the rest of the answer"
+    try:
+        path = rescue.keep(_chained(first, rest))
+    except OSError as error:
+        why = error.strerror or error
+        return f"make room, then ask again: {what} could not be kept elsewhere either ({why})"
+    return f"take {what} from {path}"
+
+
+def _chained(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield from first
+    yield from rest
+
+
+def _until_failure(data: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from data
+    except ApiyiError:
+        return

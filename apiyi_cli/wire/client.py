@@ -1,0 +1,287 @@
+"""One connection pool, one exchange at a time: a request out, a `Reply` back.
+
+A worker thread has a client of its own; a shared pool is slower and can lose its
+connections for good. The engine is httpcore, the part of httpx below its models: importing
+the models as well would cost every command about ten milliseconds. Redirects are never
+followed, cookies never kept, and the environment is not consulted.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import httpcore
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    RejectedError,
+    SetupError,
+    TemporaryError,
+    UsageError,
+)
+from apiyi_cli.wire.clocks import Clocks, Timeouts
+from apiyi_cli.wire.coding import decoded
+from apiyi_cli.wire.network import Network
+from apiyi_cli.wire.proxies import Proxy, proxy_for
+from apiyi_cli.wire.tls import tls_context
+
+
+class Outgoing(NamedTuple):
+    """A request with nothing left to decide. `body` is bytes or pieces of them in order."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | Iterable[bytes]
+    stream: bool
+    free: bool
+
+
+class Watch:
+    """What an observer of exchanges may see; every method does nothing by default."""
+
+    def opened(self, url: str, proxy: Proxy | None) -> None:
+        """A connection is about to be made."""
+
+    def request(self, outgoing: Outgoing) -> None:
+        """The request is about to be sent."""
+
+    def reply(self, reply: Reply, after_s: float) -> None:
+        """The status line and headers have arrived, `after_s` seconds after sending."""
+
+
+class Client:
+    """Sends requests over connections that it keeps open.
+
+    `cacert` and `proxy` are the options' values. Not for use by two threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        cacert: str | None = None,
+        proxy: str | None = None,
+        clock: Clock = CLOCK,
+        watch: Watch | None = None,
+        admitted: Any = None,
+    ) -> None:
+        self._environ = environ
+        self._cacert = cacert
+        self._proxy = proxy
+        self._clock = clock
+        self._watch = watch or Watch()
+        self._admitted = admitted
+        self._pools: dict[tuple[str, str], httpcore.ConnectionPool] = {}
+        self._tls: ssl.SSLContext | None = None
+        self.clocks = Clocks(Timeouts(), clock, free=True, stream=False)
+
+    def exchange(self, outgoing: Outgoing, timeouts: Timeouts) -> Reply:
+        """Send a request and return its reply once the headers are there.
+
+        Raises an `ApiyiError` whose facts tell how far the request got. While the body is
+        read, `clocks.event()` must be called for every event of a stream.
+        """
+        clocks = self.clocks = Clocks(
+            timeouts, self._clock, free=outgoing.free, stream=outgoing.stream
+        )
+        pool, url = self._pool(outgoing.url)
+        self._watch.request(outgoing)
+        try:
+            request = httpcore.Request(
+                outgoing.method,
+                url,
+                headers=_encoded((_host(url), *outgoing.headers)),
+                content=outgoing.body,
+                extensions={"trace": _Progress(clocks)},
+            )
+            response = pool.handle_request(request)
+        except ApiyiError:
+            raise
+        except Exception as failure:
+            raise _translated(failure, clocks, self._proxy_of(url)) from failure
+        clocks.headers()
+        reply = self._reply(response, url, clocks)
+        self._watch.reply(reply, clocks.facts("").after_s or 0.0)
+        return reply
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+
+    def _reply(self, response: httpcore.Response, url: httpcore.URL, clocks: Clocks) -> Reply:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in response.headers:
+            name = raw_name.decode("latin-1").lower()
+            value = raw_value.decode("utf-8", "replace")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        chunks = _body(response, clocks, self._proxy_of(url))
+        reason = response.extensions.get("reason_phrase", b"")
+        return Reply(
+            status=response.status,
+            headers=headers,
+            chunks=decoded(chunks, headers.get("content-encoding", "")),
+            url=bytes(url).decode("ascii", "replace"),
+            host=url.host.decode("ascii", "replace"),
+            reason=reason.decode("latin-1", "replace"),
+            close=response.close,
+        )
+
+    def _proxy_of(self, url: httpcore.URL) -> Proxy | None:
+        host = url.host.decode("ascii")
+        return proxy_for(url.scheme.decode("ascii"), host, self._proxy, self._environ)
+
+    def _pool(self, address: str) -> tuple[httpcore.ConnectionPool, httpcore.URL]:
+        url = httpcore.URL(address)
+        scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+        pool = self._pools.get((scheme, host))
+        if pool is None:
+            proxy = self._proxy_of(url)
+            self._watch.opened(address, proxy)
+            pool = self._pools[scheme, host] = self._opened(scheme, proxy)
+        return pool, url
+
+    def _opened(self, scheme: str, proxy: Proxy | None) -> httpcore.ConnectionPool:
+        if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
+            self._tls = tls_context(self._cacert, self._environ)
+        settings: dict[str, Any] = {
+            "ssl_context": self._tls,
+            "max_connections": 4,
+            "keepalive_expiry": 60.0,
+            "network_backend": Network(lambda: self.clocks, self._admitted),
+        }
+        if proxy is None:
+            return httpcore.ConnectionPool(**settings)
+        user = (proxy.user or "").encode()
+        auth = (user, (proxy.password or "").encode()) if proxy.user is not None else None
+        if proxy.scheme == "socks5":
+            return httpcore.SOCKSProxy(proxy.shown, proxy_auth=auth, **settings)
+        if proxy.scheme == "https":
+            settings["proxy_ssl_context"] = self._tls
+        return httpcore.HTTPProxy(proxy.shown, proxy_auth=auth, **settings)
+
+
+class _Progress:
+    """httpcore's trace: tells the clocks when the request has left."""
+
+    def __init__(self, clocks: Clocks) -> None:
+        self._clocks = clocks
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            self._clocks.sent()
+
+
+def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> Iterator[bytes]:
+    try:
+        for chunk in response.iter_stream():
+            if chunk:
+                yield chunk
+    except ApiyiError:
+        raise
+    except Exception as failure:
+        raise _translated(failure, clocks, proxy) from failure
+    finally:
+        response.close()
+
+
+def _host(url: httpcore.URL) -> tuple[str, str]:
+    host = url.host.decode("ascii")
+    shown = f"[{host}]" if ":" in host else host
+    return "Host", shown if url.port is None else f"{shown}:{url.port}"
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    encoded = []
+    for name, value in headers:
+        try:
+            encoded.append((name.encode("ascii"), value.encode("latin-1")))
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"cannot send the header {name!r}",
+                "it has characters that HTTP headers cannot carry",
+                hint="use plain ASCII in -H and in the key",
+            ) from None
+    return encoded
+
+
+def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> ApiyiError:
+    """Say what a failure of the transport means for the user and for the retry decision."""
+    cause: BaseException | None = failure
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return SetupError(
+            "cannot trust the gateway's certificate",
+            cause.verify_message or "verification failed",
+            hint="check the clock, --cacert and SSL_CERT_FILE, and who sits in between",
+            facts=clocks.facts("certificate"),
+        )
+    if isinstance(failure, httpcore.ProxyError):
+        return SetupError(
+            "the proxy refused",
+            f"{proxy.shown if proxy else 'proxy'}: {str(failure)[:200]}",
+            hint=f"check {proxy.source}" if proxy else None,
+            facts=clocks.facts("proxy"),
+        )
+    if isinstance(failure, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
+        return UsageError(
+            "cannot send the request",
+            "a header or the address is not valid HTTP",
+            hint="look at -H, the key and --base-url",
+        )
+    if clocks.sent_at is None:
+        return _unsent(cause, clocks, proxy)
+    return _unanswered(failure, clocks)
+
+
+def _unsent(cause: BaseException | None, clocks: Clocks, proxy: Proxy | None) -> ApiyiError:
+    via = f" through the proxy {proxy.shown}" if proxy else ""
+    if isinstance(cause, socket.gaierror):
+        kind, why = "dns", "its name cannot be resolved"
+    elif isinstance(cause, ConnectionRefusedError):
+        kind, why = "refused", "connection refused"
+    elif isinstance(cause, ssl.SSLError):
+        kind, why = "tls", f"the TLS handshake failed ({cause.reason or 'cut'})"
+    elif isinstance(cause, TimeoutError):
+        kind, why = "timeout", "no connection in time"
+    elif isinstance(cause, OSError):
+        kind, why = "reset", (cause.strerror or "connection lost").lower()
+    else:
+        kind, why = "reset", "connection lost before the request was sent"
+    return TemporaryError(
+        f"cannot reach the gateway{via}",
+        why,
+        hint="check the network, the proxy and --base-url: apiyi doctor",
+        facts=clocks.facts(kind),
+    )
+
+
+def _unanswered(failure: Exception, clocks: Clocks) -> ApiyiError:
+    reset = isinstance(failure, (httpcore.ReadError, httpcore.WriteError))
+    told = str(failure)
+    if clocks.headers_at is not None:
+        facts = clocks.facts("reset" if reset else "cut")
+        return IncompleteError("the answer was cut", "the connection broke", facts=facts)
+    if reset or "without sending a response" in told:
+        facts = clocks.facts("reset")
+        why = "the connection was closed before an answer"
+        if facts.reused or clocks.facts("").phase == "connect":
+            return TemporaryError("no answer from the gateway", why, facts=facts)
+        return IncompleteError(
+            "no answer from the gateway", why, hint="it may have been billed", facts=facts
+        )
+    return RejectedError(
+        "cannot read the answer",
+        "what came back is not HTTP",
+        hint="check --base-url and the proxy",
+        facts=clocks.facts("protocol"),
+    )

@@ -1,0 +1,108 @@
+"""The clocks of one exchange: how long each silence may last, and who says so.
+
+Five limits (seconds): connecting; no byte before the headers; no byte after them; no
+*event* after them (keep-alive comments are bytes and no events); and the whole run. Every
+wait for the socket asks `read_s` how long it may take and, when that has passed, `expired`
+for the error.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+
+
+class Timeouts(NamedTuple):
+    """Limits in seconds; `total_at` is a moment on the monotonic clock, None for no limit."""
+
+    connect_s: float = 10.0
+    headers_s: float = 600.0
+    bytes_s: float = 120.0
+    events_s: float = 300.0
+    total_at: float | None = None
+
+
+class Clocks:
+    """The running clocks of one exchange."""
+
+    def __init__(self, timeouts: Timeouts, clock: Clock, *, free: bool, stream: bool) -> None:
+        self._timeouts = timeouts
+        self._clock = clock
+        self._free = free
+        self._stream = stream
+        self._event_at = clock.monotonic()
+        self.sent_at: float | None = None
+        self.headers_at: float | None = None
+        self.reused = True
+
+    def sent(self) -> None:
+        """Note that the last byte of the request has left."""
+        self.sent_at = self._clock.monotonic()
+
+    def headers(self) -> None:
+        """Note that the status line and headers have arrived."""
+        self.headers_at = self._event_at = self._clock.monotonic()
+
+    def event(self) -> None:
+        """Note that something of the answer has arrived."""
+        self._event_at = self._clock.monotonic()
+
+    def connect_s(self) -> float:
+        """Return how long connecting may take from now."""
+        return self._least(self._timeouts.connect_s)
+
+    def read_s(self) -> float:
+        """Return how long the next read may wait; 0 or less when a limit has passed."""
+        now = self._clock.monotonic()
+        if self.headers_at is None:
+            since = self.sent_at if self.sent_at is not None else now
+            return self._least(self._timeouts.headers_s - (now - since))
+        left = self._timeouts.bytes_s
+        if self._stream:
+            left = min(left, self._timeouts.events_s - (now - self._event_at))
+        return self._least(left)
+
+    def facts(self, kind: str) -> Facts:
+        """Return what a failure at this moment should say of the exchange."""
+        now = self._clock.monotonic()
+        phase = "opened" if self.headers_at else "sent" if self.sent_at else "connect"
+        after_s = None if self.sent_at is None else now - self.sent_at
+        return Facts(
+            phase=phase,  # type: ignore[arg-type]
+            kind=kind,
+            reused=self.reused,
+            after_s=after_s,
+        )
+
+    def expired(self) -> ApiyiError:
+        """Return the error for the limit that has passed."""
+        now = self._clock.monotonic()
+        facts = self.facts("timeout")
+        if self._timeouts.total_at is not None and now >= self._timeouts.total_at:
+            told = "had been sent and may be billed" if self.sent_at else "had not been sent"
+            return LimitError(
+                "stopped by --max-time",
+                f"the request {told}",
+                hint="raise --max-time",
+                facts=facts._replace(kind="max-time"),
+            )
+        if self.headers_at is None and self.sent_at is None:
+            return TemporaryError("cannot reach the gateway", "no connection in time", facts=facts)
+        what = "the gateway went silent"
+        if self.headers_at is None:
+            waited_s = now - (self.sent_at or now)
+            why = f"no answer within {waited_s:.3g} s of sending"
+        elif self._stream and now - self._event_at >= self._timeouts.events_s - 0.01:
+            why = f"no event for {now - self._event_at:.3g} s"
+        else:
+            why = f"no byte for {self._timeouts.bytes_s:.3g} s"
+        if self._free:
+            return TemporaryError(what, why, hint="try again, or raise --timeout", facts=facts)
+        hint = "it may have been billed; raise --timeout before trying again"
+        return IncompleteError(what, why, hint=hint, facts=facts)
+
+    def _least(self, seconds: float) -> float:
+        total_at = self._timeouts.total_at
+        return seconds if total_at is None else min(seconds, total_at - self._clock.monotonic())

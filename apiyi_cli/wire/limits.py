@@ -1,0 +1,341 @@
+"""The rate limits of a key, kept by all of the user's processes together.
+
+Owns two small files in the runtime folder, named after a hash of the key: one of numbers,
+mapped into memory and changed under `flock`, and one that is only ever locked, where byte n
+stands for the n-th request in flight. The kernel gives both kinds of lock back when a process
+dies, however it dies. Nobody sleeps while holding the first one.
+
+Where files or locks cannot be had (another system, a full disk, a network file system) the
+limits are kept within this process. The arithmetic is in `rates`; what to do about a 429 is
+decided in `retry`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Final
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.paths import private_dir
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rates
+
+LONGEST_PAUSE_S: Final = 600.0
+
+Sleep = Callable[[float], None]
+
+
+def _untold(text: str) -> None:
+    """Say nothing."""
+
+
+class Limiter:
+    """Keeps to the `limits` of one key, together with every process that uses the same folder.
+
+    `key` tells keys apart and is not stored. Processes that keep to other `rpm`, `tpm` or
+    `window_s` count on their own, so that a batch at `--rpm 10` does not hold up a chat; the
+    places in flight are shared by all. One limiter serves all threads of a process. `tell`
+    gets a sentence when the limits can be kept within this process only.
+
+    Raises SetupError for limits that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        limits: Limits,
+        *,
+        clock: Clock = CLOCK,
+        tell: Callable[[str], None] = _untold,
+    ) -> None:
+        import hashlib
+
+        self.limits = rates.checked(limits)
+        self._clock = clock
+        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
+        fcntl = _fcntl()
+        try:
+            if fcntl is None:
+                raise SetupError("this system has no file locks")
+            private_dir(folder)
+            self._row: _Row = _SharedRow(folder / numbers, fcntl)
+            self._slots = _slots(folder / f"{name}.slots", fcntl)
+        except (OSError, SetupError) as error:
+            tell(f"rate limits are kept within this process only: {error}")
+            self._row = _Row()
+            self._slots = _Slots()
+
+    def reserve(self, tokens: int = 0) -> float:
+        """Book one request of about `tokens` tokens; return the seconds until it may start."""
+        with self._row as row:
+            now = self._clock.monotonic()
+            return rates.book(row, self.limits, now, tokens) - now
+
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
+        """Wait until one request of about `tokens` tokens may start; return the seconds waited.
+
+        First come, first served, over all processes. `sleep` waits, or raises to give up.
+        """
+        sleep = sleep or self._clock.sleep
+        began = self._clock.monotonic()
+        while True:
+            start = self._clock.monotonic() + self.reserve(tokens)
+            while (wait_s := start - self._clock.monotonic()) > 0:
+                sleep(wait_s)
+            if self._is_still_good(start):
+                return self._clock.monotonic() - began
+
+    def settle(self, estimated: int, actual: int) -> None:
+        """Replace the tokens that were booked for a request by those that it took."""
+        if estimated != actual:
+            with self._row as row:
+                rates.settle(row, self.limits, self._clock.monotonic(), estimated, actual)
+
+    def pause(self, wait_s: float) -> None:
+        """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
+        with self._row as row:
+            rates.pause(row, self._clock.monotonic(), min(wait_s, LONGEST_PAUSE_S))
+
+    def mean(self, model: str) -> float:
+        """Return how many tokens an answer of the model has on the mean."""
+        with self._row as row:
+            return rates.mean(row, model)
+
+    def learn(self, model: str, tokens: int) -> None:
+        """Count an answer of the model for `mean`."""
+        with self._row as row:
+            rates.learn(row, model, tokens)
+
+    def occupy(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the places in flight and return its number, for `vacate`."""
+        return self._slots.occupy(self.limits.concurrency, sleep or self._clock.sleep)
+
+    def vacate(self, place: int) -> None:
+        """Give a place in flight back."""
+        self._slots.vacate(place)
+
+    @contextmanager
+    def slot(self, sleep: Sleep | None = None) -> Iterator[None]:
+        """Hold one of the places in flight."""
+        place = self.occupy(sleep)
+        try:
+            yield
+        finally:
+            self.vacate(place)
+
+    def _is_still_good(self, start: float) -> bool:
+        # A process that was stopped, or a 429 that came meanwhile, would let everything that
+        # had been booked start at once.
+        now = self._clock.monotonic()
+        with self._row as row:
+            return now < start + rates.jitter_s(self.limits) / 2 and now >= rates.paused_until(row)
+
+
+class _Row:
+    """The numbers of `rates`, locked while used in a `with`; of this process alone."""
+
+    def __init__(self) -> None:
+        self._numbers: rates.Row = array("d", bytes(8 * rates.SIZE))
+        self._thread_lock = threading.Lock()
+
+    def __enter__(self) -> rates.Row:
+        self._thread_lock.acquire()
+        return self._numbers
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._thread_lock.release()
+
+
+class _SharedRow(_Row):
+    """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
+
+    VERSION: Final = 1.0
+    """The layout, in the first number; in a file of another one nothing is believed."""
+
+    def __init__(self, path: Path, fcntl: ModuleType) -> None:
+        import mmap
+
+        self._thread_lock = threading.Lock()
+        self._flock = fcntl.flock
+        self._exclusive, self._unlock = fcntl.LOCK_EX, fcntl.LOCK_UN
+        self._descriptor = _open_own(path)
+        try:
+            self._flock(self._descriptor, self._exclusive)
+            _fill(self._descriptor, 8 * rates.SIZE)
+            numbers = memoryview(mmap.mmap(self._descriptor, 8 * rates.SIZE)).cast("d")
+            if numbers[0] != self.VERSION:
+                numbers[:] = memoryview(bytes(8 * rates.SIZE)).cast("d")
+                numbers[0] = self.VERSION
+            self._flock(self._descriptor, self._unlock)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        self._numbers = numbers
+
+    def __enter__(self) -> rates.Row:
+        self._thread_lock.acquire()
+        try:
+            self._flock(self._descriptor, self._exclusive)
+        except BaseException:
+            # A signal's exception may arrive when the lock has just been given.
+            with suppress(OSError):
+                self._flock(self._descriptor, self._unlock)
+            self._thread_lock.release()
+            raise
+        return self._numbers
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        try:
+            self._flock(self._descriptor, self._unlock)
+        finally:
+            self._thread_lock.release()
+
+
+class _Slots:
+    """The places in flight of this process: numbers that only one thread holds at a time."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+        self._lock = threading.Lock()
+        self._next = 0
+
+    TURNSTILE: Final = 1 << 30
+    """Whoever has this place is the next to get one; all others ask for this one only, so that
+    a newcomer does not overtake and a crowd does not search all places over and over."""
+    SHORTEST_S: Final = 0.001
+    LONGEST_S: Final = 0.05
+
+    def occupy(self, count: int, sleep: Sleep) -> int:
+        """Wait for a place below `count`; `sleep` waits, or raises to give up."""
+        wait_s = self.SHORTEST_S
+        is_next = False
+        try:
+            while True:
+                with self._lock:
+                    is_next = is_next or self._take(self.TURNSTILE)
+                    if is_next and (place := self._first_free(count)) is not None:
+                        return place
+                sleep(self.SHORTEST_S if is_next else wait_s)
+                wait_s = min(2 * wait_s, self.LONGEST_S)
+        finally:
+            if is_next:
+                self.vacate(self.TURNSTILE)
+
+    def vacate(self, place: int) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._held.discard(place)
+            self._unlock(place)
+            if place != self.TURNSTILE:
+                self._next = place
+
+    def _first_free(self, count: int) -> int | None:
+        for step in range(count):
+            place = (self._next + step) % count
+            if self._take(place):
+                self._next = place + 1
+                return place
+        return None
+
+    def _take(self, place: int) -> bool:
+        # Asked first because the kernel would grant a process its own locks again.
+        if place in self._held or not self._locks(place):
+            return False
+        self._held.add(place)
+        return True
+
+    def _locks(self, place: int) -> bool:
+        return True
+
+    def _unlock(self, place: int) -> None:
+        """Nothing to tell anybody."""
+
+
+class _SharedSlots(_Slots):
+    """The places in flight of all processes: locked bytes of a file that stays open.
+
+    POSIX gives all of a process's locks on a file up as soon as the process closes *any*
+    descriptor of it, so the file is opened once in a process and never closed.
+    """
+
+    def __init__(self, path: Path, fcntl: ModuleType) -> None:
+        super().__init__()
+        self._lockf = fcntl.lockf
+        self._try, self._free = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
+        self._descriptor = _open_own(path)
+        # Processes that begin together do not all begin with the same places.
+        self._next = os.getpid()
+
+    def _locks(self, place: int) -> bool:
+        try:
+            self._lockf(self._descriptor, self._try, 1, place)
+        except OSError as error:
+            # A system without locks to give is no reason to stop: the count of this process holds.
+            return error.errno not in (errno.EAGAIN, errno.EACCES)
+        return True
+
+    def _unlock(self, place: int) -> None:
+        with suppress(OSError):
+            self._lockf(self._descriptor, self._free, 1, place)
+
+
+_open_slots: dict[tuple[int, str], _SharedSlots] = {}
+_open_slots_lock = threading.Lock()
+
+
+def _slots(path: Path, fcntl: ModuleType) -> _Slots:
+    # A forked child has none of its parent's locks and needs a count of its own.
+    name = (os.getpid(), os.path.realpath(path))
+    with _open_slots_lock:
+        if name not in _open_slots:
+            _open_slots[name] = _SharedSlots(path, fcntl)
+        return _open_slots[name]
+
+
+def _open_own(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
+        os.close(descriptor)
+        raise OSError(f"{path} is not a file of this user")
+    return descriptor
+
+
+def _fill(descriptor: int, length: int) -> None:
+    """Write zeros up to `length`. A file that only claims to be that long would end the
+    process (SIGBUS) when its pages are touched on a full disk. Never shortens: others may have
+    it mapped."""
+    there = os.fstat(descriptor).st_size
+    missing = bytes(max(0, length - there))
+    if os.pwrite(descriptor, missing, there) != len(missing):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _fcntl() -> ModuleType | None:
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    return fcntl

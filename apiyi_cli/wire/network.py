@@ -1,0 +1,107 @@
+"""Sockets for httpcore whose every wait asks the exchange's clocks.
+
+httpcore fixes a read timeout when a request starts; the limits here change while it runs
+(headers, then bytes, then events, and a total). A host with several addresses is not held
+up by a dead one.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpcore
+
+from apiyi_cli.wire.clocks import Clocks
+
+DEAD_ADDRESS_S = 1.0
+"""How long an address may take to connect while there are others to try."""
+
+
+class Network(httpcore.NetworkBackend):
+    """Connects and reads under the clocks that `clocks()` gives for the exchange in hand.
+
+    `admitted` sees each address before it is connected to and raises where it must not be:
+    what was checked is what is connected to, whatever the name resolves to later.
+    """
+
+    def __init__(
+        self, clocks: Callable[[], Clocks], admitted: Callable[[str], None] | None = None
+    ) -> None:
+        self._clocks = clocks
+        self._admitted = admitted
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address of `host` that answers, in the resolver's order."""
+        clocks = self._clocks()
+        clocks.reused = False
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as failure:
+            raise httpcore.ConnectError(str(failure)) from failure
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for address in addresses:
+            if self._admitted is not None:
+                self._admitted(address)
+        for place, address in enumerate(addresses):
+            last = place == len(addresses) - 1
+            wait_s = clocks.connect_s() if last else min(DEAD_ADDRESS_S, clocks.connect_s())
+            if wait_s <= 0:
+                raise clocks.expired()
+            try:
+                stream = self._sockets.connect_tcp(
+                    address, port, wait_s, local_address, socket_options
+                )
+                return _Stream(stream, self._clocks)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if last:
+                    raise
+        raise httpcore.ConnectError(f"{host} has no address")
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, clocks: Callable[[], Clocks]) -> None:
+        self._inner = inner
+        self._clocks = clocks
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        clocks = self._clocks()
+        wait_s = clocks.read_s()
+        if wait_s <= 0:
+            raise clocks.expired()
+        try:
+            return self._inner.read(max_bytes, wait_s)
+        except httpcore.ReadTimeout:
+            raise clocks.expired() from None
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        clocks = self._clocks()
+        wait_s = clocks.read_s()
+        if wait_s <= 0:
+            raise clocks.expired()
+        self._inner.write(buffer, wait_s)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        wait_s = max(self._clocks().connect_s(), 0.001)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait_s), self._clocks)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

@@ -1,0 +1,132 @@
+"""Which proxy a request goes through, from `--proxy` or the environment.
+
+The variables are read here because desktop programs set values that HTTP libraries stop at
+(`socks://`, IPv6 addresses and CIDR blocks in NO_PROXY): each is understood or named.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from apiyi_cli.errors import SetupError
+
+_SCHEMES = {
+    "http": "http",
+    "https": "https",
+    "socks5": "socks5",
+    "socks5h": "socks5",
+    "socks": "socks5",
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+
+
+class Proxy(NamedTuple):
+    """A proxy's address and, where the URL had them, its user and password.
+
+    `source` is the option or variable that named it.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    source: str
+
+    @property
+    def shown(self) -> str:
+        """Return the address without its password, for messages."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def proxy_for(
+    scheme: str, host: str, explicit: str | None, environ: Mapping[str, str]
+) -> Proxy | None:
+    """Return the proxy for a request to `host`, None for a direct connection.
+
+    `explicit` (the option) always holds. Of the environment, `<scheme>_proxy` comes before
+    `all_proxy` and lower case before upper case, as in curl; loopback hosts and those in
+    `no_proxy` are reached directly. Raises SetupError naming the option or variable.
+    """
+    if explicit:
+        return parsed(explicit, "--proxy")
+    if is_loopback(host) or _excluded(host, environ):
+        return None
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            # HTTP_PROXY in capitals can be set by a web server's client (CGI); curl skips it.
+            if variable == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
+                continue
+            if value := environ.get(variable, "").strip():
+                return parsed(value, variable)
+    return None
+
+
+def parsed(value: str, source: str) -> Proxy:
+    """Read a proxy's URL; `host:port` alone is an http proxy, `socks://` is SOCKS 5."""
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit("http://"), None
+    scheme = _SCHEMES.get(parts.scheme.lower())
+    if scheme is None:
+        raise SetupError(
+            f"cannot use {source}",
+            f"proxies of the kind {parts.scheme}:// are not supported",
+            hint="use http://, https://, socks5:// or socks5h://",
+        )
+    if not parts.hostname:
+        raise SetupError(
+            f"cannot use {source}",
+            "its value is not the URL of a proxy",
+            hint=f"set {source} to something like http://127.0.0.1:7890, or unset it",
+        )
+    return Proxy(
+        scheme,
+        parts.hostname,
+        port or _DEFAULT_PORTS[scheme],
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+        source,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine."""
+    name = host.strip("[]").lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _excluded(host: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether `no_proxy` covers the host: names with their subdomains, addresses, blocks."""
+    listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    name = host.strip("[]").lower().rstrip(".")
+    for item in listed.replace(",", " ").split():
+        entry = item.lower().rstrip(".")
+        if entry == "*" or _covers(entry, name):
+            return True
+    return False
+
+
+def _covers(entry: str, name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        domain = entry.split("://")[-1].lstrip("*").lstrip(".").rsplit(":", 1)[0]
+        return bool(domain) and (name == domain or name.endswith("." + domain))
+    try:
+        return address in ipaddress.ip_network(
+            entry.replace("[", "").replace("]", ""), strict=False
+        )
+    except ValueError:
+        return entry.rsplit(":", 1)[0].strip("[]") == name

@@ -1,0 +1,259 @@
+"""The arithmetic of the rate limits, on a row of numbers that several processes may share.
+
+Requests and tokens each follow the generic cell rate algorithm: one number, the moment until
+which all that was booked is paid off, moves ahead by the cost of every booking. In *every*
+window of `window_s` seconds, ends included, no more than the limit is started:
+
+    spacing = (window + jitter + burst) / limit        seconds for one request or token
+    starts in a window <= floor((window + burst) / spacing) + 1 <= limit
+
+`burst` is how far a start may run ahead of its payment, `jitter` what a request may be late
+on its way to the gateway; both are small parts of the window, so that 96.6 % of the limit
+can be used and traffic is even from the first request on. In other words rate x window +
+burst <= limit, with the jitter as the reserve.
+
+One number cannot bound a window in which one request is a large part of the token limit, so
+tokens are also summed up in cells of 1/128 window. A request that costs more than the burst
+waits until all before it is paid; one above the whole limit waits for an empty window.
+
+Where the numbers live, and who waits, is left to `limits`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Protocol
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.resolve import Limits
+
+JITTER: Final = 0.03
+BURST: Final = 0.005
+FIRST_MEAN: Final = 256.0
+
+_RANGES: Final = {
+    "rpm": (1, 10**12),
+    "tpm": (1, 10**12),
+    "concurrency": (1, 10_000),
+    "window_s": (0.01, 86_400),
+}
+
+
+def checked(limits: Limits) -> Limits:
+    """Return the limits if they can be kept to; raises SetupError naming the one that cannot."""
+    for name, (low, high) in _RANGES.items():
+        value = getattr(limits, name)
+        kinds = (int, float) if name == "window_s" else (int,)
+        if type(value) not in kinds or not low <= value <= high:
+            told = "a number" if float in kinds else "a whole number"
+            raise SetupError(
+                "the rate limits cannot be used",
+                f"{name} is {value!r}, not {told} from {low} to {high}",
+                hint=f"apiyi config unset limits.{name}",
+            )
+    return limits
+
+
+def burst_s(limits: Limits) -> float:
+    """Return how many seconds a start may be ahead of its payment."""
+    return BURST * limits.window_s
+
+
+def jitter_s(limits: Limits) -> float:
+    """Return how many seconds a request may be late without breaking a limit."""
+    return JITTER * limits.window_s
+
+
+def spacing_s(limits: Limits, limit: int) -> float:
+    """Return the seconds that one unit of `limit` (requests or tokens) takes."""
+    # The last factor keeps a rounding error from completing one unit too many.
+    return limits.window_s * (1 + JITTER + BURST) / limit * (1 + 1e-9)
+
+
+class Row(Protocol):
+    """The numbers: an `array` or a shared memory view of doubles."""
+
+    def __getitem__(self, index: int, /) -> float: ...
+    def __setitem__(self, index: int, value: float, /) -> None: ...
+
+
+_SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE, _NEWEST = range(1, 7)
+_CELLS: Final = 8
+_CELLS_IN_WINDOW: Final = 128
+# A window may begin and end inside a cell. That is its reserve for jitter: a larger one would
+# hold up the even flow, which keeps its own.
+_CELL_COUNT: Final = _CELLS_IN_WINDOW + 2
+_MEANS: Final = _CELLS + _CELL_COUNT
+_MEAN_COUNT: Final = 64
+_LONGEST_MEMORY: Final = 50
+SIZE: Final = _MEANS + 3 * _MEAN_COUNT
+"""How many numbers a row has. The first one belongs to the keeper of the row."""
+
+_BOOT_SLACK_S: Final = 1.0
+_FARTHEST_S: Final = 7 * 86_400.0
+
+
+def refresh(row: Row, now: float) -> None:
+    """Forget all bookings when they cannot be of this clock, and note the time.
+
+    The monotonic clock starts anew at boot: a row that was written "later" than now is from
+    before it. Numbers far in the future are damage.
+    """
+    newest = max(row[_LAST], row[_REQUESTS], row[_TOKENS], row[_PAUSE])
+    if not (row[_SEEN] <= now + _BOOT_SLACK_S and newest <= now + _FARTHEST_S):
+        for index in range(_SEEN, _MEANS):
+            row[index] = 0.0
+    row[_SEEN] = now
+
+
+def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
+    """Book one request of `tokens` tokens and return the moment at which it may start.
+
+    Moments never go back: who books first starts first.
+    """
+    refresh(row, now)
+    per_token_s = spacing_s(limits, limits.tpm)
+    tokens_s = tokens * per_token_s
+    start = max(now, row[_PAUSE], row[_LAST], row[_REQUESTS] - burst_s(limits))
+    if tokens:
+        ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
+        start = _fitting(row, limits, max(start, row[_TOKENS] - ahead_s), tokens)
+        row[_TOKENS] = max(row[_TOKENS], start) + tokens_s
+        _count(row, limits, start, tokens)
+    row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
+    row[_LAST] = start
+    return start
+
+
+def settle(row: Row, limits: Limits, now: float, estimated: int, actual: int) -> None:
+    """Replace an estimate that was booked by what the gateway counted."""
+    refresh(row, now)
+    more: float = actual - estimated
+    row[_TOKENS] += more * spacing_s(limits, limits.tpm)
+    if more >= 0:
+        _count(row, limits, max(now, row[_LAST]), more)
+        return
+    # From the oldest on: what is given back then leaves the window soonest, so that no
+    # later window looks emptier than it is.
+    for cell in _cells(row, limits, now):
+        index = _CELLS + cell % _CELL_COUNT
+        less = min(row[index], -more)
+        row[index] -= less
+        more += less
+
+
+def pause(row: Row, now: float, wait_s: float) -> None:
+    """Let nothing start for `wait_s` seconds. Pauses do not add up."""
+    refresh(row, now)
+    row[_PAUSE] = max(row[_PAUSE], now + wait_s)
+
+
+def paused_until(row: Row) -> float:
+    """Return the moment until which nothing may start."""
+    return row[_PAUSE]
+
+
+def mean(row: Row, model: str) -> float:
+    """Return the mean length of the model's answers in tokens, 256 while none is known."""
+    at = _place_of(row, _fingerprint(model))
+    return row[at + 2] if row[at] == _fingerprint(model) else FIRST_MEAN
+
+
+def learn(row: Row, model: str, tokens: int) -> None:
+    """Count an answer of the model; the mean follows about the last fifty."""
+    name = _fingerprint(model)
+    at = _place_of(row, name)
+    if row[at] != name:
+        row[at], row[at + 1], row[at + 2] = name, 0.0, 0.0
+    row[at + 1] = min(row[at + 1] + 1, _LONGEST_MEMORY)
+    row[at + 2] += (tokens - row[at + 2]) / row[at + 1]
+
+
+def estimate(input_bytes: int, max_tokens: int | None, running_mean: float = FIRST_MEAN) -> int:
+    """Return the tokens to book for a request: a third of its bytes of text, and what it may
+    answer: `max_tokens`, else what the model's answers have on the mean."""
+    answer = running_mean if max_tokens is None else max_tokens
+    return math.ceil(input_bytes / 3 + answer)
+
+
+class Aimd:
+    """How many requests a batch keeps in flight: half as many after a 429, one more after
+    every fifty successes, within 1 and `most`. Not locked; for one scheduling thread."""
+
+    GROW_AFTER: Final = 50
+
+    def __init__(self, most: int, clock: Clock = CLOCK) -> None:
+        self.most = most
+        self.allowed = most
+        self._clock = clock
+        self._halved_at = -math.inf
+        self._successes = 0
+
+    def succeeded(self) -> None:
+        """Count a success."""
+        self._successes += 1
+        if self._successes >= self.GROW_AFTER:
+            self._successes = 0
+            self.allowed = min(self.most, self.allowed + 1)
+
+    def throttled(self, sent_at: float) -> None:
+        """Halve, unless the refused request was sent (monotonic) before the last halving: one
+        storm refuses many requests at once and says the same thing each time."""
+        if sent_at <= self._halved_at:
+            return
+        self._halved_at = self._clock.monotonic()
+        self._successes = 0
+        self.allowed = max(1, self.allowed // 2)
+
+
+def _cell_s(limits: Limits) -> float:
+    return limits.window_s / _CELLS_IN_WINDOW
+
+
+def _cells(row: Row, limits: Limits, moment: float) -> range:
+    """Return the numbers of the cells that a window ending at `moment` touches."""
+    first = math.floor((moment - limits.window_s) / _cell_s(limits))
+    newest = int(row[_NEWEST])
+    return range(max(first, newest - _CELL_COUNT + 1), newest + 1)
+
+
+def _fitting(row: Row, limits: Limits, moment: float, tokens: int) -> float:
+    """Return the first moment from `moment` on at which a window has room for `tokens`."""
+    cells = _cells(row, limits, moment)
+    counts = [row[_CELLS + cell % _CELL_COUNT] for cell in cells]
+    used = math.fsum(counts)
+    for cell, count in zip(cells, counts, strict=True):
+        if used <= 0 or used + tokens <= limits.tpm:
+            break
+        if count:
+            used -= count
+            leaves = (cell + 1) * _cell_s(limits) + limits.window_s
+            moment = max(moment, leaves)
+    return moment
+
+
+def _count(row: Row, limits: Limits, moment: float, tokens: float) -> None:
+    cell = math.floor(moment / _cell_s(limits))
+    newest = int(row[_NEWEST])
+    for passed in range(max(newest + 1, cell - _CELL_COUNT + 1), cell + 1):
+        row[_CELLS + passed % _CELL_COUNT] = 0.0
+    row[_NEWEST] = max(newest, cell)
+    row[_CELLS + max(newest, cell) % _CELL_COUNT] += tokens
+
+
+def _fingerprint(model: str) -> float:
+    import hashlib
+
+    # 48 bits are exact in a double; 0 marks a free place.
+    return float(int.from_bytes(hashlib.sha256(model.encode()).digest()[:6], "big") | 1)
+
+
+def _place_of(row: Row, name: float) -> int:
+    """Return where the model's mean is, else a free place, else one to be taken over."""
+    home = int(name) >> 1
+    places = [_MEANS + 3 * ((home + step) % _MEAN_COUNT) for step in range(8)]
+    for at in places:
+        if row[at] in (name, 0.0):
+            return at
+    return places[0]

@@ -1,0 +1,359 @@
+"""Every exported program is run against a receiver, and what arrives is the call itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from email.parser import BytesParser
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.export.program import LANGUAGES, program
+
+KEY = "sk-canary-5f1e"
+NASTY = (
+    "\"double\" 'single' \\back \\n \\u0041 $HOME ${x} $(id) `id` #{x} #$0 %s %{x} {{x}} {x} "
+    "<?php echo 1 ?> */ // --> <<EOF\nEOF\nJSON\n'''\n\"\"\"\r\n\ttab \x01\x1b[31m\x7f\x85 "
+    "中文 é 👩‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 \u2028\u2029\u202e\ufeff\u00ad end \\"
+)
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2
+BIG = bytes(range(256)) * 80
+LONG_TEXT = (NASTY.replace("\r\n", "\n") + "\n") * 60
+# The environment as it was before fixtures replace HOME: Go's build cache lies there.
+ENVIRONMENT = dict(os.environ)
+
+
+@dataclass(frozen=True)
+class Received:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def parts(self) -> list[tuple[str, str, str, bytes]]:
+        head = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
+        message = BytesParser(policy=HTTP).parsebytes(head + self.body)
+        found = []
+        for part in message.iter_parts():
+            about = part["Content-Disposition"]
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            kind = part.get_content_type() if part.get_filename() else ""
+            name = str(about.params["name"])
+            found.append((name, part.get_filename() or "", kind, content))
+        return found
+
+
+class Receiver(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: list[Received]
+
+    def handle_any(self) -> None:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.seen.append(Received(self.command, self.path, headers, body))
+        status, kind, answer = answered(self.command, self.path, body)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if kind == "text/event-stream":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for at in range(0, len(answer), 7):
+                piece = answer[at : at + 7]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    do_GET = do_POST = do_DELETE = handle_any
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+def sse(*events: Any, ended: str = "\r\n\r\n") -> tuple[int, str, bytes]:
+    lines = [": PING", *(f"data: {json.dumps(one, ensure_ascii=False)}" for one in events)]
+    return 200, "text/event-stream", ended.join([*lines, "data: [DONE]", ""]).encode()
+
+
+def whole(answer: Any, status: int = 200) -> tuple[int, str, bytes]:
+    return status, "application/json", json.dumps(answer, ensure_ascii=False).encode()
+
+
+FUNCTION = {"name": "weather", "arguments": '{"city": "北京"}'}
+
+
+def delta(content: str | None, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "delta": {"content": content, **more}, "finish_reason": finish}],
+    }
+
+
+def answered(method: str, path: str, body: bytes) -> tuple[int, str, bytes]:
+    asked = json.loads(body) if body.startswith(b"{") else {}
+    model = asked.get("model", "")
+    if model == "refused":
+        return whole({"error": {"message": "参数 \"bad\"", "code": "bad_value"}}, 400)
+    if model == "page":
+        return 200, "text/html", b"<!doctype html><p>home page</p>"
+    if model == "empty":
+        return whole({"note": "no choices here"})
+    if path == "/v1/chat/completions" and asked.get("stream"):
+        return chat_stream(asked)
+    if path == "/v1/chat/completions":
+        message: dict[str, Any] = {"role": "assistant", "content": "你好 \"you\"\n2"}
+        if asked.get("tools"):
+            call = {"id": "t", "type": "function", "function": FUNCTION}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return whole({"id": "c", "object": "chat.completion", "choices": [choice]})
+    if path == "/v1/completions":
+        return whole({"choices": [{"index": 0, "text": "legacy", "finish_reason": "stop"}]})
+    if path == "/v1/responses" and asked.get("stream"):
+        text = {"type": "response.output_text.delta", "delta": "答 "}
+        item = {"type": "function_call", "call_id": "t", **FUNCTION}
+        done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+        return sse(text, text, done, {"type": "response.completed", "response": {"output": []}})
+    if path == "/v1/responses":
+        content = [{"type": "output_text", "text": "replied", "annotations": []}]
+        message = {"type": "message", "role": "assistant", "content": content}
+        call = {"type": "function_call", "call_id": "t", **FUNCTION}
+        return whole({"object": "response", "output": [{"type": "reasoning"}, message, call]})
+    if path == "/v1/embeddings":
+        vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1.25]}
+        return whole({"object": "list", "data": [vector], "model": "m"})
+    if path.startswith("/v1/images/"):
+        coded = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
+        link = f"http://{asked.get('user')}/picture"
+        items = [{"url": "", "b64_json": coded}, {"b64_json": base64.b64encode(PICTURE).decode()}]
+        return whole({"created": 1, "data": [{"url": link}] if asked.get("user") else items})
+    if path == "/v1/audio/speech":
+        return 200, "audio/mpeg", BIG
+    if path.startswith("/v1/audio/"):
+        return whole({"text": "听到了"}) if b"srt" not in body else (200, "text/plain", b"1\nsaid\n")
+    if path == "/v1/models":
+        return whole({"object": "list", "data": [{"id": "gpt-x"}, {"id": "模型/b"}]})
+    return (200, "image/png", PICTURE) if path == "/picture" else whole({"seen": path})
+
+
+def chat_stream(asked: dict[str, Any]) -> tuple[int, str, bytes]:
+    if asked["model"] == "cut":
+        return sse(delta("half"))
+    if asked["model"] == "broken":
+        return sse(delta("half"), {"error": {"message": "饱和", "type": "rate_limit_error"}})
+    if asked.get("tools"):
+        first = {"index": 0, "id": "t", "function": {"name": "weather", "arguments": '{"city": '}}
+        then = {"index": 0, "function": {"arguments": '"北京"}'}}
+        pieces = [delta(None, tool_calls=[first]), delta(None, tool_calls=[then])]
+        return sse(*pieces, delta(None, "tool_calls"), ended="\n\n")
+    usage = {**delta(None), "choices": [], "usage": {"total_tokens": 3}}
+    return sse(delta("", role="assistant"), delta("你"), delta("好\u2028"), delta(None, "stop"), usage)
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, list[Received]]]:
+    handler = type("Kept", (Receiver,), {"seen": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", handler.seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call, what its program prints, the files that it saves, and whether it fails."""
+
+    call: Call
+    prints: tuple[str, ...] = ()
+    saves: dict[str, bytes] = field(default_factory=dict)
+    complains: tuple[str, ...] = ()
+
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"z": {"type": "string"}, "a": {"type": "number"}, "0": {}},
+                "required": [],
+                "additionalProperties": False,
+            },
+        },
+    }
+]
+
+
+def chat(content: Any = "hi", *, model: str = "gpt-4o", **more: Any) -> Call:
+    body = {"model": model, "messages": [{"role": "user", "content": content}], **more}
+    return Call("POST", "/chat/completions", json=body, stream=bool(more.get("stream")))
+
+
+def pictured() -> Call:
+    prefix = "data:image/png;base64,"
+    items = [
+        {"type": "text", "text": f"before\n\n{LONG_TEXT}\n\nafter 'it'"},
+        {"type": "image_url", "image_url": {"url": prefix + base64.b64encode(BIG).decode()}},
+        {"type": "image_url", "image_url": {"url": prefix + base64.b64encode(PICTURE).decode()}},
+    ]
+    sources = (
+        Source("messages.0.content.0.text", "a b.txt", "before\n\n", True, len(LONG_TEXT)),
+        Source("messages.0.content.1.image_url.url", "it's $5.png", prefix),
+        Source("messages.0.content.2.image_url.url", "small.png", prefix),
+    )
+    return replace(chat(items), sources=sources)
+
+
+def audio(path: str = "/audio/transcriptions", *more: Part) -> Call:
+    parts = (Part("file", path="it's $5.png", filename="声.wav", type="audio/wav"), *more)
+    return Call("POST", path, parts=(*parts, Part("model", "whisper-1")), cost="heavy")
+
+
+GRANULAR = (Part("timestamp_granularities[]", "word"), Part("timestamp_granularities[]", "segment"))
+ODD = {
+    "seed": 2**62 + 1, "temperature": 0.2, "top_p": 1e-05, "logit_bias": {"0": 1, "1": -100},
+    "metadata": {}, "stop": [], "class": None, "__proto__": {"x": True}, "a-b $x": False,
+    "if": [[], [1, [2]], {}],
+}  # fmt: skip
+EDIT = (
+    Part("image[]", path="small.png"),
+    Part("image[]", path="it's $5.png", type="image/webp"),
+    Part("mask", content=PICTURE, filename="mask.png"),
+    Part("prompt", "@file <x \"q\" 'q' \\ $HOME `id` 中文"),
+    Part("model", "gpt-image-1"),
+)
+CASES: dict[str, Case] = {
+    "chat": Case(chat(), ('你好 "you"\n2',)),
+    "stream": Case(chat(stream=True), ("你好\u2028",)),
+    "nasty": Case(chat(NASTY), ("你好",)),
+    "nasty stream": Case(chat(NASTY, stream=True, **{NASTY: NASTY}), ("你好\u2028",)),
+    "odd values": Case(chat(**ODD), ("你好",)),
+    "files": Case(pictured(), ("你好",)),
+    "tools": Case(chat(tools=TOOLS), ("weather", '{"city": "北京"}')),
+    "tools stream": Case(chat(tools=TOOLS, stream=True), ("weather", '{"city": "北京"}')),
+    "complete": Case(Call("POST", "/completions", json={"model": "m", "prompt": "x"}), ("legacy",)),
+    "respond": Case(
+        Call("POST", "/responses", json={"model": "m", "input": "x", "tools": TOOLS[:0] or [{"type": "function"}]}),
+        ("replied", "weather", '{"city": "北京"}'),
+    ),
+    "respond stream": Case(
+        Call(
+            "POST",
+            "/responses",
+            json={"model": "m", "input": "x", "stream": True, "tools": [{"type": "function"}]},
+            stream=True,
+        ),
+        ("答 答", "weather", '{"city": "北京"}'),
+    ),
+    "embed": Case(
+        Call("POST", "/embeddings", json={"model": "m", "input": ["a", "b"]}, cost="light"),
+        ("0.5", "-1.25"),
+    ),
+    "embed base64": Case(
+        Call("POST", "/embeddings", json={"model": "m", "input": "a", "encoding_format": "float"}),
+        ("0.5", "-1.25"),
+    ),
+    "image": Case(
+        Call("POST", "/images/generations", json={"model": "i", "prompt": "猫", "steps": 3}),
+        ("image-1.png", "image-2.png"),
+        {"image-1.png": PICTURE, "image-2.png": PICTURE},
+    ),
+    "edit": Case(
+        Call("POST", "/images/edits", parts=EDIT, cost="heavy"),
+        ("image-1.png",),
+        {"image-1.png": PICTURE, "image-2.png": PICTURE},
+    ),
+    "transcribe": Case(audio(), ("听到了",)),
+    "transcribe srt": Case(
+        audio("/audio/transcriptions", Part("response_format", "srt"), *GRANULAR), ("1\nsaid",)
+    ),
+    "speak": Case(
+        Call("POST", "/audio/speech", json={"model": "t", "input": "说", "voice": "alloy"}),
+        ("speech.mp3",),
+        {"speech.mp3": BIG},
+    ),
+    "models": Case(Call("GET", "/models", cost="free"), ("gpt-x", "模型/b")),
+    "raw": Case(
+        Call("POST", "/other?q=[1]&e=é", raw=NASTY.encode(), content_type="text/x; charset=utf-8"),
+        ("seen",),
+    ),
+    "raw bytes": Case(
+        Call("POST", "/pricing", raw=PICTURE, content_type="image/png", from_host=True), ("seen",)
+    ),
+    "delete": Case(
+        Call("DELETE", "/responses/x", headers=(("X-Odd", "it's \"$x\" \\ é"), ("Empty", ""))),
+        ("seen",),
+    ),
+    "refused": Case(chat(model="refused"), complains=("400", "bad_value")),
+    "refused stream": Case(chat(model="refused", stream=True), complains=("400", "bad_value")),
+    "page": Case(chat(model="page"), complains=("home page",)),
+    "empty": Case(chat(model="empty"), complains=("no choices here",)),
+    "cut": Case(chat(model="cut", stream=True), ("half",), complains=("cut",)),
+    "broken": Case(chat(model="broken", stream=True), ("half",), complains=("饱和",)),
+    "silence": Case(
+        Call("POST", "/audio/speech", json={"model": "empty", "input": "x"}),
+        complains=("no choices here",),
+    ),
+}
+
+SUFFIXES = {
+    "curl": "sh", "python": "py", "requests": "py", "node": "mjs", "java": "java",
+    "csharp": "cs", "go": "go", "php": "php", "ruby": "rb",
+}  # fmt: skip
+RUNNERS: dict[str, tuple[str, list[str]]] = {
+    "curl": ("curl", ["bash"]),
+    "python": (sys.executable, [sys.executable]),
+    "requests": (sys.executable, [sys.executable]),
+    "node": ("node", ["node"]),
+    "java": ("java", ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]),
+    "go": ("go", []),
+    "php": ("php", ["php"]),
+    "ruby": ("ruby", ["ruby"]),
+}
+
+
+def laid_out(language: str, base_url: str, folder: Path) -> dict[str, Path]:
+    written = {}
+    for number, (name, case) in enumerate(CASES.items()):
+        home = folder / f"case{number:02}"
+        home.mkdir()
+        (home / "it's $5.png").write_bytes(BIG)
+        (home / "small.png").write_bytes(PICTURE)
+        (home / "a b.txt").write_text(LONG_TEXT, newline="")
+        stem = "Program" if language == "java" else "main"
+        written[name] = home / f"{stem}.{SUFFIXES[language]}"
+        written[name].write_text(program(language, case.call, base_url).text, newline="")
+    return written
