@@ -10,6 +10,7 @@ import orjson
 from apiyi_cli.build.body import extended, family, tuned, wired
 from apiyi_cli.build.content import Attachment, parts
 from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.errors import UsageError
 
@@ -25,17 +26,19 @@ def conversation(
 ) -> tuple[list[dict[str, Any]], tuple[Source, ...]]:
     """Return the messages in the order the API reads them, and where attached data came from.
 
-    The system text stands first, then what was said earlier, then the prompt with its
-    attachments as one user message (left out when there is neither).
+    What was said earlier comes first, then the prompt with its attachments as one user
+    message (left out when there is neither). The system text stands before everything, or,
+    where the earlier messages have one of their own, after them.
     """
-    messages: list[dict[str, Any]] = []
+    messages = list(earlier)
     if system is not None:
-        messages.append({"role": "system", "content": system})
-    messages.extend(earlier)
+        opened = any(message["role"] in ("system", "developer") for message in messages)
+        place = len(messages) if opened else 0
+        messages.insert(place, {"role": "system", "content": system})
     sources: tuple[Source, ...] = ()
     if attachments:
-        place = f"messages.{len(messages)}.content"
-        content, sources = parts(text or "", attachments, place)
+        where = f"messages.{len(messages)}.content"
+        content, sources = parts(text or "", attachments, where)
         messages.append({"role": "user", "content": content})
     elif text is not None:
         messages.append({"role": "user", "content": text})
@@ -111,6 +114,28 @@ def chat_call(
         notes=notes,
         sources=sources,
     )
+
+
+def turn(text: str, calls: Sequence[ToolCall], results: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the messages that a finished answer adds to the conversation.
+
+    The assistant's own, with its function calls, then one for each call's result, in order.
+    """
+    said: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+    if calls:
+        said["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in calls
+        ]
+    answers = [
+        {"role": "tool", "tool_call_id": call.id, "content": result}
+        for call, result in zip(calls, results, strict=False)
+    ]
+    return [said, *answers]
 
 
 def _message(item: Any, where: str) -> dict[str, Any]:

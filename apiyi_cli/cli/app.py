@@ -29,7 +29,10 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "chat": Entry("Send a chat completion and print the answer as it comes.", "Ask"),
+    "complete": Entry("Send a legacy completion.", "Ask"),
+    "respond": Entry("Ask the Responses endpoint.", "Ask"),
     "models": Entry("List or search the gateway's models.", "Look"),
+    "session": Entry("Show and remove kept conversations.", "Look", ("list", "show", "rm")),
     "auth": Entry("Keep keys in the OS keyring.", "Set up", ("login", "status", "logout", "token")),
     "config": Entry(
         "Read and write config.toml.",

@@ -32,6 +32,7 @@ class Aside:
         self._open = False
         self.usage: Usage | None = None
         self.finishes: list[str] = []
+        self._settled: list[str] = []
         session.run.closing(self._end_line)
 
     def __call__(self, event: Event) -> None:
@@ -46,6 +47,11 @@ class Aside:
         elif isinstance(event, Notice):
             self._session.note(event.text)
 
+    def step(self) -> None:
+        """End one answer of several: only the last one's finish counts."""
+        self._end_line()
+        self._settled, self.finishes = self.finishes, []
+
     def close(self) -> None:
         """Tell usage and warnings; raise IncompleteError for a cut that the user refuses."""
         self._end_line()
@@ -56,7 +62,7 @@ class Aside:
             session.console.say(usage_line(self.usage))
         elif session.output.usage:
             session.console.say("usage: unknown (the gateway did not tell)")
-        for reason in dict.fromkeys(self.finishes):
+        for reason in dict.fromkeys(self.finishes or self._settled):
             if warning := _WARNINGS.get(reason):
                 if self._strict:
                     raise IncompleteError("the answer is not whole", warning)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from apiyi_cli.errors import UsageError
 
@@ -67,9 +67,9 @@ class Sources:
         """Return a text file's content; `-` is standard input."""
         if path == "-":
             return self.stdin("-f -")
-        return decoded(self.bytes(path), path)
+        return decoded(self.content(path), path)
 
-    def bytes(self, path: str) -> bytes:
+    def content(self, path: str) -> bytes:
         """Return a file's bytes; `-` is standard input. Raises UsageError naming the file."""
         if path == "-":
             return self._stdin("-")
@@ -82,6 +82,16 @@ class Sources:
     def stdin(self, reader: str) -> str:
         """Return all of standard input as text; `reader` names who wants it."""
         return decoded(self._stdin(reader), "stdin")
+
+    def raw_lines(self, reader: str) -> Iterator[bytes]:
+        """Yield the lines of stdin as they arrive, without their ends (LF or CRLF)."""
+        self._claim(reader)
+        rest = b""
+        for piece in _arriving(self._notice):
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line.removesuffix(b"\r") for line in whole)
+        if rest:
+            yield rest
 
     def at(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
@@ -101,6 +111,10 @@ class Sources:
         return value
 
     def _stdin(self, reader: str) -> bytes:
+        self._claim(reader)
+        return b"".join(_arriving(self._notice))
+
+    def _claim(self, reader: str) -> None:
         if self._no_stdin:
             raise UsageError(f"cannot read stdin for {reader}", "-n/--no-stdin forbids it")
         if self._claimed is not None:
@@ -108,7 +122,29 @@ class Sources:
                 f"cannot read stdin for {reader}", f"{self._claimed} has read it already"
             )
         self._claimed = reader
-        return _drained(self._notice)
+
+
+def lines(sources: Sources, size: int) -> Iterator[list[str]]:
+    """Yield the lines of stdin in lists of up to `size`, as they come; blank lines are skipped.
+
+    Lines end at LF or CRLF only. Raises UsageError naming a line that is not UTF-8, and
+    when there was no line at all.
+    """
+    batch: list[str] = []
+    seen = False
+    for number, line in enumerate(sources.raw_lines("--lines"), 1):
+        text = decoded(line, f"stdin:{number}")
+        if not text.strip():
+            continue
+        seen = True
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+    if not seen:
+        raise UsageError("nothing to send", "stdin has no lines")
 
 
 def joined(pieces: Sequence[str]) -> str:
@@ -151,22 +187,20 @@ def _waiting() -> str:
     return "terminal" if os.isatty(STDIN) else "device"
 
 
-def _drained(notice: Callable[[str], None]) -> bytes:
-    """Read stdin to its end; when it stays silent for a while, say once what is awaited."""
+def _arriving(notice: Callable[[str], None]) -> Iterator[bytes]:
+    """Yield stdin to its end; when nothing comes for a while, say once what is awaited."""
     told = threading.Timer(PATIENCE_S, notice, ("waiting for stdin to end (-n: do not read it)",))
     told.daemon = True
-    pieces = []
     try:
         if not _ready():
             told.start()
         while piece := os.read(STDIN, 1 << 20):
             told.cancel()
-            pieces.append(piece)
+            yield piece
     except OSError as failure:
         raise UsageError("cannot read stdin", failure.strerror or str(failure)) from None
     finally:
         told.cancel()
-    return b"".join(pieces)
 
 
 def _ready() -> bool:

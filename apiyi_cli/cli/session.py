@@ -93,7 +93,7 @@ class Session:
         self.settings = Settings(*self._groups.values(), environ=run.environ)
         typed = self._groups.get(Output)
         # Before the configuration is read, so that its errors have the right form, too.
-        run.machine_errors = bool(typed and (typed.json or typed.ndjson))  # type: ignore[attr-defined]
+        run.machine_errors = isinstance(typed, Output) and bool(typed.json or typed.ndjson)
 
     @cached_property
     def output(self) -> Output:
@@ -201,7 +201,7 @@ class Session:
     def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
         """Return what turns bursts into bytes, by the options and by where they go."""
         from apiyi_cli.decode.whole import assembled
-        from apiyi_cli.render.choose import choose, color_wanted
+        from apiyi_cli.render.choose import choose
 
         output = self.output
         terminal = output.output is None and self.console.stdout_is_terminal
@@ -210,7 +210,7 @@ class Session:
             aside=aside,
             terminal=terminal,
             markdown=answer.markdown,
-            color=color_wanted(output.color or "auto", self.run.environ, terminal),
+            color=self.color,
             width=self.console.width,
             newline=answer.newline is not False,
             assembled=assembled,
@@ -225,6 +225,22 @@ class Session:
         from apiyi_cli.render.whole import compiled
 
         return compiled(self.output.jq)
+
+    def filtered(self, lines: Iterable[bytes]) -> Iterable[bytes]:
+        """Return JSON lines through the `--jq` program, if there is one."""
+        if self.filter is None:
+            return lines
+        from apiyi_cli.render.whole import filtered
+
+        return filtered(lines, self.filter)
+
+    @property
+    def color(self) -> bool:
+        """Tell whether stdout gets colour."""
+        from apiyi_cli.render.choose import color_wanted
+
+        terminal = self.output.output is None and self.console.stdout_is_terminal
+        return color_wanted(self.output.color or "auto", self.run.environ, terminal)
 
     @property
     def form(self) -> str:

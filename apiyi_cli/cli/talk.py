@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Burst, Delta
-from apiyi_cli.core.groups import Answer, Conversation, Prompt, Tools
-from apiyi_cli.errors import IncompleteError, UsageError
+from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
+from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
+from apiyi_cli.errors import IncompleteError, LimitError, UsageError
 
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.toolbox import Toolbox
+
+Decode = Callable[..., Iterator[Burst]]
 
 
 class Talk:
@@ -29,22 +33,26 @@ class Talk:
         source: Prompt,
         conversation: Conversation,
         answer: Answer,
-        tools: Tools,
+        tools: Tools | None = None,
+        running: Running | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.session = session
         self.answer = session.fill(answer)
-        self.tools = session.fill(tools)
+        self.tools = session.fill(tools or Tools())
+        self._kept = kept or Kept()
         sources = session.sources
         surroundings = session.fill(conversation)
         self.system = None if surroundings.system is None else sources.at(surroundings.system)
-        self.earlier = self._earlier(surroundings.messages)
+        self.earlier = [*self._remembered(), *self._earlier(surroundings.messages)]
         self.text = sources.prompt(words or (), session.fill(source).file or ())
         self.attachments = [self._attachment(name) for name in surroundings.attach or ()]
-        if self.text is None and not self.earlier and not self.attachments:
+        if self.text is None and not surroundings.messages and not self.attachments:
             raise nothing_to_send(session)
         self.schema = self._schema()
         self.functions = self._functions()
         self.tool_choice = self._tool_choice()
+        self.toolbox = self._toolbox(session.fill(running or Running()))
 
     @property
     def streams(self) -> bool:
@@ -54,42 +62,86 @@ class Talk:
         return self.session.form != "json"
 
     @property
+    def keeps(self) -> bool:
+        """Tell whether the conversation is kept for a later run."""
+        return self._name is not None
+
+    @cached_property
     def options(self) -> list[str]:
         """Return the `-O` values with `@FILE` read."""
         return body_options(self.session)
 
-    @property
+    @cached_property
     def families(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the user's own model families."""
         return families(self.session)
 
     def finish(
         self,
-        call: Call,
-        decode: Callable[..., Iterator[Burst]],
+        built: Callable[[list[Any]], Call],
+        state: list[Any],
+        decode: Decode,
+        turn: Callable[[Heard, Sequence[str]], list[Any]],
         *,
         choices: int = 1,
     ) -> None:
-        """Send the call, print the answer, tell what is to be told.
+        """Send the request, print the answer; run the functions it calls, and send again.
 
-        Raises IncompleteError for an answer that does not fit `--schema`, after printing it.
+        `built` makes the request from the conversation's `state`, `turn` what an answer and
+        the results of its calls add to that. Raises IncompleteError for an answer that does
+        not fit `--schema`, after printing it.
         """
         session = self.session
         session.ready()
-        form = "extract" if self.answer.extract and session.form == "text" else session.form
-        held = form in ("json", "extract") or session.output.output not in (None, "-")
-        verbatim = form in ("json", "ndjson")
+        aside = session.aside(self.answer)
+        render = session.renderer(aside, self.answer, self.form)
+        texts: list[str] = []
+        last: list[bytes] = []
+
+        def pages() -> Iterator[bytes]:
+            for step in range(1, self._most_steps + 1):
+                heard = Heard(self._bursts(built(state), decode, choices), self.toolbox)
+                if self.form == "json":
+                    last[:] = render(heard)
+                else:
+                    yield from render(heard)
+                texts.append(heard.text)
+                aside.step()
+                if self.toolbox is None or not heard.to_run:
+                    self._remember(heard)
+                    yield from last
+                    return
+                if step == self._most_steps:
+                    raise LimitError(
+                        "stopped by --max-steps",
+                        f"the model still calls functions after {step} requests",
+                        hint="raise --max-steps",
+                    )
+                state.extend(turn(heard, self.toolbox.results(heard.calls, heard.finished)))
+
+        session.write(pages())
+        aside.close()
+        if self.schema is not None and texts[-1:] != [""]:
+            self._fitting(texts[-1])
+
+    @property
+    def form(self) -> str:
+        """Return the form of the output, where extracting is one as well."""
+        form = self.session.form
+        return "extract" if self.answer.extract and form == "text" else form
+
+    def _bursts(self, call: Call, decode: Decode, choices: int) -> Iterator[Burst]:
+        held = self.form in ("json", "extract") or self.session.output.output not in (None, "-")
+        verbatim = self.form in ("json", "ndjson") or self.toolbox is not None
 
         def decoded(reply: Reply) -> Iterator[Burst]:
             return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-        aside = session.aside(self.answer)
-        render = session.renderer(aside, self.answer, form)
-        heard = Heard(session.bursts(call, decoded, held=held))
-        session.write(render(heard))
-        aside.close()
-        if self.schema is not None and not heard.called:
-            self._fitting(heard.text)
+        return self.session.bursts(call, decoded, held=held)
+
+    @property
+    def _most_steps(self) -> int:
+        return self.toolbox.most_steps if self.toolbox is not None else 1
 
     def _fitting(self, text: str) -> None:
         from apiyi_cli.build.schema import misfit
@@ -98,6 +150,20 @@ class Talk:
         why = misfit(self.schema["schema"], text)
         if why is not None:
             raise IncompleteError("the answer does not fit --schema", why)
+
+    def _remembered(self) -> list[dict[str, Any]]:
+        from apiyi_cli.cli.memory import session_name, sessions
+
+        self._name = session_name(self.session, self._kept)
+        return [] if self._name is None else sessions(self.session).messages(self._name)
+
+    def _remember(self, heard: Heard) -> None:
+        if self._name is not None:
+            from apiyi_cli.build.chat import conversation, turn
+            from apiyi_cli.cli.memory import sessions
+
+            asked, _ = conversation(self.text, system=self.system, attachments=self.attachments)
+            sessions(self.session).append(self._name, [*asked, *turn(heard.text, heard.calls)])
 
     def _earlier(self, path: str | None) -> list[dict[str, Any]]:
         if path is None:
@@ -113,7 +179,7 @@ class Talk:
 
         if name.startswith(("https://", "http://", "data:")):
             return Attachment(name)
-        return Attachment(name, self.session.sources.bytes(name))
+        return Attachment(name, self.session.sources.content(name))
 
     def _schema(self) -> dict[str, Any] | None:
         if self.answer.schema is None:
@@ -137,29 +203,82 @@ class Talk:
 
         return choice(self.tools.tool_choice, self.functions)
 
+    def _toolbox(self, running: Running) -> Toolbox | None:
+        if not running.run:
+            return None
+        from apiyi_cli.cli.toolbox import Toolbox
+
+        return Toolbox(self.session, running, self.functions)
+
 
 class Heard:
-    """Bursts on their way to the renderer, the first choice's text remembered."""
+    """Bursts on their way to the renderer; what they said is remembered.
 
-    def __init__(self, bursts: Iterable[Burst]) -> None:
+    With a toolbox, function calls wait until the answer has ended: those that are run are
+    not part of the output.
+    """
+
+    def __init__(self, bursts: Iterable[Burst], toolbox: Toolbox | None = None) -> None:
         self._bursts = bursts
+        self._toolbox = toolbox
         self._texts: list[str] = []
-        self.called = False
+        self.calls: list[ToolCall] = []
+        self.finished = ""
+        self.chunks: list[bytes] = []
 
     def __iter__(self) -> Iterator[Burst]:
+        if self._toolbox is None:
+            for burst in self._bursts:
+                self._take(burst)
+                yield burst
+            return
         for burst in self._bursts:
-            for event in burst:
-                if type(event) is Delta:
-                    if event.index == 0:
-                        self._texts.append(event.text)
-                elif type(event).__name__ == "ToolCall":
-                    self.called = True
-            yield burst
+            self._take(burst)
+            yield [event for event in burst if type(event) is not ToolCall]
+        if self.calls and not self.to_run:
+            yield list(self.calls)
 
     @property
     def text(self) -> str:
         """Return the text of the first choice so far."""
         return "".join(self._texts)
+
+    @property
+    def to_run(self) -> bool:
+        """Tell whether there are calls and each has a command."""
+        box = self._toolbox
+        return bool(self.calls) and box is not None and all(box.has(c.name) for c in self.calls)
+
+    def _take(self, burst: Burst) -> None:
+        for event in burst:
+            kind = type(event)
+            if kind is Delta:
+                if event.index == 0:  # type: ignore[union-attr]
+                    self._texts.append(event.text)  # type: ignore[union-attr]
+            elif kind is ToolCall:
+                self.calls.append(event)  # type: ignore[arg-type]
+            elif kind is Finish:
+                self.finished = event.reason  # type: ignore[union-attr]
+            elif kind is Chunk and self._toolbox is not None:
+                self.chunks.append(event.data)  # type: ignore[union-attr]
+
+
+def printed(
+    session: Session, call: Call, answer: Answer, decode: Decode, *, choices: int = 1
+) -> None:
+    """Send one call and print its answer, without conversation or tools."""
+    form = "extract" if answer.extract and session.form == "text" else session.form
+    held = form in ("json", "extract") or session.output.output not in (None, "-")
+    session.ready()
+    aside = session.aside(answer)
+    render = session.renderer(aside, answer, form)
+
+    def decoded(reply: Reply) -> Iterator[Burst]:
+        verbatim = form in ("json", "ndjson")
+        return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
+
+    session.write(render(session.bursts(call, decoded, held=held)))
+    aside.close()
 
 
 def nothing_to_send(session: Session) -> UsageError:

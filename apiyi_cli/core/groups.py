@@ -470,3 +470,170 @@ class Tools(Group):
         panel="Tools",
         wire="parallel_tool_calls",
     )
+
+
+class Running(Group):
+    """Local commands that answer the model's function calls."""
+
+    run: list[str] | None = flag(
+        "--run",
+        help="Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.",
+        panel="Tools",
+        metavar="NAME=COMMAND",
+        config=False,
+    )
+    yes: bool | None = flag(
+        "--yes", help="Run them without asking on the terminal.", panel="Tools", config=False
+    )
+    max_steps: int | None = flag(
+        "--max-steps",
+        help="Requests to make at most before the calls must have ended.",
+        panel="Tools",
+        metavar="N",
+        low=1,
+        high=1000,
+    )
+
+
+class Kept(Group):
+    """Conversations that are kept from one run to the next."""
+
+    session: str | None = flag(
+        "--session",
+        help="Keep the conversation under this name, and go on with it.",
+        panel="Prompt",
+        metavar="NAME",
+        config=False,
+    )
+    continue_: bool | None = flag(
+        "-c",
+        "--continue",
+        help="Go on with the conversation that was used last.",
+        panel="Prompt",
+        config=False,
+    )
+
+
+class Completing(Group):
+    """What legacy completions know besides sampling."""
+
+    suffix: str | None = flag(
+        "--suffix",
+        help="Text that comes after the completion (insertion).",
+        panel="Sampling",
+        metavar="TEXT",
+        wire="suffix",
+    )
+    echo: bool | None = flag(
+        "--echo", help="Print the prompt before the completion.", panel="Sampling", wire="echo"
+    )
+    best_of: int | None = flag(
+        "--best-of",
+        help="Make N on the server and give the best (turns streaming off).",
+        panel="Sampling",
+        metavar="N",
+        low=1,
+        high=20,
+        wire="best_of",
+    )
+    logprobs: int | None = flag(
+        "--logprobs",
+        help="Log probabilities of the N likeliest tokens (see them with --json).",
+        panel="Sampling",
+        metavar="N",
+        low=0,
+        high=5,
+        wire="logprobs",
+    )
+    lines: bool | None = flag(
+        "--lines", help="Each line of stdin is a prompt; NDJSON out.", panel="Prompt", config=False
+    )
+    batch_size: int | None = flag(
+        "--batch-size",
+        help="Prompts in one request, with --lines.",
+        panel="Request",
+        metavar="N",
+        low=1,
+        high=2048,
+    )
+
+
+class Responding(Group):
+    """Sampling and tools of the Responses endpoint."""
+
+    instructions: str | None = flag(
+        "--instructions",
+        help="System text (@FILE reads a file).",
+        panel="Prompt",
+        metavar="TEXT",
+    )
+    web_search: bool | None = flag(
+        "--web-search", help="Let the model search the web.", panel="Tools"
+    )
+    max_output_tokens: int | None = flag(
+        "--max-output-tokens",
+        "--max-tokens",
+        help="Most tokens to answer with, reasoning included.",
+        panel="Sampling",
+        metavar="N",
+        low=16,
+        wire="max_output_tokens",
+    )
+    temperature: float | None = flag(
+        "--temperature",
+        help="Sampling temperature.",
+        panel="Sampling",
+        metavar="X",
+        low=0,
+        high=2,
+        wire="temperature",
+    )
+    top_p: float | None = flag(
+        "--top-p",
+        help="Nucleus: probability mass to sample from.",
+        panel="Sampling",
+        metavar="X",
+        low=0,
+        high=1,
+        wire="top_p",
+    )
+    top_logprobs: int | None = flag(
+        "--top-logprobs",
+        help="Likeliest tokens to report at each place.",
+        panel="Sampling",
+        metavar="N",
+        low=0,
+        high=20,
+        wire="top_logprobs",
+    )
+    user: str | None = flag(
+        "--user",
+        help="End user's id, for abuse reports.",
+        panel="Sampling",
+        metavar="ID",
+        wire="user",
+    )
+    reasoning_effort: str | None = flag(
+        "--reasoning-effort",
+        help="How long to think: none, minimal, low, medium, high, xhigh, max.",
+        panel="Sampling",
+        metavar="LEVEL",
+        choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        wire="reasoning.effort",
+    )
+    reasoning_summary: str | None = flag(
+        "--reasoning-summary",
+        help="Show the reasoning's summary: auto, concise, detailed.",
+        panel="Sampling",
+        metavar="KIND",
+        choices=("auto", "concise", "detailed"),
+        wire="reasoning.summary",
+    )
+    verbosity: str | None = flag(
+        "--verbosity",
+        help="How much to say: low, medium, high.",
+        panel="Sampling",
+        metavar="LEVEL",
+        choices=("low", "medium", "high"),
+        wire="text.verbosity",
+    )

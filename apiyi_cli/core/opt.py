@@ -8,7 +8,6 @@ about them in `cli.spread`; nothing here knows of Typer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 Complete = Literal["file", "dir", "model", "profile"]
@@ -91,13 +90,18 @@ class Group:
 _KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
-@cache
+_DECLARED: dict[type[Group], tuple[Declared, ...]] = {}
+
+
 def declared(group: type[Group]) -> tuple[Declared, ...]:
     """Return the options of a group in the order of their declaration.
 
     Raises KeyError for a field whose annotation is not `K | None` or `list[K] | None`.
     Annotations are read as text: evaluating them would be most of this function's time.
     """
+    known = _DECLARED.get(group)
+    if known is not None:
+        return known
     texts: dict[str, str] = {}
     for base in reversed(group.__mro__):
         texts.update(vars(base).get("__annotations__", {}))
@@ -106,7 +110,8 @@ def declared(group: type[Group]) -> tuple[Declared, ...]:
         text = texts[name].removesuffix(" | None")
         many = text.startswith("list[")
         found.append(Declared(name, opt, _KINDS[text[5:-1] if many else text], many))
-    return tuple(found)
+    table = _DECLARED[group] = tuple(found)
+    return table
 
 
 def given(*groups: Group) -> Iterator[tuple[Declared, Any]]:

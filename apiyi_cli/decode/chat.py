@@ -7,7 +7,8 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
-from apiyi_cli.decode.reading import Answer, bursts
+from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
 
@@ -102,6 +103,8 @@ class ChatAnswer(Answer):
                 self._delta(delta, index, out)
             elif not self.pieces and isinstance(message := choice.get("message"), dict):
                 self._delta(message, index, out)
+            elif isinstance(text := choice.get("text"), str):
+                self.say(Delta, text, index, out)
             told = choice.get("finish_reason")
             if told is not None:
                 trouble = self._finish(choice, told, index) or trouble

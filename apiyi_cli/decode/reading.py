@@ -8,27 +8,16 @@ told by an `Answer`, of which each endpoint has its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import (
-    About,
-    Burst,
-    Chunk,
-    Delta,
-    Finish,
-    Notice,
-    Reasoning,
-    Refusal,
-    ToolCall,
-    Usage,
-)
+from apiyi_cli.core.events import Burst, Chunk, Notice
+from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.lenient import Halves, exact
+from apiyi_cli.decode.lenient import exact
 from apiyi_cli.decode.sse import Frame, frames
-from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.whole import (
     answer_in,
     body,
@@ -38,98 +27,7 @@ from apiyi_cli.decode.whole import (
     opening,
     refused,
 )
-from apiyi_cli.errors import ApiyiError, IncompleteError, Phase, RejectedError
-
-Spoken = type[Delta] | type[Reasoning] | type[Refusal]
-
-
-class Answer:
-    """What is known of one answer so far; subclasses give meaning to its objects.
-
-    `key` is the field that an object of this endpoint must have. `ended` is set by an object
-    after which nothing more can come. `torn` tells that strings may hold halves of characters.
-    """
-
-    key: ClassVar[str] = "choices"
-
-    def __init__(self, choices: int = 1) -> None:
-        self.choices = choices
-        self.started = False
-        self.ended = False
-        self.torn = False
-        self.pieces = 0
-        self.chars = 0
-        self.reasoned = False
-        self.id: str | None = None
-        self.model: str | None = None
-        self.usage: Usage | None = None
-        self.reasons: dict[int, str] = {}
-        self.indices: set[int] = set()
-        self.calls: dict[int, ToolCalls] = {}
-        self._halves: Halves[tuple[Spoken, int]] = Halves()
-
-    def take(self, value: dict[str, Any], out: Burst) -> object:
-        """Add the events of one object to `out`; return the error that it holds, or None."""
-        raise NotImplementedError
-
-    def say(self, kind: Spoken, text: str, index: int, out: Burst) -> None:
-        """Add a piece of text; half a character waits for its other half."""
-        if self.torn:
-            text = self._halves.joined((kind, index), text)
-        if text:
-            self.pieces += 1
-            if kind is Delta:
-                self.chars += len(text)
-            elif kind is Reasoning:
-                self.reasoned = True
-            out.append(kind(text, index))
-
-    def note_about(self, id: object, model: object) -> None:
-        """Keep the first id and the last model."""
-        if self.id is None and isinstance(id, str) and id:
-            self.id = id
-        if isinstance(model, str) and model:
-            self.model = model
-
-    def close(self, out: Burst) -> None:
-        """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
-        for kind, index in self._halves.left():
-            out.append(kind("\ufffd", index))
-            out.append(Notice("a character that came only in half was replaced by U+FFFD"))
-        for index in sorted(self.calls):
-            for place, call in enumerate(self.calls[index].calls):
-                if call.name:
-                    id = call.id or f"call_{index}_{place}"
-                    out.append(ToolCall(id, call.name, call.arguments, index))
-        if (
-            self.reasoned
-            and not self.chars
-            and not self.calls
-            and "length" in self.reasons.values()
-        ):
-            out.append(Notice("all tokens went into reasoning: raise --max-tokens"))
-        out.extend(Finish(self.reasons[index], index) for index in sorted(self.reasons))
-        if self.id is not None or self.model is not None:
-            out.append(About(self.id, self.model))
-        if self.usage is not None:
-            out.append(self.usage)
-
-    @property
-    def proved(self) -> bool:
-        """Tell whether every choice that was asked for, and every one that began, has finished."""
-        return len(self.reasons) >= self.choices and self.indices <= self.reasons.keys()
-
-    @property
-    def phase(self) -> Phase:
-        """Return how far the answer got: whether anything of it was seen."""
-        return "content" if self.pieces or self.calls else "opened"
-
-    @property
-    def progress(self) -> str:
-        """Return in words how much had come."""
-        if not self.pieces and not self.calls:
-            return "nothing of the answer had come"
-        return f"{self.chars} characters in {self.pieces} pieces had come"
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
 
 
 def bursts(
@@ -167,16 +65,16 @@ def _whole(
     error = fault_of(value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost)
     if error:
         raise error
-    if not isinstance(value, dict) or answer.key not in value:
+    if not isinstance(value, dict) or answer.whole_key not in value:
         raise RejectedError(
             "what answered is not the API",
-            f"its JSON has no “{answer.key}”",
+            f"its JSON has no “{answer.whole_key}”",
             hint="check the base URL and the model: they may belong to another endpoint",
             facts=facts_of(reply, "opened"),
         )
     out: Burst = [Chunk(one_line(raw), whole=True)] if verbatim else []
     answer.torn = True
-    trouble = answer.take(value, out)
+    trouble = answer.take_whole(value, out)
     answer.close(out)
     if out:
         yield out

@@ -29,6 +29,14 @@ class PartialCall:
         """Return the arguments as the model wrote them, `{}` where it wrote none."""
         return whole_characters("".join(self.pieces)).strip() or "{}"
 
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the arguments that have come are a whole JSON object."""
+        try:
+            return isinstance(exact("".join(self.pieces).encode("utf-8", "replace")), dict)
+        except ValueError:
+            return False
+
 
 class ToolCalls:
     """The calls of one choice, in the order in which they began."""
@@ -83,7 +91,7 @@ class ToolCalls:
         name = function.get("name")
         if not name or not call.name:
             return False
-        return bool(name != call.name or _is_object("".join(call.pieces)))
+        return bool(name != call.name or call.is_complete)
 
     def _begin(self) -> PartialCall:
         call = PartialCall()
@@ -101,10 +109,3 @@ class ToolCalls:
             call.pieces.append(arguments)
         elif arguments is not None:
             call.pieces.append(json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(exact(text.encode("utf-8", "replace")), dict)
-    except ValueError:
-        return False

@@ -79,17 +79,16 @@ _CALL_DELTAS = {
     ),
 }
 _ENDED = {
-    "chat": ".choices[]?.finish_reason // empty",
-    "complete": ".choices[]?.finish_reason // empty",
+    "chat": '.choices[]?.finish_reason | strings | select(. != "")',
+    "complete": '.choices[]?.finish_reason | strings | select(. != "")',
     "respond": 'select(.type == "response.completed" or .type == "response.incomplete")',
     "transcribe": 'select(.type == "transcript.text.done")',
 }
 _STREAM = """\
 echo
-jq --raw-input --exit-status "$event"' | select(.error or .type == "response.failed")' \\
-  "$answer" >/dev/null && fail 'the stream reports an error'
-jq --raw-input --exit-status "$event"' | «ended»' \\
-  "$answer" >/dev/null || fail 'the stream was cut'"""
+told() { jq --null-input --raw-input --exit-status "any(inputs | $event | $1; true)" "$answer" >/dev/null; }
+if told 'select(.error or .type == "response.failed")'; then fail 'the stream reports an error'; fi
+told '«ended»' || fail 'the stream was cut'"""
 
 _SAVE = """\
 «checked»
@@ -197,8 +196,11 @@ def _body(plan: Outline) -> str:
             lines.append(f"printf '%s' {shell(literal_or_none)}")
     function = "body() {\n" + "".join(f"  {one}\n" for one in lines) + "}\n" if lines else ""
     if plan.streamed:
+        shown = _DELTAS[plan.kind]
+        if plan.tools:
+            shown = f"({shown}),\n  ({_CALL_DELTAS[plan.kind]})"
         event = 'select(startswith("data:")) | .[5:] | fromjson? | objects'
-        function += f"event='{event}'\n"
+        function += f"event='{event}'\ntext='{shown}'\n"
     return function + "\n" if function else ""
 
 
@@ -211,11 +213,8 @@ def _file(piece: FilePiece) -> str:
 def _ending(plan: Outline) -> str:
     failed = " || fail 'the request failed'"
     if plan.streamed:
-        shown = _DELTAS[plan.kind]
-        if plan.tools:
-            shown = f"({shown}), ({_CALL_DELTAS[plan.kind]})"
-        filtered = f" |\n  jq --raw-input --join-output --unbuffered \"$event\"' | {shown}'"
-        return f' | tee "$answer"{filtered}{failed}'
+        jq = 'jq --raw-input --join-output --unbuffered "$event | $text"'
+        return f' | tee "$answer" | {jq}{failed}'
     if plan.stream:
         return f' | tee "$answer"{failed}'
     return (' >"$answer.type"' if plan.kind == "speak" else "") + failed

@@ -235,13 +235,16 @@ def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
     given = {name.lower() for name, _ in call.headers}
     if call.json is not None and "content-type" not in given:
         yield "Content-Type", "application/json"
-    if call.raw is not None and "content-type" not in given and call.content_type:
-        yield "Content-Type", call.content_type
+    if call.raw is not None and "content-type" not in given:
+        # Named in any case: curl would call it a form.
+        yield "Content-Type", call.content_type or "application/octet-stream"
     for name, value in call.headers:
         if name.lower() in _SECRET_HEADERS:
             notes.append(f"the header {name} is left out: the program sends APIYI_API_KEY instead")
         elif name.lower() == "content-type" and call.parts:
             notes.append(f"the header {name} is left out: it must name the multipart boundary")
+        elif not f"{name}{value}".isascii():
+            notes.append(f"the header {name} is left out: HTTP carries ASCII only")
         else:
             yield name, value
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from apiyi_cli.core.call import Call
-from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
+from apiyi_cli.export.blocks import Blocks
+from apiyi_cli.export.outline import Outline, outline
 from apiyi_cli.export.program import Program
-from apiyi_cli.export.quote import Notation, fill, layout, python
+from apiyi_cli.export.python_values import BASE64, TEXT, bytes_of, imports, raw_bytes, value_of
+from apiyi_cli.export.quote import fill, python
 
 _PROGRAM = """\
 # Needs Python 3.9 or newer: pip install requests
@@ -45,31 +45,17 @@ if __name__ == "__main__":
         sys.exit(f"{type(error).__name__}: {error}")
 """
 
-_BASE64 = """\
-
-
-def base64_of(path: str) -> str:
-    return base64.b64encode(Path(path).read_bytes()).decode()
-"""
-
-_TEXT = """\
-
-
-def text_of(path: str) -> str:
-    return Path(path).read_bytes().decode()
-"""
-
 _PARSED = """\
 
 
-def parsed(reply: requests.Response, field: str) -> dict:
+def parsed(reply: requests.Response, field: str):
     try:
         answer = reply.json()
     except ValueError:
         sys.exit(f"not JSON: {reply.text}")
-    if not isinstance(answer, dict) or not isinstance(answer.get(field), «type»):
+    if not isinstance(answer, dict) or answer.get(field) is None:
         sys.exit(f"no {field} in the answer: {reply.text}")
-    return answer
+    return answer[field]
 """
 
 _SAVED = """\
@@ -144,30 +130,30 @@ if event.get("type") == "response.output_item.done" and event["item"]["type"] ==
 
 _ANSWERS = {
     "chat": """\
-for choice in parsed(reply, "choices")["choices"]:
+for choice in parsed(reply, "choices"):
     message = choice["message"]
     if message.get("content"):
         print(message["content"])
     «calls»""",
     "complete": """\
-for choice in parsed(reply, "choices")["choices"]:
+for choice in parsed(reply, "choices"):
     print(choice["text"])""",
     "respond": """\
-for item in parsed(reply, "output")["output"]:
+for item in parsed(reply, "output"):
     for part in item.get("content") or []:
         if part["type"] == "output_text":
             print(part["text"])
     «calls»""",
     "embed": """\
-for item in parsed(reply, "data")["data"]:
+for item in parsed(reply, "data"):
     print(json.dumps(item["embedding"]))""",
     "image": """\
-for number, item in enumerate(parsed(reply, "data")["data"], 1):
+for number, item in enumerate(parsed(reply, "data"), 1):
     path = Path(f"image-{number}.«suffix»")
     path.write_bytes(image_bytes(item))
     print(path)""",
     "transcribe": """\
-print(parsed(reply, "text")["text"])""",
+print(parsed(reply, "text"))""",
     "speak": """\
 kind = reply.headers.get("Content-Type", "")
 if "json" in kind or kind.startswith("text/"):
@@ -177,7 +163,7 @@ with open("speech.«suffix»", "wb") as file:
         file.write(chunk)
 print("speech.«suffix»")""",
     "models": """\
-for item in parsed(reply, "data")["data"]:
+for item in parsed(reply, "data"):
     print(item["id"])""",
     "other": """\
 for chunk in reply.iter_content(65536):
@@ -193,13 +179,26 @@ if item["type"] == "function_call":
     print(item["name"], item["arguments"])""",
 }
 
+_BLOCKS = Blocks(
+    base64=BASE64,
+    text=TEXT,
+    parsed=_PARSED,
+    saved=_SAVED,
+    events=_EVENTS,
+    stream=_STREAM,
+    deltas=_DELTAS,
+    call_deltas=_CALL_DELTAS,
+    answers=_ANSWERS,
+    calls=_CALLS,
+)
+
 
 def program(call: Call, base_url: str) -> Program:
     """Write the call as a Python program that uses requests."""
     plan = outline(call, base_url)
     body, sent = _body(plan)
-    shown = _stream(plan) if plan.streamed else _answer(plan)
-    functions = _functions(plan)
+    shown = _BLOCKS.shown(plan)
+    functions = _BLOCKS.functions(plan)
     text = fill(
         _PROGRAM,
         imports=imports(functions + body + shown),
@@ -215,63 +214,11 @@ def program(call: Call, base_url: str) -> Program:
     return Program(text, plan.notes)
 
 
-def imports(code: str) -> str:
-    """Return the import lines of the standard library that `code` needs, besides os and sys."""
-    names = [name for name in ("base64", "json") if f"{name}." in code]
-    lines = [f"import {name}" for name in (*names, "os", "sys")]
-    if "Path(" in code:
-        lines.append("from pathlib import Path")
-    return "\n".join(lines)
-
-
-def value_of(value: Any, depth: int) -> str:
-    """Write a JSON value as a Python literal; files come from `base64_of` and `text_of`."""
-
-    def piece(one: str | FilePiece) -> str:
-        if isinstance(one, str):
-            return python(one)
-        return f"{'text_of' if one.text else 'base64_of'}({python(one.path)})"
-
-    notation = Notation(
-        string=python,
-        key=lambda key: f"{python(key)}: ",
-        pieced=lambda pieces: " + ".join(map(piece, pieces)),
-        null="None",
-        true="True",
-        false="False",
-        indent="    ",
-    )
-    return layout(value, notation, depth)
-
-
-def readers(plan: Outline) -> str:
-    """Return the functions that `value_of` counts on for this body."""
-    text = any(piece.text for piece in plan.reads)
-    coded = any(not piece.text for piece in plan.reads)
-    return (_BASE64 if coded else "") + (_TEXT if text else "")
-
-
-def bytes_of(field: Field) -> str:
-    """Return the expression for the content of a file field."""
-    if field.path is None:
-        return repr(field.content)
-    return f"Path({python(field.path)}).read_bytes()"
-
-
-def raw_bytes(plan: Outline) -> str:
-    """Return the expression for a body that is neither JSON nor multipart."""
-    if plan.raw_path is not None:
-        return f"Path({python(plan.raw_path)}).read_bytes()"
-    text = blob_text(plan.raw or b"")
-    return repr(plan.raw) if text is None else f"{python(text)}.encode()"
-
-
 def _headers(plan: Outline) -> str:
     lines = ['    "Authorization": f"Bearer {key}",']
     for name, value in plan.headers:
         if plan.body is None or (name, value) != ("Content-Type", "application/json"):
-            encoded = "" if value.isascii() else ".encode()"
-            lines.append(f"    {python(name)}: {python(value)}{encoded},")
+            lines.append(f"    {python(name)}: {python(value)},")
     return "\n    ".join(["{", *lines, "}"]) if len(lines) > 1 else "{" + lines[0].strip(" ,") + "}"
 
 
@@ -296,25 +243,3 @@ def _body(plan: Outline) -> tuple[str, str]:
         )
         lines.append(f"    ({python(one.name)}, ({about})),")
     return "\n".join([*lines, "]"]), "data=data,\nfiles=files," if data else "files=files,"
-
-
-def _functions(plan: Outline) -> str:
-    found = readers(plan)
-    if plan.streamed:
-        return found + _EVENTS
-    if plan.kind == "other" or plan.stream or plan.plain_text or plan.kind == "speak":
-        return found
-    kind = "str" if plan.kind == "transcribe" else "list"
-    return found + fill(_PARSED, type=kind) + (_SAVED if plan.kind == "image" else "")
-
-
-def _stream(plan: Outline) -> str:
-    calls = _CALL_DELTAS[plan.kind] if plan.tools else ""
-    return fill(_STREAM, delta=fill(_DELTAS[plan.kind], calls=calls))
-
-
-def _answer(plan: Outline) -> str:
-    if plan.stream or plan.plain_text:
-        return _ANSWERS["other"]
-    calls = _CALLS[plan.kind] if plan.tools else ""
-    return fill(_ANSWERS[plan.kind], calls=calls, suffix=plan.suffix)

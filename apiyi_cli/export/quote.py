@@ -32,12 +32,13 @@ def fill(template: str, **values: str) -> str:
     def line(match: re.Match[str]) -> str:
         value = values[match["name"]].removesuffix("\n")
         lines = value.split("\n") if value else []
-        return "".join(f"{match['indent']}{one}\n" if one else "\n" for one in lines)
+        filled = "".join(f"{match['indent']}{one}\n" if one else "\n" for one in lines)
+        return filled if match["end"] else filled.removesuffix("\n")
 
     def inline(match: re.Match[str]) -> str:
         return line(match) if match["name"] else values[match["word"]]
 
-    marks = r"^(?P<indent>[ \t]*)«(?P<name>\w+)»\n|«(?P<word>\w+)»"
+    marks = r"^(?P<indent>[ \t]*)«(?P<name>\w+)»(?P<end>\n|\Z)|«(?P<word>\w+)»"
     return re.sub(marks, inline, template, flags=re.MULTILINE)
 
 

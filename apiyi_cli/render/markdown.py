@@ -6,6 +6,7 @@ inline parser it brings. Colours are the terminal's own sixteen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 # Everything else after a backslash is more likely LaTeX or a path than an escape.
 _ESCAPABLE = frozenset("*_`#~|<>-+.")
 _HIGHLIGHTED_MAX = 16 << 10
-_DATA_URL_MAX = 64
+# What the parser may take seconds for is printed without styles.
+_PARSED_MAX = 32 << 10
+_BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]{32})[A-Za-z0-9+/=_-]{64,}")
 
 _DIM = Style(dim=True)
 _CODE = Style(color="cyan")
@@ -35,6 +38,16 @@ _LINK = Style(underline=True)
 _MARK = Style(color="yellow")
 _HEADINGS = {1: Style(bold=True, underline=True), 2: Style(bold=True)}
 _SPANS = {"strong": Style(bold=True), "em": Style(italic=True), "s": Style(strike=True)}
+
+
+class _Inline(MarkdownIt):
+    """The parser of what stands inside a block; addresses stay as they were written."""
+
+    def normalizeLink(self, url: str) -> str:
+        return url
+
+    def normalizeLinkText(self, link: str) -> str:
+        return link
 
 
 class Markdown:
@@ -47,7 +60,7 @@ class Markdown:
         self._code_size = 0
         # Without `reference` a definition stays visible, without `text_join` an escape can
         # be told from the character it stands for.
-        self._inline = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+        self._inline = _Inline("commonmark", {"html": False}).enable("strikethrough")
         self._inline.disable(["reference", "text_join"])
         self._console = Console(color_system=None, force_terminal=False, width=self._width)
 
@@ -178,6 +191,9 @@ class Markdown:
         return [self._painted(line) for line in lines]
 
     def _words(self, text: str) -> Text:
+        text = _BASE64.sub(_without_most, text)
+        if len(text) > _PARSED_MAX:
+            return Text(text)
         words = Text()
         tokens = self._inline.parseInline(text)[0].children or []
         styles: list[Style] = []
@@ -204,7 +220,7 @@ class Markdown:
         elif token.type in ("softbreak", "hardbreak"):
             words.append("\n")
         elif token.type == "image":
-            words.append(f"![{content}]({_short(str(token.attrs.get('src', '')))})", style=style)
+            words.append(f"![{content}]({safe(str(token.attrs.get('src', '')))})", style=style)
         elif token.type == "text_special" and token.info == "escape":
             words.append(content if content in _ESCAPABLE else safe(token.markup), style=style)
         else:
@@ -216,7 +232,7 @@ class Markdown:
             return
         href, start = links.pop()
         if words.plain[start:] not in (href, href.removeprefix("mailto:")):
-            words.append(f" ({_short(href)})", style=_DIM)
+            words.append(f" ({safe(href)})", style=_DIM)
 
 
 def _styled(text: str, style: Style) -> Text:
@@ -225,12 +241,8 @@ def _styled(text: str, style: Style) -> Text:
     return Text().append(text, style)
 
 
-def _short(url: str) -> str:
-    """Return an address for reading: the megabytes of a data URL are not."""
-    url = safe(url)
-    if url.startswith("data:") and len(url) > _DATA_URL_MAX:
-        return f"{url[:_DATA_URL_MAX]}… {len(url)} characters"
-    return url
+def _without_most(data_url: re.Match[str]) -> str:
+    return f"{data_url[1]}…({len(data_url[0])}-characters)"
 
 
 def _table_row(row: list[Text], widths: list[int], right: list[bool]) -> Iterator[Text]:

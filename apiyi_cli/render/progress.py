@@ -21,7 +21,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Progress:
-    """The progress of `total` pieces of work (None: not known yet).
+    """The progress of `total` pieces of work (None: not known yet), `already` done before.
 
     With `status` the line renews itself at most ten times a second and is at most `width`
     columns wide; without it `say` gets a line every 30 s. May be shared by threads.
@@ -33,6 +33,7 @@ class Progress:
         *,
         say: Callable[[str], None],
         status: Callable[[str], None] | None = None,
+        already: int = 0,
         width: int = 80,
         clock: Clock = CLOCK,
     ) -> None:
@@ -44,7 +45,7 @@ class Progress:
         self._lock = threading.Lock()
         self._started = clock.monotonic()
         self._next = self._started + (0.0 if status else PLAIN_EVERY_S)
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples = deque([(self._started, already)])
         self._stopped = False
 
     def show(
@@ -92,8 +93,6 @@ class Progress:
 
     def _rate(self, done: int, now: float) -> float:
         """Return pieces a second over the last half minute: a pause must show."""
-        if not self._samples:
-            self._samples.append((self._started, 0))
         self._samples.append((now, done))
         while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW_S:
             self._samples.popleft()

@@ -8,7 +8,7 @@ from typing import Any
 from apiyi_cli.core.events import Burst, Chunk
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ASIDE
-from apiyi_cli.render.text import Aside
+from apiyi_cli.render.text import Aside, encoded
 
 Assembled = Callable[[list[bytes]], Any]
 """Puts the chunks of a stream together into the object that no stream would have given."""
@@ -81,26 +81,20 @@ def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
     """
     failed: ValueError | None = None
     for item in lines:
-        outputs: list[str] = []
+        outputs: list[bytes] = []
         for line in item.splitlines():
             if not line.strip():
                 continue
             try:
-                outputs += _lines(program.input_text(line.decode("utf-8", "replace")).text())
+                for value in program.input_text(line.decode("utf-8", "replace")):
+                    outputs.append(encoded(value) if isinstance(value, str) else dumped(value))
             except ValueError as error:
                 failed = failed or error
         if outputs:
-            yield "".join(outputs).encode("utf-8", "replace")
+            yield b"\n".join([*outputs, b""])
     if failed:
         raise IncompleteError(
             "--jq cannot be applied to the answer",
             str(failed).strip(),
             hint="look at the answer with --json first",
         )
-
-
-def _lines(outputs: str) -> Iterator[str]:
-    import json
-
-    for output in outputs.split("\n") if outputs else ():
-        yield (json.loads(output) if output.startswith('"') else output) + "\n"

@@ -29,7 +29,8 @@ def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
         cells = get_character_cell_size(character)
         if at > start and _may_break(text[at - 1], character):
             good = at
-        if character != " " and column + cells > room and at > start and cells:
+        # Once more where what moved to the new line leaves it too little room.
+        while character != " " and column + cells > room and at > start and cells:
             start = good if good > start else at
             found.append(start)
             room, good = max(1, width), -1

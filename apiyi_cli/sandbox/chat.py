@@ -270,6 +270,8 @@ def _check_message(message: Any, place: str) -> None:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in ("text", "refusal", *ATTACHMENTS) or kind not in part:
             raise invalid(f"Invalid '{where}': no known kind of content", where)
+        if not isinstance(part[kind], dict if kind in ATTACHMENTS else str):
+            raise invalid(f"Invalid type for '{where}.{kind}'", f"{where}.{kind}", "invalid_type")
     if role == "tool" and not message.get("tool_call_id"):
         where = f"{place}.tool_call_id"
         raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")

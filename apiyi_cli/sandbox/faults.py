@@ -150,7 +150,7 @@ def _last(play: Play, faults: list[Fault]) -> Play:
 
 
 def _status(name: str) -> int:
-    return int(name) if name.isdigit() and len(name) == 3 and int(name) >= 200 else 0
+    return int(name) if name.isdigit() and 200 < int(name) <= 999 else 0
 
 
 def status_play(status: int) -> Play:
@@ -235,6 +235,7 @@ def _quota(play: Play, fault: Fault) -> Play:
 
 
 _CHANGES: dict[str, Callable[[Play, Fault], Play]] = {
+    "200": lambda play, fault: play,
     "drop": lambda play, fault: play.cut(),
     "cut": _ended(Play.cut),
     "reset": _ended(Play.reset),

@@ -40,9 +40,10 @@ class Play:
     None: `length` for bytes, `chunked` otherwise; `length_off` makes Content-Length lie.
     `split` cuts the body anew for sending: `one` piece, single `bytes`, `random` sizes by
     `seed`, or given sizes (the last one repeats). `wait` is called before the head (with -1)
-    and before each piece (with its number), `delay_s` and `gap_s` are waited for at the same
-    places. `pings` comments go before each piece. `early` answers before the request's body
-    is read. `billed` None means: decided by the status.
+    and before each piece (with its number), and may block; `delay_s` and `gap_s` are waited
+    for at the same places. `drip_head` sends the head byte by byte, a gap before each.
+    `pings` comments go before each piece. `early` answers before the request's body is read.
+    `billed` None means: decided by the status. `tokens` counts for the limits.
     """
 
     status: int = 200

@@ -175,6 +175,8 @@ def opening(head: bytes, at: float) -> Received:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if version == "HTTP/1.0":
         headers.setdefault("connection", "close")
+    if not headers.get("content-length", "0").isdecimal():
+        raise ValueError(headers["content-length"])
     path, _, query = target.partition("?")
     return Received(-1, at, method, unquote(path), query, headers)
 

@@ -182,6 +182,12 @@ def _named(fields: dict[str, Any]) -> str | None:
     return None
 
 
+def _said(item: dict[str, Any]) -> int:
+    """Return the tokens that the model spent on an item, reasoning aside."""
+    texts = [part.get("text") or part.get("refusal", "") for part in item.get("content", ())]
+    return sum(map(tokens, [*texts, item.get("arguments", "")]))
+
+
 def _whole(
     fields: dict[str, Any],
     model: str,
@@ -191,7 +197,7 @@ def _whole(
     mark: str,
 ) -> dict[str, Any]:
     reasoned = tokens(thought(heard)) if output[0]["type"] == "reasoning" else 0
-    said = sum(tokens(orjson.dumps(item).decode()) // 4 for item in output) + reasoned
+    said = sum(map(_said, output)) + reasoned
     incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
     return {
         "id": f"resp_{mark}",
@@ -239,7 +245,8 @@ def _check(fields: dict[str, Any], model: str) -> None:
             raise invalid(f"Invalid 'input[{k}]': an item has a role or a type", f"input[{k}]")
         content = item.get("content")
         for part in content if isinstance(content, list) else ():
-            if part.get("type") not in (*_ATTACHMENTS, *_TEXTS):
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind not in (*_ATTACHMENTS, *_TEXTS):
                 where = f"input[{k}].content"
                 raise invalid(f"Invalid '{where}': no known kind of content", where)
     for k, tool in enumerate(fields.get("tools") or ()):

@@ -166,8 +166,9 @@ class Gateway:
         stage = Stage(wire.sock, self.clock)
         try:
             request = opening(head, self.clock.monotonic())
-        except ValueError:
-            stage.perform(Play.text("bad request", status=400))
+        except ValueError as error:
+            with contextlib.suppress(ClientLeft):
+                stage.perform(Play.text(f"bad request: {error}", status=400))
             return False
         request.origin, request.connection = self.origin, number
         with self._changed:
@@ -233,6 +234,11 @@ class Gateway:
             play = self._faults.play(request, answer)
         except Refused as refused:
             play = refused.play
+        except Exception as error:
+            # A thread that dies would leave the client with a dead socket and no reason; the
+            # family answers its own panics like this, too.
+            message = f"Panic detected, error: {type(error).__name__}: {error}"
+            play = Play.error(500, message, type="one_api_panic")
         if self._windows and request.method == "POST":
             return self._windows.refusal(play.tokens, self.in_flight) or play
         return play

@@ -115,7 +115,7 @@ def _read(path: Path) -> dict[str, Entry]:
         with open(path, "rb") as file:
             refuse_readable(path, os.fstat(file.fileno()))
             document = json.load(file)
-            return {name: _entry(json.dumps(value), str(path)) for name, value in document.items()}
+            return {name: _checked(value, str(path)) for name, value in document.items()}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -138,20 +138,27 @@ def _as_json(entry: Entry) -> dict[str, object]:
 
 
 def _entry(text: str, source: str) -> Entry:
-    """Read an entry, or a bare key; raises AuthError without repeating what stands there."""
+    """Read an entry of the keyring, or a bare key, which never begins with a brace."""
     if not text.lstrip().startswith("{"):
         return Entry(text)
     try:
         value = json.loads(text)
     except ValueError:
-        value = {}
-    key, origins = value.get("key"), value.get("origins")
-    if not isinstance(key, str) or not (
-        origins is None
-        or (isinstance(origins, list) and all(isinstance(one, str) for one in origins))
-    ):
-        raise AuthError(f"the key in {source} is damaged", "log in again")
-    return Entry(key, None if origins is None else tuple(origins))
+        value = None
+    return _checked(value, source)
+
+
+def _checked(value: Any, source: str) -> Entry:
+    """Return the entry that was written as this JSON value.
+
+    Raises AuthError, without repeating what stands there, when it is none.
+    """
+    fields = value if isinstance(value, dict) else {}
+    key, origins = fields.get("key"), fields.get("origins")
+    known = origins is None or isinstance(origins, list)
+    if not isinstance(key, str) or not known:
+        raise AuthError("no usable key", f"the entry in {source} is damaged")
+    return Entry(key, None if origins is None else tuple(map(str, origins)))
 
 
 def _asked(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:

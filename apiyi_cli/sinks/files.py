@@ -102,8 +102,8 @@ class WholeFile:
     def _keep_permissions(self) -> None:
         with suppress(FileNotFoundError):
             before = self.path.lstat()
-            if stat.S_ISREG(before.st_mode):
-                os.chmod(self._fd, stat.S_IMODE(before.st_mode))
+            if self._part is not None and stat.S_ISREG(before.st_mode):
+                self._part.chmod(stat.S_IMODE(before.st_mode))
 
     def _discard(self) -> None:
         with suppress(OSError):

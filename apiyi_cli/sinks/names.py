@@ -23,8 +23,8 @@ _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE
 )
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-# Other, Control / Format / Surrogate / Private / Unassigned; line and paragraph separators.
-_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+# Control, format, surrogate, private; line and paragraph separators.
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 _STOPS = ". "
 
 
@@ -113,7 +113,7 @@ class Template:
         self.text = text
         self._known = tuple(known)
         self._pieces = list(self._parsed())
-        if "\0" in text or not Path(text).name:
+        if "\0" in text or Path(text).name in ("", ".."):
             raise UsageError(f"{text!r} is not the name of a file")
 
     @property

@@ -141,7 +141,7 @@ def _encoded(
     httpx: Any, parts: Sequence[Part], opened: Callable[[str], IO[bytes]], boundary: str = ""
 ) -> Any:
     data: dict[str, list[str]] = {}
-    files = []
+    files: list[Any] = []
     for part in parts:
         if part.value is not None:
             data.setdefault(part.name, []).append(part.value)

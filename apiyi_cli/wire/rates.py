@@ -92,6 +92,7 @@ SIZE: Final = _MEANS + 3 * _MEAN_COUNT
 
 _BOOT_SLACK_S: Final = 1.0
 _FARTHEST_S: Final = 7 * 86_400.0
+_MOST_CELLS: Final = 2.0**52
 
 
 def refresh(row: Row, now: float) -> None:
@@ -100,8 +101,14 @@ def refresh(row: Row, now: float) -> None:
     The monotonic clock starts anew at boot: a row that was written "later" than now is from
     before it. Numbers far in the future are damage.
     """
-    newest = max(row[_LAST], row[_REQUESTS], row[_TOKENS], row[_PAUSE])
-    if not (row[_SEEN] <= now + _BOOT_SLACK_S and newest <= now + _FARTHEST_S):
+    moments = (row[_LAST], row[_REQUESTS], row[_TOKENS], row[_PAUSE])
+    # Written so that a NaN is not sound.
+    is_sound = (
+        row[_SEEN] <= now + _BOOT_SLACK_S
+        and all(moment <= now + _FARTHEST_S for moment in moments)
+        and abs(row[_NEWEST]) <= _MOST_CELLS
+    )
+    if not is_sound:
         for index in range(_SEEN, _MEANS):
             row[index] = 0.0
     row[_SEEN] = now
@@ -222,7 +229,7 @@ def _fitting(row: Row, limits: Limits, moment: float, tokens: int) -> float:
     """Return the first moment from `moment` on at which a window has room for `tokens`."""
     cells = _cells(row, limits, moment)
     counts = [row[_CELLS + cell % _CELL_COUNT] for cell in cells]
-    used = math.fsum(counts)
+    used = sum(counts)
     for cell, count in zip(cells, counts, strict=True):
         if used <= 0 or used + tokens <= limits.tpm:
             break

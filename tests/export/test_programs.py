@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -74,7 +75,9 @@ class Receiver(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.seen.append(Received(self.command, self.path, headers, body))
-        status, kind, answer = answered(self.command, self.path, body)
+        if self.path == "/picture":
+            assert "authorization" not in headers
+        status, kind, answer = answered(self.path, body, headers["host"])
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if kind == "text/event-stream":
@@ -116,7 +119,7 @@ def delta(content: str | None, finish: str | None = None, **more: Any) -> dict[s
     }
 
 
-def answered(method: str, path: str, body: bytes) -> tuple[int, str, bytes]:
+def answered(path: str, body: bytes, host: str) -> tuple[int, str, bytes]:
     asked = json.loads(body) if body.startswith(b"{") else {}
     model = asked.get("model", "")
     if model == "refused":
@@ -151,9 +154,9 @@ def answered(method: str, path: str, body: bytes) -> tuple[int, str, bytes]:
         return whole({"object": "list", "data": [vector], "model": "m"})
     if path.startswith("/v1/images/"):
         coded = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
-        link = f"http://{asked.get('user')}/picture"
         items = [{"url": "", "b64_json": coded}, {"b64_json": base64.b64encode(PICTURE).decode()}]
-        return whole({"created": 1, "data": [{"url": link}] if asked.get("user") else items})
+        link = {"b64_json": "", "url": f"http://{host}/picture"}
+        return whole({"created": 1, "data": [link] if model == "linked" else items})
     if path == "/v1/audio/speech":
         return 200, "audio/mpeg", BIG
     if path.startswith("/v1/audio/"):
@@ -291,6 +294,11 @@ CASES: dict[str, Case] = {
         ("image-1.png", "image-2.png"),
         {"image-1.png": PICTURE, "image-2.png": PICTURE},
     ),
+    "linked image": Case(
+        Call("POST", "/images/generations", json={"model": "linked", "prompt": "x", "output_format": "jpeg"}),
+        ("image-1.jpg",),
+        {"image-1.jpg": PICTURE},
+    ),
     "edit": Case(
         Call("POST", "/images/edits", parts=EDIT, cost="heavy"),
         ("image-1.png",),
@@ -314,7 +322,7 @@ CASES: dict[str, Case] = {
         Call("POST", "/pricing", raw=PICTURE, content_type="image/png", from_host=True), ("seen",)
     ),
     "delete": Case(
-        Call("DELETE", "/responses/x", headers=(("X-Odd", "it's \"$x\" \\ é"), ("Empty", ""))),
+        Call("DELETE", "/responses/x", headers=(("X-Odd", "it's \"$x\" \\ `#{y}`"), ("Empty", ""))),
         ("seen",),
     ),
     "refused": Case(chat(model="refused"), complains=("400", "bad_value")),
@@ -324,7 +332,7 @@ CASES: dict[str, Case] = {
     "cut": Case(chat(model="cut", stream=True), ("half",), complains=("cut",)),
     "broken": Case(chat(model="broken", stream=True), ("half",), complains=("饱和",)),
     "silence": Case(
-        Call("POST", "/audio/speech", json={"model": "empty", "input": "x"}),
+        Call("POST", "/audio/speech", json={"model": "empty", "input": "x", "voice": "v"}),
         complains=("no choices here",),
     ),
 }
@@ -345,15 +353,110 @@ RUNNERS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def laid_out(language: str, base_url: str, folder: Path) -> dict[str, Path]:
-    written = {}
-    for number, (name, case) in enumerate(CASES.items()):
-        home = folder / f"case{number:02}"
-        home.mkdir()
-        (home / "it's $5.png").write_bytes(BIG)
-        (home / "small.png").write_bytes(PICTURE)
-        (home / "a b.txt").write_text(LONG_TEXT, newline="")
-        stem = "Program" if language == "java" else "main"
-        written[name] = home / f"{stem}.{SUFFIXES[language]}"
-        written[name].write_text(program(language, case.call, base_url).text, newline="")
-    return written
+def laid_out(language: str, name: str, base_url: str, home: Path) -> Path:
+    home.mkdir()
+    (home / "it's $5.png").write_bytes(BIG)
+    (home / "small.png").write_bytes(PICTURE)
+    (home / "a b.txt").write_text(LONG_TEXT, newline="")
+    stem = "Program" if language == "java" else "main"
+    path = home / f"{stem}.{SUFFIXES[language]}"
+    path.write_text(program(language, CASES[name].call, base_url).text, newline="")
+    return path
+
+
+def run(command: list[str], home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in ENVIRONMENT.items() if "proxy" not in name.lower()}
+    return subprocess.run(
+        command,
+        cwd=home,
+        env={**kept, "APIYI_API_KEY": KEY, "LC_ALL": "C.UTF-8", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def go_built(sources: dict[str, Path], folder: Path) -> dict[str, list[str]]:
+    (folder / "go.mod").write_text("module programs\n\ngo 1.21\n")
+    bin_folder = folder / "bin"
+    bin_folder.mkdir()
+    for check in (["go", "vet", "./..."], ["go", "build", "-o", str(bin_folder), "./..."]):
+        built = run(check, folder, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOPROXY="off")
+        assert built.returncode == 0, built.stderr
+    unformatted = run(["gofmt", "-l", "."], folder).stdout
+    assert not unformatted, run(["gofmt", "-d", "."], folder).stdout
+    return {name: [str(bin_folder / path.parent.name)] for name, path in sources.items()}
+
+
+def same_request(case: Case, received: Received) -> None:
+    call = case.call
+    assert received.method == call.method
+    assert received.headers["authorization"] == f"Bearer {KEY}"
+    prefix = "" if call.from_host else "/v1"
+    assert unquote(received.path) == prefix + call.path
+    for name, value in call.headers:
+        assert received.headers[name.lower()].encode("latin-1").decode() == value
+    if call.json is not None:
+        assert received.headers["content-type"].split(";")[0] == "application/json"
+        assert json.loads(received.body) == call.json
+    elif call.parts:
+        assert sorted(received.parts) == sorted(map(sent_part, call.parts))
+    else:
+        assert received.body == (call.raw or b"")
+        if call.content_type:
+            assert received.headers["content-type"] == call.content_type
+
+
+def sent_part(part: Part) -> tuple[str, str, str, bytes]:
+    if part.value is not None:
+        return part.name, "", "", part.value.encode()
+    content = part.content or (PICTURE if part.path == "small.png" else BIG)
+    return part.name, part.filename or str(part.path), part.type or "image/png", content
+
+
+def fits(case: Case, ran: subprocess.CompletedProcess[str], home: Path) -> None:
+    for text in case.prints:
+        assert text in ran.stdout
+    for name, content in case.saves.items():
+        assert (home / name).read_bytes() == content
+    assert KEY not in ran.stdout + ran.stderr
+    if not case.complains:
+        assert (ran.returncode, ran.stderr) == (0, "")
+    else:
+        assert ran.returncode not in (0, -6, -11)
+        for text in case.complains:
+            assert text in ran.stderr
+
+
+@pytest.mark.parametrize("language", RUNNERS)
+def test_a_program_sends_the_call_and_shows_or_saves_the_answer(
+    language: str, tmp_path: Path
+) -> None:
+    tool, command = RUNNERS[language]
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(receiving()) for name in CASES}
+        sources = {
+            name: laid_out(language, name, f"{origin}/v1", tmp_path / f"case{number:02}")
+            for number, (name, (origin, _)) in enumerate(servers.items())
+        }
+        commands = {name: [*command, path.name] for name, path in sources.items()}
+        if language == "go":
+            commands = go_built(sources, tmp_path)
+
+        def problem(name: str) -> str:
+            home = sources[name].parent
+            ran = run(commands[name], home)
+            try:
+                same_request(CASES[name], servers[name][1][0])
+                fits(CASES[name], ran, home)
+            except (AssertionError, IndexError) as error:
+                return f"{name}: {error!r:.1500}\n{ran.stdout:.800}\n{ran.stderr:.1200}"
+            return ""
+
+        with ThreadPoolExecutor(2) as pool:
+            problems = [told for told in pool.map(problem, CASES) if told]
+    assert not problems, "\n\n".join(problems)

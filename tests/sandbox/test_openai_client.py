@@ -245,7 +245,7 @@ def test_speech_is_a_real_wav_whose_length_follows_the_text(client: openai.OpenA
         )
         with wave.open(io.BytesIO(answer.content)) as audio:
             assert set(audio.readframes(100)) != {0}
-            return audio.getnframes() / audio.getframerate()
+            return float(audio.getnframes() / audio.getframerate())
 
     assert seconds("hello " * 20) == pytest.approx(4 * seconds("hello " * 5))
 

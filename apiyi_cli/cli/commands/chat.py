@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from apiyi_cli.build.chat import chat_call, conversation
+from collections.abc import Sequence
+from typing import Any
+
+from apiyi_cli.build.chat import chat_call, conversation, turn
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.cli.talk import Talk
+from apiyi_cli.cli.talk import Heard, Talk
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import (
     Answer,
     ChatSampling,
     Connection,
     Conversation,
+    Kept,
     Models,
     Output,
     Prompt,
     Request,
+    Running,
     Tools,
 )
-from apiyi_cli.decode import chat as decoder
+from apiyi_cli.decode.chat import events
 
 
 def chat(
@@ -27,35 +33,48 @@ def chat(
     *,
     model: Models,
     source: Prompt,
-    conversation_: Conversation,
+    surroundings: Conversation,
+    kept: Kept,
     sampling: ChatSampling,
     answer: Answer,
     tools: Tools,
+    running: Running,
     connection: Connection,
     output: Output,
     request: Request,
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
-    talk = Talk(session, prompt, source, conversation_, answer, tools)
+    talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
+    sampling = session.fill(sampling)
     messages, sources = conversation(
         talk.text, system=talk.system, earlier=talk.earlier, attachments=talk.attachments
     )
-    call = chat_call(
-        model=session.models[0],
-        messages=messages,
-        sampling=session.fill(sampling),
-        tools=talk.tools,
-        functions=talk.functions,
-        tool_choice=talk.tool_choice,
-        schema=talk.schema,
-        json_mode=bool(talk.answer.json_mode),
-        stream=talk.streams,
-        options=talk.options,
-        families=talk.families,
-        sources=sources,
-    )
-    if not session.shown(call):
-        talk.finish(call, decoder.events)
+
+    def built(messages: Sequence[dict[str, Any]], model: str = session.models[0]) -> Call:
+        return chat_call(
+            model=model,
+            messages=messages,
+            sampling=sampling,
+            tools=talk.tools,
+            functions=talk.functions,
+            tool_choice=talk.tool_choice,
+            schema=talk.schema,
+            json_mode=bool(talk.answer.json_mode),
+            stream=talk.streams,
+            options=talk.options,
+            families=talk.families,
+            sources=sources,
+        )
+
+    def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
+        return turn(heard.text, heard.calls, results)
+
+    if len(session.models) > 1:
+        from apiyi_cli.cli.compare import compare
+
+        compare(session, talk, [built(messages, model) for model in session.models], events)
+    elif not session.shown(built(messages)):
+        talk.finish(built, messages, events, added, choices=sampling.n or 1)
 
 
 app = single(spread(chat))

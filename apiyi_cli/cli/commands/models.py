@@ -74,18 +74,13 @@ def _lines(
         lines = [whole + b"\n"]
     else:
         lines = [json_bytes(one) + b"\n" for one in found]
-    if session.filter is None:
-        return lines
-    from apiyi_cli.render.whole import filtered
-
-    return list(filtered(lines, session.filter))
+    return list(session.filtered(lines))
 
 
 def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
     names = "".join(f"{one['id']}\n" for one in found)
     if not session.console.stdout_is_terminal or session.output.output is not None:
         return names.encode("utf-8", "replace")
-    from apiyi_cli.render.choose import color_wanted
     from apiyi_cli.render.table import table
 
     dated = len({one.get("created") for one in found} - {None, 0, CONSTANT_CREATED}) > 1
@@ -94,9 +89,8 @@ def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
         [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
         for one in found
     ]
-    color = color_wanted(session.output.color or "auto", session.run.environ, True)
-    shown = table(rows, headers, width=session.console.width, color=color)
-    return shown if isinstance(shown, bytes) else str(shown).encode()
+    shown = table(rows, headers, width=session.console.width, color=session.color)
+    return shown.encode("utf-8", "replace")
 
 
 def _date(created: Any) -> str:

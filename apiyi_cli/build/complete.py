@@ -1,0 +1,37 @@
+"""A legacy completion request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apiyi_cli.build.body import extended, wired
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.groups import Completing, Sampling
+
+
+def complete_call(
+    *,
+    model: str,
+    prompt: str | Sequence[str],
+    sampling: Sampling,
+    completing: Completing,
+    stream: bool,
+    options: Sequence[str] | None = None,
+) -> Call:
+    """Return the request; `prompt` is one text or several, answered in their order."""
+    body = {
+        "model": model,
+        "prompt": prompt if isinstance(prompt, str) else list(prompt),
+        **wired(sampling, completing),
+    }
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    extended(body, options)
+    return Call(
+        "POST",
+        "/completions",
+        json=body,
+        stream=body.get("stream") is True,
+        model=body["model"],
+    )

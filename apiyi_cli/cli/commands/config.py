@@ -1,0 +1,222 @@
+"""`apiyi config`: the values in force, and changes to `config.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apiyi_cli.cli.app import several
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.errors import SetupError, UsageError
+
+Key = Annotated[str, typer.Argument(help="Such as model, limits.rpm or profile.work.model.")]
+Values = Annotated[list[str], typer.Argument(help="The value; a list takes several.")]
+
+NEW_FILE = """\
+# Configuration of apiyi; `apiyi help config` tells what may stand here.
+
+[profile.default]
+# model = "gpt-4o"
+"""
+
+
+def list_(
+    session: Session,
+    *,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Tell where each value comes from.")
+    ] = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """List every value in force: flags, environment, profile and defaults."""
+    from apiyi_cli.wire.encode import json_bytes
+
+    # How the list itself is printed is no setting worth listing.
+    rows = [
+        (row.name, _shown(row.name, row.value), row.origin)
+        for row in session.settings.listing()
+        if row.origin not in ("flag --json", "flag --ndjson")
+    ]
+    if session.form == "text":
+        session.write([_listed(rows, origin)])
+        return
+    if session.form == "ndjson":
+        objects: list[Any] = [
+            {"name": name, "value": value, **({"origin": source} if origin else {})}
+            for name, value, source in rows
+        ]
+    else:
+        objects = [
+            {
+                name: {"value": value, "origin": source} if origin else value
+                for name, value, source in rows
+            }
+        ]
+    lines = [json_bytes(one) + b"\n" for one in objects]
+    if session.filter is not None:
+        from apiyi_cli.render.whole import filtered
+
+        lines = list(filtered(lines, session.filter))
+    session.write(lines)
+
+
+def get(session: Session, key: Key, *, connection: Connection) -> None:
+    """Print one value: the one in force, or, with profile.NAME before it, the file's."""
+    from apiyi_cli.settings.edit import located
+
+    settings = session.settings
+    value = _in_force(session, key)
+    if value is None:
+        keys = located(key, settings.profile)
+        raise UsageError(f"{key} is not set", hint=f"apiyi config set {_dotted(keys)} VALUE")
+    items = value if isinstance(value, (list, tuple)) else [value]
+    session.console.write("".join(f"{_plain(item)}\n" for item in items).encode())
+
+
+def set_(session: Session, key: Key, value: Values, *, connection: Connection) -> None:
+    """Set one value in the file, for the profile in use unless KEY names another."""
+    from apiyi_cli.settings.edit import located, typed, write
+
+    settings = session.settings
+    keys = located(key, settings.profile)
+    write(settings.config_path, keys, typed(keys, value))
+
+
+def unset(session: Session, key: Key, *, connection: Connection) -> None:
+    """Take one value, or a whole profile, out of the file."""
+    from apiyi_cli.settings.edit import located, remove
+
+    settings = session.settings
+    keys = located(key, settings.profile)
+    if not remove(settings.config_path, keys):
+        session.note(f"{_dotted(keys)} was not in {settings.config_path}")
+
+
+def path(session: Session, *, connection: Connection) -> None:
+    """Print where the file is, whether or not it exists."""
+    session.console.write(f"{session.settings.config_path}\n".encode("utf-8", "surrogateescape"))
+
+
+def edit(session: Session, *, connection: Connection) -> None:
+    """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
+    from apiyi_cli.settings.config import decoded, parse
+    from apiyi_cli.settings.paths import private_write
+
+    target = session.settings.config_path
+    try:
+        old = target.read_bytes()
+    except FileNotFoundError:
+        old = NEW_FILE.encode()
+    except OSError as failure:
+        raise SetupError(f"cannot read {target}", failure.strerror or "") from None
+    copy = target.with_name(f"{target.stem}.edited.toml")
+    if copy.exists():
+        session.note(f"going on with {copy}, which was not taken over before")
+    else:
+        private_write(copy, old)
+    _edited(session, copy)
+    new = copy.read_bytes()
+    # A mistake raises here, naming the line in the copy, which stays to be mended.
+    parse(decoded(copy, new), copy)
+    if new != old:
+        private_write(target, new)
+    copy.unlink()
+    session.note(f"{target} is {'changed' if new != old else 'unchanged'}")
+
+
+def _edited(session: Session, file: Path) -> None:
+    """Run the user's editor on the file, without the key in its environment."""
+    import shlex
+    import subprocess
+
+    from apiyi_cli.settings.secrets import child_environment
+
+    environ = session.run.environ
+    named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+    try:
+        words = shlex.split(named)
+        ended = subprocess.run([*words, str(file)], env=child_environment(environ), check=False)
+    except (OSError, ValueError) as failure:
+        file.unlink()
+        why = getattr(failure, "strerror", None) or str(failure)
+        raise SetupError(f"cannot start the editor {named!r}", why, hint="set EDITOR") from None
+    if ended.returncode:
+        file.unlink()
+        raise SetupError(
+            "nothing is changed", f"the editor {named!r} ended with status {ended.returncode}"
+        )
+
+
+def _in_force(session: Session, key: str) -> Any:
+    """Return the value that a run with this profile would use, None when it has none."""
+    from apiyi_cli.settings.config import nearest
+    from apiyi_cli.settings.edit import located, written
+    from apiyi_cli.settings.values import configurable
+
+    settings = session.settings
+    keys = located(key, settings.profile)
+    if keys[:2] != ("profile", settings.profile) or key.startswith("profile."):
+        value = written(settings.config_path, keys)
+        return settings.usage_ledger if value is None and keys == ("usage_ledger",) else value
+    rows = {row.name: row.value for row in settings.listing()}
+    name = ".".join(keys[2:])
+    known = (*rows, *configurable(), "key_command", "limits.store")
+    if name not in known:
+        near = nearest(name, known)
+        raise UsageError(f"unknown setting {key}", f"did you mean {near}?" if near else "")
+    return rows.get(name)
+
+
+def _listed(rows: list[tuple[str, Any, str]], origin: bool) -> bytes:
+    from apiyi_cli.render.safe import safe
+
+    lines = [f"{name} = {_toml(value)}" for name, value, _ in rows]
+    if origin:
+        width = min(48, max(map(len, lines)))
+        lines = [f"{line:<{width}}  # {row[2]}" for line, row in zip(lines, rows, strict=True)]
+    return "".join(f"{safe(line)}\n" for line in lines).encode()
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return the value without passwords: a listing ends up in reports and chats."""
+    import re
+
+    if name == "proxy":
+        return re.sub(r"//[^/]*@", "//…@", value)
+    if name == "header":
+        secret = r"(?i)^([^:]*(?:auth|key|token|cookie|secret)[^:]*:).*"
+        return [re.sub(secret, r"\1 …", one) for one in value]
+    return value
+
+
+def _toml(value: Any) -> str:
+    import json
+
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else _toml(value)
+
+
+def _dotted(keys: tuple[str, ...]) -> str:
+    from apiyi_cli.settings.config import dotted
+
+    return dotted(keys)
+
+
+app = several(
+    list=spread(list_),
+    get=spread(get),
+    set=spread(set_),
+    unset=spread(unset),
+    path=spread(path),
+    edit=spread(edit),
+)

@@ -1,0 +1,84 @@
+"""`apiyi respond`: the Responses endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apiyi_cli.build.respond import items, respond_call, turn
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import Words, spread
+from apiyi_cli.cli.talk import Heard, Talk
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.groups import (
+    Answer,
+    Connection,
+    Conversation,
+    Kept,
+    Model,
+    Output,
+    Prompt,
+    Request,
+    Responding,
+    Running,
+    Tools,
+)
+from apiyi_cli.decode.output import output_items
+from apiyi_cli.decode.respond import events
+
+
+def respond(
+    session: Session,
+    prompt: Words = None,
+    *,
+    model: Model,
+    source: Prompt,
+    surroundings: Conversation,
+    kept: Kept,
+    responding: Responding,
+    answer: Answer,
+    tools: Tools,
+    running: Running,
+    connection: Connection,
+    output: Output,
+    request: Request,
+) -> None:
+    """Ask the Responses endpoint and print the answer as it comes."""
+    talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
+    responding = session.fill(responding)
+    instructions = responding.instructions
+    if instructions is not None:
+        instructions = session.sources.at(instructions)
+    given, sources = items(talk.text, earlier=talk.earlier, attachments=talk.attachments)
+
+    def built(state: Sequence[dict[str, Any]]) -> Call:
+        return respond_call(
+            model=session.models[0],
+            given=state or given,
+            responding=responding,
+            instructions=instructions if instructions is not None else talk.system,
+            tools=talk.tools,
+            functions=talk.functions,
+            tool_choice=talk.tool_choice,
+            schema=talk.schema,
+            json_mode=bool(talk.answer.json_mode),
+            stream=talk.streams,
+            options=talk.options,
+            families=talk.families,
+            sources=sources,
+        )
+
+    def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
+        return turn(output_items(heard.chunks), heard.calls, results)
+
+    if session.shown(built([])):
+        return
+    # With tools the input grows, so it has to be a list from the start.
+    state: list[Any] = []
+    if talk.toolbox is not None:
+        state = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
+    talk.finish(built, state, events, added)
+
+
+app = single(spread(respond))

@@ -1,0 +1,82 @@
+"""`apiyi session`: the conversations that `chat --session` keeps."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from apiyi_cli.cli.app import several
+from apiyi_cli.cli.memory import sessions
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+from apiyi_cli.core.groups import Output
+from apiyi_cli.errors import UsageError
+
+Name = Annotated[str, typer.Argument(help="Name of the conversation.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(help="Names of conversations.", show_default=False)]
+
+
+def listed(session: Session, *, output: Output) -> None:
+    """List the conversations, the one that was used last first."""
+    from apiyi_cli.wire.encode import json_bytes
+
+    kept = sessions(session).all()
+    if session.form != "text":
+        lines = (
+            json_bytes(
+                {"name": one.name, "messages": one.messages, "used": one.used, "bytes": one.size}
+            )
+            + b"\n"
+            for one in kept
+        )
+        session.write(session.filtered(lines))
+    elif session.console.stdout_is_terminal:
+        from apiyi_cli.render.table import table
+
+        rows = [
+            [
+                one.name,
+                str(one.messages),
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used)),
+            ]
+            for one in kept
+        ]
+        headers = ["session", "messages", "last used"]
+        shown = table(rows, headers, width=session.console.width, color=session.color)
+        session.write([shown.encode("utf-8", "replace")])
+    else:
+        session.write(f"{one.name}\n".encode() for one in kept)
+
+
+def show(session: Session, name: Name, *, output: Output) -> None:
+    """Print a conversation: its messages as NDJSON, as --messages reads them."""
+    from apiyi_cli.wire.encode import json_bytes
+
+    messages = sessions(session).messages(name)
+    if not messages:
+        raise UsageError(f"there is no session {name!r}", "", hint="apiyi session list")
+    if session.console.stdout_is_terminal and session.form == "text":
+        session.write(_spoken(session, message) for message in messages)
+    else:
+        lines = (json_bytes(message) + b"\n" for message in messages)
+        session.write(session.filtered(lines))
+
+
+def rm(session: Session, names: Names, *, output: Output) -> None:
+    """Remove conversations."""
+    for name in names:
+        sessions(session).path(name)
+    for name in names:
+        sessions(session).remove(name)
+
+
+def _spoken(session: Session, message: dict[str, object]) -> bytes:
+    content = message.get("content")
+    text = content if isinstance(content, str) else "" if content is None else repr(content)
+    role = f"\x1b[1m{message['role']}\x1b[0m" if session.color else str(message["role"])
+    return f"{role}: {session.console.safe(text)}\n".encode("utf-8", "replace")
+
+
+app = several(list=spread(listed), show=spread(show), rm=spread(rm))

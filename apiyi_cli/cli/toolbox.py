@@ -1,0 +1,92 @@
+"""`--run`: which commands may answer for which functions, and the user's word on each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.events import ToolCall
+from apiyi_cli.core.groups import Running
+from apiyi_cli.errors import IncompleteError, UsageError
+from apiyi_cli.tools.run import ran, runnable
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+MOST_STEPS = 20
+AT_ONCE = 8
+
+
+class Toolbox:
+    """The commands of `--run`. Nothing in it runs before the user agreed.
+
+    Raises UsageError at once when nobody could be asked and `--yes` was not given.
+    """
+
+    def __init__(
+        self, session: Session, running: Running, functions: Sequence[dict[str, Any]]
+    ) -> None:
+        from apiyi_cli.settings.secrets import child_environment
+
+        self._session = session
+        self._tools = runnable(running.run or (), functions)
+        self._agreed = bool(running.yes)
+        self._environ = child_environment(session.run.environ)
+        self.most_steps = running.max_steps or MOST_STEPS
+        if not self._agreed and not _answers():
+            raise UsageError(
+                "cannot ask whether --run may run its commands",
+                "there is no terminal",
+                hint="add --yes if they may run unasked",
+            )
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a command for the function."""
+        return name in self._tools
+
+    def results(self, calls: Sequence[ToolCall], finished: str) -> list[str]:
+        """Run the commands, several at once, and return what each call gets, in order.
+
+        Raises IncompleteError when the answer was cut off: its arguments may be, too.
+        """
+        if finished in ("length", "content_filter"):
+            raise IncompleteError(
+                "the function calls were not run",
+                f"the answer was cut off ({finished}), and perhaps the arguments",
+                hint="raise --max-tokens",
+            )
+        allowed = [self._allowed(call) for call in calls]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(self._result, calls, allowed))
+
+    def _result(self, call: ToolCall, allowed: bool) -> str:
+        from apiyi_cli.build.schema import misfit
+
+        if not allowed:
+            return "error: the user did not allow this call"
+        return ran(self._tools[call.name], call, environ=self._environ, misfit=misfit)
+
+    def _allowed(self, call: ToolCall) -> bool:
+        tool = self._tools[call.name]
+        told = f"{call.name}({call.arguments}) -> {' '.join(tool.argv)}"
+        if self._agreed:
+            self._session.note(f"running {told}")
+            return True
+        return _yes(self._session, f"apiyi: run {told}? [y/N] ")
+
+
+def _answers() -> bool:
+    try:
+        with open("/dev/tty", "rb"):
+            return True
+    except OSError:
+        return False
+
+
+def _yes(session: Session, question: str) -> bool:
+    """Ask on the terminal itself: stdin may be the prompt, stderr a file."""
+    with open("/dev/tty", "r+b", buffering=0) as terminal:
+        terminal.write(session.console.safe(session.console.redact(question)).encode())
+        return terminal.readline().strip().lower() in (b"y", b"yes")

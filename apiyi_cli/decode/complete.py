@@ -1,0 +1,22 @@
+"""Legacy completions → events, streamed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.core.events import Burst
+from apiyi_cli.decode.chat import ChatAnswer
+from apiyi_cli.decode.reading import bursts
+
+
+def events(
+    reply: Reply, *, choices: int = 1, verbatim: bool = False, cost: Cost = "text"
+) -> Iterator[Burst]:
+    """Yield the events of a completion; see `reading.bursts` for bursts, ends and errors.
+
+    `choices` is the number of prompts times `n`: the server numbers them all in one row, and
+    their pieces come interleaved. A choice says `text` where one of a chat says `delta`; all
+    else, the proof of completeness included, is as in `chat.events`.
+    """
+    return bursts(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)

@@ -1,0 +1,112 @@
+"""The whole program as plain data: what the manual, the help and the completions are made of.
+
+Floor 6 reads these values off the commands as they were really built (`cli.described`);
+everything here and beside it only formats them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+Kind = Literal["text", "choice", "file", "dir", "model", "profile"]
+
+
+class Rule(NamedTuple):
+    """What a value may be, as far as TAB can know: one of `choices`, or a name of some kind.
+
+    Text may be anything; `@FILE` is offered for it all the same.
+    """
+
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+
+
+class Option(NamedTuple):
+    """One option: its spellings (`off` are those that say no), its value, what it is for.
+
+    `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
+    the environment variable that does, `default` what holds otherwise; each None when there
+    is no such thing.
+    """
+
+    names: tuple[str, ...]
+    help: str
+    off: tuple[str, ...] = ()
+    panel: str = "Options"
+    metavar: str | None = None
+    many: bool = False
+    rule: Rule = Rule()
+    low: float | None = None
+    high: float | None = None
+    envvar: str | None = None
+    config: str | None = None
+    default: str | None = None
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Return everything that can be typed for it, yes before no."""
+        return (*self.names, *self.off)
+
+
+class Argument(NamedTuple):
+    """One positional argument; `name` is in capitals, as the synopsis shows it."""
+
+    name: str
+    help: str = ""
+    required: bool = False
+    many: bool = False
+    rule: Rule = Rule()
+
+    @property
+    def synopsis(self) -> str:
+        """Return how the usage line shows it: `FILE`, `[PROMPT]...`."""
+        return (self.name if self.required else f"[{self.name}]") + ("..." if self.many else "")
+
+
+class Command(NamedTuple):
+    """One command, or a group of commands, in which case `commands` are its own.
+
+    `path` is what is typed for it, `("apiyi", "auth", "login")`; `help` one sentence, `more`
+    the paragraphs after it.
+    """
+
+    path: tuple[str, ...]
+    help: str
+    more: str = ""
+    panel: str = "Commands"
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the last word of its path."""
+        return self.path[-1]
+
+    @property
+    def title(self) -> str:
+        """Return its path as it is typed."""
+        return " ".join(self.path)
+
+    @property
+    def usage(self) -> str:
+        """Return what stands after the path in the usage line."""
+        options = ["[OPTIONS]"] if self.options else []
+        rest = ["COMMAND ..."] if self.commands else [one.synopsis for one in self.arguments]
+        return " ".join([*options, *rest])
+
+    def panels(self) -> dict[str, list[Option]]:
+        """Return the options by panel, both in the order of the table; help stands last."""
+        found: dict[str, list[Option]] = {}
+        for option in self.options:
+            found.setdefault(option.panel, []).append(option)
+        if last := found.pop("Options", None):
+            found["Options"] = last
+        return found
+
+    def walk(self) -> Iterator[Command]:
+        """Yield this command and all below it, parents first."""
+        yield self
+        for command in self.commands:
+            yield from command.walk()

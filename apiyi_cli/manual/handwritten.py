@@ -1,0 +1,66 @@
+"""The sections that are written by hand: where they lie, and the lists that they have inserted.
+
+`sections/COMMAND.md` belongs to a command's page, `sections/topics/TOPIC.md` to `apiyi help`
+and to the page of the command of that name, or else to apiyi(1). A paragraph `{exit-codes}`
+or `{config-keys}` stands for a list that the code knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from apiyi_cli.errors import EXIT_CODES
+from apiyi_cli.manual.markdown import Block, Definitions, Paragraph, Span, blocks, plain, text
+
+SECTIONS = Path(__file__).parent / "sections"
+TOPICS = ("exit-codes", "environment", "config", "formatting", "retries", "batch")
+"""The topics of `apiyi help`, in the order in which apiyi(1) has them."""
+
+
+def command_sections(name: str) -> list[Block]:
+    """Return what is written about a command beyond its options; nothing is needed."""
+    path = SECTIONS / f"{name}.md"
+    return list(_read(path)) if path.exists() else []
+
+
+def topic(name: str) -> list[Block]:
+    """Return a topic; it begins with its heading. Raises FileNotFoundError for another name."""
+    return list(_read(SECTIONS / "topics" / f"{name}.md"))
+
+
+def _read(path: Path) -> Iterator[Block]:
+    for block in blocks(path.read_text("utf-8")):
+        match plain(block.text) if isinstance(block, Paragraph) else "":
+            case "{exit-codes}":
+                yield exit_codes()
+            case "{config-keys}":
+                yield config_keys()
+            case _:
+                yield block
+
+
+def exit_codes() -> Definitions:
+    """Return the table of exit codes as a list: number and name, when, whether to run again."""
+    return Definitions(
+        tuple(
+            (
+                (Span(str(row.code), "bold"), Span(f"  {row.name}")),
+                text(_sentence(row.when) + ("" if row.again == "-" else f" Again: {row.again}.")),
+            )
+            for row in EXIT_CODES
+        )
+    )
+
+
+def config_keys() -> Paragraph:
+    """Return the names of all options that a profile may set."""
+    from apiyi_cli.settings.values import configurable
+
+    spans = [Span(name, "code") for name in sorted(configurable())]
+    between = [Span(", ")] * (len(spans) - 1) + [Span(".")]
+    return Paragraph(tuple(one for pair in zip(spans, between, strict=True) for one in pair))
+
+
+def _sentence(when: str) -> str:
+    return when[0].upper() + when[1:] + "."

@@ -1,0 +1,93 @@
+"""`--help`: a command's description as text for a terminal or a pipe, the same in both."""
+
+from __future__ import annotations
+
+from apiyi_cli.manual.describe import Argument, Command, Option
+from apiyi_cli.manual.wrap import WIDEST, columns, filled
+
+_TEXT_AT = 30
+_NARROW = 60
+
+
+def helptext(command: Command, width: int, *, bold: bool = False) -> str:
+    """Return the help of a command, no wider than `width` columns, ending in a newline.
+
+    `bold` marks the headings for a terminal that can show it.
+    """
+    width = max(20, min(width, WIDEST))
+    lines = filled(f"{command.title} {command.usage}".rstrip(), width, "Usage: ", " " * 7)
+    lines[0] = lines[0].replace("Usage:", _strong("Usage:", bold), 1)
+    for paragraph in (command.help, *command.more.split("\n\n")):
+        if paragraph:
+            lines += ["", *filled(paragraph, width)]
+    for heading, rows in _tables(command):
+        lines += ["", _strong(f"{heading}:", bold), *_rows(rows, width)]
+    if command.path == ("apiyi",):
+        lines += ["", *filled("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.", width)]
+    return "\n".join(lines) + "\n"
+
+
+def spelled(option: Option) -> str:
+    """Return the option as help shows it: `-m, --model NAME`, `--stream, --no-stream`."""
+    text = ", ".join(option.spellings)
+    return text if option.metavar is None else f"{text} {option.metavar}"
+
+
+def remarks(option: Option) -> list[str]:
+    """Return what the option's help leaves out: choices, default, variable, as short words."""
+    choices = option.rule.choices
+    told = all(one in option.help for one in choices)
+    return [
+        *([] if told else [", ".join(choices)]),
+        *([f"default: {option.default}"] if option.default is not None else []),
+        *([f"env: {option.envvar}"] if option.envvar and option.envvar not in option.help else []),
+    ]
+
+
+def _tables(command: Command) -> list[tuple[str, list[tuple[str, str]]]]:
+    tables = []
+    told = [(one.synopsis, _told(one)) for one in command.arguments if _told(one)]
+    if told:
+        tables.append(("Arguments", told))
+    below: dict[str, list[tuple[str, str]]] = {}
+    for one in command.commands:
+        below.setdefault(one.panel, []).append((one.name, one.help))
+    tables += below.items()
+    for panel, options in command.panels().items():
+        tables.append((panel, [(_aligned(one), _explained(one)) for one in options]))
+    return tables
+
+
+def _told(argument: Argument) -> str:
+    choices = argument.rule.choices
+    if not choices or all(one in argument.help for one in choices):
+        return argument.help
+    return f"{argument.help} [{', '.join(choices)}]".lstrip()
+
+
+def _aligned(option: Option) -> str:
+    short = option.names[0].startswith("-") and not option.names[0].startswith("--")
+    return ("" if short else "    ") + spelled(option)
+
+
+def _explained(option: Option) -> str:
+    return option.help + "".join(f" [{remark}]" for remark in remarks(option))
+
+
+def _rows(rows: list[tuple[str, str]], width: int) -> list[str]:
+    """Return two columns, or on a narrow terminal one below the other."""
+    lines = []
+    widest = max(columns(left) for left, _ in rows) + 4
+    text_at = 8 if width < _NARROW else min(widest, _TEXT_AT)
+    for left, right in rows:
+        begin = f"  {left}"
+        if columns(begin) + 2 > text_at:
+            lines += [begin, *filled(right, width, " " * text_at)]
+        else:
+            pad = " " * (text_at - columns(begin))
+            lines += filled(right, width, begin + pad, " " * text_at) or [begin]
+    return lines
+
+
+def _strong(text: str, bold: bool) -> str:
+    return f"\x1b[1m{text}\x1b[22m" if bold else text

@@ -1,0 +1,160 @@
+"""Man pages: the description and the hand-written sections as roff.
+
+`apiyi.1` tells what holds for all commands, `apiyi-COMMAND.1` one command with its options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from apiyi_cli.manual.describe import Command, Option
+from apiyi_cli.manual.handwritten import TOPICS, command_sections, topic
+from apiyi_cli.manual.markdown import Block, Heading, Table, text
+from apiyi_cli.manual.roff import escaped, inline, line, roff
+
+RELEASED = {"0.1.0": "2026-11-24"}
+"""The date that the pages of each version carry, so that building them twice gives the same."""
+
+
+def pages(program: Command, version: str) -> dict[str, str]:
+    """Return the source of every page by its file name.
+
+    Raises KeyError for a version without a date.
+    """
+    names = [program, *program.commands]
+    return {f"{'-'.join(one.path)}.1": _page(one, program, version) for one in names}
+
+
+def _page(command: Command, program: Command, version: str) -> str:
+    name = "-".join(command.path)
+    is_root = command is program
+    written = _for_program(program) if is_root else _for_command(command)
+    before, after = _divided(written)
+    # tbl(1) is run on a page whose first line asks for it; another needs no such line.
+    tables = any(isinstance(block, Table) for block in written)
+    lines = [
+        *(["'\\\" t"] if tables else []),
+        f'.TH "{escaped(name.upper(), literal=True)}" 1 "{RELEASED[version]}" '
+        f'"apiyi {version}" "apiyi manual"',
+        ".SH NAME",
+        f"{escaped(name, literal=True)} \\- {escaped(command.help.rstrip('.'))}",
+        ".SH SYNOPSIS",
+        *_synopsis(command),
+        *(before or _description(command)),
+        *(_commands(command) if command.commands and is_root else _subcommands(command)),
+        *_options(command, ".SH"),
+        *after,
+        *_see_also(command, program),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _for_program(program: Command) -> list[Block]:
+    names = {command.name for command in program.commands}
+    own = [block for name in TOPICS if name not in names for block in topic(name)]
+    return [*command_sections("apiyi"), *own]
+
+
+def _for_command(command: Command) -> list[Block]:
+    own = topic(command.name) if command.name in TOPICS else []
+    return [*command_sections(command.name), *own]
+
+
+def _divided(written: list[Block]) -> tuple[list[str], list[str]]:
+    """Return the DESCRIPTION section, which goes before the options, and the rest."""
+    at = [i for i, one in enumerate(written) if isinstance(one, Heading) and one.level == 1]
+    if not at or written[at[0]] != Heading(1, "DESCRIPTION"):
+        return [], list(roff(written))
+    end = at[1] if len(at) > 1 else len(written)
+    return list(roff(written[:end])), list(roff(written[end:]))
+
+
+def _synopsis(command: Command) -> Iterator[str]:
+    shown = [one for one in command.walk() if not one.commands] if len(command.path) > 1 else []
+    for count, one in enumerate(shown or [command]):
+        if count:
+            yield ".br"
+        yield f"\\fB{escaped(one.title, literal=True)}\\fR {escaped(one.usage)}".rstrip()
+
+
+def _description(command: Command) -> Iterator[str]:
+    yield ".SH DESCRIPTION"
+    yield line(escaped(command.help))
+    for paragraph in command.more.split("\n\n"):
+        if paragraph:
+            yield from (".PP", inline(text(paragraph.replace("\n", " "))))
+
+
+def _commands(command: Command) -> Iterator[str]:
+    yield ".SH COMMANDS"
+    for one in command.commands:
+        yield from (".TP", f"\\fB{'-'.join(one.path)}\\fR(1)".replace("-", r"\-"))
+        yield line(escaped(one.help))
+
+
+def _subcommands(command: Command) -> Iterator[str]:
+    if not command.commands:
+        return
+    yield ".SH COMMANDS"
+    for one in command.commands:
+        yield f".SS {escaped(one.title, literal=True)} {escaped(one.usage)}".rstrip()
+        yield line(escaped(one.help))
+        for paragraph in one.more.split("\n\n"):
+            if paragraph:
+                yield from (".PP", inline(text(paragraph.replace("\n", " "))))
+        yield from _arguments(one)
+        for option in one.options:
+            if "--help" not in option.names:
+                yield from _option(option)
+
+
+def _arguments(command: Command) -> Iterator[str]:
+    for one in command.arguments:
+        if one.help:
+            yield from (".TP", f"\\fI{escaped(one.name)}\\fR", line(escaped(one.help)))
+
+
+def _options(command: Command, heading: str) -> Iterator[str]:
+    yield f"{heading} OPTIONS"
+    yield from _arguments(command)
+    panels = command.panels()
+    for panel, options in panels.items():
+        if len(panels) > 1:
+            yield f".SS {escaped('General' if panel == 'Options' else panel)}"
+        for option in options:
+            yield from _option(option)
+
+
+def _option(option: Option) -> Iterator[str]:
+    yield ".TP"
+    names = ", ".join(f"\\fB{escaped(one, literal=True)}\\fR" for one in option.spellings)
+    value = "" if option.metavar is None else f" \\fI{escaped(option.metavar, literal=True)}\\fR"
+    yield names + value
+    yield line(escaped(" ".join([option.help, *facts(option)]), literal=False))
+
+
+def facts(option: Option) -> list[str]:
+    """Return what the table knows about an option beyond its help, as short sentences."""
+    told: list[str] = []
+    choices = option.rule.choices
+    if choices and not all(one in option.help for one in choices):
+        told.append(f"One of {', '.join(choices)}.")
+    if option.low is not None and option.high is not None:
+        told.append(f"From {option.low:g} to {option.high:g}.")
+    elif option.low is not None:
+        told.append(f"At least {option.low:g}.")
+    if option.default is not None:
+        told.append(f"Default: {option.default}.")
+    if option.envvar and option.envvar not in option.help:
+        told.append(f"Environment: {option.envvar}.")
+    if option.config:
+        told.append(f"Config: {option.config}.")
+    return told
+
+
+def _see_also(command: Command, program: Command) -> Iterator[str]:
+    others = [one for one in (program, *program.commands) if one is not command]
+    yield ".SH SEE ALSO"
+    for count, one in enumerate(others):
+        end = "," if count < len(others) - 1 else ""
+        yield f".BR {escaped('-'.join(one.path), literal=True)} (1){end}"

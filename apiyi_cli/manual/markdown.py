@@ -1,0 +1,179 @@
+"""The Markdown that the hand-written sections use, as blocks.
+
+A small subset on purpose, what a man page can show: headings, paragraphs, `- ` and `1. `
+lists, definition lists (a term on its own line, then a line that begins with `: `), tables
+of two or three columns, code that is fenced, and within text **bold**, *italic* and `code`.
+An item goes on over following lines that are indented. Anything else is a paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+
+class Span(NamedTuple):
+    """A piece of text in one style."""
+
+    text: str
+    style: Literal["plain", "bold", "italic", "code"] = "plain"
+
+
+Text = tuple[Span, ...]
+
+
+class Heading(NamedTuple):
+    """A section's title (level 1) or a part's (level 2)."""
+
+    level: int
+    text: str
+
+
+class Paragraph(NamedTuple):
+    """Running text."""
+
+    text: Text
+
+
+class Items(NamedTuple):
+    """A list; `numbered` counts its items from 1."""
+
+    items: tuple[Text, ...]
+    numbered: bool = False
+
+
+class Definitions(NamedTuple):
+    """Terms, each with its explanation."""
+
+    items: tuple[tuple[Text, Text], ...]
+
+
+class Table(NamedTuple):
+    """Rows of cells; the first one is the heading."""
+
+    rows: tuple[tuple[Text, ...], ...]
+
+
+class Code(NamedTuple):
+    """Lines that are shown as they are."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Paragraph | Items | Definitions | Table | Code
+
+_SPAN = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|(?<!\*)\*([^*\s][^*]*)\*")
+_ITEM = re.compile(r"(?:- |(\d+)\. )(.*)")
+_RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
+
+
+def blocks(source: str) -> Iterator[Block]:
+    """Yield the blocks of a text in order."""
+    lines = source.split("\n")
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if not line.strip():
+            at += 1
+        elif line.startswith("```"):
+            end = lines.index("```", at + 1)
+            yield Code(tuple(lines[at + 1 : end]))
+            at = end + 1
+        elif heading := re.fullmatch(r"(##?) (.+)", line):
+            yield Heading(len(heading[1]), heading[2])
+            at += 1
+        else:
+            end = _end(lines, at)
+            yield _block(lines[at:end])
+            at = end
+
+
+def text(source: str) -> Text:
+    """Return the spans of one running text."""
+    found: list[Span] = []
+    at = 0
+    for match in _SPAN.finditer(source):
+        if match.start() > at:
+            found.append(Span(source[at : match.start()]))
+        code, bold, italic = match.groups()
+        if code is not None:
+            found.append(Span(code, "code"))
+        else:
+            found.append(Span(bold, "bold") if bold is not None else Span(italic, "italic"))
+        at = match.end()
+    if at < len(source):
+        found.append(Span(source[at:]))
+    return tuple(found)
+
+
+def plain(spans: Text) -> str:
+    """Return the text without its styles, code between backticks where it has spaces."""
+    return "".join(
+        f"`{one.text}`" if one.style == "code" and " " in one.text else one.text for one in spans
+    )
+
+
+def _end(lines: list[str], at: int) -> int:
+    """Return where the block that begins at a line ends.
+
+    Lists and definitions go on after an empty line when another item follows.
+    """
+    listed = _ITEM.match(lines[at]) is not None
+    defined = _defines(lines, at)
+    end = at
+    while end < len(lines):
+        if lines[end].strip():
+            if lines[end].startswith(("```", "# ", "## ")):
+                break
+            end += 1
+            continue
+        after = end + 1
+        more = after < len(lines) and (
+            (listed and _ITEM.match(lines[after])) or (defined and _defines(lines, after))
+        )
+        if not more:
+            break
+        end = after
+    return end
+
+
+def _defines(lines: list[str], at: int) -> bool:
+    return at + 1 < len(lines) and lines[at + 1].startswith(": ")
+
+
+def _block(lines: list[str]) -> Block:
+    if lines[0].startswith("|"):
+        rows = [line for line in lines if not _RULE.fullmatch(line.strip())]
+        return Table(tuple(_cells(row) for row in rows))
+    if _ITEM.match(lines[0]):
+        return _items(lines)
+    if _defines(lines, 0):
+        return _definitions(lines)
+    return Paragraph(text(" ".join(line.strip() for line in lines)))
+
+
+def _cells(row: str) -> tuple[Text, ...]:
+    cells = re.split(r"(?<!\\)\|", row.strip().strip("|"))
+    return tuple(text(cell.strip().replace("\\|", "|")) for cell in cells)
+
+
+def _items(lines: list[str]) -> Items:
+    found: list[str] = []
+    for line in lines:
+        if match := _ITEM.match(line):
+            found.append(match[2].strip())
+        elif line.strip():
+            found[-1] += " " + line.strip()
+    return Items(tuple(text(item) for item in found), numbered=lines[0][0].isdigit())
+
+
+def _definitions(lines: list[str]) -> Definitions:
+    found: list[list[str]] = []
+    for at, line in enumerate(lines):
+        if _defines(lines, at):
+            found.append([line.strip(), ""])
+        elif line.strip():
+            said = line.removeprefix(": ").strip()
+            found[-1][1] += f" {said}" if found[-1][1] else said
+    return Definitions(tuple((text(term), text(said)) for term, said in found))

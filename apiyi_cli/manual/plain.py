@@ -1,0 +1,71 @@
+"""Blocks of a hand-written section as text for a terminal or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apiyi_cli.manual.markdown import (
+    Block,
+    Code,
+    Definitions,
+    Heading,
+    Items,
+    Paragraph,
+    Table,
+    plain,
+)
+from apiyi_cli.manual.wrap import WIDEST, columns, filled
+
+
+def page(blocks: Iterable[Block], width: int, *, bold: bool = False) -> str:
+    """Return the blocks as lines of at most `width` columns, ending in a newline.
+
+    Code is never broken. `bold` marks the headings for a terminal that can show it.
+    """
+    width = max(20, min(width, WIDEST))
+    parts = []
+    for block in blocks:
+        lines = _lines(block, width)
+        if bold and isinstance(block, Heading):
+            lines = [f"\x1b[1m{line}\x1b[22m" for line in lines]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(block: Block, width: int) -> list[str]:
+    match block:
+        case Heading(_, title):
+            return filled(title, width)
+        case Paragraph(spans):
+            return filled(plain(spans), width)
+        case Code(lines):
+            return [f"    {line}".rstrip() for line in lines]
+        case Items(items, numbered):
+            return _items([plain(item) for item in items], numbered, width)
+        case Definitions(items):
+            lines = []
+            for term, said in items:
+                lines += [*filled(plain(term), width, "  "), *filled(plain(said), width, " " * 6)]
+            return lines
+        case Table(rows):
+            return _table([[plain(cell) for cell in row] for row in rows], width)
+
+
+def _items(items: list[str], numbered: bool, width: int) -> list[str]:
+    lines = []
+    for count, item in enumerate(items, 1):
+        mark = f"  {count}. " if numbered else "  - "
+        lines += filled(item, width, mark, " " * len(mark))
+    return lines
+
+
+def _table(rows: list[list[str]], width: int) -> list[str]:
+    """Return a table whose last column takes what room is left, and wraps in it."""
+    before = [max(columns(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
+    lines = []
+    for row in rows:
+        left = "  "
+        for cell, wide in zip(row, before, strict=False):
+            left += cell + " " * (wide - columns(cell) + 2)
+        lines += filled(row[-1], max(width, len(left) + 20), left, " " * columns(left))
+    return lines

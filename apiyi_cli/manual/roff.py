@@ -1,0 +1,93 @@
+"""Blocks as roff with the man(7) macros, which groff and mandoc both set.
+
+The source is ASCII: what is not becomes `\\[uXXXX]`. Hyphens are written `\\-` in code,
+options and names, where a reader copies them, and stay hyphens in prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from apiyi_cli.manual.markdown import (
+    Block,
+    Code,
+    Definitions,
+    Heading,
+    Items,
+    Paragraph,
+    Span,
+    Table,
+    Text,
+)
+
+_FONTS = {"bold": r"\fB", "italic": r"\fI", "code": r"\fB"}
+
+
+def roff(blocks: Iterable[Block]) -> Iterator[str]:
+    """Yield the lines of the source, without line ends."""
+    after_heading = False
+    for block in blocks:
+        yield from _lines(block, after_heading)
+        after_heading = isinstance(block, Heading)
+
+
+def escaped(text: str, *, literal: bool = False) -> str:
+    """Return text for use within a line; `literal` keeps hyphens and quotes copyable."""
+    text = text.replace("\\", r"\e")
+    if literal:
+        text = text.replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
+        text = text.replace("^", r"\(ha").replace("~", r"\(ti")
+    return "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in text)
+
+
+def line(text: str) -> str:
+    """Return escaped text as a line of its own, so that no dot at its start is a request."""
+    return rf"\&{text}" if text.startswith((".", "'")) else text
+
+
+def inline(spans: Text) -> str:
+    """Return spans as one line in their fonts."""
+    return line("".join(_span(span) for span in spans))
+
+
+def _span(span: Span) -> str:
+    if span.style == "plain":
+        return escaped(span.text)
+    return f"{_FONTS[span.style]}{escaped(span.text, literal=span.style == 'code')}\\fR"
+
+
+def _lines(block: Block, after_heading: bool) -> Iterator[str]:
+    match block:
+        case Heading(level, title):
+            yield f"{'.SH' if level == 1 else '.SS'} {escaped(title)}"
+        case Paragraph(spans):
+            if not after_heading:
+                yield ".PP"
+            yield inline(spans)
+        case Code(lines):
+            yield from (".PP", ".RS 4", ".EX") if not after_heading else (".RS 4", ".EX")
+            for one in lines:
+                yield line(escaped(one, literal=True))
+            yield from (".EE", ".RE")
+        case Items(items, numbered):
+            for count, item in enumerate(items, 1):
+                yield f".IP {count}. 4" if numbered else r".IP \(bu 3"
+                yield inline(item)
+        case Definitions(items):
+            for term, said in items:
+                yield from (".TP", inline(term), inline(said))
+        case Table(rows):
+            yield from _table(rows)
+
+
+def _table(rows: tuple[tuple[Text, ...], ...]) -> Iterator[str]:
+    """Yield a tbl(1) table: bold heading, the last column wrapped to the room that is left."""
+    count = len(rows[0])
+    yield from (".PP", ".TS", "tab(\t);")
+    yield " ".join(["lB"] * count)
+    yield " ".join(["l"] * (count - 1) + ["lx"]) + "."
+    for row in rows:
+        yield "\t".join(inline(cell) for cell in row[:-1]) + "\tT{"
+        yield inline(row[-1])
+        yield "T}"
+    yield ".TE"

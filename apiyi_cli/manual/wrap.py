@@ -1,0 +1,45 @@
+"""Lines no wider than a terminal, without loading what renders answers.
+
+Latin text breaks at spaces, Chinese between any two characters; `render.wrap` knows the
+finer rules and needs rich, for which `--help` cannot wait.
+"""
+
+from __future__ import annotations
+
+import re
+from unicodedata import east_asian_width
+
+WIDEST = 100
+"""Prose is not set wider than this, whatever the terminal's width."""
+
+_PIECE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60][，。、；：！？）」』】》]*|[^\s\u2e80-\u9fff]+")
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def filled(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
+    """Return the text as lines of at most `width` columns, the indentation included.
+
+    `hanging` begins every line but the first; without it, `indent` does. A word that is
+    wider than a line stays whole.
+    """
+    after = indent if hanging is None else hanging
+    lines: list[str] = []
+    line, end = "", 0
+    for piece in _PIECE.finditer(text):
+        gap = " " if piece.start() > end else ""
+        end = piece.end()
+        begin = after if lines else indent
+        if line and columns(begin + line + gap + piece[0]) > width:
+            lines.append(begin + line)
+            line = piece[0]
+        else:
+            line += gap + piece[0] if line else piece[0]
+    if line:
+        lines.append((after if lines else indent) + line)
+    return lines

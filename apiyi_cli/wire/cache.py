@@ -1,0 +1,317 @@
+"""Answers that were paid for once, kept for identical requests.
+
+One SQLite file that many processes use at once. What is in it is believed only if its
+checksum holds; whatever goes wrong with it is a miss, never a failure of the request. Only
+the caller knows whether an answer was complete and successful: nothing else may be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.settings.paths import private_dir
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID: Final = 0x41505943
+KEPT_HEADERS: Final = ("content-type", "x-request-id", "x-oneapi-request-id", "date")
+LONGEST_TTL_S: Final = 3650 * 86_400.0
+
+_BUSY_S: Final = 5.0
+# An entry of the future has an unknown age; this much of it is two machines' disagreement.
+_CLOCK_SLACK_S: Final = 60.0
+_TOUCH_EVERY_S: Final = 60.0
+_NOT_A_DATABASE = 26
+
+_SCHEMA: Final = (
+    "CREATE TABLE replies (key TEXT PRIMARY KEY, stored REAL, used REAL, size INTEGER,"
+    " status INTEGER, headers BLOB, body BLOB, checksum BLOB)",
+    "CREATE INDEX by_use ON replies (used)",
+    "CREATE TABLE total (bytes INTEGER, entries INTEGER)",
+    "INSERT INTO total VALUES (0, 0)",
+    "CREATE TRIGGER gained AFTER INSERT ON replies BEGIN"
+    " UPDATE total SET bytes = bytes + new.size, entries = entries + 1; END",
+    "CREATE TRIGGER lost AFTER DELETE ON replies BEGIN"
+    " UPDATE total SET bytes = bytes - old.size, entries = entries - 1; END",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+_LOOK: Final = "SELECT stored, used, status, headers, body, checksum FROM replies WHERE key = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer from the cache: `headers` have lower-case names, `body` is what arrived, byte
+    for byte (a stream's events too), `stored_at` seconds since 1970."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    stored_at: float
+
+
+class Stats(NamedTuple):
+    """What the cache holds. `is_damaged` tells that it cannot be read; `clear` mends it."""
+
+    path: Path
+    entries: int
+    bytes: int
+    cap_bytes: int
+    is_damaged: bool = False
+
+
+def key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
+    """Return what identical requests share: the same for all keys of the same gateway.
+
+    `canonical_body` has the model in it; `base_family` names the gateway, the same for all
+    of its addresses.
+    """
+    digest = hashlib.sha256(b"apiyi reply 1")
+    for part in (method.upper().encode(), path.encode(), base_family.encode(), canonical_body):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def ttl_s(text: str) -> float:
+    """Return the seconds that `30d`, `12h`, `15m`, `90s`, `90` or `2w` stand for.
+
+    Raises UsageError for anything else, for nothing and for more than ten years.
+    """
+    units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhdw]?)", text.strip(), re.ASCII)
+    seconds = float(match[1]) * units[match[2]] if match else 0.0
+    if not 0 < seconds <= LONGEST_TTL_S:
+        raise UsageError(
+            "--cache",
+            f"{text!r} is not a time to keep answers",
+            hint="a number with s, m, h, d or w, up to ten years: --cache 30d",
+        )
+    return seconds
+
+
+class Cache:
+    """The answers in one file of at most about `cap_bytes`; the least recently used go first.
+
+    Opened at the first use. Raises SetupError, from any method, when the file or its folder
+    belongs to somebody or something else; every other trouble is a miss.
+    """
+
+    def __init__(
+        self, path: Path, cap_bytes: int = 256 * 1024 * 1024, clock: Clock = CLOCK
+    ) -> None:
+        self.path = path
+        self.cap_bytes = cap_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def look(self, key: str, ttl_s: float) -> Stored | None:
+        """Return the answer if there is one younger than `ttl_s` seconds.
+
+        An entry that is not what was stored is removed.
+        """
+        import sqlite3
+
+        with self._lock, suppress(sqlite3.Error):
+            now = self._clock.wall()
+            row = self._open().execute(_LOOK, (key,)).fetchone()
+            if row is None:
+                return None
+            stored, used, status, headers, body, checksum = row
+            try:
+                found = _entry(key, stored, status, headers, body, checksum)
+            except (TypeError, ValueError):
+                self._open().execute("DELETE FROM replies WHERE key = ?", (key,))
+                return None
+            if not -_CLOCK_SLACK_S <= now - found.stored_at < ttl_s:
+                return None
+            if not 0 <= now - used < _TOUCH_EVERY_S:
+                with suppress(sqlite3.Error):
+                    self._open().execute("UPDATE replies SET used = ? WHERE key = ?", (now, key))
+            return found
+        return None
+
+    def keep(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Store an answer that was complete and successful, and make room for it."""
+        import json
+        import sqlite3
+
+        kept = json.dumps(
+            {name: headers[name] for name in KEPT_HEADERS if name in headers}
+        ).encode()
+        size = len(body) + len(kept) + 512
+        if size > self.cap_bytes:
+            return
+        now = self._clock.wall()
+        checksum = _checksum(key, now, status, kept, body)
+        with self._lock, suppress(sqlite3.Error):
+            connection = self._open()
+            with _transaction(connection):
+                connection.execute("DELETE FROM replies WHERE key = ?", (key,))
+                connection.execute(
+                    "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (key, now, now, size, status, kept, body, checksum),
+                )
+                self._shrink(connection, key)
+
+    def stats(self) -> Stats:
+        """Return what the cache holds now."""
+        import sqlite3
+
+        with self._lock:
+            if not self.path.exists():
+                return Stats(self.path, 0, 0, self.cap_bytes)
+            try:
+                entries, size = self._open().execute("SELECT entries, bytes FROM total").fetchone()
+            except (sqlite3.Error, TypeError):
+                return Stats(self.path, 0, 0, self.cap_bytes, is_damaged=True)
+        return Stats(self.path, entries, size, self.cap_bytes)
+
+    def clear(self) -> None:
+        """Remove every answer; a damaged file is removed as a whole."""
+        import sqlite3
+
+        with self._lock:
+            try:
+                if self.path.exists():
+                    self._open().execute("DELETE FROM replies")
+                    self._open().execute("VACUUM")
+            except sqlite3.Error:
+                self._drop()
+                for suffix in ("", "-wal", "-shm"):
+                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _connect(self.path)
+        return self._connection
+
+    def _shrink(self, connection: sqlite3.Connection, newest: str) -> None:
+        while connection.execute("SELECT bytes > ? FROM total", (self.cap_bytes,)).fetchone()[0]:
+            gone = connection.execute(
+                "DELETE FROM replies WHERE rowid = "
+                "(SELECT rowid FROM replies WHERE key != ? ORDER BY used, rowid LIMIT 1)",
+                (newest,),
+            )
+            if gone.rowcount < 1:
+                return
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    _check_owner(path.parent)
+    private_dir(path.parent)
+    # Made here for its mode; SQLite gives the same one to the files beside it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    _check_owner(path)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _prepare(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if error.sqlite_errorcode == _NOT_A_DATABASE and not _was_ours(path):
+            raise _foreign(path) from error
+        raise
+    except SetupError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    import sqlite3
+
+    if not _is_ours(connection):
+        with _transaction(connection):
+            # Another process may have made it since.
+            if not _is_ours(connection):
+                if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise _foreign(path)
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # Refused while another process is at work; the next one will do it.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+
+
+def _was_ours(path: Path) -> bool:
+    """Tell whether a file that SQLite refuses is our own, damaged: the name stands at byte 68."""
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def _foreign(path: Path) -> SetupError:
+    return SetupError(
+        "the cache cannot be used", f"{path} is something else", hint=f"move {path} away"
+    )
+
+
+def _check_owner(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        owner = path.stat().st_uid
+        if hasattr(os, "getuid") and owner != os.getuid():
+            raise SetupError(
+                "the cache cannot be used", f"{path} belongs to user {owner}", hint="--no-cache"
+            )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite may have rolled back by itself (disk full).
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes) -> bytes:
+    digest = hashlib.sha256(f"{key} {stored!r} {status} {len(headers)} ".encode())
+    digest.update(headers)
+    digest.update(body)
+    return digest.digest()
+
+
+def _entry(
+    key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
+) -> Stored:
+    """Return the entry; raises TypeError or ValueError if it is not what was stored."""
+    import json
+
+    if _checksum(key, stored, status, headers, body) != checksum:
+        raise ValueError("checksum")
+    return Stored(status, json.loads(headers), body, stored)

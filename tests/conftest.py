@@ -1,0 +1,331 @@
+"""What the tests share: an isolated user, the gateway, and the program as a real process.
+
+No test may reach anything but loopback. The key that the processes get is a canary: it is
+looked for in all they print and in every file they leave behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pty
+import select
+import shlex
+import signal
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import quote
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+from apiyi_cli.sandbox.server import Gateway
+
+ROOT = Path(__file__).parents[1]
+SCHEMAS = ROOT.parent / "shared" / "reference" / "openai-request-schemas.json"
+KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
+MODEL = "gpt-4o"
+LIMIT_S = 30.0
+_FOREIGN = ("APIYI_", "OPENAI_", "XDG_", "SSL_CERT_", "PYTHON_KEYRING_", "CLICOLOR", "LC_")
+_ALIEN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "DBUS_SESSION_BUS_ADDRESS", "LANGUAGE")
+_numbers = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "off_schema: sends on purpose what the official request schemas rule out"
+    )
+
+
+def pytest_runtest_setup() -> None:
+    socket_allow_hosts(["127.0.0.0/8", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that every test's HOME lies in."""
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A HOME of the test's own, with nothing of the real user's environment left."""
+    own = homes / str(next(_numbers))
+    own.mkdir(mode=0o700)
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) or name in _ALIEN or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in _user(own).items():
+        monkeypatch.setenv(name, value)
+    return own
+
+
+def _user(own: Path) -> dict[str, str]:
+    folders = {"CONFIG": "config", "STATE": "state", "CACHE": "cache", "DATA": "data"}
+    named = {f"XDG_{name}_HOME": str(own / folder) for name, folder in folders.items()}
+    return {
+        **named,
+        "HOME": str(own),
+        "XDG_RUNTIME_DIR": str(own / "run"),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+    }
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """A gateway that accepts `KEY`; all it was sent must fit the official schemas."""
+    with Gateway(key=KEY) as running:
+        yield running
+    assert running.complaints == []
+    if request.node.get_closest_marker("off_schema") is None:
+        for received in running.ledger:
+            kind = received.headers.get("content-type", "")
+            if received.complete and kind.startswith("application/json"):
+                misfits = _misfits(received.path, received.json)
+                assert misfits == [], f"{received.path} was sent {received.body[:2000]!r}"
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(SCHEMAS.read_bytes()) if SCHEMAS.exists() else {}
+    return found
+
+
+def _misfits(path: str, body: object) -> list[str]:
+    import jsonschema
+
+    wanted = _schemas().get("requests", {}).get(path)
+    if wanted is None:
+        return []
+    schema = {**wanted, "components": _schemas()["components"]}
+    validator = jsonschema.Draft202012Validator(schema)
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
+
+
+class Ran(NamedTuple):
+    """How a process ended: its code (negative: the signal), stdout, stderr."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def signal(self) -> int | None:
+        return -self.code if self.code < 0 else None
+
+
+class Program:
+    """The installed program, run as a process of its own in an empty folder.
+
+    Lines are typed as in a shell; a sequence of words is taken as it is. `env` adds to the
+    environment, None takes a variable away.
+    """
+
+    def __init__(self, home: Path, work: Path, base_url: str) -> None:
+        self.home = home
+        self.work = work
+        launcher = work.with_name("bin") / "apiyi"
+        launcher.parent.mkdir(exist_ok=True)
+        launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m apiyi_cli "$@"\n')
+        launcher.chmod(0o755)
+        self.path = launcher
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if k.startswith(("COV_CORE_", "COVERAGE_"))},
+            **_user(home),
+            "PATH": f"{launcher.parent}:{os.environ['PATH']}",
+            "APIYI_BASE_URL": base_url,
+            "APIYI_API_KEY": KEY,
+            "APIYI_MODEL": MODEL,
+        }
+
+    def __call__(
+        self,
+        line: str | Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | int = subprocess.DEVNULL,
+        env: Mapping[str, str | None] | None = None,
+    ) -> Ran:
+        return self._ran(self._words(line), stdin, env)
+
+    def shell(
+        self, script: str, *, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
+    ) -> Ran:
+        """Run a bash script that may call `apiyi`."""
+        return self._ran(["bash", "-c", script], stdin, env)
+
+    def start(
+        self,
+        line: str | Sequence[str],
+        *,
+        env: Mapping[str, str | None] | None = None,
+        **how: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Start a line and leave it running; stdout and stderr are pipes, stdin is empty."""
+        settings = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **how,
+        }
+        return subprocess.Popen(
+            self._words(line), cwd=self.work, env=self._environment(env), bufsize=0, **settings
+        )
+
+    def terminal(
+        self,
+        line: str,
+        *,
+        columns: int = 80,
+        redirect: str = "",
+        keys: bytes = b"",
+        env: Mapping[str, str | None] | None = None,
+    ) -> Screen:
+        """Run a line on a terminal of its own; `redirect` is shell syntax such as `2>err`.
+
+        `keys` are typed before it starts.
+        """
+        import fcntl
+        import struct
+        import termios
+
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        os.write(master, keys)
+        # A session leader that opens a terminal gets it as its controlling one.
+        script = f'exec "$@" <{os.ttyname(slave)} >{os.ttyname(slave)} 2>&1 {redirect}'
+        process = subprocess.Popen(
+            ["sh", "-c", script, "sh", *self._words(line)],
+            cwd=self.work,
+            env=self._environment(env),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            with process:
+                raw = _read_terminal(master, slave, process)
+        finally:
+            os.close(master)
+        self.check_silence(raw)
+        return Screen(process.returncode, raw, columns)
+
+    def check_silence(self, *shown: bytes) -> None:
+        """Fail when the key stands in what was shown, or in a file that was left behind."""
+        for data in shown:
+            assert _spelling_in(data) is None, data
+        for folder in (self.home, self.work):
+            for path in folder.rglob("*"):
+                if path.is_file() and not path.is_symlink():
+                    assert _spelling_in(path.read_bytes()) is None, path
+
+    def _words(self, line: str | Sequence[str]) -> list[str]:
+        words = shlex.split(line) if isinstance(line, str) else line
+        return [sys.executable, "-m", "apiyi_cli", *words]
+
+    def _environment(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
+        wanted = {**self.environ, **(env or {})}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def _ran(
+        self,
+        words: Sequence[str],
+        stdin: bytes | IO[bytes] | int,
+        env: Mapping[str, str | None] | None,
+    ) -> Ran:
+        given: dict[str, Any] = {"input" if isinstance(stdin, bytes) else "stdin": stdin}
+        done = subprocess.run(
+            words,
+            cwd=self.work,
+            env=self._environment(env),
+            capture_output=True,
+            timeout=LIMIT_S,
+            **given,
+        )
+        self.check_silence(done.stdout, done.stderr)
+        err = done.stderr.decode("utf-8", "surrogateescape")
+        assert "Traceback (most recent call last)" not in err
+        return Ran(done.returncode, done.stdout, err)
+
+
+class Screen:
+    """What a person saw: the rendered lines and, in `raw`, the bytes that made them."""
+
+    def __init__(self, code: int, raw: bytes, columns: int) -> None:
+        import pyte
+
+        self.code = code
+        self.raw = raw
+        self.rendered = pyte.HistoryScreen(columns, 50, history=10_000)
+        stream = pyte.ByteStream(self.rendered)
+        stream.feed(raw)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the screen without the blank ones below the last."""
+        return "\n".join(line.rstrip() for line in self.rendered.display).rstrip().split("\n")
+
+
+def _read_terminal(master: int, slave: int, process: subprocess.Popen[bytes]) -> bytes:
+    """Return all that is written to a terminal until the process has ended."""
+    pieces = []
+    with contextlib.suppress(OSError):
+        while True:
+            ended = process.poll() is not None
+            if select.select([master], [], [], 0.05)[0]:
+                pieces.append(os.read(master, 65536))
+            elif ended:
+                break
+    os.close(slave)
+    return b"".join(pieces)
+
+
+@cache
+def _spellings() -> tuple[bytes, ...]:
+    """The key as it is, as a URL or JSON spells it, and in base64 at the three alignments."""
+    raw = KEY.encode()
+    encoded = (b64encode(bytes(shift) + raw)[4:-4] for shift in range(3))
+    plain = (raw, quote(KEY, safe="").encode(), KEY.replace("/", "\\/").encode())
+    return (*plain, raw[::-1], *encoded)
+
+
+def _spelling_in(data: bytes) -> bytes | None:
+    return next((one for one in _spellings() if one in data), None)
+
+
+@pytest.fixture
+def apiyi(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
+    """The program, pointed at the test's gateway and given its key."""
+    work = tmp_path / "work"
+    work.mkdir()
+    program = Program(home, work, gateway.base_url)
+    yield program
+    program.check_silence()
+
+
+@pytest.fixture
+def stopped() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A list for processes that must not outlive their test."""
+    running: list[subprocess.Popen[bytes]] = []
+    yield running
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()

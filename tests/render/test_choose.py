@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from apiyi_cli.core.events import Burst, Chunk, Delta, Usage
+from apiyi_cli.render.choose import Form, choose, color_wanted, usage_line
+from apiyi_cli.render.whole import compiled
+
+BURST: Burst = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
+
+
+def printed(
+    form: Form,
+    *,
+    terminal: bool = False,
+    markdown: bool | None = None,
+    color: bool = False,
+    program: object = None,
+) -> bytes:
+    renderer = choose(
+        form,
+        aside=lambda event: None,
+        terminal=terminal,
+        markdown=markdown,
+        color=color,
+        assembled=lambda chunks: {"n": len(chunks)},
+        program=program,
+    )
+    return b"".join(renderer([BURST]))
+
+
+@pytest.mark.parametrize("markdown", [None, True, False])
+@pytest.mark.parametrize("color", [False, True])
+def test_without_a_terminal_every_form_is_byte_exact(markdown: bool | None, color: bool) -> None:
+    assert printed("text", markdown=markdown, color=color) == b"**b** \x1b[2J\n```\nx\n```\n"
+    assert printed("extract", markdown=markdown, color=color) == b"x\n"
+    assert printed("ndjson", color=color) == b'{"t":"\x7f"}\n'
+    assert printed("json") == b'{"n":1}\n'
+
+
+def test_on_a_terminal_every_form_is_made_safe() -> None:
+    for form in get_args(Form):
+        data = printed(form, terminal=True)
+        assert b"\x1b" not in data and b"\x7f" not in data
+
+
+@pytest.mark.parametrize(
+    ("markdown", "color", "rendered"),
+    [
+        (None, True, True),
+        (None, False, False),
+        (True, False, True),
+        (True, True, True),
+        (False, True, False),
+    ],
+)
+def test_markdown_is_rendered_when_asked_for_or_when_there_are_styles_for_it(
+    markdown: bool | None, color: bool, rendered: bool
+) -> None:
+    data = printed("text", terminal=True, markdown=markdown, color=color)
+    assert (b"**b**" not in data) == rendered
+
+
+def test_a_jq_program_filters_both_json_forms() -> None:
+    assert printed("ndjson", program=compiled(".t")) == b"\x7f\n"
+    assert printed("ndjson", program=compiled(".t"), terminal=True) == "␡\n".encode()
+    assert printed("json", program=compiled(".n")) == b"1\n"
+
+
+def test_json_without_a_way_to_assemble_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(TypeError):
+        choose("json", aside=lambda event: None, terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("when", "environ", "tty", "wanted"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": ""}, True, True),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("auto", {"TERM": "xterm"}, True, True),
+        ("auto", {"FORCE_COLOR": "1"}, False, True),
+        ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
+        ("auto", {"FORCE_COLOR": "0"}, False, False),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ("auto", {"FORCE_COLOR": "1", "TERM": "dumb"}, True, False),
+        ("always", {"NO_COLOR": "1", "TERM": "dumb"}, False, True),
+        ("never", {"FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_colour_follows_the_user_then_the_environment_then_the_terminal(
+    when: str, environ: dict[str, str], tty: bool, wanted: bool
+) -> None:
+    assert color_wanted(when, environ, tty) is wanted
+
+
+@pytest.mark.parametrize(
+    ("usage", "line"),
+    [
+        (Usage(12, 34, 46), "usage: 12 prompt + 34 completion = 46 tokens"),
+        (Usage(12, None, None), "usage: 12 prompt + unknown completion = unknown tokens"),
+        (Usage(0, 0, 0), "usage: 0 prompt + 0 completion = 0 tokens"),
+        (
+            Usage(9, 8, 17, reasoning_tokens=5, cached_tokens=4),
+            "usage: 9 prompt + 8 completion = 17 tokens (4 cached, 5 reasoning)",
+        ),
+    ],
+)
+def test_usage_tells_what_is_known_and_never_makes_zero_of_unknown(usage: Usage, line: str) -> None:
+    assert usage_line(usage) == line

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Finish, Reasoning, Usage
+from apiyi_cli.errors import IncompleteError, SetupError, UsageError
+from apiyi_cli.render.ndjson import ndjson
+from apiyi_cli.render.whole import compiled, dumped, filtered, whole
+
+
+def together(chunks: list[bytes]) -> dict[str, int]:
+    return {"chunks": len(chunks)}
+
+
+def cut(*bursts: Burst) -> Iterator[Burst]:
+    yield from bursts
+    raise IncompleteError("cut")
+
+
+def test_ndjson_prints_each_object_verbatim_and_one_burst_at_once() -> None:
+    bursts: list[Burst] = [
+        [Chunk(b'{"a": 1.10}'), Delta("x"), Chunk(b'{"b":"\\ud83d"}')],
+        [Delta("y")],
+        [Chunk(b"{}")],
+    ]
+    assert list(ndjson(bursts, aside=lambda event: None)) == [
+        b'{"a": 1.10}\n{"b":"\\ud83d"}\n',
+        b"{}\n",
+    ]
+
+
+def test_in_json_forms_only_what_the_objects_do_not_show_goes_aside() -> None:
+    for_both: list[Event] = []
+    burst: Burst = [Reasoning("hm"), Finish("stop"), Chunk(b"{}"), Usage(1, 2, 3)]
+    list(ndjson([burst], aside=for_both.append))
+    list(whole([burst], aside=for_both.append, assembled=together))
+    assert for_both == [Finish("stop"), Usage(1, 2, 3)] * 2
+
+
+def test_a_whole_answer_is_printed_verbatim() -> None:
+    bursts: list[Burst] = [[Chunk(b'{"n":1e400, "n":2}', whole=True), Delta("x")]]
+    printed = list(whole(bursts, aside=lambda event: None, assembled=together))
+    assert printed == [b'{"n":1e400, "n":2}\n']
+
+
+def test_the_chunks_of_a_stream_are_put_together() -> None:
+    bursts: list[Burst] = [[Chunk(b"{}"), Chunk(b"{}")], [Chunk(b"{}")]]
+    printed = list(whole(bursts, aside=lambda event: None, assembled=together))
+    assert printed == [b'{"chunks":3}\n']
+
+
+def test_a_cut_stream_prints_the_object_made_of_what_came() -> None:
+    items = whole(cut([Chunk(b"{}")]), aside=lambda event: None, assembled=together)
+    assert next(items) == b'{"chunks":1}\n'
+    with pytest.raises(IncompleteError):
+        next(items)
+
+
+def test_a_stream_cut_before_its_first_chunk_prints_nothing() -> None:
+    with pytest.raises(IncompleteError):
+        next(whole(cut(), aside=lambda event: None, assembled=together))
+
+
+def test_an_answer_without_objects_prints_nothing() -> None:
+    assert list(whole([[Delta("x")]], aside=lambda event: None, assembled=together)) == []
+
+
+@pytest.mark.parametrize("value", [{"a": 2**70}, {"a": "\ud83d"}, {"a": ["中", 1.5, None]}])
+def test_any_value_of_a_server_can_be_dumped_on_one_line(value: object) -> None:
+    data = dumped(value)
+    assert b"\n" not in data
+    assert json.loads(data) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "line", "printed"),
+    [
+        (".a", b'{"a":"raw\\ttext\\nlines"}', b"raw\ttext\nlines\n"),
+        (".a", b'{"a":{"b": [1, 2]}}', b'{"b":[1,2]}\n'),
+        (".a", b"{}", b"null\n"),
+        (".[]", b'["x", 2]', b"x\n2\n"),
+        ("empty", b"{}", b""),
+        (".a", '{"a":"\u2028"}'.encode(), "\u2028\n".encode()),
+        (".", b'{"a":1}\n{"a":2}\n', b'{"a":1}\n{"a":2}\n'),
+    ],
+)
+def test_a_filter_prints_strings_raw_and_the_rest_as_compact_json(
+    expression: str, line: bytes, printed: bytes
+) -> None:
+    assert b"".join(filtered([line], compiled(expression))) == printed
+
+
+def test_a_filter_that_fails_on_one_object_does_not_lose_the_others() -> None:
+    items = filtered([b'{"a":1}', b"3", b'{"a":2}'], compiled(".a"))
+    assert [next(items), next(items)] == [b"1\n", b"2\n"]
+    with pytest.raises(IncompleteError, match="Cannot index number"):
+        next(items)
+
+
+def test_an_expression_that_is_not_jq_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="not a jq expression"):
+        compiled(".a[")
+
+
+def test_a_missing_jq_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jq", None)
+    with pytest.raises(SetupError) as caught:
+        compiled(".")
+    assert caught.value.hint == "pip install 'apiyi-cli[jq]'"

@@ -1,0 +1,69 @@
+"""Sliding windows on a given clock."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.sandbox.limits import Limits, Windows
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+
+
+class Hands:
+    """A clock whose hands are moved by the test."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(monotonic=lambda: self.now)
+
+
+def test_the_window_slides() -> None:
+    hands = Hands()
+    windows = Windows(Limits(rpm=2, window_s=10), hands.clock)
+    assert windows.refusal(1, 1) is None
+    hands.now += 6
+    assert windows.refusal(1, 1) is None
+    refused = windows.refusal(1, 1)
+    assert isinstance(refused, Play)
+    assert refused.status == 429
+    hands.now += 4
+    assert windows.refusal(1, 1) is None
+    assert windows.refusal(1, 1) is not None
+
+
+def test_tokens_are_counted_and_one_big_request_passes_alone() -> None:
+    hands = Hands()
+    windows = Windows(Limits(tpm=100, window_s=10), hands.clock)
+    assert windows.refusal(500, 1) is None
+    assert windows.refusal(1, 1) is not None
+    hands.now += 10
+    assert windows.refusal(60, 1) is None
+    assert windows.refusal(41, 1) is not None
+    assert windows.refusal(40, 1) is None
+
+
+def test_what_is_refused_is_not_counted() -> None:
+    windows = Windows(Limits(rpm=1, concurrency=2), Hands().clock)
+    assert windows.refusal(1, 3) is not None
+    assert windows.refusal(1, 2) is None
+
+
+def test_the_gateway_answers_429_and_bills_only_what_it_admitted() -> None:
+    hands = Hands()
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]})
+    with Gateway(limits=Limits(rpm=3), clock=hands.clock) as gateway:
+        client = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+        for _ in range(5):
+            headers = {"Content-Type": "application/json"}
+            client.request("POST", "/v1/chat/completions", body, headers)
+            client.getresponse().read()
+        client.request("GET", "/v1/models")
+        assert client.getresponse().status == 200
+        client.close()
+    assert [one.status for one in gateway.ledger] == [200] * 3 + [429] * 2 + [200]
+    assert len(gateway.posts) == 3

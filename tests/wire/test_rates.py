@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Sequence
+
+import pytest
+
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rates
+from apiyi_cli.wire.rates import Aimd, book, checked, estimate, learn, mean, settle
+
+Start = tuple[float, int]
+
+
+def _row() -> array[float]:
+    return array("d", bytes(8 * rates.SIZE))
+
+
+def _fullest_windows(starts: Sequence[Start], window_s: float) -> tuple[int, int]:
+    """Return the most starts and the most tokens in any window, both ends included.
+
+    A request that is alone in its window does not count: it cannot be made smaller.
+    """
+    costly = [start for start in starts if start[1]]
+    return _fullest([(at, 1) for at, _ in starts], window_s, 1), _fullest(costly, window_s, 2)
+
+
+def _fullest(starts: Sequence[Start], window_s: float, fewest: int) -> int:
+    most = held = first = 0
+    for last, (moment, size) in enumerate(starts):
+        held += size
+        while starts[first][0] < moment - window_s:
+            held -= starts[first][1]
+            first += 1
+        if last - first + 1 >= fewest:
+            most = max(most, held)
+    return most
+
+
+def _saturated(limits: Limits, sizes: Sequence[int], until_s: float, now: float) -> list[Start]:
+    row = _row()
+    starts: list[Start] = []
+    end = now + until_s
+    while now < end:
+        size = sizes[len(starts) % len(sizes)]
+        now = max(now, book(row, limits, now, size))
+        starts.append((now, size))
+    return starts
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes", "part"),
+    [
+        (Limits(), [0], 0.95),
+        (Limits(), [300], 0.95),
+        (Limits(rpm=60, window_s=1.0), [0], 0.95),
+        (Limits(rpm=20, window_s=0.5), [0], 0.95),
+        (Limits(rpm=1), [0], 0.95),
+        (Limits(rpm=2), [0], 0.95),
+        (Limits(rpm=7, window_s=10), [0], 0.95),
+    ],
+)
+def test_ten_minutes_of_requests_fill_no_window_and_use_95_percent(
+    limits: Limits, sizes: list[int], part: float
+) -> None:
+    starts = _saturated(limits, sizes, 600, now=5000.0)
+    most_starts, most_tokens = _fullest_windows(starts, limits.window_s)
+    assert most_starts <= limits.rpm
+    assert most_tokens <= limits.tpm
+    took_s = starts[-1][0] - starts[0][0]
+    assert (len(starts) - 1) * limits.window_s / took_s >= part * limits.rpm
+
+
+@pytest.mark.parametrize("sizes", [[1500], [400, 9000, 20_000], [4000]])
+def test_ten_minutes_of_tokens_fill_no_window_and_use_95_percent(sizes: list[int]) -> None:
+    limits = Limits()
+    starts = _saturated(limits, sizes, 600, now=5000.0)
+    assert _fullest_windows(starts, 60)[1] <= limits.tpm
+    took_s = starts[-1][0] - starts[0][0]
+    assert sum(size for _, size in starts[:-1]) * 60 / took_s >= 0.95 * limits.tpm
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_window_is_ever_too_full_whatever_comes(seed: int) -> None:
+    rng = random.Random(seed)
+    limits = Limits(
+        rpm=rng.choice([1, 3, 50, 3000]),
+        tpm=rng.choice([100, 5000, 1_000_000]),
+        window_s=rng.choice([0.3, 1.0, 60.0]),
+    )
+    row = _row()
+    now = rng.uniform(0, 1e6)
+    starts: list[Start] = []
+    for _ in range(400):
+        size = rng.choice([0, 1, limits.tpm // 100, limits.tpm // 3, limits.tpm, 2 * limits.tpm])
+        starts.append((book(row, limits, now, size), size))
+        assert starts[-1][0] >= now
+        if rng.random() < 0.1:
+            now = max(now, starts[-1][0] + rng.uniform(0, 2 * limits.window_s))
+    assert starts == sorted(starts, key=lambda start: start[0])
+    most_starts, most_tokens = _fullest_windows(starts, limits.window_s)
+    assert most_starts <= limits.rpm
+    assert most_tokens <= limits.tpm
+
+
+def test_the_start_is_smooth_from_the_first_request_on() -> None:
+    row = _row()
+    starts = [book(row, Limits(), 100.0, 0) for _ in range(200)]
+    assert sum(start <= 101.0 for start in starts) <= 50 + 20
+    assert sum(start <= 100.0 for start in starts) <= 20
+
+
+def test_a_request_above_the_whole_limit_goes_alone() -> None:
+    limits = Limits(tpm=1000, window_s=10)
+    row = _row()
+    assert book(row, limits, 100.0, 400) == 100.0
+    alone = book(row, limits, 100.0, 1200)
+    assert 110.0 <= alone <= 110.2
+    assert book(row, limits, alone, 1) >= alone + 12.0
+
+
+def test_the_first_request_goes_at_once_however_large() -> None:
+    assert book(_row(), Limits(), 100.0, 1_200_000) == 100.0
+
+
+def test_requests_without_tokens_do_not_wait_for_paid_tokens_but_keep_the_order() -> None:
+    row = _row()
+    book(row, Limits(), 100.0, 500_000)
+    assert book(row, Limits(), 100.0, 0) == 100.0
+    later = book(row, Limits(), 100.0, 500_000)
+    assert later > 120
+    assert book(row, Limits(), 100.0, 0) >= later
+
+
+def test_what_was_estimated_too_high_is_given_back() -> None:
+    limits = Limits()
+    spared, kept = _row(), _row()
+    for row in (spared, kept):
+        book(row, limits, 100.0, 400_000)
+    settle(spared, limits, 101.0, 400_000, 1000)
+    assert book(spared, limits, 101.0, 900_000) < 102
+    assert book(kept, limits, 101.0, 900_000) > 159
+
+
+def test_what_was_estimated_too_low_is_charged() -> None:
+    row = _row()
+    limits = Limits()
+    book(row, limits, 100.0, 100)
+    settle(row, limits, 100.0, 100, 500_000)
+    assert book(row, limits, 100.0, 100_000) > 129
+    full = _row()
+    settle(full, limits, 100.0, 0, 950_000)
+    settle(full, limits, 100.0, 950_000, 950_000)
+    assert book(full, limits, 157.0, 100_000) >= 160.0
+
+
+def test_giving_back_more_than_there_is_leaves_no_debt() -> None:
+    row = _row()
+    limits = Limits()
+    settle(row, limits, 100.0, 10**9, 0)
+    starts = _first(row, limits, 100.0, 200_000, 10)
+    assert _fullest_windows([(start, 200_000) for start in starts], 60)[1] <= limits.tpm
+
+
+def _first(row: array[float], limits: Limits, now: float, size: int, count: int) -> list[float]:
+    return [book(row, limits, now, size) for _ in range(count)]
+
+
+def test_a_long_silence_forgets_the_cells() -> None:
+    row = _row()
+    limits = Limits()
+    _first(row, limits, 100.0, 300_000, 5)
+    assert book(row, limits, 10_000.0, 1_000_000) == 10_000.0
+
+
+def test_after_a_reboot_the_bookings_of_before_are_forgotten() -> None:
+    row = _row()
+    _first(row, Limits(), 1_000_000.0, 300_000, 20)
+    rates.pause(row, 1_000_000.0, 100)
+    assert book(row, Limits(), 20.0, 100) == 20.0
+
+
+@pytest.mark.parametrize("damage", [float("nan"), float("inf"), 1e300, -float("inf")])
+def test_damaged_numbers_hold_nobody_up(damage: float) -> None:
+    for index in range(1, rates.SIZE):
+        row = _row()
+        row[index] = damage
+        assert 50.0 <= book(row, Limits(), 50.0, 100) <= 50.0 + 61, index
+        settle(row, Limits(), 50.0, 100, 10)
+
+
+def test_pauses_do_not_add_up() -> None:
+    row = _row()
+    rates.pause(row, 100.0, 5.0)
+    rates.pause(row, 101.0, 2.0)
+    assert rates.paused_until(row) == 105.0
+    assert book(row, Limits(), 101.0, 0) == 105.0
+
+
+def test_the_mean_starts_at_256_and_follows_the_last_answers() -> None:
+    row = _row()
+    assert mean(row, "gpt-4o") == 256
+    learn(row, "gpt-4o", 1000)
+    assert mean(row, "gpt-4o") == 1000
+    learn(row, "gpt-4o", 500)
+    assert mean(row, "gpt-4o") == 750
+    for _ in range(400):
+        learn(row, "gpt-4o", 10)
+    assert 10 <= mean(row, "gpt-4o") < 11
+    assert mean(row, "gpt-4o-mini") == 256
+
+
+def test_more_models_than_places_overwrite_each_other_and_never_mix() -> None:
+    row = _row()
+    for number in range(500):
+        learn(row, f"model-{number}", number)
+        assert mean(row, f"model-{number}") == number
+    assert all(mean(row, f"model-{number}") in (number, 256) for number in range(500))
+
+
+def test_the_estimate_is_a_third_of_the_bytes_and_the_answer() -> None:
+    assert estimate(0, None) == 256
+    assert estimate(300, 50) == 150
+    assert estimate(301, 50) == 151
+    assert estimate(300, None, 12.5) == 113
+    assert estimate(3, 0, 900.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rpm", 0),
+        ("rpm", -3),
+        ("rpm", 1.5),
+        ("rpm", True),
+        ("rpm", None),
+        ("tpm", "many"),
+        ("tpm", 10**13),
+        ("concurrency", 0),
+        ("concurrency", 10**6),
+        ("window_s", 0),
+        ("window_s", -1.0),
+        ("window_s", float("nan")),
+        ("window_s", float("inf")),
+    ],
+)
+def test_limits_that_cannot_be_meant_are_named(name: str, value: object) -> None:
+    with pytest.raises(SetupError, match=f"{name} is "):
+        checked(Limits(**{name: value}))  # type: ignore[arg-type]
+
+
+def test_limits_that_can_be_meant_pass() -> None:
+    small = Limits(1, 1, 1, 0.05)
+    assert checked(small) is small
+    assert checked(Limits(window_s=60))
+
+
+def test_a_batch_halves_once_in_a_storm_and_grows_with_successes() -> None:
+    now = [10.0]
+    pace = Aimd(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    pace.throttled(sent_at=9.0)
+    assert pace.allowed == 20
+    pace.throttled(sent_at=9.5)
+    pace.throttled(sent_at=10.0)
+    assert pace.allowed == 20
+    now[0] = 30.0
+    pace.throttled(sent_at=29.0)
+    assert pace.allowed == 10
+    for _ in range(49):
+        pace.succeeded()
+    assert pace.allowed == 10
+    pace.succeeded()
+    assert pace.allowed == 11
+    for _ in range(50 * 100):
+        pace.succeeded()
+    assert pace.allowed == 40
+
+
+def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
+    now = [0.0]
+    pace = Aimd(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    for moment in range(1, 6):
+        now[0] = moment
+        pace.throttled(sent_at=moment - 0.5)
+    assert pace.allowed == 1
