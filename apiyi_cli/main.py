@@ -58,10 +58,10 @@ def _ran(argv: Sequence[str], started: Run) -> int:
         os.environ.setdefault("TYPER_USE_RICH", "0")
     import typer
 
-    from apiyi_cli.cli.app import app, suggestion
+    from apiyi_cli.cli.app import app, optional_values, suggestion
 
     try:
-        app(args=list(argv), prog_name="apiyi", obj=started, standalone_mode=False)
+        app(args=optional_values(argv), prog_name="apiyi", obj=started, standalone_mode=False)
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:

@@ -54,7 +54,6 @@ LAZY = {
     "httpx",
     "certifi",
     "asyncio",
-    "subprocess",
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -6,7 +6,9 @@ parameters they are known to refuse. Nothing that the user set is ever left out 
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -15,6 +17,9 @@ import orjson
 
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
+
+
+_LONG_NUMBER = re.compile(r"\d{19}")
 
 
 class Family(NamedTuple):
@@ -105,9 +110,16 @@ def extended(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, A
 def typed(text: str) -> Any:
     """Read a value the way a shell user means it: JSON if it is valid JSON, else the text."""
     try:
-        return orjson.loads(text)
+        return loaded(text)
     except orjson.JSONDecodeError:
         return text
+
+
+def loaded(text: str) -> Any:
+    """Read JSON, integers with all their digits; raise `orjson.JSONDecodeError`."""
+    value = orjson.loads(text)
+    # orjson turns an integer beyond 64 bits into a float.
+    return json.loads(text) if _LONG_NUMBER.search(text) else value
 
 
 def tuned(body: dict[str, Any], kind: Family) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from apiyi_cli.build.body import extended, family, tuned, wired
+from apiyi_cli.build.body import extended, family, loaded, tuned, wired
 from apiyi_cli.build.content import Attachment, parts
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.events import ToolCall
@@ -52,20 +52,13 @@ def messages_of(text: str, name: str) -> list[dict[str, Any]]:
     """
     if text.lstrip().startswith("["):
         try:
-            found = orjson.loads(text)
+            items = loaded(text)
         except orjson.JSONDecodeError as failure:
             raise UsageError(f"cannot read {name}", f"not valid JSON: {failure}") from None
-        return [_message(item, f"{name}: message {n}") for n, item in enumerate(found, 1)]
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                item = orjson.loads(line)
-            except orjson.JSONDecodeError as failure:
-                raise UsageError(
-                    f"cannot read {name}:{number}:{failure.colno}", f"not valid JSON: {failure.msg}"
-                ) from None
-            found.append(_message(item, f"{name}:{number}"))
+        found = [_message(item, f"{name}: message {n}") for n, item in enumerate(items, 1)]
+    else:
+        lines = enumerate(text.split("\n"), 1)
+        found = [_message(_item(line, name, n), f"{name}:{n}") for n, line in lines if line.strip()]
     if not found:
         raise UsageError(f"cannot read {name}", "it holds no messages")
     return found
@@ -136,6 +129,15 @@ def turn(text: str, calls: Sequence[ToolCall], results: Sequence[str] = ()) -> l
         for call, result in zip(calls, results, strict=False)
     ]
     return [said, *answers]
+
+
+def _item(line: str, name: str, number: int) -> Any:
+    try:
+        return loaded(line)
+    except orjson.JSONDecodeError as failure:
+        raise UsageError(
+            f"cannot read {name}:{number}:{failure.colno}", f"not valid JSON: {failure.msg}"
+        ) from None
 
 
 def _message(item: Any, where: str) -> dict[str, Any]:

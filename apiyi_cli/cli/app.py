@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command as built
 
+from apiyi_cli.cli.helpscreen import HELP_NAMES, HelpedCommand, HelpedGroup
 from apiyi_cli.errors import UsageError
 
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+CACHE_TTL = "30d"
+"""What `--cache` without a value means."""
 
 
 class Entry(NamedTuple):
@@ -31,6 +34,8 @@ COMMANDS: dict[str, Entry] = {
     "chat": Entry("Send a chat completion and print the answer as it comes.", "Ask"),
     "complete": Entry("Send a legacy completion.", "Ask"),
     "respond": Entry("Ask the Responses endpoint.", "Ask"),
+    "embed": Entry("Embed texts: one JSON line with a vector for each.", "Ask"),
+    "api": Entry("Call any path of the gateway, raw.", "Ask"),
     "models": Entry("List or search the gateway's models.", "Look"),
     "session": Entry("Show and remove kept conversations.", "Look", ("list", "show", "rm")),
     "auth": Entry("Keep keys in the OS keyring.", "Set up", ("login", "status", "logout", "token")),
@@ -40,6 +45,8 @@ COMMANDS: dict[str, Entry] = {
         ("list", "get", "set", "unset", "path", "edit"),
     ),
     "sandbox": Entry("Run the offline gateway in the foreground.", "Set up"),
+    "completion": Entry("Print the completion script of a shell.", "Set up"),
+    "help": Entry("Print the help of a command, or a topic.", "Look"),
 }
 
 
@@ -52,7 +59,7 @@ def command(name: str) -> Any:
     return found
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(HelpedGroup):
     """The root: knows every command's name and help line, and imports the one that is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -60,25 +67,14 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command, or for the list in `--help` a stand-in with its help line."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        if ctx is not None and ctx.meta.get("apiyi.listing"):
-            stand_in = typer.core.TyperCommand(cmd_name, callback=None, help=entry.help)
-            stand_in.rich_help_panel = entry.panel
-            return stand_in
-        return command(cmd_name)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help without importing the commands."""
-        ctx.meta["apiyi.listing"] = True
-        super().format_help(ctx, formatter)
+        """Return the command, None for a name that is not in the table."""
+        return command(cmd_name) if cmd_name in COMMANDS else None
 
 
 app = typer.Typer(
     cls=LazyGroup,
     add_completion=False,
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP_NAMES,
     rich_markup_mode=None,
@@ -88,13 +84,14 @@ app = typer.Typer(
 def single(function: Any, **settings: Any) -> typer.Typer:
     """Return the Typer of a module that holds one command."""
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(context_settings=HELP_NAMES, **settings)(function)
+    alone.command(cls=HelpedCommand, context_settings=HELP_NAMES, **settings)(function)
     return alone
 
 
 def several(**functions: Any) -> typer.Typer:
     """Return the Typer of a module that holds a group of commands, named by keyword."""
     group = typer.Typer(
+        cls=HelpedGroup,
         add_completion=False,
         pretty_exceptions_enable=False,
         no_args_is_help=True,
@@ -102,7 +99,7 @@ def several(**functions: Any) -> typer.Typer:
         rich_markup_mode=None,
     )
     for name, function in functions.items():
-        group.command(name, context_settings=HELP_NAMES)(function)
+        group.command(name, cls=HelpedCommand, context_settings=HELP_NAMES)(function)
     return group
 
 
@@ -151,3 +148,16 @@ def suggestion(refused: Any, message: str) -> UsageError:
     near = difflib.get_close_matches(str(typed), known, 1) if typed else []
     why = f"did you mean {near[0]}?" if near else ""
     return UsageError(plain[0].lower() + plain[1:], why, hint=f"{line} --help")
+
+
+def optional_values(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with the value of `--cache` written out where it was left out."""
+    found: list[str] = []
+    for place, word in enumerate(argv):
+        if word == "--":
+            return found + list(argv[place:])
+        following = argv[place + 1] if place + 1 < len(argv) else ""
+        if word == "--cache" and not re.fullmatch(r"[0-9.]+[smhdw]?", following):
+            word = f"--cache={CACHE_TTL}"
+        found.append(word)
+    return found

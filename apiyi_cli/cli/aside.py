@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiyi_cli.core.events import Event, Finish, Notice, Reasoning, Usage
+from apiyi_cli.core.events import Event, Finish, Notice, Reasoning, Refusal, Usage
 from apiyi_cli.core.groups import Answer
 from apiyi_cli.errors import IncompleteError
 
@@ -33,6 +33,7 @@ class Aside:
         self.usage: Usage | None = None
         self.finishes: list[str] = []
         self._settled: list[str] = []
+        self._refusals: list[str] = []
         session.run.closing(self._end_line)
 
     def __call__(self, event: Event) -> None:
@@ -44,6 +45,8 @@ class Aside:
         elif isinstance(event, Finish):
             self._end_line()
             self.finishes.append(event.reason)
+        elif isinstance(event, Refusal):
+            self._refusals.append(event.text)
         elif isinstance(event, Notice):
             self._session.note(event.text)
 
@@ -56,7 +59,11 @@ class Aside:
         """Tell usage and warnings; raise IncompleteError for a cut that the user refuses."""
         self._end_line()
         session = self._session
-        if session.output.usage and self.usage is not None:
+        if self._refusals:
+            session.note(f"the model refused: {''.join(self._refusals)}")
+        if session.output.usage and session.sender.from_cache:
+            session.console.say("usage: none (answered from the cache)")
+        elif session.output.usage and self.usage is not None:
             from apiyi_cli.render.choose import usage_line
 
             session.console.say(usage_line(self.usage))

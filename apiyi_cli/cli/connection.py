@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
+from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.wire.clocks import Timeouts
-from apiyi_cli.wire.retry import INTERACTIVE
+from apiyi_cli.wire.retry import INTERACTIVE, Policy
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.cache import Cache
+    from apiyi_cli.wire.failover import Hosts
+    from apiyi_cli.wire.limits import Limiter
+
+PROBE = Timeouts(connect_s=3.0, headers_s=5.0, bytes_s=5.0, events_s=5.0)
 
 
 def sender(session: Session) -> Sender:
-    """Return a sender for the session, closed with its run.
+    """Return a sender for the session, closed with its run."""
+    made = Sender(plan(session))
+    session.run.closing(made.close)
+    return made
+
+
+def plan(session: Session) -> Plan:
+    """Return everything about sending that settings decide.
 
     For the profile `sandbox` the offline gateway is started inside this process first.
+    Raises AuthError when there is no key, before anything else is done.
     """
     options = session.fill(Connection())
-    settings = session.settings
-    run = session.run
+    settings, run = session.settings, session.run
     base_urls = settings.base_urls
     key = None
     if settings.sandbox:
         base_urls = (_sandbox(session),)
     else:
-        session.secret  # noqa: B018 - a missing key ends the run before anything else
         key = session.secret.value
+    if options.failover is False:
+        base_urls = base_urls[:1]
+    silence = settings.timeouts
+    total_at = None if options.max_time is None else run.began_s + options.max_time
     watch = None
     if session.output.verbose:
         from apiyi_cli.wire.trace import Trace
 
         watch = Trace(session.console.say)
-    silence = settings.timeouts
-    total_at = None if options.max_time is None else run.began_s + options.max_time
-    plan = Plan(
+    made = Plan(
         base_urls=base_urls,
         key=lambda base_url: key,
         tell=session.note,
@@ -47,30 +63,91 @@ def sender(session: Session) -> Sender:
             silence.event_gap_s,
             total_at,
         ),
-        policy=_policy(options),
+        policy=policy(options, INTERACTIVE),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,
         watch=watch,
         clock=run.clock,
     )
-    made = Sender(plan)
-    run.closing(made.close)
+    if len(base_urls) > 1:
+        made.hosts = _hosts(session, made)
+    if key is not None and options.limits is not False:
+        made.limiter = _limiter(session, key)
+    made.cache, made.cache_ttl_s = _cache(session)
+    made.sent = session.record
     return made
 
 
-def _policy(options: Connection):  # type: ignore[no-untyped-def]
-    policy = INTERACTIVE
-    attempts = policy.attempts if options.retries is None else options.retries + 1
-    budget_s = options.max_retry_time
-    from dataclasses import replace
-
+def policy(options: Connection, base: Policy) -> Policy:
+    """Return the retry policy with what the options change in it."""
+    retries, budget_s = options.retries, options.max_retry_time
     return replace(
-        policy,
-        attempts=attempts,
+        base,
+        attempts=base.attempts if retries is None else retries + 1,
         ambiguous=options.retry_ambiguous,
-        max_retry_time_s=policy.max_retry_time_s if budget_s is None else budget_s,
+        max_retry_time_s=base.max_retry_time_s if budget_s is None else budget_s,
     )
+
+
+def _hosts(session: Session, plan: Plan) -> Hosts:
+    from apiyi_cli.wire.failover import Breaker, Hosts
+
+    breaker = Breaker(state_dir(session.run.environ) / "breaker.json", session.run.clock)
+    return Hosts(plan.base_urls, breaker, probe=_probe(plan), tell=session.note)
+
+
+def _probe(plan: Plan) -> Callable[[str], bool]:
+    """Return the free call that tells whether an address that was down is up again."""
+
+    def answers(address: str) -> bool:
+        from apiyi_cli.build.models import models_call
+        from apiyi_cli.errors import ApiyiError
+
+        alone = replace(
+            plan,
+            base_urls=(address,),
+            hosts=None,
+            limiter=None,
+            cache=None,
+            sent=None,
+            timeouts=PROBE,
+            policy=replace(plan.policy, attempts=1),
+        )
+        prober = Sender(alone)
+        try:
+            list(prober.answer(models_call(), lambda reply: iter([reply.status]), shows=bool))
+        except ApiyiError:
+            return False
+        finally:
+            prober.close()
+        return True
+
+    return answers
+
+
+def _limiter(session: Session, key: str) -> Limiter:
+    from apiyi_cli.wire.limits import Limiter
+
+    return Limiter(
+        runtime_dir(session.run.environ),
+        key,
+        session.settings.limits,
+        clock=session.run.clock,
+        tell=session.detail,
+    )
+
+
+def _cache(session: Session) -> tuple[Cache | None, float]:
+    wanted = session.request.cache
+    if not wanted or session.request.no_cache:
+        return None, 0.0
+    from apiyi_cli.wire.cache import Cache, ttl_s
+
+    seconds = ttl_s(wanted)
+    cache = Cache(cache_dir(session.run.environ) / "replies.sqlite3", clock=session.run.clock)
+    session.run.closing(cache.close)
+    return cache, seconds
 
 
 def _sandbox(session: Session) -> str:

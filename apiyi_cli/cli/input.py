@@ -15,6 +15,7 @@ from apiyi_cli.errors import UsageError
 
 STDIN = 0
 PATIENCE_S = 2.0
+LINGER_S = 0.1
 
 
 class Sources:
@@ -29,11 +30,17 @@ class Sources:
         self._claimed: str | None = None
 
     def prompt(
-        self, words: Sequence[str], files: Sequence[str], *, joins_stdin: bool = True
+        self,
+        words: Sequence[str],
+        files: Sequence[str],
+        *,
+        joins_stdin: bool = True,
+        needed: bool = True,
     ) -> str | None:
         """Return the prompt: files, then stdin, then the words, one blank line between them.
 
-        `joins_stdin` tells that a pipe or file on stdin is read although words were given.
+        `joins_stdin` tells that a pipe or file on stdin is read although words were given;
+        `needed` that there is nothing else to send, so that an empty stdin is a mistake.
         Returns None when there is no source at all: no words, no files, and a terminal (or
         nothing) on stdin. Raises UsageError for what is empty or not text.
         """
@@ -53,7 +60,9 @@ class Sources:
             readable = waiting in ("pipe", "file", "part-read") and (joins_stdin or alone)
             # With words, /dev/null and the like are what cron gives, not a prompt.
             if readable or (waiting == "device" and alone):
-                pieces.append(self.stdin("the prompt"))
+                piece = self.stdin("the prompt")
+                if piece or needed:
+                    pieces.append(piece)
         if said:
             pieces.append(" ".join(said))
         if not pieces:
@@ -83,15 +92,24 @@ class Sources:
         """Return all of standard input as text; `reader` names who wants it."""
         return decoded(self._stdin(reader), "stdin")
 
-    def raw_lines(self, reader: str) -> Iterator[bytes]:
-        """Yield the lines of stdin as they arrive, without their ends (LF or CRLF)."""
+    def raw_lines(self, reader: str) -> Iterator[bytes | None]:
+        """Yield the lines of stdin as they arrive, without their ends (LF or CRLF).
+
+        None stands where stdin has been silent for a moment.
+        """
         self._claim(reader)
-        rest = b""
-        for piece in _arriving(self._notice):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line.removesuffix(b"\r") for line in whole)
-        if rest:
-            yield rest
+        rest: list[bytes] = []
+        for piece in _arriving(self._notice, LINGER_S):
+            if not piece:
+                yield None
+                continue
+            first, *others = piece.split(b"\n")
+            rest.append(first)
+            for following in others:
+                yield b"".join(rest).removesuffix(b"\r")
+                rest = [following]
+        if rest != [b""]:
+            yield b"".join(rest)
 
     def at(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
@@ -124,23 +142,39 @@ class Sources:
         self._claimed = reader
 
 
-def lines(sources: Sources, size: int) -> Iterator[list[str]]:
-    """Yield the lines of stdin in lists of up to `size`, as they come; blank lines are skipped.
+def batches(
+    sources: Sources,
+    reader: str,
+    size: int,
+    most_bytes: int = 1 << 62,
+    text: Callable[[bytes, str], str] | None = None,
+) -> Iterator[list[tuple[bytes, str]]]:
+    """Yield the lines of stdin as (line, text) in lists of up to `size` and `most_bytes`.
 
-    Lines end at LF or CRLF only. Raises UsageError naming a line that is not UTF-8, and
-    when there was no line at all.
+    A list is handed on early when no further line comes for a moment, so that a slow pipe
+    is answered as it speaks. Blank lines are skipped; lines end at LF or CRLF only. `text`
+    makes the text of a line (by default the line itself) and gets its place, `stdin:7`.
+    Raises UsageError for a line that is not UTF-8, and when there was no line at all.
     """
-    batch: list[str] = []
+    read = text or decoded
+    batch: list[tuple[bytes, str]] = []
+    weight = number = 0
     seen = False
-    for number, line in enumerate(sources.raw_lines("--lines"), 1):
-        text = decoded(line, f"stdin:{number}")
-        if not text.strip():
+    for line in sources.raw_lines(reader):
+        if line is None:
+            if batch:
+                yield batch
+                batch, weight = [], 0
+            continue
+        number += 1
+        if not line.strip():
             continue
         seen = True
-        batch.append(text)
-        if len(batch) == size:
+        if batch and (len(batch) == size or weight + len(line) > most_bytes):
             yield batch
-            batch = []
+            batch, weight = [], 0
+        batch.append((line, read(line, f"stdin:{number}")))
+        weight += len(line)
     if batch:
         yield batch
     if not seen:
@@ -187,15 +221,23 @@ def _waiting() -> str:
     return "terminal" if os.isatty(STDIN) else "device"
 
 
-def _arriving(notice: Callable[[str], None]) -> Iterator[bytes]:
-    """Yield stdin to its end; when nothing comes for a while, say once what is awaited."""
+def _arriving(notice: Callable[[str], None], linger_s: float | None = None) -> Iterator[bytes]:
+    """Yield stdin to its end; when nothing comes at first, say once what is awaited.
+
+    With `linger_s` an empty piece is yielded when that long nothing has come.
+    """
     told = threading.Timer(PATIENCE_S, notice, ("waiting for stdin to end (-n: do not read it)",))
     told.daemon = True
     try:
         if not _ready():
             told.start()
-        while piece := os.read(STDIN, 1 << 20):
+        while True:
+            if linger_s is not None and not _ready(linger_s):
+                yield b""
+            piece = os.read(STDIN, 1 << 20)
             told.cancel()
+            if not piece:
+                return
             yield piece
     except OSError as failure:
         raise UsageError("cannot read stdin", failure.strerror or str(failure)) from None
@@ -203,10 +245,10 @@ def _arriving(notice: Callable[[str], None]) -> Iterator[bytes]:
         told.cancel()
 
 
-def _ready() -> bool:
+def _ready(wait_s: float = 0.0) -> bool:
     import select
 
     try:
-        return bool(select.select([STDIN], [], [], 0)[0])
+        return bool(select.select([STDIN], [], [], wait_s)[0])
     except (OSError, ValueError):
         return True

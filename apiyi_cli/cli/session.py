@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import Burst
     from apiyi_cli.render.choose import Renderer
     from apiyi_cli.sinks.rescue import Rescue
-    from apiyi_cli.wire.send import Sender
+    from apiyi_cli.wire.send import Sender, Sent
 
 G = TypeVar("G", bound=Group)
 T = TypeVar("T")
@@ -88,8 +88,8 @@ class Session:
     def __init__(self, run: Run, *groups: Group) -> None:
         self.run = run
         self.console = run.console
-        before = {name: value for name, value in run.before.items() if value is not None}
-        self._groups = {type(group): _completed(group, before) for group in groups}
+        self._before = {name: value for name, value in run.before.items() if value is not None}
+        self._groups = {type(group): _completed(group, self._before) for group in groups}
         self.settings = Settings(*self._groups.values(), environ=run.environ)
         typed = self._groups.get(Output)
         # Before the configuration is read, so that its errors have the right form, too.
@@ -98,18 +98,24 @@ class Session:
     @cached_property
     def output(self) -> Output:
         """Return the output options in force."""
-        output = self.fill(self._groups.get(Output) or Output())
+        output = self.fill(Output())
         self.run.machine_errors = bool(output.json or output.ndjson)
-        return output  # type: ignore[return-value]
+        return output
 
     @cached_property
     def request(self) -> Request:
         """Return the request options in force."""
-        return self.fill(self._groups.get(Request) or Request())  # type: ignore[return-value]
+        return self.fill(Request())
 
     def fill(self, group: G) -> G:
-        """Return a group with every option that something sets."""
-        return self.settings.fill(self._groups.get(type(group), group))  # type: ignore[return-value]
+        """Return a group with every option that something sets.
+
+        What was typed counts, whether `group` is the one that the command got or a new one.
+        """
+        typed = self._groups.get(type(group))
+        if not isinstance(typed, type(group)):
+            typed = _completed(group, self._before)
+        return self.settings.fill(typed)
 
     @cached_property
     def sources(self) -> Sources:
@@ -117,15 +123,17 @@ class Session:
         from apiyi_cli.cli.input import Sources
         from apiyi_cli.core.groups import Prompt
 
-        prompt = self.fill(self._groups.get(Prompt) or Prompt())
-        return Sources(no_stdin=bool(prompt.no_stdin), notice=self.note)  # type: ignore[attr-defined]
+        prompt = self.fill(Prompt())
+        return Sources(no_stdin=bool(prompt.no_stdin), notice=self.note)
 
     @cached_property
     def models(self) -> tuple[str, ...]:
         """Return the models to ask, at least one. Raises UsageError when none is set."""
-        group = self._groups.get(Models) or self._groups.get(Model) or Model()
-        chosen = self.fill(group).model  # type: ignore[attr-defined]
-        models = (chosen,) if isinstance(chosen, str) else tuple(chosen or ())
+        if Models in self._groups:
+            models = tuple(self.fill(Models()).model or ())
+        else:
+            chosen = self.fill(Model()).model
+            models = () if chosen is None else (chosen,)
         if not models:
             raise UsageError(
                 "no model",
@@ -171,12 +179,13 @@ class Session:
         decode: Callable[[Reply], Iterator[T]],
         *,
         shows: Callable[[T], bool] = lambda item: False,
+        sender: Sender | None = None,
     ) -> Iterator[T]:
-        """Send a call and yield what `decode` makes of the reply."""
+        """Send a call and yield what `decode` makes of the reply; a thread gives its `sender`."""
         for text in call.notes:
             self.note(text)
         try:
-            yield from self.sender.answer(call, decode, shows=shows)
+            yield from (sender or self.sender).answer(call, decode, shows=shows)
         except ApiyiError as failure:
             from apiyi_cli.cli.advice import advised
 
@@ -188,6 +197,9 @@ class Session:
         from apiyi_cli.cli.connection import sender
 
         return sender(self)
+
+    def record(self, sent: Sent) -> None:
+        """Take note of a request that ended."""
 
     @cached_property
     def secret(self) -> Secret:
@@ -263,11 +275,9 @@ class Session:
             return
         from pathlib import Path
 
-        from apiyi_cli.sinks.files import WholeFile
-        from apiyi_cli.sinks.rescue import write_all
+        from apiyi_cli.sinks.files import write_file
 
-        with WholeFile(Path(target), force=bool(self.output.force)) as file:
-            write_all(lines, file.write, self.rescue)
+        write_file(lines, Path(target), force=bool(self.output.force), rescue=self.rescue)
 
     def ready(self) -> None:
         """Check, before anything is sent, that the answer will have a place to go."""
@@ -298,7 +308,7 @@ class Session:
         return urls[0] if urls else "http://127.0.0.1:1/v1"
 
 
-def _completed(group: Group, before: Mapping[str, Any]) -> Group:
+def _completed(group: G, before: Mapping[str, Any]) -> G:
     """Give a group the options that stood before the command, where it has none of its own."""
     missing = {
         name: value

@@ -63,6 +63,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__
     gather.__annotations__ = {one.name: one.annotation for one in flat}
     gather.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    gather.groups = tuple(groups.values())  # type: ignore[attr-defined]
     return gather
 
 

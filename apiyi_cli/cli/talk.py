@@ -45,7 +45,11 @@ class Talk:
         surroundings = session.fill(conversation)
         self.system = None if surroundings.system is None else sources.at(surroundings.system)
         self.earlier = [*self._remembered(), *self._earlier(surroundings.messages)]
-        self.text = sources.prompt(words or (), session.fill(source).file or ())
+        self.text = sources.prompt(
+            words or (),
+            session.fill(source).file or (),
+            needed=not (surroundings.messages or surroundings.attach),
+        )
         self.attachments = [self._attachment(name) for name in surroundings.attach or ()]
         if self.text is None and not surroundings.messages and not self.attachments:
             raise nothing_to_send(session)
@@ -172,7 +176,7 @@ class Talk:
 
         sources = self.session.sources
         text = sources.stdin("--messages") if path == "-" else sources.file(path)
-        return messages_of(text, path)
+        return messages_of(text, "stdin" if path == "-" else path)
 
     def _attachment(self, name: str) -> Attachment:
         from apiyi_cli.build.content import Attachment

@@ -637,3 +637,61 @@ class Responding(Group):
         choices=("low", "medium", "high"),
         wire="text.verbosity",
     )
+
+
+class Embedding(Group):
+    """What is embedded, and how."""
+
+    lines: bool | None = flag(
+        "--lines", help="Each line of stdin is one input.", panel="Prompt", config=False
+    )
+    jsonl: str | None = flag(
+        "--jsonl",
+        help="Each line of stdin is an object: embed its FIELD, print it with `embedding`.",
+        panel="Prompt",
+        metavar="FIELD",
+        config=False,
+    )
+    text: bool | None = flag(
+        "--text/--no-text", help="Repeat the text in the output.", panel="Output"
+    )
+    dimensions: int | None = flag(
+        "--dimensions",
+        help="Length of the vectors (text-embedding-3 models).",
+        panel="Request",
+        metavar="N",
+        low=1,
+        wire="dimensions",
+    )
+    base64: bool | None = flag(
+        "--base64", help="Base64 on the wire (smaller); the output is the same.", panel="Request"
+    )
+    batch_size: int | None = flag(
+        "--batch-size",
+        help="Inputs in one request.",
+        panel="Request",
+        metavar="N",
+        low=1,
+        high=2048,
+    )
+    user: str | None = flag(
+        "--user",
+        help="End user's id, for abuse reports.",
+        panel="Request",
+        metavar="ID",
+        wire="user",
+    )
+
+
+class Jobs(Group):
+    """How many requests at once."""
+
+    jobs: int | None = flag(
+        "-j",
+        "--jobs",
+        help="Requests at once.",
+        panel="Connection",
+        metavar="N",
+        low=1,
+        high=1000,
+    )

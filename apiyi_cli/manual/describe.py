@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Kind = Literal["text", "choice", "file", "dir", "model", "profile"]
+Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
 
 
 class Rule(NamedTuple):
-    """What a value may be, as far as TAB can know: one of `choices`, or a name of some kind.
+    """What a value may be, as far as TAB can know.
 
-    Text may be anything; `@FILE` is offered for it all the same.
+    `text` is anything, `at` text or @FILE, `choice` one of the few `choices` and nothing
+    else, `name` one of many names, too many to list in a help. With a `model`, `choices` are
+    words that may stand there as well.
     """
 
     kind: Kind = "text"
@@ -97,13 +99,18 @@ class Command(NamedTuple):
         return " ".join([*options, *rest])
 
     def panels(self) -> dict[str, list[Option]]:
-        """Return the options by panel, both in the order of the table; help stands last."""
+        """Return the options by panel, both in the order of the table.
+
+        What is the command's alone stands first; where that is only the help, it stands last.
+        """
         found: dict[str, list[Option]] = {}
         for option in self.options:
             found.setdefault(option.panel, []).append(option)
-        if last := found.pop("Options", None):
-            found["Options"] = last
-        return found
+        own = found.pop("Options", [])
+        common = {"-h", "--version"}
+        if all(common & set(option.names) for option in own):
+            return {**found, "Options": own}
+        return {"Options": own, **found}
 
     def walk(self) -> Iterator[Command]:
         """Yield this command and all below it, parents first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.manual.describe import Argument, Command, Option
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
 
-_TEXT_AT = 30
+_TEXT_AT = 28
 _NARROW = 60
 
 
@@ -20,8 +20,10 @@ def helptext(command: Command, width: int, *, bold: bool = False) -> str:
     for paragraph in (command.help, *command.more.split("\n\n")):
         if paragraph:
             lines += ["", *filled(paragraph, width)]
-    for heading, rows in _tables(command):
-        lines += ["", _strong(f"{heading}:", bold), *_rows(rows, width)]
+    for group in (_words(command), _options(command)):
+        text_at = _text_at([left for _, rows in group for left, _ in rows], width)
+        for heading, rows in group:
+            lines += ["", _strong(f"{heading}:", bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
         lines += ["", *filled("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.", width)]
     return "\n".join(lines) + "\n"
@@ -44,22 +46,30 @@ def remarks(option: Option) -> list[str]:
     ]
 
 
-def _tables(command: Command) -> list[tuple[str, list[tuple[str, str]]]]:
-    tables = []
+Tables = list[tuple[str, list[tuple[str, str]]]]
+"""Headings, each with its rows of two columns."""
+
+
+def _words(command: Command) -> Tables:
+    tables: Tables = []
     told = [(one.synopsis, _told(one)) for one in command.arguments if _told(one)]
     if told:
         tables.append(("Arguments", told))
     below: dict[str, list[tuple[str, str]]] = {}
     for one in command.commands:
         below.setdefault(one.panel, []).append((one.name, one.help))
-    tables += below.items()
-    for panel, options in command.panels().items():
-        tables.append((panel, [(_aligned(one), _explained(one)) for one in options]))
-    return tables
+    return [*tables, *below.items()]
+
+
+def _options(command: Command) -> Tables:
+    return [
+        (panel, [(_aligned(one), _explained(one)) for one in options])
+        for panel, options in command.panels().items()
+    ]
 
 
 def _told(argument: Argument) -> str:
-    choices = argument.rule.choices
+    choices = argument.rule.choices if argument.rule.kind == "choice" else ()
     if not choices or all(one in argument.help for one in choices):
         return argument.help
     return f"{argument.help} [{', '.join(choices)}]".lstrip()
@@ -71,14 +81,18 @@ def _aligned(option: Option) -> str:
 
 
 def _explained(option: Option) -> str:
-    return option.help + "".join(f" [{remark}]" for remark in remarks(option))
+    told = "; ".join(remarks(option))
+    return f"{option.help} [{told}]" if told else option.help
 
 
-def _rows(rows: list[tuple[str, str]], width: int) -> list[str]:
-    """Return two columns, or on a narrow terminal one below the other."""
+def _text_at(lefts: list[str], width: int) -> int:
+    """Return where the right column begins; on a narrow terminal it goes below the left one."""
+    widest = max(map(columns, lefts), default=0) + 4
+    return 8 if width < _NARROW else min(widest, _TEXT_AT)
+
+
+def _rows(rows: list[tuple[str, str]], width: int, text_at: int) -> list[str]:
     lines = []
-    widest = max(columns(left) for left, _ in rows) + 4
-    text_at = 8 if width < _NARROW else min(widest, _TEXT_AT)
     for left, right in rows:
         begin = f"  {left}"
         if columns(begin) + 2 > text_at:

@@ -30,6 +30,7 @@ _ESCAPABLE = frozenset("*_`#~|<>-+.")
 _HIGHLIGHTED_MAX = 16 << 10
 # What the parser may take seconds for is printed without styles.
 _PARSED_MAX = 32 << 10
+_QUOTES_MAX = 5
 _BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]{32})[A-Za-z0-9+/=_-]{64,}")
 
 _DIM = Style(dim=True)
@@ -53,7 +54,8 @@ class _Inline(MarkdownIt):
 class Markdown:
     """Renders blocks in the order of the text; keeps the code block that is open."""
 
-    def __init__(self, width: int, color: bool) -> None:
+    def __init__(self, width: int, color: bool, depth: int = 1) -> None:
+        self._depth = depth
         self._width = max(width, 8)
         self._color = color
         self._code: list[str] = []
@@ -123,14 +125,20 @@ class Markdown:
 
     def _quote(self, block: Block) -> Iterator[Text]:
         inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
-        deeper = Markdown(self._width - 2, self._color)
+        for line in self._quoted(inner):
+            yield _styled("▌ ", _DIM).append_text(line)
+
+    def _quoted(self, inner: str) -> Iterator[Text]:
+        if self._depth == _QUOTES_MAX:
+            yield from map(Text, inner.split("\n"))
+            return
+        deeper = Markdown(self._width - 2, self._color, self._depth + 1)
         blocks = Blocks()
-        for piece in [*blocks.feed(inner), *blocks.close()]:
-            lines = (
-                (Text(piece.text) for _ in (0,)) if piece.kind == "code" else deeper._lines(piece)
-            )
-            for line in lines:
-                yield _styled("▌ ", _DIM).append_text(line)
+        for block in [*blocks.feed(inner), *blocks.close()]:
+            if block.kind == "code":
+                yield Text(block.text)
+            else:
+                yield from deeper._lines(block)
 
     def _wrapped(self, words: Text, lead: Text, hang: int) -> Iterator[Text]:
         for line in words.split("\n", allow_blank=True):

@@ -146,6 +146,7 @@ class Gateway:
                     return
                 self._open.add(sock)
                 self.connections += 1
+                self._changed.notify_all()
             threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:

@@ -52,9 +52,13 @@ def find_key(settings: Settings) -> Secret:
         return checked(text, f"environment {KEY_VARIABLE}")
     if named:
         path = settings.config_path.parent / Path(named).expanduser()
-        return _bound(key_file(path, settings.origin("key_file")), None, settings)
+        source = settings.origin("key_file")
+        _refuse_foreign(source, None, settings)
+        return key_file(path, source)
     if command := settings.in_profile.key_command:
-        return _bound(_commanded(command, settings), None, settings)
+        # Before it runs: it may ask a person for something.
+        _refuse_foreign("key_command", None, settings)
+        return _commanded(command, settings)
     return _stored(settings)
 
 
@@ -187,24 +191,23 @@ def _stored(settings: Settings) -> Secret:
         # That a machine has no keyring is normal; one that is there and fails is told.
         why = "" if silent is None or isinstance(silent, vault.NoKeyring) else silent.why
         raise AuthError(f"no key for profile {settings.profile}", why, hint=WAYS)
-    return _bound(checked(entry.key, source), entry.origins, settings)
+    _refuse_foreign(source, entry.origins, settings)
+    return checked(entry.key, source)
 
 
-def _bound(key: Secret, allowed: Iterable[str] | None, settings: Settings) -> Secret:
-    """Return the key if all addresses of this run are among its servers.
+def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settings) -> None:
+    """Raise AuthError unless all addresses of this run are among the key's servers.
 
-    Without a list of their own these are the profile's. Raises AuthError, before anything
-    is sent.
+    Without a list of their own these are the profile's.
     """
     home = set(origins(settings.configured_base_urls) if allowed is None else allowed)
     foreign = [one for one in origins(settings.base_urls) if one not in home]
     if foreign:
         raise AuthError(
-            f"the key from {key.source} is not sent to {foreign[0]}",
+            f"the key from {source} is not sent to {foreign[0]}",
             f"it belongs to {', '.join(sorted(home))}",
             hint=f"set {KEY_VARIABLE} for that server, or log in with a profile of its own",
         )
-    return key
 
 
 def _quietly_forget_keyring(settings: Settings) -> None:

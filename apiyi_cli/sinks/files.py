@@ -11,12 +11,14 @@ import re
 import secrets
 import signal
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from apiyi_cli.errors import Interrupted, OutputError
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.sinks.rescue import Kept, Rescue
 
 _PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
 _NAME_MAX_BYTES = 255
@@ -112,6 +114,26 @@ class WholeFile:
         with suppress(OSError):
             if self._part is not None:
                 self._part.unlink(missing_ok=True)
+
+
+def write_file(
+    lines: Iterable[bytes], path: Path, *, force: bool = False, rescue: Rescue | None = None
+) -> None:
+    """Write an answer to a file that appears when the answer is complete.
+
+    Whatever keeps it from appearing once something came (a cut stream, a full disk, a file
+    that somebody made meanwhile), what came and what still comes is rescued, and the error's
+    hint names the place. Raises the errors of `lines` and of `WholeFile`.
+    """
+    kept = Kept(lines)
+    try:
+        with WholeFile(path, force=force) as file:
+            for item in kept:
+                file.write(item)
+    except ApiyiError as error:
+        if rescue is not None:
+            error.hint = kept.rescued(rescue) or error.hint
+        raise
 
 
 def is_device(path: Path) -> bool:

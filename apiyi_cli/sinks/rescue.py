@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -57,45 +58,58 @@ class Rescue:
         raise failure
 
 
+class Kept:
+    """Hands on the items of an answer and remembers them, in case they cannot be written.
+
+    After 64 MiB only the item at hand is remembered: an answer that long is no longer one
+    that a person waits for, and memory must not grow with the output.
+    """
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._items = iter(lines)
+        self._came: list[bytes] = []
+        self._size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for item in self._items:
+            self._size += len(item)
+            if self._size > KEPT_MAX_BYTES:
+                self._came.clear()
+            self._came.append(item)
+            yield item
+
+    def rescued(self, rescue: Rescue) -> str | None:
+        """Receive what is still to come, rescue all of it and return the hint that says where.
+
+        None when there is nothing to rescue.
+        """
+        if not self._came:
+            return None
+        what = "the answer" if self._size <= KEPT_MAX_BYTES else "the rest of the answer"
+        try:
+            path = rescue.keep(chain(self._came, self._items))
+        except OSError as error:
+            why = error.strerror or error
+            return f"make room, then ask again: {what} could not be kept elsewhere either ({why})"
+        return f"take {what} from {path}"
+
+
 def write_all(
     lines: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
 ) -> None:
     """Write each item as it comes; when that fails, receive the rest and rescue it all.
 
-    Raises the OutputError of `write`, its hint naming the file that holds the answer. After
-    64 MiB of output only what was not yet written is rescued. A reader that went away
-    (`Interrupted`) is no failure, and nothing is rescued.
+    Raises the OutputError of `write`, its hint naming the file that holds the answer. A
+    reader that went away (`Interrupted`) is no failure, and nothing is rescued.
     """
-    kept: list[bytes] = []
-    size = 0
-    items = iter(lines)
-    for item in items:
+    kept = Kept(lines)
+    for item in kept:
         try:
             write(item)
         except OutputError as error:
             if rescue is not None:
-                error.hint = _rescued(rescue, [*kept, item], items, whole=size <= KEPT_MAX_BYTES)
+                error.hint = kept.rescued(rescue) or error.hint
             raise
-        size += len(item)
-        if size <= KEPT_MAX_BYTES:
-            kept.append(item)
-        else:
-            kept.clear()
-
-
-def _rescued(rescue: Rescue, first: list[bytes], rest: Iterator[bytes], *, whole: bool) -> str:
-    what = "the answer" if whole else "the rest of the answer"
-    try:
-        path = rescue.keep(_chained(first, rest))
-    except OSError as error:
-        why = error.strerror or error
-        return f"make room, then ask again: {what} could not be kept elsewhere either ({why})"
-    return f"take {what} from {path}"
-
-
-def _chained(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield from first
-    yield from rest
 
 
 def _until_failure(data: Iterable[bytes]) -> Iterator[bytes]:

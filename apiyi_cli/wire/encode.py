@@ -42,6 +42,16 @@ def json_bytes(value: Any) -> bytes:
             raise UsageError("cannot send the request", f"its body is no JSON: {failure}") from None
 
 
+def canonical(value: Any) -> bytes:
+    """Return JSON in which equal values are equal bytes, whatever the order of their keys."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        import json
+
+        return json.dumps(value, sort_keys=True).encode()
+
+
 def headers(call: Call, extra: Sequence[str], request_id: str) -> list[tuple[str, str]]:
     """Return the request's headers but for the key; `extra` are `-H` values and win by name.
 

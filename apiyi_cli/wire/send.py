@@ -1,34 +1,46 @@
-"""A `Call` on its way: endpoint, key, limits, cache, attempts, one after the other.
+"""A `Call` on its way: cache, attempts, and for each attempt endpoint, limits, sending, decoding.
 
-`Sender.answer` is the only way to the gateway that commands have. It makes attempts until
-one succeeds or the policy ends them; an attempt is: look in the cache, choose the endpoint,
-wait for the limits, send, decode. Decoding belongs to the attempt, because a reply is only
-known to be good when it has been read.
+`Sender.answer` is the only way to the gateway that commands have. Decoding belongs to the
+attempt, because a reply is only known to be good when it has been read; what then follows
+from a failure is decided in `verdict` and `failover`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.events import Usage
+from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.wire.client import Client, Watch
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.encode import outgoing
-from apiyi_cli.wire.retry import INTERACTIVE, Policy, Tally, persist
+from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Tally, persist
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.cache import Cache
+    from apiyi_cli.wire.failover import Hosts
+    from apiyi_cli.wire.limits import Limiter
 
 T = TypeVar("T")
+
+TOLD_WAIT_S = 2.0
+"""A wait for the limits that is longer than this is told."""
+MOST_CACHED = 64 << 20
 
 
 @dataclass(slots=True)
 class Plan:
     """Everything about sending that settings decide, as plain values.
 
-    `key(base_url)` gives the secret for an endpoint or raises; it is asked before every
-    first use of an endpoint. `tell` prints a notice, `extra` are `-H` values.
+    `key(base_url)` gives the secret for an endpoint, None to send none. `tell` prints a
+    notice, `extra` are `-H` values. Without `hosts` there is one endpoint, without
+    `limiter` no limit, without `cache` no cache. `sent` is told of every request that ended,
+    for the usage ledger.
     """
 
     base_urls: Sequence[str]
@@ -43,6 +55,25 @@ class Plan:
     watch: Watch | None = None
     clock: Clock = CLOCK
     tally: Tally = field(default_factory=Tally)
+    quota: Quota | None = None
+    hosts: Hosts | None = None
+    limiter: Limiter | None = None
+    cache: Cache | None = None
+    cache_ttl_s: float = 0.0
+    sent: Callable[[Sent], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request that ended: what it was, what it used, how long it took, how it failed."""
+
+    call: Call
+    host: str
+    request_id: str | None
+    usage: Usage | None
+    ms: int
+    error: ApiyiError | None
+    from_cache: bool
 
 
 class Sender:
@@ -50,6 +81,7 @@ class Sender:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.from_cache = False
         self._client = Client(
             environ=plan.environ,
             cacert=plan.cacert,
@@ -70,37 +102,202 @@ class Sender:
         `shows` tells whether an item is a part of the answer that the user will see: from
         then on nothing is retried. Raises an ApiyiError; what had been yielded stays good.
         """
+        plan = self.plan
+        trip = _Trip(call, plan)
+        stored = trip.cached()
+        self.from_cache = stored is not None
+        if stored is not None:
+            yield from trip.followed(decode, stored, lambda: None)
+            trip.ended(None)
+            return
         request_id = os.urandom(16).hex()
+        route = plan.hosts.route(call.cost) if plan.hosts is not None else None
 
         def attempt(number: int) -> Iterator[T]:
-            reply = self._send(call, request_id)
-            try:
-                for item in decode(reply):
-                    self._client.clocks.event()
-                    yield item
-            finally:
-                reply.close()
+            address = route.address if route is not None else plan.base_urls[0]
+            request = outgoing(call, address, plan.extra, request_id, plan.key(address))
+            size = len(request.body) if isinstance(request.body, bytes) else 0
+            with trip.admitted(size):
+                try:
+                    reply = trip.recorded(self._client.exchange(request, plan.timeouts))
+                    yield from trip.followed(decode, reply, self._client.clocks.event)
+                except ApiyiError as failure:
+                    if route is not None:
+                        route.failed(failure)
+                    raise
+                if route is not None:
+                    route.succeeded()
 
-        yield from persist(
-            attempt,
-            cost=call.cost,
-            policy=self.plan.policy,
-            shows=shows,
-            clock=self.plan.clock,
-            rng=_Chance(),  # type: ignore[arg-type]
-            tell=self.plan.tell,
-            tally=self.plan.tally,
-        )
+        try:
+            yield from persist(
+                attempt,
+                cost=call.cost,
+                policy=plan.policy,
+                shows=shows,
+                clock=plan.clock,
+                rng=_Chance(),  # type: ignore[arg-type]
+                tell=plan.tell,
+                tally=plan.tally,
+                quota=plan.quota,
+                limiter_pause=None if plan.limiter is None else plan.limiter.pause,
+            )
+        except ApiyiError as failure:
+            trip.ended(failure)
+            raise
+        trip.kept()
+        trip.ended(None)
 
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()
 
-    def _send(self, call: Call, request_id: str) -> Reply:
-        base_url = self.plan.base_urls[0]
-        key = self.plan.key(base_url)
-        request = outgoing(call, base_url, self.plan.extra, request_id, key)
-        return self._client.exchange(request, self.plan.timeouts)
+
+class _Trip:
+    """One call through all of its attempts: what it used, and the bytes to keep of it."""
+
+    def __init__(self, call: Call, plan: Plan) -> None:
+        self._call = call
+        self._plan = plan
+        self._began_s = plan.clock.monotonic()
+        self._key: str | None = None
+        self._pieces: list[bytes] | None = None
+        self._reply: Reply | None = None
+        self.usage: Usage | None = None
+
+    def cached(self) -> Reply | None:
+        """Return the reply from the cache, if there is a fresh one."""
+        plan, call = self._plan, self._call
+        if plan.cache is None or call.json is None or call.method != "POST":
+            return None
+        from apiyi_cli.wire.cache import key
+        from apiyi_cli.wire.encode import canonical
+
+        family = " ".join(sorted(plan.base_urls))
+        self._key = key(call.method, call.path, canonical(call.json), family)
+        found = plan.cache.look(self._key, plan.cache_ttl_s)
+        if found is None:
+            return None
+        self._reply = Reply(found.status, found.headers, (found.body,), from_cache=True)
+        return self._reply
+
+    def admitted(self, size: int) -> _Admission:
+        """Return what holds a place in flight and a booking of tokens during one attempt."""
+        return _Admission(self, self._plan, self._call, size)
+
+    def recorded(self, reply: Reply) -> Reply:
+        """Return the reply; what is read of it is remembered for the cache."""
+        self._reply = reply
+        if self._key is None or reply.status != 200:
+            return reply
+        pieces = self._pieces = []
+        return replace(reply, chunks=_copied(reply.chunks, pieces))
+
+    def followed(
+        self, decode: Callable[[Reply], Iterator[T]], reply: Reply, event: Callable[[], None]
+    ) -> Iterator[T]:
+        """Yield the decoded items, telling the clocks of each and looking for the usage."""
+        try:
+            for item in decode(reply):
+                event()
+                self.usage = usage_in(item) or self.usage
+                yield item
+        finally:
+            reply.close()
+
+    def kept(self) -> None:
+        """Put the reply, now known to be complete, into the cache."""
+        plan, reply = self._plan, self._reply
+        if plan.cache is None or self._key is None or self._pieces is None or reply is None:
+            return
+        body = b"".join(self._pieces)
+        if len(body) < MOST_CACHED:
+            named = {n: v for n, v in reply.headers.items() if n in ("content-type",)}
+            plan.cache.keep(self._key, reply.status, named, body)
+
+    def ended(self, error: ApiyiError | None) -> None:
+        """Tell the ledger."""
+        if self._plan.sent is None:
+            return
+        reply = self._reply
+        ms = round((self._plan.clock.monotonic() - self._began_s) * 1000)
+        request_id = reply.request_id if reply is not None else None
+        host = reply.host if reply is not None else ""
+        from_cache = reply is not None and reply.from_cache
+        self._plan.sent(Sent(self._call, host, request_id, self.usage, ms, error, from_cache))
+
+
+class _Admission:
+    """The limits around one attempt: entered when it may start, settled when it has ended."""
+
+    def __init__(self, trip: _Trip, plan: Plan, call: Call, size: int) -> None:
+        self._trip = trip
+        self._plan = plan
+        self._call = call
+        self._size = size
+        self._tokens = 0
+        self._place = -1
+
+    def __enter__(self) -> None:
+        limiter = self._plan.limiter
+        if limiter is None:
+            return
+        if self._call.cost != "free":
+            self._tokens = self._estimate(limiter)
+        self._place = limiter.occupy(self._sleep)
+        try:
+            limiter.acquire(self._tokens, self._sleep)
+        except BaseException:
+            limiter.vacate(self._place)
+            raise
+
+    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
+        limiter = self._plan.limiter
+        if limiter is None:
+            return
+        limiter.vacate(self._place)
+        usage = self._trip.usage
+        if failure is None and usage is not None and usage.total_tokens is not None:
+            limiter.settle(self._tokens, usage.total_tokens)
+            if usage.completion_tokens is not None and self._call.model:
+                limiter.learn(self._call.model, usage.completion_tokens)
+
+    def _estimate(self, limiter: Limiter) -> int:
+        from apiyi_cli.wire.rates import estimate
+
+        body = self._call.json if isinstance(self._call.json, dict) else {}
+        names = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+        limit = next((body[name] for name in names if isinstance(body.get(name), int)), None)
+        return estimate(self._size, limit, limiter.mean(self._call.model or ""))
+
+    def _sleep(self, wait_s: float) -> None:
+        plan = self._plan
+        total_at = plan.timeouts.total_at
+        if total_at is not None and plan.clock.monotonic() + wait_s > total_at:
+            raise LimitError(
+                "stopped by --max-time",
+                f"the rate limits ask for {wait_s:.1f} s more; the request had not been sent",
+                hint="raise --max-time",
+            )
+        if wait_s >= TOLD_WAIT_S:
+            plan.tell(f"waiting {wait_s:.1f} s for the key's rate limits")
+        plan.clock.sleep(wait_s)
+
+
+def usage_in(item: Any) -> Usage | None:
+    """Return the usage that an item of a decoder tells: a burst of events, or a value with one."""
+    if isinstance(item, list):
+        return next((event for event in reversed(item) if isinstance(event, Usage)), None)
+    told = getattr(item, "usage", None)
+    return told if isinstance(told, Usage) else None
+
+
+def _copied(chunks: Any, pieces: list[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size <= MOST_CACHED:
+            pieces.append(chunk)
+        yield chunk
 
 
 class _Chance:

@@ -41,6 +41,7 @@ class Machine:
             "PYTHONPATH": str(ROOT),
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             **more,
         }
 

@@ -29,6 +29,7 @@ class Machine:
                 "PYTHONPATH": str(ROOT),
                 "HOME": str(self.folder),
                 "XDG_CONFIG_HOME": str(self.folder / "config"),
+                "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
                 **environ,
             },
             stdin=subprocess.DEVNULL,

@@ -393,7 +393,7 @@ def test_closing_ends_every_connection_and_blames_no_client(gateway: Gateway) ->
     gateway.script(Play.text("never").stall())
     with connected(gateway) as stalled, connected(gateway) as idle:
         stalled.sendall(post(chat_body()))
-        assert gateway.wait_for(lambda: gateway.ledger)
+        assert gateway.wait_for(lambda: gateway.ledger and gateway.connections == 2)
         gateway.close()
         assert until_closed(stalled) == until_closed(idle) == b""
         assert gateway.wait_for(lambda: gateway.ledger[0].done)
@@ -404,12 +404,13 @@ def test_closing_ends_every_connection_and_blames_no_client(gateway: Gateway) ->
 
 def test_requests_in_flight_are_counted(gateway: Gateway) -> None:
     together = threading.Barrier(3)
-    gateway.script(*[Play.text("x", wait=lambda k: k == -1 and together.wait(10))] * 3)
+    play = Play.text("x", wait=lambda k: k == -1 and together.wait(10), keep_alive=False)
+    gateway.script(play, play, play)
     socks = [connected(gateway) for _ in range(3)]
     for sock in socks:
         sock.sendall(post(chat_body()))
     for sock in socks:
-        assert sock.recv(65536).endswith(b"x")
+        assert until_closed(sock).endswith(b"x")
         sock.close()
     assert gateway.max_in_flight == 3
     assert gateway.wait_for(lambda: gateway.in_flight == 0)

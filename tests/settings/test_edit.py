@@ -166,3 +166,16 @@ def test_inline_tables_can_be_edited(tmp_path: Path) -> None:
     change(path, "retries", "2")
     assert load(path).profiles["default"].limits == {"rpm": 2}
     assert load(path).profiles["default"].options == {"model": "x", "retries": 2}
+
+
+def test_a_table_cannot_be_set_as_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(COMMENTED)
+    with pytest.raises(UsageError, match="expected a table"):
+        change(path, "profile.work", "x")
+    assert path.read_text() == COMMENTED
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="cannot read"):
+        change(tmp_path, "model", "x")

@@ -8,7 +8,7 @@ import pytest
 
 from apiyi_cli.core import groups
 from apiyi_cli.core.groups import Answer, ChatSampling, Connection, Model, Models, Output, Request
-from apiyi_cli.core.opt import Group, declared
+from apiyi_cli.core.opt import Group, declared, flag
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.resolve import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Settings
 
@@ -235,3 +235,31 @@ def test_settings_cost_a_chat_next_to_nothing(tmp_path: Path) -> None:
 
     limit_s = 0.02 if sys.gettrace() else 0.002
     assert min(once() for _ in range(20)) < limit_s
+
+
+def test_a_variable_obeys_the_table(tmp_path: Path) -> None:
+    class Odd(Group):
+        retries: int | None = flag("--retries", help="", envvar="ODD_RETRIES", low=0, high=9)
+
+    assert vars(settings(tmp_path, ODD_RETRIES=" 3 ").fill(Odd()))["retries"] == 3
+    for text in ("many", "10", "1.5"):
+        with pytest.raises(SetupError, match="environment ODD_RETRIES"):
+            settings(tmp_path, ODD_RETRIES=text).fill(Odd())
+
+
+def test_language_ledger_and_families_are_the_files(tmp_path: Path) -> None:
+    text = "language = 'zh'\nusage_ledger = false\n[families.'o*']\nmax_tokens = 'm'\n"
+    made = settings(tmp_path, text=text)
+    assert (made.language, made.usage_ledger) == ("zh", False)
+    assert made.families[0].pattern == "o*"
+    assert {row.name for row in made.listing()} >= {"language", "usage_ledger"}
+    plain = settings(tmp_path, text="")
+    assert (plain.language, plain.usage_ledger, plain.families) == (None, True, ())
+
+
+def test_the_profiles_own_addresses_and_command_have_their_origin(tmp_path: Path) -> None:
+    text = FILE.replace("[profile.work]", "[profile.work]\nkey_command = ['pass', 'show']")
+    made = settings(tmp_path, Connection(profile="work"), text=text)
+    rows = {row.name: row for row in made.listing()}
+    assert rows["key_command"].value == ["pass", "show"]
+    assert rows["base_urls"].origin.startswith("profile work in")

@@ -7,18 +7,21 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from apiyi_cli.errors import Interrupted, OutputError
+from apiyi_cli.errors import IncompleteError, Interrupted, OutputError
 from apiyi_cli.sinks.files import (
     WholeFile,
     clear_stale_parts,
     is_device,
     part_path,
     refuse_existing,
+    write_file,
 )
+from apiyi_cli.sinks.rescue import Rescue
 
 
 def names(directory: Path) -> list[str]:
@@ -218,6 +221,59 @@ def test_clearing_never_fails(tmp_path: Path) -> None:
     assert clear_stale_parts(tmp_path / "nowhere") == []
     (tmp_path / f".x.{10**30}-0123abcd.part").write_bytes(b"")
     assert clear_stale_parts(tmp_path) == []
+
+
+def cut() -> Iterator[bytes]:
+    yield b"half an "
+    yield b"answer"
+    raise IncompleteError("the stream was cut", hint="try again")
+
+
+def test_an_answer_becomes_a_file_when_it_is_complete(tmp_path: Path) -> None:
+    write_file(iter([b"a", b"b"]), tmp_path / "out", rescue=Rescue((tmp_path / "rescue",)))
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_bytes() == b"ab"
+
+
+def test_a_cut_answer_is_no_file_but_what_came_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteError) as caught:
+        write_file(cut(), tmp_path / "out", rescue=Rescue((tmp_path / "rescue",)))
+    assert names(tmp_path) == ["rescue"]
+    (path,) = (tmp_path / "rescue").iterdir()
+    assert path.read_bytes() == b"half an answer"
+    assert caught.value.hint == f"take the answer from {path}"
+
+
+def test_an_answer_whose_name_was_taken_meanwhile_is_kept(tmp_path: Path) -> None:
+    def answer() -> Iterator[bytes]:
+        yield b"paid"
+        (tmp_path / "out").write_bytes(b"theirs")
+        yield b" for"
+
+    with pytest.raises(OutputError):
+        write_file(answer(), tmp_path / "out", rescue=Rescue((tmp_path / "rescue",)))
+    (path,) = (tmp_path / "rescue").iterdir()
+    assert path.read_bytes() == b"paid for"
+    assert (tmp_path / "out").read_bytes() == b"theirs"
+
+
+def test_an_answer_that_a_full_device_refuses_is_kept_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        write_file(iter([b"one", b"two"]), Path("/dev/full"), rescue=Rescue((tmp_path,)))
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == b"onetwo"
+
+
+def test_a_failure_before_anything_came_keeps_its_own_hint(tmp_path: Path) -> None:
+    def nothing() -> Iterator[bytes]:
+        raise IncompleteError("no answer", hint="try again")
+        yield b""
+
+    for rescue in (None, Rescue((tmp_path / "rescue",))):
+        with pytest.raises(IncompleteError) as caught:
+            write_file(nothing(), tmp_path / "out", rescue=rescue)
+        assert caught.value.hint == "try again"
+    assert names(tmp_path) == []
 
 
 KILLED = """

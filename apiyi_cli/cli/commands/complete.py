@@ -82,7 +82,7 @@ def complete(
 
 def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> None:
     """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order."""
-    from apiyi_cli.cli.input import lines
+    from apiyi_cli.cli.input import batches
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.encode import json_bytes
 
@@ -93,8 +93,8 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
 
     def records() -> Iterator[bytes]:
         index = 0
-        for batch in lines(session.sources, batch_size):
-            call = built(batch, False)
+        for batch in batches(session.sources, "--lines", batch_size):
+            call = built([text for _, text in batch], False)
             if session.shown(call):
                 continue
             (found,) = session.answers(call, decode)

@@ -1,0 +1,30 @@
+"""`apiyi completion`: the static completion script of a shell."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+
+Shell = Annotated[
+    Literal["bash", "zsh", "fish", "powershell"],
+    typer.Argument(metavar="SHELL", help="Which shell the script is for."),
+]
+
+
+def completion(session: Session, shell: Shell) -> None:
+    """Print the completion script of a shell.
+
+    The script is static: pressing TAB starts no program.
+    """
+    from apiyi_cli.cli.described import program
+    from apiyi_cli.manual.completion import script
+
+    session.console.write(script(program(), shell).encode())
+
+
+app = single(spread(completion))

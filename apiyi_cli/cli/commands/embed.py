@@ -1,0 +1,175 @@
+"""`apiyi embed`: texts in, one JSON line with a vector for each out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, embed_call
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.flow import flow
+from apiyi_cli.cli.input import batches
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import Words, spread
+from apiyi_cli.cli.talk import body_options, nothing_to_send
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
+from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.errors import UsageError
+from apiyi_cli.wire.send import Sender
+
+BATCH_SIZE = 256
+JOBS = 4
+# Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
+MOST_BYTES = MOST_TOKENS
+
+Input = tuple[bytes, str]
+
+
+def embed(
+    session: Session,
+    inputs: Words = None,
+    *,
+    model: Model,
+    source: Prompt,
+    embedding: Embedding,
+    jobs: Jobs,
+    connection: Connection,
+    output: Output,
+    request: Request,
+) -> None:
+    """Embed texts: one JSON line for each, in the order of the input."""
+    embedding = session.fill(embedding)
+    options = body_options(session)
+    found = _inputs(session, inputs or [], session.fill(source).file or [], embedding)
+    one_object = session.output.json or (session.output.jq and not session.output.ndjson)
+
+    def built(batch: list[Input]) -> Any:
+        texts = [text for _, text in batch]
+        return embed_call(
+            model=session.models[0], inputs=texts, embedding=embedding, options=options
+        )
+
+    def asked(sender: Sender, batch: list[Input]) -> tuple[list[Input], Vectors]:
+        def decode(reply: Reply) -> Iterator[Vectors]:
+            yield vectors(reply, len(batch), embedding.dimensions)
+
+        (got,) = session.answers(built(batch), decode, sender=sender)
+        return batch, got
+
+    if session.request.dry_run or session.request.code:
+        for batch in found:
+            session.shown(built(batch))
+        return
+    session.models  # noqa: B018 - said before stdin is read
+    session.ready()
+    results = flow(session, found, asked, session.fill(jobs).jobs or JOBS)
+    lines = _merged(results) if one_object else _records(results, embedding)
+    session.write(session.filtered(lines))
+
+
+def _inputs(
+    session: Session, words: list[str], files: list[str], embedding: Embedding
+) -> Iterator[list[Input]]:
+    """Return the inputs in batches that one request can take."""
+    size = embedding.batch_size or min(BATCH_SIZE, MOST_INPUTS)
+    if embedding.lines or embedding.jsonl is not None:
+        option = "--lines" if embedding.lines else "--jsonl"
+        if embedding.lines and embedding.jsonl is not None:
+            raise UsageError("cannot use --lines with --jsonl", "a line is a text or an object")
+        if words or files:
+            raise UsageError(f"cannot use {option}", "the inputs are the lines of stdin alone")
+        field = embedding.jsonl
+        reads = None if field is None else lambda line, place: _field(line, place, field)
+        return batches(session.sources, option, size, MOST_BYTES, reads)
+    texts = [session.sources.file(path) for path in files]
+    texts += [session.sources.stdin("-") if word == "-" else word for word in words]
+    if not texts:
+        whole = session.sources.prompt((), ())
+        if whole is None:
+            raise nothing_to_send(session)
+        texts = [whole]
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            raise UsageError("nothing to embed", f"input {number} is empty")
+    return iter(
+        [[(b"", text) for text in texts[at : at + size]] for at in range(0, len(texts), size)]
+    )
+
+
+def _field(line: bytes, place: str, field: str) -> str:
+    import orjson
+
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as failure:
+        raise UsageError(
+            f"cannot read {place}:{failure.colno}", f"not valid JSON: {failure.msg}"
+        ) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"cannot read {place}", "the line is not a JSON object")
+    text = value.get(field)
+    if not isinstance(text, str) or not text.strip():
+        near = f" (its fields: {', '.join(list(value)[:8])})" if text is None else ""
+        raise UsageError(f"cannot embed {place}", f"its field {field!r} is no text{near}")
+    return text
+
+
+def _records(
+    results: Iterator[tuple[list[Input], Vectors]], embedding: Embedding
+) -> Iterator[bytes]:
+    """Yield one line for each input, the lines of one reply together."""
+    from apiyi_cli.wire.encode import json_bytes
+
+    index = 0
+    for batch, got in results:
+        lines = []
+        for (line, text), vector in zip(batch, got.texts, strict=True):
+            if embedding.jsonl is not None:
+                lines.append(_with_vector(line, vector))
+            elif embedding.text is False:
+                lines.append(b'{"index":%d,"embedding":%s}\n' % (index, vector))
+            else:
+                shown = json_bytes(text)
+                lines.append(b'{"index":%d,"text":%s,"embedding":%s}\n' % (index, shown, vector))
+            index += 1
+        yield b"".join(lines)
+
+
+def _with_vector(line: bytes, vector: bytes) -> bytes:
+    """Return the object of a line with its vector added, all else byte for byte as it was."""
+    if b'"embedding"' in line:
+        import orjson
+
+        value = orjson.loads(line)
+        value.pop("embedding", None)
+        line = orjson.dumps(value)
+    return line.strip()[:-1].rstrip() + b',"embedding":' + vector + b"}\n"
+
+
+def _merged(results: Iterator[tuple[list[Input], Vectors]]) -> Iterator[bytes]:
+    """Yield the server's object verbatim; of several requests one object of the same shape."""
+    import orjson
+
+    from apiyi_cli.decode.whole import one_line, parsed
+
+    replies = [got.raw for _, got in results]
+    if len(replies) == 1:
+        yield one_line(replies[0]) + b"\n"
+        return
+    whole: dict[str, Any] = {}
+    data: list[Any] = []
+    usage: dict[str, Any] = {}
+    for raw in replies:
+        value = parsed(raw)
+        whole = whole or value
+        before = len(data)
+        ordered = sorted(value["data"], key=lambda item: item["index"])
+        data.extend({**item, "index": before + item["index"]} for item in ordered)
+        for name, count in (value.get("usage") or {}).items():
+            if isinstance(count, int):
+                usage[name] = usage.get(name, 0) + count
+    yield orjson.dumps({**whole, "data": data, "usage": usage}) + b"\n"
+
+
+app = single(spread(embed))

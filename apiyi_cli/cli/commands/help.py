@@ -1,0 +1,68 @@
+"""`apiyi help`: a command's help, or a topic of the manual."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+import typer
+
+from apiyi_cli.cli.app import COMMANDS, built, command, single
+from apiyi_cli.cli.app import app as program
+from apiyi_cli.cli.helpscreen import shown
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+from apiyi_cli.errors import UsageError
+from apiyi_cli.manual.handwritten import TOPICS, topic
+from apiyi_cli.manual.markdown import Block, Paragraph, text
+
+Topic = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TOPIC",
+        help=f"A command, or one of {', '.join(TOPICS)}.",
+        show_default=False,
+    ),
+]
+
+
+def help_(session: Session, topic: Topic = None) -> None:
+    """Print the help of a command, or a topic.
+
+    A topic is the same text as in the man pages. Where a command has the same name, its own
+    help is what `apiyi COMMAND --help` prints.
+    """
+    words = topic or []
+    if len(words) == 1 and words[0] in TOPICS:
+        _print(session, words[0])
+    else:
+        shown(_found(words), ("apiyi", *words), session.run)
+
+
+def _print(session: Session, name: str) -> None:
+    from apiyi_cli.manual.plain import page
+    from apiyi_cli.render.choose import color_wanted
+
+    console = session.console
+    blocks: list[Block] = topic(name)
+    if name in COMMANDS:
+        blocks.append(Paragraph(text(f"The command's own help: `apiyi {name} --help`.")))
+    bold = color_wanted("auto", session.run.environ, console.stdout_is_terminal)
+    console.write(page(blocks, console.width, bold=bold).encode())
+
+
+def _found(words: list[str]) -> Any:
+    """Return the command that the words name. Raises UsageError with the nearest name."""
+    found: Any = built(program)
+    known: list[str] = [*COMMANDS, *TOPICS]
+    for at, word in enumerate(words):
+        if word not in known or (word in TOPICS and word not in COMMANDS):
+            near = difflib.get_close_matches(word, known, 1)
+            hint = " ".join(["apiyi help", *words[:at], *near])
+            raise UsageError(f"there is no help on {' '.join(words[: at + 1])!r}", hint=hint)
+        found = command(word) if at == 0 else found.commands[word]
+        known = list(getattr(found, "commands", {}))
+    return found
+
+
+app = single(spread(help_))

@@ -1,0 +1,78 @@
+"""Many requests from one command: several at once, results in the order of the input.
+
+Input is taken in a thread of its own, so that answers come out while more input is waited
+for; how far it may run ahead is bounded, and so is memory.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Sender
+
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+def flow(
+    session: Session, items: Iterator[B], work: Callable[[Sender, B], R], jobs: int
+) -> Iterator[R]:
+    """Yield `work(sender, item)` for each item in order, up to `jobs` of them at once.
+
+    Each worker thread has a sender of its own. What an item or the input raises is raised
+    in its place; nothing further is started then.
+    """
+    made: queue.Queue[Future[R] | None] = queue.Queue()
+    todo: queue.Queue[tuple[Future[R], B] | None] = queue.Queue()
+    room = threading.Semaphore(2 * jobs)
+    stop = threading.Event()
+
+    def feed() -> None:
+        try:
+            for item in items:
+                room.acquire()
+                if stop.is_set():
+                    return
+                future: Future[R] = Future()
+                todo.put((future, item))
+                made.put(future)
+            made.put(None)
+        except BaseException as failure:
+            broken: Future[R] = Future()
+            broken.set_exception(failure)
+            made.put(broken)
+
+    def serve() -> None:
+        from apiyi_cli.wire.send import Sender
+
+        sender = Sender(session.sender.plan)
+        while (taken := todo.get()) is not None:
+            future, item = taken
+            if stop.is_set():
+                continue
+            try:
+                future.set_result(work(sender, item))
+            except BaseException as failure:
+                future.set_exception(failure)
+        sender.close()
+
+    # Made here once: a missing key ends the run, not each of its threads.
+    session.sender  # noqa: B018
+    workers = [threading.Thread(target=serve, daemon=True) for _ in range(jobs)]
+    for thread in (threading.Thread(target=feed, daemon=True), *workers):
+        thread.start()
+    try:
+        while (future := made.get()) is not None:
+            yield future.result()
+            room.release()
+    finally:
+        stop.set()
+        room.release()
+        for _ in workers:
+            todo.put(None)

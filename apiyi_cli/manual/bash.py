@@ -1,0 +1,237 @@
+"""The completion script for bash, 3.2 and later; it needs no bash-completion."""
+
+from __future__ import annotations
+
+from apiyi_cli.manual.completion import MADE, below, taking, value_rules
+from apiyi_cli.manual.describe import Argument, Command, Option, Rule
+
+_BEGIN = f"""\
+# bash completion for apiyi
+# {MADE}
+"""
+
+_MACHINERY = r"""
+# Sets `words` and `at`, the index of the last one, which ends at the cursor. Bash divides the
+# line at = : and @ as well; what was typed in one piece is put together again here.
+_apiyi_split() {
+    local rest=${COMP_LINE:0:COMP_POINT} word gap i
+    words=() at=0
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        gap=${rest%%[![:space:]]*}
+        rest=${rest:${#gap}}
+        ((i == COMP_CWORD)) && word=$rest
+        rest=${rest:${#word}}
+        if ((i)) && [[ -z $gap ]]; then
+            words[at]=${words[at]}$word
+        else
+            at=${#words[@]}
+            words[at]=$word
+        fi
+    done
+}
+
+# Walks over the words before the cursor. Sets the command they name, the options given, the
+# one that still wants its value, and how many arguments there were.
+_apiyi_walk() {
+    local i word
+    _apiyi_table ''
+    for ((i = 1; i < at; i++)); do
+        word=${words[i]}
+        if [[ -n $taker ]]; then
+            [[ $taker == --profile ]] && profile=$word
+            taker=
+        elif [[ $word == -- && -z $literal ]]; then
+            literal=1
+        elif [[ $word == --*=* && -z $literal ]]; then
+            given+="${word%%=*} "
+            [[ $word == --profile=* ]] && profile=${word#*=}
+        elif [[ $word == -?* && -z $literal ]]; then
+            # Of short options in one word, only the last can want the next word.
+            [[ $word == -[!-]?* && $takers != *" ${word:0:2} "* ]] && word=-${word: -1}
+            given+="$word "
+            [[ $takers == *" $word "* ]] && taker=$word
+        elif [[ " $commands " == *" $word "* ]]; then
+            command=${command:+$command }$word
+            _apiyi_table "$command"
+        else
+            count=$((count + 1))
+        fi
+    done
+}
+
+# Offers those of the arguments that begin with `value`.
+_apiyi_offer() {
+    local word cut= breaks=
+    # What readline replaces begins after the last of the characters at which bash divides.
+    for word in : = @; do
+        [[ $COMP_WORDBREAKS == *"$word"* ]] && breaks+=$word
+    done
+    [[ -n $breaks && $value == *["$breaks"]* ]] && cut=${value%"${value##*["$breaks"]}"}
+    for word in "$@"; do
+        [[ $word == "$value"* ]] && COMPREPLY+=("$lead${word#"$cut"}")
+    done
+}
+
+# Leaves files to readline, which knows how to quote them.
+_apiyi_files() {
+    compopt -o "$1" 2>/dev/null && return
+    local IFS=$'\n'
+    [[ $1 == default ]] && COMPREPLY=($(compgen -f -- "$value"))
+    [[ $1 == dirnames ]] && COMPREPLY=($(compgen -d -- "$value"))
+}
+
+_apiyi_models() {
+    local file=$HOME/.cache line found=()
+    [[ ${XDG_CACHE_HOME-} == /* ]] && file=$XDG_CACHE_HOME
+    profile=${profile:-${APIYI_PROFILE:-default}}
+    file=$file/apiyi/models/$profile
+    [[ $profile != */* && -r $file ]] || return
+    while IFS= read -r line; do
+        [[ $line == "$value"* && $line != *[!A-Za-z0-9._:/@+-]* ]] && found+=("$line")
+    done <"$file"
+    _apiyi_offer "${found[@]}"
+}
+
+_apiyi_profiles() {
+    local file=$HOME/.config line found=(default sandbox)
+    local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*"?([A-Za-z0-9_-]+)'
+    [[ ${XDG_CONFIG_HOME-} == /* ]] && file=$XDG_CONFIG_HOME
+    file=${APIYI_CONFIG:-$file/apiyi/config.toml}
+    if [[ -r $file ]]; then
+        while IFS= read -r line; do
+            if [[ $line =~ $header ]]; then
+                line=${BASH_REMATCH[1]}
+                [[ " ${found[*]} " == *" $line "* ]] || found+=("$line")
+            fi
+        done <"$file"
+    fi
+    _apiyi_offer "${found[@]}"
+}
+
+_apiyi_value() {
+    case $1 in
+        '@') [[ $value == @* ]] && _apiyi_files default ;;
+        file) _apiyi_files default ;;
+        dir) _apiyi_files dirnames ;;
+        model) _apiyi_models ;;
+        profile) _apiyi_profiles ;;
+        model=*) _apiyi_models; _apiyi_offer ${1#*=} ;;
+        =*) _apiyi_offer ${1#=} ;;
+    esac
+}
+
+# Offers the options that are not there yet; those with a * may be given again.
+_apiyi_options() {
+    local group spelling
+    for group in $options; do
+        if [[ $group != \** ]]; then
+            for spelling in ${group//|/ }; do
+                [[ $given == *" $spelling "* ]] && continue 2
+            done
+        fi
+        group=${group#\*}
+        _apiyi_offer ${group//|/ }
+    done
+}
+
+_apiyi() {
+    local IFS=$' \t\n' words at value lead= command= taker= literal= given=' ' count=0
+    local commands= options= takers= arguments= rule= profile= noglob=
+    [[ $- == *f* ]] && noglob=1
+    set -f
+    COMPREPLY=()
+    _apiyi_split
+    _apiyi_walk
+    value=${words[at]}
+    if [[ -n $taker ]]; then
+        _apiyi_rule "$command" "$taker"
+        _apiyi_value "$rule"
+    elif [[ $value == --*=* && -z $literal ]]; then
+        taker=${value%%=*}
+        value=${value#*=}
+        [[ $COMP_WORDBREAKS == *=* ]] || lead=$taker=
+        _apiyi_rule "$command" "$taker"
+        _apiyi_value "$rule"
+    elif [[ $value == -* && -z $literal ]]; then
+        _apiyi_options
+    elif [[ -n $commands ]]; then
+        _apiyi_offer $commands
+    else
+        _apiyi_argument "$command" "$count"
+        _apiyi_value "$rule"
+    fi
+    [[ -n $noglob ]] || set +f
+}
+
+complete -F _apiyi apiyi
+"""
+
+
+def bash(program: Command) -> str:
+    """Return the script."""
+    return f"{_BEGIN}\n{_table(program)}\n{_rules(program)}\n{_arguments(program)}{_MACHINERY}"
+
+
+def _table(program: Command) -> str:
+    lines = ["_apiyi_table() {", "    commands= options= takers=' '", "    case $1 in"]
+    for command in program.walk():
+        lines += [
+            f"        {_word(below(command))})",
+            *_assigned("commands", [one.name for one in command.commands]),
+            *_assigned("options", [_group(option) for option in command.options]),
+            *_assigned("takers", ["", *taking(command), ""] if taking(command) else []),
+            "            ;;",
+        ]
+    return "\n".join([*lines, "    esac", "}", ""])
+
+
+def _assigned(name: str, words: list[str]) -> list[str]:
+    return [f"            {name}='{' '.join(words)}'"] if words else []
+
+
+def _group(option: Option) -> str:
+    """Return the spellings of one option; * begins one that may be repeated."""
+    return ("*" if option.many else "") + "|".join(option.spellings)
+
+
+def _rules(program: Command) -> str:
+    lines = ["_apiyi_rule() {", "    rule=", '    case "$1 $2" in']
+    for spellings, command, rule in value_rules(program):
+        begin = "*" if command == "*" else _word(command)
+        patterns = "|".join(f"{begin}' {one}'" for one in spellings)
+        lines.append(f"        {patterns}) rule={_word(_encoded(rule))} ;;")
+    return "\n".join([*lines, "    esac", "}", ""])
+
+
+def _arguments(program: Command) -> str:
+    lines = ["_apiyi_argument() {", "    rule=", '    case "$1 $2" in']
+    for command in program.walk():
+        for at, argument in enumerate(command.arguments):
+            if argument.rule.kind != "text":
+                lines.append(f"        {_place(command, argument, at)}) {_sets(argument.rule)}")
+    return "\n".join([*lines, "    esac", "}", ""])
+
+
+def _place(command: Command, argument: Argument, at: int) -> str:
+    return f"'{below(command)} '*" if argument.many else f"'{below(command)} {at}'"
+
+
+def _sets(rule: Rule) -> str:
+    return f"rule={_word(_encoded(rule))} ;;"
+
+
+def _encoded(rule: Rule) -> str:
+    match rule.kind:
+        case "choice" | "name":
+            return "=" + " ".join(rule.choices)
+        case "model" if rule.choices:
+            return "model=" + " ".join(rule.choices)
+        case "at":
+            return "@"
+        case kind:
+            return kind
+
+
+def _word(text: str) -> str:
+    return f"'{text}'"

@@ -1,0 +1,437 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import apiyi_cli
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.wire.cache import APPLICATION_ID, Cache, Stats, Stored, key, ttl_s
+
+ROOT = Path(apiyi_cli.__file__).parents[1]
+DAY_S = 86_400.0
+STREAM = b'data: {"id":1}\r\n\r\ndata: [DONE]\n\n'
+
+
+class Now:
+    """A wall clock that stands still."""
+
+    def __init__(self) -> None:
+        self.wall = 1_000_000.0
+
+    def cache(self, path: Path, cap_bytes: int = 1_000_000) -> Cache:
+        return Cache(path, cap_bytes, Clock(wall=lambda: self.wall))
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "apiyi" / "replies.db"
+
+
+def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: Now) -> None:
+    headers = {"content-type": "text/event-stream", "x-request-id": "r-1", "set-cookie": "s=1"}
+    with closing(now.cache(path)) as cache:
+        assert cache.look("k", DAY_S) is None
+        cache.keep("k", 200, headers, STREAM)
+    with closing(now.cache(path)) as cache:
+        kept = {"content-type": "text/event-stream", "x-request-id": "r-1"}
+        assert cache.look("k", DAY_S) == Stored(200, kept, STREAM, now.wall)
+        assert cache.look("other", DAY_S) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"\0" * 10, bytes(range(256)) * 5000], ids=len)
+def test_every_body_is_kept_exactly(path: Path, now: Now, body: bytes) -> None:
+    with closing(now.cache(path, 10_000_000)) as cache:
+        cache.keep("k", 201, {}, body)
+        found = cache.look("k", 1)
+        assert found is not None
+        assert (found.status, found.body) == (201, body)
+
+
+def test_an_entry_is_used_until_its_time_is_over(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("k", 200, {}, b"x")
+        now.wall += 99.9
+        assert cache.look("k", 100)
+        now.wall += 0.1
+        assert cache.look("k", 100) is None
+        assert cache.look("k", 200)
+        cache.keep("k", 200, {}, b"y")
+        found = cache.look("k", 100)
+        assert found is not None
+        assert found.body == b"y"
+        assert cache.stats().entries == 1
+
+
+def test_an_entry_from_the_future_is_not_used_but_kept(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("k", 200, {}, b"x")
+        now.wall -= 59
+        assert cache.look("k", 100)
+        now.wall -= 3600
+        assert cache.look("k", 100) is None
+        now.wall += 3700
+        assert cache.look("k", 100)
+
+
+def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: Now) -> None:
+    with closing(now.cache(path, cap_bytes=10_000)) as cache:
+        for name in "abc":
+            cache.keep(name, 200, {}, bytes(2000))
+            now.wall += 100
+        assert cache.look("a", DAY_S)
+        now.wall += 100
+        cache.keep("d", 200, {}, bytes(2000))
+        assert [name for name in "abcd" if cache.look(name, DAY_S)] == ["a", "c", "d"]
+        stats = cache.stats()
+        assert stats.entries == 3
+        assert 6000 < stats.bytes <= 10_000
+
+
+def test_a_new_entry_stays_though_the_clock_went_back(path: Path, now: Now) -> None:
+    with closing(now.cache(path, cap_bytes=10_000)) as cache:
+        for name in "abc":
+            cache.keep(name, 200, {}, bytes(2000))
+        now.wall -= 10_000
+        cache.keep("d", 200, {}, bytes(2000))
+        assert cache.look("d", DAY_S)
+
+
+def test_an_answer_larger_than_the_cache_is_not_kept(path: Path, now: Now) -> None:
+    with closing(now.cache(path, cap_bytes=10_000)) as cache:
+        cache.keep("a", 200, {}, b"a")
+        cache.keep("b", 200, {}, bytes(10_000))
+        assert cache.look("a", DAY_S)
+        assert cache.look("b", DAY_S) is None
+
+
+def test_the_file_stays_small_when_much_passes_through(path: Path, now: Now) -> None:
+    with closing(now.cache(path, cap_bytes=100_000)) as cache:
+        for number in range(300):
+            cache.keep(str(number), 200, {}, os.urandom(5000))
+        assert cache.stats().bytes <= 100_000
+    assert path.stat().st_size < 300_000
+
+
+def test_clear_removes_everything_and_stats_count(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        assert cache.stats() == Stats(path, 0, 0, 1_000_000)
+        cache.clear()
+        assert not path.exists()
+        cache.keep("a", 200, {}, b"abc")
+        cache.keep("b", 200, {}, b"abc")
+        assert cache.stats().entries == 2
+        cache.clear()
+        assert cache.stats() == Stats(path, 0, 0, 1_000_000)
+        assert cache.look("a", DAY_S) is None
+        cache.keep("a", 200, {}, b"abc")
+        assert cache.look("a", DAY_S)
+        cache.close()
+
+
+def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: Now) -> None:
+    before = os.umask(0)
+    try:
+        with closing(now.cache(path)) as cache:
+            cache.keep("a", 200, {}, b"secret")
+            names = sorted(path.parent.iterdir())
+            assert [name.name for name in names][:2] == ["replies.db", "replies.db-shm"]
+            assert {name.stat().st_mode & 0o777 for name in names} == {0o600}
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def _sound(path: Path, now: Now) -> bytes:
+    with closing(now.cache(path)) as cache:
+        cache.keep("first", 200, {"content-type": "text/plain"}, b"the first answer " * 9)
+        cache.keep("second", 200, {"content-type": "text/plain"}, b"the second answer " * 9)
+    assert not Path(f"{path}-wal").exists()
+    return path.read_bytes()
+
+
+def _flipped(path: Path, sound: bytes, offset: int) -> None:
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    damaged = bytearray(sound)
+    damaged[offset] ^= 0x41
+    path.write_bytes(damaged)
+
+
+def test_a_flipped_byte_of_an_answer_is_a_miss_and_the_answer_is_removed(
+    path: Path, now: Now
+) -> None:
+    sound = _sound(path, now)
+    at = sound.index(b"the first answer")
+    for offset in range(at, at + 17 * 9):
+        _flipped(path, sound, offset)
+        with closing(now.cache(path)) as cache:
+            assert cache.look("first", DAY_S) is None
+            assert cache.stats().entries == 1
+            assert cache.look("second", DAY_S)
+
+
+def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: Now) -> None:
+    sound = _sound(path, now)
+    with closing(now.cache(path)) as cache:
+        right = (cache.look("first", DAY_S), cache.look("second", DAY_S))
+    assert all(right)
+    at = sound.index(b"the second answer")
+    missed = refused = 0
+    # The file's header, the row that holds the answers, and a sample of everything else.
+    for offset in (*range(100), *range(at - 150, at), *range(100, len(sound), 61)):
+        _flipped(path, sound, offset)
+        with closing(now.cache(path)) as cache:
+            try:
+                found = (cache.look("first", DAY_S), cache.look("second", DAY_S))
+            except SetupError:
+                refused += 1
+                continue
+            assert all(one in (None, whole) for one, whole in zip(found, right, strict=True))
+            missed += None in found
+            cache.keep("third", 200, {}, b"x")
+            assert cache.look("third", DAY_S) in (None, Stored(200, {}, b"x", now.wall))
+    assert missed > 100
+    # The four bytes that say whose file it is.
+    assert refused <= 4
+
+
+@pytest.mark.parametrize("offset", [0, 20, 100, 16])
+def test_a_damaged_file_is_told_by_stats_and_mended_by_clear(
+    path: Path, now: Now, offset: int
+) -> None:
+    sound = _sound(path, now)
+    _flipped(path, sound, offset)
+    with closing(now.cache(path)) as cache:
+        assert cache.look("first", DAY_S) is None
+        assert cache.stats().is_damaged
+        cache.clear()
+        cache.keep("first", 200, {}, b"again")
+        assert cache.look("first", DAY_S)
+        assert not cache.stats().is_damaged
+
+
+def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("a", 200, {}, b"x")
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("DROP TABLE replies")
+            other.execute("DELETE FROM total")
+        assert cache.look("a", DAY_S) is None
+        assert cache.stats().is_damaged
+        cache.clear()
+        cache.keep("a", 200, {}, b"x")
+        assert cache.look("a", DAY_S)
+
+
+def test_a_total_that_is_wrong_does_not_hang(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("a", 200, {}, b"x")
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE total SET bytes = 9000000000")
+        cache.keep("b", 200, {}, b"x")
+        assert cache.look("b", DAY_S)
+
+
+def test_a_row_of_other_types_is_a_miss(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        for column in ("stored", "status", "headers", "body", "checksum"):
+            cache.keep("a", 200, {}, b"x")
+            with closing(sqlite3.connect(path)) as other, other:
+                other.execute(f"UPDATE replies SET {column} = 'text'")
+            assert cache.look("a", DAY_S) is None
+            assert cache.stats().entries == 0
+
+
+def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path, now: Now) -> None:
+    path.parent.mkdir(parents=True)
+    for application_id in (0, APPLICATION_ID + 1):
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("CREATE TABLE photos (name TEXT)")
+            other.execute(f"PRAGMA application_id = {application_id}")
+        before = path.read_bytes()
+        with closing(now.cache(path)) as cache:
+            for act in (
+                lambda: cache.look("a", 1),
+                lambda: cache.keep("a", 200, {}, b"x"),
+                cache.stats,
+                cache.clear,
+            ):
+                with pytest.raises(SetupError, match="something else"):
+                    act()
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", [b"a diary, not a cache " * 100, b"diary"], ids=["long", "short"])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    path: Path, now: Now, text: bytes
+) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text)
+    with closing(now.cache(path)) as cache:
+        with pytest.raises(SetupError, match="something else"):
+            cache.look("a", 1)
+        with pytest.raises(SetupError, match="something else"):
+            cache.clear()
+    assert path.read_bytes() == text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", ["folder", "file"])
+def test_a_cache_of_another_user_is_refused(path: Path, now: Now, name: str) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("a", 200, {}, b"x")
+    os.chown(path.parent if name == "folder" else path, 12345, 12345)
+    with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="user 12345"):
+        cache.look("a", DAY_S)
+
+
+def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
+    (tmp_path / "file").write_text("x")
+    with closing(now.cache(tmp_path / "file" / "replies.db")) as cache, pytest.raises(SetupError):
+        cache.keep("a", 200, {}, b"x")
+
+
+def test_a_full_disk_is_a_miss(path: Path, now: Now) -> None:
+    import resource
+
+    with closing(now.cache(path)) as cache:
+        cache.keep("a", 200, {}, b"x")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+        try:
+            cache.keep("b", 200, {}, bytes(500_000))
+            assert cache.look("b", DAY_S) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert cache.look("a", DAY_S)
+        cache.keep("b", 200, {}, bytes(500_000))
+        assert cache.look("b", DAY_S)
+
+
+def test_while_another_process_writes_a_look_succeeds_all_the_same(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        cache.keep("a", 200, {}, b"x")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert cache.look("a", DAY_S)
+            other.execute("ROLLBACK")
+
+
+def test_threads_share_one_cache(path: Path, now: Now) -> None:
+    with closing(now.cache(path)) as cache:
+        wrong: list[str] = []
+
+        def work(name: str) -> None:
+            for number in range(20):
+                cache.keep(f"{name}{number}", 200, {}, name.encode())
+                found = cache.look(f"{name}{number}", DAY_S)
+                if found is None or found.body != name.encode():
+                    wrong.append(name)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcdefgh"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert cache.stats().entries == 160
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from apiyi_cli.wire.cache import Cache
+name = sys.argv[2]
+sys.stdin.readline()
+cache = Cache(Path(sys.argv[1]), 10_000_000)
+wrong = 0
+for number in range(10):
+    cache.keep(f"own {name} {number}", 200, {}, name.encode() * 100)
+    found = cache.look(f"own {name} {number}", 60.0)
+    wrong += found is not None and found.body != name.encode() * 100
+    cache.keep(f"shared {number}", 200, {}, b"same" * 100)
+    found = cache.look(f"shared {number}", 60.0)
+    wrong += found is not None and found.body != b"same" * 100
+cache.close()
+sys.exit(wrong)
+"""
+
+
+def test_fifty_processes_at_once_do_each_other_no_harm(path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-S", "-c", PROCESS, str(path), str(number)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        for number in range(50)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ends = [process.communicate(timeout=60)[1] for process in processes]
+    assert ends == [""] * 50
+    assert [process.returncode for process in processes] == [0] * 50
+    with closing(Cache(path, 10_000_000)) as cache:
+        names = [f"own {process} {number}" for process in range(50) for number in range(10)]
+        names += [f"shared {number}" for number in range(10)]
+        assert sum(cache.look(name, 600) is not None for name in names) == 510
+
+
+def test_the_key_depends_on_what_is_asked_and_where_and_on_nothing_else() -> None:
+    asked = ("POST", "/chat/completions", b'{"model":"a"}', "api.apiyi.com")
+    others = [
+        ("GET", *asked[1:]),
+        (asked[0], "/completions", *asked[2:]),
+        (*asked[:2], b'{"model":"b"}', asked[3]),
+        (*asked[:3], "elsewhere"),
+        ("POST", "/chat/completions{", b'"model":"a"}', "api.apiyi.com"),
+    ]
+    assert key(*asked) == key("post", *asked[1:])
+    assert len({key(*one) for one in (asked, *others)}) == 6
+    assert len(key(*asked)) == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("12h", 43_200),
+        ("30d", 2_592_000),
+        ("2w", 1_209_600),
+        (" 1.5h ", 5400),
+        ("0.5", 0.5),
+        ("3650d", 315_360_000),
+    ],
+)
+def test_a_time_to_keep_is_a_number_with_a_unit(text: str, seconds: float) -> None:
+    assert ttl_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "d", "-1d", "+1d", "0", "0d", "1y", "1 d", "1e3", "nan", "inf", "3651d", "9" * 30]
+    + ["1d1h", "٣d", "1.", ".5h", "1,5h", "30D", "1d\n2"],
+)
+def test_any_other_time_to_keep_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not a time to keep answers"):
+        ttl_s(text)
