@@ -21,7 +21,7 @@ check: .venv/made
 
 ## manual: generate man/ and completions/ from the option table
 manual: .venv/made
-	$(PY) -m apiyi_cli.manual
+	$(PY) -m apiyi_cli.cli.generate
 
 ## bench: speed and memory as ratios against references of the same run
 bench: .venv/made

@@ -38,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
     from apiyi_cli.cli.session import Run
 
     started = Run.started(os.environ)
+    # For errors in the line itself; a command that gets its options knows better.
+    started.machine_errors = not {"--json", "--ndjson"}.isdisjoint(argv)
     try:
         return _ran(argv, started)
     except Interrupted as stop:

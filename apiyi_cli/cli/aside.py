@@ -64,9 +64,11 @@ class Aside:
         if session.output.usage and session.sender.from_cache:
             session.console.say("usage: none (answered from the cache)")
         elif session.output.usage and self.usage is not None:
+            from apiyi_cli.cli.books import estimate
             from apiyi_cli.render.choose import usage_line
 
-            session.console.say(usage_line(self.usage))
+            cost = estimate(session, session.models[0], self.usage)
+            session.console.say(usage_line(self.usage) + cost)
         elif session.output.usage:
             session.console.say("usage: unknown (the gateway did not tell)")
         for reason in dict.fromkeys(self.finishes or self._settled):

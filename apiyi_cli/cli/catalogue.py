@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.call import Reply
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import IncompleteError, SetupError
 
 if TYPE_CHECKING:
@@ -53,6 +53,26 @@ def fetched_models(session: Session) -> tuple[list[dict[str, Any]], bytes]:
     models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
     _keep(session, [one["id"] for one in models])
     return models, raw
+
+
+def updated_prices(session: Session) -> None:
+    """Fetch the gateway's public price list and keep it with its date."""
+    from apiyi_cli.decode.whole import value
+    from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
+    from apiyi_cli.store.prices import listed
+
+    def decode(reply: Reply) -> Iterator[Any]:
+        yield value(reply, cost="free")[0]
+
+    call = Call("GET", "/api/pricing", cost="free", from_host=True)
+    (found,) = session.answers(call, decode)
+    try:
+        content = listed(found, session.run.clock.wall())
+    except ValueError as failure:
+        raise IncompleteError("cannot read the price list", str(failure)) from None
+    path = private_dir(cache_dir(session.run.environ)) / "prices.json"
+    private_write(path, content)
+    session.note(f"kept the prices in {path}")
 
 
 def _keep(session: Session, names: list[str]) -> None:

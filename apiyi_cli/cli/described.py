@@ -41,15 +41,17 @@ def described(
     """
     if below is None:
         below = _listed() if len(path) == 1 else _walked(typed, path)
-    text = inspect.cleandoc(typed.help or "").split("\n\n", 1)
+    first, _, more = inspect.cleandoc(typed.help or "").partition("\n\n")
+    told = " ".join(first.split())
     entry = COMMANDS.get(path[1]) if len(path) == 2 else None
     table = _table(typed, path)
     options = [_option(one, table) for one in typed.params if _is_option(one)]
     options.append(Option(("-h", "--help"), "Show this help and exit."))
     return Command(
         path,
-        " ".join(text[0].split()) or (entry.help if entry else ""),
-        "".join(text[1:]),
+        entry.help if entry else told,
+        told or (entry.help if entry else ""),
+        more,
         entry.panel if entry else "Commands",
         tuple(_argument(one, path) for one in typed.params if not _is_option(one)),
         tuple(options),

@@ -198,8 +198,14 @@ class Session:
 
         return sender(self)
 
-    def record(self, sent: Sent) -> None:
-        """Take note of a request that ended."""
+    @cached_property
+    def record(self) -> Callable[[Sent], None] | None:
+        """Return what takes note of each request that ended, None when nothing is kept."""
+        if not self.settings.usage_ledger or self.settings.sandbox:
+            return None
+        from apiyi_cli.cli.books import Books
+
+        return Books(self).add
 
     @cached_property
     def secret(self) -> Secret:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
-from apiyi_cli.errors import IncompleteError, LimitError, UsageError
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, UsageError
 
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
@@ -99,21 +99,18 @@ class Talk:
         session.ready()
         aside = session.aside(self.answer)
         render = session.renderer(aside, self.answer, self.form)
-        texts: list[str] = []
-        last: list[bytes] = []
+        answers: list[Heard] = []
 
         def pages() -> Iterator[bytes]:
             for step in range(1, self._most_steps + 1):
                 heard = Heard(self._bursts(built(state), decode, choices), self.toolbox)
-                if self.form == "json":
-                    last[:] = render(heard)
-                else:
-                    yield from render(heard)
-                texts.append(heard.text)
+                answers.append(heard)
+                pages = render(heard)
+                # Of several objects only the last is the answer; which one it is shows at its end.
+                yield from self._last(pages, heard) if self.form == "json" else pages
                 aside.step()
                 if self.toolbox is None or not heard.to_run:
                     self._remember(heard)
-                    yield from last
                     return
                 if step == self._most_steps:
                     raise LimitError(
@@ -125,8 +122,19 @@ class Talk:
 
         session.write(pages())
         aside.close()
-        if self.schema is not None and texts[-1:] != [""]:
-            self._fitting(texts[-1])
+        if self.schema is not None and not answers[-1].calls:
+            self._fitting(answers[-1].text)
+
+    def _last(self, pages: Iterator[bytes], heard: Heard) -> Iterator[bytes]:
+        """Yield an answer's object unless its functions are run; one that was cut, too."""
+        held: list[bytes] = []
+        try:
+            held.extend(pages)
+        except ApiyiError:
+            yield from held
+            raise
+        if not heard.to_run:
+            yield from held
 
     @property
     def form(self) -> str:

@@ -92,7 +92,7 @@ _PARSED = """
 private static List<?> parsed(HttpResponse<InputStream> reply, String field) throws IOException {
     String text = text(reply);
     try {
-        if (at(Json.read(text), field) instanceof List<?> items) {
+        if (at(Json.read(text), field) instanceof List<?> items && !items.isEmpty()) {
             return items;
         }
     } catch (IllegalArgumentException error) {

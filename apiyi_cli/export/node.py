@@ -63,8 +63,9 @@ async function parsed(reply, field) {
   } catch {
     throw new Error(`not JSON: ${text}`);
   }
-  if (!answer?.[field]) throw new Error(`no ${field} in the answer: ${text}`);
-  return answer[field];
+  const found = answer?.[field] ?? [];
+  if (Array.isArray(found) && !found.length) throw new Error(`no ${field} in the answer: ${text}`);
+  return found;
 }
 """
 

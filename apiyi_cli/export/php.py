@@ -68,7 +68,8 @@ function parsed(string $answer, string $field): mixed
     if (!is_array($value)) {
         fail("not JSON: $answer");
     }
-    return $value[$field] ?? fail("no $field in the answer: $answer");
+    $found = $value[$field] ?? [];
+    return $found === [] ? fail("no $field in the answer: $answer") : $found;
 }
 """
 

@@ -53,7 +53,7 @@ def parsed(reply: requests.Response, field: str):
         answer = reply.json()
     except ValueError:
         sys.exit(f"not JSON: {reply.text}")
-    if not isinstance(answer, dict) or answer.get(field) is None:
+    if not isinstance(answer, dict) or answer.get(field) in (None, []):
         sys.exit(f"no {field} in the answer: {reply.text}")
     return answer[field]
 """

@@ -109,6 +109,11 @@ if not getattr(reply, "«field»", None):
     sys.exit(f"no «field» in the answer: {reply}")
 """
 
+_HEARD = """\
+if not hasattr(reply, "text"):
+    sys.exit(f"no text in the answer: {reply}")
+print(reply.text)"""
+
 _ANSWERS = {
     "chat": """\
 for choice in reply.choices:
@@ -356,7 +361,7 @@ def _shown(plan: Outline, request: str) -> str:
     if plan.plain_text:
         return f"{asked}print(reply if isinstance(reply, str) else reply.to_json())"
     if plan.kind == "transcribe":
-        return f"{asked}{fill(_EXPECTED, field='text')}print(reply.text)"
+        return f"{asked}{_HEARD}"
     calls = _CALLS[plan.kind] if plan.tools else ""
     checked = fill(_EXPECTED, field=_FIELDS.get(plan.kind, "choices"))
     return asked + checked + fill(_ANSWERS[plan.kind], calls=calls, suffix=plan.suffix)

@@ -61,8 +61,9 @@ _PARSED = """
 def parsed(reply, field)
   text = reply.read_body.to_s.force_encoding("UTF-8")
   answer = JSON.parse(text)
-  abort "no #{field} in the answer: #{text}" unless answer.is_a?(Hash) && answer[field]
-  answer[field]
+  found = answer[field] if answer.is_a?(Hash)
+  abort "no #{field} in the answer: #{text}" if [nil, []].include?(found)
+  found
 rescue JSON::ParserError
   abort "not JSON: #{text}"
 end

@@ -69,12 +69,13 @@ class Argument(NamedTuple):
 class Command(NamedTuple):
     """One command, or a group of commands, in which case `commands` are its own.
 
-    `path` is what is typed for it, `("apiyi", "auth", "login")`; `help` one sentence, `more`
-    the paragraphs after it.
+    `path` is what is typed for it, `("apiyi", "auth", "login")`; `line` stands for it in
+    lists, `help` and the paragraphs of `more` explain it.
     """
 
     path: tuple[str, ...]
-    help: str
+    line: str
+    help: str = ""
     more: str = ""
     panel: str = "Commands"
     arguments: tuple[Argument, ...] = ()

@@ -97,7 +97,7 @@ def fish(program: Command) -> str:
 def _lines(command: Command) -> list[str]:
     here = _quoted(f"__apiyi_at {below(command)}".rstrip())
     begin = f"complete -c apiyi -n {here}"
-    lines = [f"{begin} -a {one.name} -d {_quoted(one.help)}" for one in command.commands]
+    lines = [f"{begin} -a {one.name} -d {_quoted(one.line)}" for one in command.commands]
     for at, argument in enumerate(command.arguments):
         where = begin
         if not argument.many and len(command.arguments) > 1:

@@ -57,7 +57,7 @@ def _words(command: Command) -> Tables:
         tables.append(("Arguments", told))
     below: dict[str, list[tuple[str, str]]] = {}
     for one in command.commands:
-        below.setdefault(one.panel, []).append((one.name, one.help))
+        below.setdefault(one.panel, []).append((one.name, one.line))
     return [*tables, *below.items()]
 
 

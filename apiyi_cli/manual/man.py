@@ -12,8 +12,15 @@ from apiyi_cli.manual.handwritten import TOPICS, command_sections, topic
 from apiyi_cli.manual.markdown import Block, Heading, Table, text
 from apiyi_cli.manual.roff import escaped, inline, line, roff
 
+OWN = "Options"
+"""The heading of the options that only one command has."""
+
 RELEASED = {"0.1.0": "2026-11-24"}
 """The date that the pages of each version carry, so that building them twice gives the same."""
+
+
+_ANY_NUMBER = 2**53
+"""A bound beyond this says no more than that the value is a number."""
 
 
 def pages(program: Command, version: str) -> dict[str, str]:
@@ -36,8 +43,10 @@ def _page(command: Command, program: Command, version: str) -> str:
         *(["'\\\" t"] if tables else []),
         f'.TH "{escaped(name.upper(), literal=True)}" 1 "{RELEASED[version]}" '
         f'"apiyi {version}" "apiyi manual"',
+        ".nh",
+        ".ad l",
         ".SH NAME",
-        f"{escaped(name, literal=True)} \\- {escaped(command.help.rstrip('.'))}",
+        f"{escaped(name, literal=True)} \\- {escaped(command.line.rstrip('.'))}",
         ".SH SYNOPSIS",
         *_synopsis(command),
         *(before or _description(command)),
@@ -79,17 +88,22 @@ def _synopsis(command: Command) -> Iterator[str]:
 
 def _description(command: Command) -> Iterator[str]:
     yield ".SH DESCRIPTION"
-    yield line(escaped(command.help))
+    yield from _explained(command)
+
+
+def _explained(command: Command) -> Iterator[str]:
+    """Yield what a command's own help says of it."""
+    yield inline(text(command.help))
     for paragraph in command.more.split("\n\n"):
         if paragraph:
-            yield from (".PP", inline(text(paragraph.replace("\n", " "))))
+            yield from (".PP", inline(text(" ".join(paragraph.split()))))
 
 
 def _commands(command: Command) -> Iterator[str]:
     yield ".SH COMMANDS"
     for one in command.commands:
         yield from (".TP", f"\\fB{'-'.join(one.path)}\\fR(1)".replace("-", r"\-"))
-        yield line(escaped(one.help))
+        yield line(escaped(one.line))
 
 
 def _subcommands(command: Command) -> Iterator[str]:
@@ -98,12 +112,9 @@ def _subcommands(command: Command) -> Iterator[str]:
     yield ".SH COMMANDS"
     for one in command.commands:
         yield f".SS {escaped(one.title, literal=True)} {escaped(one.usage)}".rstrip()
-        yield line(escaped(one.help))
-        for paragraph in one.more.split("\n\n"):
-            if paragraph:
-                yield from (".PP", inline(text(paragraph.replace("\n", " "))))
+        yield from _explained(one)
         yield from _arguments(one)
-        for option in one.options:
+        for option in one.panels().get(OWN, []):
             if "--help" not in option.names:
                 yield from _option(option)
 
@@ -117,12 +128,31 @@ def _arguments(command: Command) -> Iterator[str]:
 def _options(command: Command, heading: str) -> Iterator[str]:
     yield f"{heading} OPTIONS"
     yield from _arguments(command)
+    below = command.commands if len(command.path) > 1 else ()
     panels = command.panels()
+    if len(panels) > 1 or below:
+        panels = {**{panel: [] for one in below for panel in one.panels()}, **panels}
     for panel, options in panels.items():
         if len(panels) > 1:
-            yield f".SS {escaped('General' if panel == 'Options' else panel)}"
+            yield f".SS {escaped('General' if panel == OWN else panel)}"
+        if panel != OWN:
+            yield from _takers(below, panel)
+            options += _shared(below, panel)
         for option in options:
             yield from _option(option)
+
+
+def _takers(below: tuple[Command, ...], panel: str) -> Iterator[str]:
+    """Say which commands of a group take the options of a panel, unless all do."""
+    takers = [one.name for one in below if panel in one.panels()]
+    if takers and len(takers) < len(below):
+        yield f"Taken by {', '.join(escaped(one) for one in takers)}."
+
+
+def _shared(below: tuple[Command, ...], panel: str) -> list[Option]:
+    """Return the options that the commands of a group have under a heading, each once."""
+    found = {option.names: option for one in below for option in one.panels().get(panel, [])}
+    return list(found.values())
 
 
 def _option(option: Option) -> Iterator[str]:
@@ -139,10 +169,11 @@ def facts(option: Option) -> list[str]:
     choices = option.rule.choices
     if choices and not all(one in option.help for one in choices):
         told.append(f"One of {', '.join(choices)}.")
-    if option.low is not None and option.high is not None:
-        told.append(f"From {option.low:g} to {option.high:g}.")
-    elif option.low is not None:
-        told.append(f"At least {option.low:g}.")
+    low, high = option.low, option.high
+    if low is not None and high is not None and high < _ANY_NUMBER:
+        told.append(f"From {_number(low)} to {_number(high)}.")
+    elif low is not None and low > -_ANY_NUMBER:
+        told.append(f"At least {_number(low)}.")
     if option.default is not None:
         told.append(f"Default: {option.default}.")
     if option.envvar and option.envvar not in option.help:
@@ -150,6 +181,10 @@ def facts(option: Option) -> list[str]:
     if option.config:
         told.append(f"Config: {option.config}.")
     return told
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _see_also(command: Command, program: Command) -> Iterator[str]:

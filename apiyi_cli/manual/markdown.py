@@ -107,10 +107,11 @@ def text(source: str) -> Text:
     return tuple(found)
 
 
-def plain(spans: Text) -> str:
-    """Return the text without its styles, code between backticks where it has spaces."""
+def plain(spans: Text, *, quoted: bool = False) -> str:
+    """Return the text without its styles; `quoted` keeps the backticks of code with spaces."""
     return "".join(
-        f"`{one.text}`" if one.style == "code" and " " in one.text else one.text for one in spans
+        f"`{one.text}`" if quoted and one.style == "code" and " " in one.text else one.text
+        for one in spans
     )
 
 

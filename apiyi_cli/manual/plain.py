@@ -37,15 +37,16 @@ def _lines(block: Block, width: int) -> list[str]:
         case Heading(_, title):
             return filled(title, width)
         case Paragraph(spans):
-            return filled(plain(spans), width)
+            return filled(plain(spans, quoted=True), width)
         case Code(lines):
             return [f"    {line}".rstrip() for line in lines]
         case Items(items, numbered):
-            return _items([plain(item) for item in items], numbered, width)
+            return _items([plain(item, quoted=True) for item in items], numbered, width)
         case Definitions(items):
             lines = []
             for term, said in items:
-                lines += [*filled(plain(term), width, "  "), *filled(plain(said), width, " " * 6)]
+                lines += filled(plain(term), width, "  ")
+                lines += filled(plain(said, quoted=True), width, " " * 6)
             return lines
         case Table(rows):
             return _table([[plain(cell) for cell in row] for row in rows], width)

@@ -149,7 +149,7 @@ def _table(command: Command) -> str:
     lines = [f"        {_quoted(below(command))} = @{{"]
     if command.commands:
         lines.append("            Commands = [ordered]@{")
-        lines += [f"                {one.name} = {_quoted(one.help)}" for one in command.commands]
+        lines += [f"                {one.name} = {_quoted(one.line)}" for one in command.commands]
         lines.append("            }")
     rules = [_encoded(one.rule) for one in command.arguments]
     if any(rule != "text" for rule in rules):

@@ -6,6 +6,7 @@ options and names, where a reader copies them, and stay hyphens in prose.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from apiyi_cli.manual.markdown import (
@@ -19,6 +20,9 @@ from apiyi_cli.manual.markdown import (
     Table,
     Text,
 )
+
+_SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[")
+"""An option's name in prose, which has to stay one that can be searched for and copied."""
 
 _FONTS = {"bold": r"\fB", "italic": r"\fI", "code": r"\fB"}
 
@@ -34,7 +38,9 @@ def roff(blocks: Iterable[Block]) -> Iterator[str]:
 def escaped(text: str, *, literal: bool = False) -> str:
     """Return text for use within a line; `literal` keeps hyphens and quotes copyable."""
     text = text.replace("\\", r"\e")
-    if literal:
+    if not literal:
+        text = _SPELLING.sub(lambda found: found[0].replace("-", r"\-"), text)
+    else:
         text = text.replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
         text = text.replace("^", r"\(ha").replace("~", r"\(ti")
     return "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in text)

@@ -80,7 +80,7 @@ def _listed(specs: list[str]) -> str:
 
 
 def _group(command: Command, name: str, specs: list[str]) -> str:
-    said = [f"    {_quoted(f'{one.name}:{one.help}')}" for one in command.commands]
+    said = [f"    {_quoted(f'{one.name}:{one.line}')}" for one in command.commands]
     cases = [
         f"        ({one.name}) {'_'.join((name, one.name))} && ret=0 ;;" for one in command.commands
     ]

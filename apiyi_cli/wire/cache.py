@@ -223,9 +223,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
     _check_owner(path.parent)
     private_dir(path.parent)
-    # Made here for its mode; SQLite gives the same one to the files beside it.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        # Made here for its mode; SQLite gives the same one to the files beside it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        why = f"{path}: {error.strerror}"
+        raise SetupError("the cache cannot be used", why, hint="--no-cache") from error
     _check_owner(path)
     connection = sqlite3.connect(
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False

@@ -32,10 +32,15 @@ class Clocks:
         self._clock = clock
         self._free = free
         self._stream = stream
-        self._event_at = clock.monotonic()
+        self._event_at = self._began_at = clock.monotonic()
+        self.connect_took_s = 0.0
         self.sent_at: float | None = None
         self.headers_at: float | None = None
         self.reused = True
+
+    def connected(self) -> None:
+        """Note that a connection stands (TLS still to come)."""
+        self.connect_took_s = self._clock.monotonic() - self._began_at
 
     def sent(self) -> None:
         """Note that the last byte of the request has left."""

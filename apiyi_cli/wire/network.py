@@ -62,6 +62,7 @@ class Network(httpcore.NetworkBackend):
                 stream = self._sockets.connect_tcp(
                     address, port, wait_s, local_address, socket_options
                 )
+                clocks.connected()
                 return _Stream(stream, self._clocks)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if last:

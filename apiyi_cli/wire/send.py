@@ -147,6 +147,11 @@ class Sender:
         trip.kept()
         trip.ended(None)
 
+    @property
+    def connected_s(self) -> float:
+        """Return how long the last exchange took to connect, 0 on an open connection."""
+        return self._client.clocks.connect_took_s
+
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()

@@ -14,6 +14,7 @@ from apiyi_cli.sandbox.server import Gateway
 if TYPE_CHECKING:
     from tests.conftest import Program
 
+HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\x9b\u202e\0"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
@@ -34,7 +35,7 @@ def whole(text: str | None, finish: str = "stop", **message: Any) -> Play:
         ("ends\n", "--no-newline", b"ends\n"),
         ("  a\r\nb", "", b"  a\r\nb\n"),
         ("list[int] arr[0] [/x] [red] :smile:", "", b"list[int] arr[0] [/x] [red] :smile:\n"),
-        ("\x1b]52;c;AAAA\x07\x1b[2J\x9b\u202e\0", "", "\x1b]52;c;AAAA\x07\x1b[2J\x9b\u202e\0\n".encode()),
+        (HOSTILE, "", f"{HOSTILE}\n".encode()),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
@@ -185,11 +186,12 @@ def test_extract_prints_the_first_block_else_all(
 def test_several_answers_follow_each_other_a_blank_line_between(
     apiyi: Program, gateway: Gateway
 ) -> None:
+    options = "\nOptions: n=3"
     ran = apiyi("chat hi --n 3")
     assert ran.text.split("\n\n") == [
-        "[sandbox] You said: hi",
-        "[sandbox] (answer 2) You said: hi",
-        "[sandbox] (answer 3) You said: hi\n",
+        f"[sandbox] You said: hi{options}",
+        f"[sandbox] (answer 2) You said: hi{options}",
+        f"[sandbox] (answer 3) You said: hi{options}\n",
     ]
     assert apiyi("chat hi --n 3 --no-stream").out == ran.out
 
@@ -216,11 +218,11 @@ WEATHER = (
 def test_a_function_call_is_one_object_a_line_after_the_text(
     apiyi: Program, gateway: Gateway, stream: str
 ) -> None:
+    arguments = {"f": '{"x":1.10}', "g": '{"x', "h": ""}
     calls = [
-        {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1.10}'}},
-        {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": '{"x'}},
-        {"index": 2, "id": "c", "type": "function", "function": {"name": "h", "arguments": ""}},
-    ]  # fmt: skip
+        {"index": k, "id": f"c{k}", "type": "function", "function": {"name": n, "arguments": a}}
+        for k, (n, a) in enumerate(arguments.items())
+    ]
     play = (
         Play.chat("Let me see.", {"tool_calls": calls}, finish="tool_calls")
         if stream == "--stream"
@@ -231,9 +233,9 @@ def test_a_function_call_is_one_object_a_line_after_the_text(
     assert ran.code == 0
     assert ran.text.splitlines() == [
         "Let me see.",
-        '{"id":"a","name":"f","arguments":{"x":1.10}}',
-        '{"id":"b","name":"g","arguments":"{\\"x"}',
-        '{"id":"c","name":"h","arguments":{}}',
+        '{"id":"c0","name":"f","arguments":{"x":1.10}}',
+        '{"id":"c1","name":"g","arguments":"{\\"x"}',
+        '{"id":"c2","name":"h","arguments":{}}',
     ]
 
 
@@ -241,7 +243,7 @@ def test_tools_come_from_files_arrays_and_wrapped_schemas(apiyi: Program, gatewa
     (apiyi.work / "one.json").write_text(WEATHER)
     wrapped = {"type": "function", "function": {"name": "b", "strict": True}}
     (apiyi.work / "two").write_text(json.dumps([wrapped, {"name": "c"}]))
-    ran = apiyi("chat hi --tool one.json --tool @two")
+    ran = apiyi("chat 'use every tool' --tool one.json --tool @two")
     assert ran.code == 0
     sent = gateway.posts[0].json["tools"]
     assert [tool["function"]["name"] for tool in sent] == ["weather", "b", "c"]

@@ -154,11 +154,16 @@ def answered(path: str, body: bytes, host: str) -> tuple[int, str, bytes]:
         return whole({"object": "list", "data": [vector], "model": "m"})
     if path.startswith("/v1/images/"):
         coded = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
+        if model == "none":
+            return whole({"data": [], "note": "moderated"})
         items = [{"url": "", "b64_json": coded}, {"b64_json": base64.b64encode(PICTURE).decode()}]
         link = {"b64_json": "", "url": f"http://{host}/picture"}
         return whole({"created": 1, "data": [link] if model == "linked" else items})
     if path == "/v1/audio/speech":
         return 200, "audio/mpeg", BIG
+    if path.startswith("/v1/audio/") and b'name="stream"' in body:
+        pieces = [{"type": "transcript.text.delta", "delta": one} for one in "你好"]
+        return sse(*pieces, {"type": "transcript.text.done", "text": "你好"})
     if path.startswith("/v1/audio/"):
         return whole({"text": "听到了"}) if b"srt" not in body else (200, "text/plain", b"1\nsaid\n")
     if path == "/v1/models":
@@ -329,6 +334,15 @@ CASES: dict[str, Case] = {
     "refused stream": Case(chat(model="refused", stream=True), complains=("400", "bad_value")),
     "page": Case(chat(model="page"), complains=("home page",)),
     "empty": Case(chat(model="empty"), complains=("no choices here",)),
+    "no image": Case(
+        Call("POST", "/images/generations", json={"model": "none", "prompt": "x"}),
+        complains=("moderated",),
+    ),
+    "two answers": Case(chat(stream=True, n=2), ("你", '"finish_reason"', "total_tokens")),
+    "heard events": Case(
+        replace(audio("/audio/transcriptions", Part("stream", "true")), stream=True), ("你好\n",)
+    ),
+    "put": Case(Call("PUT", "/x", json=["a", 1, None], headers=(("X-A", "1"),)), ("seen",)),
     "cut": Case(chat(model="cut", stream=True), ("half",), complains=("cut",)),
     "broken": Case(chat(model="broken", stream=True), ("half",), complains=("饱和",)),
     "silence": Case(

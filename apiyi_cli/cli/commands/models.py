@@ -6,20 +6,33 @@ from typing import Any
 
 from apiyi_cli.cli.advice import nearest
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.catalogue import fetched_models
+from apiyi_cli.cli.catalogue import fetched_models, updated_prices
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.core.groups import Connection, Output, Request
+from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
 
 CONSTANT_CREATED = 1626777600
 """The date that gateways of this family give when they do not know one."""
 
 
+class Pricing(Group):
+    """The gateway's price list."""
+
+    update_prices: bool | None = flag(
+        "--update-prices",
+        help="Fetch the price list that cost estimates are made from.",
+        panel="Options",
+        config=False,
+    )
+
+
 def models(
     session: Session,
     query: Words = None,
     *,
+    pricing: Pricing,
     connection: Connection,
     output: Output,
     request: Request,
@@ -30,6 +43,9 @@ def models(
     if session.shown(models_call()):
         return
     session.ready()
+    if pricing.update_prices:
+        updated_prices(session)
+        return
     words = query or []
     found, raw = fetched_models(session)
     if words[:1] == ["show"]:

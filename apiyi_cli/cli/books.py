@@ -1,0 +1,91 @@
+"""The run's entries in the usage ledger, and what things cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiyi_cli.settings.paths import cache_dir, state_dir
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.events import Usage
+    from apiyi_cli.store.ledger import Ledger, Record
+    from apiyi_cli.store.prices import Prices
+    from apiyi_cli.wire.send import Sent
+
+
+class Books:
+    """Collects what a run sent; `close` writes it when the answer is out.
+
+    Trouble with the ledger is told by `-v` only: it must not change what a run means.
+    """
+
+    MOST_KEPT = 512
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._kept: list[Sent] = []
+        session.run.closing(self.close)
+
+    def add(self, sent: Sent) -> None:
+        """Take one request; safe from any thread."""
+        self._kept.append(sent)
+        if len(self._kept) >= self.MOST_KEPT:
+            self.close()
+
+    def close(self) -> None:
+        """Write what was collected."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        prices = prices_of(self._session)
+        try:
+            ledger(self._session).append([self._record(sent, prices) for sent in kept])
+        except OSError as failure:
+            self._session.detail(f"* the usage ledger could not be written: {failure}")
+
+    def _record(self, sent: Sent, prices: Prices) -> Record:
+        from apiyi_cli.store.ledger import Record
+
+        usage, call = sent.usage, sent.call
+        prompt = usage.prompt_tokens if usage else None
+        completion = usage.completion_tokens if usage else None
+        cost = 0.0 if sent.from_cache else prices.cost(call.model or "", prompt, completion)
+        return Record(
+            at=self._session.run.clock.wall() - sent.ms / 1000,
+            profile=self._session.settings.profile,
+            model=call.model or "",
+            endpoint=call.path,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=usage.total_tokens if usage else None,
+            ms=sent.ms,
+            exit=sent.error.exit_code if sent.error else 0,
+            request_id=sent.request_id,
+            cached=sent.from_cache,
+            cost=None if sent.error else cost,
+        )
+
+
+def ledger(session: Session) -> Ledger:
+    """Return the ledger under the state directory."""
+    from apiyi_cli.store.ledger import Ledger
+
+    return Ledger(state_dir(session.run.environ))
+
+
+def prices_of(session: Session) -> Prices:
+    """Return the price list that was fetched last, empty when there is none."""
+    from apiyi_cli.store.prices import Prices
+
+    return Prices(cache_dir(session.run.environ) / "prices.json")
+
+
+def estimate(session: Session, model: str, usage: Usage) -> str:
+    """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
+    from apiyi_cli.store.prices import shown
+
+    prices = prices_of(session)
+    if not len(prices):
+        return ""
+    return f", {shown(prices.cost(model, usage.prompt_tokens, usage.completion_tokens))}"

@@ -1,0 +1,213 @@
+"""The checks of `apiyi doctor`, each a generator of findings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.cli.commands.doctor import Finding, failed
+from apiyi_cli.core.call import Reply
+from apiyi_cli.errors import ApiyiError
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+SKEW_S = 30.0
+SLOW_S = 3.0
+
+
+def config(session: Session) -> Iterator[Finding]:
+    """Tell whether the configuration can be read, and which profile is in use."""
+    settings = session.settings
+    profile = settings.in_profile
+    path = settings.config_path
+    where = str(path) if path.exists() else f"no file ({path})"
+    yield Finding("config", "ok", f"{where}, profile {profile.name}")
+    model = settings.value("model")
+    if model:
+        yield Finding("model", "ok", f"{model} ({settings.origin('model')})")
+    else:
+        yield Finding("model", "warning", "no default model", "apiyi config set model MODEL")
+
+
+def key(session: Session) -> Iterator[Finding]:
+    """Tell where the key comes from, never the key."""
+    if session.settings.sandbox:
+        yield Finding("key", "ok", "the sandbox needs none")
+        return
+    secret = session.secret
+    yield Finding("key", "ok", f"{secret.tail} from {secret.source}")
+
+
+def keyring(session: Session) -> Iterator[Finding]:
+    """Tell whether the keyring answers; a machine without one is normal."""
+    from apiyi_cli.settings.secrets import places
+
+    for place in places(session.settings):
+        if "keyring" in place.source:
+            if place.present is None:
+                yield Finding("keyring", "warning", place.note or "it does not answer")
+            else:
+                told = "holds a key for this profile" if place.present else "answers, no key in it"
+                yield Finding("keyring", "ok", told)
+
+
+def proxy(session: Session) -> Iterator[Finding]:
+    """Tell which proxy each host is reached through."""
+    from urllib.parse import urlsplit
+
+    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.wire.proxies import proxy_for
+
+    explicit = session.fill(Connection()).proxy
+    for base_url in session.settings.base_urls:
+        parts = urlsplit(base_url)
+        found = proxy_for(parts.scheme, parts.hostname or "", explicit, session.run.environ)
+        via = f"through {found.shown} ({found.source})" if found else "direct"
+        yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
+
+
+def tls(session: Session) -> Iterator[Finding]:
+    """Tell whether there are certificates to trust."""
+    import ssl
+
+    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.wire.tls import tls_context
+
+    cacert = session.fill(Connection()).cacert
+    tls_context(cacert, session.run.environ)
+    named = cacert or session.run.environ.get("SSL_CERT_FILE") or "the system's certificates"
+    yield Finding("tls", "ok", f"{ssl.OPENSSL_VERSION}, {named}")
+
+
+def hosts(session: Session) -> Iterator[Finding]:
+    """Ask every host for its models, and compare its clock with ours."""
+    from apiyi_cli.cli.connection import PROBE, plan
+    from apiyi_cli.wire.send import Sender
+
+    made = plan(session)
+    for base_url in made.base_urls:
+        alone = replace(
+            made,
+            base_urls=(base_url,),
+            hosts=None,
+            limiter=None,
+            cache=None,
+            sent=None,
+            timeouts=PROBE,
+            policy=replace(made.policy, attempts=1),
+        )
+        sender = Sender(alone)
+        try:
+            yield from _host(session, sender, base_url)
+        except ApiyiError as failure:
+            yield failed("host", failure.noting(host=base_url))
+        finally:
+            sender.close()
+
+
+def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
+    from apiyi_cli.build.models import models_call
+    from apiyi_cli.decode.whole import value
+
+    clock = session.run.clock
+    began_s = clock.monotonic()
+    seen: list[tuple[Reply, float]] = []
+
+    def decode(reply: Reply) -> Iterator[Any]:
+        seen.append((reply, clock.monotonic()))
+        yield value(reply, cost="free")[0]
+
+    (found,) = sender.answer(models_call(), decode, shows=lambda item: False)
+    reply, first_byte_s = seen[-1]
+    count = len(found.get("data") or ()) if isinstance(found, dict) else 0
+    connect_s = sender.connected_s
+    took_s = first_byte_s - began_s
+    state: Any = "warning" if took_s > SLOW_S or not count else "ok"
+    advice = "try the other host, or --proxy" if took_s > SLOW_S else ""
+    yield Finding(
+        "host",
+        state,
+        f"{base_url}: connected in {connect_s * 1000:.0f} ms, first byte after "
+        f"{took_s * 1000:.0f} ms, {count} models",
+        advice,
+    )
+    yield from _clock(session, reply)
+
+
+def _clock(session: Session, reply: Reply) -> Iterator[Finding]:
+    from email.utils import parsedate_to_datetime
+
+    told = reply.headers.get("date")
+    if not told:
+        return
+    try:
+        skew_s = session.run.clock.wall() - parsedate_to_datetime(told).timestamp()
+    except (ValueError, TypeError):
+        return
+    if abs(skew_s) > SKEW_S:
+        yield Finding(
+            "clock",
+            "warning",
+            f"this machine's clock is {skew_s:+.0f} s off the server's",
+            "set the clock: certificates and reports depend on it",
+        )
+    else:
+        yield Finding("clock", "ok", f"within {abs(skew_s):.0f} s of the server's")
+
+
+def terminal(session: Session) -> Iterator[Finding]:
+    """Tell what the terminal can show."""
+    console, environ = session.console, session.run.environ
+    if not console.stdout_is_terminal:
+        yield Finding("terminal", "ok", "stdout is no terminal: plain output")
+        return
+    kind = environ.get("TERM") or "unknown"
+    told = f"{kind}, {console.width} columns, colour {'on' if session.color else 'off'}"
+    yield Finding("terminal", "ok", told)
+
+
+def installation(session: Session) -> Iterator[Finding]:
+    """Tell whether the manual and the completion are where shells look."""
+    from pathlib import Path
+
+    prefixes = [Path(sys.prefix), Path("/usr/local"), Path("/usr")]
+    if home := session.run.environ.get("HOME"):
+        prefixes.append(Path(home) / ".local")
+    manual = any((prefix / "share/man/man1/apiyi.1").exists() for prefix in prefixes)
+    shell = os.path.basename(session.run.environ.get("SHELL", "")) or "bash"
+    places = {
+        "bash": "share/bash-completion/completions/apiyi",
+        "zsh": "share/zsh/site-functions/_apiyi",
+        "fish": "share/fish/vendor_completions.d/apiyi.fish",
+    }
+    if manual:
+        yield Finding("manual", "ok", "installed: man apiyi")
+    else:
+        yield Finding("manual", "warning", "no man pages found", "apiyi help")
+    place = places.get(shell)
+    if place and any((prefix / place).exists() for prefix in prefixes):
+        yield Finding("completion", "ok", f"installed for {shell}")
+    else:
+        advice = f"apiyi completion {shell if place else 'bash'}; see apiyi help completion"
+        yield Finding("completion", "warning", f"none found for {shell}", advice)
+
+
+def limits(session: Session) -> Iterator[Finding]:
+    """Tell the limits in force and whether all processes share them."""
+    kept = session.settings.limits
+    told = f"{kept.rpm} requests and {kept.tpm} tokens in {kept.window_s:g} s, "
+    told += f"{kept.concurrency} at once"
+    trouble: list[str] = []
+    if not session.settings.sandbox:
+        from apiyi_cli.settings.paths import runtime_dir
+        from apiyi_cli.wire.limits import Limiter
+
+        Limiter(runtime_dir(session.run.environ), session.secret.value, kept, tell=trouble.append)
+    if trouble:
+        yield Finding("limits", "warning", f"{told}; {trouble[0]}")
+    else:
+        yield Finding("limits", "ok", f"{told}, shared by all processes")

@@ -1,0 +1,95 @@
+"""`apiyi doctor`: what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.errors import ApiyiError
+
+State = Literal["ok", "warning", "failure"]
+MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("ok", "32"),
+    "warning": ("warn", "33"),
+    "failure": ("FAIL", "31"),
+}
+
+
+class Finding(NamedTuple):
+    """One line of the report. `advice` says what to do, "" when nothing is to be done;
+    `exit_code` is what a failure makes of the run."""
+
+    check: str
+    state: State
+    told: str
+    advice: str = ""
+    exit_code: int = 0
+
+
+def doctor(session: Session, *, connection: Connection, output: Output) -> None:
+    """Check configuration, key, network, both hosts, clock, terminal and installation.
+
+    Exits 0 when nothing failed, else with the code of the first failure.
+    """
+    from apiyi_cli.wire.encode import json_bytes
+
+    found: list[Finding] = []
+
+    def lines() -> Iterator[bytes]:
+        for finding in _findings(session):
+            found.append(finding)
+            if session.form == "text":
+                yield _line(session, finding)
+            elif session.form == "ndjson":
+                yield json_bytes(_record(finding)) + b"\n"
+        if session.form == "json":
+            yield json_bytes({"checks": [_record(one) for one in found]}) + b"\n"
+
+    session.write(session.filtered(lines()) if session.form != "text" else lines())
+    first = next((one for one in found if one.state == "failure"), None)
+    session.run.exit_code = first.exit_code if first is not None else 0
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    from apiyi_cli.cli import checkup
+
+    checks: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+        checkup.config,
+        checkup.key,
+        checkup.keyring,
+        checkup.proxy,
+        checkup.tls,
+        checkup.hosts,
+        checkup.terminal,
+        checkup.installation,
+        checkup.limits,
+    )
+    for check in checks:
+        try:
+            yield from check(session)
+        except ApiyiError as failure:
+            yield failed(check.__name__, failure)
+
+
+def failed(check: str, failure: ApiyiError) -> Finding:
+    """Return the finding for a check that ended in an error."""
+    return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
+
+
+def _record(finding: Finding) -> dict[str, object]:
+    return {name: value for name, value in finding._asdict().items() if value not in ("", 0)}
+
+
+def _line(session: Session, finding: Finding) -> bytes:
+    mark, style = MARKS[finding.state]
+    shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
+    made = session.console.safe(session.console.redact(finding.told))
+    advice = f"\n       try: {finding.advice}" if finding.advice else ""
+    return f"{shown} {finding.check:12} {made}{advice}\n".encode("utf-8", "replace")
+
+
+app = single(spread(doctor))

@@ -1,0 +1,109 @@
+"""`apiyi usage`: what was used, from the ledger on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.books import ledger, prices_of
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spread import spread
+from apiyi_cli.core.groups import Output
+from apiyi_cli.core.opt import Group, flag
+from apiyi_cli.errors import UsageError
+from apiyi_cli.store.ledger import Total
+from apiyi_cli.store.prices import shown
+
+UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+BAR = 16
+
+
+class Span(Group):
+    """Which part of the ledger is looked at, and how it is summed."""
+
+    since: str | None = flag(
+        "--since",
+        help="How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d).",
+        panel="Options",
+        metavar="SPAN",
+        config=False,
+    )
+    by: str | None = flag(
+        "--by",
+        help="What to sum by (model).",
+        panel="Options",
+        metavar="GROUP",
+        choices=("model", "day", "profile", "endpoint"),
+        config=False,
+    )
+
+
+def usage(session: Session, *, span: Span, output: Output) -> None:
+    """Show what was used: requests, tokens and estimated cost.
+
+    Counts what this machine sent. Costs are estimates from the price list that
+    `apiyi models --update-prices` fetched; what has no price is told, never counted as 0.
+    """
+    by = span.by or "model"
+    since = _moment(span.since or "30d", session.run.clock.wall())
+    totals = ledger(session).totals(since, by)
+    if session.form == "text" and session.console.stdout_is_terminal:
+        session.write([_table(session, totals, by)])
+        if not len(prices_of(session)):
+            session.note("no price list: apiyi models --update-prices fetches it")
+        return
+    from apiyi_cli.wire.encode import json_bytes
+
+    rows = ({by: one.group, **one._asdict()} for one in totals)
+    lines = (
+        json_bytes({name: value for name, value in row.items() if name != "group"}) + b"\n"
+        for row in rows
+    )
+    session.write(session.filtered(lines))
+
+
+def _moment(span: str, now: float) -> float:
+    import time
+
+    if match := re.fullmatch(r"(\d{1,6})([mhdw])", span):
+        return now - int(match[1]) * UNITS_S[match[2]]
+    try:
+        return time.mktime(time.strptime(span, "%Y-%m-%d"))
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"cannot use --since {span}",
+            "it is neither a span nor a date",
+            hint="--since 7d, or --since 2026-01-31",
+        ) from None
+
+
+def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
+    from apiyi_cli.render.table import table
+
+    most = max((one.total_tokens or 0 for one in totals), default=0)
+    rows = [
+        [
+            one.group or "-",
+            one.requests,
+            one.failed,
+            one.prompt_tokens,
+            one.completion_tokens,
+            shown(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
+            _bar(one.total_tokens, most),
+        ]
+        for one in totals
+    ]
+    headers = [by, "requests", "failed", "prompt", "completion", "cost", "tokens"]
+    return table(rows, headers, width=session.console.width, color=session.color).encode()
+
+
+def _bar(tokens: int | None, most: int) -> str:
+    if not tokens or not most:
+        return ""
+    eighths = max(1, round(tokens / most * BAR * 8))
+    rest = " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    return "█" * (eighths // 8) + rest
+
+
+app = single(spread(usage))
