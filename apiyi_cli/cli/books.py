@@ -28,7 +28,9 @@ class Books:
         session.run.closing(self.close)
 
     def add(self, sent: Sent) -> None:
-        """Take one request; safe from any thread."""
+        """Take one request; safe from any thread. Lists cost nothing and are left out."""
+        if sent.call.cost == "free":
+            return
         self._kept.append(sent)
         if len(self._kept) >= self.MOST_KEPT:
             self.close()

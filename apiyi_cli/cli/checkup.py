@@ -47,7 +47,7 @@ def keyring(session: Session) -> Iterator[Finding]:
     from apiyi_cli.settings.secrets import places
 
     for place in places(session.settings):
-        if "keyring" in place.source:
+        if "keyring" in place.name:
             if place.present is None:
                 yield Finding("keyring", "warning", place.note or "it does not answer")
             else:

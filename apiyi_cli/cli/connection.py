@@ -82,11 +82,15 @@ def plan(session: Session) -> Plan:
 def policy(options: Connection, base: Policy) -> Policy:
     """Return the retry policy with what the options change in it."""
     retries, budget_s = options.retries, options.max_retry_time
+    budget_s = base.max_retry_time_s if budget_s is None else budget_s
+    if options.max_time is not None:
+        # A wait that outlasts the whole run is not begun.
+        budget_s = min(budget_s, options.max_time)
     return replace(
         base,
         attempts=base.attempts if retries is None else retries + 1,
         ambiguous=options.retry_ambiguous,
-        max_retry_time_s=base.max_retry_time_s if budget_s is None else budget_s,
+        max_retry_time_s=budget_s,
     )
 
 

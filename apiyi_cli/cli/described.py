@@ -11,7 +11,9 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.cli.app import COMMANDS, app, built, command
+from typer.main import get_command as built
+
+from apiyi_cli.cli.app import COMMANDS, app, command
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.opt import Declared, declared
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
@@ -127,7 +129,7 @@ def _option(parameter: Any, table: dict[str, Declared]) -> Option:
 
 
 def _argument(parameter: Any, path: tuple[str, ...]) -> Argument:
-    name = (parameter.metavar or parameter.name).strip("[].").upper()
+    name = parameter.metavar or parameter.name.upper()
     choices = tuple(getattr(parameter.type, "choices", ()))
     return Argument(
         name,

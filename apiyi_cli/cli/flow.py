@@ -30,7 +30,7 @@ def flow(
     """
     made: queue.Queue[Future[R] | None] = queue.Queue()
     todo: queue.Queue[tuple[Future[R], B] | None] = queue.Queue()
-    room = threading.Semaphore(2 * jobs)
+    room = threading.Semaphore(jobs + 2)
     stop = threading.Event()
 
     def feed() -> None:

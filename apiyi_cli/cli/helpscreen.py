@@ -33,9 +33,11 @@ def _text(typed: Any, path: tuple[str, ...], width: int, *, bold: bool = False) 
 class _Screen:
     """What a command of Typer's needs to show our help."""
 
+    _help_option: Any
+
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option, made once: Typer orders the callbacks by identity."""
-        if self.__dict__.get("_help_option") is None:
+        if self._help_option is None:
             self._help_option = TyperOption(
                 param_decls=list(ctx.help_option_names),
                 is_flag=True,

@@ -3,97 +3,149 @@
 A streamed reply and a whole one decode into the same events, so that renderers have one
 path. Decoders hand them on in *bursts*: one list for each read of the socket, so that what
 arrived together is written together. Times are not in here; order is the order of arrival.
+
+Events are made a hundred thousand times in a run and declared in every start-up, so they
+are plain classes with slots: dataclasses would cost two milliseconds before the first byte.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(slots=True)
-class Chunk:
+class _Event:
+    """Equal to another event of the same kind with the same values."""
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__match_args__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()
+
+    def __repr__(self) -> str:
+        told = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Chunk(_Event):
     """One JSON object of the server, byte for byte; `whole` when it is the entire answer."""
 
-    data: bytes
-    whole: bool = False
+    __slots__ = __match_args__ = ("data", "whole")
+
+    def __init__(self, data: bytes, whole: bool = False) -> None:
+        self.data = data
+        self.whole = whole
 
 
-@dataclass(slots=True)
-class Delta:
-    """A piece of the answer's text, of choice `index`."""
+class _Text(_Event):
+    """A piece of text of choice `index`."""
 
-    text: str
-    index: int = 0
+    __slots__ = __match_args__ = ("text", "index")
+
+    def __init__(self, text: str, index: int = 0) -> None:
+        self.text = text
+        self.index = index
 
 
-@dataclass(slots=True)
-class Reasoning:
+class Delta(_Text):
+    """A piece of the answer's text."""
+
+    __slots__ = ()
+
+
+class Reasoning(_Text):
     """A piece of the model's reasoning, which is not part of the answer."""
 
-    text: str
-    index: int = 0
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class Refusal:
+class Refusal(_Text):
     """A piece of the model's own words why it will not answer."""
 
-    text: str
-    index: int = 0
+    __slots__ = ()
 
 
-@dataclass(slots=True)
-class ToolCall:
+class ToolCall(_Event):
     """A complete function call that the model asks for.
 
     `arguments` is the text as the model wrote it; `""` and null have become `"{}"`.
     Emitted once per call, when its choice has finished or the stream has ended.
     """
 
-    id: str
-    name: str
-    arguments: str
-    index: int = 0
+    __slots__ = __match_args__ = ("id", "name", "arguments", "index")
+
+    def __init__(self, id: str, name: str, arguments: str, index: int = 0) -> None:
+        self.id = id
+        self.name = name
+        self.arguments = arguments
+        self.index = index
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(_Event):
     """Token counts as the gateway gave them; None is "not told", never 0.
 
     `raw` is the gateway's own object.
     """
 
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    total_tokens: int | None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    raw: dict[str, Any] | None = None
+    __slots__ = __match_args__ = (
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "reasoning_tokens",
+        "cached_tokens",
+        "raw",
+    )
+
+    def __init__(
+        self,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        total_tokens: int | None,
+        reasoning_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        raw: dict[str, Any] | None = None,
+    ) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+        self.total_tokens = total_tokens
+        self.reasoning_tokens = reasoning_tokens
+        self.cached_tokens = cached_tokens
+        self.raw = raw
 
 
-@dataclass(slots=True)
-class Finish:
+class Finish(_Event):
     """Choice `index` is complete. `reason` is normalised: stop, length, tool_calls,
     content_filter, or an unknown word of the server as it came."""
 
-    reason: str
-    index: int = 0
+    __slots__ = __match_args__ = ("reason", "index")
+
+    def __init__(self, reason: str, index: int = 0) -> None:
+        self.reason = reason
+        self.index = index
 
 
-@dataclass(slots=True)
-class About:
+class About(_Event):
     """What the answer says of itself: its id and the model that really answered."""
 
-    id: str | None
-    model: str | None
+    __slots__ = __match_args__ = ("id", "model")
+
+    def __init__(self, id: str | None, model: str | None) -> None:
+        self.id = id
+        self.model = model
 
 
-@dataclass(slots=True)
-class Notice:
+class Notice(_Event):
     """Something for stderr that the decoder noticed and could live with."""
 
-    text: str
+    __slots__ = __match_args__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 Event = Chunk | Delta | Reasoning | Refusal | ToolCall | Usage | Finish | About | Notice

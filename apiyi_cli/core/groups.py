@@ -695,3 +695,226 @@ class Jobs(Group):
         low=1,
         high=1000,
     )
+
+
+class Imaging(Group):
+    """What is drawn, from what, and how its files are treated."""
+
+    input: list[str] | None = flag(
+        "-i",
+        "--input",
+        help="Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).",
+        panel="Prompt",
+        metavar="FILE",
+        complete="file",
+        config=False,
+    )
+    mask: str | None = flag(
+        "--mask",
+        help="PNG whose transparent parts are repainted, as large as the first -i.",
+        panel="Prompt",
+        metavar="FILE",
+        complete="file",
+        config=False,
+    )
+    vary: bool | None = flag(
+        "--vary",
+        help="Make variations of the one -i, without a prompt.",
+        panel="Prompt",
+        config=False,
+    )
+    lines: bool | None = flag(
+        "--lines", help="Each line of stdin is a prompt.", panel="Prompt", config=False
+    )
+    n: int | None = flag(
+        "--n",
+        help="Pictures for each prompt.",
+        panel="Picture",
+        metavar="N",
+        low=1,
+        high=10,
+        wire="n",
+    )
+    size: str | None = flag(
+        "--size",
+        help="Pixels as WIDTHxHEIGHT, or auto.",
+        panel="Picture",
+        metavar="WxH",
+        wire="size",
+    )
+    quality: str | None = flag(
+        "--quality",
+        help="low, medium, high, auto (gpt-image); standard, hd (dall-e).",
+        panel="Picture",
+        metavar="LEVEL",
+        choices=("low", "medium", "high", "auto", "standard", "hd"),
+        wire="quality",
+    )
+    style: str | None = flag(
+        "--style",
+        help="vivid or natural (dall-e-3).",
+        panel="Picture",
+        metavar="STYLE",
+        choices=("vivid", "natural"),
+        wire="style",
+    )
+    background: str | None = flag(
+        "--background",
+        help="transparent (png or webp), opaque or auto.",
+        panel="Picture",
+        metavar="KIND",
+        choices=("transparent", "opaque", "auto"),
+        wire="background",
+    )
+    output_format: str | None = flag(
+        "--output-format",
+        help="png, jpeg or webp, where the model offers a choice.",
+        panel="Picture",
+        metavar="FORMAT",
+        choices=("png", "jpeg", "webp"),
+        wire="output_format",
+    )
+    output_compression: int | None = flag(
+        "--output-compression",
+        help="Quality of jpeg and webp in percent.",
+        panel="Picture",
+        metavar="N",
+        low=0,
+        high=100,
+        wire="output_compression",
+    )
+    aspect_ratio: str | None = flag(
+        "--aspect-ratio",
+        help="WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).",
+        panel="Picture",
+        metavar="W:H",
+        wire="aspect_ratio",
+    )
+    seed: int | None = flag(
+        "--seed",
+        help="Try for the same picture each time (FLUX).",
+        panel="Picture",
+        metavar="N",
+        wire="seed",
+    )
+    skip_existing: bool | None = flag(
+        "--skip-existing",
+        help="Make only the pictures whose files are not there yet.",
+        panel="Output",
+        config=False,
+    )
+    preview: bool | None = flag(
+        "--preview/--no-preview",
+        help="Show the pictures on the terminal (kitty, iTerm2, else chafa).",
+        panel="Output",
+    )
+    allow_private: bool | None = flag(
+        "--allow-private",
+        help="Fetch pictures from private addresses and over http, too.",
+        panel="Connection",
+        config=False,
+    )
+
+
+class Transcribing(Group):
+    """In which form a recording's words come, and what helps to hear them."""
+
+    format: str | None = flag(
+        "--format",
+        help="text, json, srt, vtt or verbose_json.",
+        panel="Answer",
+        metavar="FORMAT",
+        choices=("text", "json", "srt", "vtt", "verbose_json"),
+        config=False,
+    )
+    language: str | None = flag(
+        "--language",
+        help="Language of the recording (ISO 639-1: en, zh).",
+        panel="Request",
+        metavar="CODE",
+        wire="language",
+    )
+    prompt: str | None = flag(
+        "--prompt",
+        help="Names and terms to expect, or the text before (@FILE reads a file).",
+        panel="Request",
+        metavar="TEXT",
+        config=False,
+        wire="prompt",
+    )
+    temperature: float | None = flag(
+        "--temperature",
+        help="Sampling temperature.",
+        panel="Request",
+        metavar="X",
+        low=0,
+        high=1,
+        config=False,
+        wire="temperature",
+    )
+    timestamps: str | None = flag(
+        "--timestamps",
+        help="Times of each word, segment or both (word,segment), as verbose_json.",
+        panel="Answer",
+        metavar="LIST",
+        choices=("word", "segment", "word,segment", "segment,word"),
+        config=False,
+    )
+    diarize: bool | None = flag(
+        "--diarize",
+        help="Tell the speakers apart (gpt-4o-transcribe-diarize).",
+        panel="Answer",
+        config=False,
+    )
+    translate: bool | None = flag(
+        "--translate", help="Translate into English (whisper-1).", panel="Answer", config=False
+    )
+    stream: bool | None = flag(
+        "--stream/--no-stream",
+        help="Print the text as it is heard (not whisper-1).",
+        panel="Answer",
+        config=False,
+    )
+    split: bool | None = flag(
+        "--split",
+        help="Cut files over 25 MB at silences (needs ffmpeg) and join the texts.",
+        panel="Request",
+    )
+
+
+class Speaking(Group):
+    """How a text is read aloud."""
+
+    voice: str | None = flag(
+        "--voice",
+        help="Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...",
+        panel="Speech",
+        metavar="NAME",
+        wire="voice",
+    )
+    format: str | None = flag(
+        "--format",
+        help="mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.",
+        panel="Speech",
+        metavar="FORMAT",
+        choices=("mp3", "opus", "aac", "flac", "wav", "pcm"),
+        config=False,
+        wire="response_format",
+    )
+    speed: float | None = flag(
+        "--speed",
+        help="How fast, 1 being usual.",
+        panel="Speech",
+        metavar="X",
+        low=0.25,
+        high=4,
+        wire="speed",
+    )
+    instructions: str | None = flag(
+        "--instructions",
+        help="How to read it: tone, accent, pace (@FILE reads a file; not tts-1).",
+        panel="Speech",
+        metavar="TEXT",
+        config=False,
+        wire="instructions",
+    )

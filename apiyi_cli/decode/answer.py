@@ -118,4 +118,6 @@ class Answer:
         """Return in words how much had come."""
         if not self.pieces and not self.calls:
             return "nothing of the answer had come"
-        return f"{self.chars} characters in {self.pieces} pieces had come"
+        characters = "character" if self.chars == 1 else "characters"
+        pieces = "piece" if self.pieces == 1 else "pieces"
+        return f"{self.chars} {characters} in {self.pieces} {pieces} had come"

@@ -7,7 +7,6 @@ APIYI is a relative, and of the proxies in front of them. What follows from a co
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -99,6 +98,8 @@ def page(text: bytes, headers: Mapping[str, str]) -> Complaint:
     ray = headers.get("cf-ray")
     if not ray and (named := _RAY.search(text)):
         ray = named[1].decode("ascii")
+    import html
+
     said = _shown(html.unescape(title))
     return Complaint(f"HTML page “{said}”" if said else "an HTML page", request_id=ray)
 

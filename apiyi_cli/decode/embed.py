@@ -34,8 +34,10 @@ class Vectors(NamedTuple):
     raw: bytes
 
 
-def vectors(reply: Reply, wanted: int, dimensions: int | None = None) -> Vectors:
-    """Read the reply for `wanted` inputs.
+def vectors(
+    reply: Reply, wanted: int, dimensions: int | None = None, *, keep_body: bool = False
+) -> Vectors:
+    """Read the reply for `wanted` inputs; its body is kept when asked for.
 
     Sorted by `index`, whatever order they came in. Raises IncompleteError for a vector that
     is missing, surplus, of another length than the first (or than `dimensions`), or that
@@ -61,7 +63,7 @@ def vectors(reply: Reply, wanted: int, dimensions: int | None = None) -> Vectors
             raise _unfit(reply, f"the vector of input {place} has {count} numbers, not {length}")
         texts[place] = text
     told = usage(skeleton.get("usage") if isinstance(skeleton, dict) else None)
-    return Vectors(texts, told, raw)
+    return Vectors(texts, told, raw if keep_body else b"")
 
 
 def _cut(raw: bytes) -> tuple[bytes, list[bytes]]:

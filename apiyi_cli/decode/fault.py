@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any
 
@@ -110,13 +108,16 @@ def _number(text: str | None) -> float | None:
 
 
 def _seconds_since_1970(date: str) -> float | None:
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
+
     try:
         then = parsedate_to_datetime(date)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)
-    return (then - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    return then.timestamp()
 
 
 def _reset_s(headers: Mapping[str, str]) -> float | None:

@@ -193,7 +193,7 @@ def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> Apiy
     ) or IncompleteError(
         "the gateway reported an error", "no reason given", facts=facts_of(reply, phase)
     )
-    if phase == "opened":
+    if phase == "opened" or answer.proved:
         return error
     return IncompleteError(
         "the answer was cut by an error",

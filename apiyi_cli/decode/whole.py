@@ -29,6 +29,7 @@ Kind = Literal["sse", "json", "html", "empty", "text"]
 
 _MAX_BODY = 512 * 2**20
 _MAX_REFUSAL = 2**20
+_UNDECIDED = b"[deir\xef"
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
 
 
@@ -131,7 +132,7 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     for chunk in chunks:
         read.append(chunk)
         head = trimmed(head + chunk)
-        if len(head) >= 6 or (head and head[:1] not in b"[deir"):
+        if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
             break
     return _kind(head, declared), chain(read, chunks)
 

@@ -111,6 +111,12 @@ static HttpContent Part(byte[] content, string about, string? type)
 """
 
 _STREAM = """\
+var kind = reply.Content.Headers.ContentType?.MediaType ?? "";
+if (kind.Contains("json") || kind.Contains("html"))
+{
+    var text = await reply.Content.ReadAsStringAsync(limit.Token);
+    throw new InvalidDataException($"not a stream: {text}");
+}
 var finished = false;
 await using var stream = await reply.Content.ReadAsStreamAsync(limit.Token);
 using var lines = new StreamReader(stream, Encoding.UTF8);
@@ -300,7 +306,9 @@ def _body(plan: Outline) -> str:
             return f"var body = {_bytes(plan.raw)};"
         return f"var body = Encoding.UTF8.GetBytes({csharp(text)});"
     if plan.fields:
-        return "\n".join(["using var body = new MultipartFormDataContent();", *map(_part, plan.fields)])
+        return "\n".join(
+            ["using var body = new MultipartFormDataContent();", *map(_part, plan.fields)]
+        )
     return ""
 
 

@@ -86,8 +86,12 @@ _ENDED = {
 }
 _STREAM = """\
 echo
-told() { jq --null-input --raw-input --exit-status "any(inputs | $event | $1; true)" "$answer" >/dev/null; }
-if told 'select(.error or .type == "response.failed")'; then fail 'the stream reports an error'; fi
+told() {
+  jq --null-input --raw-input --exit-status "any(inputs | $event | $1; true)" "$answer" >/dev/null
+}
+if told 'select(.error or .type == "response.failed")'; then
+  fail 'the stream reports an error'
+fi
 told '«ended»' || fail 'the stream was cut'"""
 
 _SAVE = """\
@@ -206,7 +210,9 @@ def _body(plan: Outline) -> str:
 
 def _file(piece: FilePiece) -> str:
     if piece.text:
-        return f"jq --raw-input --slurp . <{shell(piece.path)} | sed 's/^\"//; s/\"$//' | tr -d '\\n'"
+        return (
+            f"jq --raw-input --slurp . <{shell(piece.path)} | sed 's/^\"//; s/\"$//' | tr -d '\\n'"
+        )
     return f"base64 <{shell(piece.path)} | tr -d '\\n'"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.export.blocks import Blocks
-from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
+from apiyi_cli.export.outline import FilePiece, Outline, blob_text, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.quote import fill, go, json_text
 
@@ -139,13 +139,18 @@ func addFile(form *multipart.Writer, name, filename, kind string, content []byte
 
 _EVENTS = """
 // events calls show with every event of the stream.
-func events(stream io.Reader, show func(event)) error {
-	reader := bufio.NewReader(stream)
+func events(reply *http.Response, show func(event)) error {
+	kind := reply.Header.Get("Content-Type")
+	if strings.Contains(kind, "json") || strings.Contains(kind, "html") {
+		text, _ := io.ReadAll(reply.Body)
+		return fmt.Errorf("not a stream: %s", text)
+	}
+	reader := bufio.NewReader(reply.Body)
 	for {
 		line, ended := reader.ReadBytes('\\n')
 		data, found := bytes.CutPrefix(line, []byte("data:"))
 		data = bytes.TrimSpace(data)
-		if found && !bytes.Equal(data, []byte("[DONE]")) {
+		if found && len(data) > 0 && string(data) != "[DONE]" {
 			var one event
 			if err := json.Unmarshal(data, &one); err != nil {
 				return fmt.Errorf("%w: %s", err, data)
@@ -264,7 +269,7 @@ type models struct {
 
 _STREAM = """\
 finished := false
-err = events(reply.Body, func(one event) {
+err = events(reply, func(one event) {
 	«delta»
 })
 if err != nil {
@@ -315,11 +320,14 @@ if one.Type == "response.output_item.done" && one.Item.Type == "function_call" {
 }
 
 
+def _checked_value(name: str, expression: str) -> str:
+    return f"{name}, err := {expression}\nif err != nil {{\n\treturn err\n}}"
+
+
 def _checked(kind: str, test: str, shown: str) -> str:
-    return (
-        f"var answer {kind}\ntext, err := parse(reply, &answer)\nif err != nil {{\n\treturn err\n}}\n"
-        f'if {test} {{\n\treturn fmt.Errorf("not the expected answer: %s", text)\n}}\n{shown}'
-    )
+    read = _checked_value("text", "parse(reply, &answer)")
+    wrong = f'if {test} {{\n\treturn fmt.Errorf("not the expected answer: %s", text)\n}}'
+    return f"var answer {kind}\n{read}\n{wrong}\n{shown}"
 
 
 _ANSWERS = {
@@ -502,7 +510,11 @@ def _body(plan: Outline) -> tuple[str, str, str]:
     if plan.body is not None:
         return "", "\n".join(_pieced(plan)), "strings.NewReader(body)"
     if plan.raw_path is not None:
-        return "", _checked_value("body", f"os.ReadFile({go(plan.raw_path)})"), "bytes.NewReader(body)"
+        return (
+            "",
+            _checked_value("body", f"os.ReadFile({go(plan.raw_path)})"),
+            "bytes.NewReader(body)",
+        )
     if plan.raw is not None:
         text_or_none = blob_text(plan.raw)
         if text_or_none is None:
@@ -515,10 +527,6 @@ def _body(plan: Outline) -> tuple[str, str, str]:
 
 def _never(piece: FilePiece) -> str:
     raise AssertionError(f"{piece.path} is in a body that reads no files")
-
-
-def _checked_value(name: str, expression: str) -> str:
-    return f"{name}, err := {expression}\nif err != nil {{\n\treturn err\n}}"
 
 
 def _pieced(plan: Outline) -> Iterator[str]:

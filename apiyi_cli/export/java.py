@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.export.blocks import Blocks
 from apiyi_cli.export.java_json import READER
-from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
+from apiyi_cli.export.outline import FilePiece, Outline, blob_text, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.quote import fill, java, json_text
 
@@ -23,7 +22,8 @@ _PROGRAM = """\
 
 public final class Program {
     private static final String URL = «url»;
-    private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    private static final PrintStream OUT =
+        new PrintStream(System.out, true, StandardCharsets.UTF_8);
 
     public static void main(String[] args) {
         try {
@@ -110,7 +110,8 @@ private static byte[] imageBytes(Object item) throws Exception {
     }
     // The link is not the gateway's: the key stays here.
     HttpRequest request = HttpRequest.newBuilder(URI.create(string(item, "url"))).build();
-    HttpResponse<byte[]> found = HttpClient.newHttpClient().send(request, BodyHandlers.ofByteArray());
+    HttpResponse<byte[]> found =
+        HttpClient.newHttpClient().send(request, BodyHandlers.ofByteArray());
     if (found.statusCode() != 200) {
         throw new IOException("HTTP " + found.statusCode() + " from " + request.uri());
     }
@@ -126,6 +127,10 @@ private static BodyPublisher file(String head, BodyPublisher content) {
 """
 
 _STREAM = """\
+String kind = reply.headers().firstValue("Content-Type").orElse("");
+if (kind.contains("json") || kind.contains("html")) {
+    throw new IOException("not a stream: " + text(reply));
+}
 boolean finished = false;
 try (BufferedReader lines =
         new BufferedReader(new InputStreamReader(reply.body(), StandardCharsets.UTF_8))) {
@@ -370,7 +375,7 @@ def _json(plan: Outline) -> str:
 
 
 def _form(plan: Outline) -> Iterator[str]:
-    yield 'String boundary = UUID.randomUUID().toString();'
+    yield "String boundary = UUID.randomUUID().toString();"
     yield "BodyPublisher[] parts = {"
     for field in plan.fields:
         name = _form_quoted(field.name)

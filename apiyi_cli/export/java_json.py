@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-READER = '''
+READER = """
 /** The value at these keys, or null. */
 private static Object at(Object value, String... keys) {
     for (String key : keys) {
@@ -134,4 +134,4 @@ private static final class Json {
         };
     }
 }
-'''
+"""

@@ -81,6 +81,9 @@ async function imageBytes(item) {
 
 _EVENTS = """
 async function* events(reply) {
+  if (/json|html/.test(reply.headers.get("content-type") ?? "")) {
+    throw new Error(`not a stream: ${await reply.text()}`);
+  }
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of reply.body) {
@@ -91,7 +94,8 @@ async function* events(reply) {
       if (!line.startsWith("data:")) continue;
       const data = line.slice(5).trim();
       if (data === "[DONE]") return;
-      const event = JSON.parse(data);
+      const event = JSON.parse(data || "null");
+      if (!event) continue;
       if (event.error || event.type === "response.failed") {
         throw new Error(`the stream reports an error: ${data}`);
       }
@@ -256,9 +260,7 @@ def _read(piece: FilePiece) -> str:
 
 def _value(value: Any) -> str:
     def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
-        told = (
-            javascript(one) if isinstance(one, str) else f"({_read(one)})" for one in pieces
-        )
+        told = (javascript(one) if isinstance(one, str) else f"({_read(one)})" for one in pieces)
         return " + ".join(told)
 
     return layout(value, Notation(javascript, _key, pieced, padding=" "))
@@ -269,7 +271,9 @@ def _body(plan: Outline) -> tuple[str, str]:
         return f"const body = {_value(plan.body)};", "body: JSON.stringify(body),"
     if plan.body is not None:
         # JSON text, because an object would round a number or move a key.
-        text = json_text(plan.body, lambda piece: f"${{JSON.stringify({_read(piece)}).slice(1, -1)}}", "`$")
+        text = json_text(
+            plan.body, lambda piece: f"${{JSON.stringify({_read(piece)}).slice(1, -1)}}", "`$"
+        )
         return f"const body = String.raw`{text}`;", "body,"
     if plan.raw_path is not None:
         return f"const body = await readFile({javascript(plan.raw_path)});", "body,"

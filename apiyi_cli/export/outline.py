@@ -149,7 +149,9 @@ def outline(call: Call, base_url: str) -> Outline:
         raw_path = None
     elif call.raw is not None and raw_path is None and not _is_text(call.raw):
         raw_path = "body.bin"
-        notes.append(f"the body of {len(call.raw)} bytes is not in the program: save it as body.bin")
+        notes.append(
+            f"the body of {len(call.raw)} bytes is not in the program: save it as body.bin"
+        )
     return Outline(
         kind=kind,
         method=call.method.upper(),

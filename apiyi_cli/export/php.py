@@ -129,7 +129,7 @@ _READ = """\
 $rest = '';
 $finished = false;
 $failed = false;
-$read = function (CurlHandle $handle, string $chunk) use (&$answer, &$rest, &$finished, &$failed): int {
+$read = function ($handle, string $chunk) use (&$answer, &$rest, &$finished, &$failed): int {
     $answer .= $chunk;
     $rest .= $chunk;
     foreach (events($rest) as $event) {
@@ -146,7 +146,7 @@ if ($failed) {
     fail("the stream reports an error: $answer");
 }
 if (!$finished) {
-    fail("the stream was cut");
+    fail(str_contains($answer, 'data:') ? 'the stream was cut' : "not a stream: $answer");
 }"""
 
 _DELTAS = {
@@ -330,7 +330,9 @@ def _options(plan: Outline) -> Iterator[str]:
         yield f"CURLOPT_LOW_SPEED_TIME => {plan.silence_s}"
     yield f"CURLOPT_TIMEOUT => {plan.timeout_s}"
     keep = "$answer .= $chunk;" if not plan.stream else "echo $chunk;"
-    yield "CURLOPT_WRITEFUNCTION => " + ("$read" if plan.streamed else _KEPT.replace("«keep»", keep))
+    yield "CURLOPT_WRITEFUNCTION => " + (
+        "$read" if plan.streamed else _KEPT.replace("«keep»", keep)
+    )
 
 
 _KEPT = """\

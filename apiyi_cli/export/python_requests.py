@@ -41,7 +41,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 """
 
@@ -74,13 +74,18 @@ _EVENTS = """\
 
 
 def events(reply: requests.Response):
+    kind = reply.headers.get("Content-Type", "")
+    if "json" in kind or "html" in kind:
+        sys.exit(f"not a stream: {reply.text}")
     for line in reply.iter_lines():
         if not line.startswith(b"data:"):
             continue
         data = line[5:].strip()
         if data == b"[DONE]":
             return
-        event = json.loads(data)
+        event = json.loads(data or b"null")
+        if event is None:
+            continue
         if event.get("error") or event.get("type") == "response.failed":
             sys.exit(f"the stream reports an error: {data.decode()}")
         yield event
@@ -224,7 +229,7 @@ def _headers(plan: Outline) -> str:
 
 def _body(plan: Outline) -> tuple[str, str]:
     if plan.body is not None:
-        return f"body = {value_of(plan.body, 0)}", "json=body,"
+        return f"body = {value_of(plan.body, top=True)}", "json=body,"
     if plan.sends_raw:
         return f"body = {raw_bytes(plan)}", "data=body,"
     if not plan.fields:
@@ -235,7 +240,7 @@ def _body(plan: Outline) -> tuple[str, str]:
     lines = ["data = ["] if data else []
     lines += [f"    ({python(one.name)}, {python(one.value or '')})," for one in data]
     lines += ["]", "files = ["] if data else ["files = ["]
-    for one in plan.fields if not files else files:
+    for one in files if files else plan.fields:
         about = (
             f"None, {python(one.value)}"
             if one.value is not None

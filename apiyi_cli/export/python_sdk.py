@@ -67,17 +67,18 @@ METHODS = {
     "/chat/completions": _method(
         "chat.completions.create",
         "messages model",
-        f"{_SAMPLING} max_completion_tokens metadata modalities audio parallel_tool_calls prediction "
-        "reasoning_effort response_format service_tier store tool_choice tools top_logprobs",
+        f"{_SAMPLING} max_completion_tokens metadata modalities audio parallel_tool_calls "
+        "prediction reasoning_effort response_format service_tier store tool_choice tools top_logprobs",
     ),
-    "/completions": _method("completions.create", "model prompt", f"{_SAMPLING} best_of echo suffix"),
+    "/completions": _method(
+        "completions.create", "model prompt", f"{_SAMPLING} best_of echo suffix"
+    ),
     "/responses": _method(
         "responses.create",
         "input model",
         "include instructions max_output_tokens metadata parallel_tool_calls previous_response_id "
         "reasoning store stream temperature text tool_choice tools top_p truncation user",
     ),
-    # Without an encoding the method would ask for base64, which the call does not.
     "/embeddings": _method("embeddings.create", "encoding_format input model", "dimensions user"),
     "/images/generations": _method(
         "images.generate", "prompt", "model n quality response_format size style user"
@@ -162,6 +163,9 @@ if item.type == "function_call":
 _STREAM = """\
 finished = False
 with «call» as stream:
+    kind = stream.response.headers.get("Content-Type", "")
+    if "json" in kind or "html" in kind:
+        sys.exit(f"not a stream: {stream.response.read().decode()}")
     for event in stream:
         «delta»
 print()
@@ -220,6 +224,7 @@ with «call» as stream:
 
 _VERBS = ("get", "post", "put", "patch", "delete")
 _CASTS = {"embed": "CreateEmbeddingResponse", "image": "ImagesResponse"}
+_PLAIN_EMBED = 'client.post(\n    "/embeddings"'
 _NUMBERS = frozenset({"temperature", "n"})
 
 
@@ -291,7 +296,7 @@ def _untyped(plan: Outline) -> str:
     else:
         lines.append(f"cast_to={_CASTS.get(plan.kind, 'HttpxBinaryResponseContent')},")
     if plan.body is not None:
-        lines.append(f"body={value_of(plan.body, 1)},")
+        lines.append(f"body={value_of(plan.body, 1, top=True)},")
     elif plan.sends_raw:
         lines.append(f"content={raw_bytes(plan)},")
     elif plan.fields:
@@ -357,7 +362,9 @@ def _shown(plan: Outline, request: str) -> str:
     if plan.stream:
         calls = _CALL_DELTAS[plan.kind] if plan.tools else ""
         return fill(_STREAM, call=request, delta=fill(_DELTAS[plan.kind], calls=calls))
-    asked = f"reply = {request}\n"
+    # Without an encoding the method for embeddings would ask for base64, which the call does not.
+    why = "# embeddings.create would ask for base64.\n" if request.startswith(_PLAIN_EMBED) else ""
+    asked = f"{why}reply = {request}\n"
     if plan.plain_text:
         return f"{asked}print(reply if isinstance(reply, str) else reply.to_json())"
     if plan.kind == "transcribe":

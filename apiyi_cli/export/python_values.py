@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -25,15 +26,16 @@ def text_of(path: str) -> str:
 
 def imports(code: str) -> str:
     """Return the import lines of the standard library that `code` needs, besides os and sys."""
-    names = [name for name in ("base64", "json") if f"{name}." in code]
+    bare = re.sub(r'"(?:\\.|[^"\\])*"', "", code)
+    names = [name for name in ("base64", "json") if re.search(rf"\b{name}\.", bare)]
     lines = [f"import {name}" for name in (*names, "os", "sys")]
-    if "Path(" in code:
+    if "Path(" in bare:
         lines.append("from pathlib import Path")
     return "\n".join(lines)
 
 
-def value_of(value: Any, depth: int) -> str:
-    """Write a JSON value as a Python literal; files come from `base64_of` and `text_of`."""
+def value_of(value: Any, depth: int = 0, *, top: bool = False) -> str:
+    """Write a JSON value as `layout` does; files come from `base64_of` and `text_of`."""
 
     def piece(one: str | FilePiece) -> str:
         if isinstance(one, str):
@@ -49,7 +51,7 @@ def value_of(value: Any, depth: int) -> str:
         false="False",
         indent="    ",
     )
-    return layout(value, notation, depth)
+    return layout(value, notation, depth, top=top)
 
 
 def readers(plan: Outline) -> str:

@@ -82,6 +82,9 @@ end
 
 _EVENTS = """
 def events(reply)
+  if reply["Content-Type"].to_s.match?(/json|html/)
+    abort "not a stream: #{reply.read_body.to_s.force_encoding("UTF-8")}"
+  end
   rest = "".b
   reply.read_body do |chunk|
     # A chunk may end inside a line, and inside a character.
@@ -92,7 +95,9 @@ def events(reply)
       data = line.delete_prefix("data:").strip.force_encoding("UTF-8")
       next if data == "[DONE]"
 
-      event = JSON.parse(data)
+      event = JSON.parse(data.empty? ? "null" : data)
+      next unless event
+
       failed = event["error"] || event["type"] == "response.failed"
       abort "the stream reports an error: #{data}" if failed
       yield event
@@ -240,9 +245,7 @@ def _value(value: Any) -> str:
     def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
         return " + ".join(map(piece, pieces))
 
-    return layout(
-        value, Notation(ruby, _key, pieced, null="nil", last_comma=False, padding=" ")
-    )
+    return layout(value, Notation(ruby, _key, pieced, null="nil", last_comma=False, padding=" "))
 
 
 def _body(plan: Outline) -> str:

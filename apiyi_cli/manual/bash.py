@@ -90,18 +90,19 @@ _apiyi_models() {
     while IFS= read -r line; do
         [[ $line == "$value"* && $line != *[!A-Za-z0-9._:/@+-]* ]] && found+=("$line")
     done <"$file"
-    _apiyi_offer "${found[@]}"
+    _apiyi_offer ${found[@]+"${found[@]}"}
 }
 
 _apiyi_profiles() {
     local file=$HOME/.config line found=(default sandbox)
-    local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*"?([A-Za-z0-9_-]+)'
+    local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*'
+    header+='("([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+))'
     [[ ${XDG_CONFIG_HOME-} == /* ]] && file=$XDG_CONFIG_HOME
     file=${APIYI_CONFIG:-$file/apiyi/config.toml}
     if [[ -r $file ]]; then
         while IFS= read -r line; do
             if [[ $line =~ $header ]]; then
-                line=${BASH_REMATCH[1]}
+                line=${BASH_REMATCH[2]}${BASH_REMATCH[3]}
                 [[ " ${found[*]} " == *" $line "* ]] || found+=("$line")
             fi
         done <"$file"
@@ -123,15 +124,13 @@ _apiyi_value() {
 
 # Offers the options that are not there yet; those with a * may be given again.
 _apiyi_options() {
-    local group spelling
-    for group in $options; do
-        if [[ $group != \** ]]; then
-            for spelling in ${group//|/ }; do
-                [[ $given == *" $spelling "* ]] && continue 2
-            done
-        fi
-        group=${group#\*}
-        _apiyi_offer ${group//|/ }
+    local spelling group left=" $options "
+    for spelling in $given; do
+        group=" ([^ *|]+\|)*$spelling(\|[^ ]+)* "
+        [[ $left =~ $group ]] && left=${left/"${BASH_REMATCH[0]}"/ }
+    done
+    for spelling in ${left//[|*]/ }; do
+        [[ $spelling == "$value"* ]] && COMPREPLY+=("$spelling")
     done
 }
 

@@ -52,7 +52,10 @@ class Option(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """One positional argument; `name` is in capitals, as the synopsis shows it."""
+    """One positional argument; `name` is in capitals, as the synopsis shows it.
+
+    A name of several words is a synopsis itself: `[METHOD] PATH`.
+    """
 
     name: str
     help: str = ""
@@ -63,6 +66,8 @@ class Argument(NamedTuple):
     @property
     def synopsis(self) -> str:
         """Return how the usage line shows it: `FILE`, `[PROMPT]...`."""
+        if " " in self.name:
+            return self.name
         return (self.name if self.required else f"[{self.name}]") + ("..." if self.many else "")
 
 

@@ -1,8 +1,19 @@
-"""The completion script for fish."""
+"""The completion script for fish.
+
+One function answers for the whole program: with a condition for every command, as `complete`
+would have it, each TAB would take longer with every command there is.
+"""
 
 from __future__ import annotations
 
-from apiyi_cli.manual.completion import BUILT_IN_PROFILES, MADE, below, negation, taking
+from apiyi_cli.manual.completion import (
+    BUILT_IN_PROFILES,
+    MADE,
+    below,
+    negation,
+    taking,
+    value_rules,
+)
 from apiyi_cli.manual.describe import Command, Option, Rule
 
 _BEGIN = f"""\
@@ -11,52 +22,99 @@ _BEGIN = f"""\
 """
 
 _MACHINERY = r"""
-# True when the words before the cursor have reached this command.
-function __apiyi_at
-    set -l reached
-    set -l skip
+# Walks over the words before the cursor. Sets, where it is called, the command they name, the
+# option that still wants its value, the options given and the number of arguments.
+function __apiyi_walk --no-scope-shadowing
+    set -l takers __apiyi_takers_
+    set -l commands __apiyi_commands_
+    set -l word
     for word in (commandline -opc)[2..-1]
-        if set -q skip[1]
-            set -e skip
-        else if contains -- $word TAKERS
-            set skip 1
-        else if not string match -q -- '-*' $word
-            set -a reached $word
-            contains -- "$reached" GROUPS; or break
+        if set -q taker[1]
+            test $taker = --profile; and set profile $word
+            set -e taker
+        else if test "$word" = --; and not set -q literal[1]
+            set literal 1
+        else if string match -q -- '--*=*' "$word"; and not set -q literal[1]
+            string match -q -- '--profile=*' $word; and set profile (string sub -s 11 -- $word)
+            set -a given (string replace -r -- '=.*' '' $word)
+        else if string match -q -- '-?*' "$word"; and not set -q literal[1]
+            set -a given $word
+            contains -- $word $$takers; and set taker $word
+        else if contains -- "$word" $$commands
+            set -a command $word
+            set table (string join _ -- $command)
+            set takers __apiyi_takers_$table
+            set commands __apiyi_commands_$table
+        else
+            set count (math $count + 1)
         end
     end
-    test "$reached" = "$argv"
 end
 
-# True when the command has been reached and has as many arguments before the cursor.
-function __apiyi_argument --argument-names command number
-    set -l words (commandline -opc)[2..-1]
-    __apiyi_at $command; or return
-    set -l before (count (string split ' ' -- $command))
-    test (math (count (string match -v -- '-*' $words)) - $before) -eq $number
-end
-
-function __apiyi_profile
-    set -l words (commandline -opc)
-    for at in (seq 2 (count $words))
-        switch $words[$at]
-            case '--profile=*'
-                string replace -- --profile= '' $words[$at]
-                return
-            case --profile
-                test $at -lt (count $words); and echo $words[(math $at + 1)]
-                return
-        end
+function __apiyi_rule --no-scope-shadowing
+    __apiyi_walk
+    set -l commands __apiyi_commands_$table
+    set current (commandline -ct)
+    if set -q taker[1]
+        __apiyi_value_rule "$command" $taker
+    else if string match -q -- '--*=*' "$current"; and not set -q literal[1]
+        set lead (string replace -r -- '=.*' '=' $current)
+        __apiyi_value_rule "$command" (string trim -r -c = -- $lead)
+    else if string match -q -- '-*' "$current"; and not set -q literal[1]
+        set rule options
+    else if test -n "$$commands"
+        set rule commands
+    else
+        __apiyi_argument_rule "$command" $count
     end
-    test -n "$APIYI_PROFILE"; and echo $APIYI_PROFILE; or echo default
+end
+
+function __apiyi_wants_file
+    set -l command; set -l table ''; set -l taker; set -l given; set -l count 0
+    set -l literal; set -l profile; set -l current; set -l lead ''; set -l rule
+    __apiyi_rule
+    test "$rule" = file
+end
+
+function __apiyi_complete
+    set -l command; set -l table ''; set -l taker; set -l given; set -l count 0
+    set -l literal; set -l profile; set -l current; set -l lead ''; set -l rule
+    __apiyi_rule
+    set -l found
+    switch "$rule"
+        case commands
+            set -l lines __apiyi_described_$table
+            set found $$lines
+        case options
+            set -l lines __apiyi_options_$table
+            set -l rivals __apiyi_rivals_$table
+            set found $$lines
+            for option in $given
+                for group in (string match -r -- "^(?:.*\|)?$option(?:\|.*)?\$" $$rivals)
+                    set found (string match -vr -- "^(?:$group)\t" $found)
+                end
+            end
+        case dir
+            set found (__fish_complete_directories (string replace -- "$lead" '' $current) '')
+        case at
+            string match -q -- '@*' $current
+            and set found @(complete -C "'' "(string sub -s 2 -- $current))
+        case 'model*'
+            set found (string split -n ' ' -- (string sub -s 7 -- $rule)) (__apiyi_models $profile)
+        case profile
+            set found (__apiyi_profiles)
+        case '=*'
+            set found (string split ' ' -- (string sub -s 2 -- $rule))
+    end
+    set -q found[1]; and printf '%s\n' $lead$found
 end
 
 function __apiyi_models
     set -l cache ~/.cache
     string match -q -- '/*' "$XDG_CACHE_HOME"; and set cache $XDG_CACHE_HOME
-    set -l profile (__apiyi_profile)
-    string match -q -- '*/*' $profile; and return
-    set -l file $cache/apiyi/models/$profile
+    set -l profile $argv $APIYI_PROFILE default
+    string match -q -- '*/*' $profile[1]; and return
+    set -l file $cache/apiyi/models/$profile[1]
     test -r $file; and string match -r -- '^[A-Za-z0-9._:/@+-]+$' <$file
 end
 
@@ -67,83 +125,85 @@ function __apiyi_profiles
     set file $file/apiyi/config.toml
     test -n "$APIYI_CONFIG"; and set file $APIYI_CONFIG
     test -r $file; or return
-    string replace -rf -- '^\s*\[\s*profile\s*\.\s*"?([A-Za-z0-9_-]+).*' '$1' <$file
+    set -l header '^\s*\[\s*profile\s*\.\s*(?:"([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+)).*'
+    string replace -rf -- $header '$1$2' <$file
 end
 
-function __apiyi_text
-    set -l word (commandline -ct)
-    string match -q -- '@*' $word; or return
-    for path in (complete -C "'' "(string sub -s 2 -- $word))
-        echo @$path
-    end
-end
-
-complete -c apiyi -f
+complete -c apiyi -f -a '(__apiyi_complete)'
+complete -c apiyi -n __apiyi_wants_file -F
 """
 
 
 def fish(program: Command) -> str:
     """Return the script."""
-    groups = [below(one) for one in program.walk() if one.commands and one is not program]
-    machinery = (
-        _MACHINERY.replace("TAKERS", " ".join(taking(program)))
-        .replace("GROUPS", " ".join(_quoted(one) for one in groups))
-        .replace("BUILT_IN", " ".join(BUILT_IN_PROFILES))
-    )
-    lines = [line for command in program.walk() for line in _lines(command)]
-    return _BEGIN + machinery + "\n".join(lines) + "\n"
+    tables = [line for command in program.walk() for line in _table(command)]
+    machinery = _MACHINERY.replace("BUILT_IN", " ".join(BUILT_IN_PROFILES))
+    return "\n".join([_BEGIN, *tables, "", *_rules(program), *_arguments(program)]) + machinery
 
 
-def _lines(command: Command) -> list[str]:
-    here = _quoted(f"__apiyi_at {below(command)}".rstrip())
-    begin = f"complete -c apiyi -n {here}"
-    lines = [f"{begin} -a {one.name} -d {_quoted(one.line)}" for one in command.commands]
-    for at, argument in enumerate(command.arguments):
-        where = begin
-        if not argument.many and len(command.arguments) > 1:
-            where = f"complete -c apiyi -n {_quoted(f'__apiyi_argument {_inner(command)} {at}')}"
-        if offered := _offered(argument.rule, argument=True):
-            lines.append(f"{where} {offered}")
-    for option in command.options:
-        lines += [f"{begin} {one}" for one in _option(option)]
-    return lines
+def _table(command: Command) -> list[str]:
+    name = "_".join(command.path[1:])
+    said = [_quoted(f"{one.name}\t{one.line}") for one in command.commands]
+    options = [_quoted(line) for option in command.options for line in _described(option)]
+    rivals = [
+        _quoted("|".join(one.spellings))
+        for one in command.options
+        if not one.many and one.spellings
+    ]
+    return [
+        *_variable(f"commands_{name}", [one.name for one in command.commands]),
+        *_variable(f"described_{name}", said),
+        *_variable(f"takers_{name}", taking(command)),
+        *_variable(f"rivals_{name}", rivals),
+        *_variable(f"options_{name}", options),
+    ]
 
 
-def _inner(command: Command) -> str:
-    return f'"{below(command)}"'
+def _variable(name: str, words: list[str]) -> list[str]:
+    return [f"set -g __apiyi_{name} {' '.join(words)}"] if words else []
 
 
-def _option(option: Option) -> list[str]:
-    value = "" if option.metavar is None else f" {_offered(option.rule) or '-x'}"
-    found = [f"{_spelled(option.names)} -d {_quoted(option.help)}{value}"]
-    if option.off:
-        found.append(f"{_spelled(option.off)} -d {_quoted(negation(option))}")
-    return found
+def _described(option: Option) -> list[str]:
+    """Return a line for each spelling, with its description after a tab."""
+    return [
+        *(f"{name}\t{option.help}" for name in option.names),
+        *(f"{name}\t{negation(option)}" for name in option.off),
+    ]
 
 
-def _spelled(names: tuple[str, ...]) -> str:
-    return " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in names)
+def _rules(program: Command) -> list[str]:
+    lines = ["function __apiyi_value_rule --no-scope-shadowing", '    switch "$argv[1] $argv[2]"']
+    for spellings, command, rule in value_rules(program):
+        cases = " ".join(_quoted(f"{command} {one}") for one in spellings)
+        lines += [f"        case {cases}", f"            set rule {_encoded(rule)}"]
+    return [*lines, "    end", "end", ""]
 
 
-def _offered(rule: Rule, *, argument: bool = False) -> str:
-    """Return the flags of `complete` that offer what fits; "" where anything may stand."""
-    x = "" if argument else "-x "
+def _arguments(program: Command) -> list[str]:
+    lines = [
+        "function __apiyi_argument_rule --no-scope-shadowing",
+        '    switch "$argv[1] $argv[2]"',
+    ]
+    for command in program.walk():
+        for at, argument in enumerate(command.arguments):
+            if argument.rule.kind != "text":
+                place = "*" if argument.many else str(at)
+                lines.append(f"        case {_quoted(f'{below(command)} {place}')}")
+                lines.append(f"            set rule {_encoded(argument.rule)}")
+    return [*lines, "    end", "end"]
+
+
+def _encoded(rule: Rule) -> str:
     match rule.kind:
         case "choice" | "name":
-            return f"{x}-a {_quoted(' '.join(rule.choices))}"
-        case "file":
-            return "-F" if argument else "-r -F"
-        case "dir":
-            return f"{x}-a '(__fish_complete_directories)'"
-        case "profile":
-            return f"{x}-a '(__apiyi_profiles)'"
+            return _quoted("=" + " ".join(rule.choices))
         case "model":
-            return f"{x}-a {_quoted(' '.join([*rule.choices, '(__apiyi_models)']))}"
-        case "at":
-            return f"{x}-a '(__apiyi_text)'"
-        case _:
-            return ""
+            return _quoted("model=" + " ".join(rule.choices))
+        case kind:
+            return kind
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """Return the text as one word, with the tab that divides a candidate from what it means."""
+    safe = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "\\t".join(f"'{piece}'" for piece in safe.split("\t"))

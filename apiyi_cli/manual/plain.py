@@ -12,6 +12,7 @@ from apiyi_cli.manual.markdown import (
     Items,
     Paragraph,
     Table,
+    Text,
     plain,
 )
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
@@ -42,14 +43,17 @@ def _lines(block: Block, width: int) -> list[str]:
             return [f"    {line}".rstrip() for line in lines]
         case Items(items, numbered):
             return _items([plain(item, quoted=True) for item in items], numbered, width)
-        case Definitions(items):
-            lines = []
-            for term, said in items:
-                lines += filled(plain(term), width, "  ")
-                lines += filled(plain(said, quoted=True), width, " " * 6)
-            return lines
+        case Definitions(terms):
+            return [line for term, said in terms for line in _definition(term, said, width)]
         case Table(rows):
             return _table([[plain(cell) for cell in row] for row in rows], width)
+
+
+def _definition(term: Text, said: Text, width: int) -> list[str]:
+    return [
+        *filled(plain(term), width, "  "),
+        *filled(plain(said, quoted=True), width, " " * 6),
+    ]
 
 
 def _items(items: list[str], numbered: bool, width: int) -> list[str]:

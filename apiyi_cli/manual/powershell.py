@@ -86,9 +86,9 @@ _MACHINERY = r"""
                 $file = if ($env:APIYI_CONFIG) { $env:APIYI_CONFIG }
                     else { "$configFolder/config.toml" }
                 if (Test-Path -LiteralPath $file) {
-                    $header = '^\s*\[\s*profile\s*\.\s*"?([A-Za-z0-9_-]+)'
+                    $header = '^\s*\[\s*profile\s*\.\s*(?:"([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+))'
                     $names += Get-Content -LiteralPath $file |
-                        ForEach-Object { if ($_ -match $header) { $Matches[1] } }
+                        ForEach-Object { if ($_ -match $header) { "$($Matches[1])$($Matches[2])" } }
                 }
             }
         }

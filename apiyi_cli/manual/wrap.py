@@ -12,7 +12,8 @@ from unicodedata import east_asian_width
 WIDEST = 100
 """Prose is not set wider than this, whatever the terminal's width."""
 
-_PIECE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60][，。、；：！？）」』】》]*|[^\s\u2e80-\u9fff]+")
+_WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60"
+_PIECE = re.compile(rf"[{_WIDE}][，。、；：！？）」』】》]*|[^\s{_WIDE}]+")
 
 
 def columns(text: str) -> int:

@@ -12,9 +12,10 @@ _BEGIN = f"""\
 """
 
 _MACHINERY = r"""
-(( $+functions[_apiyi_models] )) ||
-_apiyi_models() {
-  local cache=$HOME/.cache profile=${opt_args[--profile]:-${_apiyi_profile:-${APIYI_PROFILE:-default}}}
+(( $+functions[__apiyi_models] )) ||
+__apiyi_models() {
+  local cache=$HOME/.cache profile=${APIYI_PROFILE:-default}
+  profile=${opt_args[--profile]:-${_apiyi_profile:-$profile}}
   [[ $XDG_CACHE_HOME == /* ]] && cache=$XDG_CACHE_HOME
   local file=$cache/apiyi/models/$profile
   local -a found
@@ -22,30 +23,31 @@ _apiyi_models() {
   _wanted models expl 'model' compadd -a - found
 }
 
-(( $+functions[_apiyi_profiles] )) ||
-_apiyi_profiles() {
+(( $+functions[__apiyi_profiles] )) ||
+__apiyi_profiles() {
   local config=$HOME/.config line
   local -aU found
   local -a match mbegin mend
+  local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*'
+  header+='("([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+))'
   found=( BUILT_IN )
   [[ $XDG_CONFIG_HOME == /* ]] && config=$XDG_CONFIG_HOME
   config=${APIYI_CONFIG:-$config/apiyi/config.toml}
   if [[ -r $config ]]; then
     for line in ${(f)"$(<$config)"}; do
-      [[ $line =~ '^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*"?([A-Za-z0-9_-]+)' ]] &&
-        found+=( $match[1] )
+      [[ $line =~ $header ]] && found+=( $match[2]$match[3] )
     done
   fi
   _wanted profiles expl 'profile' compadd -a - found
 }
 
-(( $+functions[_apiyi_text] )) ||
-_apiyi_text() {
+(( $+functions[__apiyi_text] )) ||
+__apiyi_text() {
   if compset -P @; then _files; else _message -r 'text, or @FILE'; fi
 }
 
-(( $+functions[_apiyi_files] )) ||
-_apiyi_files() {
+(( $+functions[__apiyi_files] )) ||
+__apiyi_files() {
   compset -P @
   _files
 }
@@ -69,7 +71,7 @@ def _function(command: Command) -> str:
     name = "_".join(("_apiyi", *command.path[1:]))
     specs = [spec for option in command.options for spec in _option(option)]
     if command.commands:
-        specs += ["': :->command'", "'*:: :->rest'"]
+        specs += ["'(-): :->command'", "'(-)*:: :->rest'"]
         return _group(command, name, specs)
     specs += [_argument(one) for one in command.arguments]
     return f"{name}() {{\n  _arguments -s -S : \\\n{_listed(specs)}\n}}\n"
@@ -147,18 +149,18 @@ def _action(rule: Rule) -> str:
         case "choice" | "name":
             return f"({' '.join(rule.choices)})"
         case "file":
-            return "_apiyi_files"
+            return "__apiyi_files"
         case "dir":
             return "_directories"
         case "profile":
-            return "_apiyi_profiles"
+            return "__apiyi_profiles"
         case "model" if rule.choices:
             words = " ".join(rule.choices)
-            return f"{{_apiyi_models; _wanted words expl word compadd - {words}}}"
+            return f"{{__apiyi_models; _wanted words expl word compadd - {words}}}"
         case "model":
-            return "_apiyi_models"
+            return "__apiyi_models"
         case "at":
-            return "_apiyi_text"
+            return "__apiyi_text"
         case _:
             return " "
 

@@ -91,10 +91,10 @@ class Limiter:
         began = self._clock.monotonic()
         while True:
             start = self._clock.monotonic() + self.reserve(tokens)
-            while (wait_s := start - self._clock.monotonic()) > 0:
+            while (wait_s := self._wait_s(start, tokens)) is not None:
+                if wait_s <= 0:
+                    return self._clock.monotonic() - began
                 sleep(wait_s)
-            if self._is_still_good(start):
-                return self._clock.monotonic() - began
 
     def settle(self, estimated: int, actual: int) -> None:
         """Replace the tokens that were booked for a request by those that it took."""
@@ -134,12 +134,13 @@ class Limiter:
         finally:
             self.vacate(place)
 
-    def _is_still_good(self, start: float) -> bool:
-        # A process that was stopped, or a 429 that came meanwhile, would let everything that
-        # had been booked start at once.
-        now = self._clock.monotonic()
+    def _wait_s(self, start: float, tokens: int) -> float | None:
+        """Start a booked request, return 0; or how long to wait; or None to book it again."""
+        wait_s = start - self._clock.monotonic()
+        if wait_s > 0:
+            return wait_s
         with self._row as row:
-            return now < start + rates.jitter_s(self.limits) / 2 and now >= rates.paused_until(row)
+            return rates.admit(row, self.limits, self._clock.monotonic(), start, tokens)
 
 
 class _Row:
@@ -165,7 +166,7 @@ class _Row:
 class _SharedRow(_Row):
     """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
 
-    VERSION: Final = 1.0
+    VERSION: Final = 2.0
     """The layout, in the first number; in a file of another one nothing is believed."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:

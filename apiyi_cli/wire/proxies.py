@@ -6,7 +6,6 @@ The variables are read here because desktop programs set values that HTTP librar
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -99,8 +98,12 @@ def parsed(value: str, source: str) -> Proxy:
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address is this machine."""
     name = host.strip("[]").lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in ("localhost", "127.0.0.1", "::1") or name.endswith(".localhost"):
         return True
+    if not name[:1].isdigit() and ":" not in name:
+        return False
+    import ipaddress
+
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -119,6 +122,8 @@ def _excluded(host: str, environ: Mapping[str, str]) -> bool:
 
 
 def _covers(entry: str, name: str) -> bool:
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -13,8 +13,12 @@ can be used and traffic is even from the first request on. In other words rate x
 burst <= limit, with the jitter as the reserve.
 
 One number cannot bound a window in which one request is a large part of the token limit, so
-tokens are also summed up in cells of 1/128 window. A request that costs more than the burst
-waits until all before it is paid; one above the whole limit waits for an empty window.
+tokens are also summed up in rings of cells of 1/128 window. A request that costs more than the
+burst waits until all before it is paid; one above the whole limit waits for an empty window.
+
+A booking is a promise for the future; what really started is counted when it does (`admit`).
+A request that wakes up late keeps its place and its payment: it starts as soon as the window
+that ends now has room, which is at once unless many are late together.
 
 Where the numbers live, and who waits, is left to `limits`.
 """
@@ -31,6 +35,8 @@ from apiyi_cli.settings.resolve import Limits
 JITTER: Final = 0.03
 BURST: Final = 0.005
 FIRST_MEAN: Final = 256.0
+LATE: Final = 0.1
+"""The part of a window after which a start is so late that it has to be booked again."""
 
 _RANGES: Final = {
     "rpm": (1, 10**12),
@@ -60,11 +66,6 @@ def burst_s(limits: Limits) -> float:
     return BURST * limits.window_s
 
 
-def jitter_s(limits: Limits) -> float:
-    """Return how many seconds a request may be late without breaking a limit."""
-    return JITTER * limits.window_s
-
-
 def spacing_s(limits: Limits, limit: int) -> float:
     """Return the seconds that one unit of `limit` (requests or tokens) takes."""
     # The last factor keeps a rounding error from completing one unit too many.
@@ -78,13 +79,18 @@ class Row(Protocol):
     def __setitem__(self, index: int, value: float, /) -> None: ...
 
 
-_SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE, _NEWEST = range(1, 7)
-_CELLS: Final = 8
+_SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE = range(1, 6)
 _CELLS_IN_WINDOW: Final = 128
-# A window may begin and end inside a cell. That is its reserve for jitter: a larger one would
-# hold up the even flow, which keeps its own.
-_CELL_COUNT: Final = _CELLS_IN_WINDOW + 2
-_MEANS: Final = _CELLS + _CELL_COUNT
+# A started request may still be late on the network when the windows are as full as can be.
+_NETWORK: Final = 0.01
+# A window may begin and end inside a cell.
+_CELL_COUNT: Final = math.ceil(_CELLS_IN_WINDOW * (1 + _NETWORK)) + 2
+# Each ring begins with the number of its newest cell.
+_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
+    8 + ring * (_CELL_COUNT + 1) for ring in range(3)
+)
+_RINGS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
+_MEANS: Final = _STARTED_REQUESTS + _CELL_COUNT + 1
 _MEAN_COUNT: Final = 64
 _LONGEST_MEMORY: Final = 50
 SIZE: Final = _MEANS + 3 * _MEAN_COUNT
@@ -106,7 +112,7 @@ def refresh(row: Row, now: float) -> None:
     is_sound = (
         row[_SEEN] <= now + _BOOT_SLACK_S
         and all(moment <= now + _FARTHEST_S for moment in moments)
-        and abs(row[_NEWEST]) <= _MOST_CELLS
+        and all(abs(row[ring]) <= _MOST_CELLS for ring in _RINGS)
     )
     if not is_sound:
         for index in range(_SEEN, _MEANS):
@@ -125,12 +131,35 @@ def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     start = max(now, row[_PAUSE], row[_LAST], row[_REQUESTS] - burst_s(limits))
     if tokens:
         ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
-        start = _fitting(row, limits, max(start, row[_TOKENS] - ahead_s), tokens)
+        start = max(start, row[_TOKENS] - ahead_s)
+        start = _fitting(row, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm)
         row[_TOKENS] = max(row[_TOKENS], start) + tokens_s
-        _count(row, limits, start, tokens)
+        _count(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
     row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
     row[_LAST] = start
     return start
+
+
+def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float | None:
+    """Count a request that was booked for `start` as started now and return 0.
+
+    Returns the seconds to wait where the window that ends now has no room because others were
+    late, and None where the booking is void: it is over by more than a tenth of the window (the
+    process was stopped), or nothing may start at present.
+    """
+    refresh(row, now)
+    window_s = limits.window_s
+    if now < row[_PAUSE] or now > start + LATE * window_s:
+        return None
+    fits = _fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, _NETWORK * window_s)
+    if tokens:
+        fits = max(fits, _fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
+    if fits > now:
+        return fits - now
+    _count(row, _STARTED_REQUESTS, window_s, now, 1)
+    if tokens:
+        _count(row, _STARTED_TOKENS, window_s, now, tokens)
+    return 0.0
 
 
 def settle(row: Row, limits: Limits, now: float, estimated: int, actual: int) -> None:
@@ -138,27 +167,17 @@ def settle(row: Row, limits: Limits, now: float, estimated: int, actual: int) ->
     refresh(row, now)
     more: float = actual - estimated
     row[_TOKENS] += more * spacing_s(limits, limits.tpm)
-    if more >= 0:
-        _count(row, limits, max(now, row[_LAST]), more)
-        return
-    # From the oldest on: what is given back then leaves the window soonest, so that no
-    # later window looks emptier than it is.
-    for cell in _cells(row, limits, now):
-        index = _CELLS + cell % _CELL_COUNT
-        less = min(row[index], -more)
-        row[index] -= less
-        more += less
+    for ring, moment in ((_BOOKED_TOKENS, max(now, row[_LAST])), (_STARTED_TOKENS, now)):
+        if more >= 0:
+            _count(row, ring, limits.window_s, moment, more)
+        else:
+            _give_back(row, ring, limits.window_s, now, -more)
 
 
 def pause(row: Row, now: float, wait_s: float) -> None:
     """Let nothing start for `wait_s` seconds. Pauses do not add up."""
     refresh(row, now)
     row[_PAUSE] = max(row[_PAUSE], now + wait_s)
-
-
-def paused_until(row: Row) -> float:
-    """Return the moment until which nothing may start."""
-    return row[_PAUSE]
 
 
 def mean(row: Row, model: str) -> float:
@@ -214,39 +233,59 @@ class Aimd:
         self.allowed = max(1, self.allowed // 2)
 
 
-def _cell_s(limits: Limits) -> float:
-    return limits.window_s / _CELLS_IN_WINDOW
-
-
-def _cells(row: Row, limits: Limits, moment: float) -> range:
-    """Return the numbers of the cells that a window ending at `moment` touches."""
-    first = math.floor((moment - limits.window_s) / _cell_s(limits))
-    newest = int(row[_NEWEST])
+def _cells(row: Row, ring: int, window_s: float, moment: float, more_s: float = 0.0) -> range:
+    """Return the numbers of the ring's cells that a window ending at `moment` touches."""
+    first = math.floor((moment - window_s - more_s) * _CELLS_IN_WINDOW / window_s)
+    newest = int(row[ring])
     return range(max(first, newest - _CELL_COUNT + 1), newest + 1)
 
 
-def _fitting(row: Row, limits: Limits, moment: float, tokens: int) -> float:
-    """Return the first moment from `moment` on at which a window has room for `tokens`."""
-    cells = _cells(row, limits, moment)
-    counts = [row[_CELLS + cell % _CELL_COUNT] for cell in cells]
+def _index(ring: int, cell: int) -> int:
+    return ring + 1 + cell % _CELL_COUNT
+
+
+def _fitting(
+    row: Row,
+    ring: int,
+    window_s: float,
+    moment: float,
+    amount: int,
+    limit: int,
+    more_s: float = 0.0,
+) -> float:
+    """Return the first moment from `moment` on at which a window has room for `amount`.
+
+    The window is taken `more_s` longer than it is.
+    """
+    cells = _cells(row, ring, window_s, moment, more_s)
+    counts = [row[_index(ring, cell)] for cell in cells]
     used = sum(counts)
     for cell, count in zip(cells, counts, strict=True):
-        if used <= 0 or used + tokens <= limits.tpm:
+        if used <= 0 or used + amount <= limit:
             break
         if count:
             used -= count
-            leaves = (cell + 1) * _cell_s(limits) + limits.window_s
+            leaves = (cell + 1) * window_s / _CELLS_IN_WINDOW + window_s + more_s
             moment = max(moment, leaves)
     return moment
 
 
-def _count(row: Row, limits: Limits, moment: float, tokens: float) -> None:
-    cell = math.floor(moment / _cell_s(limits))
-    newest = int(row[_NEWEST])
+def _count(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
+    newest = int(row[ring])
+    cell = max(newest, math.floor(moment * _CELLS_IN_WINDOW / window_s))
     for passed in range(max(newest + 1, cell - _CELL_COUNT + 1), cell + 1):
-        row[_CELLS + passed % _CELL_COUNT] = 0.0
-    row[_NEWEST] = max(newest, cell)
-    row[_CELLS + max(newest, cell) % _CELL_COUNT] += tokens
+        row[_index(ring, passed)] = 0.0
+    row[ring] = cell
+    row[_index(ring, cell)] += amount
+
+
+def _give_back(row: Row, ring: int, window_s: float, now: float, amount: float) -> None:
+    # From the oldest on: what is given back then leaves the window soonest, so that no
+    # later window looks emptier than it is.
+    for cell in _cells(row, ring, window_s, now):
+        less = min(row[_index(ring, cell)], amount)
+        row[_index(ring, cell)] -= less
+        amount -= less
 
 
 def _fingerprint(model: str) -> float:

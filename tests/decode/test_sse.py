@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -100,7 +100,7 @@ STREAMS: dict[str, tuple[bytes, list[Frame]]] = {
 }
 
 
-def flat(chunks: list[bytes]) -> list[Frame]:
+def flat(chunks: Iterable[bytes]) -> list[Frame]:
     return [frame for burst in frames(chunks) for frame in burst]
 
 
@@ -124,11 +124,11 @@ def test_a_stream_gives_the_same_frames_in_single_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_that_ends_early_gives_whole_frames_and_at_most_a_part_of_one(name: str) -> None:
     raw, expected = STREAMS[name]
-    data = b"\n".join(frame.data for frame in expected)
+    data = b"".join(frame.data for frame in expected).replace(b"\n", b"")
 
     for end in range(len(raw)):
-        got = b"\n".join(frame.data for frame in flat([raw[:end]]))
-        assert data.startswith(got) or got in (b"[DONE", b"{"), raw[:end]
+        got = b"".join(frame.data for frame in flat([raw[:end]])).replace(b"\n", b"")
+        assert data.startswith(got), raw[:end]
 
 
 def test_there_are_enough_streams() -> None:
@@ -205,13 +205,20 @@ def test_ten_thousand_generated_streams_agree_with_a_simple_decoder() -> None:
         raw = generated(seeded)
         expected = simple_frames(raw)
         assert flat([raw]) == expected, raw
-        assert flat(list(cut_up(raw, seeded))) == expected, raw
+        assert flat(cut_up(raw, seeded)) == expected, raw
         several += len(expected) > 1
     assert several > 4_000
 
 
 def test_what_arrived_together_is_handed_on_together() -> None:
-    reads = [b"data: a\n\ndata: b\n\nda", b"ta: c\n", b": PING\n\n", b"\n", b": PING\n\n", b"data: d"]
+    reads = [
+        b"data: a\n\ndata: b\n\nda",
+        b"ta: c\n",
+        b": PING\n\n",
+        b"\n",
+        b": PING\n\n",
+        b"data: d",
+    ]
 
     assert list(frames(reads)) == [[F(b"a"), F(b"b")], [F(b"c")], [F(b"d")]]
 
@@ -236,21 +243,12 @@ def test_a_broken_connection_gives_up_its_last_event_first() -> None:
         next(stream)
 
 
-def test_an_event_of_20_megabytes_in_small_reads_is_not_copied_again_and_again() -> None:
+def test_an_event_of_20_megabytes_arrives_whole_from_small_reads() -> None:
     payload = b'{"b64_json":"' + b"A" * 20_000_000 + b'"}'
     raw = b"event: image\ndata: " + payload + b"\n\ndata: [DONE]\n\n"
-    view = memoryview(raw)
-    copied = 0
+    reads = (raw[at : at + 4096] for at in range(0, len(raw), 4096))
 
-    def reads() -> Iterator[bytes]:
-        nonlocal copied
-        for at in range(0, len(raw), 16_384):
-            piece = bytes(view[at : at + 16_384])
-            copied += len(piece)
-            yield piece
-
-    assert flat(list(reads())) == [F(payload, "image"), F(b"[DONE]")]
-    assert copied == len(raw)
+    assert flat(reads) == [F(payload, "image"), F(b"[DONE]")]
 
 
 def test_an_event_without_end_is_refused_before_memory_is_full() -> None:
@@ -265,11 +263,6 @@ def test_an_event_without_end_is_refused_before_memory_is_full() -> None:
             yield megabyte
 
     with pytest.raises(ApiyiError, match="larger than 256 MB") as caught:
-        flat(list_of(reads()))
+        flat(reads())
     assert caught.value.exit_code == 6
     assert read <= 257
-
-
-def list_of(reads: Iterator[bytes]) -> list[bytes]:
-    """Hand the iterator through; `flat` only iterates."""
-    return reads  # type: ignore[return-value]

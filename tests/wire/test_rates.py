@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import heapq
 import random
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -10,7 +11,7 @@ from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
-from apiyi_cli.wire.rates import Aimd, book, checked, estimate, learn, mean, settle
+from apiyi_cli.wire.rates import Aimd, admit, book, checked, estimate, learn, mean, settle
 
 Start = tuple[float, int]
 
@@ -106,6 +107,78 @@ def test_no_window_is_ever_too_full_whatever_comes(seed: int) -> None:
     assert most_tokens <= limits.tpm
 
 
+def _late_starts(
+    limits: Limits, workers: int, count: int, size: int, late_s: Callable[[float], float]
+) -> list[Start]:
+    """Play workers that always have a request waiting, and wake up late by `late_s(moment)`.
+
+    Time goes on in the order of the wakings, as it does for processes that share a file.
+    """
+    row = _row()
+    starts: list[Start] = []
+    wakings: list[tuple[float, int, float | None]] = [(100.0, one, None) for one in range(workers)]
+    while len(starts) < count:
+        now, worker, booked = heapq.heappop(wakings)
+        if booked is not None:
+            wait_s = admit(row, limits, now, booked, size)
+            if wait_s:
+                heapq.heappush(wakings, (now + wait_s, worker, booked))
+                continue
+            if wait_s == 0:
+                starts.append((now, size))
+        start = book(row, limits, now, size)
+        heapq.heappush(wakings, (start + late_s(start), worker, start))
+    return starts
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    ("limits", "size"),
+    [
+        (Limits(rpm=100, window_s=2.0), 0),
+        (Limits(rpm=3, window_s=2.0), 0),
+        (Limits(rpm=1, window_s=2.0), 0),
+        (Limits(rpm=1000, tpm=10_000, window_s=2.0), 100),
+        (Limits(rpm=1000, tpm=10_000, window_s=2.0), 3000),
+    ],
+)
+def test_however_late_requests_wake_up_no_window_of_real_starts_is_too_full(
+    seed: int, limits: Limits, size: int
+) -> None:
+    rng = random.Random(seed)
+
+    def late_s(moment: float) -> float:
+        # Now and then everybody is held up until the same moment, as after SIGSTOP.
+        if moment % 7 < 1:
+            return 1 - moment % 7
+        return rng.choice([0.0, 0.0, rng.uniform(0, 0.05), rng.uniform(0, 0.3)])
+
+    starts = _late_starts(limits, 24, 400, size, late_s)
+    most_starts, most_tokens = _fullest_windows(starts, limits.window_s)
+    assert most_starts <= limits.rpm
+    assert most_tokens <= limits.tpm
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_late_start_costs_no_part_of_the_rate(seed: int) -> None:
+    rng = random.Random(seed)
+    limits = Limits(rpm=100, window_s=2.0)
+
+    def late_s(moment: float) -> float:
+        return rng.uniform(0.03, 0.15) if rng.random() < 0.05 else rng.uniform(0, 0.002)
+
+    starts = _late_starts(limits, 12, 2000, 0, late_s)
+    took_s = starts[-1][0] - starts[0][0]
+    assert (len(starts) - 1) / took_s * limits.window_s >= 0.95 * limits.rpm
+
+
+def test_a_start_that_is_late_by_a_tenth_of_the_window_is_booked_again() -> None:
+    row = _row()
+    start = book(row, Limits(), 100.0, 10)
+    assert admit(row, Limits(), start + 6.1, start, 10) is None
+    assert admit(row, Limits(), start + 5.9, start, 10) == 0
+
+
 def test_the_start_is_smooth_from_the_first_request_on() -> None:
     row = _row()
     starts = [book(row, Limits(), 100.0, 0) for _ in range(200)]
@@ -196,8 +269,9 @@ def test_pauses_do_not_add_up() -> None:
     row = _row()
     rates.pause(row, 100.0, 5.0)
     rates.pause(row, 101.0, 2.0)
-    assert rates.paused_until(row) == 105.0
     assert book(row, Limits(), 101.0, 0) == 105.0
+    assert admit(row, Limits(), 104.9, 104.9, 0) is None
+    assert admit(row, Limits(), 105.0, 105.0, 0) == 0
 
 
 def test_the_mean_starts_at_256_and_follows_the_last_answers() -> None:

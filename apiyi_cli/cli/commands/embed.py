@@ -18,7 +18,7 @@ from apiyi_cli.decode.embed import Vectors, vectors
 from apiyi_cli.errors import UsageError
 from apiyi_cli.wire.send import Sender
 
-BATCH_SIZE = 256
+BATCH_SIZE = 128
 JOBS = 4
 # Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
 MOST_BYTES = MOST_TOKENS
@@ -52,7 +52,7 @@ def embed(
 
     def asked(sender: Sender, batch: list[Input]) -> tuple[list[Input], Vectors]:
         def decode(reply: Reply) -> Iterator[Vectors]:
-            yield vectors(reply, len(batch), embedding.dimensions)
+            yield vectors(reply, len(batch), embedding.dimensions, keep_body=bool(one_object))
 
         (got,) = session.answers(built(batch), decode, sender=sender)
         return batch, got

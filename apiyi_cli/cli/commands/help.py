@@ -6,8 +6,9 @@ import difflib
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command as built
 
-from apiyi_cli.cli.app import COMMANDS, built, command, single
+from apiyi_cli.cli.app import COMMANDS, command, single
 from apiyi_cli.cli.app import app as program
 from apiyi_cli.cli.helpscreen import shown
 from apiyi_cli.cli.session import Session

@@ -46,14 +46,14 @@ def models(
     if pricing.update_prices:
         updated_prices(session)
         return
-    words = query or []
-    found, raw = fetched_models(session)
+    words = " ".join(query or ()).split()
+    listed, raw = fetched_models(session)
     if words[:1] == ["show"]:
-        found = [_one(words, found)]
+        found = [_one(words, listed)]
     else:
-        found = [one for one in found if all(w.lower() in one["id"].lower() for w in words)]
+        found = [one for one in listed if all(w.lower() in one["id"].lower() for w in words)]
         if not found:
-            near = nearest(" ".join(words), [one["id"] for one in fetched_models(session)[0]])
+            near = nearest(" ".join(words), [one["id"] for one in listed])
             raise RejectedError(
                 "no model has that name",
                 f"none of the gateway's models matches {' '.join(words)!r}",

@@ -1,0 +1,53 @@
+"""A request for speech."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apiyi_cli.build.body import extended, wired
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.groups import Speaking
+from apiyi_cli.errors import UsageError
+
+MOST_CHARACTERS = 4096
+VOICE = "alloy"
+FORMATS = {
+    "mp3": "mp3",
+    "opus": "opus",
+    "ogg": "opus",
+    "aac": "aac",
+    "flac": "flac",
+    "wav": "wav",
+    "pcm": "pcm",
+}
+"""The format that a file's extension stands for."""
+
+
+def speak_call(
+    *, model: str, text: str, speaking: Speaking, options: Sequence[str] | None = None
+) -> Call:
+    """Return the request; the API wants a voice, so one is sent when none was chosen.
+
+    Raises UsageError for a text that is longer than the API takes.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            "the text is too long to be read in one go",
+            f"it has {len(text)} characters, the API takes {MOST_CHARACTERS}",
+            hint="speak it in parts, a file each, and join them with ffmpeg",
+        )
+    body: dict[str, Any] = {"model": model, "input": text, "voice": VOICE, **wired(speaking)}
+    extended(body, options)
+    notes = ()
+    if str(model).startswith("tts-1") and "instructions" in body:
+        notes = (f"{model} is known to refuse instructions; sent as asked",)
+    return Call(
+        "POST",
+        "/audio/speech",
+        json=body,
+        stream=body.get("stream_format") == "sse",
+        cost="heavy",
+        model=body["model"],
+        notes=notes,
+    )

@@ -1,0 +1,151 @@
+"""Requests for what a recording says, in its own language or in English."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apiyi_cli.build.body import extended, wired
+from apiyi_cli.build.content import sniffed
+from apiyi_cli.build.upload import MB, Upload, form_fields
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.groups import Transcribing
+from apiyi_cli.errors import UsageError
+
+MOST_BYTES = 25 * MB
+
+TYPES = {
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "mpga": "audio/mpeg",
+    "mpeg": "audio/mpeg",
+    "mp4": "video/mp4",
+    "m4a": "audio/mp4",
+    "ogg": "audio/ogg",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+}
+"""The extensions that the API takes, each with its MIME type."""
+
+# Extensions that name the same content as one of those.
+_SAME = {"oga": "ogg", "opus": "ogg", "wave": "wav", "m4b": "m4a", "mkv": "webm", "mov": "mp4"}
+# What the bytes tell, and the extensions that are right for it.
+_FITTING = {
+    "mp3": ("mp3", "mpga", "mpeg"),
+    "mp4": ("mp4", "m4a"),
+    "m4a": ("m4a", "mp4"),
+}
+
+
+def transcribe_call(
+    upload: Upload,
+    *,
+    model: str,
+    transcribing: Transcribing,
+    options: Sequence[str] | None = None,
+) -> Call:
+    """Return the request for one recording, which is sent from disk.
+
+    Without `--format` none is asked for, and the answer is JSON with the text. Raises
+    UsageError for options that do not go together, and for a file that is no recording.
+    """
+    _check_together(transcribing)
+    filename, mime = named(upload)
+    body: dict[str, Any] = {"model": model, **wired(transcribing)}
+    if asked := response_format(transcribing):
+        body["response_format"] = asked
+    if transcribing.timestamps:
+        body["timestamp_granularities"] = transcribing.timestamps.split(",")
+    if transcribing.diarize:
+        # Required for more than 30 s.
+        body["chunking_strategy"] = "auto"
+    if transcribing.stream:
+        body["stream"] = True
+    extended(body, options)
+    file = Part("file", path=upload.path, filename=filename, type=mime)
+    return Call(
+        "POST",
+        "/audio/translations" if transcribing.translate else "/audio/transcriptions",
+        parts=(*form_fields(body), file),
+        stream=body.get("stream") is True,
+        cost="heavy",
+        model=body["model"],
+        notes=_warnings(model, asked, transcribing),
+    )
+
+
+def response_format(transcribing: Transcribing) -> str | None:
+    """Return the format to ask the API for, None for its own default (json)."""
+    if transcribing.diarize:
+        return "diarized_json"
+    if transcribing.timestamps:
+        return "verbose_json"
+    return transcribing.format
+
+
+def named(upload: Upload) -> tuple[str, str]:
+    """Return the file name and the MIME type under which a recording is sent.
+
+    The API judges by the extension, so a wrong or missing one is put right by what the first
+    bytes tell; bytes that tell nothing are believed to be what the name says. Raises
+    UsageError for what is no recording.
+    """
+    stem, _, suffix = upload.filename.rpartition(".")
+    suffix = suffix.lower() if stem else ""
+    suffix = _SAME.get(suffix, suffix)
+    kind = sniffed(upload.head)
+    if kind is not None and kind.family not in ("audio", "video"):
+        raise upload.refused(f"it is {kind.mime}, no recording")
+    if kind is None:
+        if suffix not in TYPES or _is_text(upload.head):
+            raise upload.refused(
+                f"it is none of {', '.join(TYPES)}",
+                hint=f"ffmpeg -i '{upload.name}' recording.mp3",
+            )
+    elif suffix not in _FITTING.get(kind.extension, (kind.extension,)):
+        suffix = kind.extension
+    return f"{stem or upload.filename}.{suffix}", TYPES[suffix]
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head[: len(head) - 3].decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
+
+
+def _check_together(transcribing: Transcribing) -> None:
+    one = transcribing
+    refused = ""
+    if one.timestamps and (one.format not in (None, "verbose_json") or one.diarize):
+        refused = "--timestamps come with --format verbose_json, without --diarize"
+    elif one.diarize and one.format == "verbose_json":
+        refused = "--diarize has a format of its own: --format text, json, srt or vtt"
+    elif one.stream and (one.format not in (None, "text", "json") or one.timestamps):
+        refused = "--stream gives text alone"
+    elif one.translate:
+        taken = {
+            "--language": one.language,
+            "--timestamps": one.timestamps,
+            "--diarize": one.diarize,
+            "--stream": one.stream,
+        }
+        names = [name for name, value in taken.items() if value]
+        if names:
+            refused = f"translations do not know {names[0]}"
+    if refused:
+        raise UsageError("these options do not go together", refused)
+
+
+def _warnings(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
+    name = model.rsplit("/", 1)[-1]
+    told = []
+    diarizes = name.endswith("-diarize")
+    if transcribing.diarize and not diarizes:
+        told.append(f"{model} may not tell speakers apart: gpt-4o-transcribe-diarize does")
+    elif "-transcribe" in name and asked in ("srt", "vtt", "verbose_json"):
+        told.append(f"{model} is known to refuse {asked}; whisper-1 has it")
+    if transcribing.stream and name.startswith("whisper"):
+        told.append(f"{model} does not stream: the text comes in one piece")
+    return tuple(told)

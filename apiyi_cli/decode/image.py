@@ -1,0 +1,226 @@
+"""Pictures out of a reply, and whether the bytes of a picture are all there."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Any, NamedTuple
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.lenient import exact, whole_characters
+from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
+from apiyi_cli.errors import IncompleteError
+
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*,", re.ASCII)
+_BLANKS = str.maketrans("", "", " \t\r\n")
+_URL_SAFE = str.maketrans("-_", "+/")
+_SHOWN_CHARS = 200
+
+
+class Kind(NamedTuple):
+    """A picture's type: the extension of its files and its MIME type."""
+
+    extension: str
+    mime: str
+
+
+PNG = Kind("png", "image/png")
+JPEG = Kind("jpg", "image/jpeg")
+WEBP = Kind("webp", "image/webp")
+GIF = Kind("gif", "image/gif")
+AVIF = Kind("avif", "image/avif")
+SVG = Kind("svg", "image/svg+xml")
+KINDS = (PNG, JPEG, WEBP, GIF, AVIF, SVG)
+
+
+class Picture(NamedTuple):
+    """One picture: its bytes, or the URL where they are, and the prompt as it was revised."""
+
+    content: bytes
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class Pictures(NamedTuple):
+    """The pictures of one reply in their order, its usage object and its whole body.
+
+    `lost` says what became of the items that hold no usable picture.
+    """
+
+    items: list[Picture]
+    lost: list[str]
+    usage: dict[str, Any] | None
+    raw: bytes
+
+
+def pictures(reply: Reply, model: str | None = None) -> Pictures:
+    """Read a reply to the request for pictures, streamed or whole.
+
+    Base64 is taken with a `data:` prefix, line breaks, the URL-safe alphabet or without its
+    padding; a field that is empty counts as absent. Raises what `decode.whole.value` raises, and
+    IncompleteError when there is no picture in the answer at all, with what it says instead.
+    """
+    try:
+        if reply.status >= 300:
+            raise refused(reply, cost="heavy", model=model)
+        kind, chunks = opening(reply)
+        raw = body(reply, chunks)
+        found = _from_events(raw) if kind == "sse" else answer_in(reply, kind, raw)
+        error = fault_of(
+            found,
+            status=reply.status,
+            headers=reply.headers,
+            host=reply.host,
+            cost="heavy",
+            model=model,
+        )
+        if error:
+            raise error
+    finally:
+        reply.close()
+    items: list[Picture] = []
+    lost: list[str] = []
+    for item in _items(found):
+        try:
+            items.append(_picture(item))
+        except ValueError as why:
+            lost.append(str(why))
+    if not items:
+        said = _words(found) or "; ".join(dict.fromkeys(lost)) or "it has no data"
+        raise IncompleteError(
+            "there is no picture in the answer",
+            said,
+            hint="change the prompt, or ask another model; this one may have been billed",
+            facts=facts_of(reply, "content"),
+        )
+    told = found.get("usage") if isinstance(found, dict) else None
+    return Pictures(items, lost, told if isinstance(told, dict) else None, raw)
+
+
+def kind_of(content: bytes) -> Kind | None:
+    """Return what kind of picture the bytes are, by their beginning; None for anything else."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PNG
+    if content.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return WEBP
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return GIF
+    if content[4:12] in (b"ftypavif", b"ftypavis"):
+        return AVIF
+    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return SVG if start.startswith((b"<svg", b"<?xml")) and b"<svg" in start else None
+
+
+def is_whole(content: bytes) -> bool:
+    """Tell whether a picture has its end, as far as its format shows that."""
+    kind = kind_of(content)
+    if kind is PNG:
+        return b"IEND" in content[-1024:]
+    if kind is JPEG:
+        # A thumbnail inside has an end of its own, but before the scan of the picture.
+        return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+    if kind is WEBP:
+        return len(content) >= 8 + int.from_bytes(content[4:8], "little")
+    if kind is GIF:
+        return b"\x3b" in content[-16:]
+    if kind is SVG:
+        return b"</svg" in content[-1024:]
+    return kind is not None
+
+
+def _items(found: Any) -> list[Any]:
+    if not isinstance(found, dict):
+        return found if isinstance(found, list) else []
+    for name in ("data", "images"):
+        listed = found.get(name)
+        if isinstance(listed, list):
+            return listed
+        if isinstance(listed, dict):
+            return [listed]
+    return [found] if found.get("b64_json") or found.get("url") else []
+
+
+def _picture(item: Any) -> Picture:
+    """Return the picture of an item; raise ValueError that says why there is none."""
+    fields = item if isinstance(item, dict) else {"url": item}
+    told = fields.get("revised_prompt")
+    revised = whole_characters(told) if isinstance(told, str) and told else None
+    packed, url = (_text(fields.get(name)) for name in ("b64_json", "url"))
+    if packed.startswith(("https://", "http://")):
+        packed, url = "", packed
+    if _DATA_URL.match(url):
+        packed, url = packed or url, ""
+    if packed:
+        content = _unpacked(packed)
+        if kind_of(content) is None:
+            raise ValueError("its bytes are no picture")
+        if not is_whole(content) and not url:
+            raise ValueError(f"it is cut after {len(content)} bytes")
+        if is_whole(content):
+            return Picture(content, url or None, revised)
+    if url:
+        return Picture(b"", url, revised)
+    raise ValueError(f"text instead of a picture: {_short(revised)}" if revised else "it is empty")
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _unpacked(packed: str) -> bytes:
+    if prefix := _DATA_URL.match(packed):
+        packed = packed[prefix.end() :]
+    if not packed.isalnum():
+        packed = packed.translate(_BLANKS).translate(_URL_SAFE)
+    packed = packed.rstrip("=")
+    try:
+        return binascii.a2b_base64(packed + "=" * (-len(packed) % 4), strict_mode=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("it is not valid base64") from None
+
+
+def _from_events(raw: bytes) -> dict[str, Any]:
+    """Return the finished pictures of a stream, or its error, as one object of the whole form."""
+    data = []
+    usage = None
+    for frame in (one for burst in frames([raw]) for one in burst):
+        try:
+            event = exact(frame.data)
+        except ValueError:
+            continue
+        if not isinstance(event, dict):
+            continue
+        if fault_of(event):
+            return event
+        if str(event.get("type", "")).endswith(".completed"):
+            data.append(event)
+            usage = event.get("usage") or usage
+        elif isinstance(event.get("data"), list):
+            data.extend(event["data"])
+            usage = event.get("usage") or usage
+    return {"data": data, "usage": usage}
+
+
+def _words(found: Any) -> str:
+    """Return what the answer says in words, where it has words in place of pictures."""
+    texts = []
+    if isinstance(found, dict):
+        for choice in found.get("choices") or ():
+            message = choice.get("message") if isinstance(choice, dict) else None
+            if isinstance(message, dict):
+                texts.append(_text(message.get("content")) or _text(message.get("refusal")))
+        texts += [_text(found.get(name)) for name in ("text", "message", "output_text")]
+    texts += [
+        _text(item.get("revised_prompt")) for item in _items(found) if isinstance(item, dict)
+    ]
+    said = next((text for text in texts if text), "")
+    return f"it says: {_short(whole_characters(said))}" if said else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"

@@ -1,0 +1,136 @@
+"""Speech out of a reply: audio as it arrives, and what is no audio told apart from it."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.lenient import exact, trimmed
+from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, refused
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
+
+_HEAD_BYTES = 64
+_WAV_HEADER_BYTES = 44
+_EVENTS = re.compile(rb"\s*(?:data:|event:|:)")
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
+
+
+def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
+    """Yield the audio of a reply in the pieces that arrive.
+
+    Speech that comes as events is joined to the same bytes. Before the first piece it raises
+    the classified error of a refusal, also of one with status 200, and RejectedError for a page;
+    IncompleteError for an answer without audio, and where it is cut.
+    """
+    try:
+        if reply.status >= 300:
+            raise refused(reply, cost="heavy", model=model)
+        came = 0
+        head = b""
+        try:
+            head, chunks = _headed(reply.chunks)
+            pieces = _answered(reply, head, chunks, model)
+            for piece in pieces:
+                came += len(piece)
+                yield piece
+        except LimitError:
+            raise
+        except ApiyiError as error:
+            if error.facts.phase == "content" or not (came or error.facts.kind):
+                raise
+            phase = "content" if came else "opened"
+            raise broken(error, reply, phase, f"{came} bytes of audio had come") from error
+        if came <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
+            raise IncompleteError(
+                "the audio is empty",
+                f"{came} bytes came, and no sound",
+                hint="look at the log in the console before repeating it",
+                facts=facts_of(reply, "opened"),
+            )
+    finally:
+        reply.close()
+
+
+def _headed(arriving: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return enough of the beginning to judge it, and the whole body."""
+    chunks = iter(arriving)
+    read: list[bytes] = []
+    head = b""
+    for chunk in chunks:
+        read.append(chunk)
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    return head, chain(read, chunks)
+
+
+def _answered(
+    reply: Reply, head: bytes, chunks: Iterator[bytes], model: str | None
+) -> Iterator[bytes]:
+    declared = reply.headers.get("content-type", "").lower()
+    if "event-stream" in declared or ("audio" not in declared and _EVENTS.match(head)):
+        return _from_events(reply, chunks)
+    # Raw samples may begin with any byte; nothing else that is audio begins like these.
+    if _PAGE.match(head) or trimmed(head)[:1] in (b"{", b"[") or "json" in declared:
+        raw = body(reply, chunks)
+        _refuse(reply, raw, model, declared)
+        return iter([raw])
+    return chunks
+
+
+def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
+    """Raise the error that a body without audio is; return when it is audio after all."""
+    if _PAGE.match(raw):
+        answer_in(reply, "html", raw)
+    try:
+        found = exact(trimmed(raw))
+    except ValueError:
+        if "audio" in declared or "octet-stream" in declared:
+            return
+        found = answer_in(reply, "json", raw)
+    error = fault_of(
+        found,
+        status=reply.status,
+        headers=reply.headers,
+        host=reply.host,
+        cost="heavy",
+        model=model,
+    )
+    raise error or IncompleteError(
+        "the answer is not what was asked for", "JSON came in place of audio",
+        facts=facts_of(reply, "opened"),
+    )
+
+
+def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    done = False
+    for frame in (one for burst in frames(chunks) for one in burst):
+        try:
+            event: Any = exact(frame.data)
+        except ValueError:
+            continue
+        if not isinstance(event, dict):
+            continue
+        if error := fault_of(event, status=reply.status, headers=reply.headers, cost="heavy"):
+            raise error
+        kind = event.get("type")
+        if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):
+            try:
+                yield binascii.a2b_base64(event["audio"])
+            except binascii.Error:
+                raise IncompleteError(
+                    "the answer was cut", "a piece of the audio is not base64",
+                    facts=facts_of(reply, "content"),
+                ) from None
+        done = done or kind == "speech.audio.done"
+    if not done:
+        raise IncompleteError(
+            "the answer was cut", "it ended without a sign that it is complete",
+            facts=facts_of(reply, "content"),
+        )

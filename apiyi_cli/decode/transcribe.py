@@ -1,0 +1,324 @@
+"""What a recording says, out of a reply in any of its forms, and into the form asked for.
+
+A gateway may wrap plain text in JSON or send text where JSON was asked for: what came is
+told by its bytes. Whether the words came as text, subtitles or segments, a `Transcript` is
+all that is known of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.core.events import Burst, Delta, Finish
+from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.lenient import exact, trimmed, whole_characters
+from apiyi_cli.decode.reading import bursts
+from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.subtitles import Cue, cues, cues_of, spoken, srt, vtt
+from apiyi_cli.decode.usage import usage
+from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, one_line, opening, refused
+from apiyi_cli.errors import ApiyiError, IncompleteError
+
+_PAGE = re.compile(rb"<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
+_OBJECT = re.compile(rb'\{\s*"')
+_WRITERS = {"srt": srt, "vtt": vtt}
+
+
+class Transcript(NamedTuple):
+    """The words of a recording.
+
+    `raw` is the body as it came, `value` its JSON object if it is one, `cues` when what is
+    said, None where that is not known.
+    """
+
+    text: str
+    raw: bytes
+    value: dict[str, Any] | None = None
+    cues: list[Cue] | None = None
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """Return what was used as the gateway told it."""
+        told = (self.value or {}).get("usage")
+        return told if isinstance(told, dict) else None
+
+    @property
+    def lines(self) -> str:
+        """Return the text; where speakers are told apart, a line for each turn."""
+        segments = (self.value or {}).get("segments")
+        turns: list[tuple[object, list[str]]] = []
+        for one in segments if isinstance(segments, list) else ():
+            if not isinstance(one, dict) or not one.get("speaker"):
+                return self.text
+            if turns and turns[-1][0] == one["speaker"]:
+                turns[-1][1].append(str(one.get("text") or "").strip())
+            else:
+                turns.append((one["speaker"], [spoken(one)]))
+        return "\n".join(" ".join(said) for _, said in turns) if turns else self.text
+
+
+def transcript(reply: Reply, model: str | None = None) -> Transcript:
+    """Read a whole reply, in whichever form the words came.
+
+    Raises the classified error of a refusal, also of one with status 200, and IncompleteError
+    for an empty or cut answer. A recording in which nobody speaks has an empty text in JSON.
+    """
+    try:
+        if reply.status >= 300:
+            raise refused(reply, cost="heavy", model=model)
+        kind, chunks = opening(reply)
+        raw = body(reply, chunks)
+    finally:
+        reply.close()
+    if kind == "empty" or _PAGE.match(trimmed(raw)):
+        answer_in(reply, "html" if trimmed(raw) else "empty", raw)
+    try:
+        found = _from_events(raw) if kind == "sse" else exact(trimmed(raw))
+    except ValueError:
+        if _OBJECT.match(trimmed(raw)):
+            answer_in(reply, "json", raw)
+        return _plain(raw)
+    error = fault_of(
+        found,
+        status=reply.status,
+        headers=reply.headers,
+        host=reply.host,
+        cost="heavy",
+        model=model,
+    )
+    if error:
+        raise error
+    if isinstance(found, str):
+        return _plain(found.encode("utf-8", "replace"))
+    if not isinstance(found, dict):
+        return _plain(raw)
+    text = found.get("text")
+    if not isinstance(text, str):
+        raise IncompleteError(
+            "the answer is not what was asked for",
+            "it is an object without a text",
+            hint="it may have been billed; see it with apiyi api",
+            facts=facts_of(reply, "content"),
+        )
+    text = whole_characters(text)
+    raw = _dumped(found) if kind == "sse" else raw
+    return Transcript(text, raw, found, cues_of(found.get("segments")) or cues(text) or None)
+
+
+def written(one: Transcript, form: str) -> bytes:
+    """Return a transcript in a form, the bytes as they came where they have it already.
+
+    `form` is text, json, srt, vtt or verbose_json. Raises IncompleteError where the answer
+    lacks what the form needs.
+    """
+    if form == "text":
+        if one.value is None and one.cues is None:
+            return _ended(one.raw)
+        said = "\n".join(cue.text for cue in one.cues) if _is_cues(one) else one.lines  # type: ignore[union-attr]
+        return _ended(said.encode("utf-8", "replace"))
+    if form in _WRITERS:
+        if one.value is None and one.cues and _is(form, one.raw):
+            return _ended(one.raw)
+        if one.cues is None:
+            raise IncompleteError(
+                f"the answer cannot be written as {form}",
+                "it says nothing about times",
+                hint="-m whisper-1 tells them",
+            )
+        return _WRITERS[form](one.cues).encode("utf-8", "replace")
+    if one.value is not None and not _is_cues(one):
+        return one_line(one.raw) + b"\n"
+    if form == "verbose_json" and one.cues is None:
+        raise IncompleteError(
+            "the answer cannot be written as verbose_json",
+            "text came in its place, without times",
+            hint="-m whisper-1 tells them",
+        )
+    made: dict[str, Any] = {"text": one.text}
+    if form == "verbose_json":
+        rows = enumerate(one.cues or ())
+        made["segments"] = [
+            {"id": k, "start": cue.start_s, "end": cue.end_s, "text": cue.text} for k, cue in rows
+        ]
+    return _dumped(made) + b"\n"
+
+
+def joined(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
+    """Join the transcripts of a recording's parts, each with the second at which it begins.
+
+    Times are shifted, segments numbered anew, what was used is summed. The texts are
+    joined by line ends.
+    """
+    if len(parts) == 1:
+        return parts[0][0]
+    text = "\n".join(said for one, _ in parts if (said := one.text.strip()))
+    shifted: list[Cue] | None = []
+    for one, begin_s in parts:
+        if one.cues is None and one.text.strip():
+            shifted = None
+            break
+        shifted.extend(cue.after(begin_s) for cue in one.cues or ())  # type: ignore[union-attr]
+    if any(one.value is None for one, _ in parts):
+        return Transcript(text, text.encode("utf-8", "replace"), None, shifted or None)
+    value = _merged([(one.value or {}, begin_s) for one, begin_s in parts], text)
+    return Transcript(text, _dumped(value), value, shifted or None)
+
+
+def events(
+    reply: Reply,
+    *,
+    choices: int = 1,
+    verbatim: bool = False,
+    cost: Cost = "heavy",
+    speakers: bool = False,
+) -> Iterator[Burst]:
+    """Yield the events of a streamed transcript; see `reading.bursts` for bursts and errors.
+
+    With `speakers` each turn is a line with the speaker's label. Completeness is proved by
+    `transcript.text.done`; an answer that came in one piece, even as plain text, is complete.
+    """
+    if reply.status < 300:
+        try:
+            kind, reply.chunks = opening(reply)
+            if kind == "text" and not verbatim:
+                raw = body(reply, reply.chunks)
+                yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]
+                return
+        except ApiyiError as error:
+            raise broken(error, reply, "opened", "nothing of the answer had come") from error
+    yield from bursts(reply, TranscriptAnswer(speakers=speakers), verbatim=verbatim, cost=cost)
+
+
+class TranscriptAnswer(Answer):
+    """The answer of POST /audio/transcriptions with `stream`."""
+
+    key = "type"
+    whole_key = "text"
+
+    def __init__(self, *, speakers: bool = False) -> None:
+        super().__init__()
+        self._speakers = speakers
+        self._said = ""
+
+    def take(self, value: dict[str, Any], out: Burst) -> object:
+        """Read one event of a stream."""
+        kind = value.get("type")
+        self.started = True
+        if kind == "transcript.text.delta" and not self._speakers:
+            self._say(value.get("delta"), out)
+        elif kind == "transcript.text.segment" and self._speakers:
+            self._say(spoken(value) + "\n", out)
+        elif kind == "transcript.text.done":
+            self.ended = True
+            return self.take_whole(value, out)
+        return None
+
+    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+        """Read the whole text: what the pieces lacked of it is added, never all of it again."""
+        text = value.get("text")
+        self.started = True
+        if isinstance(text, str) and not (self._speakers and self._said):
+            whole = Transcript(text, b"", value).lines
+            if whole.startswith(self._said):
+                self._say(whole[len(self._said) :], out)
+        self.usage = usage(value.get("usage")) or self.usage
+        self.reasons[0] = "stop"
+        return None
+
+    def _say(self, text: object, out: Burst) -> None:
+        if isinstance(text, str) and text:
+            self._said += text
+            self.indices.add(0)
+            self.say(Delta, text, 0, out)
+
+
+def _from_events(raw: bytes) -> Any:
+    """Return the last object of a stream that nobody asked for; ValueError if it is none."""
+    last = None
+    for frame in (one for burst in frames([raw]) for one in burst):
+        found = exact(frame.data)
+        if fault_of(found):
+            return found
+        if isinstance(found, dict) and found.get("type") == "transcript.text.done":
+            last = {name: value for name, value in found.items() if name != "type"}
+    if last is None:
+        raise ValueError("no transcript")
+    return last
+
+
+def _plain(raw: bytes) -> Transcript:
+    text = trimmed(raw).decode("utf-8", "replace")
+    found = cues(text) or None
+    said = " ".join(cue.text for cue in found) if found else text
+    return Transcript(said, raw, None, found)
+
+
+def _is_cues(one: Transcript) -> bool:
+    """Tell whether what came as the text is really subtitles."""
+    return one.cues is not None and (one.value is None or bool(cues(one.text)))
+
+
+def _is(form: str, raw: bytes) -> bool:
+    return trimmed(raw).startswith(b"WEBVTT") == (form == "vtt")
+
+
+def _ended(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _dumped(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _merged(parts: Sequence[tuple[dict[str, Any], float]], text: str) -> dict[str, Any]:
+    whole: dict[str, Any] = {**parts[0][0], "text": text}
+    for name in ("segments", "words"):
+        if any(isinstance(value.get(name), list) for value, _ in parts):
+            whole[name] = [
+                _shifted(row, begin_s)
+                for value, begin_s in parts
+                for row in value.get(name) or ()
+                if isinstance(row, dict)
+            ]
+    for number, row in enumerate(whole.get("segments") or ()):
+        if isinstance(row.get("id"), int):
+            row["id"] = number
+    last, begin_s = parts[-1]
+    if isinstance(last.get("duration"), int | float):
+        whole["duration"] = round(begin_s + last["duration"], 3)
+    told = [value["usage"] for value, _ in parts if isinstance(value.get("usage"), dict)]
+    if told:
+        whole["usage"] = _summed(told)
+    return whole
+
+
+def _shifted(row: dict[str, Any], begin_s: float) -> dict[str, Any]:
+    times = {
+        name: round(row[name] + begin_s, 3)
+        for name in ("start", "end")
+        if isinstance(row.get(name), int | float)
+    }
+    return {**row, **times}
+
+
+def _summed(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {}
+    for one in told:
+        for name, value in one.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                total[name] = total.get(name, 0) + value
+            elif isinstance(value, dict):
+                total[name] = _summed([total.get(name) or {}, value])
+            else:
+                total.setdefault(name, value)
+    return total

@@ -1,0 +1,199 @@
+"""Speed and memory as ratios against references measured in the same run.
+
+Commands of one table are run in turn, so that a machine whose speed drifts slows all of them
+alike; figures are medians. Nothing here fails: the numbers are for people.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PYTHON = sys.executable
+APIYI = str(Path(PYTHON).with_name("apiyi"))
+EVENTS = 100_000
+LINES = 20_000
+DIMENSIONS = 1536
+
+
+@contextmanager
+def gateway(*arguments: str) -> Iterator[dict[str, str]]:
+    """Run a gateway and yield the environment that points at it."""
+    process = subprocess.Popen(
+        [PYTHON, str(HERE / "server.py"), *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    base_url = process.stdout.readline().strip()
+    home = HERE.parent.parent / ".venv" / "bench-home"
+    try:
+        yield {
+            **os.environ,
+            "APIYI_BASE_URL": base_url,
+            "APIYI_API_KEY": "sk-bench-0123456789abcdef",
+            "APIYI_MODEL": "gpt-4o",
+            "HOME": str(home),
+            "XDG_RUNTIME_DIR": str(home),
+        }
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measured(
+    command: Sequence[str] | str, environ: Mapping[str, str], stdin: Path | None = None
+) -> tuple[float, float]:
+    """Run a command once; return its wall time in ms and its peak memory in MB."""
+    source = stdin.open("rb") if stdin else subprocess.DEVNULL
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        shell=isinstance(command, str),
+        env=dict(environ),
+        stdin=source,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    took_ms = (time.perf_counter() - began) * 1000
+    told = process.stderr.read().decode() if process.stderr else ""
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed with {process.returncode}: {told}")
+    return took_ms, used.ru_maxrss / 1024
+
+
+def table(
+    title: str,
+    commands: Mapping[str, Sequence[str] | str],
+    environ: Mapping[str, str],
+    rounds: int,
+    stdin: Path | None = None,
+) -> dict[str, float]:
+    """Run the commands in turn and print their medians; return these (ms)."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    peaks: dict[str, float] = dict.fromkeys(commands, 0.0)
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            took, peak = measured(command, environ, stdin)
+            if number:
+                times[name].append(took)
+            peaks[name] = max(peaks[name], peak)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"\n{title} ({rounds} rounds)")
+    for name, median in medians.items():
+        print(f"  {name:34} {median:9.1f} ms   {peaks[name]:6.1f} MB")
+    return medians
+
+
+def ratio(name: str, value: float, bound: str) -> None:
+    print(f"  -> {name:46} {value:5.2f}   (goal: {bound})")
+
+
+def start_up() -> None:
+    with gateway() as environ:
+        medians = table(
+            "One chat against an instant gateway",
+            {
+                "python -I -c pass": [PYTHON, "-I", "-c", "pass"],
+                "bare httpx script": [PYTHON, str(HERE / "bare_chat.py"), "hi"],
+                "apiyi chat": [APIYI, "chat", "-n", "hi"],
+                "apiyi --version": [APIYI, "--version"],
+            },
+            environ,
+            rounds=15,
+        )
+    python, bare = medians["python -I -c pass"], medians["bare httpx script"]
+    ratio("apiyi chat / bare httpx script", medians["apiyi chat"] / bare, "<= 1.35")
+    ratio("apiyi chat / python -I -c pass", medians["apiyi chat"] / python, "<= 12")
+    ratio("apiyi --version / python -I -c pass", medians["apiyi --version"] / python, "<= 4")
+
+
+def streaming() -> None:
+    curl = (
+        'curl -sN -H \'Content-Type: application/json\' -d \'{"model":"m","stream":true,'
+        '"messages":[{"role":"user","content":"hi"}]}\' "$APIYI_BASE_URL/chat/completions"'
+        " | sed -n 's/^data: {/{/p' | jq -j '.choices[0].delta.content // empty'"
+    )
+    with gateway("events", str(EVENTS)) as environ:
+        medians = table(
+            f"{EVENTS} streamed events",
+            {
+                "bare httpx + orjson loop": [PYTHON, str(HERE / "bare_chat.py"), "hi"],
+                "apiyi chat": [APIYI, "chat", "-n", "hi"],
+                "apiyi chat --ndjson": [APIYI, "chat", "-n", "--ndjson", "hi"],
+                "curl -sN | sed | jq -j": curl,
+            },
+            environ,
+            rounds=5,
+        )
+    chat = medians["apiyi chat"]
+    ratio("apiyi chat / bare loop", chat / medians["bare httpx + orjson loop"], "<= 1.6")
+    ratio("apiyi chat / curl | sed | jq", chat / medians["curl -sN | sed | jq -j"], "<= 0.2")
+
+
+def embedding() -> None:
+    lines = HERE.parent.parent / ".venv" / "bench-lines.txt"
+    lines.write_text("".join(f"line {number} of the text\n" for number in range(LINES)))
+    with gateway("vectors", str(DIMENSIONS)) as environ:
+        medians = table(
+            f"{LINES} lines embedded at {DIMENSIONS} dimensions",
+            {
+                "bare httpx + orjson loop": [PYTHON, str(HERE / "bare_embed.py")],
+                "apiyi embed --lines": [APIYI, "embed", "--lines"],
+                "apiyi embed --lines -j 1": [APIYI, "embed", "--lines", "-j", "1"],
+            },
+            environ,
+            rounds=3,
+            stdin=lines,
+        )
+    bare = medians["bare httpx + orjson loop"]
+    ratio("apiyi embed / bare loop", medians["apiyi embed --lines"] / bare, "<= 1.8")
+
+
+def limiting() -> None:
+    import tempfile
+
+    sys.path.insert(0, str(HERE.parents[1]))
+    from apiyi_cli.settings.resolve import Limits
+    from apiyi_cli.wire.limits import Limiter
+
+    rounds = 20_000
+    with tempfile.TemporaryDirectory() as folder:
+        limits = Limits(rpm=10**9, tpm=10**12)
+        limiter = Limiter(Path(folder), "sk-bench", limits)
+
+        def per_call(function: Callable[[], object]) -> float:
+            began = time.perf_counter()
+            for _ in range(rounds):
+                function()
+            return (time.perf_counter() - began) / rounds * 1000
+
+        acquire = per_call(lambda: limiter.acquire(10))
+        slot = per_call(lambda: limiter.vacate(limiter.occupy()))
+    print(f"\nLimits ({rounds} rounds)")
+    ratio("acquire, ms", acquire, "< 0.1")
+    ratio("occupy and vacate a slot, ms", slot, "< 0.1")
+
+
+def main() -> None:
+    wanted = sys.argv[1:]
+    parts: dict[str, Callable[[], None]] = {
+        "start": start_up,
+        "stream": streaming,
+        "embed": embedding,
+        "limits": limiting,
+    }
+    for name, part in parts.items():
+        if not wanted or name in wanted:
+            part()
+
+
+if __name__ == "__main__":
+    main()

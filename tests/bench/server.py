@@ -1,0 +1,97 @@
+"""The gateway that benchmarks talk to, in a process of its own. Prints its base URL.
+
+`server.py events N` streams N prepared events to every chat request; `server.py vectors D`
+answers embeddings with prepared vectors of length D; without arguments it is the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+
+ROUNDS = 200
+
+
+def events(count: int) -> Play:
+    """Return a stream of `count` small events and its end, as one body."""
+    head = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+    def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return b"data: " + json.dumps({**head, "choices": [choice]}).encode() + b"\n\n"
+
+    words = [chunk({"content": f"word{number} "}) for number in range(97)]
+    body = b"".join(words[number % 97] for number in range(count))
+    return Play(
+        body=body + chunk({}, "stop") + b"data: [DONE]\n\n",
+        content_type="text/event-stream",
+    )
+
+
+class Vectors:
+    """An HTTP server of its own: the sandbox would spend its time on making vectors."""
+
+    def __init__(self, length: int) -> None:
+        chance = random.Random(7)
+        numbers = [chance.uniform(-1, 1) for _ in range(length)]
+        self._vector = json.dumps(numbers).encode()
+
+    def answer(self, body: bytes) -> bytes:
+        inputs = json.loads(body)["input"]
+        count = 1 if isinstance(inputs, str) else len(inputs)
+        items = (
+            b'{"object":"embedding","index":%d,"embedding":%s}' % (index, self._vector)
+            for index in range(count)
+        )
+        tail = b'],"model":"m","usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (count, count)
+        return b'{"object":"list","data":[' + b",".join(items) + tail
+
+
+def serve_vectors(length: int) -> None:
+    """Serve embeddings until a signal."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    vectors = Vectors(length)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            answer = vectors.answer(body)
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(f"http://127.0.0.1:{server.server_address[1]}/v1", flush=True)
+    server.serve_forever()
+
+
+def main() -> None:
+    kind = sys.argv[1] if len(sys.argv) > 1 else ""
+    if kind == "vectors":
+        serve_vectors(int(sys.argv[2]))
+        return
+    gateway = Gateway().start()
+    if kind == "events":
+        gateway.script(*[events(int(sys.argv[2]))] * ROUNDS)
+    print(gateway.base_url, flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""The description against what Typer really built, and every output against the description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from apiyi_cli import __version__
+from apiyi_cli.cli.app import COMMANDS, app, command
+from apiyi_cli.cli.described import described, program
+from apiyi_cli.core.groups import ChatSampling, Connection, Models
+from apiyi_cli.core.opt import declared
+from apiyi_cli.manual.completion import script
+from apiyi_cli.manual.describe import Command
+from apiyi_cli.manual.handwritten import SECTIONS, TOPICS, topic
+from apiyi_cli.manual.helptext import helptext
+from apiyi_cli.manual.man import pages
+from apiyi_cli.manual.markdown import blocks
+from apiyi_cli.manual.plain import page
+
+SPELLING = re.compile(r"(?<![\w/-])(--?[A-Za-z][\w-]*)")
+
+
+@cache
+def whole() -> Command:
+    return program()
+
+
+def titles() -> list[str]:
+    return [one.title for one in whole().walk()]
+
+
+def at(title: str) -> Command:
+    return next(one for one in whole().walk() if one.title == title)
+
+
+def built() -> Iterator[tuple[str, Any]]:
+    """Yield every command that Typer built, with its title."""
+    yield "apiyi", get_command(app)
+    for name in COMMANDS:
+        top = command(name)
+        yield f"apiyi {name}", top
+        for below, one in getattr(top, "commands", {}).items():
+            yield f"apiyi {name} {below}", one
+
+
+def spellings(one: Command) -> set[str]:
+    return {name for option in one.options for name in option.spellings}
+
+
+def test_the_description_has_every_command_that_was_built() -> None:
+    assert titles() == [title for title, _ in built()] or set(titles()) == {
+        title for title, _ in built()
+    }
+
+
+@pytest.mark.parametrize("title", titles())
+def test_the_description_has_the_very_parameters_that_typer_built(title: str) -> None:
+    typed = dict(built())[title]
+    context = typed.context_class(typed, info_name=title, **typed.context_settings)
+    parameters = [one for one in typed.get_params(context) if not getattr(one, "hidden", False)]
+    options = [one for one in parameters if one.param_type_name == "option"]
+    assert {name for one in options for name in (*one.opts, *one.secondary_opts)} == spellings(
+        at(title)
+    )
+    assert len(parameters) - len(options) == len(at(title).arguments)
+
+
+def test_an_option_has_what_only_the_table_knows() -> None:
+    chat = at("apiyi chat")
+    by_name = {option.names[-1]: option for option in chat.options}
+    assert by_name["--model"].rule.kind == "model"
+    assert by_name["--model"].envvar == "APIYI_MODEL"
+    assert by_name["--model"].many
+    assert by_name["--profile"].rule.kind == "profile"
+    assert by_name["--color"].rule.choices == ("auto", "always", "never")
+    assert by_name["--retries"].default == "2"
+    assert by_name["--stream"].off == ("--no-stream",)
+    assert by_name["--system"].rule.kind == "at"
+    assert by_name["--top-logprobs"].high == 20
+    assert by_name["--base-url"].config is None
+    for group in (Models, Connection, ChatSampling):
+        for one in declared(group):
+            assert one.opt.help in {option.help for option in chat.options}
+
+
+def test_describing_the_root_alone_imports_no_command() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from typer.main import get_command; from apiyi_cli.cli.app import app;"
+        "from apiyi_cli.cli.described import described;"
+        "found = described(get_command(app), ('apiyi',));"
+        "assert [one.name for one in found.commands];"
+        "print([name for name in sys.modules if name.startswith('apiyi_cli.cli.commands.')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("title", titles())
+def test_help_shows_every_option_once_and_no_other(title: str) -> None:
+    one = at(title)
+    text = helptext(one, 80)
+    shown = [
+        name
+        for line in text.split("\n")
+        if re.match(r"^ {2,6}-", line)
+        for name in re.findall(r"(?:^|, )\s*(--?[\w-]+)", re.split(r" {2,}(?=[^-\s])", line)[0])
+    ]
+    shown += [name for line in text.split("\n") for name in _first_column(line)]
+    assert set(shown) == spellings(one)
+
+
+def _first_column(line: str) -> list[str]:
+    match = re.match(r"^ {2}(?: {4})?(-[\w-]+(?:, -[\w-]+)*)", line)
+    return match[1].split(", ") if match else []
+
+
+@pytest.mark.parametrize("title", [one.title for one in (whole(), *whole().commands)])
+def test_a_man_page_has_every_option_and_no_other(title: str) -> None:
+    one = at(title)
+    source = pages(whole(), __version__)[f"{title.replace(' ', '-')}.1"]
+    headings = re.findall(r"^\.TP\n(\\fB\\-.*)$", source, re.M)
+    shown = {
+        name.replace("\\-", "-")
+        for heading in headings
+        for name in re.findall(r"\\fB(\\-[^ ]*?)\\fR", heading)
+    }
+    below = one.commands if len(one.path) > 1 else ()
+    assert shown >= spellings(one).union(*map(spellings, below))
+    assert shown - spellings(one).union(*map(spellings, below)) <= set()
+
+
+def test_every_completion_script_names_every_command_and_option() -> None:
+    for shell in ("bash", "zsh", "fish", "powershell"):
+        text = script(whole(), shell)
+        for one in whole().walk():
+            assert one.name in text
+            for name in spellings(one):
+                assert re.search(rf"{re.escape(name)}(?![\w-])", text), (shell, one.title, name)
+
+
+@pytest.mark.parametrize("path", sorted(SECTIONS.rglob("*.md")), ids=lambda path: path.stem)
+def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> None:
+    if path.stem == "batch" and "batch" not in COMMANDS:
+        pytest.skip("there is no batch command yet")
+    known = {name for one in whole().walk() for name in spellings(one)}
+    foreign = {"-r", "-d", "-c", "--staged"}  # of jq, git and others in the examples
+    told = page(blocks(path.read_text("utf-8")), 100)
+    assert set(SPELLING.findall(told)) - known - foreign == set()
+    for name in re.findall(r"^\s+(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):
+        assert name in COMMANDS
+
+
+def test_every_written_section_belongs_to_a_command_or_a_topic() -> None:
+    own = {path.stem for path in SECTIONS.glob("*.md")}
+    assert own <= {"apiyi", *COMMANDS} | {"batch"}
+    assert {path.stem for path in (SECTIONS / "topics").glob("*.md")} == set(TOPICS)
+
+
+def test_the_environment_topic_names_every_variable_of_the_table() -> None:
+    told = page(topic("environment"), 80)
+    for one in whole().walk():
+        for option in one.options:
+            assert option.envvar is None or option.envvar in told
+
+
+def test_the_exit_status_topic_is_the_table_of_the_code() -> None:
+    from apiyi_cli.errors import EXIT_CODES
+
+    told = " ".join(page(topic("exit-codes"), 80).split())
+    for row in EXIT_CODES:
+        assert f"{row.code} {row.name} " in told
+        assert row.when[1:] in told
+
+
+def test_a_command_can_be_described_alone() -> None:
+    alone = described(command("auth"), ("apiyi", "auth"))
+    assert [one.name for one in alone.commands] == ["login", "status", "logout", "token"]
+    assert alone == at("apiyi auth")

@@ -1,0 +1,83 @@
+"""The generated files that are committed: fresh, and what the tools that read them accept."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from apiyi_cli import __version__
+from apiyi_cli.cli.generate import generated, write
+from apiyi_cli.manual.man import RELEASED
+
+TOP = Path(__file__).parents[2]
+PAGES = sorted(name for name in generated() if name.startswith("man/"))
+
+
+@cache
+def made() -> dict[str, str]:
+    return generated()
+
+
+@pytest.mark.parametrize("name", sorted(generated()))
+def test_a_committed_file_is_what_make_manual_makes(name: str) -> None:
+    assert (TOP / name).read_text("utf-8") == made()[name], f"{name}: run make manual"
+
+
+def test_no_man_page_is_left_of_a_command_that_is_gone() -> None:
+    assert {f"man/{path.name}" for path in (TOP / "man").iterdir()} == set(PAGES)
+
+
+def test_writing_removes_the_page_of_a_command_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "man").mkdir()
+    (tmp_path / "man" / "apiyi-gone.1").touch()
+    (tmp_path / "man" / "notes.txt").touch()
+    write(tmp_path)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {*made(), "man/notes.txt"}
+
+
+def test_this_version_has_a_date_for_its_pages() -> None:
+    assert __version__ in RELEASED
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
+@pytest.mark.parametrize("name", PAGES)
+def test_mandoc_has_nothing_to_say_about_a_page(name: str) -> None:
+    lint = ["mandoc", "-T", "lint", "-W", "warning"]
+    ran = subprocess.run(lint, input=made()[name], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_source_of_a_page_is_ascii_without_bare_requests(name: str) -> None:
+    assert made()[name].isascii()
+    known = (".TH", ".SH", ".SS", ".PP", ".TP", ".IP", ".RS", ".RE", ".EX", ".EE", ".BR")
+    known += (".TS", ".TE", ".nh", ".ad", ".br")
+    for line in made()[name].split("\n"):
+        assert not line.startswith(".") or line.split(" ")[0] in known
+        assert not line.startswith("'") or line == "'\\\" t"
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
+def test_a_rendered_page_reads_as_it_was_meant() -> None:
+    ran = subprocess.run(
+        ["mandoc", "-T", "ascii", "-O", "width=80"],
+        input=made()["man/apiyi-chat.1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    text = __import__("re").sub(".\b", "", ran.stdout)
+    for wanted in (
+        "apiyi-chat - Send a chat completion",
+        "apiyi chat [OPTIONS] [PROMPT]...",
+        "-m, --model NAME",
+        "--stream, --no-stream",
+        'apiyi chat -a photo.jpg "What is this?"',
+        "apiyi chat --schema 'city, country, population int'",
+    ):
+        assert wanted in text
