@@ -1,0 +1,331 @@
+# bash completion for apiyi
+# Made from the option table by `make manual`: changes to this file will be lost.
+
+_apiyi_table() {
+    commands= options= takers=' '
+    case $1 in
+        '')
+            commands='chat complete respond embed api models session usage cache auth config doctor sandbox completion help'
+            options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
+            takers=' --profile '
+            ;;
+        'chat')
+            options='*-m|--model *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort --verbosity --schema --json-mode --stream|--no-stream -x|--extract -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file -s --system -a --attach --messages --session --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --top-logprobs --reasoning-effort --verbosity --schema --tool --tool-choice --run --max-steps --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'complete')
+            options='-m|--model *-f|--file -n|--no-stdin --suffix --echo --best-of --logprobs --lines --batch-size --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --schema --json-mode --stream|--no-stream -x|--extract -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file --suffix --best-of --logprobs --batch-size --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --schema --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'respond')
+            options='-m|--model *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --instructions --web-search --max-output-tokens|--max-tokens --temperature --top-p --top-logprobs --user --reasoning-effort --reasoning-summary --verbosity --schema --json-mode --stream|--no-stream -x|--extract -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file -s --system -a --attach --messages --session --instructions --max-output-tokens --max-tokens --temperature --top-p --top-logprobs --user --reasoning-effort --reasoning-summary --verbosity --schema --tool --tool-choice --run --max-steps --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'embed')
+            options='-m|--model *-f|--file -n|--no-stdin --lines --jsonl --text|--no-text --dimensions --base64 --batch-size --user -j|--jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file --jsonl --dimensions --batch-size --user -j --jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'api')
+            options='*-f|--raw-field *-F|--field --input --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -f --raw-field -F --field --input --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'models')
+            options='--update-prices --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'session')
+            commands='list show rm'
+            options='-h|--help'
+            ;;
+        'session list')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'session show')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'session rm')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'usage')
+            options='--since --by --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --since --by --jq -o --output --color '
+            ;;
+        'cache')
+            commands='path stats clear'
+            options='-h|--help'
+            ;;
+        'cache path')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'cache stats')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'cache clear')
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --jq -o --output --color '
+            ;;
+        'auth')
+            commands='login status logout token'
+            options='-h|--help'
+            ;;
+        'auth login')
+            options='--with-token --no-check --insecure-storage --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
+            ;;
+        'auth status')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
+            ;;
+        'auth logout')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
+            ;;
+        'auth token')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'config')
+            commands='list get set unset path edit'
+            options='-h|--help'
+            ;;
+        'config list')
+            options='--origin --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
+            ;;
+        'config get')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'config set')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'config unset')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'config path')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'config edit')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
+            ;;
+        'doctor')
+            options='--profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            takers=' --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
+            ;;
+        'sandbox')
+            options='--port --fault -h|--help'
+            takers=' --port --fault '
+            ;;
+        'completion')
+            options='-h|--help'
+            ;;
+        'help')
+            options='-h|--help'
+            ;;
+    esac
+}
+
+_apiyi_rule() {
+    rule=
+    case "$1 $2" in
+        *' --profile') rule='profile' ;;
+        *' -m'|*' --model') rule='model' ;;
+        'chat'' -f'|'chat'' --file') rule='file' ;;
+        'complete'' -f'|'complete'' --file') rule='file' ;;
+        'respond'' -f'|'respond'' --file') rule='file' ;;
+        'embed'' -f'|'embed'' --file') rule='file' ;;
+        *' -s'|*' --system') rule='@' ;;
+        *' -a'|*' --attach') rule='file' ;;
+        *' --messages') rule='file' ;;
+        *' --reasoning-effort') rule='=none minimal low medium high xhigh max' ;;
+        *' --verbosity') rule='=low medium high' ;;
+        *' --schema') rule='file' ;;
+        *' --tool') rule='file' ;;
+        *' --key-file') rule='file' ;;
+        *' --cacert') rule='file' ;;
+        *' -o'|*' --output') rule='file' ;;
+        *' --color') rule='=auto always never' ;;
+        *' -O'|*' --option') rule='@' ;;
+        *' --code') rule='=curl python requests node java csharp go php ruby' ;;
+        *' --instructions') rule='@' ;;
+        *' --reasoning-summary') rule='=auto concise detailed' ;;
+        *' -F'|*' --field') rule='@' ;;
+        *' --input') rule='file' ;;
+        *' --by') rule='=model day profile endpoint' ;;
+    esac
+}
+
+_apiyi_argument() {
+    rule=
+    case "$1 $2" in
+        'models '*) rule='model=show' ;;
+        'config get 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed' ;;
+        'config set 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed' ;;
+        'config unset 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed' ;;
+        'completion 0') rule='=bash zsh fish powershell' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed api models session usage cache auth doctor sandbox completion help' ;;
+    esac
+}
+
+# Sets `words` and `at`, the index of the last one, which ends at the cursor. Bash divides the
+# line at = : and @ as well; what was typed in one piece is put together again here.
+_apiyi_split() {
+    local rest=${COMP_LINE:0:COMP_POINT} word gap i
+    words=() at=0
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        gap=${rest%%[![:space:]]*}
+        rest=${rest:${#gap}}
+        ((i == COMP_CWORD)) && word=$rest
+        rest=${rest:${#word}}
+        if ((i)) && [[ -z $gap ]]; then
+            words[at]=${words[at]}$word
+        else
+            at=${#words[@]}
+            words[at]=$word
+        fi
+    done
+}
+
+# Walks over the words before the cursor. Sets the command they name, the options given, the
+# one that still wants its value, and how many arguments there were.
+_apiyi_walk() {
+    local i word
+    _apiyi_table ''
+    for ((i = 1; i < at; i++)); do
+        word=${words[i]}
+        if [[ -n $taker ]]; then
+            [[ $taker == --profile ]] && profile=$word
+            taker=
+        elif [[ $word == -- && -z $literal ]]; then
+            literal=1
+        elif [[ $word == --*=* && -z $literal ]]; then
+            given+="${word%%=*} "
+            [[ $word == --profile=* ]] && profile=${word#*=}
+        elif [[ $word == -?* && -z $literal ]]; then
+            # Of short options in one word, only the last can want the next word.
+            [[ $word == -[!-]?* && $takers != *" ${word:0:2} "* ]] && word=-${word: -1}
+            given+="$word "
+            [[ $takers == *" $word "* ]] && taker=$word
+        elif [[ " $commands " == *" $word "* ]]; then
+            command=${command:+$command }$word
+            _apiyi_table "$command"
+        else
+            count=$((count + 1))
+        fi
+    done
+}
+
+# Offers those of the arguments that begin with `value`.
+_apiyi_offer() {
+    local word cut= breaks=
+    # What readline replaces begins after the last of the characters at which bash divides.
+    for word in : = @; do
+        [[ $COMP_WORDBREAKS == *"$word"* ]] && breaks+=$word
+    done
+    [[ -n $breaks && $value == *["$breaks"]* ]] && cut=${value%"${value##*["$breaks"]}"}
+    for word in "$@"; do
+        [[ $word == "$value"* ]] && COMPREPLY+=("$lead${word#"$cut"}")
+    done
+}
+
+# Leaves files to readline, which knows how to quote them.
+_apiyi_files() {
+    compopt -o "$1" 2>/dev/null && return
+    local IFS=$'\n'
+    [[ $1 == default ]] && COMPREPLY=($(compgen -f -- "$value"))
+    [[ $1 == dirnames ]] && COMPREPLY=($(compgen -d -- "$value"))
+}
+
+_apiyi_models() {
+    local file=$HOME/.cache line found=()
+    [[ ${XDG_CACHE_HOME-} == /* ]] && file=$XDG_CACHE_HOME
+    profile=${profile:-${APIYI_PROFILE:-default}}
+    file=$file/apiyi/models/$profile
+    [[ $profile != */* && -r $file ]] || return
+    while IFS= read -r line; do
+        [[ $line == "$value"* && $line != *[!A-Za-z0-9._:/@+-]* ]] && found+=("$line")
+    done <"$file"
+    _apiyi_offer ${found[@]+"${found[@]}"}
+}
+
+_apiyi_profiles() {
+    local file=$HOME/.config line found=(default sandbox)
+    local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*'
+    header+='("([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+))'
+    [[ ${XDG_CONFIG_HOME-} == /* ]] && file=$XDG_CONFIG_HOME
+    file=${APIYI_CONFIG:-$file/apiyi/config.toml}
+    if [[ -r $file ]]; then
+        while IFS= read -r line; do
+            if [[ $line =~ $header ]]; then
+                line=${BASH_REMATCH[2]}${BASH_REMATCH[3]}
+                [[ " ${found[*]} " == *" $line "* ]] || found+=("$line")
+            fi
+        done <"$file"
+    fi
+    _apiyi_offer "${found[@]}"
+}
+
+_apiyi_value() {
+    case $1 in
+        '@') [[ $value == @* ]] && _apiyi_files default ;;
+        file) _apiyi_files default ;;
+        dir) _apiyi_files dirnames ;;
+        model) _apiyi_models ;;
+        profile) _apiyi_profiles ;;
+        model=*) _apiyi_models; _apiyi_offer ${1#*=} ;;
+        =*) _apiyi_offer ${1#=} ;;
+    esac
+}
+
+# Offers the options that are not there yet; those with a * may be given again.
+_apiyi_options() {
+    local spelling group left=" $options "
+    for spelling in $given; do
+        group=" ([^ *|]+\|)*$spelling(\|[^ ]+)* "
+        [[ $left =~ $group ]] && left=${left/"${BASH_REMATCH[0]}"/ }
+    done
+    for spelling in ${left//[|*]/ }; do
+        [[ $spelling == "$value"* ]] && COMPREPLY+=("$spelling")
+    done
+}
+
+_apiyi() {
+    local IFS=$' \t\n' words at value lead= command= taker= literal= given=' ' count=0
+    local commands= options= takers= arguments= rule= profile= noglob=
+    [[ $- == *f* ]] && noglob=1
+    set -f
+    COMPREPLY=()
+    _apiyi_split
+    _apiyi_walk
+    value=${words[at]}
+    if [[ -n $taker ]]; then
+        _apiyi_rule "$command" "$taker"
+        _apiyi_value "$rule"
+    elif [[ $value == --*=* && -z $literal ]]; then
+        taker=${value%%=*}
+        value=${value#*=}
+        [[ $COMP_WORDBREAKS == *=* ]] || lead=$taker=
+        _apiyi_rule "$command" "$taker"
+        _apiyi_value "$rule"
+    elif [[ $value == -* && -z $literal ]]; then
+        _apiyi_options
+    elif [[ -n $commands ]]; then
+        _apiyi_offer $commands
+    else
+        _apiyi_argument "$command" "$count"
+        _apiyi_value "$rule"
+    fi
+    [[ -n $noglob ]] || set +f
+}
+
+complete -F _apiyi apiyi

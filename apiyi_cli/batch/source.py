@@ -25,7 +25,7 @@ _LONG_NUMBER = re.compile(rb"\d{19}")
 class Record(NamedTuple):
     """One record: its line (from 1), its bytes, and its fields or what is wrong with it.
 
-    A line of text has the one field "". `column` (from 1) is where it is wrong.
+    A line of text has the one field `line`. `column` (from 1) is where it is wrong.
     """
 
     line: int
@@ -174,7 +174,7 @@ def _json(number: int, line: bytes) -> Record:
 
 def _text(number: int, line: bytes) -> Record:
     try:
-        return Record(number, line, {"": line.decode("utf-8")})
+        return Record(number, line, {"line": line.decode("utf-8")})
     except UnicodeDecodeError as failure:
         return _undecoded(number, line, failure)
 

@@ -39,7 +39,7 @@ def speak_call(
         )
     body: dict[str, Any] = {"model": model, "input": text, "voice": VOICE, **wired(speaking)}
     extended(body, options)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if str(model).startswith("tts-1") and "instructions" in body:
         notes = (f"{model} is known to refuse instructions; sent as asked",)
     return Call(

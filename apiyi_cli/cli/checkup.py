@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.commands.doctor import Finding, failed
@@ -90,15 +89,14 @@ def hosts(session: Session) -> Iterator[Finding]:
 
     made = plan(session)
     for base_url in made.base_urls:
-        alone = replace(
-            made,
+        alone = made._replace(
             base_urls=(base_url,),
             hosts=None,
             limiter=None,
             cache=None,
             sent=None,
             timeouts=PROBE,
-            policy=replace(made.policy, attempts=1),
+            policy=made.policy._replace(attempts=1),
         )
         sender = Sender(alone)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
@@ -38,8 +37,9 @@ def plan(session: Session) -> Plan:
     settings, run = session.settings, session.run
     base_urls = settings.base_urls
     key = None
+    family = ""
     if settings.sandbox:
-        base_urls = (_sandbox(session),)
+        base_urls, family = (_sandbox(session),), "sandbox"
     else:
         key = session.secret.value
     if options.failover is False:
@@ -70,13 +70,15 @@ def plan(session: Session) -> Plan:
         watch=watch,
         clock=run.clock,
     )
-    if len(base_urls) > 1:
-        made.hosts = _hosts(session, made)
-    if key is not None and options.limits is not False:
-        made.limiter = _limiter(session, key)
-    made.cache, made.cache_ttl_s = _cache(session)
-    made.sent = session.record
-    return made
+    cache, cache_ttl_s = _cache(session)
+    return made._replace(
+        hosts=_hosts(session, made) if len(base_urls) > 1 else None,
+        limiter=_limiter(session, key) if key and options.limits is not False else None,
+        cache=cache,
+        cache_ttl_s=cache_ttl_s,
+        family=family,
+        sent=session.record,
+    )
 
 
 def policy(options: Connection, base: Policy) -> Policy:
@@ -86,8 +88,7 @@ def policy(options: Connection, base: Policy) -> Policy:
     if options.max_time is not None:
         # A wait that outlasts the whole run is not begun.
         budget_s = min(budget_s, options.max_time)
-    return replace(
-        base,
+    return base._replace(
         attempts=base.attempts if retries is None else retries + 1,
         ambiguous=options.retry_ambiguous,
         max_retry_time_s=budget_s,
@@ -108,15 +109,14 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
         from apiyi_cli.build.models import models_call
         from apiyi_cli.errors import ApiyiError
 
-        alone = replace(
-            plan,
+        alone = plan._replace(
             base_urls=(address,),
             hosts=None,
             limiter=None,
             cache=None,
             sent=None,
             timeouts=PROBE,
-            policy=replace(plan.policy, attempts=1),
+            policy=plan.policy._replace(attempts=1),
         )
         prober = Sender(alone)
         try:

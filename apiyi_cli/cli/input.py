@@ -92,6 +92,11 @@ class Sources:
         """Return all of standard input as text; `reader` names who wants it."""
         return decoded(self._stdin(reader), "stdin")
 
+    def pieces(self, reader: str) -> Iterator[bytes]:
+        """Yield all of standard input in pieces, for an input that memory need not hold."""
+        self._claim(reader)
+        yield from _arriving(self._notice)
+
     def raw_lines(self, reader: str) -> Iterator[bytes | None]:
         """Yield the lines of stdin as they arrive, without their ends (LF or CRLF).
 

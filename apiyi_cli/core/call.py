@@ -7,16 +7,14 @@ batch and tests all hang on it. A `Reply` is what the wire hands to the decoders
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Cost = Literal["free", "light", "text", "heavy"]
 """What one more attempt may cost: nothing (a list), little (embeddings), a text answer,
 or an image, a recording, a film."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a multipart body: a `value`, or a file by `path` or `content`."""
 
     name: str
@@ -27,8 +25,7 @@ class Part:
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The file that part of a long string in `Call.json` was made of.
 
     The string at `place` (keys and indices joined by dots: `messages.0.content.1.image_url.url`)
@@ -44,8 +41,7 @@ class Source:
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request to the gateway.
 
     `path` is relative to the base URL (`/chat/completions`), or to the host when
@@ -71,8 +67,11 @@ class Call:
     sources: tuple[Source, ...] = ()
 
 
-@dataclass(slots=True)
-class Reply:
+def _nothing() -> None:
+    """Close what needs no closing."""
+
+
+class Reply(NamedTuple):
     """One HTTP answer whose body has not been read yet.
 
     `headers` have lower-case names; a header that came several times is joined by ", ".
@@ -88,11 +87,11 @@ class Reply:
     host: str = ""
     reason: str = ""
     from_cache: bool = False
-    close: Callable[[], None] = field(default=lambda: None)
+    close: Callable[[], None] = _nothing
 
     @property
     def request_id(self) -> str | None:
-        """Return the id under which the gateway logged the request, from whichever header has it."""
+        """Return the id under which the gateway logged the request."""
         for name in ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray"):
             if value := self.headers.get(name):
                 return value

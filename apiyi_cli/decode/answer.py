@@ -19,7 +19,7 @@ from apiyi_cli.core.events import (
     ToolCall,
     Usage,
 )
-from apiyi_cli.decode.lenient import Halves
+from apiyi_cli.decode.lenient import Halves, whole_characters
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
 
@@ -76,9 +76,9 @@ class Answer:
     def note_about(self, id: object, model: object) -> None:
         """Keep the first id and the last model."""
         if self.id is None and isinstance(id, str) and id:
-            self.id = id
+            self.id = whole_characters(id)
         if isinstance(model, str) and model:
-            self.model = model
+            self.model = whole_characters(model)
 
     def close(self, out: Burst) -> None:
         """Add what is known only at the end: calls, finishes, identity, usage, in this order."""

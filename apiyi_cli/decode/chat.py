@@ -8,6 +8,7 @@ from typing import Any
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
 from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.lenient import whole_characters
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
@@ -53,7 +54,7 @@ def finish_reason(told: object) -> str | None:
     if not isinstance(told, str) or told.strip().lower() in ("", "null", "none"):
         return None
     word = told.strip().lower()
-    return _REASONS.get(word) or (word if word in _KNOWN else told.strip())
+    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(told.strip()))
 
 
 _KNOWN = frozenset(_REASONS.values())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import binascii
 from array import array
-from dataclasses import replace
 from sys import byteorder
 from typing import Any, NamedTuple
 
@@ -45,7 +44,7 @@ def vectors(
     """
     raw = body(reply) if reply.status < 300 else b""
     cut, slices = _cut(raw)
-    skeleton, _ = value(replace(reply, chunks=(cut,)) if raw else reply, cost="light")
+    skeleton, _ = value(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
     data = skeleton.get("data") if isinstance(skeleton, dict) else None
     items = [one for one in data or () if isinstance(one, dict)]
     places = [one.get("index", place) for place, one in enumerate(items)]

@@ -36,11 +36,15 @@ KINDS = (PNG, JPEG, WEBP, GIF, AVIF, SVG)
 
 
 class Picture(NamedTuple):
-    """One picture: its bytes, or the URL where they are, and the prompt as it was revised."""
+    """One picture: its bytes, or the URL where they are, and the prompt as it was revised.
+
+    `whole` is false where its end is missing.
+    """
 
     content: bytes
     url: str | None = None
     revised_prompt: str | None = None
+    whole: bool = True
 
 
 class Pictures(NamedTuple):
@@ -119,7 +123,7 @@ def is_whole(content: bytes) -> bool:
     """Tell whether a picture has its end, as far as its format shows that."""
     kind = kind_of(content)
     if kind is PNG:
-        return b"IEND" in content[-1024:]
+        return b"IEND\xaeB`\x82" in content
     if kind is JPEG:
         # A thumbnail inside has an end of its own, but before the scan of the picture.
         return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
@@ -158,10 +162,9 @@ def _picture(item: Any) -> Picture:
         content = _unpacked(packed)
         if kind_of(content) is None:
             raise ValueError("its bytes are no picture")
-        if not is_whole(content) and not url:
-            raise ValueError(f"it is cut after {len(content)} bytes")
-        if is_whole(content):
-            return Picture(content, url or None, revised)
+        whole = is_whole(content)
+        if whole or not url:
+            return Picture(content, None, revised, whole)
     if url:
         return Picture(b"", url, revised)
     raise ValueError(f"text instead of a picture: {_short(revised)}" if revised else "it is empty")
@@ -214,9 +217,7 @@ def _words(found: Any) -> str:
             if isinstance(message, dict):
                 texts.append(_text(message.get("content")) or _text(message.get("refusal")))
         texts += [_text(found.get(name)) for name in ("text", "message", "output_text")]
-    texts += [
-        _text(item.get("revised_prompt")) for item in _items(found) if isinstance(item, dict)
-    ]
+    texts += [_text(item.get("revised_prompt")) for item in _items(found) if isinstance(item, dict)]
     said = next((text for text in texts if text), "")
     return f"it says: {_short(whole_characters(said))}" if said else ""
 

@@ -77,9 +77,6 @@ class Halves(Generic[Key]):
     def __init__(self) -> None:
         self._waiting: dict[Key, str] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
     def joined(self, key: Key, piece: str) -> str:
         """Return the whole characters that are known now; a last first half waits."""
         piece = self._waiting.pop(key, "") + piece

@@ -45,10 +45,7 @@ def bursts(
     try:
         if reply.status >= 300:
             raise refused(reply, cost=cost)
-        try:
-            kind, chunks = opening(reply)
-        except ApiyiError as error:
-            raise broken(error, reply, "opened", answer.progress) from error
+        kind, chunks = opening(reply)
         if kind == "sse":
             yield from _Stream(reply, answer, verbatim, cost).bursts(chunks)
             return

@@ -176,7 +176,7 @@ class ResponseAnswer(Answer):
     def _fill(self, call: PartialCall, fields: dict[str, Any], arguments: object) -> None:
         for name, told in (("id", fields.get("call_id")), ("name", fields.get("name"))):
             if isinstance(told, str) and told:
-                setattr(call, name, told)
+                setattr(call, name, whole_characters(told))
         if isinstance(arguments, str) and arguments:
             call.pieces = [arguments]
 
@@ -184,7 +184,7 @@ class ResponseAnswer(Answer):
         """Read an item of the output: a call, a message, reasoning."""
         if not isinstance(item, dict):
             return
-        kind = item.get("type")
+        kind = str(item.get("type"))
         if kind in _CALLS:
             call = self._call(item.get("call_id"), item.get("id"), output)
             self._fill(call, item, item.get(_CALLS[kind]))
@@ -207,7 +207,7 @@ class ResponseAnswer(Answer):
         if status == "incomplete":
             details = response.get("incomplete_details")
             told = details.get("reason") if isinstance(details, dict) else None
-            self.reasons[0] = _CUTS.get(str(told), str(told or "length"))
+            self.reasons[0] = _CUTS.get(str(told), whole_characters(str(told or "length")))
         elif status == "completed":
             self.reasons[0] = "tool_calls" if self.calls else "stop"
         elif status in ("failed", "cancelled"):

@@ -13,7 +13,7 @@ from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.lenient import exact, trimmed
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, refused
-from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 
 _HEAD_BYTES = 64
 _WAV_HEADER_BYTES = 44
@@ -44,7 +44,7 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
         except ApiyiError as error:
             if error.facts.phase == "content" or not (came or error.facts.kind):
                 raise
-            phase = "content" if came else "opened"
+            phase: Phase = "content" if came else "opened"
             raise broken(error, reply, phase, f"{came} bytes of audio had come") from error
         if came <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
             raise IncompleteError(
@@ -103,7 +103,8 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
         model=model,
     )
     raise error or IncompleteError(
-        "the answer is not what was asked for", "JSON came in place of audio",
+        "the answer is not what was asked for",
+        "JSON came in place of audio",
         facts=facts_of(reply, "opened"),
     )
 
@@ -125,12 +126,14 @@ def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield binascii.a2b_base64(event["audio"])
             except binascii.Error:
                 raise IncompleteError(
-                    "the answer was cut", "a piece of the audio is not base64",
+                    "the answer was cut",
+                    "a piece of the audio is not base64",
                     facts=facts_of(reply, "content"),
                 ) from None
         done = done or kind == "speech.audio.done"
     if not done:
         raise IncompleteError(
-            "the answer was cut", "it ended without a sign that it is complete",
+            "the answer was cut",
+            "it ended without a sign that it is complete",
             facts=facts_of(reply, "content"),
         )

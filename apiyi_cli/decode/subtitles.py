@@ -30,7 +30,7 @@ def cues(text: str) -> list[Cue]:
     """Return the cues of a SubRip or WebVTT text, an empty list for any other text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     times = list(_TIMES.finditer(text))
-    ends = [one.start() for one in times[1:]] + [len(text)]
+    ends = [*(one.start() for one in times[1:]), len(text)][: len(times)]
     found = []
     for one, end in zip(times, ends, strict=True):
         said = text[one.end() : end].rstrip()

@@ -99,10 +99,10 @@ class ToolCalls:
         return call
 
     def _extend(self, call: PartialCall, id: str, function: Mapping[str, Any], kind: str) -> None:
-        call.id = call.id or id
+        call.id = call.id or whole_characters(id)
         name = function.get("name")
         if isinstance(name, str):
-            call.name = call.name or name
+            call.name = call.name or whole_characters(name)
         call.kind = kind if kind != "function" else call.kind
         arguments = function.get("input" if kind == "custom" else "arguments")
         if isinstance(arguments, str):

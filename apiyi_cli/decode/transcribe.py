@@ -186,7 +186,8 @@ def events(
     """
     if reply.status < 300:
         try:
-            kind, reply.chunks = opening(reply)
+            kind, chunks = opening(reply)
+            reply = reply._replace(chunks=chunks)
             if kind == "text" and not verbatim:
                 raw = body(reply, reply.chunks)
                 yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]

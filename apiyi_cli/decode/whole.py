@@ -122,18 +122,21 @@ def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError
 def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     """Read as far as needed to tell what kind of answer it is; return that and the whole body.
 
-    The iterator gives every byte, those that were read for the purpose included. Raises what the
-    reply's chunks raise.
+    The iterator gives every byte, those that were read for the purpose included. Raises
+    IncompleteError where the connection breaks before the kind is known.
     """
     declared = reply.headers.get("content-type", "").lower()
     chunks = iter(reply.chunks)
     read: list[bytes] = []
     head = b""
-    for chunk in chunks:
-        read.append(chunk)
-        head = trimmed(head + chunk)
-        if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
-            break
+    try:
+        for chunk in chunks:
+            read.append(chunk)
+            head = trimmed(head + chunk)
+            if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
+                break
+    except ApiyiError as error:
+        raise broken(error, reply, "opened", "nothing of the answer had come") from error
     return _kind(head, declared), chain(read, chunks)
 
 

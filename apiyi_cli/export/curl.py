@@ -84,6 +84,12 @@ _ENDED = {
     "respond": 'select(.type == "response.completed" or .type == "response.incomplete")',
     "transcribe": 'select(.type == "transcript.text.done")',
 }
+_SHOW = """\
+event='select(startswith("data:")) | .[5:] | fromjson? | objects'
+show() {
+  tee "$answer" | jq --raw-input --join-output --unbuffered "$event"' | «shown»'
+}
+"""
 _STREAM = """\
 echo
 told() {
@@ -202,9 +208,8 @@ def _body(plan: Outline) -> str:
     if plan.streamed:
         shown = _DELTAS[plan.kind]
         if plan.tools:
-            shown = f"({shown}),\n  ({_CALL_DELTAS[plan.kind]})"
-        event = 'select(startswith("data:")) | .[5:] | fromjson? | objects'
-        function += f"event='{event}'\ntext='{shown}'\n"
+            shown = f"({shown}),\n    ({_CALL_DELTAS[plan.kind]})"
+        function += fill(_SHOW, shown=shown)
     return function + "\n" if function else ""
 
 
@@ -219,8 +224,7 @@ def _file(piece: FilePiece) -> str:
 def _ending(plan: Outline) -> str:
     failed = " || fail 'the request failed'"
     if plan.streamed:
-        jq = 'jq --raw-input --join-output --unbuffered "$event | $text"'
-        return f' | tee "$answer" | {jq}{failed}'
+        return f" | show{failed}"
     if plan.stream:
         return f' | tee "$answer"{failed}'
     return (' >"$answer.type"' if plan.kind == "speak" else "") + failed

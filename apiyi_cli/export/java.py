@@ -275,6 +275,7 @@ _BLOCKS = Blocks(
     answers=_ANSWERS,
     calls=_CALLS,
 )
+_CONSTANT_BYTES = 40_000
 _CLASSES = (
     "java.io.BufferedReader",
     "java.io.IOException",
@@ -340,7 +341,18 @@ def _imports(text: str) -> str:
 
 def _text_block(text: str) -> str:
     """Return JSON text, which never has three quotes in a row, as a text block."""
+    if len(text.encode(errors="replace")) > _CONSTANT_BYTES:
+        return _string(text)
     return '"""\n' + text.replace("\\", "\\\\") + '"""'
+
+
+def _string(text: str) -> str:
+    """Return an expression for text of any length: a constant holds 64 kB, also when added up."""
+    if len(text.encode(errors="replace")) <= _CONSTANT_BYTES:
+        return java(text)
+    step = _CONSTANT_BYTES // 4
+    pieces = (java(text[at : at + step]) for at in range(0, len(text), step))
+    return 'String.join("",\n    ' + ",\n    ".join(pieces) + ")"
 
 
 def _body(plan: Outline) -> tuple[str, str]:
@@ -353,7 +365,7 @@ def _body(plan: Outline) -> tuple[str, str]:
         text = blob_text(plan.raw)
         if text is None:
             return "", f"BodyPublishers.ofByteArray({_bytes(plan.raw)})"
-        return f"String body = {java(text)};", "BodyPublishers.ofString(body)"
+        return f"String body = {_string(text)};", "BodyPublishers.ofString(body)"
     if plan.fields:
         return "\n".join(_form(plan)), "BodyPublishers.concat(parts)"
     return "", "BodyPublishers.noBody()"
@@ -382,7 +394,7 @@ def _form(plan: Outline) -> Iterator[str]:
         head = f'\r\nContent-Disposition: form-data; name="{name}"'
         if field.value is not None:
             head += f"\r\n\r\n{field.value}\r\n"
-            yield f'    BodyPublishers.ofString("--" + boundary + {java(head)}),'
+            yield f'    BodyPublishers.ofString("--" + boundary + {_string(head)}),'
             continue
         head += f'; filename="{_form_quoted(field.filename)}"\r\nContent-Type: {field.type}\r\n\r\n'
         content = f"BodyPublishers.ofByteArray({_bytes(field.content)})"

@@ -47,6 +47,10 @@ _STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcri
 _SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"}
 )
+# Those that the library of a program sets itself, and some refuse from anybody else.
+_TRANSPORT_HEADERS = frozenset(
+    {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
+)
 _SECRET_QUERY = re.compile(r"(?<=[?&])(?:key|api_key|access_token|token)=[^&#]*&?", re.IGNORECASE)
 
 
@@ -245,6 +249,8 @@ def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
             notes.append(f"the header {name} is left out: the program sends APIYI_API_KEY instead")
         elif name.lower() == "content-type" and call.parts:
             notes.append(f"the header {name} is left out: it must name the multipart boundary")
+        elif name.lower() in _TRANSPORT_HEADERS:
+            notes.append(f"the header {name} is left out: the program's library sets it")
         elif not f"{name}{value}".isascii():
             notes.append(f"the header {name} is left out: HTTP carries ASCII only")
         else:

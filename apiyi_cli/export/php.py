@@ -94,7 +94,7 @@ function imageBytes(array $item): string
 """
 
 _MULTIPART = """
-/** Two fields of one name, which an array for CURLOPT_POSTFIELDS cannot hold. */
+/** A form with two fields of one name, which an array for CURLOPT_POSTFIELDS cannot hold. */
 function multipart(array $fields, string $boundary): string
 {
     $body = '';
@@ -260,7 +260,7 @@ _BLOCKS = Blocks(
     answers=_ANSWERS,
     calls=_CALLS,
 )
-_FLAGS = "JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION"
+_FLAGS = "JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION"
 _INTEGER = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 _RANGE = range(-(2**63), 2**63)
 
@@ -321,7 +321,7 @@ def _options(plan: Outline) -> Iterator[str]:
         lines += '    "Content-Type: multipart/form-data; boundary=$boundary",\n'
     yield f"CURLOPT_HTTPHEADER => [\n{lines}]"
     if plan.body is not None:
-        yield f"CURLOPT_POSTFIELDS => json_encode($body, {_FLAGS} | JSON_THROW_ON_ERROR)"
+        yield f"CURLOPT_POSTFIELDS => json_encode(\n    $body,\n    {_FLAGS},\n)"
     elif plan.has_body:
         yield "CURLOPT_POSTFIELDS => $body"
     yield "CURLOPT_CONNECTTIMEOUT => 10"
@@ -336,7 +336,7 @@ def _options(plan: Outline) -> Iterator[str]:
 
 
 _KEPT = """\
-function (CurlHandle $handle, string $chunk) use (&$answer): int {
+function ($handle, string $chunk) use (&$answer): int {
     «keep»
     return strlen($chunk);
 }"""

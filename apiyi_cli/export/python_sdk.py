@@ -68,7 +68,8 @@ METHODS = {
         "chat.completions.create",
         "messages model",
         f"{_SAMPLING} max_completion_tokens metadata modalities audio parallel_tool_calls "
-        "prediction reasoning_effort response_format service_tier store tool_choice tools top_logprobs",
+        "prediction reasoning_effort response_format service_tier store tool_choice tools "
+        "top_logprobs",
     ),
     "/completions": _method(
         "completions.create", "model prompt", f"{_SAMPLING} best_of echo suffix"

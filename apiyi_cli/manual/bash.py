@@ -73,6 +73,16 @@ _apiyi_offer() {
     done
 }
 
+# Offers the files of an @FILE. The @ is part of the word that readline replaces.
+_apiyi_at_files() {
+    local file IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    for file in $(compgen -f -- "${value#@}"); do
+        [[ -d $file ]] && file+=/ && compopt -o nospace 2>/dev/null
+        COMPREPLY+=("@$file")
+    done
+}
+
 # Leaves files to readline, which knows how to quote them.
 _apiyi_files() {
     compopt -o "$1" 2>/dev/null && return
@@ -112,8 +122,8 @@ _apiyi_profiles() {
 
 _apiyi_value() {
     case $1 in
-        '@') [[ $value == @* ]] && _apiyi_files default ;;
-        file) _apiyi_files default ;;
+        '@') [[ $value == @* ]] && _apiyi_at_files ;;
+        file) if [[ $value == @* ]]; then _apiyi_at_files; else _apiyi_files default; fi ;;
         dir) _apiyi_files dirnames ;;
         model) _apiyi_models ;;
         profile) _apiyi_profiles ;;

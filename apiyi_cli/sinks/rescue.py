@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from itertools import chain
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from apiyi_cli.errors import ApiyiError, OutputError
 KEPT_MAX_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Rescue:
+class Rescue(NamedTuple):
     """Where an answer goes when its output failed: the first of `directories` that takes it.
 
     The usual ones are `$XDG_STATE_HOME/apiyi/rescue` and the system's temporary directory,

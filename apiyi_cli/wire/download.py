@@ -75,7 +75,7 @@ def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False)
     except ApiyiError as failure:
         raise IncompleteError(
             "the picture cannot be downloaded",
-            f"{failure.what}: {failure.why}" if failure.why else failure.what,
+            failure.why or failure.what,
             hint=f"curl -L -o picture '{url}' (it is paid for; the link may die in minutes)",
             facts=Facts(status=failure.facts.status, phase="content"),
         ) from failure
@@ -113,9 +113,9 @@ class _Fetch:
             finally:
                 reply.close()
             if not target:
-                raise RejectedError("the server redirects", "it does not say where")
+                raise RejectedError("the server redirects and does not say where")
             url = urljoin(url, target)
-        raise RejectedError("the server redirects", f"more than {MOST_REDIRECTS} times")
+        raise RejectedError(f"the server redirects more than {MOST_REDIRECTS} times")
 
     def close(self) -> None:
         """Drop the connections."""
@@ -125,7 +125,7 @@ class _Fetch:
         parts = urlsplit(url)
         self._trusted = self._private or _origin(url) in self._own
         if parts.scheme not in ("https", "http") or not parts.hostname or _CONTROL.search(url):
-            raise RejectedError("the address is refused", "it is no https URL")
+            raise RejectedError("its address is no https URL")
         if not self._trusted:
             self._check(url)
         total_at = self._plan.timeouts.total_at
@@ -140,11 +140,11 @@ class _Fetch:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
         if parts.scheme != "https":
-            raise RejectedError("the address is refused", "it is not https")
+            raise RejectedError("its address is not https")
         if parts.username is not None or parts.password is not None:
-            raise RejectedError("the address is refused", "it has a user name in it")
+            raise RejectedError("its address has a user name in it")
         if is_loopback(host) or host.endswith(_INNER_NAMES):
-            raise RejectedError("the address is refused", f"{host} is not a public name")
+            raise RejectedError(f"{host} is not a public address")
         if proxy_for("https", host, self._plan.proxy, self._plan.environ) is not None:
             self._check_behind_proxy(host, parts.port or 443)
 
@@ -152,7 +152,7 @@ class _Fetch:
         """Refuse private addresses as far as this machine can tell where the proxy will go."""
         self._trusted = True  # The address that is connected to is the proxy's.
         if "." not in host and ":" not in host:
-            raise RejectedError("the address is refused", f"{host} is not a public name")
+            raise RejectedError(f"{host} is not a public address")
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
@@ -169,7 +169,7 @@ class _Fetch:
             kind = TemporaryError
             if reply.status < 500 and reply.status not in _PASSING:
                 kind = RejectedError  # type: ignore[assignment]
-            raise kind("the server refused", f"HTTP {reply.status}", facts=Facts(reply.status))
+            raise kind("the server refused", facts=Facts(reply.status))
         announced = reply.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MOST_BYTES:
             raise _too_large()
@@ -181,10 +181,10 @@ class _Fetch:
             if size > MOST_BYTES:
                 raise _too_large()
             if self._plan.clock.monotonic() > ends_at:
-                raise TemporaryError("the download is too slow", f"{size} bytes in {LONGEST_S:g} s")
+                raise TemporaryError(f"only {size} bytes came in {LONGEST_S:g} s")
         content = b"".join(pieces)
         if why := accepted(content, reply.headers.get("content-type", "")):
-            raise TemporaryError("the file is not what was meant", why)
+            raise TemporaryError(why)
         return content
 
 
@@ -207,9 +207,7 @@ def is_public(address: str) -> bool:
 
 def _require_public(address: str) -> None:
     if not is_public(address):
-        raise RejectedError(
-            "the address is refused", f"{address} is not public", hint="--allow-private"
-        )
+        raise RejectedError(f"{address} is not a public address")
 
 
 def _origin(url: str) -> tuple[str, str, int]:
@@ -217,9 +215,9 @@ def _origin(url: str) -> tuple[str, str, int]:
     try:
         port = parts.port
     except ValueError:
-        raise RejectedError("the address is refused", "it is no https URL") from None
+        raise RejectedError("its address is no https URL") from None
     return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def _too_large() -> RejectedError:
-    return RejectedError("the file is too large", f"more than {MOST_BYTES >> 20} MB")
+    return RejectedError(f"it is larger than {MOST_BYTES >> 20} MB")

@@ -8,14 +8,14 @@ from a failure is decided in `verdict` and `failover`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
-from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.errors import ApiyiError
 from apiyi_cli.wire.client import Client, Watch
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.encode import outgoing
@@ -33,14 +33,14 @@ TOLD_WAIT_S = 2.0
 MOST_CACHED = 64 << 20
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Everything about sending that settings decide, as plain values.
 
     `key(base_url)` gives the secret for an endpoint, None to send none. `tell` prints a
     notice, `extra` are `-H` values. Without `hosts` there is one endpoint, without
-    `limiter` no limit, without `cache` no cache. `sent` is told of every request that ended,
-    for the usage ledger.
+    `limiter` no limit, without `cache` no cache; `family` is what the cache calls the gateway
+    where its addresses do not tell (a sandbox has another port each time). `sent` is told of
+    every request that ended, for the usage ledger.
     """
 
     base_urls: Sequence[str]
@@ -54,17 +54,17 @@ class Plan:
     proxy: str | None = None
     watch: Watch | None = None
     clock: Clock = CLOCK
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally | None = None
     quota: Quota | None = None
     hosts: Hosts | None = None
     limiter: Limiter | None = None
     cache: Cache | None = None
     cache_ttl_s: float = 0.0
+    family: str = ""
     sent: Callable[[Sent], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One request that ended: what it was, what it used, how long it took, how it failed."""
 
     call: Call
@@ -82,6 +82,7 @@ class Sender:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.from_cache = False
+        self._told_wait = False
         self._client = Client(
             environ=plan.environ,
             cacert=plan.cacert,
@@ -117,7 +118,7 @@ class Sender:
             address = route.address if route is not None else plan.base_urls[0]
             request = outgoing(call, address, plan.extra, request_id, plan.key(address))
             size = len(request.body) if isinstance(request.body, bytes) else 0
-            with trip.admitted(size):
+            with self._admission(trip, call, size):
                 try:
                     reply = trip.recorded(self._client.exchange(request, plan.timeouts))
                     yield from trip.followed(decode, reply, self._client.clocks.event)
@@ -146,6 +147,28 @@ class Sender:
             raise
         trip.kept()
         trip.ended(None)
+
+    def _admission(self, trip: _Trip, call: Call, size: int) -> AbstractContextManager[None]:
+        plan = self.plan
+        if plan.limiter is None:
+            return nullcontext()
+        from apiyi_cli.wire.admission import Admission
+
+        return Admission(
+            plan.limiter,
+            call,
+            size,
+            used=lambda: trip.usage,
+            waits=self._waited,
+            total_at=plan.timeouts.total_at,
+            clock=plan.clock,
+        )
+
+    def _waited(self, wait_s: float) -> None:
+        """Tell of a long wait for the limits: the first one, for a batch has one per request."""
+        if wait_s >= TOLD_WAIT_S and not self._told_wait:
+            self._told_wait = True
+            self.plan.tell(f"waiting {wait_s:.1f} s for the key's rate limits")
 
     @property
     def connected_s(self) -> float:
@@ -177,7 +200,7 @@ class _Trip:
         from apiyi_cli.wire.cache import key
         from apiyi_cli.wire.encode import canonical
 
-        family = " ".join(sorted(plan.base_urls))
+        family = plan.family or " ".join(sorted(plan.base_urls))
         self._key = key(call.method, call.path, canonical(call.json), family)
         found = plan.cache.look(self._key, plan.cache_ttl_s)
         if found is None:
@@ -185,17 +208,12 @@ class _Trip:
         self._reply = Reply(found.status, found.headers, (found.body,), from_cache=True)
         return self._reply
 
-    def admitted(self, size: int) -> _Admission:
-        """Return what holds a place in flight and a booking of tokens during one attempt."""
-        return _Admission(self, self._plan, self._call, size)
-
     def recorded(self, reply: Reply) -> Reply:
         """Return the reply; what is read of it is remembered for the cache."""
-        self._reply = reply
+        self._reply, self._pieces = reply, None
         if self._key is None or reply.status != 200:
             return reply
-        pieces = self._pieces = []
-        return replace(reply, chunks=_copied(reply.chunks, pieces))
+        return reply._replace(chunks=self._copied(reply.chunks))
 
     def followed(
         self, decode: Callable[[Reply], Iterator[T]], reply: Reply, event: Callable[[], None]
@@ -214,10 +232,20 @@ class _Trip:
         plan, reply = self._plan, self._reply
         if plan.cache is None or self._key is None or self._pieces is None or reply is None:
             return
-        body = b"".join(self._pieces)
-        if len(body) < MOST_CACHED:
-            named = {n: v for n, v in reply.headers.items() if n in ("content-type",)}
-            plan.cache.keep(self._key, reply.status, named, body)
+        plan.cache.keep(self._key, reply.status, reply.headers, b"".join(self._pieces))
+
+    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the chunks and keep them, unless they become too many."""
+        pieces: list[bytes] | None = []
+        self._pieces = pieces
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if size > MOST_CACHED:
+                pieces = self._pieces = None
+            elif pieces is not None:
+                pieces.append(chunk)
+            yield chunk
 
     def ended(self, error: ApiyiError | None) -> None:
         """Tell the ledger."""
@@ -231,78 +259,19 @@ class _Trip:
         self._plan.sent(Sent(self._call, host, request_id, self.usage, ms, error, from_cache))
 
 
-class _Admission:
-    """The limits around one attempt: entered when it may start, settled when it has ended."""
-
-    def __init__(self, trip: _Trip, plan: Plan, call: Call, size: int) -> None:
-        self._trip = trip
-        self._plan = plan
-        self._call = call
-        self._size = size
-        self._tokens = 0
-        self._place = -1
-
-    def __enter__(self) -> None:
-        limiter = self._plan.limiter
-        if limiter is None:
-            return
-        if self._call.cost != "free":
-            self._tokens = self._estimate(limiter)
-        self._place = limiter.occupy(self._sleep)
-        try:
-            limiter.acquire(self._tokens, self._sleep)
-        except BaseException:
-            limiter.vacate(self._place)
-            raise
-
-    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> None:
-        limiter = self._plan.limiter
-        if limiter is None:
-            return
-        limiter.vacate(self._place)
-        usage = self._trip.usage
-        if failure is None and usage is not None and usage.total_tokens is not None:
-            limiter.settle(self._tokens, usage.total_tokens)
-            if usage.completion_tokens is not None and self._call.model:
-                limiter.learn(self._call.model, usage.completion_tokens)
-
-    def _estimate(self, limiter: Limiter) -> int:
-        from apiyi_cli.wire.rates import estimate
-
-        body = self._call.json if isinstance(self._call.json, dict) else {}
-        names = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-        limit = next((body[name] for name in names if isinstance(body.get(name), int)), None)
-        return estimate(self._size, limit, limiter.mean(self._call.model or ""))
-
-    def _sleep(self, wait_s: float) -> None:
-        plan = self._plan
-        total_at = plan.timeouts.total_at
-        if total_at is not None and plan.clock.monotonic() + wait_s > total_at:
-            raise LimitError(
-                "stopped by --max-time",
-                f"the rate limits ask for {wait_s:.1f} s more; the request had not been sent",
-                hint="raise --max-time",
-            )
-        if wait_s >= TOLD_WAIT_S:
-            plan.tell(f"waiting {wait_s:.1f} s for the key's rate limits")
-        plan.clock.sleep(wait_s)
-
-
 def usage_in(item: Any) -> Usage | None:
-    """Return the usage that an item of a decoder tells: a burst of events, or a value with one."""
+    """Return the usage that an item of a decoder tells.
+
+    An item is a burst of events, a value with a `usage`, or the gateway's own object.
+    """
     if isinstance(item, list):
         return next((event for event in reversed(item) if isinstance(event, Usage)), None)
+    if isinstance(item, dict):
+        from apiyi_cli.decode.usage import usage
+
+        return usage(item.get("usage"))
     told = getattr(item, "usage", None)
     return told if isinstance(told, Usage) else None
-
-
-def _copied(chunks: Any, pieces: list[bytes]) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size <= MOST_CACHED:
-            pieces.append(chunk)
-        yield chunk
 
 
 class _Chance:

@@ -8,7 +8,6 @@ user seen a part of the answer? Rows are how far the request got and how it fail
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from apiyi_cli.core.call import Cost
@@ -29,8 +28,7 @@ _LATE = frozenset((408, 504, 524))
 _THROTTLED = frozenset(("rate_limit_exceeded", "rate_limit_error"))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """How far to go for one request.
 
     `attempts` counts the first one. `ambiguous` is how many retries may follow attempts

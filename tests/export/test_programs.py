@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -244,7 +244,7 @@ def pictured() -> Call:
         Source("messages.0.content.1.image_url.url", "it's $5.png", prefix),
         Source("messages.0.content.2.image_url.url", "small.png", prefix),
     )
-    return replace(chat(items), sources=sources)
+    return chat(items)._replace(sources=sources)
 
 
 def audio(path: str = "/audio/transcriptions", *more: Part) -> Call:
@@ -270,6 +270,7 @@ CASES: dict[str, Case] = {
     "stream": Case(chat(stream=True), ("你好\u2028",)),
     "nasty": Case(chat(NASTY), ("你好",)),
     "nasty stream": Case(chat(NASTY, stream=True, **{NASTY: NASTY}), ("你好\u2028",)),
+    "long": Case(chat("长 $x😀\n" * 20_000), ("你好",)),
     "odd values": Case(chat(**ODD), ("你好",)),
     "files": Case(pictured(), ("你好",)),
     "tools": Case(chat(tools=TOOLS), ("weather", '{"city": "北京"}')),
@@ -351,7 +352,7 @@ CASES: dict[str, Case] = {
     ),
     "two answers": Case(chat(stream=True, n=2), ("你", '"finish_reason"', "total_tokens")),
     "heard events": Case(
-        replace(audio("/audio/transcriptions", Part("stream", "true")), stream=True), ("你好\n",)
+        audio("/audio/transcriptions", Part("stream", "true"))._replace(stream=True), ("你好\n",)
     ),
     "put": Case(Call("PUT", "/x", json=["a", 1, None], headers=(("X-A", "1"),)), ("seen",)),
     "cut": Case(chat(model="cut", stream=True), ("half",), complains=("cut",)),

@@ -156,12 +156,10 @@ def _call(
 
 def _failed(session: Session, reply: Reply, call: Call) -> Exception:
     """Print the server's own words on stderr and return the classified error."""
-    from dataclasses import replace
-
     raw = body(reply, limit=1 << 20)
     if raw.strip():
         session.console.say(raw.decode("utf-8", "replace").rstrip("\n"))
-    return refused(replace(reply, chunks=(raw,)), cost=call.cost, model=call.model)
+    return refused(reply._replace(chunks=(raw,)), cost=call.cost, model=call.model)
 
 
 def _whole(session: Session, answer: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,215 @@
+"""One short row: its fields, checked against the option table, and the command's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from apiyi_cli.build.content import Attachment
+from apiyi_cli.build.schema import checked, schema
+from apiyi_cli.build.tools import choice, tools
+from apiyi_cli.core.opt import Declared, Group, declared
+from apiyi_cli.errors import UsageError
+from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
+
+_UNWIRED = frozenset(("web_search", "base64"))
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the command line says of every short row: values of options by name, and the rest.
+
+    `typed` are the names that were given as flags; one that an endpoint does not have is a
+    mistake then. `functions`, `schema` and `options` (`-O`) are read and checked already.
+    """
+
+    model: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    typed: frozenset[str] = frozenset()
+    system: str | None = None
+    schema: dict[str, Any] | None = None
+    json_mode: bool = False
+    functions: Sequence[dict[str, Any]] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    options: Sequence[str] = ()
+    families: Mapping[str, Mapping[str, Any]] | None = None
+    _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
+
+    def of(self, command: str, table: Mapping[str, Declared]) -> dict[str, Any]:
+        """Return the values by the names that the options of `command` have for them.
+
+        Raises UsageError for a flag that the command does not know.
+        """
+        found = self._by_command.get(command)
+        if found is None:
+            found = self._by_command[command] = {}
+            for name, value in self.values.items():
+                one = table.get(name)
+                if one is not None:
+                    found[one.name] = fitted(one, value)
+                elif name in self.typed:
+                    option = f"--{name.replace('_', '-')}"
+                    raise UsageError(
+                        f"cannot use {option}", f"apiyi {command} has no such option"
+                    )
+        return dict(found)
+
+
+class Misfit(ValueError):
+    """A field of a row that cannot be used: its name, and why."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+
+class Asked:
+    """The fields of one short row while a request is made of them.
+
+    What `take` has taken is done with; what is left when the request is built goes into the
+    body as it is. Texts of a table (`as_text`) are read the way an environment variable is.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        table: Mapping[str, Declared],
+        fields: dict[str, Any],
+        defaults: Defaults,
+        as_text: bool,
+    ) -> None:
+        self.fields = fields
+        self.defaults = defaults
+        self._options = defaults.of(command, table)
+        for name in [name for name in fields if name in table]:
+            one = table[name]
+            value = fields.pop(name)
+            if value is None or (as_text and value == ""):
+                continue
+            try:
+                self._options[one.name] = parsed(one, value) if as_text else fitted(one, value)
+            except Unfit:
+                if one.many and isinstance(value, dict):
+                    # The API's own form of logit_bias.
+                    fields[name] = value
+                    self._options.pop(one.name, None)
+                    continue
+                raise Misfit(name, f"expected {expected(one)}") from None
+
+    def group(self, kind: type[Group]) -> Any:
+        """Return an option group with what the row and the defaults say."""
+        names = [one.name for one in declared(kind)]
+        return kind(**{name: self._options[name] for name in names if name in self._options})
+
+    def take(self, *names: str) -> Any:
+        """Take the first of these fields that the row has, None without any."""
+        for name in names:
+            if self.fields.get(name) is not None:
+                return self.fields.pop(name)
+            self.fields.pop(name, None)
+        return None
+
+    def text(self, *names: str) -> str | None:
+        """Take a field that must be a text with something in it."""
+        value = self.take(*names)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip():
+            raise Misfit(names[0], "expected a text that is not empty")
+        return value
+
+    def prompt(self, *names: str) -> str:
+        """Take the row's own input; raise where there is none."""
+        value = self.text(*names)
+        if value is None:
+            raise Misfit("", f"the row has no {' or '.join(names)}")
+        return value
+
+    @property
+    def model(self) -> str:
+        """Return the model: the row's own, else the command's."""
+        value = self.text("model") or self.defaults.model
+        if value is None:
+            raise NoModel()
+        return value
+
+    def functions(self) -> Sequence[dict[str, Any]]:
+        """Return the functions on offer, in the form that the builders take."""
+        own = self.take("tools", "tool")
+        if own is None:
+            return self.defaults.functions
+        given = own if isinstance(own, list) else [own]
+        texts = [one if isinstance(one, str) else orjson.dumps(one).decode() for one in given]
+        return tools(texts)
+
+    def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
+        """Return which of the functions is to be called."""
+        own = self.take("tool_choice")
+        if isinstance(own, str):
+            return choice(own, functions)
+        return self.defaults.tool_choice if own is None else own  # type: ignore[no-any-return]
+
+    def schema(self) -> dict[str, Any] | None:
+        """Return the schema that the answer is asked to fit."""
+        own = self.take("schema")
+        if own is None:
+            return self.defaults.schema
+        return schema(own if isinstance(own, str) else orjson.dumps(checked(own, "schema")).decode())
+
+    def json_mode(self) -> bool:
+        """Tell whether the answer is asked for as some JSON object."""
+        own = self.take("json_mode")
+        return self.defaults.json_mode if own is None else bool(own)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Take the earlier messages of the row."""
+        own = self.take("messages") or []
+        if isinstance(own, str):
+            own = orjson.loads(own)
+        if not isinstance(own, list) or not all(
+            isinstance(one, dict) and isinstance(one.get("role"), str) for one in own
+        ):
+            raise Misfit("messages", "expected a list of messages, each with a role")
+        return own
+
+    def attachments(self) -> list[Attachment]:
+        """Read the files that the row names."""
+        own = self.take("attach") or []
+        names = own if isinstance(own, list) else [own]
+        if not all(isinstance(name, str) for name in names):
+            raise Misfit("attach", "expected paths or URLs")
+        return [Attachment(name, _content(name)) for name in names]
+
+
+class NoModel(Exception):
+    """A row has no model, and none is set for all of them."""
+
+
+@cache
+def options_of(groups: tuple[type[Group], ...]) -> Mapping[str, Declared]:
+    """Return the options that end in the body, by their names and by how they are spelled."""
+    found: dict[str, Declared] = {}
+    for group in groups:
+        for one in declared(group):
+            if one.opt.wire is not None or one.name in _UNWIRED:
+                found[one.name] = one
+                for spelling in one.opt.names:
+                    plain = spelling.split("/")[0].lstrip("-").replace("-", "_")
+                    if len(plain) > 1:
+                        found.setdefault(plain, one)
+    return found
+
+
+def _content(name: str) -> bytes | None:
+    if name.startswith(("https://", "http://", "data:")):
+        return None
+    try:
+        return Path(name).read_bytes()
+    except OSError as failure:
+        raise Misfit("attach", f"cannot read {name}: {failure.strerror or failure}") from None

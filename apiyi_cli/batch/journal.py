@@ -1,0 +1,174 @@
+"""The journal of an output: what was asked for before it was sent, what was written after.
+
+A file of JSON lines beside the output, only ever appended to:
+
+    H  a run began: its version, input, options, the sizes of the files it appends to
+    S  an attempt is about to be sent (the claim; first of all, it is durable)
+    W  an answer that has to wait for its turn in an ordered output, with its line
+    D  a record stands in the output, whole
+    A  a row was given up; `billed` tells whether it may have been paid for
+    E  the run ended, with its summary
+
+A claim without D, A or a record in the output is *unknown*: nobody can tell whether it was
+paid for. `past` reads all this; locking and the repair of torn tails are in `files`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+
+from apiyi_cli.batch.rows import Row
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import OutputError
+
+VERSION: Final = 1
+SUFFIX: Final = ".apiyi-journal"
+GROUP_LINES: Final = 64
+GROUP_S: Final = 1.0
+
+Fsync = Literal["group", "always", "never"]
+
+
+def journal_path(output: Path) -> Path:
+    """Return where the journal of an output lies."""
+    return output.with_name(output.name + SUFFIX)
+
+
+class Journal:
+    """Appends lines, each with one write, from any thread.
+
+    What was written survives the death of the process at once; how much a power failure may
+    take is bounded by `fsync`: a group is what came within a second or 64 lines. `synced` are
+    further descriptors (the outputs) that go to the disk before the journal, so that it
+    never knows of a record that is not there.
+    """
+
+    def __init__(
+        self, path: Path, *, fsync: Fsync = "group", synced: Iterable[int] = (), clock: Clock = CLOCK
+    ) -> None:
+        self.path = path
+        self._fsync = fsync
+        self._synced = tuple(synced)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._broken: OutputError | None = None
+        self._fd = os.open(
+            path,
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0),
+            0o600,
+        )
+        self._size = os.fstat(self._fd).st_size
+        self._unsynced = 0
+        self._synced_at = clock.monotonic()
+        self._wake = threading.Event()
+        self._closing = False
+        self._syncer: threading.Thread | None = None
+
+    def began(self, fields: Mapping[str, Any]) -> None:
+        """Write the header of a run."""
+        self._append(_line("H", version=VERSION, pid=os.getpid(), **fields))
+
+    def claim(self, row: Row, attempt: int, uuid: str) -> None:
+        """Note that an attempt is about to be sent. Raises OutputError: then it must not be."""
+        cost = row.call.cost if row.call is not None else "text"
+        line = {
+            "t": "S",
+            "index": row.index,
+            "id": row.id,
+            "sha": row.sha,
+            "attempt": attempt,
+            "uuid": uuid,
+            "class": cost,
+        }
+        self._append(orjson.dumps(line) + b"\n")
+
+    def held(self, row: Row, line: bytes, failed: str | None, target: str) -> None:
+        """Keep a line that is paid for and has to wait for its turn in the output."""
+        text = line.decode("utf-8")
+        self._append(_line("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text))
+
+    def done(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Note records that stand in the output: `id`, `sha`, `offset`, `size`, `failed`, `to`."""
+        self._append(b"".join(_line("D", **one) for one in records))
+
+    def abandoned(self, row: Row, *, billed: bool) -> None:
+        """Note that a row was given up before its answer came."""
+        self._append(_line("A", id=row.id, sha=row.sha, billed=billed))
+
+    def ended(self, summary: Mapping[str, Any], *, complete: bool) -> None:
+        """Note how the run ended; `complete` when it went through all of its input."""
+        self._append(_line("E", complete=complete, summary=summary))
+
+    def close(self) -> None:
+        """Bring everything to the disk and close; may be repeated."""
+        with self._lock:
+            if self._fd < 0:
+                return
+            self._closing = True
+        self._wake.set()
+        if self._syncer is not None:
+            self._syncer.join()
+        if self._fsync != "never":
+            self._sync()
+        with self._lock:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, data: bytes) -> None:
+        with self._lock:
+            if self._broken is not None:
+                raise self._broken
+            try:
+                written = os.write(self._fd, data)
+                if written < len(data):
+                    raise OSError(None, "the disk is full")
+            except OSError as failure:
+                # Whatever a later line would be appended to must be a whole line.
+                os.ftruncate(self._fd, self._size)
+                self._broken = OutputError(
+                    f"cannot write {self.path}",
+                    failure.strerror or str(failure),
+                    hint="make room, then run the same line again: it goes on where it stopped",
+                )
+                raise self._broken from failure
+            self._size += written
+            self._unsynced += 1
+        if self._fsync == "always":
+            self._sync()
+        elif self._fsync == "group":
+            self._sync_soon()
+
+    def _sync_soon(self) -> None:
+        if self._syncer is None:
+            with self._lock:
+                if self._syncer is None and not self._closing:
+                    self._syncer = threading.Thread(target=self._sync_groups, daemon=True)
+                    self._syncer.start()
+        elif self._unsynced >= GROUP_LINES:
+            self._wake.set()
+
+    def _sync_groups(self) -> None:
+        while not self._closing:
+            self._wake.wait(GROUP_S)
+            self._wake.clear()
+            if self._unsynced:
+                self._sync()
+
+    def _sync(self) -> None:
+        self._unsynced = 0
+        for fd in (*self._synced, self._fd):
+            try:
+                os.fsync(fd)
+            except OSError:
+                # Pipes and some file systems cannot; what can is synced all the same.
+                continue
+
+
+def _line(kind: str, **fields: Any) -> bytes:
+    return orjson.dumps({"t": kind, **fields}) + b"\n"

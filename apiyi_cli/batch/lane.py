@@ -1,0 +1,216 @@
+"""One worker's way to the gateway: a row goes in, an outcome comes out, never an exception.
+
+The claim of every attempt is in the journal before its first byte is on the socket: the
+wire's observer is told at exactly that moment, after the limits and before sending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from apiyi_cli.batch.endpoints import Answer
+from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.batch.rows import Row
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
+from apiyi_cli.wire.client import Outgoing, Watch
+from apiyi_cli.wire.proxies import Proxy
+from apiyi_cli.wire.rates import Aimd
+from apiyi_cli.wire.retry import Tally
+from apiyi_cli.wire.send import Plan, Sender
+
+MOST_REFUSAL_BYTES = 1 << 16
+
+
+class Halted(Exception):
+    """The run is stopping, and a row that waits for something must wait no longer."""
+
+
+class Gate:
+    """How many rows are under way at once: all at first, fewer after a 429, then slowly more."""
+
+    def __init__(self, most: int, clock: Clock = CLOCK) -> None:
+        self._aimd = Aimd(most, clock)
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._open = True
+
+    @property
+    def allowed(self) -> int:
+        """Return how many are let in at present."""
+        return self._aimd.allowed
+
+    def enter(self) -> None:
+        """Wait for a place. Raises Halted when the gate is closed."""
+        with self._changed:
+            while self._open and self._inside >= self._aimd.allowed:
+                self._changed.wait()
+            if not self._open:
+                raise Halted
+            self._inside += 1
+
+    def leave(self, succeeded: bool) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._inside -= 1
+            if succeeded:
+                self._aimd.succeeded()
+            self._changed.notify()
+
+    def throttled(self, sent_at: float) -> None:
+        """Let fewer in, because a request that was sent at that moment got a 429."""
+        with self._changed:
+            self._aimd.throttled(sent_at)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+
+class Claims(Watch):
+    """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
+
+    def __init__(self, journal: Journal | None, gate: Gate, clock: Clock, then: Watch) -> None:
+        self._journal = journal
+        self._gate = gate
+        self._clock = clock
+        self._then = then
+        self._row: Row | None = None
+        self._sent_at = 0.0
+        self.attempts = 0
+        self.url: str | None = None
+        self.flying = False
+
+    def begin(self, row: Row) -> None:
+        """Have the following requests be attempts of a row."""
+        self._row, self.attempts, self.url, self.flying = row, 0, None, False
+
+    def opened(self, url: str, proxy: Proxy | None) -> None:
+        """Pass on."""
+        self._then.opened(url, proxy)
+
+    def request(self, outgoing: Outgoing) -> None:
+        """Write the claim. What it raises keeps the request from being sent."""
+        if self._row is not None and not outgoing.free:
+            if self._journal is not None:
+                uuid = next((v for n, v in outgoing.headers if n == "Idempotency-Key"), "")
+                self._journal.claim(self._row, self.attempts + 1, uuid)
+            self.attempts += 1
+            self.url = outgoing.url
+            self.flying = True
+            self._sent_at = self._clock.monotonic()
+        self._then.request(outgoing)
+
+    def reply(self, reply: Reply, after_s: float) -> None:
+        """Tell the gate of a 429."""
+        if reply.status == 429:
+            self._gate.throttled(self._sent_at)
+        self._then.reply(reply, after_s)
+
+
+class Lane:
+    """Sends the rows of one worker thread over connections of its own."""
+
+    def __init__(
+        self, plan: Plan, journal: Journal | None, gate: Gate, halt: threading.Event
+    ) -> None:
+        self._clock = plan.clock
+        self._halt = halt
+        self._gate = gate
+        self._tally = Tally()
+        self.claims = Claims(journal, gate, plan.clock, plan.watch or Watch())
+        self._sender = Sender(
+            replace(
+                plan,
+                watch=self.claims,
+                tally=self._tally,
+                clock=replace(plan.clock, sleep=self._sleep),
+            )
+        )
+
+    def send(self, row: Row) -> Outcome:
+        """Return what became of a row. Only a defect raises."""
+        self.claims.begin(row)
+        outcome = Outcome(row)
+        self._tally.ambiguous = 0
+        try:
+            self._gate.enter()
+        except Halted:
+            outcome.unsent = True
+            return outcome
+        began_s = self._clock.monotonic()
+        try:
+            self._ask(row, outcome)
+        finally:
+            self.claims.flying = False
+            self._gate.leave(outcome.error is None and not outcome.unsent)
+            outcome.attempts = self.claims.attempts
+            outcome.ambiguous = self._tally.ambiguous
+            outcome.endpoint = self.claims.url
+            outcome.ms = round((self._clock.monotonic() - began_s) * 1000)
+            if outcome.ambiguous or isinstance(outcome.error, IncompleteError):
+                outcome.maybe_billed = True
+        return outcome
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._sender.close()
+
+    def _ask(self, row: Row, outcome: Outcome) -> None:
+        assert row.call is not None and row.endpoint is not None
+        call, read = row.call, row.endpoint.read
+
+        def decode(reply: Reply) -> Iterator[Any]:
+            outcome.status, outcome.request_id = reply.status, reply.request_id
+            outcome.refusal = None
+            if reply.status < 300:
+                yield from read(call, reply)
+                return
+            kept: list[bytes] = []
+            try:
+                yield from read(call, replace(reply, chunks=_kept(reply.chunks, kept)))
+            finally:
+                outcome.refusal = b"".join(kept)
+
+        try:
+            items = list(self._sender.answer(call, decode, shows=_nothing))
+        except Halted:
+            outcome.unsent = True
+        except LimitError as failure:
+            # The run's time is up: that says nothing about the row.
+            outcome.unsent, outcome.error = True, failure
+            outcome.maybe_billed = failure.facts.phase not in (None, "connect")
+        except ApiyiError as failure:
+            outcome.error = failure
+            outcome.status = failure.facts.status
+        else:
+            answer = next(item for item in reversed(items) if isinstance(item, Answer))
+            outcome.body, outcome.text, outcome.usage = answer
+            outcome.status = outcome.status or 200
+
+    def _sleep(self, wait_s: float) -> None:
+        if self._halt.wait(wait_s):
+            raise Halted
+
+
+def _nothing(item: object) -> bool:
+    return False
+
+
+def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        if size < MOST_REFUSAL_BYTES:
+            kept.append(chunk)
+        size += len(chunk)
+        yield chunk
+
+
+OpenLane = Callable[[], Lane]

@@ -1,0 +1,118 @@
+"""What became of a row, and the line that tells it: OpenAI's batch output, and more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apiyi_cli.batch.rows import Row
+from apiyi_cli.core.events import Usage
+from apiyi_cli.decode.whole import one_line, parsed
+from apiyi_cli.errors import EXIT_CODES, ApiyiError
+
+_CLASSES = {row.code: row.name for row in EXIT_CODES}
+FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output", "bug"))
+"""Classes of failures that say nothing about the row: it runs again without being asked to."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The end of one row in this run.
+
+    Without `error` it is a success with `body`, the server's object. `ambiguous` of the
+    `attempts` were made after one that may have been billed. `unsent` tells that the run was
+    stopped before the row was through: there is no record then, and `maybe_billed` whether
+    an attempt of it may have been billed. `line` is a record that is ready, from a journal, and
+    `line_class` what `failed` is for it.
+    """
+
+    row: Row
+    body: bytes | None = None
+    text: str = ""
+    usage: Usage | None = None
+    error: ApiyiError | None = None
+    status: int | None = None
+    request_id: str | None = None
+    refusal: bytes | None = None
+    attempts: int = 0
+    ambiguous: int = 0
+    endpoint: str | None = None
+    ms: int = 0
+    unsent: bool = False
+    maybe_billed: bool = False
+    line: bytes | None = None
+    line_class: str | None = None
+    seq: int = 0
+
+    @property
+    def failed(self) -> str | None:
+        """Return the class of the failure (the name of its exit code), None for a success."""
+        return self.line_class if self.error is None else class_of(self.error)
+
+
+def class_of(error: ApiyiError) -> str:
+    """Return the name of an error's exit code."""
+    return _CLASSES[error.exit_code]
+
+
+def record(outcome: Outcome) -> bytes:
+    """Return the output line of an outcome, with its LF."""
+    row = outcome.row
+    response = None
+    if outcome.status is not None:
+        body = outcome.body if outcome.error is None else outcome.refusal
+        response = {
+            "status_code": outcome.status,
+            "request_id": outcome.request_id,
+            "body": _json(body),
+        }
+    usage = outcome.usage
+    fields: dict[str, Any] = {
+        "custom_id": row.id,
+        "index": row.index,
+        "response": response,
+        "error": None if outcome.error is None else _told(outcome.error, outcome.maybe_billed),
+        "usage": None if usage is None else usage.raw,
+        "attempts": outcome.attempts,
+        "endpoint": outcome.endpoint,
+        "ms": outcome.ms,
+        "sha": row.sha,
+    }
+    return _dumped(fields) + b"\n"
+
+
+def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
+    facts = error.facts
+    return {
+        "code": facts.code or (str(facts.status) if facts.status is not None else None),
+        "type": type(error).__name__,
+        "message": f"{error.what}: {error.why}" if error.why else error.what,
+        "class": class_of(error),
+        "maybe_billed": maybe_billed,
+    }
+
+
+def _json(body: bytes | None) -> Any:
+    """Return a server's JSON for embedding: its bytes where they are strictly JSON."""
+    if body is None:
+        return None
+    try:
+        orjson.loads(body)
+        return orjson.Fragment(one_line(body))
+    except orjson.JSONDecodeError:
+        try:
+            return parsed(body)
+        except ValueError:
+            return body.decode("utf-8", "replace")
+
+
+def _dumped(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields)
+    except (TypeError, orjson.JSONEncodeError):
+        import json
+
+        # Integers beyond 64 bits, lone surrogates: the standard library writes both.
+        return json.dumps(fields, default=lambda part: orjson.loads(part.contents)).encode()

@@ -1,0 +1,210 @@
+"""Where outcomes go: whole lines by one writer, in completion order or in the input's.
+
+One thread uses this. A line that stands in a file is noted in the journal right after; when
+a file takes no more, what it took whole is noted, and what it did not is handed back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.outcome import Outcome, record
+from apiyi_cli.errors import OutputError
+
+
+class Target(Protocol):
+    """Something that takes lines."""
+
+    def take(self, lines: Sequence[bytes]) -> list[int]:
+        """Append lines and return their offsets; raise Untaken where not all went in."""
+
+
+class Untaken(Exception):
+    """A target took only the lines at `offsets`, for the reason that `failure` tells."""
+
+    def __init__(self, offsets: list[int], failure: OutputError) -> None:
+        super().__init__(str(failure))
+        self.offsets = offsets
+        self.failure = failure
+
+
+class FileTarget:
+    """A file that is appended to through its descriptor; it always ends with a whole line."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
+        self._name = name
+        self._size = os.fstat(fd).st_size
+
+    def take(self, lines: Sequence[bytes]) -> list[int]:
+        """Append lines with as few writes as the system allows."""
+        data = b"".join(lines)
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError as failure:
+            raise self._cut(lines, len(data) - len(left), failure) from failure
+        offsets = []
+        for line in lines:
+            offsets.append(self._size)
+            self._size += len(line)
+        return offsets
+
+    def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> Untaken:
+        """Take back the line that went in half."""
+        offsets, size = [], self._size
+        for line in lines:
+            if written < len(line):
+                break
+            written -= len(line)
+            offsets.append(size)
+            size += len(line)
+        os.ftruncate(self._fd, size)
+        self._size = size
+        error = OutputError(
+            f"cannot write {self._name}",
+            failure.strerror or str(failure),
+            hint="make room, then run the same line again: it goes on where it stopped",
+        )
+        return Untaken(offsets, error)
+
+
+class StreamTarget:
+    """Standard output: no offsets that mean anything."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+
+    def take(self, lines: Sequence[bytes]) -> list[int]:
+        """Write the lines at once."""
+        try:
+            self._write(b"".join(lines))
+        except OutputError as failure:
+            raise Untaken([], failure) from failure
+        return [0] * len(lines)
+
+
+class Recorder:
+    """Turns outcomes into lines and puts each where it belongs.
+
+    `errors` is a target of its own for failures, None for the same one. With `texts` only
+    the answers' texts are written, and a failure without `errors` goes to `tell`.
+    """
+
+    def __init__(
+        self,
+        out: Target,
+        journal: Journal | None,
+        *,
+        errors: Target | None = None,
+        texts: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._targets = {"out": out, "errors": errors or out}
+        self._has_errors = errors is not None
+        self._journal = journal
+        self._texts = texts
+        self._tell = tell
+
+    def line(self, outcome: Outcome) -> bytes:
+        """Return the line of an outcome; empty when there is nothing to write."""
+        if outcome.line is None:
+            if self._texts and (outcome.failed is None or not self._has_errors):
+                outcome.line = self._text(outcome)
+            else:
+                outcome.line = record(outcome)
+        return outcome.line
+
+    def hold(self, outcome: Outcome) -> None:
+        """Make an outcome durable that has to wait for its turn."""
+        if self._journal is not None:
+            line = self.line(outcome)
+            self._journal.held(outcome.row, line, outcome.failed, self._name(outcome))
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write outcomes in their order. Raises Unwritten with those that did not go in."""
+        for name in ("out", "errors"):
+            mine = [one for one in outcomes if self._name(one) == name]
+            if not mine:
+                continue
+            lines = [self.line(one) for one in mine]
+            try:
+                offsets = self._targets[name].take(lines)
+            except Untaken as untaken:
+                count = len(untaken.offsets)
+                lost = [*mine[count:], *([] if name == "errors" else _others(outcomes, mine))]
+                # Without a note the next run finds the records in the output all the same.
+                with suppress(OutputError):
+                    self._note(mine[:count], lines[:count], untaken.offsets, name)
+                raise Unwritten(lost, untaken.failure) from untaken
+            self._note(mine, lines, offsets, name)
+
+    def _note(
+        self, outcomes: Sequence[Outcome], lines: Sequence[bytes], offsets: list[int], name: str
+    ) -> None:
+        if self._journal is None or not outcomes:
+            return
+        self._journal.done(
+            {
+                "id": one.row.id,
+                "sha": one.row.sha,
+                "offset": offset,
+                "size": len(line),
+                "failed": one.failed,
+                "billed": one.maybe_billed,
+                "to": name,
+            }
+            for one, line, offset in zip(outcomes, lines, offsets, strict=True)
+        )
+
+    def _name(self, outcome: Outcome) -> str:
+        return "errors" if outcome.failed is not None and self._has_errors else "out"
+
+    def _text(self, outcome: Outcome) -> bytes:
+        if outcome.error is not None:
+            self._tell(f"row {outcome.row.id}: {outcome.error}")
+            return b""
+        text = outcome.text.encode("utf-8", "replace")
+        return text if text.endswith(b"\n") else text + b"\n"
+
+
+class Unwritten(Exception):
+    """These outcomes are paid for and could not be written."""
+
+    def __init__(self, outcomes: list[Outcome], failure: OutputError) -> None:
+        super().__init__(str(failure))
+        self.outcomes = outcomes
+        self.failure = failure
+
+
+def _others(outcomes: Sequence[Outcome], mine: Sequence[Outcome]) -> list[Outcome]:
+    taken = {id(one) for one in mine}
+    return [one for one in outcomes if id(one) not in taken]
+
+
+class Window:
+    """Gives outcomes back in the order of their `seq`, which counts from 0 without gaps."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Outcome] = {}
+        self._next = 0
+
+    def add(self, outcome: Outcome) -> list[Outcome]:
+        """Take an outcome; return those whose turn has come."""
+        self._waiting[outcome.seq] = outcome
+        ready = []
+        while (first := self._waiting.pop(self._next, None)) is not None:
+            ready.append(first)
+            self._next += 1
+        return ready
+
+    def rest(self) -> list[Outcome]:
+        """Return what still waits, in order: the run has ended and the gaps stay open."""
+        rest = [self._waiting[seq] for seq in sorted(self._waiting)]
+        self._waiting.clear()
+        return rest

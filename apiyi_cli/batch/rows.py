@@ -1,0 +1,283 @@
+"""Rows: the records of the input as requests, each with its id, its place and its hash.
+
+Three forms of a row: the OpenAI batch line (`body` as it is), a short row (fields, with the
+command line's options as defaults), and a text or table filled into a template. A row that
+cannot be used is still a row: it has an `error` and no `call`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apiyi_cli.batch.asked import Defaults, Misfit, NoModel
+from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
+from apiyi_cli.batch.ids import Ids
+from apiyi_cli.batch.source import Form, Record, Source
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.wire.encode import canonical
+
+SEEN = 1
+"""The flag of an id that this input has had."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One row. `index` counts rows from 0, `place` is `FILE:LINE`, `sha` the request's hash."""
+
+    index: int
+    id: str
+    place: str
+    sha: str
+    endpoint: Endpoint | None = None
+    call: Call | None = None
+    error: ApiyiError | None = None
+
+
+class Shard:
+    """The rows whose id belongs to part `number` of `count`, wherever they stand.
+
+    Parts may be numbered from 0 or from 1: the number counts modulo `count`.
+    """
+
+    def __init__(self, text: str) -> None:
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal()):
+            raise UsageError(f"cannot use --shard {text}", "it is not K/N", hint="--shard 3/8")
+        self.number, self.count = int(number), int(count)
+        if not 1 <= self.count <= 1_000_000 or self.number > self.count:
+            raise UsageError(f"cannot use --shard {text}", "K goes from 0 to N-1, or from 1 to N")
+
+    def has(self, id: str) -> bool:
+        """Tell whether a row belongs to the part; the same on every machine."""
+        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number % self.count
+
+
+class Filling:
+    """A text with fields, `Translate: {text}`; `{{` and `}}` are braces."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            pieces = list(string.Formatter().parse(text))
+        except ValueError as failure:
+            raise UsageError(
+                f"cannot use --template {text!r}", str(failure), hint="write {{ for a brace"
+            ) from None
+        self._pieces = [(literal, name) for literal, name, _, _ in pieces]
+        self.fields = tuple(dict.fromkeys(name for _, name in self._pieces if name is not None))
+        if any(spec or conversion for _, _, spec, conversion in pieces) or "" in self.fields:
+            raise UsageError(
+                f"cannot use --template {text!r}",
+                "braces hold the name of a column or field, nothing else",
+                hint="write {{ for a brace",
+            )
+
+    def text(self, fields: Mapping[str, Any]) -> str:
+        """Return the text for one row. Raises Misfit for a field that the row has not."""
+        parts = []
+        for literal, name in self._pieces:
+            parts.append(literal)
+            if name is not None:
+                if name not in fields:
+                    raise Misfit("", f"the template wants {{{name}}}, and the row has no {name}")
+                value = fields[name]
+                parts.append(value if isinstance(value, str) else orjson.dumps(value).decode())
+        return "".join(parts)
+
+
+class Rows:
+    """The rows of an input, once through. `ids` learns each id (its flag SEEN).
+
+    `endpoint` is the word of a command; None is chat for short rows, and whatever the `url`
+    says for OpenAI's. `strict` refuses fields that nobody knows.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        form: Form,
+        defaults: Defaults,
+        ids: Ids,
+        *,
+        endpoint: str | None = None,
+        template: Filling | None = None,
+        shard: Shard | None = None,
+        strict: bool = False,
+    ) -> None:
+        self._source = source
+        self._form = form
+        self._defaults = defaults
+        self._ids = ids
+        self._named = ENDPOINTS[endpoint] if endpoint is not None else None
+        self._template = template
+        self._shard = shard
+        self._strict = strict
+        self._records = self._numbered()
+        first = self._named or ENDPOINTS["chat"]
+        defaults.of(first.name, first.options)
+
+    def __iter__(self) -> Iterator[Row]:
+        for index, id, record in self._records:
+            if index == 0 and record.fields is not None and self._form in ("csv", "tsv"):
+                self._check_columns(record.fields)
+            yield self._row(index, id, record)
+
+    def count_rest(self) -> int:
+        """Count the rows that were not taken, without making requests of them."""
+        return sum(1 for _ in self._records)
+
+    def _numbered(self) -> Iterator[tuple[int, str | None, Record]]:
+        """Yield the records of the shard with their index and the id they name."""
+        for index, record in enumerate(self._source.records(self._form)):
+            id = _id(record.fields) if record.fields is not None else None
+            shown = str(index) if id is None else id
+            if self._shard is None or self._shard.has(shown):
+                yield index, id, record
+
+    def _row(self, index: int, named: str | None, record: Record) -> Row:
+        id = str(index) if named is None else named
+        place = f"{self._source.name}:{record.line}"
+        slot = self._ids.slot(id)
+        if self._ids.flags[slot] & SEEN:
+            # A record of its own: under the same id it would replace the other row's answer.
+            error = _refused(f"{place}:{_column(record, 'id', 'custom_id')}", f"duplicate id {id}")
+            return Row(index, f"{id}#{index}", place, _sha(record.raw), error=error)
+        self._ids.flags[slot] |= SEEN
+        if record.fields is None:
+            error = _refused(f"{place}:{record.column}", record.why)
+            return Row(index, id, place, _sha(record.raw), error=error)
+        try:
+            endpoint, call = self._request(record)
+        except Misfit as misfit:
+            told = f"{misfit.name}: {misfit.why}" if misfit.name else misfit.why
+            error = _refused(f"{place}:{_column(record, misfit.name)}", told)
+        except NoModel:
+            if index == 0:
+                raise UsageError(
+                    "no model",
+                    f"{place} names none and none is set",
+                    hint="-m MODEL, APIYI_MODEL, or apiyi config set model MODEL",
+                ) from None
+            error = _refused(f"{place}:1", "the row has no model, and none is set")
+        except UsageError as failure:
+            told = f"{failure.what}: {failure.why}" if failure.why else failure.what
+            error = _refused(f"{place}:1", told)
+        else:
+            return Row(index, id, place, hash_of(call), endpoint, call)
+        return Row(index, id, place, _sha(record.raw), error=error)
+
+    def _request(self, record: Record) -> tuple[Endpoint, Call]:
+        fields = dict(record.fields or {})
+        fields.pop("custom_id", None)
+        if isinstance(fields.get("body"), dict) and self._form == "jsonl":
+            return self._ready(fields)
+        fields.pop("id", None)
+        endpoint = self._named or ENDPOINTS["chat"]
+        if "url" in fields and "body" in fields:
+            raise Misfit("body", "it is not an object")
+        if self._template is not None:
+            filled = self._template.text(fields)
+            table = endpoint.options
+            kept = {
+                name: value
+                for name, value in fields.items()
+                if name not in self._template.fields and (name in table or name == "model")
+            }
+            fields = {endpoint.input: filled, **kept}
+        elif self._form == "lines":
+            fields = {endpoint.input: fields["line"]}
+        if self._strict and (name := endpoint.unknown(fields)):
+            raise Misfit(name, f"apiyi {endpoint.name} has no such option or field")
+        return endpoint, endpoint.call(fields, self._defaults, as_text=self._form in ("csv", "tsv"))
+
+    def _check_columns(self, columns: Mapping[str, Any]) -> None:
+        """Raise UsageError when the table lacks a column that every row needs."""
+        wanted = (self._named or ENDPOINTS["chat"]).input
+        names = self._template.fields if self._template is not None else (wanted,)
+        missing = [name for name in names if name not in columns]
+        if missing:
+            raise UsageError(
+                f"{self._source.name}:1 has no column {missing[0]}",
+                f"its columns are {', '.join(columns)}",
+                hint="--template 'Translate: {" + next(iter(columns)) + "}'",
+            )
+
+    def _ready(self, fields: dict[str, Any]) -> tuple[Endpoint, Call]:
+        """Return the request of a row that has its whole body."""
+        url, method, body = fields.get("url"), fields.get("method", "POST"), fields["body"]
+        endpoint = self._named or ENDPOINTS["chat"]
+        if url is not None:
+            found = by_url(url) if isinstance(url, str) else None
+            if found is None:
+                raise Misfit("url", f"no endpoint is known for {url!r}")
+            if self._named is not None and found is not self._named:
+                raise Misfit("url", f"{url} is a row for apiyi {found.name}, not {endpoint.name}")
+            endpoint = found
+        if not isinstance(method, str) or method.upper() != "POST":
+            raise Misfit("method", "it is not POST")
+        if self._strict:
+            known = ("id", "method", "url", "body")
+            name = next((name for name in fields if name not in known), None)
+            if name is not None:
+                raise Misfit(name, "OpenAI's batch rows have no such field")
+        model = body.get("model") or self._defaults.model
+        if not isinstance(model, str):
+            raise Misfit("body", "it has no model")
+        call = Call(
+            "POST",
+            endpoint.path,
+            json={**body, "model": model},
+            stream=body.get("stream") is True,
+            cost=endpoint.cost,
+            model=model,
+        )
+        return endpoint, call
+
+
+def hash_of(call: Call) -> str:
+    """Return 16 hex digits that stand for a request, whatever the order of its fields."""
+    digest = hashlib.sha256(f"{call.method} {call.path}\0".encode())
+    if call.json is not None:
+        digest.update(canonical(call.json))
+    for part in call.parts:
+        digest.update(f"{part.name}\0{part.value}\0{part.filename}\0".encode())
+        if part.path is not None:
+            with open(part.path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        elif part.content is not None:
+            digest.update(part.content)
+    return digest.hexdigest()[:16]
+
+
+def _sha(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:16]
+
+
+def _id(fields: Mapping[str, Any]) -> str | None:
+    for name in ("custom_id", "id"):
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+    return None
+
+
+def _column(record: Record, *names: str) -> int:
+    """Return the column (from 1) at which one of the fields stands in the line."""
+    for name in names:
+        at = record.raw.find(b'"' + name.encode() + b'"') if name else -1
+        if at >= 0:
+            return at + 1
+    return 1
+
+
+def _refused(place: str, why: str) -> UsageError:
+    return UsageError(place, why)

@@ -1,0 +1,128 @@
+"""Long recordings cut at silences with ffmpeg, each part small enough to be uploaded.
+
+Parts are FLAC of one channel at 16 kHz, which is what speech models hear anyway: nothing is
+lost, every ffmpeg can write it, and a part's size is bounded by its length.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiyi_cli.build.upload import HEAD_BYTES, Upload
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+# 16 kHz, 16 bit: 32 kB a second at most, so 25 MB are never less than 819 s.
+LONGEST_PART_S = 780.0
+SHORTEST_PART_S = LONGEST_PART_S / 2
+SILENCE = "silencedetect=noise=-35dB:duration=0.4"
+
+_CLOCK = re.compile(r"(?:Duration:|time=)\s*(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_SILENCE = re.compile(r"silence_(start|end):\s*(-?\d+(?:\.\d+)?)")
+
+
+class Cut(NamedTuple):
+    """A part of a recording: the second at which it begins, and its file."""
+
+    begin_s: float
+    upload: Upload
+
+
+def require_ffmpeg(upload: Upload) -> None:
+    """Raise UsageError when there is no ffmpeg to cut the file with."""
+    if shutil.which("ffmpeg") is None:
+        raise upload.refused(
+            "it is too large for one request, and there is no ffmpeg to cut it",
+            hint="install ffmpeg, or cut it yourself",
+        )
+
+
+def cuts(session: Session, upload: Upload, folder: Path) -> Iterator[Cut]:
+    """Yield the parts of a recording in order, each made when it is asked for.
+
+    Raises UsageError for a file that ffmpeg cannot read.
+    """
+    told = _ffmpeg(session, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
+    length_s = _length_s(told)
+    if not length_s:
+        raise upload.refused("ffmpeg finds no sound in it")
+    points = cut_points(length_s, _silences(told, length_s))
+    for number, (begin_s, end_s) in enumerate(pairwise((0.0, *points, length_s))):
+        path = folder / f"{number:04}.flac"
+        # Before -i: ffmpeg goes there at once, and still cuts at the exact sample.
+        window = ("-ss", f"{begin_s:.3f}", "-t", f"{end_s - begin_s:.3f}")
+        form = ("-vn", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-c:a", "flac")
+        _ffmpeg(session, upload, *form, "-y", f"file:{path}", before=window)
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        name = f"{upload.name}.part{number + 1}.flac"
+        yield Cut(begin_s, Upload(name, str(path), path.stat().st_size, head))
+
+
+def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the seconds at which to cut so that no part is longer than it may be.
+
+    Each cut is in the middle of the last silence that leaves the part at least half as long as
+    the longest; without one it is made at the limit.
+    """
+    points: list[float] = []
+    begin_s = 0.0
+    while length_s - begin_s > LONGEST_PART_S:
+        least_s, most_s = begin_s + SHORTEST_PART_S, begin_s + LONGEST_PART_S
+        middles = [(start + end) / 2 for start, end in silences]
+        begin_s = max((one for one in middles if least_s <= one <= most_s), default=most_s)
+        points.append(begin_s)
+    return points
+
+
+def _length_s(told: str) -> float:
+    # The last one is how far decoding really got: a header can be wrong about it.
+    found = _CLOCK.findall(told)
+    hours, minutes, seconds = found[-1] if found else (0, 0, 0)
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _silences(told: str, length_s: float) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    start: float | None = None
+    for which, at in _SILENCE.findall(told):
+        if which == "start":
+            start = float(at)
+        elif start is not None:
+            found.append((start, float(at)))
+            start = None
+    return [*found, (start, length_s)] if start is not None else found
+
+
+def _ffmpeg(session: Session, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:
+    """Run ffmpeg on the file and return what it says; raise UsageError when it fails."""
+    process = subprocess.Popen(
+        # Only local files: a playlist in disguise must not make it fetch anything.
+        [
+            "ffmpeg",
+            "-nostdin",
+            "-hide_banner",
+            "-protocol_whitelist",
+            "file,pipe",
+            *before,
+            "-i",
+            f"file:{upload.path}",
+            *args,
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    session.run.closing(process.kill)
+    told = process.communicate()[1].decode("utf-8", "replace")
+    if process.returncode:
+        last = (told.strip().splitlines() or ["it does not say why"])[-1]
+        raise upload.refused(f"ffmpeg cannot read it: {last.strip()}")
+    return told

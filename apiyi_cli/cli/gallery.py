@@ -1,0 +1,47 @@
+"""A saved picture shown on the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apiyi_cli.decode.image import PNG, kind_of
+from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+DRAWING_S = 20.0
+
+
+def previewed(session: Session, path: str) -> None:
+    """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
+    content = Path(path).read_bytes()
+    spoken = protocol(session.run.environ)
+    if spoken == "iterm":
+        session.console.write(iterm(content))
+    elif spoken == "kitty" and kind_of(content) is PNG:
+        session.console.write(kitty(content))
+    elif drawn := _drawn(path, session.console.width):
+        session.console.write(drawn)
+    else:
+        session.note("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa")
+
+
+def _drawn(path: str, width: int) -> bytes:
+    if shutil.which("chafa") is None:
+        return b""
+    try:
+        done = subprocess.run(
+            chafa(path, width),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=DRAWING_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""

@@ -1,0 +1,174 @@
+"""Files on their way into a request, and what several paid requests of one run share."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from apiyi_cli.build.upload import HEAD_BYTES, Upload
+from apiyi_cli.cli.flow import flow
+from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Sender
+
+B = TypeVar("B")
+R = TypeVar("R")
+
+READ_BYTES = 1 << 18
+_SIGPIPE = 13
+
+
+def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
+    """Return a file as something to be sent; `-` is standard input.
+
+    What can be read only once (stdin, a pipe) is kept in a temporary file until the run ends.
+    `whole` reads all of it into memory. Raises UsageError naming a file that cannot be read.
+    """
+    path, shown = name, name
+    try:
+        if name == "-":
+            shown = "stdin"
+            path = _spooled(session, session.sources.pieces("-"))
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            path = _spooled(session, _pieces(path))
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(HEAD_BYTES)
+            content = head + file.read() if whole else b""
+    except OSError as failure:
+        raise UsageError(f"cannot read {shown}", failure.strerror or str(failure)) from None
+    return Upload(shown, path, size, head, content)
+
+
+def scratch(session: Session) -> Path:
+    """Return a new folder that only the user can look into, removed when the run ends."""
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="apiyi-")
+    session.run.closing(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return Path(folder)
+
+
+def each(
+    session: Session,
+    items: Iterable[B],
+    work: Callable[[Sender, B], R],
+    jobs: int,
+    take: Callable[[R], None],
+) -> None:
+    """Hand `work(sender, item)` of each item to `take`, in order, up to `jobs` at once.
+
+    When a signal or an error stops the run, nothing further is begun, but what is under way
+    has been paid for: it is waited for and handed to `take` before the stop goes on. A
+    second signal does not wait.
+    """
+    running = _UnderWay(work)
+    results = flow(session, iter(items), running.work, jobs)
+    try:
+        for result in results:
+            running.taken(result)
+            take(result)
+    except BaseException as stop:
+        results.close()  # type: ignore[attr-defined]
+        if count := running.count:
+            what = "request that is" if count == 1 else "requests that are"
+            session.note(f"stopping: waiting for {count} {what} under way (again: stop at once)")
+        for result in running.rest():
+            if not (isinstance(stop, Interrupted) and stop.signum == _SIGPIPE):
+                with suppress(ApiyiError):
+                    take(result)
+        raise
+
+
+class _UnderWay(Generic[B, R]):
+    """Knows which work has begun, and keeps what has ended and was not taken."""
+
+    def __init__(self, work: Callable[[Sender, B], R]) -> None:
+        self._work = work
+        self._changed = threading.Condition()
+        self._running = 0
+        self._ended: dict[int, R] = {}
+
+    def work(self, sender: Sender, item: B) -> R:
+        with self._changed:
+            self._running += 1
+        try:
+            result = self._work(sender, item)
+            with self._changed:
+                self._ended[id(result)] = result
+            return result
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @property
+    def count(self) -> int:
+        return self._running
+
+    def taken(self, result: R) -> None:
+        with self._changed:
+            self._ended.pop(id(result), None)
+
+    def rest(self) -> list[R]:
+        with self._changed:
+            while self._running:
+                # Without a limit the wait could not be interrupted by a signal.
+                self._changed.wait(0.2)
+            return list(self._ended.values())
+
+
+def tell_usage(session: Session, told: Iterable[Mapping[str, Any] | None]) -> None:
+    """Print what was used on stderr, if the user wants to know; summed over the requests."""
+    if not session.output.usage:
+        return
+    from apiyi_cli.decode.usage import usage
+    from apiyi_cli.render.choose import usage_line
+
+    known = [one for one in told if one]
+    seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
+    if seconds:
+        session.console.say(f"usage: {sum(seconds):g} s of audio")
+        return
+    total: dict[str, Any] = {}
+    for one in known:
+        for name, count in one.items():
+            if isinstance(count, int) and not isinstance(count, bool):
+                total[name] = total.get(name, 0) + count
+    counts = usage(total)
+    if counts is None:
+        session.console.say("usage: unknown (the gateway did not tell)")
+    else:
+        session.console.say(usage_line(counts))
+
+
+def refuse_terminal(session: Session, what: str, hint: str) -> None:
+    """Raise UsageError when bytes that are no text would go to the terminal."""
+    session.console.require_stdout()
+    if session.console.stdout_is_terminal:
+        raise UsageError(f"cannot write {what} to the terminal", "it is no text", hint=hint)
+
+
+def _spooled(session: Session, pieces: Iterable[bytes]) -> str:
+    import tempfile
+
+    fd, path = tempfile.mkstemp(prefix="apiyi-")
+    session.run.closing(lambda: os.unlink(path))
+    with os.fdopen(fd, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+    return path
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while piece := file.read(READ_BYTES):
+            yield piece

@@ -1,0 +1,319 @@
+"""One run of `apiyi transcribe`: recordings in, transcripts out in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apiyi_cli.build.transcribe import MOST_BYTES, named, transcribe_call
+from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.media import each, scratch, tell_usage, upload
+from apiyi_cli.cli.places import Places
+from apiyi_cli.cli.talk import body_options, printed
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.groups import Answer, Transcribing
+from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
+from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.events import Burst
+    from apiyi_cli.wire.send import Sender
+
+FIELDS = ("index", "stem", "model", "ext")
+EXTENSIONS = {"text": "txt", "verbose_json": "json"}
+
+
+class Piece(NamedTuple):
+    """What one request carries: a recording, or a part of one, and where that begins.
+
+    `last` tells that it ends the recording; a `failure` stands for what could not be cut.
+    """
+
+    place: int
+    upload: Upload
+    begin_s: float = 0.0
+    last: bool = True
+    failure: ApiyiError | None = None
+
+
+class Heard(NamedTuple):
+    """What became of a piece."""
+
+    piece: Piece
+    transcript: Transcript | None
+    failure: ApiyiError | None = None
+
+
+class Desk:
+    """Reads and checks everything that is asked for; sends it when told to."""
+
+    def __init__(self, session: Session, names: list[str], transcribing: Transcribing) -> None:
+        self._session = session
+        if transcribing.prompt is not None:
+            prompt = session.sources.at(transcribing.prompt)
+            transcribing = transcribing.replace(prompt=prompt)
+        self._transcribing = transcribing
+        self._options = body_options(session)
+        _check_together(session, transcribing)
+        if not names:
+            raise UsageError(
+                "nothing to transcribe", "no file was given", hint="apiyi transcribe talk.mp3"
+            )
+        self._uploads = [upload(session, name) for name in names]
+        self._parts: list[tuple[Transcript, float]] = []
+        self._lost: ApiyiError | None = None
+        self._failed: list[ApiyiError] = []
+        self._usage: list[dict[str, Any] | None] = []
+
+    def shown(self) -> bool:
+        """Print the requests instead of sending them, if the user asked for that."""
+        request = self._session.request
+        if not (request.dry_run or request.code):
+            return False
+        for one in self._uploads:
+            self._session.shown(self._call(one))
+        return True
+
+    def prepare(self) -> None:
+        """Refuse, before anything is sent, what cannot be sent or could not be written."""
+        session = self._session
+        for one in self._uploads:
+            self._check(one)
+        self._call(self._uploads[0])
+        if self._places is None:
+            session.console.require_stdout()
+        else:
+            self._places.check(
+                (one.name, self._values(index)) for index, one in enumerate(self._uploads)
+            )
+        session.sender  # noqa: B018 - what is wrong with the set-up is said once
+
+    def run(self, jobs: int) -> None:
+        """Send the recordings and write the transcripts in their order.
+
+        Raises the error of a single recording; of several, PartialError at the end.
+        """
+        streamed = self._transcribing.stream and self._places is None
+        if streamed:
+            self._print_streams()
+            return
+        try:
+            each(self._session, self._pieces(), self._ask, jobs, self._take)
+        finally:
+            tell_usage(self._session, self._usage)
+        self._end()
+
+    @cached_property
+    def _form(self) -> str:
+        """Return the form of what is written: a format, or ndjson."""
+        form = self._session.form
+        if form == "ndjson":
+            return form
+        chosen = self._transcribing.format
+        if self._transcribing.timestamps:
+            chosen = "verbose_json"
+        return chosen or ("json" if form == "json" else "text")
+
+    @cached_property
+    def _places(self) -> Places | None:
+        output = self._session.output
+        if output.output in (None, "-"):
+            return None
+        extension = EXTENSIONS.get(self._form, self._form)
+        return Places(
+            output.output,
+            "{stem}.{ext}",
+            apart="{index}-{stem}.{ext}",
+            known=FIELDS,
+            extensions=(extension,),
+            force=bool(output.force),
+        )
+
+    def _values(self, index: int) -> dict[str, object]:
+        name = self._uploads[index].filename
+        stem = Path(name).stem
+        return {"index": index, "stem": stem, "model": self._session.models[0]}
+
+    def _check(self, one: Upload) -> None:
+        named(one)
+        if not one.size:
+            raise one.refused("it is empty")
+        if one.size <= MOST_BYTES:
+            return
+        if not self._transcribing.split:
+            one.checked_size(
+                MOST_BYTES,
+                "--split (cuts it at silences with ffmpeg), or a smaller file: "
+                f"ffmpeg -i '{one.name}' -ac 1 -b:a 32k small.mp3",
+            )
+        from apiyi_cli.cli.cutting import require_ffmpeg
+
+        require_ffmpeg(one)
+
+    def _call(self, one: Upload) -> Call:
+        return transcribe_call(
+            one,
+            model=self._session.models[0],
+            transcribing=self._transcribing,
+            options=self._options,
+        )
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Yield what to send; a recording that cannot be cut is told as a piece that failed."""
+        for index, one in enumerate(self._uploads):
+            if one.size <= MOST_BYTES:
+                yield Piece(index, one)
+                continue
+            from apiyi_cli.cli.cutting import cuts
+
+            waiting: Piece | None = None
+            try:
+                for cut in cuts(self._session, one, scratch(self._session)):
+                    if waiting is not None:
+                        yield waiting
+                    waiting = Piece(index, cut.upload, cut.begin_s, last=False)
+            except ApiyiError as failure:
+                waiting = Piece(index, one, failure=failure)
+            if waiting is not None:
+                yield waiting._replace(last=True)
+
+    def _ask(self, sender: Sender, piece: Piece) -> Heard:
+        """Send one piece; errors become part of what is returned."""
+        if piece.failure is not None:
+            return Heard(piece, None, piece.failure)
+        call = self._call(piece.upload)
+
+        def decode(reply: Reply) -> Iterator[Transcript]:
+            if call.stream:
+                yield _gathered(self._events(reply))
+            else:
+                yield transcript(reply, call.model)
+
+        try:
+            (found,) = self._session.answers(call, decode, sender=sender)
+        except ApiyiError as failure:
+            return Heard(piece, None, failure)
+        return Heard(piece, found)
+
+    def _take(self, heard: Heard) -> None:
+        """Collect the pieces of a recording; write it when it is all there."""
+        piece = heard.piece
+        if heard.transcript is not None:
+            self._usage.append(heard.transcript.usage)
+            self._parts.append((heard.transcript, piece.begin_s))
+        self._lost = self._lost or heard.failure
+        if not piece.last:
+            return
+        parts, lost = self._parts, self._lost
+        self._parts, self._lost = [], None
+        if lost is None:
+            try:
+                self._write(piece.place, joined(parts))
+                return
+            except IncompleteError as failure:
+                lost = failure
+        if parts:
+            self._keep(lost, joined(parts))
+        self._failed.append(lost)
+        if len(self._uploads) > 1:
+            lost.what = f"{self._uploads[piece.place].name}: {lost.what}"
+            if _is_fatal(lost):
+                raise lost
+            self._session.run.report(lost)
+
+    def _keep(self, lost: ApiyiError, part: Transcript) -> None:
+        """Put what was heard, and paid for, where the user can find it."""
+        try:
+            path = self._session.rescue.keep([written(part, "text")])
+        except (OSError, ApiyiError):
+            return
+        kept = f"what was heard is in {path}"
+        lost.hint = f"{lost.hint}; {kept}" if lost.hint else kept
+
+    def _write(self, index: int, found: Transcript) -> None:
+        session = self._session
+        if self._form == "ndjson":
+            line = _record(index, self._uploads[index].name, found)
+            lines = list(session.filtered([line]))
+        elif self._form in ("json", "verbose_json"):
+            lines = list(session.filtered([written(found, self._form)]))
+        else:
+            lines = [written(found, self._form)]
+        if self._form == "verbose_json" and not (found.value or {}).keys() & {"segments", "words"}:
+            session.note(f"{self._uploads[index].name}: the gateway told no timestamps")
+        if self._places is None:
+            session.console.write_lines(lines, session.rescue)
+            return
+        extension = EXTENSIONS.get(self._form, self._form)
+        path = self._places.write(self._values(index), extension, b"".join(lines), session.rescue)
+        session.detail(f"saved {path}")
+
+    def _end(self) -> None:
+        if not self._failed:
+            return
+        if len(self._uploads) == 1:
+            raise self._failed[0]
+        raise PartialError(
+            "some recordings are missing", f"{len(self._failed)} of {len(self._uploads)} failed"
+        )
+
+    def _print_streams(self) -> None:
+        """Print the texts as they are heard, one recording after the other."""
+
+        def decode(reply: Reply, **how: Any) -> Iterator[Burst]:
+            return self._events(reply, verbatim=bool(how.get("verbatim")))
+
+        for one in self._uploads:
+            if one.size > MOST_BYTES:
+                raise one.refused("--stream and --split do not go together")
+        for one in self._uploads:
+            printed(self._session, self._call(one), Answer(), decode)
+
+    def _events(self, reply: Reply, *, verbatim: bool = False) -> Iterator[Burst]:
+        speakers = bool(self._transcribing.diarize)
+        return events(reply, verbatim=verbatim, speakers=speakers)
+
+
+def _gathered(arriving: Iterator[Burst]) -> Transcript:
+    from apiyi_cli.core.events import Delta, Usage
+
+    pieces: list[str] = []
+    value: dict[str, Any] | None = None
+    for burst in arriving:
+        for event in burst:
+            if isinstance(event, Delta):
+                pieces.append(event.text)
+            elif isinstance(event, Usage) and event.raw is not None:
+                value = {"usage": event.raw}
+    text = "".join(pieces)
+    if value is not None:
+        value = {"text": text, **value}
+    return Transcript(text, text.encode("utf-8", "replace"), value)
+
+
+def _record(index: int, name: str, found: Transcript) -> bytes:
+    from apiyi_cli.wire.encode import json_bytes
+
+    fields = found.value if found.value is not None else {"text": found.text}
+    return json_bytes({"index": index, "file": name, **fields}) + b"\n"
+
+
+def _is_fatal(failure: ApiyiError) -> bool:
+    """Tell whether what failed will fail for every further recording."""
+    from apiyi_cli.errors import AuthError, FundsError, LimitError, OutputError, SetupError
+
+    fatal = (AuthError, FundsError, LimitError, OutputError, SetupError)
+    return isinstance(failure, fatal) or failure.facts.phase == "connect"
+
+
+def _check_together(session: Session, transcribing: Transcribing) -> None:
+    plain = transcribing.format in ("text", "srt", "vtt")
+    if session.form != "text" and plain and not transcribing.stream:
+        raise UsageError(
+            "these options do not go together",
+            f"{transcribing.format} is no JSON, which --json, --ndjson and --jq are about",
+            hint="leave out --format, or use --format verbose_json",
+        )

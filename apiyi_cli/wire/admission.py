@@ -1,0 +1,89 @@
+"""The limits around one attempt: a place in flight, a booking of tokens, their settlement.
+
+The limits themselves are kept in `limits`; when and how often a call is attempted is
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.core.events import Usage
+from apiyi_cli.errors import LimitError
+from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.rates import estimate
+
+_MOST_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+
+class Admission:
+    """Entered when an attempt may start, left when it has ended.
+
+    `size` is the request's length in bytes, `used` what its answer cost so far, and
+    `total_at` when the run must have ended. `waits(seconds)` is told of each wait. Entering
+    raises LimitError when the wait would be longer than the run may take.
+    """
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        call: Call,
+        size: int,
+        *,
+        used: Callable[[], Usage | None],
+        waits: Callable[[float], None],
+        total_at: float | None,
+        clock: Clock,
+    ) -> None:
+        self._limiter = limiter
+        self._call = call
+        self._size = size
+        self._used = used
+        self._waits = waits
+        self._total_at = total_at
+        self._clock = clock
+        self._tokens = 0
+        self._place = -1
+
+    def __enter__(self) -> None:
+        limiter = self._limiter
+        if self._call.cost != "free":
+            self._tokens = self._estimated()
+        self._place = limiter.occupy(self._sleep)
+        try:
+            limiter.acquire(self._tokens, self._sleep)
+        except BaseException:
+            limiter.vacate(self._place)
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        limiter = self._limiter
+        limiter.vacate(self._place)
+        usage = self._used()
+        if failure is None and usage is not None and usage.total_tokens is not None:
+            limiter.settle(self._tokens, usage.total_tokens)
+            if usage.completion_tokens is not None and self._call.model:
+                limiter.learn(self._call.model, usage.completion_tokens)
+
+    def _estimated(self) -> int:
+        body = self._call.json if isinstance(self._call.json, dict) else {}
+        told = (body[name] for name in _MOST_TOKENS if isinstance(body.get(name), int))
+        return estimate(self._size, next(told, None), self._limiter.mean(self._call.model or ""))
+
+    def _sleep(self, wait_s: float) -> None:
+        if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
+            raise LimitError(
+                "stopped by --max-time",
+                f"the rate limits ask for {wait_s:.1f} s more; the request had not been sent",
+                hint="raise --max-time",
+            )
+        self._waits(wait_s)
+        self._clock.sleep(wait_s)

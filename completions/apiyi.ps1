@@ -1,0 +1,951 @@
+# PowerShell completion for apiyi
+# Made from the option table by `make manual`: changes to this file will be lost.
+
+Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $table = @{
+        '' = @{
+            Commands = [ordered]@{
+                chat = 'Send a chat completion and print the answer as it comes.'
+                complete = 'Send a legacy completion.'
+                respond = 'Ask the Responses endpoint.'
+                embed = 'Embed texts: one JSON line with a vector for each.'
+                api = 'Call any path of the gateway, raw.'
+                models = 'List or search the gateway''s models.'
+                session = 'Show and remove kept conversations.'
+                usage = 'Show what was used: requests, tokens, estimated cost.'
+                cache = 'Look at and clear the response cache.'
+                auth = 'Keep keys in the OS keyring.'
+                config = 'Read and write config.toml.'
+                doctor = 'Check what works and what does not.'
+                sandbox = 'Run the offline gateway in the foreground.'
+                completion = 'Print the completion script of a shell.'
+                help = 'Print the help of a command, or a topic.'
+            }
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell what is sent.' }
+                @{ Names = @('-V', '--version'); Help = 'Print the version.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'chat' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile''s.'; Many = $true; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
+                @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
+                @{ Names = @('-c', '--continue'); Help = 'Go on with the conversation that was used last.' }
+                @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
+                @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
+                @{ Names = @('--max-tokens'); Help = 'Most tokens to answer with.'; Rule = 'text' }
+                @{ Names = @('--n'); Help = 'Answers to give.'; Rule = 'text' }
+                @{ Names = @('--stop'); Help = 'Text that ends the answer (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--seed'); Help = 'Seed for repeatable sampling.'; Rule = 'text' }
+                @{ Names = @('--presence-penalty'); Help = 'Penalty for words that occurred.'; Rule = 'text' }
+                @{ Names = @('--frequency-penalty'); Help = 'Penalty by how often words occurred.'; Rule = 'text' }
+                @{ Names = @('--logit-bias'); Help = 'Bias of one token id, -100 to 100 (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
+                @{ Names = @('--logprobs'); Help = 'Ask for log probabilities (see them with --json).' }
+                @{ Names = @('--no-logprobs'); Help = 'The opposite of --logprobs.' }
+                @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
+                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
+                @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
+                @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
+                @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
+                @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
+                @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
+                @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }
+                @{ Names = @('--strict-finish'); Help = 'Exit 8 when the answer is cut by length or filter.' }
+                @{ Names = @('--tool'); Help = 'Function schema: FILE, @FILE or JSON (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--tool-choice'); Help = 'auto, none, required or the NAME of a tool.'; Rule = 'text' }
+                @{ Names = @('--parallel-tools'); Help = 'Let the model call several tools at once.' }
+                @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
+                @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
+                @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'complete' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
+                @{ Names = @('--echo'); Help = 'Print the prompt before the completion.' }
+                @{ Names = @('--best-of'); Help = 'Make N on the server and give the best (turns streaming off).'; Rule = 'text' }
+                @{ Names = @('--logprobs'); Help = 'Log probabilities of the N likeliest tokens (see them with --json).'; Rule = 'text' }
+                @{ Names = @('--lines'); Help = 'Each line of stdin is a prompt; NDJSON out.' }
+                @{ Names = @('--batch-size'); Help = 'Prompts in one request, with --lines.'; Rule = 'text' }
+                @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
+                @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
+                @{ Names = @('--max-tokens'); Help = 'Most tokens to answer with.'; Rule = 'text' }
+                @{ Names = @('--n'); Help = 'Answers to give.'; Rule = 'text' }
+                @{ Names = @('--stop'); Help = 'Text that ends the answer (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--seed'); Help = 'Seed for repeatable sampling.'; Rule = 'text' }
+                @{ Names = @('--presence-penalty'); Help = 'Penalty for words that occurred.'; Rule = 'text' }
+                @{ Names = @('--frequency-penalty'); Help = 'Penalty by how often words occurred.'; Rule = 'text' }
+                @{ Names = @('--logit-bias'); Help = 'Bias of one token id, -100 to 100 (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
+                @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
+                @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
+                @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
+                @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
+                @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
+                @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
+                @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }
+                @{ Names = @('--strict-finish'); Help = 'Exit 8 when the answer is cut by length or filter.' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'respond' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
+                @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
+                @{ Names = @('-c', '--continue'); Help = 'Go on with the conversation that was used last.' }
+                @{ Names = @('--instructions'); Help = 'System text (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('--web-search'); Help = 'Let the model search the web.' }
+                @{ Names = @('--max-output-tokens', '--max-tokens'); Help = 'Most tokens to answer with, reasoning included.'; Rule = 'text' }
+                @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
+                @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
+                @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
+                @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
+                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--reasoning-summary'); Help = 'Show the reasoning''s summary: auto, concise, detailed.'; Rule = '=auto concise detailed' }
+                @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
+                @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
+                @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
+                @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
+                @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
+                @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
+                @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }
+                @{ Names = @('--strict-finish'); Help = 'Exit 8 when the answer is cut by length or filter.' }
+                @{ Names = @('--tool'); Help = 'Function schema: FILE, @FILE or JSON (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--tool-choice'); Help = 'auto, none, required or the NAME of a tool.'; Rule = 'text' }
+                @{ Names = @('--parallel-tools'); Help = 'Let the model call several tools at once.' }
+                @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
+                @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
+                @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'embed' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('--lines'); Help = 'Each line of stdin is one input.' }
+                @{ Names = @('--jsonl'); Help = 'Each line of stdin is an object: embed its FIELD, print it with `embedding`.'; Rule = 'text' }
+                @{ Names = @('--text'); Help = 'Repeat the text in the output.' }
+                @{ Names = @('--no-text'); Help = 'The opposite of --text.' }
+                @{ Names = @('--dimensions'); Help = 'Length of the vectors (text-embedding-3 models).'; Rule = 'text' }
+                @{ Names = @('--base64'); Help = 'Base64 on the wire (smaller); the output is the same.' }
+                @{ Names = @('--batch-size'); Help = 'Inputs in one request.'; Rule = 'text' }
+                @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
+                @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'api' = @{
+            Options = @(
+                @{ Names = @('-f', '--raw-field'); Help = 'Field as a string, KEY=VALUE (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--input'); Help = 'File that is the body, byte for byte (- for stdin).'; Rule = 'file' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'models' = @{
+            Arguments = @('model=show')
+            Options = @(
+                @{ Names = @('--update-prices'); Help = 'Fetch the price list that cost estimates are made from.' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'session' = @{
+            Commands = [ordered]@{
+                list = 'List the conversations, the one that was used last first.'
+                show = 'Print a conversation: its messages as NDJSON, as --messages reads them.'
+                rm = 'Remove conversations.'
+            }
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'session list' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'session show' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'session rm' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'usage' = @{
+            Options = @(
+                @{ Names = @('--since'); Help = 'How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d).'; Rule = 'text' }
+                @{ Names = @('--by'); Help = 'What to sum by (model).'; Rule = '=model day profile endpoint' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'cache' = @{
+            Commands = [ordered]@{
+                path = 'Print where the cache is.'
+                stats = 'Show how many answers are kept and how large they are.'
+                clear = 'Remove every kept answer.'
+            }
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'cache path' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'cache stats' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'cache clear' = @{
+            Options = @(
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'auth' = @{
+            Commands = [ordered]@{
+                login = 'Ask for a key, check it, and keep it for the profile in the keyring.'
+                status = 'Tell which key is in use, where it comes from, and whether its hosts answer.'
+                logout = 'Remove the profile''s key from the keyring and from the file.'
+                token = 'Print the key in use on stdout, for another program.'
+            }
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'auth login' = @{
+            Options = @(
+                @{ Names = @('--with-token'); Help = 'Read the key from stdin.' }
+                @{ Names = @('--no-check'); Help = 'Keep the key without asking the gateway.' }
+                @{ Names = @('--insecure-storage'); Help = 'Keep it in a 0600 file, not in the keyring.' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'auth status' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'auth logout' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'auth token' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config' = @{
+            Commands = [ordered]@{
+                list = 'List every value in force: flags, environment, profile and defaults.'
+                get = 'Print one value: the one in force, or, with profile.NAME before it, the file''s.'
+                set = 'Set one value in the file, for the profile in use unless KEY names another.'
+                unset = 'Take one value, or a whole profile, out of the file.'
+                path = 'Print where the file is, whether or not it exists.'
+                edit = 'Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts.'
+            }
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config list' = @{
+            Options = @(
+                @{ Names = @('--origin'); Help = 'Tell where each value comes from.' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config get' = @{
+            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed')
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config set' = @{
+            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed', 'text')
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config unset' = @{
+            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed')
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config path' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'config edit' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'doctor' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'sandbox' = @{
+            Options = @(
+                @{ Names = @('--port'); Help = 'Port to listen on (0: any free one).'; Rule = 'text' }
+                @{ Names = @('--fault'); Help = 'Play this fault on every request, e.g. 503 or cut@3.'; Rule = 'text' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'completion' = @{
+            Arguments = @('=bash zsh fish powershell')
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'help' = @{
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed api models session usage cache auth doctor sandbox completion help')
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+    }
+
+    $windows = $env:OS -eq 'Windows_NT'
+    $configFolder = if ($windows) { "$env:APPDATA/apiyi" }
+        elseif ("$env:XDG_CONFIG_HOME".StartsWith('/')) { "$env:XDG_CONFIG_HOME/apiyi" }
+        else { "$HOME/.config/apiyi" }
+    $cacheFolder = if ($windows) { "$env:LOCALAPPDATA/apiyi/Cache" }
+        elseif ("$env:XDG_CACHE_HOME".StartsWith('/')) { "$env:XDG_CACHE_HOME/apiyi" }
+        else { "$HOME/.cache/apiyi" }
+
+    # The words before the cursor: the command they name, the option that still wants its
+    # value, the options given, how many arguments there were.
+    $command = ''
+    $taker = $null
+    $literal = $false
+    $given = @()
+    $count = 0
+    $profileName = if ($env:APIYI_PROFILE) { $env:APIYI_PROFILE } else { 'default' }
+    $before = @($commandAst.CommandElements |
+        Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
+        Select-Object -Skip 1 | ForEach-Object { $_.Extent.Text })
+    foreach ($word in $before) {
+        $options = @($table[$command].Options)
+        if ($null -ne $taker) {
+            if ($taker.Rule -eq 'profile') { $profileName = $word }
+            $taker = $null
+        }
+        elseif ($word -ceq '--' -and -not $literal) { $literal = $true }
+        elseif ($word -like '--*=*' -and -not $literal) {
+            $name, $said = $word -split '=', 2
+            $given += $name
+            if ($name -ceq '--profile') { $profileName = $said }
+        }
+        elseif ($word -like '-?*' -and -not $literal) {
+            $given += $word
+            $taker = $options | Where-Object { $_.Rule -and $_.Names -ccontains $word } |
+                Select-Object -First 1
+        }
+        elseif ($table[$command].Commands -and $table[$command].Commands.Contains($word)) {
+            $command = "$command $word".Trim()
+        }
+        else { $count += 1 }
+    }
+
+    function Offer($text, $tip, $kind = 'ParameterValue') {
+        if (-not $tip) { $tip = $text }
+        [System.Management.Automation.CompletionResult]::new("$lead$text", $text, $kind, $tip)
+    }
+
+    function Values($rule, $value) {
+        $names = @()
+        switch -Wildcard ($rule) {
+            'file' {
+                [System.Management.Automation.CompletionCompleters]::CompleteFilename($value) |
+                    ForEach-Object { Offer $_.CompletionText $_.ToolTip }
+            }
+            'dir' {
+                [System.Management.Automation.CompletionCompleters]::CompleteFilename($value) |
+                    Where-Object { $_.ResultType -eq 'ProviderContainer' } |
+                    ForEach-Object { Offer $_.CompletionText $_.ToolTip }
+            }
+            'model*' {
+                $file = "$cacheFolder/models/$profileName"
+                if ($profileName -notmatch '[/\\]' -and (Test-Path -LiteralPath $file)) {
+                    $names += Get-Content -LiteralPath $file |
+                        Where-Object { $_ -match '^[A-Za-z0-9._:/@+-]+$' }
+                }
+            }
+            'profile' {
+                $names += @('default', 'sandbox')
+                $file = if ($env:APIYI_CONFIG) { $env:APIYI_CONFIG }
+                    else { "$configFolder/config.toml" }
+                if (Test-Path -LiteralPath $file) {
+                    $header = '^\s*\[\s*profile\s*\.\s*(?:"([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+))'
+                    $names += Get-Content -LiteralPath $file |
+                        ForEach-Object { if ($_ -match $header) { "$($Matches[1])$($Matches[2])" } }
+                }
+            }
+        }
+        if ($rule -match '=') { $names += ($rule -split '=', 2)[1] -split ' ' }
+        $names | Select-Object -Unique |
+            Where-Object { $_.StartsWith($value, [StringComparison]::Ordinal) } |
+            ForEach-Object { Offer $_ }
+    }
+
+    $here = $table[$command]
+    $lead = ''
+    if ($null -ne $taker) {
+        Values $taker.Rule $wordToComplete
+    }
+    elseif ($wordToComplete -like '--*=*' -and -not $literal) {
+        $name, $value = $wordToComplete -split '=', 2
+        $lead = "$name="
+        $taker = @($here.Options) | Where-Object { $_.Rule -and $_.Names -ccontains $name } |
+            Select-Object -First 1
+        if ($null -ne $taker) { Values $taker.Rule $value }
+    }
+    elseif ($wordToComplete -like '-*' -and -not $literal) {
+        foreach ($option in $here.Options) {
+            if (-not $option.Many -and ($option.Names | Where-Object { $given -ccontains $_ })) {
+                continue
+            }
+            foreach ($name in $option.Names) {
+                if ($name.StartsWith($wordToComplete, [StringComparison]::Ordinal)) {
+                    Offer $name $option.Help 'ParameterName'
+                }
+            }
+        }
+    }
+    elseif ($here.Commands) {
+        foreach ($one in $here.Commands.GetEnumerator()) {
+            if ($one.Key.StartsWith($wordToComplete, [StringComparison]::Ordinal)) {
+                Offer $one.Key $one.Value
+            }
+        }
+    }
+    elseif ($here.Arguments) {
+        $at = [Math]::Min($count, $here.Arguments.Count - 1)
+        Values $here.Arguments[$at] $wordToComplete
+    }
+}

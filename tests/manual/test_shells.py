@@ -1,0 +1,302 @@
+"""The completion scripts in real shells: what TAB offers, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from apiyi_cli.cli.described import program
+from apiyi_cli.manual.completion import FILES, script
+
+NEEDS = {
+    shell: pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
+    for shell in ("bash", "zsh", "fish")
+}
+LONGEST_TAB_S = 0.005
+CONFIG = """\
+[profile.work]
+model = "x"
+[profile.work.limits]
+rpm = 1
+[ profile . "of.mine" ]
+# [profile.commented]
+"""
+MODELS = (
+    "gpt-4o\ngpt-4o-mini\nclaude-sonnet-4\nfault:429\n$(touch pwned)\n`touch pwned`\nwith space\n"
+)
+
+# What is typed up to the cursor, and what is offered: the whole words, in any order.
+CASES = [
+    ("apiyi ch", "chat"),
+    ("apiyi --profile ", "default sandbox work of.mine"),
+    ("apiyi --profile=w", "work"),
+    ("apiyi --profile work mod", "models"),
+    ("apiyi -q chat --col", "--color"),
+    ("apiyi chat --color ", "auto always never"),
+    ("apiyi chat --color=a", "auto always"),
+    ("apiyi chat -m ", "gpt-4o gpt-4o-mini claude-sonnet-4 fault:429"),
+    ("apiyi chat --model=gpt-4o-", "gpt-4o-mini"),
+    ("apiyi chat -m fault:4", "fault:429"),
+    ("apiyi chat -m gpt-4o --mod", "--model"),
+    ("apiyi chat --profile work -m ", "of-work"),
+    ("apiyi --profile work chat -m ", "of-work"),
+    ("apiyi chat --profile ../models/work -m ", ""),
+    ("apiyi chat --no-st", "--no-stdin --no-stream"),
+    ("apiyi chat --stream --no-st", "--no-stdin"),
+    ("apiyi chat -n --no-st", "--no-stream"),
+    ("apiyi chat hi --no-std", "--no-stdin"),
+    ("apiyi chat -- --no-std", ""),
+    ("apiyi chat --temperature ", ""),
+    ("apiyi chat --code r", "requests ruby"),
+    ("apiyi auth ", "login status logout token"),
+    ("apiyi auth login --w", "--with-token"),
+    ("apiyi auth login --insecure-storage --w", "--with-token"),
+    ("apiyi config get temp", "temperature"),
+    ("apiyi completion ", "bash zsh fish powershell"),
+    ("apiyi help ex", "exit-codes"),
+    ("apiyi models cl", "claude-sonnet-4"),
+]
+
+
+@pytest.fixture
+def user(home: Path) -> dict[str, str]:
+    """A user with profiles and model lists, and the environment to run a shell in."""
+    (home / "config" / "apiyi").mkdir(parents=True)
+    (home / "config" / "apiyi" / "config.toml").write_text(CONFIG)
+    models = home / "cache" / "apiyi" / "models"
+    models.mkdir(parents=True)
+    (models / "default").write_text(MODELS)
+    (models / "work").write_text("of-work\n")
+    (home / "here").mkdir()
+    (home / "here" / "a file.txt").touch()
+    (home / "here" / "other").touch()
+    return {**os.environ, "PWD": str(home / "here")}
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("completions")
+    described = program()
+    for shell, name in FILES.items():
+        (folder / name).write_text(script(described, shell), "utf-8")
+    return folder
+
+
+def ran(words: list[str], user: dict[str, str], source: str = "") -> str:
+    done = subprocess.run(
+        words,
+        input=source,
+        capture_output=True,
+        text=True,
+        env=user,
+        cwd=user["PWD"],
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (Path(user["PWD"]) / "pwned").exists()
+    return done.stdout
+
+
+def divided(line: str) -> list[str]:
+    """Divide a line as bash divides it for completion: at blanks, and around = : and @."""
+    words = re.findall(r"[=:@]+|[^\s=:@]+", line)
+    return [*words, ""] if line.endswith(" ") else words
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+@pytest.mark.parametrize("shell", [pytest.param(one, marks=NEEDS[one]) for one in NEEDS])
+def test_a_shell_reads_its_script(shell: str, scripts: Path, user: dict[str, str]) -> None:
+    ran([shell, "-n", str(scripts / FILES[shell])], user)
+
+
+@NEEDS["bash"]
+def test_bash_offers_what_fits(scripts: Path, user: dict[str, str]) -> None:
+    lines = [f". {scripts / 'apiyi.bash'}", "set -u"]
+    for line, _ in CASES:
+        words = divided(line)
+        lines += [
+            f"COMP_LINE={quoted(line)} COMP_POINT={len(line)} COMP_CWORD={len(words) - 1}",
+            f"COMP_WORDS=({' '.join(map(quoted, words))})",
+            '_apiyi 2>/dev/null; printf "%s|" ${COMPREPLY[@]+"${COMPREPLY[@]}"}; echo',
+        ]
+    offered = ran(["bash", "--norc"], user, "\n".join(lines)).split("\n")
+    for (line, wanted), found in zip(CASES, offered, strict=False):
+        # Readline replaces what follows the last colon, so only that is offered.
+        begin = re.sub(r"[^:]*$", "", line.split(" ")[-1]) if ":" in line else ""
+        words = [begin + one for one in found.split("|") if one]
+        assert sorted(words) == sorted(wanted.split()), line
+
+
+@NEEDS["fish"]
+def test_fish_offers_what_fits(scripts: Path, user: dict[str, str]) -> None:
+    lines = [f"source {scripts / 'apiyi.fish'}"]
+    for line, _ in CASES:
+        lines.append(
+            f"string join '|' -- (complete -C {quoted(line)} | string replace -r '\\t.*' '')"
+        )
+        lines.append("echo")
+    offered = ran(["fish", "--no-config"], user, "\n".join(lines)).split("\n\n")
+    for (line, wanted), found in zip(CASES, offered, strict=False):
+        last = line.split(" ")[-1]
+        lead = last[: last.find("=") + 1]
+        # Where nothing begins with what was typed, fish offers what contains it.
+        words = [one for one in found.strip().split("|") if one.startswith(last)]
+        assert sorted(words) == sorted(lead + one for one in wanted.split()), line
+
+
+class Typist:
+    """Types at an interactive shell, and reads the line that TAB makes of it."""
+
+    def __init__(self, shell: str, arguments: list[str], user: dict[str, str], setup: str) -> None:
+        env = {**user, "TERM": "dumb", "INPUTRC": "/dev/null", "HISTFILE": "/dev/null"}
+        self.child = pexpect.spawn(
+            shell,
+            arguments,
+            env=env,  # type: ignore[arg-type]
+            cwd=user["PWD"],
+            encoding="utf-8",
+            timeout=20,
+            dimensions=(100, 400),
+        )
+        self.child.sendline(setup + " echo RE''ADY")
+        self.child.expect("READY")
+
+    def line(self, typed: str) -> str:
+        """Return the edited line after a TAB."""
+        self.child.send(f"{typed}\t\x07")
+        self.child.expect(r"LINE<([^>]*)>")
+        found = str(self.child.match[1])
+        self.child.send("\x15")
+        return found
+
+    def close(self) -> None:
+        self.child.close(force=True)
+
+
+@pytest.fixture
+def bash(scripts: Path, user: dict[str, str]) -> Iterator[Typist]:
+    show = 'bind -x \'"\\C-g": echo "LINE<$READLINE_LINE>"\';'
+    typist = Typist(
+        "bash", ["--norc", "--noprofile", "-i"], user, f". {scripts / 'apiyi.bash'}; {show}"
+    )
+    yield typist
+    typist.close()
+
+
+@pytest.fixture
+def zsh(scripts: Path, user: dict[str, str]) -> Iterator[Typist]:
+    setup = (
+        f"fpath=({scripts} $fpath); autoload -U compinit; compinit -D -u; unsetopt beep;"
+        'zmodload zsh/datetime; show() { print -r -- "LINE<$BUFFER>" }; zle -N show;'
+        "bindkey '^G' show; bindkey '^U' kill-whole-line;"
+    )
+    typist = Typist("zsh", ["-f", "-i"], user, setup)
+    yield typist
+    typist.close()
+
+
+@NEEDS["bash"]
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("apiyi comple\t", "apiyi complet"),
+        ("apiyi chat --colo", "apiyi chat --color "),
+        ("apiyi chat --color=al", "apiyi chat --color=always "),
+        ("apiyi chat -m fault:", "apiyi chat -m fault:429 "),
+        ("apiyi chat -f a", r"apiyi chat -f a\ file.txt "),
+        ("apiyi chat --file=a", r"apiyi chat --file=a\ file.txt "),
+        ("apiyi chat -s @o", "apiyi chat -s @other "),
+        ("apiyi chat -s o", "apiyi chat -s o"),
+        ("apiyi chat o", "apiyi chat o"),
+        ("true; apiyi auth stat", "true; apiyi auth status "),
+    ],
+)
+def test_bash_completes_the_line_that_is_edited(bash: Typist, typed: str, line: str) -> None:
+    assert bash.line(typed) == line
+
+
+@NEEDS["zsh"]
+def test_zsh_completes_the_line_that_is_edited(zsh: Typist) -> None:
+    for typed, line in [
+        ("apiyi cha", "apiyi chat "),
+        ("apiyi chat --temperat", "apiyi chat --temperature="),
+        ("apiyi chat --color=al", "apiyi chat --color=always "),
+        ("apiyi chat --color nev", "apiyi chat --color never "),
+        ("apiyi chat -m fault", "apiyi chat -m fault:429 "),
+        ("apiyi chat -m cl", "apiyi chat -m claude-sonnet-4 "),
+        ("apiyi --profile work chat -m of", "apiyi --profile work chat -m of-work "),
+        ("apiyi --profile w", "apiyi --profile work "),
+        ("apiyi --profile of", "apiyi --profile of.mine "),
+        ("apiyi chat -f a", r"apiyi chat -f a\ file.txt "),
+        ("apiyi chat -s @o", "apiyi chat -s @other "),
+        ("apiyi chat --stream --no-st", "apiyi chat --stream --no-stdin "),
+        ("apiyi -q chat hi --no-std", "apiyi -q chat hi --no-stdin "),
+        ("apiyi auth stat", "apiyi auth status "),
+        ("apiyi auth login --with", "apiyi auth login --with-token "),
+        ("apiyi config get reasoning_e", "apiyi config get reasoning_effort "),
+        ("apiyi help exi", "apiyi help exit-codes "),
+        ("apiyi models sho", "apiyi models show "),
+        ("apiyi completion power", "apiyi completion powershell "),
+    ]:
+        assert zsh.line(typed).rstrip() == line.rstrip(), typed
+    assert not (Path(os.environ["HOME"]) / "here" / "pwned").exists()
+
+
+@NEEDS["bash"]
+def test_a_tab_in_bash_takes_less_than_5_ms(scripts: Path, user: dict[str, str]) -> None:
+    source = f"""\
+        . {scripts / "apiyi.bash"}
+        COMP_LINE='apiyi chat -q --' COMP_POINT=16 COMP_WORDS=(apiyi chat -q --) COMP_CWORD=3
+        TIMEFORMAT='%3U %3S'
+        {{ time for i in {{1..50}}; do _apiyi; done; }} 2>&1
+        echo "${{#COMPREPLY[@]}}"
+    """
+    spent, count = ran(["bash", "--norc"], user, source).split("\n")[:2]
+    assert int(count) > 50
+    assert sum(map(float, spent.split())) / 50 < LONGEST_TAB_S
+
+
+@NEEDS["fish"]
+def test_a_tab_in_fish_takes_less_than_5_ms(scripts: Path, user: dict[str, str]) -> None:
+    source = f"""\
+        source {scripts / "apiyi.fish"}
+        complete -C 'apiyi chat -q --' | count
+        begin; time for i in (seq 50); complete -C 'apiyi chat -q --' >/dev/null; end; end 2>&1
+    """
+    told = ran(["fish", "--no-config"], user, source)
+    assert int(told.split("\n")[0]) > 50
+    units = {"micros": 1e-6, "millis": 1e-3, "secs": 1.0}
+    spent = re.findall(r"(?:usr|sys) time +([\d.]+) (\w+)", told)
+    assert sum(float(number) * units[unit] for number, unit in spent) / 50 < LONGEST_TAB_S
+
+
+@NEEDS["zsh"]
+def test_a_tab_in_zsh_takes_less_than_5_ms(zsh: Typist) -> None:
+    zsh.child.sendline(
+        "timed() { local began=$EPOCHREALTIME; _apiyi; local r=$?;"
+        " (( EPOCHREALTIME - began < least )) && least=$(( EPOCHREALTIME - began )); return r };"
+        " least=9; compdef timed apiyi"
+    )
+    for _ in range(12):
+        zsh.line("apiyi chat -q --col")
+    zsh.child.sendline("echo LEAST''=$least")
+    zsh.child.expect(r"LEAST=([\d.e-]+)")
+    assert float(zsh.child.match[1]) < LONGEST_TAB_S
+
+
+def test_the_powershell_script_is_ascii_and_its_brackets_match(scripts: Path) -> None:
+    text = (scripts / "apiyi.ps1").read_text("utf-8")
+    bare = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|#.*", "", text)
+    for opening, closing in ("()", "[]", "{}"):
+        assert bare.count(opening) == bare.count(closing)
+    assert text.isascii()
