@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed api models session usage cache auth config doctor sandbox completion help'
+            commands='chat complete respond embed image transcribe speak api models session usage cache auth config doctor sandbox completion help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -24,6 +24,18 @@ _apiyi_table() {
         'embed')
             options='-m|--model *-f|--file -n|--no-stdin --lines --jsonl --text|--no-text --dimensions --base64 --batch-size --user -j|--jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
             takers=' -m --model -f --file --jsonl --dimensions --batch-size --user -j --jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'image')
+            options='-m|--model *-f|--file -n|--no-stdin *-i|--input --mask --vary --lines --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed --skip-existing --preview|--no-preview --allow-private -j|--jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file -i --input --mask --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed -j --jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'transcribe')
+            options='-m|--model --format --language --prompt --temperature --timestamps --diarize --translate --stream|--no-stream --split -j|--jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model --format --language --prompt --temperature --timestamps -j --jobs --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'speak')
+            options='-m|--model *-f|--file -n|--no-stdin --voice --format --speed --instructions --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model -f --file --voice --format --speed --instructions --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
             ;;
         'api')
             options='*-f|--raw-field *-F|--field --input --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
@@ -143,6 +155,8 @@ _apiyi_rule() {
         'complete'' -f'|'complete'' --file') rule='file' ;;
         'respond'' -f'|'respond'' --file') rule='file' ;;
         'embed'' -f'|'embed'' --file') rule='file' ;;
+        'image'' -f'|'image'' --file') rule='file' ;;
+        'speak'' -f'|'speak'' --file') rule='file' ;;
         *' -s'|*' --system') rule='@' ;;
         *' -a'|*' --attach') rule='file' ;;
         *' --messages') rule='file' ;;
@@ -158,8 +172,18 @@ _apiyi_rule() {
         *' --code') rule='=curl python requests node java csharp go php ruby' ;;
         *' --instructions') rule='@' ;;
         *' --reasoning-summary') rule='=auto concise detailed' ;;
+        'image'' -i'|'image'' --input') rule='file' ;;
+        *' --mask') rule='file' ;;
+        *' --quality') rule='=low medium high auto standard hd' ;;
+        *' --style') rule='=vivid natural' ;;
+        *' --background') rule='=transparent opaque auto' ;;
+        *' --output-format') rule='=png jpeg webp' ;;
+        'transcribe'' --format') rule='=text json srt vtt verbose_json' ;;
+        'speak'' --format') rule='=mp3 opus aac flac wav pcm' ;;
+        *' --prompt') rule='@' ;;
+        *' --timestamps') rule='=word segment word,segment segment,word' ;;
         *' -F'|*' --field') rule='@' ;;
-        *' --input') rule='file' ;;
+        'api'' --input') rule='file' ;;
         *' --by') rule='=model day profile endpoint' ;;
     esac
 }
@@ -172,7 +196,7 @@ _apiyi_argument() {
         'config set 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed' ;;
         'config unset 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed api models session usage cache auth doctor sandbox completion help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed image transcribe speak api models session usage cache auth doctor sandbox completion help' ;;
     esac
 }
 
@@ -238,6 +262,18 @@ _apiyi_offer() {
     done
 }
 
+# Offers the files of an @FILE. Readline replaces the @ as well, and would quote it, so that
+# quoting is done here.
+_apiyi_at_files() {
+    local file IFS=$'\n'
+    value=${value#@}
+    for file in $(compgen -f -- "${value//\\/}"); do
+        [[ -d $file ]] && file+=/ && compopt -o nospace 2>/dev/null
+        printf -v file %q "$file"
+        COMPREPLY+=("@$file")
+    done
+}
+
 # Leaves files to readline, which knows how to quote them.
 _apiyi_files() {
     compopt -o "$1" 2>/dev/null && return
@@ -277,8 +313,8 @@ _apiyi_profiles() {
 
 _apiyi_value() {
     case $1 in
-        '@') [[ $value == @* ]] && _apiyi_files default ;;
-        file) _apiyi_files default ;;
+        '@') [[ $value == @* ]] && _apiyi_at_files ;;
+        file) if [[ $value == @* ]]; then _apiyi_at_files; else _apiyi_files default; fi ;;
         dir) _apiyi_files dirnames ;;
         model) _apiyi_models ;;
         profile) _apiyi_profiles ;;

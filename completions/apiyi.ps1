@@ -11,6 +11,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 complete = 'Send a legacy completion.'
                 respond = 'Ask the Responses endpoint.'
                 embed = 'Embed texts: one JSON line with a vector for each.'
+                image = 'Draw, edit or vary pictures and save them.'
+                transcribe = 'Write down what recordings say.'
+                speak = 'Read a text aloud, to a file or a player.'
                 api = 'Call any path of the gateway, raw.'
                 models = 'List or search the gateway''s models.'
                 session = 'Show and remove kept conversations.'
@@ -260,6 +263,154 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--batch-size'); Help = 'Inputs in one request.'; Rule = 'text' }
                 @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'image' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--mask'); Help = 'PNG whose transparent parts are repainted, as large as the first -i.'; Rule = 'file' }
+                @{ Names = @('--vary'); Help = 'Make variations of the one -i, without a prompt.' }
+                @{ Names = @('--lines'); Help = 'Each line of stdin is a prompt.' }
+                @{ Names = @('--n'); Help = 'Pictures for each prompt.'; Rule = 'text' }
+                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto.'; Rule = 'text' }
+                @{ Names = @('--quality'); Help = 'low, medium, high, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high auto standard hd' }
+                @{ Names = @('--style'); Help = 'vivid or natural (dall-e-3).'; Rule = '=vivid natural' }
+                @{ Names = @('--background'); Help = 'transparent (png or webp), opaque or auto.'; Rule = '=transparent opaque auto' }
+                @{ Names = @('--output-format'); Help = 'png, jpeg or webp, where the model offers a choice.'; Rule = '=png jpeg webp' }
+                @{ Names = @('--output-compression'); Help = 'Quality of jpeg and webp in percent.'; Rule = 'text' }
+                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).'; Rule = 'text' }
+                @{ Names = @('--seed'); Help = 'Try for the same picture each time (FLUX).'; Rule = 'text' }
+                @{ Names = @('--skip-existing'); Help = 'Make only the pictures whose files are not there yet.' }
+                @{ Names = @('--preview'); Help = 'Show the pictures on the terminal (kitty, iTerm2, else chafa).' }
+                @{ Names = @('--no-preview'); Help = 'The opposite of --preview.' }
+                @{ Names = @('--allow-private'); Help = 'Fetch pictures from private addresses and over http, too.' }
+                @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'transcribe' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
+                @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
+                @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
+                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
+                @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
+                @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
+                @{ Names = @('--stream'); Help = 'Print the text as it is heard (not whisper-1).' }
+                @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
+                @{ Names = @('--split'); Help = 'Cut files over 25 MB at silences (needs ffmpeg) and join the texts.' }
+                @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'speak' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
+                @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
+                @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
+                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
@@ -823,7 +974,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed api models session usage cache auth doctor sandbox completion help')
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed image transcribe speak api models session usage cache auth doctor sandbox completion help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

@@ -169,10 +169,6 @@ class Lane:
 
         def decode(reply: Reply) -> Iterator[Any]:
             outcome.status, outcome.request_id = reply.status, reply.request_id
-            outcome.refusal = None
-            if reply.status < 300:
-                yield from read(call, reply)
-                return
             kept: list[bytes] = []
             try:
                 yield from read(call, replace(reply, chunks=_kept(reply.chunks, kept)))

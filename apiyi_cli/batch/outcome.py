@@ -44,7 +44,6 @@ class Outcome:
     maybe_billed: bool = False
     line: bytes | None = None
     line_class: str | None = None
-    seq: int = 0
 
     @property
     def failed(self) -> str | None:

@@ -188,7 +188,7 @@ def _others(outcomes: Sequence[Outcome], mine: Sequence[Outcome]) -> list[Outcom
 
 
 class Window:
-    """Gives outcomes back in the order of their `seq`, which counts from 0 without gaps."""
+    """Gives outcomes back in the order of their rows' `seq`, which counts from 0 without gaps."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, Outcome] = {}
@@ -196,7 +196,7 @@ class Window:
 
     def add(self, outcome: Outcome) -> list[Outcome]:
         """Take an outcome; return those whose turn has come."""
-        self._waiting[outcome.seq] = outcome
+        self._waiting[outcome.row.seq] = outcome
         ready = []
         while (first := self._waiting.pop(self._next, None)) is not None:
             ready.append(first)

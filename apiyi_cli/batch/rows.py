@@ -29,7 +29,10 @@ SEEN = 1
 
 @dataclass(slots=True)
 class Row:
-    """One row. `index` counts rows from 0, `place` is `FILE:LINE`, `sha` the request's hash."""
+    """One row. `index` counts rows from 0, `place` is `FILE:LINE`, `sha` the request's hash.
+
+    `seq` is its turn among the rows that this run writes a record for.
+    """
 
     index: int
     id: str
@@ -38,6 +41,7 @@ class Row:
     endpoint: Endpoint | None = None
     call: Call | None = None
     error: ApiyiError | None = None
+    seq: int = 0
 
 
 class Shard:

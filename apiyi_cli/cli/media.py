@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,6 +16,7 @@ from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.events import Usage
     from apiyi_cli.wire.send import Sender
 
 B = TypeVar("B")
@@ -126,14 +127,14 @@ class _UnderWay(Generic[B, R]):
             return list(self._ended.values())
 
 
-def tell_usage(session: Session, told: Iterable[Mapping[str, Any] | None]) -> None:
+def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
     """Print what was used on stderr, if the user wants to know; summed over the requests."""
     if not session.output.usage:
         return
     from apiyi_cli.decode.usage import usage
     from apiyi_cli.render.choose import usage_line
 
-    known = [one for one in told if one]
+    known = [one.raw for one in told if one is not None and one.raw]
     seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
     if seconds:
         session.console.say(f"usage: {sum(seconds):g} s of audio")
@@ -147,7 +148,9 @@ def tell_usage(session: Session, told: Iterable[Mapping[str, Any] | None]) -> No
     if counts is None:
         session.console.say("usage: unknown (the gateway did not tell)")
     else:
-        session.console.say(usage_line(counts))
+        from apiyi_cli.cli.books import estimate
+
+        session.console.say(usage_line(counts) + estimate(session, session.models[0], counts))
 
 
 def refuse_terminal(session: Session, what: str, hint: str) -> None:

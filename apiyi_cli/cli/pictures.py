@@ -6,21 +6,21 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from apiyi_cli.build.image import expected_extension, family, image_call
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.making import Maker, Outcome, Task
 from apiyi_cli.cli.media import each, refuse_terminal, tell_usage, upload
 from apiyi_cli.cli.places import Places
 from apiyi_cli.cli.talk import body_options
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Imaging
-from apiyi_cli.decode.image import KINDS, Kind, Picture, Pictures, is_whole, kind_of, pictures
+from apiyi_cli.decode.image import KINDS, kind_of
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,
     FundsError,
-    IncompleteError,
     LimitError,
     OutputError,
     PartialError,
@@ -31,41 +31,14 @@ from apiyi_cli.sinks.names import slug
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.events import Usage
     from apiyi_cli.render.progress import Progress
-    from apiyi_cli.wire.send import Sender
 
 FIELDS = ("index", "slug", "model", "n", "ext")
 DEFAULT_NAME = "{slug}-{n}.{ext}"
 DISTINCT_NAME = "{index:04}-{slug}-{n}.{ext}"
 # Whatever fails like this fails for every picture of the run.
 _FATAL = (AuthError, FundsError, LimitError, OutputError, SetupError, UsageError)
-
-
-class Task(NamedTuple):
-    """One request: its place in the input, its prompt, and the pictures wanted, from 1."""
-
-    index: int
-    prompt: str | None
-    slug: str
-    numbers: tuple[int, ...]
-
-    @property
-    def maker(self) -> str:
-        """Return what messages call it."""
-        return f"input {self.index}"
-
-
-class Outcome(NamedTuple):
-    """What became of a task: a record for each picture, and the first thing that failed.
-
-    `content` is the picture for stdout. `paid` tells that the gateway made something.
-    """
-
-    task: Task
-    records: list[dict[str, Any]]
-    reply: Pictures | None = None
-    failure: ApiyiError | None = None
-    content: bytes = b""
 
 
 class Studio:
@@ -83,8 +56,9 @@ class Studio:
         self._inputs = [self._input(name, inline) for name in imaging.input or ()]
         self._mask = None if imaging.mask is None else upload(session, imaging.mask)
         self._tasks = list(self._planned(words, files))
-        self._usage: list[dict[str, Any] | None] = []
+        self._usage: list[Usage | None] = []
         self._failed: list[ApiyiError] = []
+        self._done = 0
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""
@@ -112,7 +86,9 @@ class Studio:
             if imaging.skip_existing:
                 self._leave_out()
             self._places.check(
-                (task.maker, self._values(task, n)) for task in self._tasks for n in task.numbers
+                (task.maker, task.values(self._model, n))
+                for task in self._tasks
+                for n in task.numbers
             )
             session.console.require_stdout()
         if self._tasks:
@@ -127,10 +103,10 @@ class Studio:
         session = self._session
         total = len(self._tasks)
         if total == 1:
-            self._take(self._work(session.sender, self._tasks[0]))
+            self._take(self._maker.make(session.sender, self._tasks[0]))
         elif total:
             try:
-                each(session, self._tasks, self._work, min(jobs, total), self._take)
+                each(session, self._tasks, self._maker.make, min(jobs, total), self._take)
             finally:
                 if self._progress is not None:
                     self._progress.stop()
@@ -161,6 +137,12 @@ class Studio:
             extensions=tuple(names),
             force=bool(session.output.force),
         )
+
+    @cached_property
+    def _maker(self) -> Maker:
+        private = bool(self._imaging.allow_private)
+        places = None if self._stdout else self._places
+        return Maker(self._session, self._model, self._call, places, private=private)
 
     @cached_property
     def _progress(self) -> Progress | None:
@@ -217,9 +199,6 @@ class Studio:
             options=self._options,
         )
 
-    def _values(self, task: Task, n: int) -> dict[str, object]:
-        return {"index": task.index, "slug": task.slug, "model": self._model, "n": n}
-
     def _leave_out(self) -> None:
         """Take the pictures that are there already out of the tasks."""
         left = []
@@ -234,7 +213,7 @@ class Studio:
             self._session.note(f"skipped {found} that {'exists' if found == 1 else 'exist'}")
 
     def _is_there(self, task: Task, n: int) -> bool:
-        path = self._places.standing(self._values(task, n))
+        path = self._places.standing(task.values(self._model, n))
         if path is None:
             return False
         try:
@@ -247,100 +226,11 @@ class Studio:
             f"cannot skip {path}", "it exists and is no picture", hint="move it out of the way"
         )
 
-    def _work(self, sender: Sender, task: Task) -> Outcome:
-        """Send one request and save its pictures; errors become part of the outcome."""
-
-        def decode(reply: Reply) -> Iterator[Pictures]:
-            yield pictures(reply, self._model)
-
-        try:
-            (reply,) = self._session.answers(self._call(task), decode, sender=sender)
-        except ApiyiError as failure:
-            return Outcome(
-                task, [self._record(task, n, error=failure) for n in task.numbers], failure=failure
-            )
-        records = []
-        failure = None
-        content = b""
-        for place, n in enumerate(task.numbers):
-            picture = reply.items[place] if place < len(reply.items) else None
-            usage = reply.usage if place == 0 else None
-            try:
-                if picture is None:
-                    raise _missing(reply, len(task.numbers))
-                content, kind = self._fetched(sender, picture)
-                saved = {} if self._stdout else self._saved(task, n, content, kind)
-                records.append(self._record(task, n, picture, usage=usage, **saved))
-            except ApiyiError as error:
-                failure = failure or error
-                records.append(self._record(task, n, picture, usage=usage, error=error))
-        return Outcome(task, records, reply, failure, content)
-
-    def _fetched(self, sender: Sender, picture: Picture) -> tuple[bytes, Kind]:
-        """Return a picture's bytes, downloaded where they are not here, and their kind."""
-        content = picture.content
-        if not picture.whole:
-            where = self._rescued(content)
-            raise IncompleteError(
-                "the picture was cut", f"{len(content)} bytes of it came", hint=where
-            )
-        if picture.url is not None:
-            from apiyi_cli.wire.download import download
-
-            content = download(
-                picture.url,
-                sender.plan,
-                accepted=_unfit,
-                private=bool(self._imaging.allow_private),
-            )
-        kind = kind_of(content)
-        assert kind is not None, "checked by the decoder and by the download"
-        return content, kind
-
-    def _rescued(self, content: bytes) -> str | None:
-        try:
-            return f"take what came from {self._session.rescue.keep([content])}"
-        except OSError:
-            return None
-
-    def _saved(self, task: Task, n: int, content: bytes, kind: Kind) -> dict[str, Any]:
-        path = self._places.write(
-            self._values(task, n), kind.extension, content, self._session.rescue
-        )
-        suffix = path.suffix.lower().removeprefix(".")
-        if suffix in _NAMED and _NAMED[suffix] != kind.extension:
-            self._session.note(f"{path} holds {kind.extension}, whatever its name says")
-        return {"path": str(path), "bytes": len(content), "type": kind.mime}
-
-    def _record(
-        self,
-        task: Task,
-        n: int,
-        picture: Picture | None = None,
-        *,
-        error: ApiyiError | None = None,
-        **saved: Any,
-    ) -> dict[str, Any]:
-        record = {
-            "path": saved.get("path"),
-            "index": task.index,
-            "n": n,
-            "model": self._model,
-            "revised_prompt": picture.revised_prompt if picture else None,
-            "bytes": saved.get("bytes"),
-            "type": saved.get("type"),
-            "usage": saved.get("usage"),
-        }
-        if error is not None:
-            if picture is not None and picture.url:
-                record["url"] = picture.url
-            record["error"] = error.as_json()["error"]
-        return record
-
     def _take(self, outcome: Outcome) -> None:
         """Print what became of one task, and keep count."""
         session = self._session
         alone = len(self._tasks) == 1
+        self._done += 1
         if outcome.reply is not None:
             self._usage.append(outcome.reply.usage)
         if self._stdout and outcome.content:
@@ -359,7 +249,6 @@ class Studio:
                     raise failure
                 session.run.report(failure)
         if self._progress is not None and not alone:
-            self._done = getattr(self, "_done", 0) + 1
             failed = len(self._failed)
             self._progress.show(self._done, ok=self._done - failed, failed=failed)
 
@@ -388,25 +277,6 @@ class Studio:
         for record in outcome.records:
             if record["path"] is not None:
                 previewed(session, record["path"])
-
-
-_NAMED = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp", "gif": "gif", "avif": "avif"}
-
-
-def _unfit(content: bytes, declared: str) -> str | None:
-    """Say why a download is no picture, None when it is one."""
-    if not content:
-        return "the file is empty"
-    if kind_of(content) is None:
-        return f"the file is no picture ({declared.partition(';')[0] or 'of unknown type'})"
-    return None if is_whole(content) else f"the file is cut after {len(content)} bytes"
-
-
-def _missing(reply: Pictures, wanted: int) -> IncompleteError:
-    why = f"{len(reply.items)} of {wanted} pictures are in the answer"
-    if reply.lost:
-        why += f"; {'; '.join(dict.fromkeys(reply.lost))}"
-    return IncompleteError("the answer is not what was asked for", why)
 
 
 def _check_together(session: Session, imaging: Imaging, words: list[str], files: list[str]) -> None:

@@ -19,7 +19,7 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageErr
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
-    from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.events import Burst, Usage
     from apiyi_cli.wire.send import Sender
 
 FIELDS = ("index", "stem", "model", "ext")
@@ -66,7 +66,7 @@ class Desk:
         self._parts: list[tuple[Transcript, float]] = []
         self._lost: ApiyiError | None = None
         self._failed: list[ApiyiError] = []
-        self._usage: list[dict[str, Any] | None] = []
+        self._usage: list[Usage | None] = []
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""

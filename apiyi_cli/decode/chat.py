@@ -93,6 +93,8 @@ class ChatAnswer(Answer):
 
     def _choices(self, given: object, out: Burst) -> object:
         trouble: object = None
+        # A whole message after pieces of it (some relays close a stream so) is no news.
+        fresh = not self.pieces
         for place, choice in enumerate(given if isinstance(given, list) else ()):
             if not isinstance(choice, dict):
                 continue
@@ -102,7 +104,7 @@ class ChatAnswer(Answer):
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 self._delta(delta, index, out)
-            elif not self.pieces and isinstance(message := choice.get("message"), dict):
+            elif fresh and isinstance(message := choice.get("message"), dict):
                 self._delta(message, index, out)
             elif isinstance(text := choice.get("text"), str):
                 self.say(Delta, text, index, out)

@@ -26,11 +26,12 @@ _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 class Vectors(NamedTuple):
     """The vectors of one reply in the order of its inputs, each as JSON text with brackets;
-    its usage; and its whole body."""
+    its usage; its whole body, if that was asked for; and how many numbers a vector has."""
 
-    texts: list[bytes]
+    texts: list[bytes | memoryview]
     usage: Usage | None
     raw: bytes
+    length: int
 
 
 def vectors(
@@ -43,56 +44,63 @@ def vectors(
     holds anything but numbers: nothing is ever paired with the wrong input.
     """
     raw = body(reply) if reply.status < 300 else b""
-    cut, slices = _cut(raw)
+    cut, spans = _cut(raw)
     skeleton, _ = value(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
     data = skeleton.get("data") if isinstance(skeleton, dict) else None
     items = [one for one in data or () if isinstance(one, dict)]
     places = [one.get("index", place) for place, one in enumerate(items)]
     if sorted(place for place in places if isinstance(place, int)) != list(range(wanted)):
         raise _unfit(reply, f"{len(items)} vectors came for {wanted} inputs")
-    texts = [b""] * wanted
+    texts: list[bytes | memoryview] = [b""] * wanted
     length = dimensions
     for place, one in zip(places, items, strict=True):
-        text = _text(one.get("embedding"), slices)
+        text = _text(one.get("embedding"), raw, spans)
         if text is None:
             raise _unfit(reply, f"the vector of input {place} holds something but numbers")
-        count = text.count(b",") + 1
+        count = bytes(text).count(b",") + 1
         length = length or count
         if count != length:
             raise _unfit(reply, f"the vector of input {place} has {count} numbers, not {length}")
         texts[place] = text
     told = usage(skeleton.get("usage") if isinstance(skeleton, dict) else None)
-    return Vectors(texts, told, raw if keep_body else b"")
+    return Vectors(texts, told, raw if keep_body else b"", length or 0)
 
 
-def _cut(raw: bytes) -> tuple[bytes, list[bytes]]:
-    """Take the arrays of numbers out of a body: each is replaced by its number in the list."""
+def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """Take the arrays of numbers out of a body; return the rest, and where they began and ended.
+
+    In place of each stands an object with its number, which no vector can be.
+    """
     kept: list[bytes] = []
-    slices: list[bytes] = []
+    spans: list[tuple[int, int]] = []
     end = 0
     while (at := raw.find(_KEY, end)) >= 0:
         start = at + len(_KEY)
-        opened = raw.find(b"[", start, start + 16)
-        if opened < 0 or raw[start:opened].strip() != b":":
+        opened = _opened(raw, start)
+        closed = raw.find(b"]", opened)
+        if opened < 0 or closed < 0:
             kept.append(raw[end:start])
             end = start
             continue
-        closed = raw.find(b"]", opened)
-        if closed < 0:
-            break
-        kept.append(raw[end:opened] + str(len(slices)).encode())
-        slices.append(raw[opened : closed + 1])
+        kept.append(raw[end:opened] + b'{"":%d}' % len(spans))
         end = closed + 1
+        spans.append((opened, end))
     kept.append(raw[end:])
-    return b"".join(kept), slices
+    return b"".join(kept), spans
 
 
-def _text(embedding: Any, slices: list[bytes]) -> bytes | None:
-    if isinstance(embedding, int) and 0 <= embedding < len(slices):
-        inner = slices[embedding][1:-1]
-        if not inner.strip() or inner.translate(None, _NUMERIC) or b",," in inner:
-            return None
-        return slices[embedding]
+def _opened(raw: bytes, at: int) -> int:
+    """Return where the array of a key that ends at `at` opens, -1 when its value is none."""
+    between, bracket, _ = raw[at : at + 64].partition(b"[")
+    return at + len(between) if bracket and between.strip() == b":" else -1
+
+
+def _text(embedding: Any, raw: bytes, spans: list[tuple[int, int]]) -> bytes | memoryview | None:
+    if isinstance(embedding, dict) and isinstance(number := embedding.get(""), int):
+        begin, end = spans[number]
+        inner = raw[begin + 1 : end - 1].strip()
+        lacking = not inner or b",," in inner or inner[:1] == b"," or inner[-1:] == b","
+        return None if lacking or inner.translate(None, _NUMERIC) else memoryview(raw)[begin:end]
     if isinstance(embedding, str):
         return _unpacked(embedding)
     return None

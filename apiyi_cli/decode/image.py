@@ -7,9 +7,11 @@ import re
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.lenient import exact, whole_characters
 from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
 from apiyi_cli.errors import IncompleteError
 
@@ -48,14 +50,14 @@ class Picture(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """The pictures of one reply in their order, its usage object and its whole body.
+    """The pictures of one reply in their order, its usage and its whole body.
 
     `lost` says what became of the items that hold no usable picture.
     """
 
     items: list[Picture]
     lost: list[str]
-    usage: dict[str, Any] | None
+    usage: Usage | None
     raw: bytes
 
 
@@ -99,8 +101,8 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
             hint="change the prompt, or ask another model; this one may have been billed",
             facts=facts_of(reply, "content"),
         )
-    told = found.get("usage") if isinstance(found, dict) else None
-    return Pictures(items, lost, told if isinstance(told, dict) else None, raw)
+    told = usage(found.get("usage") if isinstance(found, dict) else None)
+    return Pictures(items, lost, told, raw)
 
 
 def kind_of(content: bytes) -> Kind | None:
@@ -189,7 +191,7 @@ def _unpacked(packed: str) -> bytes:
 def _from_events(raw: bytes) -> dict[str, Any]:
     """Return the finished pictures of a stream, or its error, as one object of the whole form."""
     data = []
-    usage = None
+    told = None
     for frame in (one for burst in frames([raw]) for one in burst):
         try:
             event = exact(frame.data)
@@ -201,11 +203,11 @@ def _from_events(raw: bytes) -> dict[str, Any]:
             return event
         if str(event.get("type", "")).endswith(".completed"):
             data.append(event)
-            usage = event.get("usage") or usage
+            told = event.get("usage") or told
         elif isinstance(event.get("data"), list):
             data.extend(event["data"])
-            usage = event.get("usage") or usage
-    return {"data": data, "usage": usage}
+            told = event.get("usage") or told
+    return {"data": data, "usage": told}
 
 
 def _words(found: Any) -> str:

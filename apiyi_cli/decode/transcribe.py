@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst, Delta, Finish
+from apiyi_cli.core.events import Burst, Delta, Finish, Usage
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.lenient import exact, trimmed, whole_characters
@@ -44,10 +44,9 @@ class Transcript(NamedTuple):
     cues: list[Cue] | None = None
 
     @property
-    def usage(self) -> dict[str, Any] | None:
-        """Return what was used as the gateway told it."""
-        told = (self.value or {}).get("usage")
-        return told if isinstance(told, dict) else None
+    def usage(self) -> Usage | None:
+        """Return what was used, None where it is not told."""
+        return usage((self.value or {}).get("usage"))
 
     @property
     def lines(self) -> str:

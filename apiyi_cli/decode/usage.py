@@ -12,7 +12,8 @@ def usage(given: object) -> Usage | None:
     """Return the counts in a `usage` object; None where there is no such object.
 
     A count that is missing, negative or not a number is None, "not told"; so are all of them
-    where the gateway filled in zeros. A missing total is the sum of its parts.
+    where the gateway filled in zeros. A missing total is the sum of its parts, and what a total
+    leaves is the missing part: embeddings have no completion.
     """
     if not isinstance(given, dict) or not given:
         return None
@@ -23,6 +24,8 @@ def usage(given: object) -> Usage | None:
         prompt = completion = total = None
     elif total is None and prompt is not None and completion is not None:
         total = prompt + completion
+    elif completion is None and prompt is not None and total is not None and total >= prompt:
+        completion = total - prompt
     made = _details(given, "completion_tokens_details", "output_tokens_details")
     read = _details(given, "prompt_tokens_details", "input_tokens_details")
     cached = _count(read, "cached_tokens")

@@ -73,12 +73,14 @@ _apiyi_offer() {
     done
 }
 
-# Offers the files of an @FILE. The @ is part of the word that readline replaces.
+# Offers the files of an @FILE. Readline replaces the @ as well, and would quote it, so that
+# quoting is done here.
 _apiyi_at_files() {
     local file IFS=$'\n'
-    compopt -o filenames 2>/dev/null
-    for file in $(compgen -f -- "${value#@}"); do
+    value=${value#@}
+    for file in $(compgen -f -- "${value//\\/}"); do
         [[ -d $file ]] && file+=/ && compopt -o nospace 2>/dev/null
+        printf -v file %q "$file"
         COMPREPLY+=("@$file")
     done
 }

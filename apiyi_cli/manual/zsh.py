@@ -141,7 +141,9 @@ def _typed(name: str, option: Option) -> str:
 def _argument(argument: Argument) -> str:
     begin = "*" if argument.many else ""
     optional = "" if argument.many or argument.required else ":"
-    return _quoted(f"{begin}:{optional}{_label(argument.name)}:{_action(argument.rule)}")
+    # A message for free text would keep zsh from inserting the option that is being typed.
+    action = _action(argument.rule) if argument.rule.kind != "text" else "_guard '^-*' text"
+    return _quoted(f"{begin}:{optional}{_label(argument.name)}:{action}")
 
 
 def _action(rule: Rule) -> str:

@@ -126,7 +126,7 @@ def persist(
     `tally` (one for each request). `limiter_pause(seconds)` is called when the key is
     throttled, whether or not this request goes on.
 
-    Raises the last attempt's error. Where that is a TemporaryError, "nothing was billed", though
+    Raises the last attempt's error, after what that attempt had yielded. Where that is a TemporaryError, "nothing was billed", though
     this or an earlier attempt may have been, or a part was shown, it becomes an
     IncompleteError; where a limit ended the attempts the error says which.
     """
@@ -151,7 +151,13 @@ def persist(
                 if close := getattr(items, "close", None):
                     close()
         except ApiyiError as error:
-            clock.sleep(run.failed(error, shown))
+            try:
+                wait_s = run.failed(error, shown)
+            except ApiyiError:
+                # What came is as much of the answer as there will be; it may be paid for.
+                yield from held
+                raise
+            clock.sleep(wait_s)
             continue
         if quota is not None:
             quota.refund()

@@ -155,7 +155,7 @@ def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> Non
     foreign = {"-r", "-d", "-c", "--staged"}  # of jq, git and others in the examples
     told = page(blocks(path.read_text("utf-8")), 100)
     assert set(SPELLING.findall(told)) - known - foreign == set()
-    for name in re.findall(r"^\s+(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):
+    for name in re.findall(r"^ {4}(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):
         assert name in COMMANDS
 
 

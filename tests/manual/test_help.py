@@ -38,13 +38,12 @@ def test_help_has_one_structure() -> None:
         "  FILE  What to read.\n"
         "\n"
         "Options:\n"
-        "      --when W      When. [a, b; default: a]\n"
-        "  -h, --help        Show this help and exit.\n"
+        "      --when W       When. [a, b; default: a]\n"
+        "  -h, --help         Show this help and exit.\n"
         "\n"
         "Model:\n"
-        "  -m, --model NAME  Model. [env: APIYI_MODEL]\n"
-        "      --on, --no-on\n"
-        "                    On.\n"
+        "  -m, --model NAME   Model. [env: APIYI_MODEL]\n"
+        "      --on, --no-on  On.\n"
     )
 
 
@@ -62,7 +61,7 @@ def test_headings_are_bold_where_that_is_asked_for() -> None:
 
 
 def test_chinese_text_is_wrapped_between_characters_and_keeps_its_punctuation() -> None:
-    assert filled("你好，世界 and more", 10, "  ") == ["  你好，", "  世界 and", "  more"]
+    assert filled("你好，世界 and more", 10, "  ") == ["  你好，世", "  界 and", "  more"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -117,11 +116,9 @@ def test_nothing_typed_shows_the_commands_and_exits_2(apiyi: Program) -> None:
         assert ran.err.startswith("Usage: apiyi")
 
 
-@pytest.mark.parametrize(
-    ("words", "line"), [("chat", "chat"), ("auth login", "auth login"), ("", "")]
-)
-def test_help_of_a_command_is_what_its_option_prints(apiyi: Program, words: str, line: str) -> None:
-    assert apiyi(f"help {words}").out == apiyi(f"{line} --help").out
+@pytest.mark.parametrize("words", ["", "chat", "auth login"])
+def test_help_of_a_command_is_what_its_option_prints(apiyi: Program, words: str) -> None:
+    assert apiyi(f"help {words}").out == apiyi(f"{words} --help").out
 
 
 @pytest.mark.parametrize(

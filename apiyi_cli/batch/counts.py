@@ -1,0 +1,127 @@
+"""The numbers of a run: what progress shows, what the stop rules look at, what the summary says."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.core.clock import CLOCK, Clock
+
+RATE_WINDOW_S = 60.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counted by the feeding and the writing thread, each its own numbers.
+
+    `read` are rows of the input, of which `resumed` were through before (`resumed_failed` of
+    them failed for good); `done` had their record in this run. `twice` may have been paid for
+    a second time, as far as anybody can know.
+    """
+
+    read: int = 0
+    resumed: int = 0
+    resumed_failed: int = 0
+    changed: int = 0
+    unknown: int = 0
+    started: int = 0
+    done: int = 0
+    failed: int = 0
+    requests: int = 0
+    retries: int = 0
+    twice: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cost: float | None = None
+    rest: int = 0
+
+    def add(self, outcome: Outcome, cost: float | None) -> None:
+        """Count an outcome whose record stands in the output, or that was given up."""
+        self.requests += outcome.attempts
+        self.retries += max(0, outcome.attempts - 1)
+        self.twice += outcome.ambiguous
+        if outcome.unsent:
+            return
+        self.done += 1
+        self.failed += outcome.failed is not None
+        usage = outcome.usage
+        if usage is not None:
+            self.prompt_tokens += usage.prompt_tokens or 0
+            self.completion_tokens += usage.completion_tokens or 0
+            self.total_tokens += usage.total_tokens or 0
+        if cost is not None:
+            self.cost = (self.cost or 0.0) + cost
+
+    @property
+    def ok(self) -> int:
+        """Return the rows that have succeeded, in this run or before."""
+        return self.done - self.failed + self.resumed - self.resumed_failed
+
+    @property
+    def all_failed(self) -> int:
+        """Return the rows that have failed, in this run or before for good."""
+        return self.failed + self.resumed_failed
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """Return the summary: ok + failed + skipped = total."""
+        total = self.read + self.rest
+        return {
+            "total": total,
+            "ok": self.ok,
+            "failed": self.all_failed,
+            "skipped": total - self.ok - self.all_failed,
+            "resumed": self.resumed,
+            "requests": self.requests,
+            "retries": self.retries,
+            "maybe_billed_twice": self.twice,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_estimate": None if self.cost is None else round(self.cost, 6),
+            "seconds": round(seconds, 3),
+        }
+
+
+@dataclass(slots=True)
+class Rates:
+    """Requests and tokens of the last minute, by the second."""
+
+    clock: Clock = CLOCK
+    _seconds: deque[tuple[int, int, int]] = field(default_factory=deque)
+
+    def add(self, requests: int, tokens: int) -> None:
+        """Count what was used just now."""
+        now = int(self.clock.monotonic())
+        if self._seconds and self._seconds[-1][0] == now:
+            _, before, tokens_before = self._seconds.pop()
+            requests, tokens = requests + before, tokens + tokens_before
+        self._seconds.append((now, requests, tokens))
+        while self._seconds[0][0] < now - RATE_WINDOW_S:
+            self._seconds.popleft()
+
+    def per_minute(self) -> tuple[int, int]:
+        """Return requests and tokens of the last minute."""
+        since = self.clock.monotonic() - RATE_WINDOW_S
+        recent = [one for one in self._seconds if one[0] >= since]
+        return sum(one[1] for one in recent), sum(one[2] for one in recent)
+
+
+def told(summary: dict[str, Any]) -> str:
+    """Return the summary as the line that ends a run."""
+    words = [
+        f"{summary['total']:,} rows: {summary['ok']:,} ok, {summary['failed']:,} failed, "
+        f"{summary['skipped']:,} skipped"
+    ]
+    if summary["resumed"]:
+        words[0] += f" ({summary['resumed']:,} from before)"
+    words.append(f"{summary['requests']:,} requests, {summary['retries']:,} retries")
+    if summary["maybe_billed_twice"]:
+        words.append(f"possibly billed twice: {summary['maybe_billed_twice']:,}")
+    if summary["prompt_tokens"] or summary["completion_tokens"]:
+        words.append(f"{summary['prompt_tokens']:,} + {summary['completion_tokens']:,} tokens")
+    if summary["cost_estimate"] is not None:
+        words.append(f"≈ ${summary['cost_estimate']:.4f}")
+    words.append(f"{summary['seconds']:.1f} s")
+    return "; ".join(words)

@@ -1,0 +1,398 @@
+"""One run: rows in, records out, many under way at once, and an orderly end whatever happens.
+
+A thread feeds, threads send, and the one that calls `run` writes, counts and decides when to
+stop. Stopping is soft: nothing new is started, what waits gives up, what is in flight is
+waited for; only then, or when time is up, the rest is abandoned, and the journal says so.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from apiyi_cli.batch.counts import Counts, Rates
+from apiyi_cli.batch.feed import Feed
+from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.batch.output import Recorder, Unwritten, Window
+from apiyi_cli.batch.rows import Row
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.events import Usage
+from apiyi_cli.errors import (
+    ApiyiError,
+    AuthError,
+    FundsError,
+    Interrupted,
+    LimitError,
+    OutputError,
+    SetupError,
+    UsageError,
+)
+
+TICK_S = 0.25
+CHECK_EVERY_S = 1.0
+MOST_AT_ONCE = 256
+PERCENT_AFTER = 20
+ABANDON_S = 0.5
+FATAL = (AuthError, FundsError, SetupError, OutputError, LimitError)
+"""Failures that would meet every further row as well."""
+
+
+class Sending(Protocol):
+    """What sends the rows of one thread; `lane.Lane` in real runs."""
+
+    def send(self, row: Row) -> Outcome:
+        """Return what became of a row."""
+
+    def close(self) -> None:
+        """Drop the connections."""
+
+    @property
+    def in_flight(self) -> bool:
+        """Tell whether a request is on its way."""
+
+
+class Rules(NamedTuple):
+    """When to stop early: failures (a number, or percent of 20 and more), US dollars."""
+
+    max_errors: int | None = None
+    max_errors_percent: float | None = None
+    max_cost: float | None = None
+
+
+class Ended(NamedTuple):
+    """How a run ended: its counts, what stopped it, whether it went through all its input."""
+
+    counts: Counts
+    failure: ApiyiError | None
+    signum: int | None
+    complete: bool
+    rescued: list[bytes]
+
+
+class _Defect(NamedTuple):
+    error: BaseException
+
+
+class Batch:
+    """One run over a feed.
+
+    `open_sending` is called in each worker thread; `halt` is set when waiting rows are to give
+    up. `cost` prices a row's usage, `check` looks now and then whether the run may go on,
+    `show` draws the progress.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        recorder: Recorder,
+        journal: Journal | None,
+        open_sending: Callable[[], Sending],
+        *,
+        counts: Counts,
+        jobs: int,
+        halt: threading.Event,
+        stop_gate: Callable[[], None],
+        rules: Rules = Rules(),
+        ordered: bool = False,
+        cost: Callable[[Row, Usage], float | None] = lambda row, usage: None,
+        check: Callable[[], ApiyiError | None] = lambda: None,
+        show: Callable[[Counts, Rates, bool], None] = lambda counts, rates, now: None,
+        tell: Callable[[str], None] = lambda text: None,
+        clock: Clock = CLOCK,
+    ) -> None:
+        self.counts = counts
+        self._feed = feed
+        self._recorder = recorder
+        self._journal = journal
+        self._open_sending = open_sending
+        self._jobs = jobs
+        self._halt = halt
+        self._stop_gate = stop_gate
+        self._rules = rules
+        self._window = Window() if ordered else None
+        self._cost = cost
+        self._check = check
+        self._show = show
+        self._tell = tell
+        self._clock = clock
+        self._rates = Rates(clock)
+        self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        # Reentrant: a signal handler puts as well.
+        self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
+        self._workers: dict[threading.Thread, Sending | None] = {}
+        self._under_way: dict[threading.Thread, Row] = {}
+        self._idle = 0
+        self._fed = False
+        self._handled = 0
+        self._stop: ApiyiError | None = None
+        self._stopping = False
+        self._deadline_s: float | None = None
+        self._signals: list[int] = []
+        self._wants_progress = False
+        self._rescued: list[bytes] = []
+        self._is_full = False
+
+    def run(self) -> Ended:
+        """Run to the end. Raises what is a defect, and Interrupted for a reader that went away."""
+        threading.Thread(target=self._feeding, daemon=True).start()
+        checked_at = self._clock.monotonic()
+        while not self._is_over():
+            self._take(self._received())
+            self._heed_signals()
+            now = self._clock.monotonic()
+            if now - checked_at >= CHECK_EVERY_S:
+                checked_at = now
+                if failure := self._check():
+                    self._begin_stop(failure)
+            if self._deadline_s is not None and now >= self._deadline_s:
+                break
+            self._show(self.counts, self._rates, self._wants_progress)
+            self._wants_progress = False
+        return self._ended()
+
+    def signalled(self, signum: int, *, progress: bool = False) -> None:
+        """Take note of a signal; to be called from its handler."""
+        if progress:
+            self._wants_progress = True
+        else:
+            self._signals.append(signum)
+            if len(self._signals) > 1 and self._journal is None:
+                # The writer may hang in a pipe that nobody reads.
+                raise Interrupted(signum)
+        self._results.put(None)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests are on their way."""
+        return sum(sending is not None and sending.in_flight for sending in self._sendings())
+
+    def _is_over(self) -> bool:
+        through = self._handled >= self._feed.given
+        return through and (self._fed or self._stopping)
+
+    def _received(self) -> list[Outcome]:
+        """Wait for outcomes; return all that are there, none when the wait was long enough."""
+        found: list[Outcome] = []
+        try:
+            one = self._results.get(timeout=TICK_S)
+            while True:
+                if isinstance(one, _Defect):
+                    self._defect(one.error)
+                elif one is not None:
+                    found.append(one)
+                if len(found) >= MOST_AT_ONCE:
+                    break
+                one = self._results.get_nowait()
+        except queue.Empty:
+            pass
+        return found
+
+    def _defect(self, error: BaseException) -> None:
+        if not isinstance(error, ApiyiError):
+            raise error
+        self._begin_stop(error)
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        """Write what has come, count it, and look whether it ends the run."""
+        if not outcomes:
+            return
+        self._handled += len(outcomes)
+        ready: list[Outcome] = []
+        for outcome in outcomes:
+            if isinstance(outcome.error, OutputError):
+                # Its claim could not be written, so that nothing was sent.
+                outcome.unsent = True
+            if outcome.unsent:
+                self._give_up(outcome)
+            elif self._window is None or self._stopping:
+                ready.append(outcome)
+            else:
+                turned = self._window.add(outcome)
+                if not turned:
+                    self._guarded(lambda one=outcome: self._recorder.hold(one))  # type: ignore[misc]
+                ready += turned
+        self._write(ready)
+        for outcome in outcomes:
+            self._count(outcome)
+        self._look(outcomes)
+
+    def _give_up(self, outcome: Outcome) -> None:
+        if self._journal is not None and outcome.attempts:
+            journal = self._journal
+            billed = outcome.maybe_billed
+            self._guarded(lambda: journal.abandoned(outcome.row, billed=billed))
+
+    def _write(self, outcomes: list[Outcome]) -> None:
+        if not outcomes:
+            return
+        if self._is_full:
+            self._rescued += [self._recorder.line(outcome) for outcome in outcomes]
+        else:
+            try:
+                self._recorder.write(outcomes)
+            except Unwritten as unwritten:
+                self._is_full = True
+                self._rescued += [self._recorder.line(one) for one in unwritten.outcomes]
+                self._begin_stop(unwritten.failure)
+            except OutputError as failure:
+                self._begin_stop(failure)
+        self._feed.release(len(outcomes))
+
+    def _guarded(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OutputError as failure:
+            self._begin_stop(failure)
+
+    def _count(self, outcome: Outcome) -> None:
+        usage = outcome.usage
+        cost = None if usage is None else self._cost(outcome.row, usage)
+        self.counts.add(outcome, cost)
+        self._rates.add(outcome.attempts, (usage.total_tokens or 0) if usage else 0)
+        if self._rules.max_cost is not None and usage is not None and cost is None:
+            model = outcome.row.call.model if outcome.row.call else None
+            self._begin_stop(
+                UsageError(
+                    "cannot keep to --max-cost",
+                    f"there is no price for {model}",
+                    hint="apiyi models --update-prices",
+                )
+            )
+
+    def _look(self, outcomes: list[Outcome]) -> None:
+        """Stop where a rule or a failure that concerns all rows says so."""
+        for outcome in outcomes:
+            if isinstance(outcome.error, FATAL):
+                self._begin_stop(outcome.error)
+        counts, rules = self.counts, self._rules
+        if rules.max_errors is not None and counts.failed >= rules.max_errors:
+            name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"
+            self._begin_stop(_limit(name, f"{counts.failed} rows have failed"))
+        percent = rules.max_errors_percent
+        if percent is not None and counts.done >= PERCENT_AFTER:
+            share = 100 * counts.failed / counts.done
+            if share >= percent:
+                told = f"{counts.failed} of {counts.done} rows have failed"
+                self._begin_stop(_limit(f"--max-errors {percent:g}%", told))
+        if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
+            self._begin_stop(_limit("--max-cost", f"≈ ${counts.cost:.4f} are used"))
+
+    def _begin_stop(self, failure: ApiyiError | None) -> None:
+        self._stop = self._stop or failure
+        if self._stopping:
+            return
+        self._stopping = True
+        self._feed.stop()
+        self._halt.set()
+        self._stop_gate()
+
+    def _heed_signals(self) -> None:
+        if not self._signals:
+            return
+        now = self._clock.monotonic()
+        if len(self._signals) > 1:
+            self._deadline_s = now
+        elif not self._stopping or self._deadline_s is None:
+            grace_s = GRACE_S.get(self._signals[0], 5.0)
+            self._begin_stop(None)
+            self._deadline_s = now + grace_s
+            if flying := self.in_flight:
+                self._tell(
+                    f"stopping: {flying} in flight, waiting up to {grace_s:.0f} s; "
+                    "^C again to abandon them (they may be billed)"
+                )
+
+    def _ended(self) -> Ended:
+        self._begin_stop(None)
+        self._abandon()
+        if self._window is not None:
+            self._write(self._window.rest())
+        for _ in self._workers:
+            self._todo.put(None)
+        signum = self._signals[0] if self._signals else None
+        complete = self._feed.has_ended and self._stop is None and signum is None
+        return Ended(self.counts, self._stop, signum, complete, self._rescued)
+
+    def _abandon(self) -> None:
+        """Write what has just come, and give up what is still under way."""
+        while outcomes := self._left():
+            self._take(outcomes)
+        for thread, row in list(self._under_way.items()):
+            sending = self._workers.get(thread)
+            flying = sending is not None and sending.in_flight
+            if self._journal is not None and flying:
+                journal = self._journal
+                self._guarded(lambda row=row: journal.abandoned(row, billed=True))  # type: ignore[misc]
+            self.counts.requests += flying
+
+    def _left(self) -> list[Outcome]:
+        found = []
+        while True:
+            try:
+                one = self._results.get_nowait()
+            except queue.Empty:
+                return found
+            if isinstance(one, Outcome):
+                found.append(one)
+
+    def _feeding(self) -> None:
+        try:
+            self._feed.run(self._send, self._results.put)
+        except BaseException as error:
+            self._results.put(_Defect(error))
+        finally:
+            self._fed = True
+            self._results.put(None)
+
+    def _send(self, row: Row) -> None:
+        """Queue a row, with one more worker when all are busy."""
+        self._todo.put(row)
+        if len(self._workers) < self._jobs and self._idle < self._todo.qsize():
+            thread = threading.Thread(target=self._working, daemon=True)
+            self._workers[thread] = None
+            thread.start()
+
+    def _working(self) -> None:
+        me = threading.current_thread()
+        try:
+            sending = self._workers[me] = self._open_sending()
+            while True:
+                self._idle += 1
+                row = self._todo.get()
+                self._idle -= 1
+                if row is None:
+                    break
+                if self._stopping:
+                    self._results.put(Outcome(row, unsent=True))
+                    continue
+                self._under_way[me] = row
+                outcome = sending.send(row)
+                self._under_way.pop(me, None)
+                self._results.put(outcome)
+            sending.close()
+        except BaseException as error:
+            self._results.put(_Defect(error))
+
+    def _sendings(self) -> list[Sending | None]:
+        return list(self._workers.values())
+
+
+def _limit(name: str, why: str) -> LimitError:
+    return LimitError(f"stopped by {name}", why, hint="run it again to go on with the rest")
+
+
+def _graces() -> Mapping[int, float]:
+    import signal
+
+    return {int(signal.SIGINT): 30.0}
+
+
+GRACE_S: Mapping[int, float] = _graces()
+
+
+def summary_of(ended: Ended, seconds: float) -> dict[str, Any]:
+    """Return the summary of a run that has ended."""
+    return ended.counts.summary(seconds)

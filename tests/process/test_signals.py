@@ -1,0 +1,198 @@
+"""How the process ends when it is told to: by the signal, with its request closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apiyi_cli.sandbox.play import Play, frame
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Program
+
+Running = list[subprocess.Popen[bytes]]
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def read_until(process: subprocess.Popen[bytes], text: bytes) -> None:
+    """Read stdout until `text` stands at its end."""
+    assert process.stdout is not None
+    seen = b""
+    while not seen.endswith(text):
+        piece = os.read(process.stdout.fileno(), 4096)
+        assert piece, seen
+        seen += piece
+
+
+def endless() -> Iterator[bytes]:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "word " * 50}}]}
+    while True:
+        yield frame(chunk)
+
+
+@pytest.mark.parametrize("signum", STOPPING)
+def test_a_signal_in_the_middle_of_an_answer_ends_the_process_by_it(
+    apiyi: Program, gateway: Gateway, stopped: Running, signum: signal.Signals
+) -> None:
+    gateway.script(Play.chat("one ", "two").stall(3))
+    process = apiyi.start("chat hi")
+    stopped.append(process)
+    read_until(process, b"one two")
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == -signum
+    assert out in (b"", b"\n")
+    assert err == b""
+    assert gateway.wait_for(lambda: gateway.ledger[0].closed_by_client_at)
+
+
+@pytest.mark.parametrize("signum", STOPPING)
+def test_a_signal_before_the_answer_ends_the_process_by_it(
+    apiyi: Program, gateway: Gateway, stopped: Running, signum: signal.Signals
+) -> None:
+    gateway.script(Play.chat("x").stall())
+    process = apiyi.start("chat hi")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    process.send_signal(signum)
+    assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == -signum
+    assert gateway.wait_for(lambda: gateway.ledger[0].closed_by_client_at)
+
+
+def test_a_signal_while_stdin_is_awaited_ends_the_process_by_it(
+    apiyi: Program, gateway: Gateway, stopped: Running
+) -> None:
+    process = apiyi.start("chat", stdin=subprocess.PIPE)
+    stopped.append(process)
+    assert process.stderr is not None
+    assert b"waiting for stdin" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == -signal.SIGTERM
+    assert gateway.ledger == []
+
+
+def test_a_signal_between_two_attempts_ends_the_process_by_it(
+    apiyi: Program, gateway: Gateway, stopped: Running
+) -> None:
+    gateway.script(Play.error(429, "later", headers=(("Retry-After", "60"),)))
+    process = apiyi.start("chat hi")
+    stopped.append(process)
+    assert process.stderr is not None
+    assert b"retry 1 of 2" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_an_interrupted_file_is_not_left_behind(
+    apiyi: Program, gateway: Gateway, stopped: Running
+) -> None:
+    gateway.script(Play.chat("one", "two").stall(3))
+    process = apiyi.start("chat hi -o out.txt")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert list(apiyi.work.iterdir()) == []
+
+
+def test_ctrl_c_stops_a_loop_of_the_shell(
+    apiyi: Program, gateway: Gateway, stopped: Running
+) -> None:
+    gateway.script(Play.chat("x").stall())
+    script = "for i in 1 2 3; do apiyi chat $i; done; echo went on"
+    process = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=apiyi.work,
+        env=apiyi.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (out, err) == (b"", b"")
+    assert process.returncode == -signal.SIGINT
+    assert len(gateway.ledger) == 1
+
+
+@pytest.mark.parametrize("name", ["INT", "HUP", "TERM"])
+def test_a_signal_that_was_ignored_stays_ignored(
+    apiyi: Program, gateway: Gateway, stopped: Running, name: str
+) -> None:
+    go_on = threading.Event()
+    gateway.script(Play.chat("one ", "two", wait=lambda k: k < 2 or go_on.wait(20)))
+    words = [sys.executable, "-m", "apiyi_cli", "chat", "hi"]
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *words],
+        cwd=apiyi.work,
+        env=apiyi.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    stopped.append(process)
+    read_until(process, b"one ")
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    go_on.set()
+    assert process.communicate(timeout=20) == (b"two\n", b"")
+    assert process.returncode == 0
+
+
+def test_a_reader_that_goes_away_ends_the_process_silently(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(Play(body=endless, content_type="text/event-stream"))
+    ran = apiyi.shell('apiyi chat hi | head -c 4; echo " ${PIPESTATUS[*]}"')
+    assert (ran.out, ran.err) == (b"word 141 0\n", "")
+    assert gateway.wait_for(lambda: gateway.ledger[0].closed_by_client_at)
+
+
+def test_a_reader_that_left_before_the_answer_ends_the_process_by_sigpipe(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    ran = apiyi.shell('apiyi chat hi | true; echo "${PIPESTATUS[0]}"')
+    assert (ran.out, ran.err) == (b"141\n", "")
+
+
+def test_ctrl_c_on_a_terminal_leaves_the_prompt_on_a_line_of_its_own(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    def typed(k: int) -> None:
+        if k == 2:
+            os.kill(children(apiyi)[0], signal.SIGINT)
+
+    gateway.script(Play.chat("one", "two", wait=typed).stall(3))
+    screen = apiyi.terminal("chat hi --no-markdown")
+    assert screen.code == -signal.SIGINT
+    assert screen.raw.endswith(b"\r\n")
+    assert b"Traceback" not in screen.raw
+
+
+def children(apiyi: Program) -> list[int]:
+    """Return the processes that run `apiyi` in the test's own folder."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                if os.readlink(f"/proc/{entry.name}/cwd") == str(apiyi.work):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
