@@ -6,7 +6,13 @@ import it interrupted.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+
+if sys.getfilesystemencoding() == "ascii":
+    # A locale that knows ASCII only: arguments and file names would come as escapes.
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -30,8 +30,8 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; on a signal, die by it instead."""
-    if list(argv) in (["--version"], ["-V"]):
-        return _version()
+    if list(argv) in (["--version"], ["-V"]) and _told_version():
+        return 0
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
     _catch_signals()
@@ -78,14 +78,15 @@ def _ran(argv: Sequence[str], started: Run) -> int:
     return started.exit_code
 
 
-def _version() -> int:
+def _told_version() -> bool:
+    """Print the version without loading anything; tell whether that went well."""
     from apiyi_cli import __version__
 
     try:
         os.write(1, f"apiyi {__version__}\n".encode())
     except OSError:
-        return 11
-    return 0
+        return False
+    return True
 
 
 def _failed(failure: ApiyiError, started: Run) -> int:

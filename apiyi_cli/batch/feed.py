@@ -13,7 +13,7 @@ from typing import Literal
 
 from apiyi_cli.batch.counts import Counts
 from apiyi_cli.batch.outcome import Outcome
-from apiyi_cli.batch.past import Past
+from apiyi_cli.batch.past import Past, Verdict
 from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.errors import IncompleteError, SetupError
 
@@ -63,7 +63,8 @@ class Feed:
             self._counts.read += 1
             if self._stopped:
                 return
-            outcome, sends = self._judged(row)
+            verdict = self._past.of(row, retry_failed=self._retry_failed)
+            outcome, sends = self._judged(row, verdict)
             if outcome is None and not sends:
                 continue
             if sends and self._limit is not None and self._counts.started >= self._limit:
@@ -76,7 +77,7 @@ class Feed:
                 row.seq = self.given
                 self.given += 1
                 self._counts.started += sends
-                self._count(row, sends)
+                self._count(row, verdict, sends)
                 if outcome is None:
                     send(row)
                 else:
@@ -97,10 +98,9 @@ class Feed:
         """Count the rows that were not read; for a run that has stopped feeding."""
         return self._rows.count_rest()
 
-    def _judged(self, row: Row) -> tuple[Outcome | None, bool]:
+    def _judged(self, row: Row, verdict: Verdict) -> tuple[Outcome | None, bool]:
         """Return an outcome without a request, or whether to send; neither: nothing to do."""
         counts = self._counts
-        verdict = self._past.of(row, retry_failed=self._retry_failed)
         if verdict == "done":
             counts.resumed += 1
             return None, False
@@ -121,8 +121,7 @@ class Feed:
             return self._skipped(row), False
         return None, True
 
-    def _count(self, row: Row, sends: int) -> None:
-        verdict = self._past.of(row, retry_failed=True)
+    def _count(self, row: Row, verdict: Verdict, sends: bool) -> None:
         if verdict == "unknown":
             self._counts.unknown += 1
             self._counts.twice += sends

@@ -7,7 +7,7 @@ wire's observer is told at exactly that moment, after the limits and before send
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -159,6 +159,11 @@ class Lane:
                 outcome.maybe_billed = True
         return outcome
 
+    @property
+    def in_flight(self) -> bool:
+        """Tell whether a request is on its way."""
+        return self.claims.flying
+
     def close(self) -> None:
         """Drop the connections."""
         self._sender.close()
@@ -192,6 +197,8 @@ class Lane:
             outcome.status = outcome.status or 200
 
     def _sleep(self, wait_s: float) -> None:
+        # Whoever waits, for the limits or after a failure, has nothing in flight.
+        self.claims.flying = False
         if self._halt.wait(wait_s):
             raise Halted
 
@@ -207,6 +214,3 @@ def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
             kept.append(chunk)
         size += len(chunk)
         yield chunk
-
-
-OpenLane = Callable[[], Lane]

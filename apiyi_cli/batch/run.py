@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from apiyi_cli.batch.counts import Counts, Rates
 from apiyi_cli.batch.feed import Feed
@@ -35,7 +35,7 @@ TICK_S = 0.25
 CHECK_EVERY_S = 1.0
 MOST_AT_ONCE = 256
 PERCENT_AFTER = 20
-ABANDON_S = 0.5
+LONGEST_GRACE_S = 30.0
 FATAL = (AuthError, FundsError, SetupError, OutputError, LimitError)
 """Failures that would meet every further row as well."""
 
@@ -124,13 +124,13 @@ class Batch:
         self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Sending | None] = {}
         self._under_way: dict[threading.Thread, Row] = {}
-        self._idle = 0
         self._fed = False
         self._handled = 0
         self._stop: ApiyiError | None = None
         self._stopping = False
         self._deadline_s: float | None = None
         self._signals: list[int] = []
+        self._grace_s = LONGEST_GRACE_S
         self._wants_progress = False
         self._rescued: list[bytes] = []
         self._is_full = False
@@ -153,15 +153,21 @@ class Batch:
             self._wants_progress = False
         return self._ended()
 
-    def signalled(self, signum: int, *, progress: bool = False) -> None:
-        """Take note of a signal; to be called from its handler."""
-        if progress:
-            self._wants_progress = True
-        else:
-            self._signals.append(signum)
-            if len(self._signals) > 1 and self._journal is None:
-                # The writer may hang in a pipe that nobody reads.
-                raise Interrupted(signum)
+    def report(self) -> None:
+        """Show the progress now; may be called from a signal's handler."""
+        self._wants_progress = True
+        self._results.put(None)
+
+    def signalled(self, signum: int, grace_s: float) -> None:
+        """Stop, and wait `grace_s` for what is in flight; when called again, no longer.
+
+        To be called from the signal's handler.
+        """
+        self._signals.append(signum)
+        self._grace_s = min(self._grace_s, grace_s)
+        if len(self._signals) > 1 and self._journal is None:
+            # The writer may hang in a pipe that nobody reads.
+            raise Interrupted(signum)
         self._results.put(None)
 
     @property
@@ -207,7 +213,7 @@ class Batch:
                 outcome.unsent = True
             if outcome.unsent:
                 self._give_up(outcome)
-            elif self._window is None or self._stopping:
+            elif self._window is None:
                 ready.append(outcome)
             else:
                 turned = self._window.add(outcome)
@@ -296,12 +302,11 @@ class Batch:
         if len(self._signals) > 1:
             self._deadline_s = now
         elif not self._stopping or self._deadline_s is None:
-            grace_s = GRACE_S.get(self._signals[0], 5.0)
             self._begin_stop(None)
-            self._deadline_s = now + grace_s
+            self._deadline_s = now + self._grace_s
             if flying := self.in_flight:
                 self._tell(
-                    f"stopping: {flying} in flight, waiting up to {grace_s:.0f} s; "
+                    f"stopping: {flying} in flight, waiting up to {self._grace_s:.0f} s; "
                     "^C again to abandon them (they may be billed)"
                 )
 
@@ -350,31 +355,33 @@ class Batch:
     def _send(self, row: Row) -> None:
         """Queue a row, with one more worker when all are busy."""
         self._todo.put(row)
-        if len(self._workers) < self._jobs and self._idle < self._todo.qsize():
+        idle = len(self._workers) - len(self._under_way)
+        if len(self._workers) < self._jobs and idle < self._todo.qsize():
             thread = threading.Thread(target=self._working, daemon=True)
             self._workers[thread] = None
             thread.start()
 
     def _working(self) -> None:
         me = threading.current_thread()
+        sending: Sending | None = None
         try:
             sending = self._workers[me] = self._open_sending()
-            while True:
-                self._idle += 1
-                row = self._todo.get()
-                self._idle -= 1
-                if row is None:
-                    break
-                if self._stopping:
-                    self._results.put(Outcome(row, unsent=True))
-                    continue
-                self._under_way[me] = row
-                outcome = sending.send(row)
-                self._under_way.pop(me, None)
-                self._results.put(outcome)
-            sending.close()
         except BaseException as error:
             self._results.put(_Defect(error))
+        while (row := self._todo.get()) is not None:
+            if sending is None or self._stopping:
+                self._results.put(Outcome(row, unsent=True))
+                continue
+            self._under_way[me] = row
+            try:
+                outcome = sending.send(row)
+            except BaseException as error:
+                self._results.put(_Defect(error))
+                outcome = Outcome(row, unsent=True)
+            self._under_way.pop(me, None)
+            self._results.put(outcome)
+        if sending is not None:
+            sending.close()
 
     def _sendings(self) -> list[Sending | None]:
         return list(self._workers.values())
@@ -382,17 +389,3 @@ class Batch:
 
 def _limit(name: str, why: str) -> LimitError:
     return LimitError(f"stopped by {name}", why, hint="run it again to go on with the rest")
-
-
-def _graces() -> Mapping[int, float]:
-    import signal
-
-    return {int(signal.SIGINT): 30.0}
-
-
-GRACE_S: Mapping[int, float] = _graces()
-
-
-def summary_of(ended: Ended, seconds: float) -> dict[str, Any]:
-    """Return the summary of a run that has ended."""
-    return ended.counts.summary(seconds)

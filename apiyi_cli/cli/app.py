@@ -109,11 +109,11 @@ def several(**functions: Any) -> typer.Typer:
     return group
 
 
-def _version(wanted: bool) -> None:
+def _version(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
         from apiyi_cli import __version__
 
-        typer.echo(f"apiyi {__version__}")
+        ctx.obj.console.write(f"apiyi {__version__}\n".encode())
         raise typer.Exit
 
 

@@ -33,6 +33,7 @@ class Aside:
         self.usage: Usage | None = None
         self.finishes: list[str] = []
         self._settled: list[str] = []
+        self._used: list[tuple[Usage | None, bool]] = []
         self._refusals: list[str] = []
         session.run.closing(self._end_line)
 
@@ -54,6 +55,8 @@ class Aside:
         """End one answer of several: only the last one's finish counts."""
         self._end_line()
         self._settled, self.finishes = self.finishes, []
+        self._used.append((self.usage, self._session.sender.from_cache))
+        self.usage = None
 
     def close(self) -> None:
         """Tell usage and warnings; raise IncompleteError for a cut that the user refuses."""
@@ -61,21 +64,23 @@ class Aside:
         session = self._session
         if self._refusals:
             session.note(f"the model refused: {''.join(self._refusals)}")
-        if session.output.usage and session.sender.from_cache:
-            session.console.say("usage: none (answered from the cache)")
-        elif session.output.usage and self.usage is not None:
-            from apiyi_cli.cli.books import estimate
-            from apiyi_cli.render.choose import usage_line
-
-            cost = estimate(session, session.models[0], self.usage)
-            session.console.say(usage_line(self.usage) + cost)
-        elif session.output.usage:
-            session.console.say("usage: unknown (the gateway did not tell)")
+        self._tell_usage()
         for reason in dict.fromkeys(self.finishes or self._settled):
             if warning := _WARNINGS.get(reason):
                 if self._strict:
                     raise IncompleteError("the answer is not whole", warning)
                 session.note(warning)
+
+    def _tell_usage(self) -> None:
+        if not self._session.output.usage:
+            return
+        from apiyi_cli.cli.spent import Spent
+
+        spent = Spent()
+        # Without steps there is one answer, and nobody has ended it.
+        for usage, cached in self._used or [(self.usage, self._session.sender.from_cache)]:
+            spent.add(usage, from_cache=cached)
+        spent.tell(self._session)
 
     def _reason(self, text: str) -> None:
         if self._reasons and text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apiyi_cli.settings.paths import cache_dir, state_dir
@@ -24,35 +26,50 @@ class Books:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._kept: list[Sent] = []
+        self._kept: list[Record] = []
+        self._lock = threading.RLock()
         session.run.closing(self.close)
+
+    @cached_property
+    def _prices(self) -> Prices:
+        return prices_of(self._session)
 
     def add(self, sent: Sent) -> None:
         """Take one request; safe from any thread. Lists cost nothing and are left out."""
         if sent.call.cost == "free":
             return
-        self._kept.append(sent)
-        if len(self._kept) >= self.MOST_KEPT:
-            self.close()
+        with self._lock:
+            # Kept as a record: the request itself, prompt and all, need not stay in memory.
+            self._kept.append(self._record(sent))
+            if len(self._kept) >= self.MOST_KEPT:
+                self._write()
 
     def close(self) -> None:
         """Write what was collected."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         kept, self._kept = self._kept, []
         if not kept:
             return
-        prices = prices_of(self._session)
         try:
-            ledger(self._session).append([self._record(sent, prices) for sent in kept])
+            ledger(self._session).append(kept)
         except OSError as failure:
             self._session.detail(f"* the usage ledger could not be written: {failure}")
 
-    def _record(self, sent: Sent, prices: Prices) -> Record:
+    def _record(self, sent: Sent) -> Record:
         from apiyi_cli.store.ledger import Record
 
-        usage, call = sent.usage, sent.call
+        usage, call, cost = sent.usage, sent.call, None
         prompt = usage.prompt_tokens if usage else None
         completion = usage.completion_tokens if usage else None
-        cost = 0.0 if sent.from_cache else prices.cost(call.model or "", prompt, completion)
+        total = usage.total_tokens if usage else None
+        if sent.from_cache:
+            # What the kept answer once used was counted when it was asked for.
+            prompt, completion, total, cost = 0, 0, 0, 0.0
+        elif sent.error is None:
+            cost = self._prices.cost(call.model or "", prompt, completion)
         return Record(
             at=self._session.run.clock.wall() - sent.ms / 1000,
             profile=self._session.settings.profile,
@@ -60,12 +77,12 @@ class Books:
             endpoint=call.path,
             prompt_tokens=prompt,
             completion_tokens=completion,
-            total_tokens=usage.total_tokens if usage else None,
+            total_tokens=total,
             ms=sent.ms,
             exit=sent.error.exit_code if sent.error else 0,
             request_id=sent.request_id,
             cached=sent.from_cache,
-            cost=None if sent.error else cost,
+            cost=cost,
         )
 
 

@@ -19,7 +19,7 @@ from apiyi_cli.core.opt import Declared, declared
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
 from apiyi_cli.manual.handwritten import TOPICS
 
-FILES = frozenset(("FILE", "PATH"))
+FILES = frozenset(("FILE", "FILES", "PATH"))
 FOLDERS = frozenset(("DIR", "FOLDER"))
 """Value names that promise a file or a folder; a command needs to say no more than that."""
 

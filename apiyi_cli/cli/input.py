@@ -64,7 +64,7 @@ class Sources:
                 if piece or needed:
                     pieces.append(piece)
         if said:
-            pieces.append(" ".join(said))
+            pieces.append(sound(" ".join(said), "the prompt"))
         if not pieces:
             return None
         text = joined(pieces)
@@ -210,6 +210,16 @@ def decoded(content: bytes, name: str) -> str:
             else "convert it first: iconv -f GB18030 -t UTF-8",
         ) from None
     return text.removeprefix("\ufeff")
+
+
+def sound(text: str, name: str) -> str:
+    """Return the text of an argument; raise UsageError with the offset if it is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as failure:
+        offset = len(text[: failure.start].encode())
+        raise UsageError(f"cannot read {name}", f"not UTF-8 at byte {offset}") from None
+    return text
 
 
 def _waiting() -> str:

@@ -59,6 +59,7 @@ class Studio:
         self._usage: list[Usage | None] = []
         self._failed: list[ApiyiError] = []
         self._done = 0
+        self._noted: set[str] = set()
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""
@@ -110,7 +111,8 @@ class Studio:
             finally:
                 if self._progress is not None:
                     self._progress.stop()
-        tell_usage(session, self._usage)
+        if total:
+            tell_usage(session, self._usage)
         if self._failed and total == 1:
             raise self._failed[0]
         if self._failed:
@@ -189,7 +191,7 @@ class Studio:
 
     def _call(self, task: Task) -> Call:
         missing = len(task.numbers)
-        return image_call(
+        call = image_call(
             model=self._model,
             prompt=task.prompt,
             imaging=self._imaging,
@@ -198,6 +200,12 @@ class Studio:
             n=missing if missing != (self._imaging.n or 1) else None,
             options=self._options,
         )
+        for text in call.notes:
+            # What holds for one line of many holds for all of them: it is said once.
+            if text not in self._noted:
+                self._noted.add(text)
+                self._session.note(text)
+        return call._replace(notes=())
 
     def _leave_out(self) -> None:
         """Take the pictures that are there already out of the tasks."""

@@ -67,6 +67,7 @@ class Desk:
         self._lost: ApiyiError | None = None
         self._failed: list[ApiyiError] = []
         self._usage: list[Usage | None] = []
+        self._noted: set[str] = set()
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""
@@ -154,12 +155,17 @@ class Desk:
         require_ffmpeg(one)
 
     def _call(self, one: Upload) -> Call:
-        return transcribe_call(
+        call = transcribe_call(
             one,
             model=self._session.models[0],
             transcribing=self._transcribing,
             options=self._options,
         )
+        for text in call.notes:
+            if text not in self._noted:
+                self._noted.add(text)
+                self._session.note(text)
+        return call._replace(notes=())
 
     def _pieces(self) -> Iterator[Piece]:
         """Yield what to send; a recording that cannot be cut is told as a piece that failed."""

@@ -44,7 +44,12 @@ class Talk:
         sources = session.sources
         surroundings = session.fill(conversation)
         self.system = None if surroundings.system is None else sources.at(surroundings.system)
-        self.earlier = [*self._remembered(), *self._earlier(surroundings.messages)]
+        old = self._remembered()
+        if any(one["role"] == "system" and one.get("content") == self.system for one in old):
+            # Given again, or set in the profile: the conversation has it already.
+            self.system = None
+        self._new = self._earlier(surroundings.messages)
+        self.earlier = [*old, *self._new]
         self.text = sources.prompt(
             words or (),
             session.fill(source).file or (),
@@ -96,6 +101,8 @@ class Talk:
         not fit `--schema`, after printing it.
         """
         session = self.session
+        if self.toolbox is not None and choices > 1:
+            raise UsageError("cannot use --run with --n", "only one answer can go on")
         session.ready()
         aside = session.aside(self.answer)
         render = session.renderer(aside, self.answer, self.form)
@@ -174,7 +181,12 @@ class Talk:
             from apiyi_cli.build.chat import conversation, turn
             from apiyi_cli.cli.memory import sessions
 
-            asked, _ = conversation(self.text, system=self.system, attachments=self.attachments)
+            asked, _ = conversation(
+                self.text,
+                system=self.system,
+                earlier=self._new,
+                attachments=self.attachments,
+            )
             sessions(self.session).append(self._name, [*asked, *turn(heard.text, heard.calls)])
 
     def _earlier(self, path: str | None) -> list[dict[str, Any]]:

@@ -918,3 +918,136 @@ class Speaking(Group):
         config=False,
         wire="instructions",
     )
+
+
+class Batching(Group):
+    """What the rows of a batch are, which of them run, and when to stop."""
+
+    endpoint: str | None = flag(
+        "--endpoint",
+        help="Command that the rows are for (chat, or what their url says).",
+        panel="Rows",
+        metavar="NAME",
+        choices=("chat", "complete", "respond", "embed", "image", "transcribe"),
+        config=False,
+    )
+    format: str | None = flag(
+        "--format",
+        help="jsonl, csv, tsv or lines. Else by the extension, else jsonl.",
+        panel="Rows",
+        metavar="FORMAT",
+        choices=("jsonl", "csv", "tsv", "lines"),
+        config=False,
+    )
+    lines: bool | None = flag(
+        "--lines", help="Each line of FILE is an input.", panel="Rows", config=False
+    )
+    template: str | None = flag(
+        "--template",
+        help="Input made of columns or fields: 'Translate: {text}'.",
+        panel="Rows",
+        metavar="TEXT",
+        config=False,
+    )
+    shard: str | None = flag(
+        "--shard",
+        help="Only the rows whose id belongs to part K of N (K from 0 or from 1).",
+        panel="Rows",
+        metavar="K/N",
+        config=False,
+    )
+    limit: int | None = flag(
+        "--limit",
+        help="Send at most N rows this time.",
+        panel="Rows",
+        metavar="N",
+        low=1,
+        config=False,
+    )
+    strict: bool | None = flag(
+        "--strict",
+        help="Send nothing unless every row is good; refuse unknown fields.",
+        panel="Rows",
+        config=False,
+    )
+    check: bool | None = flag(
+        "--check",
+        help="Check all rows, estimate tokens and time, send nothing.",
+        panel="Rows",
+        config=False,
+    )
+    retry_failed: bool | None = flag(
+        "--retry-failed",
+        help="Run rows again that failed for good.",
+        panel="Resume",
+        config=False,
+    )
+    on_unknown: str | None = flag(
+        "--on-unknown",
+        help="Rows in flight when a run died: retry (pictures: skip), skip or fail.",
+        panel="Resume",
+        metavar="WHAT",
+        choices=("retry", "skip", "fail"),
+    )
+    resume: bool | None = flag(
+        "--resume",
+        help="Go on with an output that has no journal, or another input's.",
+        panel="Resume",
+        config=False,
+    )
+    repair: bool | None = flag(
+        "--repair",
+        help="Put broken lines of output and journal aside.",
+        panel="Resume",
+        config=False,
+    )
+    fsync: str | None = flag(
+        "--fsync",
+        help="When records reach the disk: group (each second), always or never.",
+        panel="Resume",
+        metavar="WHEN",
+        choices=("group", "always", "never"),
+    )
+    max_errors: str | None = flag(
+        "--max-errors",
+        help="Stop after N failed rows, or N% of 20 and more.",
+        panel="Stop",
+        metavar="N|N%",
+    )
+    fail_fast: bool | None = flag(
+        "--fail-fast", help="Stop at the first failed row.", panel="Stop", config=False
+    )
+    max_cost: float | None = flag(
+        "--max-cost",
+        help="Stop when the estimate reaches so many US dollars.",
+        panel="Stop",
+        metavar="USD",
+        low=0,
+    )
+    ordered: bool | None = flag(
+        "--ordered", help="Records in the order of the rows.", panel="Output", config=False
+    )
+    text: bool | None = flag(
+        "--text", help="The answers' texts instead of records.", panel="Output", config=False
+    )
+    errors: str | None = flag(
+        "--errors",
+        help="Write the records of failed rows to this file.",
+        panel="Output",
+        metavar="FILE",
+        config=False,
+    )
+    summary: str | None = flag(
+        "--summary",
+        help="Write the summary as JSON to this file.",
+        panel="Output",
+        metavar="FILE",
+        config=False,
+    )
+    save: str | None = flag(
+        "--save",
+        help="Where pictures of rows go; default {id}.{ext} beside the output.",
+        panel="Output",
+        metavar="TEMPLATE",
+        config=False,
+    )

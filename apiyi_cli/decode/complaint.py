@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apiyi_cli.decode.lenient import first, trimmed, whole_characters
+from apiyi_cli.decode.lenient import first, is_page, trimmed, whole_characters
 
 _MAX_MESSAGE = 500
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~-]{6,}")
@@ -84,11 +84,6 @@ def complaint_of(value: Any) -> Complaint | None:
     if told is None or not told.message or value.get("code") is True:
         return None
     return None if (told.code or told.message).lower() in _FINE else told
-
-
-def is_page(text: bytes) -> bool:
-    """Tell whether the text is HTML or XML, which the API never sends."""
-    return text[:1] == b"<"
 
 
 def page(text: bytes, headers: Mapping[str, str]) -> Complaint:

@@ -11,8 +11,8 @@ from math import isfinite
 from typing import Any
 
 from apiyi_cli.core.call import Cost
-from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of, is_page
-from apiyi_cli.decode.lenient import trimmed
+from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of
+from apiyi_cli.decode.lenient import is_page, trimmed
 from apiyi_cli.decode.verdict import Verdict, verdict
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
 

@@ -90,3 +90,8 @@ class Halves(Generic[Key]):
         keys = list(self._waiting)
         self._waiting.clear()
         return keys
+
+
+def is_page(text: bytes) -> bool:
+    """Tell whether the text is HTML or XML, which the API never sends."""
+    return text[:1] == b"<"

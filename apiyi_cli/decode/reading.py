@@ -15,7 +15,6 @@ import orjson
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Chunk, Notice
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.lenient import exact
 from apiyi_cli.decode.sse import Frame, frames
 from apiyi_cli.decode.whole import (
@@ -59,6 +58,8 @@ def _whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[Burst]:
     """Yield the events of an answer that came as one object."""
+    from apiyi_cli.decode.fault import fault_of
+
     error = fault_of(value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost)
     if error:
         raise error
@@ -163,6 +164,8 @@ class _Stream:
             told = isinstance(value, dict) and (value.get("error") or value.get("type") == "error")
             return value if told else {"error": value}
         if isinstance(value, dict | list) and value:
+            from apiyi_cli.decode.fault import fault_of
+
             if fault_of(value):
                 return value
             if self.verbatim:
@@ -179,6 +182,8 @@ class _Stream:
 
 def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> ApiyiError:
     """Return the error for one that the gateway reported in place of the rest of the answer."""
+    from apiyi_cli.decode.fault import fault_of
+
     phase = answer.phase
     error = fault_of(
         trouble,

@@ -11,9 +11,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.decode.complaint import is_page, page
-from apiyi_cli.decode.fault import fault, fault_of
-from apiyi_cli.decode.lenient import first, trimmed
+from apiyi_cli.decode.lenient import first, is_page, trimmed
 from apiyi_cli.decode.merge import assembled as assembled
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.errors import (
@@ -82,6 +80,8 @@ def value(
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
     nobody asked for are put together as in `assembled`.
     """
+    from apiyi_cli.decode.fault import fault_of
+
     try:
         if reply.status >= 300:
             raise refused(reply, cost=cost, model=model)
@@ -116,6 +116,8 @@ def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError
         pass  # The status says enough.
     finally:
         reply.close()
+    from apiyi_cli.decode.fault import fault
+
     return fault(reply.status, reply.headers, bytes(raw), host=reply.host, cost=cost, model=model)
 
 
@@ -168,6 +170,8 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             facts=facts_of(reply, "opened"),
         )
     if kind == "html":
+        from apiyi_cli.decode.complaint import page
+
         told = page(trimmed(raw), reply.headers)
         raise RejectedError(
             "what answered is not the API",
@@ -221,8 +225,9 @@ def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiErro
         host=error.facts.host or reply.host or None,
         phase=phase,
     )
-    cause = f"{error.what}: {error.why}" if error.why else error.what
-    return IncompleteError("the answer was cut", f"{cause}; {why}", hint=error.hint, facts=known)
+    what = "the answer was cut"
+    cause = error.why if error.what == what else f"{error.what}: {error.why}"
+    return IncompleteError(what, f"{cause}; {why}", hint=error.hint, facts=known)
 
 
 def one_line(raw: bytes) -> bytes:
@@ -238,6 +243,8 @@ def one_line(raw: bytes) -> bytes:
 
 def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
     """Return the object that events make together, or the error that one of them is."""
+    from apiyi_cli.decode.fault import fault_of
+
     data = [frame.data for burst in frames([raw]) for frame in burst]
     for one in data:
         try:

@@ -59,7 +59,8 @@ _CALLS = {
     "respond": f'.output[] | select(.type == "function_call") | {_CALL}',
 }
 _CHECKED = """\
-jq --exit-status '«shape»' "$answer" >/dev/null || fail 'not the expected answer'
+jq --exit-status '«shape»' "$answer" >/dev/null ||
+  fail 'not the expected answer'
 """
 
 _DELTAS = {

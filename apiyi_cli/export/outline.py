@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from mimetypes import guess_type
 from pathlib import PurePath
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -261,7 +260,7 @@ def _field(part: Part, notes: list[str]) -> Field:
     if part.value is not None:
         return Field(part.name, value=part.value)
     filename = part.filename or PurePath(part.path or "").name or part.name
-    media = part.type or guess_type(filename)[0] or "application/octet-stream"
+    media = part.type or "application/octet-stream"
     path, content = part.path, part.content or b""
     if path is None and len(content) > INLINE_BYTES:
         path = PurePath(filename).name

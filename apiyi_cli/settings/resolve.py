@@ -51,7 +51,6 @@ TIMEOUTS = Timeouts()
 DEFAULTS: Mapping[str, Any] = {
     "profile": "default",
     "retries": 2,
-    "retry_ambiguous": 1,
     "max_retry_time": 90.0,
     "failover": True,
     "rpm": LIMITS.rpm,

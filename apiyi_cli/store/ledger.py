@@ -9,8 +9,9 @@ are ever in it.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 MOST_SPOOLED = 4 << 20
+LINGER_S = 60.0
+"""How long a spool that was taken is kept: nothing writes to it that long after opening it."""
 GROUPS = {
     "model": "model",
     "day": "strftime('%Y-%m-%d', at, 'unixepoch', 'localtime')",
@@ -101,20 +104,14 @@ class Ledger:
         """Move the spool into the database; raises SetupError when the database is unusable."""
         import sqlite3
 
-        taken = self._folder / f"usage.taken-{os.getpid()}"
+        taken = self._folder / f"usage.taken-{time.time_ns()}-{os.getpid()}"
         try:
             with closing(self._opened()) as database:
                 with suppress(FileNotFoundError):
                     os.rename(self._spool, taken)
                 for path in sorted(self._folder.glob("usage.taken-*")):
-                    with database:
-                        # The name goes in with its records: a spool is never counted twice.
-                        fresh = database.execute(
-                            "INSERT OR IGNORE INTO taken VALUES (?)", (_identity(path),)
-                        ).rowcount
-                        if fresh:
-                            database.executemany(_INSERT, _spooled(path))
-                    path.unlink(missing_ok=True)
+                    with suppress(FileNotFoundError), _writing(database):
+                        _take(database, path)
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
                 "cannot read the usage ledger",
@@ -142,19 +139,42 @@ class Ledger:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         os.close(fd)
-        database = sqlite3.connect(self.path, timeout=10)
+        database = sqlite3.connect(self.path, timeout=10, isolation_level=None)
         database.executescript(_SCHEMA)
         return database
 
 
-def _identity(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+@contextmanager
+def _writing(database: sqlite3.Connection) -> Iterator[None]:
+    """Hold the database for this process alone, from the reading of a spool to its removal."""
+    database.execute("BEGIN IMMEDIATE")
+    with database:
+        yield
 
 
-def _spooled(path: Path) -> Iterator[list[Any]]:
+def _take(database: sqlite3.Connection, path: Path) -> None:
+    """Move what is new in a spool into the database.
+
+    A run that had opened the spool before it was taken may still add to it. So it stays
+    for a while, and how much of it was taken is remembered together with its records.
+    """
+    row = database.execute("SELECT bytes FROM taken WHERE name = ?", (path.name,)).fetchone()
+    with path.open("rb") as file:
+        begin = file.seek(row[0] if row else 0)
+        lines = file.read()
+        age_s = time.time() - os.fstat(file.fileno()).st_mtime
+    whole = lines.rfind(b"\n") + 1
+    database.executemany(_INSERT, _records(lines[:whole]))
+    if abs(age_s) > LINGER_S:
+        database.execute("DELETE FROM taken WHERE name = ?", (path.name,))
+        path.unlink()
+    else:
+        database.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (path.name, begin + whole))
+
+
+def _records(lines: bytes) -> Iterator[list[Any]]:
     """Yield the records of a spool; a line that a crash left half-written is left out."""
-    for line in path.read_bytes().split(b"\n"):
+    for line in lines.split(b"\n"):
         with suppress(orjson.JSONDecodeError):
             values = orjson.loads(line)
             if isinstance(values, list) and len(values) == len(Record._fields):
@@ -166,7 +186,7 @@ _INSERT = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * len(Record._
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS calls ({_COLUMNS});
 CREATE INDEX IF NOT EXISTS by_time ON calls (at);
-CREATE TABLE IF NOT EXISTS taken (identity TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS taken (name TEXT PRIMARY KEY, bytes INTEGER);
 """
 _TOTALS = """
 SELECT {group}, count(*), sum(exit != 0), sum(cached), sum(prompt_tokens),

@@ -55,10 +55,11 @@ class Prices:
             return None
         if price.request is not None:
             return price.request
-        if prompt_tokens is None or price.input is None:
+        if price.input is None or price.output is None:
             return None
-        output = (price.output or 0.0) * (completion_tokens or 0)
-        return (price.input * prompt_tokens + output) / 1e6
+        if prompt_tokens is None or completion_tokens is None:
+            return None
+        return (price.input * prompt_tokens + price.output * completion_tokens) / 1e6
 
 
 def listed(value: Any, now: float) -> bytes:

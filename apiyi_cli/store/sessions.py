@@ -6,17 +6,20 @@ user's own (0600) and are only ever appended to or removed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.errors import OutputError, SetupError, UsageError
 
-_NAME = re.compile(r"^[^\W_][\w.@+-]{0,99}$")
+_NAME = re.compile(r"[^\W_][\w.@+-]*")
+MOST_NAME_BYTES = 200
 ENDING = ".ndjson"
 
 
@@ -38,11 +41,11 @@ class Sessions:
 
     def path(self, name: str) -> Path:
         """Return the file of a conversation. Raises UsageError for what cannot be a name."""
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name) or len(name.encode()) > MOST_NAME_BYTES:
             raise UsageError(
                 f"cannot use the session name {name!r}",
-                "a name is letters, digits and . @ + - _, up to 100, and starts with one of the "
-                "first two",
+                "a name is letters, digits and . @ + - _, begins with a letter or digit, and has "
+                f"{MOST_NAME_BYTES} bytes at most",
             )
         return self._folder / f"{name}{ENDING}"
 
@@ -69,15 +72,18 @@ class Sessions:
         return found
 
     def append(self, name: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Add messages to the end, all or none. Raises SetupError when that cannot be done."""
+        """Add messages to the end, all or none. Raises OutputError when that cannot be done."""
         path = self.path(name)
-        lines = b"".join(orjson.dumps(message) + b"\n" for message in messages)
+        lines = b"".join(_line(message) for message in messages)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             fd = os.open(path, flags, 0o600)
-            with os.fdopen(fd, "ab", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
+            with os.fdopen(fd, "rb+", buffering=0) as file:
+                size = file.seek(0, os.SEEK_END)
+                if size and file.seek(size - 1) >= 0 and file.read(1) != b"\n":
+                    # An editor left the last line without its end.
+                    lines = b"\n" + lines
                 written = file.write(lines) or 0
                 if written != len(lines):
                     # The disk is full: half a turn would be a broken line for the next run.
@@ -86,28 +92,35 @@ class Sessions:
                     raise OSError(28, os.strerror(28))
                 os.fsync(file.fileno())
         except OSError as failure:
-            raise SetupError(
+            raise OutputError(
                 f"cannot keep the conversation in {path}", failure.strerror or str(failure)
             ) from None
 
     def latest(self) -> str | None:
         """Return the name of the conversation that was used last, None when there is none."""
-        kept = self.all()
-        return kept[0].name if kept else None
+        used = self._used()
+        return used[0][1].name.removesuffix(ENDING) if used else None
 
     def all(self) -> list[Kept]:
         """Return every conversation, the one that was used last first."""
         found = []
-        try:
-            paths = [path for path in self._folder.iterdir() if path.name.endswith(ENDING)]
-        except FileNotFoundError:
-            return []
-        for path in paths:
-            status = path.stat()
-            lines = sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
-            name = path.name.removesuffix(ENDING)
-            found.append(Kept(name, lines, status.st_mtime, status.st_size))
-        return sorted(found, key=lambda one: (-one.used, one.name))
+        for status, path in self._used():
+            # Another process may just have removed it.
+            with suppress(FileNotFoundError):
+                lines = sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
+                name = path.name.removesuffix(ENDING)
+                found.append(Kept(name, lines, status.st_mtime, status.st_size))
+        return found
+
+    def _used(self) -> list[tuple[os.stat_result, Path]]:
+        """Return the files and what the system knows of them, the one used last first."""
+        found = []
+        with suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if path.name.endswith(ENDING) and _NAME.fullmatch(path.name):
+                    with suppress(FileNotFoundError):
+                        found.append((path.stat(), path))
+        return sorted(found, key=lambda one: (-one[0].st_mtime_ns, one[1].name))
 
     def remove(self, name: str) -> None:
         """Remove a conversation. Raises UsageError when there is none of that name."""
@@ -117,6 +130,14 @@ class Sessions:
             raise UsageError(
                 f"there is no session {name!r}", "nothing was removed", hint="apiyi session list"
             ) from None
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(message) + b"\n"
+    except TypeError:
+        # Integers beyond 64 bits, which messages may well have been read with.
+        return json.dumps(message, ensure_ascii=False).encode() + b"\n"
 
 
 def _broken(path: Path, number: int, why: str) -> SetupError:

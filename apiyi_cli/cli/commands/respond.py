@@ -26,6 +26,7 @@ from apiyi_cli.core.groups import (
 )
 from apiyi_cli.decode.output import output_items
 from apiyi_cli.decode.respond import events
+from apiyi_cli.errors import UsageError
 
 
 def respond(
@@ -45,6 +46,10 @@ def respond(
     request: Request,
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
+    if responding.instructions is not None and surroundings.system is not None:
+        raise UsageError(
+            "cannot use --instructions with -s", "both are the system text", hint="give one of them"
+        )
     talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
     responding = session.fill(responding)
     instructions = responding.instructions

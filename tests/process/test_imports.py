@@ -1,0 +1,75 @@
+"""Start-up is a feature: what a command does not need is not loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+NEVER = {"pygments", "click", "pydantic", "asyncio", "anyio", "h2", "importlib.metadata"}
+UNNEEDED = NEVER | {
+    "rich",
+    "keyring",
+    "tomlkit",
+    "sqlite3",
+    "jsonschema",
+    "httpx",
+    "jq",
+    "certifi",
+    "apiyi_cli.sandbox",
+    "apiyi_cli.export",
+    "apiyi_cli.batch",
+    "apiyi_cli.tools",
+}
+
+
+def loaded(apiyi: Program, *words: str) -> set[str]:
+    """Return the modules that a run imports, as the interpreter itself tells."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "apiyi_cli", *words],
+        cwd=apiyi.work,
+        env=apiyi.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+    lines = done.stderr.decode().splitlines()
+    return {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("chat", "hi"), ("chat", "hi", "--json"), ("chat", "hi", "--ndjson", "-u"), ("models",)],
+    ids=" ".join,
+)
+def test_a_run_loads_nothing_that_it_does_not_need(
+    apiyi: Program, gateway: Gateway, words: tuple[str, ...]
+) -> None:
+    modules = loaded(apiyi, *words)
+    assert "httpcore" in modules
+    assert modules & UNNEEDED == set()
+
+
+def test_the_version_loads_next_to_nothing(apiyi: Program) -> None:
+    modules = loaded(apiyi, "--version")
+    assert "apiyi_cli.main" in modules
+    assert not {"typer", "httpcore", "orjson", "apiyi_cli.cli.session"} & modules
+
+
+@pytest.mark.parametrize("words", [("--help",), ("chat", "--help")], ids=" ".join)
+def test_help_loads_no_network(apiyi: Program, words: tuple[str, ...]) -> None:
+    assert not (NEVER | {"httpcore", "ssl"}) & loaded(apiyi, *words)
+
+
+def test_another_commands_module_is_not_loaded(apiyi: Program, gateway: Gateway) -> None:
+    prefix = "apiyi_cli.cli.commands."
+    commands = {name for name in loaded(apiyi, "models") if name.startswith(prefix)}
+    assert commands == {f"{prefix}models"}
