@@ -17,7 +17,7 @@ if sys.getfilesystemencoding() == "ascii":
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from apiyi_cli.main import run  # noqa: E402
+from apiyi_cli.main import run
 
 if __name__ == "__main__":
     run()

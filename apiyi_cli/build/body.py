@@ -18,7 +18,6 @@ import orjson
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
 
-
 _LONG_NUMBER = re.compile(r"\d{19}")
 
 

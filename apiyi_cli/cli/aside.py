@@ -11,7 +11,7 @@ from apiyi_cli.errors import IncompleteError
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
 
-_WARNINGS = {
+WARNINGS = {
     "length": "the answer was cut off by the token limit (raise --max-tokens)",
     "content_filter": "the answer was cut off by a content filter",
 }
@@ -66,7 +66,7 @@ class Aside:
             session.note(f"the model refused: {''.join(self._refusals)}")
         self._tell_usage()
         for reason in dict.fromkeys(self.finishes or self._settled):
-            if warning := _WARNINGS.get(reason):
+            if warning := WARNINGS.get(reason):
                 if self._strict:
                     raise IncompleteError("the answer is not whole", warning)
                 session.note(warning)

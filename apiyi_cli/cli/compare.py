@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from apiyi_cli.cli.aside import WARNINGS
+from apiyi_cli.cli.flow import flow
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Delta, ToolCall, Usage
-from apiyi_cli.errors import ApiyiError, PartialError, UsageError
+from apiyi_cli.core.events import Delta, Finish, ToolCall, Usage
+from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
     from apiyi_cli.cli.talk import Decode, Talk
     from apiyi_cli.core.events import Burst
+    from apiyi_cli.wire.send import Sender
 
 
 class Outcome(NamedTuple):
-    """What one model answered, how long it took, or how it failed."""
+    """What one model answered, how long it took, or how it failed; `warning` is what is wrong
+    with an answer that is complete all the same."""
 
     model: str
     text: str
     calls: tuple[ToolCall, ...]
-    usage: dict[str, Any] | None
+    usage: Usage | None
+    from_cache: bool
     ms: int
+    warning: str
     error: ApiyiError | None
 
 
@@ -42,75 +47,105 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
             "--run, --session and --continue work with one model",
             hint="give one -m",
         )
+    if any((call.json or {}).get("n", 1) != 1 for call in calls):
+        raise UsageError("cannot use --n with several models", "each gives one answer")
     if session.request.code or session.request.dry_run:
         for call in calls:
             session.shown(call)
         return
     session.ready()
-    session.sender  # noqa: B018 - what is wrong with the set-up is said once, not per model
-    with ThreadPoolExecutor(len(calls)) as pool:
-        outcomes = pool.map(lambda call: _asked(session, call, decode), calls)
-        seen: list[Outcome] = []
 
-        def lines() -> Iterator[bytes]:
-            from apiyi_cli.wire.encode import json_bytes
+    def work(sender: Sender, call: Call) -> Outcome:
+        return _asked(session, talk, call, decode, sender)
 
-            for outcome in outcomes:
-                seen.append(outcome)
-                yield json_bytes(_record(outcome)) + b"\n"
+    outcomes = flow(session, iter(calls), work, len(calls))
+    seen: list[Outcome] = []
 
-        if session.console.stdout_is_terminal and session.form == "text":
-            seen.extend(outcomes)
-            session.write([_side_by_side(session, seen)])
-        else:
-            session.write(session.filtered(lines()))
-    failures = [one.error for one in seen if one.error is not None]
-    for outcome in seen:
-        if outcome.error is not None:
-            session.note(f"{outcome.model}: {outcome.error}")
-    if failures and len(failures) == len(seen) and len({f.exit_code for f in failures}) == 1:
+    def lines() -> Iterator[bytes]:
+        from apiyi_cli.wire.encode import json_bytes
+
+        for outcome in outcomes:
+            seen.append(outcome)
+            yield json_bytes(_record(outcome)) + b"\n"
+
+    if session.console.stdout_is_terminal and session.form == "text":
+        seen.extend(outcomes)
+        session.write([_side_by_side(session, seen)])
+    else:
+        session.write(session.filtered(lines()))
+    _concluded(session, seen)
+
+
+def _concluded(session: Session, outcomes: Sequence[Outcome]) -> None:
+    """Tell usage and warnings; raise the error that stands for those of the models."""
+    for one in outcomes:
+        if one.warning:
+            session.note(f"{one.model}: {one.warning}")
+        if session.output.usage and one.error is None:
+            from apiyi_cli.render.choose import usage_line
+
+            told = usage_line(one.usage) if one.usage else "usage: unknown"
+            cached = " (answered from the cache)" if one.from_cache else ""
+            session.console.say(f"{one.model}: {told}{cached}")
+    failures = [one.error for one in outcomes if one.error is not None]
+    alike = len(failures) == len(outcomes) and len({one.exit_code for one in failures}) == 1
+    for one in outcomes:
+        if one.error is not None and not (alike and one.error is failures[0]):
+            session.note(f"{one.model}: {one.error}")
+    if failures and alike:
         raise failures[0]
     if failures:
-        raise PartialError("some models failed", f"{len(failures)} of {len(seen)}")
+        raise PartialError("some models failed", f"{len(failures)} of {len(outcomes)}")
 
 
-def _asked(session: Session, call: Call, decode: Decode) -> Outcome:
+def _asked(session: Session, talk: Talk, call: Call, decode: Decode, sender: Sender) -> Outcome:
     """Ask one model, on a connection of its own."""
-    from apiyi_cli.cli.advice import advised
-    from apiyi_cli.wire.send import Sender
-
     began_s = session.run.clock.monotonic()
     texts: list[str] = []
     calls: list[ToolCall] = []
-    usage: dict[str, Any] | None = None
+    usage: Usage | None = None
+    warning = ""
     error: ApiyiError | None = None
 
     def decoded(reply: Reply) -> Iterator[Burst]:
         return decode(reply, choices=1, cost=call.cost)
 
-    sender = Sender(session.sender.plan)
     try:
-        for burst in sender.answer(call, decoded, shows=lambda burst: False):
+        for burst in session.answers(call, decoded, sender=sender):
             for event in burst:
                 if isinstance(event, Delta):
                     texts.append(event.text)
                 elif isinstance(event, ToolCall):
                     calls.append(event)
                 elif isinstance(event, Usage):
-                    usage = event.raw
+                    usage = event
+                elif isinstance(event, Finish):
+                    warning = WARNINGS.get(event.reason, "")
+        text = "".join(texts)
+        if warning and talk.answer.strict_finish:
+            error = IncompleteError("the answer is not whole", warning)
+        elif talk.schema is not None and not calls:
+            talk.fitting(text)
     except ApiyiError as failure:
-        error = advised(failure, session, call)
-    finally:
-        sender.close()
+        error = failure
     ms = round((session.run.clock.monotonic() - began_s) * 1000)
-    return Outcome(call.model or "", "".join(texts), tuple(calls), usage, ms, error)
+    return Outcome(
+        model=call.model or "",
+        text="".join(texts),
+        calls=tuple(calls),
+        usage=usage,
+        from_cache=sender.from_cache,
+        ms=ms,
+        warning="" if error else warning,
+        error=error,
+    )
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
     record: dict[str, Any] = {
         "model": outcome.model,
         "text": outcome.text,
-        "usage": outcome.usage,
+        "usage": outcome.usage.raw if outcome.usage else None,
         "ms": outcome.ms,
         "error": outcome.error.as_json()["error"] if outcome.error else None,
     }

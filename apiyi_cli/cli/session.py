@@ -52,7 +52,11 @@ class Run:
     @classmethod
     def started(cls, environ: Mapping[str, str]) -> Run:
         """Take over the standard streams; to be called before any file is opened."""
-        return cls(Console.opened(), environ, CLOCK)
+        run = cls(Console.opened(), environ, CLOCK)
+        if key := environ.get("APIYI_API_KEY", "").strip():
+            # Known before anything can fail with it in its words.
+            run.secrets.append(Secret(key))
+        return run
 
     def closing(self, close: Callable[[], None]) -> None:
         """Have something closed when the run ends, whichever way."""
@@ -69,9 +73,10 @@ class Run:
     def report(self, failure: ApiyiError) -> None:
         """Print an error on stderr: a line and a hint, or one JSON object for machines."""
         if self.machine_errors:
-            from apiyi_cli.wire.encode import json_bytes
+            import json
 
-            self.console.say(json_bytes(failure.as_json()).decode())
+            # Not the wire's encoder: a file's name may hold what UTF-8 cannot carry.
+            self.console.say(json.dumps(failure.as_json(), ensure_ascii=False))
             return
         self.console.say(f"apiyi: {failure}")
         if failure.hint:

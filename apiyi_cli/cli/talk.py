@@ -130,7 +130,7 @@ class Talk:
         session.write(pages())
         aside.close()
         if self.schema is not None and not answers[-1].calls:
-            self._fitting(answers[-1].text)
+            self.fitting(answers[-1].text)
 
     def _last(self, pages: Iterator[bytes], heard: Heard) -> Iterator[bytes]:
         """Yield an answer's object unless its functions are run; one that was cut, too."""
@@ -162,7 +162,8 @@ class Talk:
     def _most_steps(self) -> int:
         return self.toolbox.most_steps if self.toolbox is not None else 1
 
-    def _fitting(self, text: str) -> None:
+    def fitting(self, text: str) -> None:
+        """Raise IncompleteError for an answer that does not fit `--schema`."""
         from apiyi_cli.build.schema import misfit
 
         assert self.schema is not None

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import Running
 from apiyi_cli.errors import IncompleteError, UsageError
-from apiyi_cli.tools.run import ran, runnable
+from apiyi_cli.tools.run import Tool, results, runnable
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
 
 MOST_STEPS = 20
-AT_ONCE = 8
 
 
 class Toolbox:
@@ -30,6 +29,7 @@ class Toolbox:
 
         self._session = session
         self._tools = runnable(running.run or (), functions)
+        self._declared = [tool["function"]["name"] for tool in functions]
         self._agreed = bool(running.yes)
         self._environ = child_environment(session.run.environ)
         self.most_steps = running.max_steps or MOST_STEPS
@@ -41,8 +41,11 @@ class Toolbox:
             )
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a command for the function."""
-        return name in self._tools
+        """Tell whether calls of the function are answered here.
+
+        So are those of a function that nobody declared: the model is told that there is none.
+        """
+        return name in self._tools or name not in self._declared
 
     def results(self, calls: Sequence[ToolCall], finished: str) -> list[str]:
         """Run the commands, several at once, and return what each call gets, in order.
@@ -55,21 +58,24 @@ class Toolbox:
                 f"the answer was cut off ({finished}), and perhaps the arguments",
                 hint="raise --max-tokens",
             )
-        allowed = [self._allowed(call) for call in calls]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(self._result, calls, allowed))
-
-    def _result(self, call: ToolCall, allowed: bool) -> str:
+        told: dict[int, str] = {}
+        runs: dict[int, tuple[Tool, ToolCall]] = {}
+        for place, call in enumerate(calls):
+            tool = self._tools.get(call.name)
+            if tool is None:
+                known = ", ".join(self._declared)
+                told[place] = f"error: there is no function {call.name!r} (there are: {known})"
+            elif self._allowed(tool, call):
+                runs[place] = tool, call
+            else:
+                told[place] = "error: the user did not allow this call"
         from apiyi_cli.build.schema import misfit
 
-        if not allowed:
-            return "error: the user did not allow this call"
-        return ran(self._tools[call.name], call, environ=self._environ, misfit=misfit)
+        ran = results(list(runs.values()), environ=self._environ, misfit=misfit)
+        told.update(zip(runs, ran, strict=True))
+        return [told[place] for place in range(len(calls))]
 
-    def _allowed(self, call: ToolCall) -> bool:
-        tool = self._tools[call.name]
+    def _allowed(self, tool: Tool, call: ToolCall) -> bool:
         told = f"{call.name}({call.arguments}) -> {' '.join(tool.argv)}"
         if self._agreed:
             self._session.note(f"running {told}")

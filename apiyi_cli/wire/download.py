@@ -77,7 +77,7 @@ def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False)
             "the picture cannot be downloaded",
             failure.why or failure.what,
             hint=f"curl -L -o picture '{url}' (it is paid for; the link may die in minutes)",
-            facts=Facts(status=failure.facts.status, phase="content"),
+            facts=Facts(phase="content"),
         ) from failure
     finally:
         fetch.close()
@@ -169,7 +169,7 @@ class _Fetch:
             kind = TemporaryError
             if reply.status < 500 and reply.status not in _PASSING:
                 kind = RejectedError  # type: ignore[assignment]
-            raise kind("the server refused", facts=Facts(reply.status))
+            raise kind(f"the server answers HTTP {reply.status}")
         announced = reply.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MOST_BYTES:
             raise _too_large()

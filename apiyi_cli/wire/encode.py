@@ -38,7 +38,10 @@ def json_bytes(value: Any) -> bytes:
         try:
             # Integers beyond 64 bits: orjson refuses them, the API does not.
             return json.dumps(value, ensure_ascii=False).encode()
-        except (TypeError, ValueError, UnicodeEncodeError):
+        except UnicodeEncodeError:
+            why = "an argument holds bytes that are not UTF-8"
+            raise UsageError("cannot send the request", why) from None
+        except (TypeError, ValueError):
             raise UsageError("cannot send the request", f"its body is no JSON: {failure}") from None
 
 

@@ -166,7 +166,7 @@ class _Row:
 class _SharedRow(_Row):
     """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
 
-    VERSION: Final = 2.0
+    VERSION: Final = 3.0
     """The layout, in the first number; in a file of another one nothing is believed."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:

@@ -81,8 +81,9 @@ class Row(Protocol):
 
 _SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE = range(1, 6)
 _CELLS_IN_WINDOW: Final = 128
-# A started request may still be late on the network when the windows are as full as can be.
-_NETWORK: Final = 0.01
+# A started request may still be late on the network. As much of the spacing's reserve is kept
+# for that as lets even traffic pass: (1 + network + 1 cell) / (1 + jitter + burst) < 1.
+_NETWORK: Final = 0.025
 # A window may begin and end inside a cell.
 _CELL_COUNT: Final = math.ceil(_CELLS_IN_WINDOW * (1 + _NETWORK)) + 2
 # Each ring begins with the number of its newest cell.

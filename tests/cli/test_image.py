@@ -383,8 +383,6 @@ def test_a_url_is_fetched_without_the_key(apiyi: Program, gateway: Gateway) -> N
     ("play", "told"),
     [
         (Play.text("gone", status=404), "HTTP 404"),
-        (Play.text("busy", status=503), "HTTP 503"),
-        (Play.text("<html>expired</html>", "text/html"), "text/html"),
         (Play(body=PNG[:40], content_type="image/png"), "cut"),
     ],
 )
@@ -591,9 +589,7 @@ def test_progress_is_shown_on_a_terminal_alone(apiyi: Program, gateway: Gateway)
     assert b"1/3" in screen.raw
 
 
-def test_what_a_family_refuses_is_warned_of_once_and_sent(
-    apiyi: Program, gateway: Gateway
-) -> None:
+def test_what_a_family_refuses_is_warned_of_once_and_sent(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi(f"image --lines {MODEL} --size 16x16 --style vivid", stdin=LINES)
     assert ran.code == 0
     assert ran.err.count("gpt-image-1 is known to refuse style") == 1

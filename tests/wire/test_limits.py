@@ -162,11 +162,13 @@ def _four_processes(folder: Path, counter: Counter, count: int, threads: int) ->
 
 
 def test_four_processes_get_no_429_and_95_percent_of_the_rate(tmp_path: Path) -> None:
-    limits = Limits(rpm=100, concurrency=8, window_s=2.0)
+    # A request takes 0.1 s, which is longer than a busy machine lets a process wait. What much
+    # later ones do to the rate is shown in simulated time, beside the arithmetic.
+    limits = Limits(rpm=40, concurrency=8, window_s=4.0)
     with _counter(limits, hold_s=0.01) as counter:
-        _four_processes(tmp_path, counter, count=20, threads=3)
+        _four_processes(tmp_path, counter, count=7, threads=3)
     assert counter.refused == 0
-    assert len(counter.arrivals) == 240
+    assert len(counter.arrivals) == 84
     took_s = counter.arrivals[-1] - counter.arrivals[0]
     allowed = limits.rpm * took_s / limits.window_s
     assert (len(counter.arrivals) - 1) / allowed >= 0.95

@@ -1,0 +1,483 @@
+"""How a batch is put together: options become rows, an output, lanes, and an exit code."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.batch.asked import Defaults
+from apiyi_cli.batch.counts import Counts, Rates, told
+from apiyi_cli.batch.feed import Feed
+from apiyi_cli.batch.ids import Ids
+from apiyi_cli.batch.lane import Gate, Lane
+from apiyi_cli.batch.opening import Opened, Terms, errors_descriptor
+from apiyi_cli.batch.options import RowDefaults
+from apiyi_cli.batch.output import FileTarget, Recorder, StreamTarget
+from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
+from apiyi_cli.batch.rows import Filling, Row, Rows, Shard
+from apiyi_cli.batch.run import Batch, Ended, Rules
+from apiyi_cli.batch.source import Source, form_of
+from apiyi_cli.core.groups import Batching, Connection, Jobs, Model
+from apiyi_cli.core.opt import given
+from apiyi_cli.errors import (
+    ApiyiError,
+    Interrupted,
+    LimitError,
+    OutputError,
+    PartialError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from apiyi_cli.batch.journal import Journal
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.events import Usage
+    from apiyi_cli.wire.send import Plan
+
+JOBS = 32
+GRACE_S = {"SIGINT": 30.0}
+SHORT_GRACE_S = 5.0
+BIG_FILE = 2 << 30
+BAD_ROWS_TOLD = 20
+
+
+def batch(
+    session: Session, path: str, batching: Batching, rows: RowDefaults, jobs: Jobs
+) -> None:
+    """Check, show or run a batch, as its options say."""
+    made = _Inputs(session, path, session.fill(batching), rows)
+    if made.options.check:
+        from apiyi_cli.cli.batchcheck import check
+
+        check(session, made.rows(Ids()))
+    elif session.request.dry_run or session.request.code:
+        from apiyi_cli.cli.batchcheck import show
+
+        show(session, made.rows(Ids()))
+    else:
+        if made.options.strict:
+            from apiyi_cli.cli.batchcheck import refuse_bad
+
+            made.source.spooled()
+            refuse_bad(session, made.rows(Ids()))
+        _Running(session, made, session.fill(jobs).jobs or JOBS).run()
+
+
+def verify(session: Session, path: str) -> None:
+    """Print what an output and its journal add up to; raise where they do not."""
+    from apiyi_cli.batch.verify import verified
+    from apiyi_cli.wire.encode import json_bytes
+
+    found = verified(Path(path))
+    session.console.write(json_bytes(found.summary) + b"\n")
+    if found.failure is not None:
+        raise found.failure
+
+
+def compact(session: Session, path: str) -> None:
+    """Rewrite an output without the records that newer ones replaced."""
+    from apiyi_cli.batch.verify import compacted
+
+    kept, dropped = compacted(Path(path))
+    session.note(f"{path}: {kept:,} records kept, {dropped:,} left out")
+
+
+class _Inputs:
+    """The rows of the run, and all that the options say about them."""
+
+    def __init__(
+        self, session: Session, path: str, options: Batching, rows: RowDefaults
+    ) -> None:
+        self.options = options
+        self.source = Source(path, lambda: _standard_input(session))
+        self.source.opened()
+        self.form = form_of(path, options.format, bool(options.lines))
+        self._template = None if options.template is None else Filling(options.template)
+        self._shard = None if options.shard is None else Shard(options.shard)
+        self.defaults = _defaults(session, rows)
+
+    def rows(self, ids: Ids) -> Rows:
+        """Return the rows from the first on."""
+        return Rows(
+            self.source,
+            self.form,
+            self.defaults,
+            ids,
+            endpoint=self.options.endpoint,
+            template=self._template,
+            shard=self._shard,
+            strict=bool(self.options.strict),
+        )
+
+    def header(self) -> dict[str, Any]:
+        """Return what the journal says of the input."""
+        prefix = self.source.prefix(PREFIX_BYTES)
+        return {
+            "input": {
+                "name": self.source.name,
+                "size": len(prefix),
+                "sha": prefix_sha(prefix) if prefix else None,
+            },
+            "endpoint": self.options.endpoint,
+            "options": {
+                one.name: value
+                for one, value in given(self.options)
+                if isinstance(value, (str, int, float))
+            },
+        }
+
+    def is_same(self, past: Past) -> bool:
+        """Tell whether the input may be the one that the output was begun with, or more of it.
+
+        A pipe is believed.
+        """
+        known = past.header.get("input")
+        if self.options.resume or not known or not self.source.is_regular:
+            return True
+        if not past.records:
+            return True
+        return bool(prefix_sha(self.source.prefix(known["size"])) == known["sha"])
+
+    @property
+    def total(self) -> int | None:
+        """Return how many rows there are at a glance, None when that would be a guess."""
+        if self._shard is not None or self.form in ("csv", "tsv") or not self.source.is_regular:
+            return None
+        if self.source.path != "-" and Path(self.source.path).stat().st_size > BIG_FILE:
+            return None
+        return self.source.line_count()
+
+
+class _Running:
+    """One run, from opening its output to its exit code."""
+
+    def __init__(self, session: Session, inputs: _Inputs, jobs: int) -> None:
+        from apiyi_cli.batch.descriptors import most_jobs
+
+        self._session = session
+        self._inputs = inputs
+        self._options = inputs.options
+        self._target = session.output.output
+        self._opened: Opened | None = None
+        self._plan = plan = _plan(session)
+        if plan.limiter is not None:
+            jobs = min(jobs, plan.limiter.limits.concurrency)
+        self._jobs = most_jobs(jobs)
+        if self._jobs < jobs:
+            session.note(f"{self._jobs} at once instead of {jobs}: few files may be open here")
+
+    def run(self) -> None:
+        """Run the batch; raise what it ends with, unless all is well."""
+        session, options, counts = self._session, self._options, Counts()
+        rules = _rules(session, options)
+        recorder, past, journal = self._outputs()
+        feed = Feed(
+            self._inputs.rows(past.ids),
+            past,
+            counts,
+            room=(4 if options.ordered else 2) * self._jobs,
+            limit=options.limit,
+            retry_failed=bool(options.retry_failed),
+            on_unknown=options.on_unknown,  # type: ignore[arg-type]
+            same_input=self._inputs.is_same(past),
+            tell=session.note,
+        )
+        halt, gate = threading.Event(), Gate(self._jobs, session.run.clock)
+        running = Batch(
+            feed,
+            recorder,
+            journal,
+            lambda: Lane(self._plan, journal, gate, halt),
+            counts=counts,
+            jobs=self._jobs,
+            halt=halt,
+            stop_gate=gate.close,
+            rules=rules,
+            ordered=bool(options.ordered),
+            cost=_cost(session),
+            check=self._trouble,
+            show=_Shown(session, self._inputs, self._plan).show,
+            tell=session.note,
+            clock=session.run.clock,
+        )
+        began_s = session.run.clock.monotonic()
+        # A run is long here, and failures make cycles.
+        gc.enable()
+        with _heeding(session, running):
+            ended = running.run()
+        session.console.status("")
+        if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
+            counts.rest = feed.count_rest() if not feed.has_ended else 0
+        self._close(ended, counts.summary(session.run.clock.monotonic() - began_s), journal)
+
+    def _outputs(self) -> tuple[Recorder, Past, Journal | None]:
+        """Open where the records go; with a file, read what is there."""
+        from apiyi_cli.sinks.files import is_device, refuse_existing
+
+        session, options = self._session, self._options
+        texts = bool(options.text)
+        errors = None if options.errors is None else Path(options.errors)
+        if options.summary is not None:
+            refuse_existing(Path(options.summary), force=True)
+        if self._target is None or self._target == "-":
+            session.console.require_stdout()
+            stream = StreamTarget(lambda data: session.console.write(self._filtered(data)))
+            own = None
+            if errors is not None:
+                if session.output.force:
+                    errors.unlink(missing_ok=True)
+                own = FileTarget(errors_descriptor(errors, fresh=True), str(errors))
+            recorder = Recorder(stream, None, errors=own, texts=texts, tell=session.note)
+            return recorder, Past(), None
+        if session.filter is not None:
+            raise UsageError("cannot use --jq with -o", "the output holds whole records")
+        path = Path(self._target)
+        if is_device(path):
+            import os
+
+            device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
+            return Recorder(device, None, texts=texts, tell=session.note), Past(), None
+        refuse_existing(path, force=True)
+        terms = Terms(
+            errors,
+            bool(session.output.force),
+            bool(options.resume),
+            bool(options.repair),
+            texts,
+            options.fsync or "group",  # type: ignore[arg-type]
+        )
+        opened = self._opened = Opened(path, terms, session.note)
+        session.run.closing(opened.close)
+        journal = opened.begin(self._inputs.header())
+        self._tell_past(opened.past)
+        recorder = Recorder(
+            opened.out, journal, errors=opened.errors, texts=texts, tell=session.note
+        )
+        return recorder, opened.past, journal
+
+    def _tell_past(self, past: Past) -> None:
+        if past.records:
+            self._session.note(f"going on with {self._target}: {past.records:,} records in it")
+        if past.claims:
+            self._session.note(
+                f"{len(past.claims)} requests were in flight when an earlier run ended and may be "
+                "billed twice if they are sent again (--on-unknown skip does not)"
+            )
+
+    def _filtered(self, data: bytes) -> bytes:
+        if self._session.filter is None:
+            return data
+        return b"".join(self._session.filtered(data.splitlines(keepends=True)))
+
+    def _trouble(self) -> ApiyiError | None:
+        """Return why the run cannot go on, though no row says so."""
+        total_at = self._plan.timeouts.total_at
+        if total_at is not None and self._session.run.clock.monotonic() >= total_at:
+            return LimitError(
+                "stopped by --max-time", "not all rows were sent", hint="run it again to go on"
+            )
+        if self._opened is not None and self._opened.held.replaced:
+            return OutputError(
+                f"{self._target} was removed or replaced", "nothing more can be recorded in it"
+            )
+        return None
+
+    def _close(self, ended: Ended, summary: dict[str, Any], journal: Journal | None) -> None:
+        """Say and note how the run ended, and raise what it ended with."""
+        session = self._session
+        failure = ended.failure or self._trouble_at_end()
+        self._rescue(ended, failure)
+        if journal is not None:
+            try:
+                journal.ended(summary, complete=ended.complete)
+                journal.close()
+            except OutputError as broken:
+                failure = failure or broken
+        session.note(told(summary))
+        if self._options.summary is not None:
+            from apiyi_cli.sinks.files import write_file
+            from apiyi_cli.wire.encode import json_bytes
+
+            write_file([json_bytes(summary) + b"\n"], Path(self._options.summary), force=True)
+        if ended.signum is not None:
+            raise Interrupted(ended.signum)
+        if failure is not None:
+            raise failure
+        if summary["failed"]:
+            raise PartialError(
+                f"{summary['failed']:,} of {summary['total']:,} rows failed",
+                "their records say why",
+                hint="run it again with --retry-failed" if self._opened is not None else None,
+            )
+
+    def _trouble_at_end(self) -> ApiyiError | None:
+        if self._opened is not None and self._opened.held.replaced:
+            return self._trouble()
+        return None
+
+    def _rescue(self, ended: Ended, failure: ApiyiError | None) -> None:
+        """Keep elsewhere what was paid for and could not be written, and say where."""
+        import os
+
+        pieces: Iterator[bytes] | list[bytes] = ended.rescued
+        if self._opened is not None and self._opened.held.replaced:
+            fd = self._opened.held.fd
+            size = os.fstat(fd).st_size
+            pieces = (os.pread(fd, 1 << 20, at) for at in range(0, size, 1 << 20))
+        elif not ended.rescued:
+            return
+        try:
+            path = self._session.rescue.keep(pieces)
+        except OSError as lost:
+            self._session.note(f"{len(ended.rescued)} records were lost: {lost.strerror or lost}")
+            return
+        if failure is not None:
+            failure.hint = f"make room, append {path} to the output, then run it again to go on"
+
+
+class _heeding:  # noqa: N801 - reads as the statement that it is
+    """While a batch runs its signals stop it softly, or show how far it is."""
+
+    def __init__(self, session: Session, running: Batch) -> None:
+        self._run = session.run
+        self._running = running
+
+    def __enter__(self) -> None:
+        self._run.heed = self._heed
+
+    def __exit__(self, *failure: object) -> None:
+        self._run.heed = None
+
+    def _heed(self, name: str, signum: int) -> None:
+        if name == "SIGUSR1":
+            self._running.report()
+        else:
+            self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
+
+
+class _Shown:
+    """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
+
+    def __init__(self, session: Session, inputs: _Inputs, plan: Plan) -> None:
+        from apiyi_cli.render.progress import Progress
+
+        console = session.console
+        self._say = console.say
+        self._quiet = bool(session.output.quiet)
+        self._limits = plan.limiter.limits if plan.limiter is not None else None
+        terminal = console.stderr_is_terminal
+        self._progress = Progress(
+            None if self._quiet else inputs.total,
+            say=console.say,
+            status=console.status if terminal else None,
+            width=console.width,
+            clock=session.run.clock,
+        )
+
+    def show(self, counts: Counts, rates: Rates, now: bool) -> None:
+        """Draw the present state if it is time to; `now` says it in any case."""
+        if self._quiet and not now:
+            return
+        fields: dict[str, object] = {}
+        requests, tokens = rates.per_minute()
+        limits = self._limits
+        fields["req/min"] = f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}"
+        fields["tok/min"] = f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}"
+        if counts.cost is not None:
+            fields["cost"] = f"≈ ${counts.cost:.4f}"
+        done = counts.done + counts.resumed
+        state = {"ok": counts.ok, "failed": counts.all_failed}
+        if now:
+            self._say(self._progress.line(done, **state, fields=fields))
+        self._progress.show(done, **state, fields=fields)
+
+
+def _plan(session: Session) -> Plan:
+    """Return the session's plan with the batch's policy where the user did not say otherwise."""
+    from apiyi_cli.cli.connection import plan, policy
+    from apiyi_cli.wire.retry import BATCH, Quota
+
+    options = session.fill(Connection())
+    unsaid = {
+        name: None
+        for name in ("retries", "retry_ambiguous", "max_retry_time")
+        if session.settings.origin(name) == "default"
+    }
+    return replace(
+        plan(session),
+        policy=policy(options.replace(**unsaid), BATCH),
+        quota=Quota(),
+        tell=session.detail,
+    )
+
+
+def _rules(session: Session, options: Batching) -> Rules:
+    text = "1" if options.fail_fast else options.max_errors
+    most, percent = None, None
+    if text is not None:
+        number = text.removesuffix("%")
+        try:
+            value = float(number) if text.endswith("%") else int(number)
+        except ValueError:
+            value = -1
+        if not 0 < value <= (100 if text.endswith("%") else 1 << 60):
+            raise UsageError(f"cannot use --max-errors {text}", "it is not N or N%")
+        most, percent = (None, value) if text.endswith("%") else (int(value), None)
+    if options.max_cost is not None:
+        from apiyi_cli.cli.books import prices_of
+
+        if not len(prices_of(session)):
+            raise UsageError(
+                "cannot keep to --max-cost",
+                "there is no price list",
+                hint="apiyi models --update-prices",
+            )
+    return Rules(most, percent, options.max_cost)
+
+
+def _cost(session: Session) -> Callable[[Row, Usage], float | None]:
+    from apiyi_cli.cli.books import prices_of
+
+    prices = prices_of(session)
+
+    def cost(row: Row, usage: Usage) -> float | None:
+        model = row.call.model if row.call is not None else None
+        return prices.cost(model or "", usage.prompt_tokens, usage.completion_tokens)
+
+    return cost
+
+
+def _defaults(session: Session, rows: RowDefaults) -> Defaults:
+    from apiyi_cli.build.schema import schema
+    from apiyi_cli.build.tools import choice, tools
+    from apiyi_cli.cli.talk import body_options, families
+
+    typed = frozenset(one.name for one, _ in given(rows))
+    filled = {one.name: value for one, value in given(session.fill(rows))}
+    read = session.sources
+    system = filled.pop("system", None)
+    wanted = filled.pop("schema", None)
+    functions = tools([read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()])
+    chosen = filled.pop("tool_choice", None)
+    return Defaults(
+        session.fill(Model()).model,
+        values=filled,
+        typed=typed,
+        system=None if system is None else read.at(system),
+        schema=None if wanted is None else schema(read.text_or_file(wanted, "--schema")),
+        json_mode=bool(filled.pop("json_mode", None)),
+        functions=functions,
+        tool_choice=None if chosen is None else choice(chosen, functions),
+        options=body_options(session),
+        families=families(session),
+    )
+
+
+def _standard_input(session: Session) -> Iterator[bytes]:
+    for line in session.sources.raw_lines("the rows"):
+        if line is not None:
+            yield line + b"\n"
