@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.session import Run
 
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+_ASKING = ("SIGUSR1",)
 
 
 def run() -> NoReturn:
@@ -34,10 +35,11 @@ def main(argv: Sequence[str]) -> int:
         return 0
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
-    _catch_signals()
+    _catch_signals(_STOPPING, _interrupt)
     from apiyi_cli.cli.session import Run
 
     started = Run.started(os.environ)
+    _catch_signals((*_STOPPING, *_ASKING), _heeded_by(started))
     # For errors in the line itself; a command that gets its options knows better.
     started.machine_errors = not {"--json", "--ndjson"}.isdisjoint(argv)
     try:
@@ -104,17 +106,28 @@ def _crashed(bug: Exception, started: Run) -> int:
     return 1
 
 
-def _catch_signals() -> None:
-    """Turn the signals that stop a process into exceptions; one that is ignored stays ignored."""
-    for name in _STOPPING:
+def _catch_signals(names: Sequence[str], handle: Callable[[int, FrameType | None], None]) -> None:
+    """Have signals handled; one that is ignored stays ignored."""
+    for name in names:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             with contextlib.suppress(ValueError, OSError):
-                signal.signal(number, _interrupt)
+                signal.signal(number, handle)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
+
+
+def _heeded_by(started: Run) -> Callable[[int, FrameType | None], None]:
+    """Return the handler that asks the run first, and else ends it."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if started.heed is None:
+            raise Interrupted(signum)
+        started.heed(signal.Signals(signum).name, signum)
+
+    return handle
 
 
 def _die(signum: int, started: Run) -> int:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "transcribe": Entry("Write down what recordings say.", "Ask"),
     "speak": Entry("Read a text aloud, to a file or a player.", "Ask"),
     "api": Entry("Call any path of the gateway, raw.", "Ask"),
+    "batch": Entry("Send thousands of requests from a file, resumable.", "Ask"),
     "models": Entry("List or search the gateway's models.", "Look"),
     "session": Entry("Show and remove kept conversations.", "Look", ("list", "show", "rm")),
     "usage": Entry("Show what was used: requests, tokens, estimated cost.", "Look"),

@@ -11,11 +11,13 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from apiyi_cli.core.call import Source
 from apiyi_cli.errors import UsageError
 
 STDIN = 0
 PATIENCE_S = 2.0
 LINGER_S = 0.1
+BOM = b"\xef\xbb\xbf"
 
 
 class Sources:
@@ -28,6 +30,7 @@ class Sources:
         self._no_stdin = no_stdin
         self._notice = notice
         self._claimed: str | None = None
+        self._files: list[tuple[str, str]] = []
 
     def prompt(
         self,
@@ -46,6 +49,7 @@ class Sources:
         """
         said = [word for word in words if word != "-"]
         pieces = [self.file(path) for path in files]
+        self._files = list(zip(files, pieces, strict=True))
         if "-" in words:
             pieces.append(self.stdin("the prompt"))
         elif not self._no_stdin and self._claimed is None:
@@ -71,6 +75,21 @@ class Sources:
         if not text.strip():
             raise UsageError("nothing to send", "the input is empty")
         return text
+
+    def places(self, text: str, place: str) -> tuple[Source, ...]:
+        """Return which files the prompt `text` is made of, for programs that read them again."""
+        found = []
+        end = 0
+        for path, piece in self._files:
+            at = text.find(piece, end)
+            if path != "-" and piece and at >= 0 and not self._marked(path):
+                found.append(Source(place, path, text[end:at], text=True, length=len(piece)))
+                end = at + len(piece)
+        return tuple(found)
+
+    def _marked(self, path: str) -> bool:
+        """Tell whether a file begins with a byte order mark, which is not sent."""
+        return self.content(path).startswith(b"\xef\xbb\xbf")
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
@@ -100,10 +119,11 @@ class Sources:
     def raw_lines(self, reader: str) -> Iterator[bytes | None]:
         """Yield the lines of stdin as they arrive, without their ends (LF or CRLF).
 
-        None stands where stdin has been silent for a moment.
+        None stands where stdin has been silent for a moment. A byte order mark is dropped.
         """
         self._claim(reader)
         rest: list[bytes] = []
+        mark = BOM
         for piece in _arriving(self._notice, LINGER_S):
             if not piece:
                 yield None
@@ -111,10 +131,10 @@ class Sources:
             first, *others = piece.split(b"\n")
             rest.append(first)
             for following in others:
-                yield b"".join(rest).removesuffix(b"\r")
-                rest = [following]
-        if rest != [b""]:
-            yield b"".join(rest)
+                yield b"".join(rest).removesuffix(b"\r").removeprefix(mark)
+                rest, mark = [following], b""
+        if last := b"".join(rest).removeprefix(mark):
+            yield last
 
     def at(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
@@ -161,7 +181,7 @@ def batches(
     makes the text of a line (by default the line itself) and gets its place, `stdin:7`.
     Raises UsageError for a line that is not UTF-8, and when there was no line at all.
     """
-    read = text or decoded
+    read = text or _utf8
     batch: list[tuple[bytes, str]] = []
     weight = number = 0
     seen = False
@@ -199,17 +219,21 @@ def joined(pieces: Sequence[str]) -> str:
 
 def decoded(content: bytes, name: str) -> str:
     """Return UTF-8 text without a leading byte order mark; raise UsageError with the offset."""
+    return _utf8(content, name).removeprefix("\ufeff")
+
+
+def _utf8(content: bytes, name: str) -> str:
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as failure:
+        piped = name.partition(":")[0] == "stdin"
         raise UsageError(
             f"cannot read {name}",
             f"not UTF-8 at byte {failure.start}",
-            hint=f"iconv -f GB18030 -t UTF-8 {name} > converted.txt"
-            if name != "stdin"
-            else "convert it first: iconv -f GB18030 -t UTF-8",
+            hint="convert it first: iconv -f GB18030 -t UTF-8"
+            if piped
+            else f"iconv -f GB18030 -t UTF-8 {name} > converted.txt",
         ) from None
-    return text.removeprefix("\ufeff")
 
 
 def sound(text: str, name: str) -> str:

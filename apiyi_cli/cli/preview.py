@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from apiyi_cli.core.call import Call, Part
-from apiyi_cli.wire.encode import address, headers, json_bytes
+from apiyi_cli.wire.encode import address, headers, json_bytes, split_header
 
 MASKED_KEY = "Bearer ***"
 
@@ -35,16 +34,21 @@ def described(call: Call, base_url: str, extra: Sequence[str] | None) -> bytes:
     return json_bytes(shown) + b"\n"
 
 
-def program(call: Call, language: str, base_url: str, note: Callable[[str], None]) -> bytes:
+def program(
+    call: Call,
+    language: str,
+    base_url: str,
+    extra: Sequence[str] | None,
+    note: Callable[[str], None],
+) -> bytes:
     """Return the request as a program in `language`; say on stderr what it cannot express."""
-    module = importlib.import_module(f"apiyi_cli.export.{_MODULES.get(language, language)}")
-    made = module.program(call, base_url)
+    from apiyi_cli.export.program import program
+
+    named = tuple(split_header(text) for text in extra or ())
+    made = program(language, call._replace(headers=call.headers + named), base_url)
     for text in made.notes:
         note(text)
-    return str(made.text).encode()
-
-
-_MODULES = {"python": "python_sdk", "requests": "python_requests"}
+    return made.text.encode()
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from apiyi_cli.core.opt import Group
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.render.safe import safe
-from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.settings.resolve import BASE_URLS, Settings
 from apiyi_cli.sinks.console import Console
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ T = TypeVar("T")
 
 
 class Run:
-    """One process: where it writes, when it began, what has to be closed at its end."""
+    """One process: where it writes, when it began, what has to be closed at its end.
+
+    A command that can stop softly sets `heed`: it is called, in the signal's handler, with
+    the name and number of each signal that would else end the process.
+    """
 
     def __init__(self, console: Console, environ: Mapping[str, str], clock: Clock) -> None:
         self.console = console
@@ -45,6 +49,7 @@ class Run:
         self.secrets: list[Secret] = []
         self.machine_errors = False
         self.exit_code = 0
+        self.heed: Callable[[str, int], None] | None = None
         self._closers: list[Callable[[], None]] = []
         console.redact = lambda text: redact(text, self.secrets)
         console.safe = safe
@@ -163,7 +168,9 @@ class Session:
         if self.request.code:
             from apiyi_cli.cli.preview import program
 
-            self.console.write(program(call, self.request.code, self._address(), self.note))
+            extra = self.fill(Connection()).header
+            language = self.request.code
+            self.console.write(program(call, language, self._address(real=True), extra, self.note))
             return True
         if self.request.dry_run:
             from apiyi_cli.cli.preview import described
@@ -314,9 +321,10 @@ class Session:
         own = state_dir(self.run.environ) / "rescue"
         return Rescue((own, Path(tempfile.gettempdir())))
 
-    def _address(self) -> str:
+    def _address(self, *, real: bool = False) -> str:
+        """Return the address to show; the sandbox has one only while it runs."""
         urls = self.settings.base_urls
-        return urls[0] if urls else "http://127.0.0.1:1/v1"
+        return urls[0] if urls else BASE_URLS[0] if real else "http://sandbox.localhost/v1"
 
 
 def _completed(group: G, before: Mapping[str, Any]) -> G:

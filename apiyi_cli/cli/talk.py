@@ -50,12 +50,13 @@ class Talk:
             self.system = None
         self._new = self._earlier(surroundings.messages)
         self.earlier = [*old, *self._new]
+        # Before the prompt, which would otherwise read a stdin that is the attachment.
+        self.attachments = [self._attachment(name) for name in surroundings.attach or ()]
         self.text = sources.prompt(
             words or (),
             session.fill(source).file or (),
             needed=not (surroundings.messages or surroundings.attach),
         )
-        self.attachments = [self._attachment(name) for name in surroundings.attach or ()]
         if self.text is None and not surroundings.messages and not self.attachments:
             raise nothing_to_send(session)
         self.schema = self._schema()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class Toolbox:
         return [told[place] for place in range(len(calls))]
 
     def _allowed(self, tool: Tool, call: ToolCall) -> bool:
-        told = f"{call.name}({call.arguments}) -> {' '.join(tool.argv)}"
+        told = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
         if self._agreed:
             self._session.note(f"running {told}")
             return True

@@ -68,6 +68,13 @@ class Progress:
         else:
             self._say(line)
 
+    def line(
+        self, done: int, *, ok: int, failed: int, fields: Mapping[str, object] = _NOTHING
+    ) -> str:
+        """Return the line of the present counts, for somebody who asks now."""
+        with self._lock:
+            return self._line(done, ok, failed, fields, self._clock.monotonic())
+
     def stop(self) -> None:
         """Take the line away; whatever is shown after this is not drawn. May be repeated."""
         with self._lock:

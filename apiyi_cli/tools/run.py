@@ -186,9 +186,8 @@ class _Command:
             return False
         finally:
             for drain in (self.out, self.err):
-                drain.wait(LINGER_S)
-            if not (self.out.is_done and self.err.is_done):
-                self.kill()
+                if not drain.waited(LINGER_S):
+                    self.kill()
         return True
 
     def kill(self) -> None:
@@ -225,12 +224,10 @@ class _Drain:
         shown = kept[-self._most_bytes :] if self._full is None else kept[: self._most_bytes]
         return shown.decode("utf-8", "replace")
 
-    @property
-    def is_done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def wait(self, timeout_s: float) -> None:
+    def waited(self, timeout_s: float) -> bool:
+        """Wait for the end of the pipe; tell whether it came in time."""
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _read(self) -> None:
         size = 0

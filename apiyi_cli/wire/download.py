@@ -38,7 +38,7 @@ WAITS_S = (0.5, 2.0)
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # A fresh file may not have reached the server that is asked for it.
 _PASSING = frozenset((403, 404, 408, 425, 429))
-_CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _INNER_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 _DEFAULT_PORTS = {"https": 443, "http": 80}

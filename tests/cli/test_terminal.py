@@ -84,12 +84,12 @@ def test_nothing_in_an_answer_acts_on_the_terminal(
     plain = apiyi.terminal("chat hi --no-markdown --color never")
     assert plain.code == 0
     shown = plain.raw.decode()
-    assert not any(ord(c) < 32 and c not in "\r\n" or 127 <= ord(c) < 160 for c in shown)
+    assert not any((ord(c) < 32 and c not in "\r\n") or 127 <= ord(c) < 160 for c in shown)
     assert not any(c in shown for c in "\u202e\u2066\u2069")
     assert shown.endswith("\r\n") and "\r" not in shown.replace("\r\n", "")
-    styled = apiyi.terminal("chat hi").raw
-    for attack in (b"\x1b]", b"\x1b[2J", b"\x1bc", b"\x1b[6n", b"\x1b[?", b"\x08", b"\x9b"):
-        assert attack not in styled.replace("\x9b".encode(), b"\x9b")
+    styled = apiyi.terminal("chat hi").raw.decode()
+    for attack in ("\x1b]", "\x1b[2J", "\x1bc", "\x1b[6n", "\x1b[?", "\x08", "\x9b", "\x9d"):
+        assert attack not in styled
 
 
 def test_a_code_block_appears_line_by_line_and_the_scrollback_stays_clean(
@@ -103,15 +103,15 @@ def test_a_code_block_appears_line_by_line_and_the_scrollback_stays_clean(
         "".join(row[x].data for x in range(80)).rstrip() for row in screen.rendered.history.top
     ]
     seen = [line for line in [*history, *screen.lines] if line.strip()]
-    assert [line.strip() for line in seen] == [f"line {k}" for k in range(120)]
+    assert [line.strip() for line in seen] == ["```", *[f"line {k}" for k in range(120)], "```"]
 
 
 def test_notices_and_errors_are_safe_on_the_terminal(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(Play.error(400, "\x1b]0;evil\x07bad \x1b[31mred\x9b2J"))
     screen = apiyi.terminal("chat hi")
     assert screen.code == 6
-    assert not {b"\x1b]", b"\x1b[31m"} & {screen.raw[k : k + 5] for k in range(len(screen.raw))}
-    assert b"\x07" not in screen.raw and b"\x1b[31m" not in screen.raw
+    assert b"\x1b]" not in screen.raw and b"\x07" not in screen.raw
+    assert b"\x1b[31m" not in screen.raw and "\x9b" not in screen.raw.decode()
 
 
 def test_json_on_a_terminal_is_the_servers_object(apiyi: Program, gateway: Gateway) -> None:

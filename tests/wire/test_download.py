@@ -218,7 +218,7 @@ def test_a_slow_download_ends_after_two_minutes(server: Gateway) -> None:
 
     server.script(*[Play(body=(b"p",) * 30, split="bytes", content_type="image/png")] * 3)
     slow = plan(server, clock=Clock(monotonic=monotonic, sleep=lambda seconds: None))
-    with pytest.raises(IncompleteError):
+    with pytest.raises(IncompleteError, match="bytes came in 120 s"):
         download(f"{server.origin}/x", slow, accepted=fine)
 
 

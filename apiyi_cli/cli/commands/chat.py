@@ -49,6 +49,10 @@ def chat(
     messages, sources = conversation(
         talk.text, system=talk.system, earlier=talk.earlier, attachments=talk.attachments
     )
+    if talk.text is not None and session.request.code:
+        inner = ".0.text" if talk.attachments else ""
+        place = f"messages.{len(messages) - 1}.content{inner}"
+        sources = (*session.sources.places(talk.text, place), *sources)
 
     def built(messages: Sequence[dict[str, Any]], model: str = session.models[0]) -> Call:
         return chat_call(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spent import Spent
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.cli.talk import body_options, nothing_to_send, printed
 from apiyi_cli.core.call import Call, Reply
@@ -64,7 +66,8 @@ def complete(
     if completing.lines:
         if prompt or session.fill(source).file:
             raise UsageError("cannot use --lines", "the prompts are the lines of stdin alone")
-        _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
+        with _chat_advised():
+            _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
         return
     text = session.sources.prompt(prompt or (), session.fill(source).file or ())
     if text is None:
@@ -74,10 +77,8 @@ def complete(
         session.note("--best-of turns streaming off: the server chooses among whole texts")
     call = built(text, wanted and completing.best_of is None)
     if not session.shown(call):
-        try:
+        with _chat_advised():
             printed(session, call, answer, events, choices=sampling.n or 1)
-        except (RejectedError, UnknownModelError) as failure:
-            raise _chat_instead(failure) from failure.__cause__
 
 
 def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> None:
@@ -85,8 +86,10 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
     from apiyi_cli.cli.input import batches
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.wire.send import usage_in
 
     session.ready()
+    spent = Spent()
 
     def decode(reply: Reply) -> Iterator[Any]:
         yield value(reply, cost="text")[0]
@@ -98,6 +101,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
             if session.shown(call):
                 continue
             (found,) = session.answers(call, decode)
+            spent.add(usage_in(found), from_cache=session.sender.from_cache)
             texts = _choices(found, len(batch) * choices)
             for place in range(len(batch)):
                 for number in range(choices):
@@ -112,6 +116,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
             index += len(batch)
 
     session.write(session.filtered(records()))
+    spent.tell(session)
 
 
 def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
@@ -129,11 +134,17 @@ def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
     return [by_index[index] for index in range(wanted)]
 
 
-def _chat_instead(failure: RejectedError) -> RejectedError:
-    told = str(failure).lower()
-    if "chat" in told or failure.facts.status == 404:
-        failure.hint = "apiyi chat (this model answers on the chat endpoint only)"
-    return failure
+@contextmanager
+def _chat_advised() -> Iterator[None]:
+    """Say where a model answers that the gateway says is for the chat endpoint only."""
+    try:
+        yield
+    except RejectedError as failure:
+        told = failure.why.lower()
+        named = "chat model" in told or "chat/completions" in told
+        if named or (failure.facts.status == 404 and not isinstance(failure, UnknownModelError)):
+            failure.hint = "apiyi chat (this model answers on the chat endpoint only)"
+        raise
 
 
 app = single(spread(complete))

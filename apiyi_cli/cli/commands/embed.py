@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, embed_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.flow import flow
 from apiyi_cli.cli.input import batches
 from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.spent import Spent
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.cli.talk import body_options, nothing_to_send
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
 from apiyi_cli.decode.embed import Vectors, vectors
-from apiyi_cli.errors import UsageError
+from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.wire.send import Sender
 
 BATCH_SIZE = 128
@@ -24,6 +25,14 @@ JOBS = 4
 MOST_BYTES = MOST_TOKENS
 
 Input = tuple[bytes, str]
+
+
+class Answered(NamedTuple):
+    """Some inputs and their vectors, in the same order."""
+
+    inputs: list[Input]
+    vectors: Vectors
+    from_cache: bool
 
 
 def embed(
@@ -40,9 +49,10 @@ def embed(
 ) -> None:
     """Embed texts: one JSON line for each, in the order of the input."""
     embedding = session.fill(embedding)
+    session.models  # noqa: B018 - what is missing is said before stdin is read
     options = body_options(session)
     found = _inputs(session, inputs or [], session.fill(source).file or [], embedding)
-    one_object = session.output.json or (session.output.jq and not session.output.ndjson)
+    one_object = bool(session.output.json)
 
     def built(batch: list[Input]) -> Any:
         texts = [text for _, text in batch]
@@ -50,22 +60,37 @@ def embed(
             model=session.models[0], inputs=texts, embedding=embedding, options=options
         )
 
-    def asked(sender: Sender, batch: list[Input]) -> tuple[list[Input], Vectors]:
+    def asked(sender: Sender, batch: list[Input]) -> Answered:
         def decode(reply: Reply) -> Iterator[Vectors]:
             yield vectors(reply, len(batch), embedding.dimensions, keep_body=bool(one_object))
 
         (got,) = session.answers(built(batch), decode, sender=sender)
-        return batch, got
+        return Answered(batch, got, sender.from_cache)
 
     if session.request.dry_run or session.request.code:
         for batch in found:
             session.shown(built(batch))
         return
-    session.models  # noqa: B018 - said before stdin is read
     session.ready()
-    results = flow(session, found, asked, session.fill(jobs).jobs or JOBS)
+    spent = Spent()
+    results = _alike(flow(session, found, asked, session.fill(jobs).jobs or JOBS), spent)
     lines = _merged(results) if one_object else _records(results, embedding)
     session.write(session.filtered(lines))
+    spent.tell(session)
+
+
+def _alike(results: Iterator[Answered], spent: Spent) -> Iterator[Answered]:
+    """Yield the answers as long as all vectors of the run have one length."""
+    length = 0
+    for one in results:
+        spent.add(one.vectors.usage, from_cache=one.from_cache)
+        length = length or one.vectors.length
+        if one.vectors.length != length:
+            raise IncompleteError(
+                "the answer is not what was asked for",
+                f"vectors of {one.vectors.length} numbers came after vectors of {length}",
+            )
+        yield one
 
 
 def _inputs(
@@ -80,6 +105,8 @@ def _inputs(
         if words or files:
             raise UsageError(f"cannot use {option}", "the inputs are the lines of stdin alone")
         field = embedding.jsonl
+        if field == "embedding":
+            raise UsageError("cannot use --jsonl embedding", "the vector is put there")
         reads = None if field is None else lambda line, place: _field(line, place, field)
         return batches(session.sources, option, size, MOST_BYTES, reads)
     texts = [session.sources.file(path) for path in files]
@@ -115,14 +142,12 @@ def _field(line: bytes, place: str, field: str) -> str:
     return text
 
 
-def _records(
-    results: Iterator[tuple[list[Input], Vectors]], embedding: Embedding
-) -> Iterator[bytes]:
+def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[bytes]:
     """Yield one line for each input, the lines of one reply together."""
     from apiyi_cli.wire.encode import json_bytes
 
     index = 0
-    for batch, got in results:
+    for batch, got, _ in results:
         lines = []
         for (line, text), vector in zip(batch, got.texts, strict=True):
             if embedding.jsonl is not None:
@@ -136,24 +161,43 @@ def _records(
         yield b"".join(lines)
 
 
-def _with_vector(line: bytes, vector: bytes) -> bytes:
+def _with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
     """Return the object of a line with its vector added, all else byte for byte as it was."""
-    if b'"embedding"' in line:
-        import orjson
-
-        value = orjson.loads(line)
-        value.pop("embedding", None)
-        line = orjson.dumps(value)
-    return line.strip()[:-1].rstrip() + b',"embedding":' + vector + b"}\n"
+    if b"embedding" in line:
+        line = _without_vector(line)
+    return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
 
 
-def _merged(results: Iterator[tuple[list[Input], Vectors]]) -> Iterator[bytes]:
+def _without_vector(line: bytes) -> bytes:
+    """Return the object without its own `embedding`; the other members keep their bytes."""
+    from json import JSONDecoder
+
+    text, decode = line.decode(), JSONDecoder().raw_decode
+    members, at = [], text.index("{") + 1
+    while True:
+        begin = _past_space(text, at)
+        name, at = decode(text, begin)
+        _, at = decode(text, _past_space(text, _past_space(text, at) + 1))
+        if name != "embedding":
+            members.append(text[begin:at])
+        at = _past_space(text, at) + 1
+        if text[at - 1] == "}":
+            return ("{" + ",".join(members) + "}").encode()
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _merged(results: Iterator[Answered]) -> Iterator[bytes]:
     """Yield the server's object verbatim; of several requests one object of the same shape."""
     import orjson
 
     from apiyi_cli.decode.whole import one_line, parsed
 
-    replies = [got.raw for _, got in results]
+    replies = [one.vectors.raw for one in results]
     if len(replies) == 1:
         yield one_line(replies[0]) + b"\n"
         return
