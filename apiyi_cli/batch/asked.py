@@ -54,9 +54,7 @@ class Defaults:
                     found[one.name] = fitted(one, value)
                 elif name in self.typed:
                     option = f"--{name.replace('_', '-')}"
-                    raise UsageError(
-                        f"cannot use {option}", f"apiyi {command} has no such option"
-                    )
+                    raise UsageError(f"cannot use {option}", f"apiyi {command} has no such option")
         return dict(found)
 
 
@@ -160,7 +158,9 @@ class Asked:
         own = self.take("schema")
         if own is None:
             return self.defaults.schema
-        return schema(own if isinstance(own, str) else orjson.dumps(checked(own, "schema")).decode())
+        return schema(
+            own if isinstance(own, str) else orjson.dumps(checked(own, "schema")).decode()
+        )
 
     def json_mode(self) -> bool:
         """Tell whether the answer is asked for as some JSON object."""

@@ -50,7 +50,12 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, *, fsync: Fsync = "group", synced: Iterable[int] = (), clock: Clock = CLOCK
+        self,
+        path: Path,
+        *,
+        fsync: Fsync = "group",
+        synced: Iterable[int] = (),
+        clock: Clock = CLOCK,
     ) -> None:
         self.path = path
         self._fsync = fsync

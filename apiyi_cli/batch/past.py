@@ -98,7 +98,7 @@ def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
     """Take in a journal. Raises SetupError naming a line that is broken."""
     past.is_first = False
     claims, waiting = past.claims, past.waiting
-    for _, _, line in _placed(path, _entry, repair):
+    for _, _, line in _placed(path, entry_of, repair):
         kind = line["t"]
         if kind == "S":
             claims[line["id"]] = line["sha"]
@@ -123,7 +123,7 @@ def read_records(past: Past, path: Path, target: str, *, repair: bool = False) -
     """Take in the records of an output file. Raises SetupError naming a line that is broken."""
     past.is_first = False
     known_to = past.ends.get(target, 0)
-    for offset, line, record in _placed(path, _record, repair):
+    for offset, line, record in _placed(path, record_of, repair):
         past.records += 1
         error = record["error"]
         failed = None if error is None else error.get("class") or "rejected"
@@ -170,12 +170,12 @@ def check_belonging(past: Past, output: Path) -> None:
 
 def is_record(line: bytes) -> bool:
     """Tell whether a line is a whole output record."""
-    return _record(line) is not None
+    return record_of(line) is not None
 
 
 def is_entry(line: bytes) -> bool:
     """Tell whether a line is a whole line of a journal."""
-    return _entry(line) is not None
+    return entry_of(line) is not None
 
 
 def prefix_sha(prefix: bytes) -> str:
@@ -183,7 +183,8 @@ def prefix_sha(prefix: bytes) -> str:
     return hashlib.sha256(prefix).hexdigest()[:16]
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """Return the record of an output line, None for anything else."""
     try:
         value = orjson.loads(line)
         int(value["sha"], 16)
@@ -193,7 +194,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def entry_of(line: bytes) -> dict[str, Any] | None:
+    """Return what a line of a journal says, None for anything else."""
     try:
         value = orjson.loads(line)
         return value if value["t"] in ("H", "S", "W", "D", "A", "E") else None

@@ -45,9 +45,7 @@ BIG_FILE = 2 << 30
 BAD_ROWS_TOLD = 20
 
 
-def batch(
-    session: Session, path: str, batching: Batching, rows: RowDefaults, jobs: Jobs
-) -> None:
+def batch(session: Session, path: str, batching: Batching, rows: RowDefaults, jobs: Jobs) -> None:
     """Check, show or run a batch, as its options say."""
     made = _Inputs(session, path, session.fill(batching), rows)
     if made.options.check:
@@ -80,7 +78,7 @@ def verify(session: Session, path: str) -> None:
 
 def compact(session: Session, path: str) -> None:
     """Rewrite an output without the records that newer ones replaced."""
-    from apiyi_cli.batch.verify import compacted
+    from apiyi_cli.batch.compact import compacted
 
     kept, dropped = compacted(Path(path))
     session.note(f"{path}: {kept:,} records kept, {dropped:,} left out")
@@ -89,9 +87,7 @@ def compact(session: Session, path: str) -> None:
 class _Inputs:
     """The rows of the run, and all that the options say about them."""
 
-    def __init__(
-        self, session: Session, path: str, options: Batching, rows: RowDefaults
-    ) -> None:
+    def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
         self.source = Source(path, lambda: _standard_input(session))
         self.source.opened()

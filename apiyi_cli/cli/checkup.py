@@ -5,17 +5,34 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from apiyi_cli.cli.commands.doctor import Finding, failed
 from apiyi_cli.core.call import Reply
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import ApiyiError, AuthError, TemporaryError
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
 
+State = Literal["ok", "warning", "failure"]
 SKEW_S = 30.0
 SLOW_S = 3.0
+ADVICE = "check the network, the proxy and the address"
+
+
+class Finding(NamedTuple):
+    """One line of the report. `advice` says what to do, "" when nothing is to be done;
+    `exit_code` is what a failure makes of the run."""
+
+    check: str
+    state: State
+    told: str
+    advice: str = ""
+    exit_code: int = 0
+
+
+def failed(check: str, failure: ApiyiError) -> Finding:
+    """Return the finding for a check that ended in an error."""
+    return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
 
 def config(session: Session) -> Iterator[Finding]:
@@ -87,7 +104,7 @@ def hosts(session: Session) -> Iterator[Finding]:
     from apiyi_cli.cli.connection import PROBE, plan
     from apiyi_cli.wire.send import Sender
 
-    made = plan(session)
+    made = plan(session, keyless=not _has_key(session))
     for base_url in made.base_urls:
         alone = made._replace(
             base_urls=(base_url,),
@@ -101,10 +118,28 @@ def hosts(session: Session) -> Iterator[Finding]:
         sender = Sender(alone)
         try:
             yield from _host(session, sender, base_url)
+        except AuthError as failure:
+            yield _unknown_key(session, sender, base_url, failure)
         except ApiyiError as failure:
+            failure.hint = ADVICE if isinstance(failure, TemporaryError) else failure.hint
             yield failed("host", failure.noting(host=base_url))
         finally:
             sender.close()
+
+
+def _has_key(session: Session) -> bool:
+    try:
+        return session.settings.sandbox or bool(session.secret.value)
+    except ApiyiError:
+        return False
+
+
+def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthError) -> Finding:
+    """Return the finding for a host that answered, but not to this key."""
+    if _has_key(session):
+        return failed("host", failure.noting(host=base_url))
+    told = f"{base_url}: connected in {sender.connected_s * 1000:.0f} ms, it wants a key"
+    return Finding("host", "ok", told)
 
 
 def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
@@ -200,7 +235,7 @@ def limits(session: Session) -> Iterator[Finding]:
     told = f"{kept.rpm} requests and {kept.tpm} tokens in {kept.window_s:g} s, "
     told += f"{kept.concurrency} at once"
     trouble: list[str] = []
-    if not session.settings.sandbox:
+    if not session.settings.sandbox and _has_key(session):
         from apiyi_cli.settings.paths import runtime_dir
         from apiyi_cli.wire.limits import Limiter
 

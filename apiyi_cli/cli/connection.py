@@ -27,8 +27,8 @@ def sender(session: Session) -> Sender:
     return made
 
 
-def plan(session: Session) -> Plan:
-    """Return everything about sending that settings decide.
+def plan(session: Session, *, keyless: bool = False) -> Plan:
+    """Return everything about sending that settings decide; `keyless` does without a key.
 
     For the profile `sandbox` the offline gateway is started inside this process first.
     Raises AuthError when there is no key, before anything else is done.
@@ -40,7 +40,7 @@ def plan(session: Session) -> Plan:
     family = ""
     if settings.sandbox:
         base_urls, family = (_sandbox(session),), "sandbox"
-    else:
+    elif not keyless:
         key = session.secret.value
     if options.failover is False:
         base_urls = base_urls[:1]

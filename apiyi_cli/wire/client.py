@@ -13,8 +13,6 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import httpcore
-
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import (
@@ -27,6 +25,7 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.wire.clocks import Clocks, Timeouts
 from apiyi_cli.wire.coding import decoded
+from apiyi_cli.wire.engine import httpcore
 from apiyi_cli.wire.network import Network
 from apiyi_cli.wire.proxies import Proxy, proxy_for
 from apiyi_cli.wire.tls import tls_context

@@ -12,9 +12,8 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpcore
-
 from apiyi_cli.wire.clocks import Clocks
+from apiyi_cli.wire.engine import httpcore
 
 DEAD_ADDRESS_S = 1.0
 """How long an address may take to connect while there are others to try."""

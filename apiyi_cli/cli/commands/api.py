@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -11,13 +11,23 @@ from apiyi_cli.build.body import placed, typed
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call, Cost, Reply
 from apiyi_cli.core.groups import Connection, Output, Request
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.decode.whole import body, refused
-from apiyi_cli.errors import UsageError
+from apiyi_cli.errors import ApiyiError, UsageError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+MOST_SAID = 1 << 20
+COSTS: dict[str, Cost] = {
+    "chat/completions": "text",
+    "completions": "text",
+    "responses": "text",
+    "messages": "text",
+    "embeddings": "light",
+    "moderations": "light",
+    "rerank": "light",
+}
 
 Parts = Annotated[
     list[str],
@@ -79,13 +89,40 @@ def api(
         return
     session.ready()
 
+    said = b""
+
     def decode(reply: Reply) -> Iterator[bytes]:
-        if reply.status >= 400:
-            raise _failed(session, reply, call)
+        nonlocal said
+        said = b""
+        if reply.status >= 300:
+            said = body(reply, limit=MOST_SAID)
+            raise refused(reply._replace(chunks=(said,)), cost=call.cost, model=call.model)
         yield from reply.chunks
 
-    answer = session.answers(call, decode, shows=bool)
-    session.write(session.filtered(answer) if session.filter is None else _whole(session, answer))
+    try:
+        session.write(_shown(session, session.answers(call, decode, shows=bool)))
+    except ApiyiError:
+        # Of several attempts only the last one's words are of interest.
+        if said.strip():
+            session.console.say(said.decode("utf-8", "replace").rstrip("\n"))
+        raise
+
+
+def _shown(session: Session, answer: Iterator[bytes]) -> Iterable[bytes]:
+    """Return the answer as it comes: filtered by `--jq`, and harmless on a terminal."""
+    if session.filter is not None:
+        return session.filtered(_line(answer))
+    if session.output.output is None and session.console.stdout_is_terminal:
+        from apiyi_cli.render.safe import shown
+
+        return shown(answer)
+    return answer
+
+
+def _line(answer: Iterator[bytes]) -> Iterator[bytes]:
+    from apiyi_cli.decode.whole import one_line
+
+    yield one_line(b"".join(answer)) + b"\n"
 
 
 def _split(parts: list[str]) -> tuple[str | None, str]:
@@ -124,23 +161,24 @@ def _call(
     from_host = path.startswith("/")
     place = path if from_host else f"/{path}"
     stream = sent.get("stream") is True
-    cost: Any = "free" if method in ("GET", "HEAD") else "text"
+    cost = _cost(method, path)
     if source is not None:
         if sent:
             raise UsageError("cannot use fields with --input", "the input is the whole body")
         content = session.sources.content(source)
-        stream = b'"stream":true' in content.replace(b" ", b"")
+        told = _told(content)
         return Call(
             method,
             place,
             raw=content,
             content_type="application/json",
-            stream=stream,
+            stream=told.get("stream") is True,
             cost=cost,
             from_host=from_host,
+            model=_model(told),
         )
     if sent and method in ("GET", "HEAD"):
-        query = urlencode(sent, doseq=True)
+        query = urlencode({key: _query(value) for key, value in sent.items()})
         place += ("&" if "?" in place else "?") + query
         return Call(method, place, cost=cost, from_host=from_host)
     return Call(
@@ -150,22 +188,37 @@ def _call(
         stream=stream,
         cost=cost,
         from_host=from_host,
-        model=sent.get("model") if isinstance(sent.get("model"), str) else None,
+        model=_model(sent),
     )
 
 
-def _failed(session: Session, reply: Reply, call: Call) -> Exception:
-    """Print the server's own words on stderr and return the classified error."""
-    raw = body(reply, limit=1 << 20)
-    if raw.strip():
-        session.console.say(raw.decode("utf-8", "replace").rstrip("\n"))
-    return refused(reply._replace(chunks=(raw,)), cost=call.cost, model=call.model)
+def _cost(method: str, path: str) -> Cost:
+    """Return what one more attempt may cost; a path that is not known is taken for a dear one."""
+    if method in ("GET", "HEAD"):
+        return "free"
+    return COSTS.get(path.lstrip("/").removeprefix("v1/"), "heavy")
 
 
-def _whole(session: Session, answer: Iterator[bytes]) -> Iterator[bytes]:
-    from apiyi_cli.decode.whole import one_line
+def _told(content: bytes) -> dict[str, Any]:
+    """Return the body's fields where it is a JSON object; it is sent as it is in any case."""
+    import orjson
 
-    yield from session.filtered([one_line(b"".join(answer)) + b"\n"])
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _model(fields: dict[str, Any]) -> str | None:
+    model = fields.get("model")
+    return model if isinstance(model, str) else None
+
+
+def _query(value: Any) -> str:
+    from apiyi_cli.wire.encode import json_bytes
+
+    return value if isinstance(value, str) else json_bytes(value).decode()
 
 
 app = single(spread(api))

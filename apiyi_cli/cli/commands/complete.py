@@ -66,8 +66,11 @@ def complete(
     if completing.lines:
         if prompt or session.fill(source).file:
             raise UsageError("cannot use --lines", "the prompts are the lines of stdin alone")
+        session.models  # noqa: B018 - what is missing is said before stdin is read
         with _chat_advised():
-            _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
+            cut = _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
+        if cut and answer.strict_finish:
+            raise IncompleteError("not every answer is whole", f"{cut} did not end by themselves")
         return
     text = session.sources.prompt(prompt or (), session.fill(source).file or ())
     if text is None:
@@ -81,8 +84,11 @@ def complete(
             printed(session, call, answer, events, choices=sampling.n or 1)
 
 
-def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> None:
-    """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order."""
+def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int:
+    """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order.
+
+    Returns how many of the texts were cut off.
+    """
     from apiyi_cli.cli.input import batches
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.encode import json_bytes
@@ -90,11 +96,13 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
 
     session.ready()
     spent = Spent()
+    cut = 0
 
     def decode(reply: Reply) -> Iterator[Any]:
         yield value(reply, cost="text")[0]
 
     def records() -> Iterator[bytes]:
+        nonlocal cut
         index = 0
         for batch in batches(session.sources, "--lines", batch_size):
             call = built([text for _, text in batch], False)
@@ -106,17 +114,19 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Non
             for place in range(len(batch)):
                 for number in range(choices):
                     one = texts[place * choices + number]
+                    cut += one["finish_reason"] != "stop"
                     record = {
                         "index": index + place,
                         **({"choice": number} if choices > 1 else {}),
                         "text": one.get("text") or "",
-                        "finish_reason": one.get("finish_reason"),
+                        "finish_reason": one["finish_reason"],
                     }
                     yield json_bytes(record) + b"\n"
             index += len(batch)
 
     session.write(session.filtered(records()))
     spent.tell(session)
+    return cut
 
 
 def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
@@ -131,6 +141,8 @@ def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
             "the answer is not what was asked for",
             f"{len(by_index)} completions came for {wanted} wanted",
         )
+    if not all(isinstance(one.get("finish_reason"), str) for one in by_index.values()):
+        raise IncompleteError("the answer was cut", "a completion has no finish_reason")
     return [by_index[index] for index in range(wanted)]
 
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
 
+from apiyi_cli.cli import checkup
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.checkup import Finding, State, failed
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.errors import ApiyiError
 
-State = Literal["ok", "warning", "failure"]
 MARKS: dict[State, tuple[str, str]] = {
     "ok": ("ok", "32"),
     "warning": ("warn", "33"),
     "failure": ("FAIL", "31"),
 }
-
-
-class Finding(NamedTuple):
-    """One line of the report. `advice` says what to do, "" when nothing is to be done;
-    `exit_code` is what a failure makes of the run."""
-
-    check: str
-    state: State
-    told: str
-    advice: str = ""
-    exit_code: int = 0
 
 
 def doctor(session: Session, *, connection: Connection, output: Output) -> None:
@@ -55,8 +44,6 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
 
 
 def _findings(session: Session) -> Iterator[Finding]:
-    from apiyi_cli.cli import checkup
-
     checks: tuple[Callable[[Session], Iterator[Finding]], ...] = (
         checkup.config,
         checkup.key,
@@ -73,11 +60,6 @@ def _findings(session: Session) -> Iterator[Finding]:
             yield from check(session)
         except ApiyiError as failure:
             yield failed(check.__name__, failure)
-
-
-def failed(check: str, failure: ApiyiError) -> Finding:
-    """Return the finding for a check that ended in an error."""
-    return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
 
 def _record(finding: Finding) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, embed_call
 from apiyi_cli.cli.app import single
@@ -17,7 +17,9 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
 from apiyi_cli.decode.embed import Vectors, vectors
 from apiyi_cli.errors import IncompleteError, UsageError
-from apiyi_cli.wire.send import Sender
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.send import Sender
 
 BATCH_SIZE = 128
 JOBS = 4
