@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from apiyi_cli.batch.endpoints import Answer
@@ -127,11 +126,10 @@ class Lane:
         self._tally = Tally()
         self.claims = Claims(journal, gate, plan.clock, plan.watch or Watch())
         self._sender = Sender(
-            replace(
-                plan,
+            plan._replace(
                 watch=self.claims,
                 tally=self._tally,
-                clock=replace(plan.clock, sleep=self._sleep),
+                clock=plan.clock._replace(sleep=self._sleep),
             )
         )
 
@@ -176,7 +174,7 @@ class Lane:
             outcome.status, outcome.request_id = reply.status, reply.request_id
             kept: list[bytes] = []
             try:
-                yield from read(call, replace(reply, chunks=_kept(reply.chunks, kept)))
+                yield from read(call, reply._replace(chunks=_kept(reply.chunks, kept)))
             finally:
                 outcome.refusal = b"".join(kept)
 

@@ -126,9 +126,10 @@ def persist(
     `tally` (one for each request). `limiter_pause(seconds)` is called when the key is
     throttled, whether or not this request goes on.
 
-    Raises the last attempt's error, after what that attempt had yielded. Where that is a TemporaryError, "nothing was billed", though
-    this or an earlier attempt may have been, or a part was shown, it becomes an
-    IncompleteError; where a limit ended the attempts the error says which.
+    Raises the last attempt's error, after what that attempt had yielded. Where that is a
+    TemporaryError, "nothing was billed", though this or an earlier attempt may have been, or
+    a part was shown, it becomes an IncompleteError; where a limit ended the attempts the
+    error says which.
     """
     run = _Run(cost, policy, clock, rng, tell, on_retry, limiter_pause, tally or Tally(), quota)
     while True:
