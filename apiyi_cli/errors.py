@@ -19,6 +19,7 @@ see `Interrupted`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 
@@ -152,8 +153,12 @@ class ApiyiError(Exception):
         return self
 
     def __str__(self) -> str:
+        return self.told(str)
+
+    def told(self, say: Callable[[str], str]) -> str:
+        """Return the line for people; `say` puts each of its parts into their language."""
         facts = self.facts
-        told = f"{self.what}: {self.why}" if self.why else self.what
+        told = f"{say(self.what)}: {say(self.why)}" if self.why else say(self.what)
         known = [
             text
             for text in (
@@ -164,7 +169,7 @@ class ApiyiError(Exception):
             )
             if text
         ]
-        return f"{told} ({', '.join(known)})" if known else told
+        return f"{told} ({', '.join(map(say, known))})" if known else told
 
     def as_json(self) -> dict[str, object]:
         """Return the error as the object that `--json` and `--ndjson` print on stderr."""

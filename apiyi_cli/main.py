@@ -72,7 +72,7 @@ def _ran(argv: Sequence[str], started: Run) -> int:
         raise KeyboardInterrupt from None
     except typer.TyperException as refused:
         message = refused.format_message()
-        if message.startswith("Usage:"):
+        if message.startswith(started.translate("Usage:")):
             started.console.say(message)
             return UsageError.exit_code
         raise suggestion(refused, message) from None
@@ -100,9 +100,11 @@ def _crashed(bug: Exception, started: Run) -> int:
     from apiyi_cli.cli.crash import crash_file
 
     path = crash_file(bug, started)
-    where = f"; details: {path}" if path else ""
-    started.console.say(f"apiyi: internal error: {type(bug).__name__}: {bug}{where}")
-    started.console.say("this is a defect of apiyi, please report it with that file")
+    say = started.translate
+    told = say(f"internal error: {type(bug).__name__}: {bug}")
+    where = f"; {say(f'details: {path}')}" if path else ""
+    started.console.say(f"apiyi: {told}{where}")
+    started.console.say(say("this is a defect of apiyi, please report it with that file"))
     return 1
 
 

@@ -151,7 +151,7 @@ class Asked:
         own = self.take("tool_choice")
         if isinstance(own, str):
             return choice(own, functions)
-        return self.defaults.tool_choice if own is None else own  # type: ignore[no-any-return]
+        return self.defaults.tool_choice if own is None else own
 
     def schema(self) -> dict[str, Any] | None:
         """Return the schema that the answer is asked to fit."""

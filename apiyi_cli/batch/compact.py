@@ -99,9 +99,9 @@ def _journal_part(journal: Path, attempts: int, size: int) -> Path:
             claims.take(entry, line)
     errors = claims.header.get("errors")
     in_errors = [*_error_notes(journal)] if errors else []
-    for line in placed_lines(Path(errors)) if errors and Path(errors).exists() else ():
-        record = record_of(line[2])
-        attempts += (record or {}).get("attempts") or 0
+    if errors and Path(errors).exists():
+        for _, _, line in placed_lines(Path(errors)):
+            attempts += (record_of(line) or {}).get("attempts") or 0
     carried = claims.requests + claims.carried - len(claims.unknown)
     header = {
         **claims.header,

@@ -204,7 +204,7 @@ def _read_embed(call: Call, reply: Reply) -> Iterator[Any]:
     given = call.json.get("input")
     several = isinstance(given, list) and all(isinstance(one, (str, list)) for one in given)
     got = vectors(reply, len(given) if several else 1, call.json.get("dimensions"))
-    text = got.texts[0].decode("ascii") if len(got.texts) == 1 else ""
+    text = bytes(got.texts[0]).decode("ascii") if len(got.texts) == 1 else ""
     yield Answer(one_line(got.raw), text, got.usage)
 
 

@@ -173,9 +173,12 @@ def holder(journal: Path) -> int | None:
     """Return the process that began the last run of a journal."""
     import mmap
 
-    with suppress(OSError, ValueError, KeyError, TypeError), open(journal, "rb") as file:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            at = max(content.rfind(b'\n{"t":"H"') + 1, 0)
-            end = content.find(b"\n", at)
-            return int(orjson.loads(content[at : end if end >= 0 else len(content)])["pid"])
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError),
+        open(journal, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        at = content.rfind(b'\n{"t":"H"') + 1
+        end = content.find(b"\n", at)
+        return int(orjson.loads(content[at : end if end >= 0 else len(content)])["pid"])
     return None

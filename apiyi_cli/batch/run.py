@@ -226,10 +226,8 @@ class Batch:
         self._look(outcomes)
 
     def _give_up(self, outcome: Outcome) -> None:
-        if self._journal is not None and outcome.attempts:
-            journal = self._journal
-            billed = outcome.maybe_billed
-            self._guarded(lambda: journal.abandoned(outcome.row, billed=billed))
+        if outcome.attempts:
+            self._note_abandoned(outcome.row, billed=outcome.maybe_billed)
 
     def _write(self, outcomes: list[Outcome]) -> None:
         if not outcomes:
@@ -246,6 +244,11 @@ class Batch:
             except OutputError as failure:
                 self._begin_stop(failure)
         self._feed.release(len(outcomes))
+
+    def _note_abandoned(self, row: Row, *, billed: bool) -> None:
+        if self._journal is not None:
+            journal = self._journal
+            self._guarded(lambda: journal.abandoned(row, billed=billed))
 
     def _guarded(self, write: Callable[[], None]) -> None:
         try:
@@ -328,13 +331,12 @@ class Batch:
         for thread, row in list(self._under_way.items()):
             sending = self._workers.get(thread)
             flying = sending is not None and sending.in_flight
-            if self._journal is not None and flying:
-                journal = self._journal
-                self._guarded(lambda row=row: journal.abandoned(row, billed=True))  # type: ignore[misc]
+            if flying:
+                self._note_abandoned(row, billed=True)
             self.counts.requests += flying
 
     def _left(self) -> list[Outcome]:
-        found = []
+        found: list[Outcome] = []
         while True:
             try:
                 one = self._results.get_nowait()

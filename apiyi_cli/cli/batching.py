@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +202,7 @@ class _Running:
         began_s = session.run.clock.monotonic()
         # A run is long here, and failures make cycles.
         gc.enable()
-        with _heeding(session, running):
+        with _Heeding(session, running):
             ended = running.run()
         session.console.status("")
         if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
@@ -335,7 +334,7 @@ class _Running:
             failure.hint = f"make room, append {path} to the output, then run it again to go on"
 
 
-class _heeding:  # noqa: N801 - reads as the statement that it is
+class _Heeding:
     """While a batch runs its signals stop it softly, or show how far it is."""
 
     def __init__(self, session: Session, running: Batch) -> None:
@@ -403,8 +402,7 @@ def _plan(session: Session) -> Plan:
         for name in ("retries", "retry_ambiguous", "max_retry_time")
         if session.settings.origin(name) == "default"
     }
-    return replace(
-        plan(session),
+    return plan(session)._replace(
         policy=policy(options.replace(**unsaid), BATCH),
         quota=Quota(),
         tell=session.detail,

@@ -9,29 +9,36 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
-    from apiyi_cli.wire.send import Sender
+    from apiyi_cli.wire.send import Plan, Sender
 
 B = TypeVar("B")
 R = TypeVar("R")
 
 
 def flow(
-    session: Session, items: Iterator[B], work: Callable[[Sender, B], R], jobs: int
+    session: Session,
+    items: Iterator[B],
+    work: Callable[[Sender, B], R],
+    jobs: int,
+    stop: threading.Event | None = None,
 ) -> Iterator[R]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` of them at once.
 
     Each worker thread has a sender of its own. What an item or the input raises is raised
-    in its place; nothing further is started then.
+    in its place; nothing further is started then. Once `stop` is set nothing is started, and
+    the results end with those that were on their way.
     """
     made: queue.Queue[Future[R] | None] = queue.Queue()
     todo: queue.Queue[tuple[Future[R], B] | None] = queue.Queue()
     room = threading.Semaphore(jobs + 2)
-    stop = threading.Event()
+    stop = stop or threading.Event()
+    # Made here once: a missing key ends the run, not each of its threads.
+    plan = _hushed(session.sender.plan, stop)
 
     def feed() -> None:
         try:
@@ -51,10 +58,11 @@ def flow(
     def serve() -> None:
         from apiyi_cli.wire.send import Sender
 
-        sender = Sender(session.sender.plan)
+        sender = Sender(plan)
         while (taken := todo.get()) is not None:
             future, item = taken
             if stop.is_set():
+                future.cancel()
                 continue
             try:
                 future.set_result(work(sender, item))
@@ -62,17 +70,40 @@ def flow(
                 future.set_exception(failure)
         sender.close()
 
-    # Made here once: a missing key ends the run, not each of its threads.
-    session.sender  # noqa: B018
     workers = [threading.Thread(target=serve, daemon=True) for _ in range(jobs)]
     for thread in (threading.Thread(target=feed, daemon=True), *workers):
         thread.start()
+    session.run.closing(stop.set)
     try:
-        while (future := made.get()) is not None:
-            yield future.result()
-            room.release()
+        yield from _results(made, room, stop)
     finally:
         stop.set()
         room.release()
         for _ in workers:
             todo.put(None)
+
+
+def _results(
+    made: queue.Queue[Future[R] | None], room: threading.Semaphore, stop: threading.Event
+) -> Iterator[R]:
+    while True:
+        try:
+            # Stopped, the input is not waited for: its thread may be reading from a slow pipe.
+            future = made.get(block=not stop.is_set())
+            if future is None:
+                return
+            result = future.result()
+        except (queue.Empty, CancelledError):
+            return
+        yield result
+        room.release()
+
+
+def _hushed(plan: Plan, stop: threading.Event) -> Plan:
+    """Return the plan with notices that end when the run does: threads outlive its words."""
+
+    def tell(text: str) -> None:
+        if not stop.is_set():
+            plan.tell(text)
+
+    return plan._replace(tell=tell)

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from apiyi_cli.core.language import Translate
+
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -20,14 +22,17 @@ def shown(typed: Any, path: tuple[str, ...], run: Any) -> None:
 
     console = run.console
     bold = color_wanted("auto", run.environ, console.stdout_is_terminal)
-    console.write(_text(typed, path, console.width, bold=bold).encode("utf-8", "replace"))
+    text = _text(typed, path, console.width, run.translate, bold=bold)
+    console.write(text.encode("utf-8", "replace"))
 
 
-def _text(typed: Any, path: tuple[str, ...], width: int, *, bold: bool = False) -> str:
+def _text(
+    typed: Any, path: tuple[str, ...], width: int, say: Translate, *, bold: bool = False
+) -> str:
     from apiyi_cli.cli.described import described
     from apiyi_cli.manual.helptext import helptext
 
-    return helptext(described(typed, path), width, bold=bold)
+    return helptext(described(typed, path), width, bold=bold, say=say)
 
 
 class _Screen:
@@ -50,7 +55,8 @@ class _Screen:
 
     def get_help(self, ctx: Any) -> str:
         """Return the plain help, which stands for a command line that is empty."""
-        return _text(self, _path(ctx), ctx.find_root().obj.console.width)
+        run = ctx.find_root().obj
+        return _text(self, _path(ctx), run.console.width, run.translate)
 
 
 class HelpedCommand(_Screen, TyperCommand):

@@ -134,10 +134,11 @@ def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
     from apiyi_cli.decode.usage import usage
     from apiyi_cli.render.choose import usage_line
 
+    say = session.run.translate
     known = [one.raw for one in told if one is not None and one.raw]
     seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
     if seconds:
-        session.console.say(f"usage: {sum(seconds):g} s of audio")
+        session.console.say(say(f"usage: {sum(seconds):g} s of audio"))
         return
     total: dict[str, Any] = {}
     for one in known:
@@ -146,11 +147,11 @@ def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
                 total[name] = total.get(name, 0) + count
     counts = usage(total)
     if counts is None:
-        session.console.say("usage: unknown (the gateway did not tell)")
+        session.console.say(say("usage: unknown (the gateway did not tell)"))
     else:
         from apiyi_cli.cli.books import estimate
 
-        session.console.say(usage_line(counts) + estimate(session, session.models[0], counts))
+        session.console.say(say(usage_line(counts)) + estimate(session, session.models[0], counts))
 
 
 def refuse_terminal(session: Session, what: str, hint: str) -> None:

@@ -24,6 +24,7 @@ from apiyi_cli.sinks.console import Console
 if TYPE_CHECKING:
     from apiyi_cli.cli.aside import Aside
     from apiyi_cli.cli.input import Sources
+    from apiyi_cli.core.language import Translate
     from apiyi_cli.core.events import Burst
     from apiyi_cli.render.choose import Renderer
     from apiyi_cli.sinks.rescue import Rescue
@@ -83,9 +84,17 @@ class Run:
             # Not the wire's encoder: a file's name may hold what UTF-8 cannot carry.
             self.console.say(json.dumps(failure.as_json(), ensure_ascii=False))
             return
-        self.console.say(f"apiyi: {failure}")
+        say = self.translate
+        self.console.say(f"apiyi: {failure.told(say)}")
         if failure.hint:
-            self.console.say(f"  try: {failure.hint}")
+            self.console.say(f"  {say('try:')} {say(failure.hint)}")
+
+    @cached_property
+    def translate(self) -> Translate:
+        """Return what puts a text for people into their language."""
+        from apiyi_cli.core.language import translator
+
+        return translator(self.environ)
 
 
 class Session:
@@ -156,12 +165,12 @@ class Session:
     def note(self, text: str) -> None:
         """Print a notice on stderr unless the user wants quiet."""
         if not self.output.quiet:
-            self.console.say(f"apiyi: {text}")
+            self.console.say(f"apiyi: {self.run.translate(text)}")
 
     def detail(self, text: str) -> None:
         """Print something for `-v` on stderr."""
         if self.output.verbose:
-            self.console.say(text)
+            self.console.say(self.run.translate(text))
 
     def shown(self, call: Call) -> bool:
         """Print the request instead of sending it, if the user asked for that."""
@@ -285,17 +294,21 @@ class Session:
 
         return Aside(self, answer)
 
-    def write(self, lines: Iterable[bytes]) -> None:
-        """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails."""
+    def write(self, lines: Iterable[bytes], stop: Callable[[], object] | None = None) -> None:
+        """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
+
+        `stop` is called then: it makes `lines` end with what was on its way.
+        """
         target = self.output.output
+        rescue = self.rescue if stop is None else self.rescue._replace(stop=stop)
         if target is None or target == "-":
-            self.console.write_lines(lines, self.rescue)
+            self.console.write_lines(lines, rescue)
             return
         from pathlib import Path
 
         from apiyi_cli.sinks.files import write_file
 
-        write_file(lines, Path(target), force=bool(self.output.force), rescue=self.rescue)
+        write_file(lines, Path(target), force=bool(self.output.force), rescue=rescue)
 
     def ready(self) -> None:
         """Check, before anything is sent, that the answer will have a place to go."""

@@ -31,22 +31,22 @@ class Spent:
         """Print it on stderr, if the user wants to know; what is not known is no 0."""
         if not session.output.usage:
             return
-        console = session.console
+        console, say = session.console, session.run.translate
         if self._requests and self._cached == self._requests:
-            console.say("usage: none (answered from the cache)")
+            console.say(say("usage: none (answered from the cache)"))
             return
         if not self._told:
-            console.say("usage: unknown (the gateway did not tell)")
+            console.say(say("usage: unknown (the gateway did not tell)"))
             return
         from apiyi_cli.cli.books import estimate
         from apiyi_cli.render.choose import usage_line
 
         total = self._total()
-        line = usage_line(total) + estimate(session, session.models[0], total)
+        line = say(usage_line(total)) + estimate(session, session.models[0], total)
         if silent := self._requests - self._cached - len(self._told):
-            line += f"; not told for {silent} of {self._requests} requests"
+            line += "; " + say(f"not told for {silent} of {self._requests} requests")
         if self._cached:
-            line += f"; {self._cached} of {self._requests} answered from the cache"
+            line += "; " + say(f"{self._cached} of {self._requests} answered from the cache")
         console.say(line)
 
     def _total(self) -> Usage:

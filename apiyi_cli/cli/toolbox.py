@@ -81,7 +81,8 @@ class Toolbox:
         if self._agreed:
             self._session.note(f"running {told}")
             return True
-        return _yes(self._session, f"apiyi: run {told}? [y/N] ")
+        question = self._session.run.translate(f"run {told}?")
+        return _yes(self._session, f"apiyi: {question} [y/N] ")
 
 
 def _answers() -> bool:

@@ -86,7 +86,9 @@ def vtt(found: Iterable[Cue]) -> str:
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = parts
     thousandths = int((fraction or "0").ljust(3, "0"))
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + thousandths / 1000
+    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    # Divided once: a sum of floats would not be the nearest one.
+    return (whole * 1000 + thousandths) / 1000
 
 
 def _stamp(seconds: float, point: str) -> str:

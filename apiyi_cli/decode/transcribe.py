@@ -266,7 +266,8 @@ def _is_cues(one: Transcript) -> bool:
 
 
 def _is(form: str, raw: bytes) -> bool:
-    return trimmed(raw).startswith(b"WEBVTT") == (form == "vtt")
+    """Tell whether a body has a form of subtitles already."""
+    return b"-->" in raw and trimmed(raw).startswith(b"WEBVTT") == (form == "vtt")
 
 
 def _ended(data: bytes) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from apiyi_cli.core.language import Translate
+
 Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
 
 
@@ -117,6 +119,21 @@ class Command(NamedTuple):
         if all(common & set(option.names) for option in own):
             return {**found, "Options": own}
         return {"Options": own, **found}
+
+    def translated(self, say: Translate) -> Command:
+        """Return the command with all that explains it in another language.
+
+        Panels keep their names, by which options are sorted; who shows them translates them.
+        """
+        paragraphs = (" ".join(one.split()) for one in self.more.split("\n\n"))
+        return self._replace(
+            line=say(self.line),
+            help=say(self.help),
+            more="\n\n".join(map(say, paragraphs)),
+            arguments=tuple(one._replace(help=say(one.help)) for one in self.arguments),
+            options=tuple(one._replace(help=say(one.help)) for one in self.options),
+            commands=tuple(one.translated(say) for one in self.commands),
+        )
 
     def walk(self) -> Iterator[Command]:
         """Yield this command and all below it, parents first."""

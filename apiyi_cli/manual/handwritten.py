@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from apiyi_cli.errors import EXIT_CODES
+from apiyi_cli.core.language import Translate, as_is
+from apiyi_cli.errors import EXIT_CODES, ExitCode
 from apiyi_cli.manual.markdown import Block, Definitions, Paragraph, Span, blocks, plain, text
 
 SECTIONS = Path(__file__).parent / "sections"
@@ -18,35 +19,35 @@ TOPICS = ("exit-codes", "environment", "config", "formatting", "retries", "batch
 """The topics of `apiyi help`, in the order in which apiyi(1) has them."""
 
 
-def command_sections(name: str) -> list[Block]:
+def command_sections(name: str, say: Translate = as_is) -> list[Block]:
     """Return what is written about a command beyond its options; nothing is needed."""
     path = SECTIONS / f"{name}.md"
-    return list(_read(path)) if path.exists() else []
+    return list(_read(path, say)) if path.exists() else []
 
 
-def topic(name: str) -> list[Block]:
+def topic(name: str, say: Translate = as_is) -> list[Block]:
     """Return a topic; it begins with its heading. Raises FileNotFoundError for another name."""
-    return list(_read(SECTIONS / "topics" / f"{name}.md"))
+    return list(_read(SECTIONS / "topics" / f"{name}.md", say))
 
 
-def _read(path: Path) -> Iterator[Block]:
-    for block in blocks(path.read_text("utf-8")):
+def _read(path: Path, say: Translate) -> Iterator[Block]:
+    for block in blocks(path.read_text("utf-8"), say):
         match plain(block.text) if isinstance(block, Paragraph) else "":
             case "{exit-codes}":
-                yield exit_codes()
+                yield exit_codes(say)
             case "{config-keys}":
                 yield config_keys()
             case _:
                 yield block
 
 
-def exit_codes() -> Definitions:
+def exit_codes(say: Translate = as_is) -> Definitions:
     """Return the table of exit codes as a list: number and name, when, whether to run again."""
     return Definitions(
         tuple(
             (
                 (Span(str(row.code), "bold"), Span(f"  {row.name}")),
-                text(_sentence(row.when) + ("" if row.again == "-" else f" Again: {row.again}.")),
+                text(" ".join(map(say, _sentences(row)))),
             )
             for row in EXIT_CODES
         )
@@ -62,5 +63,6 @@ def config_keys() -> Paragraph:
     return Paragraph(tuple(one for pair in zip(spans, between, strict=True) for one in pair))
 
 
-def _sentence(when: str) -> str:
-    return when[0].upper() + when[1:] + "."
+def _sentences(row: ExitCode) -> list[str]:
+    when = f"{row.when[0].upper()}{row.when[1:]}."
+    return [when] if row.again == "-" else [when, f"Again: {row.again}."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import Argument, Command, Option
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
 
@@ -9,23 +10,29 @@ _TEXT_AT = 28
 _NARROW = 60
 
 
-def helptext(command: Command, width: int, *, bold: bool = False) -> str:
+def helptext(
+    command: Command, width: int, *, bold: bool = False, say: Translate = as_is
+) -> str:
     """Return the help of a command, no wider than `width` columns, ending in a newline.
 
-    `bold` marks the headings for a terminal that can show it.
+    `bold` marks the headings for a terminal that can show it; `say` translates.
     """
     width = max(20, min(width, WIDEST))
-    lines = filled(f"{command.title} {command.usage}".rstrip(), width, "Usage: ", " " * 7)
-    lines[0] = lines[0].replace("Usage:", _strong("Usage:", bold), 1)
+    command = command.translated(say)
+    usage = say("Usage:")
+    hanging = " " * (columns(usage) + 1)
+    lines = filled(f"{command.title} {command.usage}".rstrip(), width, f"{usage} ", hanging)
+    lines[0] = lines[0].replace(usage, _strong(usage, bold), 1)
     for paragraph in (command.help, *command.more.split("\n\n")):
         if paragraph:
             lines += ["", *filled(paragraph, width)]
-    for group in (_words(command), _options(command)):
+    for group in (_words(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
-            lines += ["", _strong(f"{heading}:", bold), *_rows(rows, width, text_at)]
+            lines += ["", _strong(say(f"{heading}:"), bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
-        lines += ["", *filled("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.", width)]
+        more = say("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.")
+        lines += ["", *filled(more, width)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,9 +68,9 @@ def _words(command: Command) -> Tables:
     return [*tables, *below.items()]
 
 
-def _options(command: Command) -> Tables:
+def _options(command: Command, say: Translate) -> Tables:
     return [
-        (panel, [(_aligned(one), _explained(one)) for one in options])
+        (panel, [(_aligned(one), _explained(one, say)) for one in options])
         for panel, options in command.panels().items()
     ]
 
@@ -80,8 +87,8 @@ def _aligned(option: Option) -> str:
     return ("" if short else "    ") + spelled(option)
 
 
-def _explained(option: Option) -> str:
-    told = "; ".join(remarks(option))
+def _explained(option: Option, say: Translate) -> str:
+    told = "; ".join(map(say, remarks(option)))
     return f"{option.help} [{told}]" if told else option.help
 
 

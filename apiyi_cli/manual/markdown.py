@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from apiyi_cli.core.language import Translate, as_is
+
 
 class Span(NamedTuple):
     """A piece of text in one style."""
@@ -68,8 +70,12 @@ _ITEM = re.compile(r"(?:- |(\d+)\. )(.*)")
 _RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 
 
-def blocks(source: str) -> Iterator[Block]:
-    """Yield the blocks of a text in order."""
+def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
+    """Yield the blocks of a text in order.
+
+    `say` translates: it gets each heading, paragraph, item, term, explanation and cell as it
+    is written here, on one line. Code is not translated.
+    """
     lines = source.split("\n")
     at = 0
     while at < len(lines):
@@ -81,11 +87,11 @@ def blocks(source: str) -> Iterator[Block]:
             yield Code(tuple(lines[at + 1 : end]))
             at = end + 1
         elif heading := re.fullmatch(r"(##?) (.+)", line):
-            yield Heading(len(heading[1]), heading[2])
+            yield Heading(len(heading[1]), say(heading[2]))
             at += 1
         else:
             end = _end(lines, at)
-            yield _block(lines[at:end])
+            yield _block(lines[at:end], say)
             at = end
 
 
@@ -143,33 +149,33 @@ def _defines(lines: list[str], at: int) -> bool:
     return at + 1 < len(lines) and lines[at + 1].startswith(": ")
 
 
-def _block(lines: list[str]) -> Block:
+def _block(lines: list[str], say: Translate) -> Block:
     if lines[0].startswith("|"):
         rows = [line for line in lines if not _RULE.fullmatch(line.strip())]
-        return Table(tuple(_cells(row) for row in rows))
+        return Table(tuple(_cells(row, say) for row in rows))
     if _ITEM.match(lines[0]):
-        return _items(lines)
+        return _items(lines, say)
     if _defines(lines, 0):
-        return _definitions(lines)
-    return Paragraph(text(" ".join(line.strip() for line in lines)))
+        return _definitions(lines, say)
+    return Paragraph(text(say(" ".join(line.strip() for line in lines))))
 
 
-def _cells(row: str) -> tuple[Text, ...]:
+def _cells(row: str, say: Translate) -> tuple[Text, ...]:
     cells = re.split(r"(?<!\\)\|", row.strip().strip("|"))
-    return tuple(text(cell.strip().replace("\\|", "|")) for cell in cells)
+    return tuple(text(say(cell.strip().replace("\\|", "|"))) for cell in cells)
 
 
-def _items(lines: list[str]) -> Items:
+def _items(lines: list[str], say: Translate) -> Items:
     found: list[str] = []
     for line in lines:
         if match := _ITEM.match(line):
             found.append(match[2].strip())
         elif line.strip():
             found[-1] += " " + line.strip()
-    return Items(tuple(text(item) for item in found), numbered=lines[0][0].isdigit())
+    return Items(tuple(text(say(item)) for item in found), numbered=lines[0][0].isdigit())
 
 
-def _definitions(lines: list[str]) -> Definitions:
+def _definitions(lines: list[str], say: Translate) -> Definitions:
     found: list[list[str]] = []
     for at, line in enumerate(lines):
         if _defines(lines, at):
@@ -177,4 +183,4 @@ def _definitions(lines: list[str]) -> Definitions:
         elif line.strip():
             said = line.removeprefix(": ").strip()
             found[-1][1] += f" {said}" if found[-1][1] else said
-    return Definitions(tuple((text(term), text(said)) for term, said in found))
+    return Definitions(tuple((text(say(term)), text(say(said))) for term, said in found))

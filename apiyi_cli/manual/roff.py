@@ -21,8 +21,17 @@ from apiyi_cli.manual.markdown import (
     Text,
 )
 
-_SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[")
+_SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[", re.ASCII)
 """An option's name in prose, which has to stay one that can be searched for and copied."""
+
+BREAK = r"\:"
+"""Where a line may end without a space or a hyphen."""
+
+_WIDE = r"\u2e80-\u9fff\uff00-\uff60"
+_CLOSING = r"，。、；：！？）」』】》"
+_BETWEEN = re.compile(rf"(?<=([。；])|[{_WIDE}])(?=[^\s{_CLOSING}\\])(?<![（「『【《])")
+"""The places between Chinese characters. After a sentence there is a space: mandoc knows no
+other place where such a line can end."""
 
 _FONTS = {"bold": r"\fB", "italic": r"\fI", "code": r"\fB"}
 
@@ -43,6 +52,9 @@ def escaped(text: str, *, literal: bool = False) -> str:
     else:
         text = text.replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
         text = text.replace("^", r"\(ha").replace("~", r"\(ti")
+    if text.isascii():
+        return text
+    text = _BETWEEN.sub(lambda place: " " if place[1] else BREAK, text)
     return "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in text)
 
 

@@ -58,7 +58,6 @@ DEFAULTS: Mapping[str, Any] = {
     "limits": True,
     "color": "auto",
     "newline": True,
-    "markdown": True,
 }
 """What holds when nothing was said. No option that goes into the body is here: only what
 the user set is sent. `stream` is not, either: what was left open depends on the output."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, OutputError
@@ -19,11 +19,13 @@ class Rescue(NamedTuple):
     """Where an answer goes when its output failed: the first of `directories` that takes it.
 
     The usual ones are `$XDG_STATE_HOME/apiyi/rescue` and the system's temporary directory,
-    which may be on another disk.
+    which may be on another disk. `stop` is called before the rest of the answer is received,
+    so that nothing is sent any more for an output that nobody gets.
     """
 
     directories: tuple[Path, ...]
     clock: Clock = CLOCK
+    stop: Callable[[], object] = lambda: None
 
     def keep(self, data: Iterable[bytes]) -> Path:
         """Write the data to a new file, 0600, and return its path.
@@ -84,6 +86,7 @@ class Kept:
         """
         if not self._came:
             return None
+        rescue.stop()
         what = "the answer" if self._size <= KEPT_MAX_BYTES else "the rest of the answer"
         try:
             path = rescue.keep(chain(self._came, self._items))

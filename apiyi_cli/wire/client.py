@@ -96,7 +96,7 @@ class Client:
             request = httpcore.Request(
                 outgoing.method,
                 url,
-                headers=_encoded((_host(url), *outgoing.headers)),
+                headers=_encoded(_with_host(outgoing.headers, url)),
                 content=outgoing.body,
                 extensions={"trace": _Progress(clocks)},
             )
@@ -169,13 +169,19 @@ class Client:
 
 
 class _Progress:
-    """httpcore's trace: tells the clocks when the request has left."""
+    """httpcore's trace: tells the clocks when the request has left.
+
+    A proxy's CONNECT goes through the same events and is not the request.
+    """
 
     def __init__(self, clocks: Clocks) -> None:
         self._clocks = clocks
+        self._connecting = False
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "http11.send_request_body.complete":
+        if event == "http11.send_request_headers.started":
+            self._connecting = info["request"].method == b"CONNECT"
+        elif event == "http11.send_request_body.complete" and not self._connecting:
             self._clocks.sent()
 
 
@@ -192,10 +198,14 @@ def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> I
         response.close()
 
 
-def _host(url: httpcore.URL) -> tuple[str, str]:
+def _with_host(
+    headers: tuple[tuple[str, str], ...], url: httpcore.URL
+) -> tuple[tuple[str, str], ...]:
+    if any(name.lower() == "host" for name, _ in headers):
+        return headers
     host = url.host.decode("ascii")
     shown = f"[{host}]" if ":" in host else host
-    return "Host", shown if url.port is None else f"{shown}:{url.port}"
+    return (("Host", shown if url.port is None else f"{shown}:{url.port}"), *headers)
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
 
+EARLY_S = 0.01
+"""How much too early a wait for a socket may end."""
+
 
 class Timeouts(NamedTuple):
     """Limits in seconds; `total_at` is a moment on the monotonic clock, None for no limit."""
@@ -85,7 +88,7 @@ class Clocks:
         """Return the error for the limit that has passed."""
         now = self._clock.monotonic()
         facts = self.facts("timeout")
-        if self._timeouts.total_at is not None and now >= self._timeouts.total_at:
+        if self._timeouts.total_at is not None and now >= self._timeouts.total_at - EARLY_S:
             told = "had been sent and may be billed" if self.sent_at else "had not been sent"
             return LimitError(
                 "stopped by --max-time",
@@ -99,7 +102,7 @@ class Clocks:
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)
             why = f"no answer within {waited_s:.3g} s of sending"
-        elif self._stream and now - self._event_at >= self._timeouts.events_s - 0.01:
+        elif self._stream and now - self._event_at >= self._timeouts.events_s - EARLY_S:
             why = f"no event for {now - self._event_at:.3g} s"
         else:
             why = f"no byte for {self._timeouts.bytes_s:.3g} s"

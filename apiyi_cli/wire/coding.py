@@ -13,6 +13,7 @@ from apiyi_cli.errors import Facts, IncompleteError, RejectedError
 
 PIECE = 1 << 20
 _GZIP = b"\x1f\x8b\x08"
+_GZIP_BITS = 31
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -25,7 +26,7 @@ def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     if name in ("", "identity", "gzip", "x-gzip"):
         yield from _sniffed(iter(chunks))
     elif name == "deflate":
-        yield from _inflated(iter(chunks), b"", deflate=True)
+        yield from _deflated(iter(chunks))
     else:
         raise RejectedError(
             "cannot read the answer",
@@ -42,44 +43,46 @@ def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if len(head) >= len(_GZIP) or not _GZIP.startswith(head):
             break
     if head.startswith(_GZIP):
-        yield from _inflated(chunks, head, deflate=False)
+        yield from _inflated(chunks, head, _GZIP_BITS)
         return
     if head:
         yield head
     yield from chunks
 
 
-def _inflated(chunks: Iterator[bytes], head: bytes, *, deflate: bool) -> Iterator[bytes]:
+def _deflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a deflated body: with a zlib header as RFC 9110 has it, or raw as some servers do."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) > 1:
+            break
+    has_header = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
+    yield from _inflated(chunks, head, 15 if has_header else -15)
+
+
+def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]:
     import zlib
 
-    # 47: gzip or zlib by its header. Some servers send deflate without the zlib header (-15).
-    inflater = zlib.decompressobj(47)
-    first = True
+    inflater = zlib.decompressobj(bits)
     try:
         for chunk in _chained(head, chunks):
             data = chunk
             while data:
-                try:
-                    piece = inflater.decompress(data, PIECE)
-                except zlib.error:
-                    if not (deflate and first):
-                        raise
-                    inflater = zlib.decompressobj(-15)
-                    piece = inflater.decompress(data, PIECE)
-                first = False
-                if piece:
+                if piece := inflater.decompress(data, PIECE):
                     yield piece
                 data = inflater.unconsumed_tail
                 if inflater.eof and inflater.unused_data:
+                    # Several compressed parts may follow one another (RFC 1952, 2.2).
                     data = inflater.unused_data
-                    inflater = zlib.decompressobj(47)
+                    inflater = zlib.decompressobj(bits)
     except zlib.error:
         raise IncompleteError(
             "the answer is broken",
             "its compressed body cannot be read",
             facts=Facts(phase="opened", kind="cut"),
         ) from None
-    if not first and not inflater.eof:
+    if head and not inflater.eof:
         raise IncompleteError(
             "the answer was cut",
             "its compressed body ends early",

@@ -38,7 +38,8 @@ class Proxy(NamedTuple):
     @property
     def shown(self) -> str:
         """Return the address without its password, for messages."""
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 def proxy_for(
@@ -129,9 +130,10 @@ def _covers(entry: str, name: str) -> bool:
     except ValueError:
         domain = entry.split("://")[-1].lstrip("*").lstrip(".").rsplit(":", 1)[0]
         return bool(domain) and (name == domain or name.endswith("." + domain))
+    if entry.startswith("["):
+        inner, _, rest = entry[1:].partition("]")
+        entry = inner + rest if rest.startswith("/") else inner
     try:
-        return address in ipaddress.ip_network(
-            entry.replace("[", "").replace("]", ""), strict=False
-        )
+        return address in ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        return entry.rsplit(":", 1)[0].strip("[]") == name
+        return entry.rsplit(":", 1)[0] == name

@@ -26,7 +26,8 @@ Where the numbers live, and who waits, is left to `limits`.
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final, Protocol, overload
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
@@ -75,7 +76,10 @@ def spacing_s(limits: Limits, limit: int) -> float:
 class Row(Protocol):
     """The numbers: an `array` or a shared memory view of doubles."""
 
+    @overload
     def __getitem__(self, index: int, /) -> float: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Iterable[float]: ...
     def __setitem__(self, index: int, value: float, /) -> None: ...
 
 
@@ -258,6 +262,9 @@ def _fitting(
 
     The window is taken `more_s` longer than it is.
     """
+    # Most of the time all cells together have room, those too that have left the window.
+    if sum(row[ring + 1 : ring + 1 + _CELL_COUNT]) + amount <= limit:
+        return moment
     cells = _cells(row, ring, window_s, moment, more_s)
     counts = [row[_index(ring, cell)] for cell in cells]
     used = sum(counts)

@@ -107,20 +107,21 @@ def token(session: Session, *, connection: Connection) -> None:
 
 def _typed(session: Session, addresses: tuple[str, ...]) -> str:
     """Ask for the key on the terminal, without showing what is typed."""
-    console = session.console
+    console, say = session.console, session.run.translate
     if not console.stdin_is_terminal:
         raise UsageError(
             "there is no terminal to ask for the key on",
             hint="apiyi auth login --with-token < FILE",
         )
     if any(_host(url).endswith("apiyi.com") for url in addresses):
-        console.say(f"Keys are made at {TOKEN_PAGE}")
+        console.say(say(f"Keys are made at {TOKEN_PAGE}"))
     else:
-        console.say(f"Keys are made in the console of {_host(addresses[0])}")
+        console.say(say(f"Keys are made in the console of {_host(addresses[0])}"))
     from getpass import getpass
 
     try:
-        return getpass(f"Key for profile {session.settings.profile} (not shown): ")
+        asked = say(f"Key for profile {session.settings.profile} (not shown):")
+        return getpass(f"{asked} ")
     except EOFError:
         raise AuthError("no key", "nothing was typed") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -95,7 +96,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
     from apiyi_cli.wire.send import usage_in
 
     session.ready()
-    spent = Spent()
+    spent, stop = Spent(), threading.Event()
     cut = 0
 
     def decode(reply: Reply) -> Iterator[Any]:
@@ -105,6 +106,8 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
         nonlocal cut
         index = 0
         for batch in batches(session.sources, "--lines", batch_size):
+            if stop.is_set():
+                return
             call = built([text for _, text in batch], False)
             if session.shown(call):
                 continue
@@ -124,7 +127,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
                     yield json_bytes(record) + b"\n"
             index += len(batch)
 
-    session.write(session.filtered(records()))
+    session.write(session.filtered(records()), stop.set)
     spent.tell(session)
     return cut
 

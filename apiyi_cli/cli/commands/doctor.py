@@ -69,8 +69,9 @@ def _record(finding: Finding) -> dict[str, object]:
 def _line(session: Session, finding: Finding) -> bytes:
     mark, style = MARKS[finding.state]
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
-    made = session.console.safe(session.console.redact(finding.told))
-    advice = f"\n       try: {finding.advice}" if finding.advice else ""
+    say = session.run.translate
+    made = session.console.safe(session.console.redact(say(finding.told)))
+    advice = f"\n       {say('try:')} {say(finding.advice)}" if finding.advice else ""
     return f"{shown} {finding.check:12} {made}{advice}\n".encode("utf-8", "replace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,10 +75,10 @@ def embed(
             session.shown(built(batch))
         return
     session.ready()
-    spent = Spent()
-    results = _alike(flow(session, found, asked, session.fill(jobs).jobs or JOBS), spent)
+    spent, stop = Spent(), threading.Event()
+    results = _alike(flow(session, found, asked, session.fill(jobs).jobs or JOBS, stop), spent)
     lines = _merged(results) if one_object else _records(results, embedding)
-    session.write(session.filtered(lines))
+    session.write(session.filtered(lines), stop.set)
     spent.tell(session)
 
 

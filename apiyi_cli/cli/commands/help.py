@@ -45,9 +45,10 @@ def _print(session: Session, name: str) -> None:
     from apiyi_cli.render.choose import color_wanted
 
     console = session.console
-    blocks: list[Block] = topic(name)
+    say = session.run.translate
+    blocks: list[Block] = topic(name, say)
     if name in COMMANDS:
-        blocks.append(Paragraph(text(f"The command's own help: `apiyi {name} --help`.")))
+        blocks.append(Paragraph(text(say(f"The command's own help: `apiyi {name} --help`."))))
     bold = color_wanted("auto", session.run.environ, console.stdout_is_terminal)
     console.write(page(blocks, console.width, bold=bold).encode())
 

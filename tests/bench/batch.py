@@ -1,0 +1,124 @@
+"""Batches: rate against what a user would write instead, and memory against the file's size."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HERE = Path(__file__).parent
+PYTHON = sys.executable
+APIYI = str(Path(PYTHON).with_name("apiyi"))
+ROWS = 3_000
+JOBS = 100
+MANY_ROWS = 200_000
+ROUNDS = 3
+
+
+def batching() -> None:
+    """Print the rates and the memory as ratios."""
+    server = subprocess.Popen([PYTHON, str(HERE / "tiny.py")], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        environ = _environ(server.stdout.readline().strip())
+        with tempfile.TemporaryDirectory() as folder:
+            _rates(Path(folder), environ)
+            _memory(Path(folder), environ)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _environ(base_url: str) -> dict[str, str]:
+    import os
+
+    home = HERE.parent.parent / ".venv" / "bench-home"
+    return {
+        **os.environ,
+        "APIYI_BASE_URL": base_url,
+        "APIYI_API_KEY": "sk-bench-0123456789abcdef",
+        "APIYI_MODEL": "m",
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+    }
+
+
+def _rates(folder: Path, environ: Mapping[str, str]) -> None:
+    rows = _rows(folder, ROWS)
+    out = str(folder / "out")
+    body = '{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+    curl = (
+        f"seq {ROWS} | xargs -P {JOBS} -I{{}} curl -s -o /dev/null "
+        f"-H 'content-type: application/json' -d {shlex.quote(body)} "
+        f"{environ['APIYI_BASE_URL']}/chat/completions"
+    )
+    commands: dict[str, Sequence[str]] = {
+        "threads, an httpx client each": [PYTHON, str(HERE / "bare_batch.py"), rows, out, "100"],
+        "openai's AsyncOpenAI": [PYTHON, str(HERE / "bare_openai.py"), rows, out, "100"],
+        "xargs -P 100 curl": ["sh", "-c", curl],
+        "apiyi batch -j 100": [*_batch(rows, out), "-j", str(JOBS)],
+        "apiyi batch -j 100 --ordered": [*_batch(rows, out), "-j", str(JOBS), "--ordered"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(ROUNDS):
+        for name, command in commands.items():
+            times[name].append(_measured(command, environ)[0])
+    rates = {name: ROWS / statistics.median(found) for name, found in times.items()}
+    print(f"\n{ROWS} requests, {JOBS} at once ({ROUNDS} rounds)")
+    for name, rate in rates.items():
+        print(f"  {name:34} {rate:9.0f} requests/s")
+    ours = rates["apiyi batch -j 100"]
+    _ratio("apiyi / bare threads", ours / rates["threads, an httpx client each"], ">= 0.6")
+    _ratio("apiyi / openai", ours / rates["openai's AsyncOpenAI"], "> 1")
+    _ratio("apiyi / xargs curl", ours / rates["xargs -P 100 curl"], "> 1")
+
+
+def _memory(folder: Path, environ: Mapping[str, str]) -> None:
+    rows = _rows(folder, MANY_ROWS)
+    took_s, peak_mb = _measured(_batch(rows, str(folder / "many")), environ)
+    print(f"\n{MANY_ROWS} rows in {took_s:.0f} s: {peak_mb:.0f} MB   (goal: < 120 MB)")
+    took_s, peak_mb = _measured([*_batch(rows, str(folder / "none")), "--dry-run"], environ)
+    print(f"{MANY_ROWS} rows --dry-run in {took_s:.0f} s: {peak_mb:.0f} MB")
+
+
+def _batch(rows: str, out: str) -> list[str]:
+    return [APIYI, "batch", rows, "-o", out, "--force", "--no-limits", "-q"]
+
+
+def _rows(folder: Path, count: int) -> str:
+    path = folder / f"rows-{count}.jsonl"
+    with path.open("w") as file:
+        for number in range(count):
+            file.write(f'{{"id":"row-{number}","prompt":"question number {number}"}}\n')
+    return str(path)
+
+
+def _measured(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
+    """Run a command; return its seconds and its peak memory in MB."""
+    import os
+
+    began_s = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return time.perf_counter() - began_s, used.ru_maxrss / 1024
+
+
+def _ratio(name: str, value: float, bound: str) -> None:
+    print(f"  -> {name:46} {value:5.2f}   (goal: {bound})")
+
+
+if __name__ == "__main__":
+    batching()

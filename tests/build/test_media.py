@@ -1,0 +1,104 @@
+"""Families of image models, and the parts of multipart forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from apiyi_cli.build.image import FAMILIES, expected_extension, family, image_call
+from apiyi_cli.build.upload import MB, Upload, form_fields
+from apiyi_cli.core.call import Part
+from apiyi_cli.core.groups import Imaging
+from apiyi_cli.errors import UsageError
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
+
+
+def picture(name: str = "a.png", size: int = 58) -> Upload:
+    return Upload(name, f"/tmp/{name}", size, PNG, PNG)
+
+
+@pytest.mark.parametrize(
+    ("model", "pattern"),
+    [
+        ("gpt-image-1", "gpt-image*"),
+        ("openai/GPT-Image-1-mini", "gpt-image*"),
+        ("gpt-image-2", "gpt-image-2*"),
+        ("gpt-image-2-all", "gpt-image-2-all*"),
+        ("dall-e-3", "dall-e-3"),
+        ("flux-kontext-max", "flux-kontext*"),
+        ("flux-2-klein-9b", "flux-2-klein*"),
+        ("flux-2-pro", "flux*"),
+        ("grok-imagine-image", "grok*"),
+        ("seedream-4", "*"),
+    ],
+)
+def test_the_first_pattern_that_fits_is_the_family(model: str, pattern: str) -> None:
+    assert family(model).pattern == pattern
+
+
+def test_every_family_can_be_reached() -> None:
+    for one in FAMILIES:
+        assert family(one.pattern.replace("*", "")).pattern == one.pattern
+
+
+def test_the_fields_that_a_family_refuses_are_warned_of_and_sent() -> None:
+    imaging = Imaging(style="vivid", quality="hd", n=2)
+    call = image_call(model="gpt-image-1", prompt="x", imaging=imaging)
+    assert call.json == {
+        "model": "gpt-image-1",
+        "prompt": "x",
+        "style": "vivid",
+        "quality": "hd",
+        "n": 2,
+    }
+    assert [text.split(";")[0] for text in call.notes] == [
+        "gpt-image-1 is known to refuse style",
+        "gpt-image-1 is known to refuse quality hd",
+    ]
+    assert image_call(model="dall-e-3", prompt="x", imaging=Imaging(n=2)).notes
+    assert not image_call(model="dall-e-3", prompt="x", imaging=Imaging(quality="hd")).notes
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "size", "fits"),
+    [
+        ("gpt-image-1", 16, 50 * MB, True),
+        ("gpt-image-1", 17, 58, False),
+        ("gpt-image-1", 1, 50 * MB + 1, False),
+        ("dall-e-2", 1, 4 * MB, True),
+        ("dall-e-2", 2, 58, False),
+        ("flux-2-pro", 8, 20 * MB, True),
+        ("flux-2-pro", 9, 58, False),
+        ("flux-2-klein-4b", 5, 58, False),
+        ("unknown", 2, 58, True),
+    ],
+)
+def test_a_family_bounds_number_and_size(model: str, count: int, size: int, fits: bool) -> None:
+    inputs = [picture(size=size)] * count
+    try:
+        call = image_call(model=model, prompt="x", imaging=Imaging(), inputs=inputs)
+    except UsageError:
+        assert not fits
+    else:
+        assert fits
+        assert call.cost == "heavy"
+
+
+def test_the_extension_to_expect_is_the_one_asked_for_or_the_familys() -> None:
+    assert expected_extension("flux-2-pro", Imaging()) == "jpg"
+    assert expected_extension("gpt-image-1", Imaging()) == "png"
+    assert expected_extension("gpt-image-1", Imaging(output_format="jpeg")) == "jpg"
+    assert expected_extension("gpt-image-1", Imaging(output_format="webp")) == "webp"
+
+
+def test_a_form_writes_values_as_json_does_and_lists_as_several_parts() -> None:
+    body = {"s": "1", "i": 1, "f": 0.5, "b": True, "none": None, "l": ["a", 2], "o": {"k": "ü"}}
+    assert list(form_fields(body)) == [
+        Part("s", value="1"),
+        Part("i", value="1"),
+        Part("f", value="0.5"),
+        Part("b", value="true"),
+        Part("l[]", value="a"),
+        Part("l[]", value="2"),
+        Part("o", value='{"k":"ü"}'),
+    ]

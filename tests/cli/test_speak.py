@@ -1,0 +1,159 @@
+"""`apiyi speak`: what is sent, where the audio goes, and what is no audio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+MODEL = "-m tts-1"
+SOUND = b"ID3\x04" + bytes(range(256)) * 40
+
+
+def spoken(*pieces: bytes, content_type: str = "audio/mpeg") -> Play:
+    return Play(body=pieces or (SOUND,), content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ("", {}),
+        ("-o out.mp3", {"response_format": "mp3"}),
+        ("-o out.OGG", {"response_format": "opus"}),
+        ("-o out.wav", {"response_format": "wav"}),
+        ("-o out", {}),
+        ("-o out.m4a --format aac", {"response_format": "aac"}),
+        ("--voice nova --speed 0.25", {"voice": "nova", "speed": 0.25}),
+        ("-m gpt-4o-mini-tts --instructions @how.txt", {"instructions": "Whisper.\n"}),
+    ],
+)
+def test_only_what_was_set_is_sent_and_a_voice(
+    apiyi: Program, gateway: Gateway, options: str, fields: dict[str, Any]
+) -> None:
+    (apiyi.work / "how.txt").write_text("Whisper.\n")
+    model = "" if "-m" in options else MODEL
+    ran = apiyi(f"speak hello there {model} {options}")
+    assert ran.code == 0, ran.err
+    (asked,) = gateway.posts
+    assert asked.path == "/v1/audio/speech"
+    expected = {"input": "hello there", "voice": "alloy", **fields}
+    assert {k: v for k, v in asked.json.items() if k != "model"} == expected
+
+
+def test_the_text_may_come_from_files_and_stdin(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "a.txt").write_text("first\n")
+    assert apiyi(f"speak -f a.txt - {MODEL}", stdin=b"second").code == 0
+    assert apiyi(f"speak {MODEL}", stdin=b"alone").code == 0
+    assert apiyi(f"speak words {MODEL}", stdin=b"not read").code == 0
+    assert [one.json["input"] for one in gateway.posts] == ["first\n\nsecond", "alone", "words"]
+
+
+def test_audio_goes_to_a_pipe_byte_for_byte(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(spoken(SOUND[:1], SOUND[1:700], SOUND[700:]))
+    ran = apiyi(f"speak hi {MODEL}")
+    assert (ran.code, ran.out, ran.err) == (0, SOUND, "")
+
+
+def test_a_file_appears_whole(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(spoken())
+    ran = apiyi(f"speak hi {MODEL} -o out.mp3")
+    assert (ran.code, ran.out, (apiyi.work / "out.mp3").read_bytes()) == (0, b"", SOUND)
+    assert (apiyi(f"speak hi {MODEL} -o out.mp3").code, len(gateway.ledger)) == (11, 1)
+
+
+def test_a_cut_answer_is_no_file_and_what_came_is_kept(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(spoken(SOUND[:1000], SOUND[1000:]).cut(1))
+    ran = apiyi(f"speak hi {MODEL} -o out.mp3")
+    assert (ran.code, list(apiyi.work.iterdir())) == (8, []), ran.err
+    (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
+    assert kept.read_bytes() == SOUND[:1000]
+    gateway.script(spoken(SOUND[:1000], SOUND[1000:]).cut(1))
+    ran = apiyi(f"speak hi {MODEL}")
+    assert (ran.code, ran.out, len(gateway.ledger)) == (8, SOUND[:1000], 2)
+
+
+@pytest.mark.parametrize(
+    ("play", "code", "told"),
+    [
+        (Play.json({"error": {"message": "no such voice", "code": "invalid_value"}}), 6, "voice"),
+        (
+            Play(
+                body=b'{"error":{"message":"quota","code":"insufficient_quota"}}',
+                content_type="audio/mpeg",
+            ),
+            7,
+            "quota",
+        ),
+        (Play.text("<!DOCTYPE html><title>Home</title>", "text/html"), 6, "Home"),
+        (Play.text("", "audio/mpeg"), 8, "empty"),
+        (Play(body=b"RIFF" + bytes(40), content_type="audio/wav"), 8, "empty"),
+        (Play.json({"text": "hello"}), 8, "JSON"),
+        (Play.error(408, "late"), 8, "late"),
+    ],
+)
+def test_what_is_no_audio_is_an_error_and_no_file(
+    apiyi: Program, gateway: Gateway, play: Play, code: int, told: str
+) -> None:
+    gateway.script(play)
+    ran = apiyi(f"speak hi {MODEL} -o out.mp3")
+    assert (ran.code, ran.out, len(gateway.ledger)) == (code, b"", 1), ran.err
+    assert told in ran.err
+    assert not (apiyi.work / "out.mp3").exists()
+
+
+@pytest.mark.parametrize("start", [b"{", b"[1", b"data: ", b"<", b'{"a'])
+def test_samples_may_begin_with_any_byte(apiyi: Program, gateway: Gateway, start: bytes) -> None:
+    samples = start + bytes(range(256))
+    gateway.script(spoken(samples, content_type="audio/pcm"))
+    ran = apiyi(f"speak hi {MODEL} --format pcm")
+    assert (ran.code, ran.out) == (0, samples), ran.err
+
+
+def test_speech_that_comes_as_events_is_the_same_audio(apiyi: Program, gateway: Gateway) -> None:
+    plain = apiyi("speak hello -m gpt-4o-mini-tts")
+    streamed = apiyi("speak hello -m gpt-4o-mini-tts -O stream_format=sse")
+    assert (streamed.code, streamed.out) == (0, plain.out), streamed.err
+
+
+def test_events_without_an_end_are_a_cut(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(Play.sse({"type": "speech.audio.delta", "audio": "SUQz"}))
+    ran = apiyi("speak hello -m gpt-4o-mini-tts -O stream_format=sse")
+    assert (ran.code, ran.out) == (8, b"ID3")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "speak",
+        "speak hi --json",
+        "speak hi -o out.m4a",
+        "speak hi --speed 5",
+        "speak hi --format midi",
+        "speak -f long.txt",
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway, line: str
+) -> None:
+    (apiyi.work / "long.txt").write_text("x" * 4097)
+    ran = apiyi(f"{line} {MODEL}", stdin=b"")
+    assert (ran.code, ran.out, gateway.ledger) == (2, b"", []), ran.err
+
+
+def test_speech_is_not_written_to_a_terminal(apiyi: Program, gateway: Gateway) -> None:
+    screen = apiyi.terminal(f"speak hi {MODEL}")
+    assert (screen.code, gateway.ledger) == (2, [])
+    assert "-o speech.mp3" in "\n".join(screen.lines)
+
+
+def test_a_player_that_goes_away_ends_it(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(spoken(*[SOUND] * 200))
+    ran = apiyi.shell(f"set -o pipefail; apiyi speak hi {MODEL} | head -c 3; echo $?")
+    assert ran.out == b"ID3141\n"
+    assert ran.err == ""

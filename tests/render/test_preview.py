@@ -1,0 +1,51 @@
+"""Which pictures a terminal understands, and how they are packed for it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+import pytest
+
+from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
+
+
+@pytest.mark.parametrize(
+    ("environ", "spoken"),
+    [
+        ({"KITTY_WINDOW_ID": "3", "TERM": "xterm-256color"}, "kitty"),
+        ({"TERM": "xterm-kitty"}, "kitty"),
+        ({"TERM": "xterm-ghostty", "TERM_PROGRAM": "ghostty"}, "kitty"),
+        ({"TERM_PROGRAM": "iTerm.app"}, "iterm"),
+        ({"LC_TERMINAL": "iTerm2", "TERM": "xterm"}, "iterm"),
+        ({"TERM_PROGRAM": "WezTerm"}, "iterm"),
+        ({"TERM_PROGRAM": "iTerm.app", "TMUX": "/tmp/x"}, None),
+        ({"KITTY_WINDOW_ID": "3", "TERM": "screen-256color"}, None),
+        ({"TERM": "xterm-256color"}, None),
+        ({}, None),
+    ],
+)
+def test_the_terminal_tells_what_it_understands(
+    environ: dict[str, str], spoken: str | None
+) -> None:
+    assert protocol(environ) == spoken
+
+
+@pytest.mark.parametrize("size", [1, 3072, 3073, 10_000])
+def test_kitty_gets_pieces_of_4096_and_the_last_one_says_so(size: int) -> None:
+    content = bytes(k % 251 for k in range(size))
+    shown = kitty(content).rstrip(b"\n")
+    pieces = [piece.removeprefix(b"\x1b_G") for piece in shown.split(b"\x1b\\")[:-1]]
+    keys = [piece.partition(b";")[0] for piece in pieces]
+    packed = [piece.partition(b";")[2] for piece in pieces]
+    assert keys[0].startswith(b"a=T,f=100,q=2,m=")
+    assert [key[-1:] for key in keys] == [b"1"] * (len(keys) - 1) + [b"0"]
+    assert max(map(len, packed)) <= 4096
+    assert b64decode(b"".join(packed)) == content
+
+
+def test_iterm_gets_one_sequence_with_the_size() -> None:
+    assert iterm(b"abc") == b"\x1b]1337;File=inline=1;size=3:YWJj\x07\n"
+
+
+def test_a_file_name_never_becomes_an_option_of_chafa() -> None:
+    assert chafa("--fill=all", 40)[-1].startswith("/")

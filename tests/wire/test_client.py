@@ -1,0 +1,249 @@
+"""One exchange at a time over real sockets: what comes back, and how far a failure got."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    RejectedError,
+    SetupError,
+    TemporaryError,
+    UsageError,
+)
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.wire.client import Client, Outgoing
+from apiyi_cli.wire.clocks import Timeouts
+
+
+@pytest.fixture
+def server() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client(environ={})
+    yield made
+    made.close()
+
+
+def request(url: str, body: Any = b"{}", **more: Any) -> Outgoing:
+    headers = [("Content-Type", "application/json")]
+    if isinstance(body, bytes):
+        headers.append(("Content-Length", str(len(body))))
+    fields = {"method": "POST", "stream": False, "free": False, **more}
+    return Outgoing(url=url, headers=tuple(headers), body=body, **fields)
+
+
+def sent(client: Client, server: Gateway, **more: Any) -> Reply:
+    return client.exchange(request(f"{server.base_url}/x", **more), Timeouts())
+
+
+def test_a_reply_has_its_headers_joined_and_its_body_as_it_comes(
+    client: Client, server: Gateway
+) -> None:
+    server.script(
+        Play.text("body", headers=(("X-A", "1"), ("x-a", "2"), ("X-Name", "文")), status=201)
+    )
+    reply = sent(client, server)
+    assert (reply.status, reply.reason, reply.host) == (201, "Created", "127.0.0.1")
+    assert (reply.headers["x-a"], reply.headers["x-name"]) == ("1, 2", "文")
+    assert reply.url == f"{server.base_url}/x"
+    assert b"".join(reply.chunks) == b"body"
+
+
+def test_a_connection_is_used_again_and_told_so(client: Client, server: Gateway) -> None:
+    server.script(Play.text("one"), Play.text("two").cut())
+    first = sent(client, server)
+    assert not client.clocks.reused
+    assert b"".join(first.chunks) == b"one"
+    with pytest.raises(TemporaryError) as caught:
+        sent(client, server)
+    assert server.connections == 1
+    assert caught.value.facts.reused
+    assert caught.value.facts.phase == "sent"
+
+
+def test_a_fresh_connection_that_is_closed_may_have_been_billed(
+    client: Client, server: Gateway
+) -> None:
+    for play in (Play().cut(), Play().reset()):
+        server.script(play)
+        with pytest.raises(IncompleteError) as caught:
+            sent(client, server)
+        assert (caught.value.facts.phase, caught.value.facts.kind) == ("sent", "reset")
+        assert caught.value.facts.after_s is not None
+        client.close()
+
+
+@pytest.mark.parametrize("how", ["cut", "reset"])
+def test_a_body_that_breaks_keeps_what_came(client: Client, server: Gateway, how: str) -> None:
+    play = Play(body=(b"one", b"two", b"three"))
+    server.script(play.cut(2) if how == "cut" else play.reset(2))
+    seen: list[bytes] = []
+    with pytest.raises(IncompleteError) as caught:
+        seen.extend(sent(client, server).chunks)
+    assert b"onetwo".startswith(b"".join(seen))
+    assert caught.value.facts.phase == "opened"
+
+
+def test_a_length_that_is_too_large_is_a_cut(client: Client, server: Gateway) -> None:
+    server.script(Play.text("short", length_off=5, keep_alive=False))
+    with pytest.raises(IncompleteError):
+        b"".join(sent(client, server).chunks)
+
+
+def test_closing_a_reply_drops_its_connection(client: Client, server: Gateway) -> None:
+    server.script(Play(body=(b"one", b"two")).stall(1))
+    reply = sent(client, server)
+    assert next(iter(reply.chunks)) == b"one"
+    reply.close()
+    reply.close()
+    assert server.wait_for(lambda: server.ledger[0].closed_by_client_at)
+    assert sent(client, server).status == 404
+
+
+def test_an_answer_before_the_body_was_read_is_seen(client: Client, server: Gateway) -> None:
+    refused = Play.error(413, "too large", early=True, keep_alive=False)
+    server.script(refused)
+    reply = sent(client, server, body=bytes(30_000_000))
+    assert reply.status == 413
+
+
+def test_redirects_are_not_followed_and_cookies_not_kept(client: Client, server: Gateway) -> None:
+    server.script(
+        Play(status=307, headers=(("Location", "/v1/models"), ("Set-Cookie", "a=b"))), Play()
+    )
+    reply = sent(client, server)
+    assert (reply.status, b"".join(reply.chunks)) == (307, b"")
+    sent(client, server)
+    assert len(server.ledger) == 2
+    assert "cookie" not in server.ledger[1].headers
+
+
+@pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"HTTP/1.1 2x0 OK\r\n\r\n", bytes(200)])
+def test_what_is_not_http_is_rejected(client: Client, server: Gateway, raw: bytes) -> None:
+    server.script(Play(raw=raw + b"\r\n\r\n"))
+    with pytest.raises(RejectedError) as caught:
+        sent(client, server)
+    assert caught.value.facts.kind == "protocol"
+
+
+def test_a_refused_connection_has_not_been_sent(client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TemporaryError) as caught:
+        client.exchange(request(f"http://127.0.0.1:{port}/v1/x"), Timeouts())
+    assert (caught.value.facts.phase, caught.value.facts.kind) == ("connect", "refused")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".invalid", "x..invalid"])
+def test_a_name_that_cannot_be_resolved_has_not_been_sent(client: Client, host: str) -> None:
+    with pytest.raises(TemporaryError) as caught:
+        client.exchange(request(f"http://{host}/v1/x"), Timeouts())
+    assert caught.value.facts.phase == "connect"
+
+
+def test_a_header_that_http_cannot_carry_is_refused_without_its_value(
+    client: Client, server: Gateway
+) -> None:
+    for value in ("sk-秘密", "sk-a\nb"):
+        made = request(f"{server.base_url}/x")
+        made = made._replace(headers=(*made.headers, ("Authorization", f"Bearer {value}")))
+        with pytest.raises(UsageError) as caught:
+            client.exchange(made, Timeouts())
+        assert "sk-" not in str(caught.value)
+    assert server.ledger == []
+
+
+def test_a_host_header_of_the_user_replaces_ours(client: Client, server: Gateway) -> None:
+    made = request(f"{server.base_url}/x")
+    made = made._replace(headers=(*made.headers, ("host", "other.example")))
+    client.exchange(made, Timeouts()).close()
+    assert server.ledger[0].headers["host"] == "other.example"
+
+
+def test_an_address_that_must_not_be_is_not_connected_to(server: Gateway) -> None:
+    seen = []
+
+    def admitted(address: str) -> None:
+        seen.append(address)
+        raise RejectedError("not there")
+
+    client = Client(environ={}, admitted=admitted)
+    with pytest.raises(RejectedError):
+        client.exchange(request(f"http://localhost:{server.port}/v1/x"), Timeouts())
+    assert seen == ["127.0.0.1"]
+    assert server.connections == 0
+
+
+def test_each_clock_ends_its_own_silence(server: Gateway) -> None:
+    silences: list[tuple[Play, Timeouts, str, type[ApiyiError]]] = [
+        (Play().stall(), Timeouts(headers_s=0.1), "no answer", IncompleteError),
+        (Play(body=(b"a", b"b")).stall(1), Timeouts(bytes_s=0.1), "no byte", IncompleteError),
+        (Play(body=(b"a", b"b")).stall(1), Timeouts(events_s=0.1), "no event", IncompleteError),
+    ]
+    for play, timeouts, told, kind in silences:
+        client = Client(environ={})
+        server.script(play)
+        with pytest.raises(kind, match=told):
+            made = request(f"{server.base_url}/x", stream=True)
+            list(client.exchange(made, timeouts).chunks)
+        client.close()
+
+
+class Tunnel:
+    """A proxy that opens a tunnel and hangs up as soon as it is used."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.seen: list[bytes] = []
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        self.listener.close()
+        self.thread.join()
+
+    def _serve(self) -> None:
+        sock, _ = self.listener.accept()
+        with sock:
+            self.seen.append(sock.recv(65536))
+            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self.seen.append(sock.recv(65536))
+
+
+def test_a_tunnel_that_breaks_before_tls_stands_has_sent_nothing() -> None:
+    tunnel = Tunnel()
+    client = Client(environ={}, proxy=tunnel.url)
+    with pytest.raises(TemporaryError) as caught:
+        client.exchange(request("https://api.example.invalid/v1/x", b"prompt"), Timeouts())
+    client.close()
+    tunnel.close()
+    assert caught.value.facts.phase == "connect"
+    assert tunnel.seen[0].startswith(b"CONNECT api.example.invalid:443 HTTP/1.1\r\n")
+    assert b"prompt" not in b"".join(tunnel.seen)
+
+
+def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
+    server.script(Play(status=403, reason="Forbidden"))
+    client = Client(environ={"https_proxy": server.origin})
+    with pytest.raises(SetupError) as caught:
+        client.exchange(request("https://api.example.invalid/v1/x"), Timeouts())
+    client.close()
+    assert "403 Forbidden" in caught.value.why
+    assert caught.value.hint == "check https_proxy"

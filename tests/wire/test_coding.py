@@ -1,0 +1,75 @@
+"""Content-encodings: undone piece by piece, whatever the header says."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from apiyi_cli.errors import IncompleteError, RejectedError
+from apiyi_cli.wire.coding import PIECE, decoded
+
+TEXT = b'{"text": "0123456789"}' * 100
+ZIPPED = gzip.compress(TEXT)
+RAW_DEFLATE = zlib.compressobj(wbits=-15)
+RAW = RAW_DEFLATE.compress(TEXT) + RAW_DEFLATE.flush()
+
+
+def pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("", TEXT),
+        ("identity", TEXT),
+        ("gzip", ZIPPED),
+        ("GZIP ", ZIPPED),
+        ("x-gzip", ZIPPED),
+        ("", ZIPPED),
+        ("gzip", TEXT),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", RAW),
+        ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+    ],
+    ids=["none", "identity", "gzip", "spelled", "x-gzip", "hidden", "false", "zlib", "raw", "two"],
+)
+def test_a_body_is_decoded_however_it_is_cut(size: int, encoding: str, body: bytes) -> None:
+    assert b"".join(decoded(pieces(body, size), encoding)) == TEXT
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1f", b"\x1f\x8b", b"x"])
+def test_short_bodies_are_what_they_are(body: bytes) -> None:
+    assert b"".join(decoded(pieces(body, 1), "gzip")) == body
+
+
+@pytest.mark.parametrize("length", [5, 12, len(ZIPPED) - 1])
+def test_a_cut_body_is_incomplete(length: int) -> None:
+    seen: list[bytes] = []
+    with pytest.raises(IncompleteError) as caught:
+        seen.extend(decoded(pieces(ZIPPED[:length], 10), "gzip"))
+    assert TEXT.startswith(b"".join(seen))
+    assert caught.value.facts.kind == "cut"
+
+
+def test_a_broken_body_is_incomplete() -> None:
+    broken = ZIPPED[:20] + b"\xff" * 20 + ZIPPED[40:]
+    with pytest.raises(IncompleteError):
+        b"".join(decoded([broken], "gzip"))
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "compress"])
+def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
+    with pytest.raises(RejectedError, match=encoding):
+        list(decoded([b"x"], encoding))
+
+
+def test_no_piece_is_larger_than_the_limit_however_much_unfolds() -> None:
+    bomb = gzip.compress(bytes(20 * PIECE))
+    sizes = [len(piece) for piece in decoded([bomb], "gzip")]
+    assert max(sizes) <= PIECE
+    assert sum(sizes) == 20 * PIECE
