@@ -80,10 +80,13 @@ def _home(environ: Mapping[str, str]) -> Path:
 def private_dir(path: Path) -> Path:
     """Make the folder, and what is missing above it, readable by the user alone; return it.
 
-    A folder that others could read is closed to them. Raises SetupError.
+    A folder that others could read is closed to them. Raises SetupError, also when something
+    that is not a folder is in the way.
     """
     try:
         _make(path)
+        if not path.is_dir():
+            raise NotADirectoryError(20, os.strerror(20))
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:

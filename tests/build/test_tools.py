@@ -1,48 +1,72 @@
-"""Function schemas in the forms that users have them in."""
+"""Function schemas in the forms that users have at hand."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from apiyi_cli.build.tools import choice, tools
 from apiyi_cli.errors import UsageError
 
-BARE = {"name": "now", "description": "the time", "parameters": {"type": "object"}}
-WRAPPED = {"type": "function", "function": BARE}
-FLAT = {"type": "function", **BARE}
+PARAMETERS = {"type": "object", "properties": {"x": {"type": "integer"}}}
 
 
-@pytest.mark.parametrize("form", [BARE, WRAPPED, FLAT], ids=["bare", "wrapped", "flat"])
-def test_every_form_becomes_the_wrapped_one(form: dict[str, object]) -> None:
-    assert tools([json.dumps(form)]) == [WRAPPED]
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "f", "parameters": PARAMETERS},
+        {"type": "function", "name": "f", "parameters": PARAMETERS},
+        {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}},
+        [{"name": "f", "parameters": PARAMETERS}],
+    ],
+    ids=["bare", "flat", "wrapped", "array"],
+)
+def test_every_form_becomes_the_wrapped_one(value: Any) -> None:
+    wrapped = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}
+    assert tools([json.dumps(value)]) == [wrapped]
 
 
-def test_arrays_and_several_options_come_in_their_order() -> None:
-    found = tools([json.dumps([BARE, {"name": "b"}]), '{"name":"c"}'])
-    assert [tool["function"]["name"] for tool in found] == ["now", "b", "c"]
+def test_other_fields_are_kept_and_order_too() -> None:
+    texts = ['[{"name":"a","strict":true},{"name":"b","description":"d"}]', '{"name":"c"}']
+    functions = [tool["function"] for tool in tools(texts)]
+    assert functions == [
+        {"name": "a", "strict": True},
+        {"name": "b", "description": "d"},
+        {"name": "c"},
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("{", "not valid JSON"),
-        ("3", "a tool is a JSON object"),
+        ("7", "a tool is a JSON object"),
+        ("[[]]", "a tool is a JSON object"),
         ("{}", "its name is None"),
-        ('{"name": "two words"}', "its name is 'two words'"),
-        ('{"name": "a\\n"}', "its name is"),
+        ('{"name":""}', "its name is ''"),
+        ('{"name":"a b"}', "its name is 'a b'"),
+        (json.dumps({"name": "a" * 65}), "its name is"),
+        ('{"name":"a\\n"}', "its name is"),
         ('[{"name":"a"},{"name":"a"}]', "a is declared twice"),
-        ('{"name":"a","parameters":{"type":"objekt"}}', "--tool a"),
+        ('{"name":"a","parameters":[]}', "--tool a"),
+        ('{"name":"a","parameters":{"type":"objekt"}}', "not a JSON Schema"),
     ],
 )
-def test_what_is_no_tool_is_refused_with_its_reason(text: str, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
+def test_what_is_no_tool_is_refused(text: str, why: str) -> None:
+    with pytest.raises(UsageError) as caught:
         tools([text])
+    assert why in str(caught.value)
 
 
-def test_a_choice_is_a_word_of_the_api_or_the_name_of_a_tool() -> None:
-    assert choice("none", []) == "none"
-    assert choice("now", [WRAPPED]) == {"type": "function", "function": {"name": "now"}}
-    with pytest.raises(UsageError, match="there are: now"):
-        choice("noww", [WRAPPED])
+def test_a_choice_is_a_word_or_the_name_of_a_tool() -> None:
+    available = tools(['{"name":"f"}'])
+    assert [choice(word, available) for word in ("auto", "none", "required")] == [
+        "auto", "none", "required"
+    ]  # fmt: skip
+    assert choice("f", available) == {"type": "function", "function": {"name": "f"}}
+    with pytest.raises(UsageError, match="there are: f"):
+        choice("g", available)
+    with pytest.raises(UsageError, match="there are: none"):
+        choice("g", [])

@@ -97,3 +97,12 @@ def test_what_cannot_be_written_is_a_setup_error_and_leaves_nothing(tmp_path: Pa
     with pytest.raises(SetupError, match="cannot use the folder"):
         paths.private_dir(tmp_path / "file" / "below")
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_in_the_way_of_a_private_folder_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "apiyi"
+    path.write_bytes(b"")
+    path.chmod(0o644)
+    with pytest.raises(SetupError, match="Not a directory"):
+        paths.private_dir(path)
+    assert path.stat().st_mode & 0o777 == 0o644

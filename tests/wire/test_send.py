@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def test_attempts_are_one_request_to_the_gateway_s_books(server: Gateway) -> Non
 
 def test_two_calls_are_two_requests(server: Gateway) -> None:
     sender = Sender(plan(server, Days()))
-    call = replace(CHAT, json={**CHAT.json, "stream": False}, stream=False)
+    call = CHAT._replace(json={**CHAT.json, "stream": False}, stream=False)
     for _ in range(2):
         list(sender.answer(call, events, shows=spoken))
     sender.close()
@@ -159,7 +158,7 @@ def test_an_answer_is_cached_only_when_it_is_complete(server: Gateway, tmp_path:
 def test_every_request_that_ended_is_recorded(server: Gateway) -> None:
     records: list[Sent] = []
     made = plan(server, Days(), sent=records.append)
-    call = replace(CHAT, json={**CHAT.json, "stream_options": {"include_usage": True}})
+    call = CHAT._replace(json={**CHAT.json, "stream_options": {"include_usage": True}})
     asked(Sender(made), call)
     server.script(Play.error(400, "no"))
     with pytest.raises(RejectedError):
@@ -178,7 +177,7 @@ def test_the_key_is_asked_for_by_address(server: Gateway) -> None:
         asked_for.append(base_url)
         return "sk-x"
 
-    asked(Sender(replace(plan(server, Days()), key=key)))
+    asked(Sender(plan(server, Days())._replace(key=key)))
     assert asked_for == [server.base_url]
     assert server.ledger[0].headers["authorization"] == "Bearer sk-x"
 
