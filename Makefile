@@ -5,7 +5,7 @@ PY := .venv/bin/python
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-.PHONY: try test check manual bench cover clean
+.PHONY: try test nightly check manual messages bench cover clean
 
 ## try: set up and send the first request to the built-in sandbox (no key, no network)
 try: .venv/made
@@ -15,13 +15,21 @@ try: .venv/made
 test: .venv/made check
 	$(PY) -m pytest -n auto
 
+## nightly: the tests that take long: every byte at which a batch can be killed, and chaos
+nightly: .venv/made
+	$(PY) -m pytest -n auto -m nightly
+
 ## check: formatting, lint, types
 check: .venv/made
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
-## manual: generate man/ and completions/ from the option table
+## manual: generate man/, completions/ and the compiled Chinese messages
 manual: .venv/made
 	$(PY) -m apiyi_cli.cli.generate
+
+## messages: bring the Chinese messages up to date and say what lacks a translation
+messages: .venv/made
+	$(PY) -m tests.messages
 
 ## bench: speed and memory as ratios against references of the same run
 bench: .venv/made

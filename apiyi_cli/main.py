@@ -43,17 +43,24 @@ def main(argv: Sequence[str]) -> int:
     # For errors in the line itself; a command that gets its options knows better.
     started.machine_errors = not {"--json", "--ndjson"}.isdisjoint(argv)
     try:
-        return _ran(argv, started)
+        return _outcome(argv, started)
     except Interrupted as stop:
         return _die(stop.signum, started)
     except KeyboardInterrupt:
         return _die(signal.SIGINT, started)
+    finally:
+        _let_signals_through()
+        started.close()
+
+
+def _outcome(argv: Sequence[str], started: Run) -> int:
+    """Run the command; tell what went wrong. A signal may come even while that is told."""
+    try:
+        return _ran(argv, started)
     except ApiyiError as failure:
         return _failed(failure, started)
     except Exception as bug:
         return _crashed(bug, started)
-    finally:
-        started.close()
 
 
 def _ran(argv: Sequence[str], started: Run) -> int:
@@ -108,7 +115,14 @@ def _crashed(bug: Exception, started: Run) -> int:
     return 1
 
 
-def _catch_signals(names: Sequence[str], handle: Callable[[int, FrameType | None], None]) -> None:
+def _let_signals_through() -> None:
+    """Have the next signal end the process at once: nothing is left that it could spoil."""
+    _catch_signals(_STOPPING, signal.SIG_DFL)
+
+
+def _catch_signals(
+    names: Sequence[str], handle: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> None:
     """Have signals handled; one that is ignored stays ignored."""
     for name in names:
         number = getattr(signal, name, None)
@@ -138,6 +152,7 @@ def _die(signum: int, started: Run) -> int:
     An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
     so. Returns only where the system cannot send the signal.
     """
+    _let_signals_through()
     started.close()
     if signum == getattr(signal, "SIGINT", None) and started.console.stderr_is_terminal:
         started.console.say("")

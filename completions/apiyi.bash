@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed image transcribe speak api models session usage cache auth config doctor sandbox completion help'
+            commands='chat complete respond embed image transcribe speak api batch models session usage cache auth config doctor sandbox completion help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -40,6 +40,10 @@ _apiyi_table() {
         'api')
             options='*-f|--raw-field *-F|--field --input --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
             takers=' -f --raw-field -F --field --input --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'batch')
+            options='-m|--model --endpoint --format --lines --template --shard --limit --strict --check --retry-failed --on-unknown --resume --repair --fsync --max-errors --fail-fast --max-cost --ordered --text --errors --summary --save -j|--jobs -s|--system --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort --verbosity --schema --json-mode *--tool --tool-choice --parallel-tools|--no-parallel-tools --suffix --echo --best-of --web-search --reasoning-summary --dimensions --base64 --size --quality --style --background --output-format --output-compression --aspect-ratio --allow-private --language --timestamps --diarize --translate --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model --endpoint --format --template --shard --limit --on-unknown --fsync --max-errors --max-cost --errors --summary --save -j --jobs -s --system --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --top-logprobs --reasoning-effort --verbosity --schema --tool --tool-choice --suffix --best-of --reasoning-summary --dimensions --size --quality --style --background --output-format --output-compression --aspect-ratio --language --timestamps --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
             ;;
         'models')
             options='--update-prices --profile --base-url --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
@@ -180,10 +184,16 @@ _apiyi_rule() {
         *' --output-format') rule='=png jpeg webp' ;;
         'transcribe'' --format') rule='=text json srt vtt verbose_json' ;;
         'speak'' --format') rule='=mp3 opus aac flac wav pcm' ;;
+        'batch'' --format') rule='=jsonl csv tsv lines' ;;
         *' --prompt') rule='@' ;;
         *' --timestamps') rule='=word segment word,segment segment,word' ;;
         *' -F'|*' --field') rule='@' ;;
         'api'' --input') rule='file' ;;
+        *' --endpoint') rule='=chat complete respond embed image transcribe' ;;
+        *' --on-unknown') rule='=retry skip fail' ;;
+        *' --fsync') rule='=group always never' ;;
+        *' --errors') rule='file' ;;
+        *' --summary') rule='file' ;;
         *' --by') rule='=model day profile endpoint' ;;
     esac
 }
@@ -192,6 +202,7 @@ _apiyi_argument() {
     rule=
     case "$1 $2" in
         'transcribe '*) rule='file' ;;
+        'batch '*) rule='file' ;;
         'models '*) rule='model=show' ;;
         'config get 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
         'config set 0') rule='=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;

@@ -15,6 +15,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 transcribe = 'Write down what recordings say.'
                 speak = 'Read a text aloud, to a file or a player.'
                 api = 'Call any path of the gateway, raw.'
+                batch = 'Send thousands of requests from a file, resumable.'
                 models = 'List or search the gateway''s models.'
                 session = 'Show and remove kept conversations.'
                 usage = 'Show what was used: requests, tokens, estimated cost.'
@@ -451,6 +452,107 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-f', '--raw-field'); Help = 'Field as a string, KEY=VALUE (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--input'); Help = 'File that is the body, byte for byte (- for stdin).'; Rule = 'file' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'batch' = @{
+            Arguments = @('file')
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--endpoint'); Help = 'Command that the rows are for (chat, or what their url says).'; Rule = '=chat complete respond embed image transcribe' }
+                @{ Names = @('--format'); Help = 'jsonl, csv, tsv or lines. Else by the extension, else jsonl.'; Rule = '=jsonl csv tsv lines' }
+                @{ Names = @('--lines'); Help = 'Each line of FILE is an input.' }
+                @{ Names = @('--template'); Help = 'Input made of columns or fields: ''Translate: {text}''.'; Rule = 'text' }
+                @{ Names = @('--shard'); Help = 'Only the rows whose id belongs to part K of N (K from 0 or from 1).'; Rule = 'text' }
+                @{ Names = @('--limit'); Help = 'Send at most N rows this time.'; Rule = 'text' }
+                @{ Names = @('--strict'); Help = 'Send nothing unless every row is good; refuse unknown fields.' }
+                @{ Names = @('--check'); Help = 'Check all rows, estimate tokens and time, send nothing.' }
+                @{ Names = @('--retry-failed'); Help = 'Run rows again that failed for good.' }
+                @{ Names = @('--on-unknown'); Help = 'Rows in flight when a run died: retry (pictures: skip), skip or fail.'; Rule = '=retry skip fail' }
+                @{ Names = @('--resume'); Help = 'Go on with an output that has no journal, or another input''s.' }
+                @{ Names = @('--repair'); Help = 'Put broken lines of output and journal aside.' }
+                @{ Names = @('--fsync'); Help = 'When records reach the disk: group (each second), always or never.'; Rule = '=group always never' }
+                @{ Names = @('--max-errors'); Help = 'Stop after N failed rows, or N% of 20 and more.'; Rule = 'text' }
+                @{ Names = @('--fail-fast'); Help = 'Stop at the first failed row.' }
+                @{ Names = @('--max-cost'); Help = 'Stop when the estimate reaches so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--ordered'); Help = 'Records in the order of the rows.' }
+                @{ Names = @('--text'); Help = 'The answers'' texts instead of records.' }
+                @{ Names = @('--errors'); Help = 'Write the records of failed rows to this file.'; Rule = 'file' }
+                @{ Names = @('--summary'); Help = 'Write the summary as JSON to this file.'; Rule = 'file' }
+                @{ Names = @('--save'); Help = 'Where pictures of rows go; default {id}.{ext} beside the output.'; Rule = 'text' }
+                @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
+                @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
+                @{ Names = @('--max-tokens'); Help = 'Most tokens to answer with.'; Rule = 'text' }
+                @{ Names = @('--n'); Help = 'Answers to give.'; Rule = 'text' }
+                @{ Names = @('--stop'); Help = 'Text that ends the answer (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--seed'); Help = 'Seed for repeatable sampling.'; Rule = 'text' }
+                @{ Names = @('--presence-penalty'); Help = 'Penalty for words that occurred.'; Rule = 'text' }
+                @{ Names = @('--frequency-penalty'); Help = 'Penalty by how often words occurred.'; Rule = 'text' }
+                @{ Names = @('--logit-bias'); Help = 'Bias of one token id, -100 to 100 (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
+                @{ Names = @('--logprobs'); Help = 'Ask for log probabilities (see them with --json).' }
+                @{ Names = @('--no-logprobs'); Help = 'The opposite of --logprobs.' }
+                @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
+                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
+                @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
+                @{ Names = @('--tool'); Help = 'Function schema: FILE, @FILE or JSON (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--tool-choice'); Help = 'auto, none, required or the NAME of a tool.'; Rule = 'text' }
+                @{ Names = @('--parallel-tools'); Help = 'Let the model call several tools at once.' }
+                @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
+                @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
+                @{ Names = @('--echo'); Help = 'Print the prompt before the completion.' }
+                @{ Names = @('--best-of'); Help = 'Make N on the server and give the best (turns streaming off).'; Rule = 'text' }
+                @{ Names = @('--web-search'); Help = 'Let the model search the web.' }
+                @{ Names = @('--reasoning-summary'); Help = 'Show the reasoning''s summary: auto, concise, detailed.'; Rule = '=auto concise detailed' }
+                @{ Names = @('--dimensions'); Help = 'Length of the vectors (text-embedding-3 models).'; Rule = 'text' }
+                @{ Names = @('--base64'); Help = 'Base64 on the wire (smaller); the output is the same.' }
+                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto.'; Rule = 'text' }
+                @{ Names = @('--quality'); Help = 'low, medium, high, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high auto standard hd' }
+                @{ Names = @('--style'); Help = 'vivid or natural (dall-e-3).'; Rule = '=vivid natural' }
+                @{ Names = @('--background'); Help = 'transparent (png or webp), opaque or auto.'; Rule = '=transparent opaque auto' }
+                @{ Names = @('--output-format'); Help = 'png, jpeg or webp, where the model offers a choice.'; Rule = '=png jpeg webp' }
+                @{ Names = @('--output-compression'); Help = 'Quality of jpeg and webp in percent.'; Rule = 'text' }
+                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).'; Rule = 'text' }
+                @{ Names = @('--allow-private'); Help = 'Fetch pictures from private addresses and over http, too.' }
+                @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
+                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
+                @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
+                @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }

@@ -2,7 +2,7 @@
 
 Run as a program it brings `apiyi.po` up to date: translations stay, new messages come in
 without one, those that are gone go. Every text in the code that looks like language counts,
-unless it is listed here as something else; so a message that is new cannot be missed.
+unless it is listed in `untranslated` as something else; so a message that is new cannot be missed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from apiyi_cli.cli.described import program
-from apiyi_cli.core.catalogue import FOLDER
+from apiyi_cli.core.catalogue import FOLDER, Template
 from apiyi_cli.manual import po
 from apiyi_cli.manual.handwritten import SECTIONS, exit_codes
 from apiyi_cli.manual.markdown import blocks
+from tests.untranslated import ELSEWHERE, NO_MESSAGES
 
 PACKAGE = Path(__file__).parents[1] / "apiyi_cli"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,}\S* .*[A-Za-z{]|[A-Za-z{]\S* .*[a-z]{2,}")
-"""Two words, one of them a value perhaps: language, or something that is listed below."""
+"""Two words, one of them a value perhaps: language, or something that is listed as no message."""
 
 _INTERNAL = ("TypeError", "ValueError", "KeyError", "AttributeError", "RuntimeError")
 """Exceptions that are caught, or whose text is for a crash file."""
 
-_SPEAKERS = {"say", "flag", "note", "tell", "translate"}
+_SPEAKERS = {"say", "note", "tell", "translate"}
 """Functions whose literal argument is a message, be it one word only."""
+
+_CODE = re.compile(
+    r"\(\?:|\\[bdsw]|\S\|\S"
+    r"|^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN)\b"
+    r"|^\.[A-Za-z]{2} |^\\f"
+)
+"""Patterns, statements for a database, and requests of roff."""
 
 
 class Reader(ast.NodeVisitor):
@@ -39,7 +47,7 @@ class Reader(ast.NodeVisitor):
     def visit(self, node: ast.AST) -> None:
         """Read a node: a text as a whole, anything else for the texts in it."""
         if isinstance(node, ast.expr) and _is_text(node):
-            self.found += [text for text in _variants(node) if _LANGUAGE.search(text)]
+            self.found += [text for text in _variants(node) if _is_language(text)]
             for inner in _others(node):
                 self.visit(inner)
         else:
@@ -57,8 +65,10 @@ class Reader(ast.NodeVisitor):
             self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Take the words of those who speak, however short."""
+        """Take the words of those who speak, however short; exit codes are read as sentences."""
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name == "ExitCode":
+            return
         if (name in _SPEAKERS or name.endswith("Error")) and node.args:
             for one in node.args:
                 if _is_text(one):
@@ -66,8 +76,12 @@ class Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
 
+def _is_language(text: str) -> bool:
+    return bool(_LANGUAGE.search(text)) and not _CODE.search(text)
+
+
 def _is_word(text: str) -> bool:
-    return re.search(r"[A-Za-z]{2}", text) is not None
+    return bool(re.search(r"[A-Za-z]{2}", text)) and not re.match(r"-{1,2}\w\S*$", text)
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -140,9 +154,7 @@ def of_help() -> Iterator[str]:
 
         command.translated(collect)
         yield from filter(None, texts)
-        for panel in (command.panel, *command.panels()):
-            yield f"{panel}:"
-            yield panel
+        yield from (command.panel, *command.panels())
 
 
 def of_sections(path: Path) -> list[str]:
@@ -154,7 +166,7 @@ def of_sections(path: Path) -> list[str]:
         return text
 
     list(blocks(path.read_text("utf-8"), collect))
-    return [text for text in found if _LANGUAGE.search(text.replace("`", "")) or text.isupper()]
+    return [text for text in found if re.search("[A-Za-z]{2}", re.sub(r"`[^`]*`|^{.*}$", "", text))]
 
 
 def of_exit_codes() -> list[str]:
@@ -171,18 +183,27 @@ def of_exit_codes() -> list[str]:
 
 def needed() -> dict[str, list[str]]:
     """Return every message with the files that it comes from."""
+    return {text: places for text, places in found().items() if text not in NO_MESSAGES}
+
+
+def found() -> dict[str, list[str]]:
+    """Return every text that looks like a message with the files that it comes from."""
     places: dict[str, list[str]] = {}
 
     def add(place: str, texts: Iterable[str]) -> None:
         for text in texts:
-            if text not in NO_MESSAGES and place not in (known := places.setdefault(text, [])):
+            known = places.setdefault(text.removeprefix("; "), [])
+            if place not in known:
                 known.append(place)
 
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(ELSEWHERE):
             add(name, of_module(path.read_text("utf-8")))
-    add("--help", of_help())
+    made = [Template(tuple(text.split("{}")), "") for text in places if "{}" in text]
+    # A help with a list in it is a template of the code.
+    own = [one for one in made if len(one.parts[0]) > 12]
+    add("--help", (text for text in of_help() if not any(one.values(text) for one in own)))
     for path in sorted(SECTIONS.rglob("*.md")):
         add(path.relative_to(PACKAGE).as_posix(), of_sections(path))
     add("errors.py", of_exit_codes())
@@ -197,24 +218,68 @@ def update() -> tuple[list[str], list[str]]:
     wanted = needed()
     kept = [po.Message(text, known.get(text, ""), tuple(at)) for text, at in wanted.items()]
     path.write_text(po.write(kept), "utf-8", newline="\n")
-    return [one.source for one in kept if not one.target], [one for one in known if one not in wanted]
+    gone = [text for text in known if text not in wanted]
+    return [one.source for one in kept if not one.target], gone
 
 
-ELSEWHERE = (
-    "export/",
-    "sandbox/",
-    "manual/bash.py",
-    "manual/zsh.py",
-    "manual/fish.py",
-    "manual/powershell.py",
-    "manual/completion.py",
+TYPER = (
+    "no such option: {}",
+    "no such command {}",
+    "missing argument {}",
+    "missing argument {}. Choose from:{}",
+    "missing option {}",
+    "invalid value for {}: {}",
+    "{} is not a valid int",
+    "{} is not a valid float",
+    "{} is not one of {}",
+    "{} is not in the range {}",
+    "option {} requires an argument",
+    "option {} does not take a value",
+    "got unexpected extra argument(s) ({})",
 )
-"""Where texts are programs, scripts, or what a model is said to have answered."""
+"""What Typer says of a command line, as `cli.app.suggestion` passes it on."""
 
-TYPER: tuple[str, ...] = ()
-SYSTEM: tuple[str, ...] = ()
-JOINED: tuple[str, ...] = ()
-NO_MESSAGES: frozenset[str] = frozenset()
+SYSTEM = (
+    "No such file or directory",
+    "Permission denied",
+    "Is a directory",
+    "Not a directory",
+    "File exists",
+    "File name too long",
+    "Bad file descriptor",
+    "Input/output error",
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Too many open files",
+    "Address already in use",
+    "Connection refused",
+    "Connection reset by peer",
+    "Network is unreachable",
+    "No route to host",
+)
+"""What the operating system says most."""
+
+JOINED = (
+    "Arguments",
+    "{} rows: {} ok, {} failed, {} skipped ({} from before)",
+    "its field {} is no text (its fields: {})",
+    "cannot reach the gateway through the proxy {}",
+    "a number from {} to {}",
+    "a number of at least {}",
+    "a whole number from {} to {}",
+    "a whole number of at least {}",
+    "key_command of profile {} did not start",
+    "key_command of profile {} failed",
+    "key_command of profile {} was stopped",
+    "no file ({}), profile {}",
+    "the keyring cannot be changed",
+    "the keyring cannot be read",
+    "the keyring cannot be written",
+    "{} ended with status {}: {}",
+    "{} requests and {} tokens in {} s, {} at once, shared by all processes",
+)
+"""Messages that the code puts together from pieces; the pieces stand among `NO_MESSAGES`."""
 
 
 if __name__ == "__main__":

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import checked, schema
 from apiyi_cli.build.tools import choice, tools
+from apiyi_cli.core.events import Usage
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
 
-_UNWIRED = frozenset(("web_search", "base64"))
+_UNWIRED = frozenset(("web_search", "base64", "format", "timestamps", "diarize", "translate"))
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Asked:
     ) -> None:
         self.fields = fields
         self.defaults = defaults
+        self._as_text = as_text
         self._options = defaults.of(command, table)
         for name in [name for name in fields if name in table]:
             one = table[name]
@@ -112,6 +114,17 @@ class Asked:
                 return self.fields.pop(name)
             self.fields.pop(name, None)
         return None
+
+    def rest(self) -> list[str]:
+        """Take all that is left as `-O` would say it, for bodies that are no JSON."""
+        left, self.fields = self.fields, {}
+        if self._as_text:
+            # Columns are for the template and the options; others are the user's own.
+            return []
+        return [
+            f"{name.replace('.', chr(92) + '.')}={orjson.dumps(value).decode()}"
+            for name, value in left.items()
+        ]
 
     def text(self, *names: str) -> str | None:
         """Take a field that must be a text with something in it."""
@@ -185,6 +198,14 @@ class Asked:
         if not all(isinstance(name, str) for name in names):
             raise Misfit("attach", "expected paths or URLs")
         return [Attachment(name, _content(name)) for name in names]
+
+
+class Answer(NamedTuple):
+    """What came back for a row: the server's object, the text in it, its usage."""
+
+    body: bytes
+    text: str
+    usage: Usage | None
 
 
 class NoModel(Exception):

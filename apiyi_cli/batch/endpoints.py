@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from apiyi_cli.batch.asked import Asked, Defaults, Misfit, options_of
+from apiyi_cli.batch.asked import Answer, Asked, Defaults, Misfit, options_of
+from apiyi_cli.batch.media import image_row, read_pictures, read_transcript, transcribe_row
 from apiyi_cli.build.chat import chat_call, conversation
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.build.respond import items, respond_call
 from apiyi_cli.core.call import Call, Cost, Reply
 from apiyi_cli.core.events import Chunk, Delta, Usage
-from apiyi_cli.core.groups import ChatSampling, Completing, Embedding, Responding, Sampling, Tools
+from apiyi_cli.core.groups import (
+    ChatSampling,
+    Completing,
+    Embedding,
+    Imaging,
+    Responding,
+    Sampling,
+    Tools,
+    Transcribing,
+)
 from apiyi_cli.core.opt import Declared, Group
-
-
-class Answer(NamedTuple):
-    """What came back for a row: the server's object, the text in it, its usage."""
-
-    body: bytes
-    text: str
-    usage: Usage | None
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ def _read_embed(call: Call, reply: Reply) -> Iterator[Any]:
 
     given = call.json.get("input")
     several = isinstance(given, list) and all(isinstance(one, (str, list)) for one in given)
-    got = vectors(reply, len(given) if several else 1, call.json.get("dimensions"))
+    wanted = len(given) if several else 1
+    got = vectors(reply, wanted, call.json.get("dimensions"), keep_body=True)
     text = bytes(got.texts[0]).decode("ascii") if len(got.texts) == 1 else ""
     yield Answer(one_line(got.raw), text, got.usage)
 
@@ -295,6 +298,26 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             _read_embed,
             "light",
             known=frozenset(("encoding_format", "prompt", "text")),
+        ),
+        Endpoint(
+            "image",
+            "/images/generations",
+            "prompt",
+            (Imaging,),
+            image_row,
+            read_pictures,
+            "heavy",
+            known=frozenset(("input", "mask", "vary", "user", "moderation", "response_format")),
+        ),
+        Endpoint(
+            "transcribe",
+            "/audio/transcriptions",
+            "file",
+            (Transcribing,),
+            transcribe_row,
+            read_transcript,
+            "heavy",
+            known=frozenset(("response_format", "chunking_strategy", "include")),
         ),
     )
 }

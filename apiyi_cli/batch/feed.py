@@ -60,9 +60,9 @@ class Feed:
     def run(self, send: Callable[[Row], None], settle: Callable[[Outcome], None]) -> None:
         """Go through the input to its end, the limit or `stop`."""
         for row in self._checked():
-            self._counts.read += 1
             if self._stopped:
                 return
+            self._counts.read += 1
             verdict = self._past.of(row, retry_failed=self._retry_failed)
             outcome, sends = self._judged(row, verdict)
             if outcome is None and not sends:
@@ -117,6 +117,8 @@ class Feed:
                 self._tell(f"{row.place}: row {row.id} has changed since; changed rows run again")
         if row.error is not None:
             return Outcome(row, error=row.error), False
+        if verdict == "unsaved":
+            row.unsaved = self._past.unsaved[row.id].body()
         if verdict == "unknown" and self._policy(row) != "retry":
             return self._skipped(row), False
         return None, True

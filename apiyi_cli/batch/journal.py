@@ -129,10 +129,10 @@ class Journal:
         with self._lock:
             if self._broken is not None:
                 raise self._broken
+            left = memoryview(data)
             try:
-                written = os.write(self._fd, data)
-                if written < len(data):
-                    raise OSError(None, "the disk is full")
+                while left:
+                    left = left[os.write(self._fd, left) :]
             except OSError as failure:
                 # Whatever a later line would be appended to must be a whole line.
                 os.ftruncate(self._fd, self._size)
@@ -142,7 +142,7 @@ class Journal:
                     hint="make room, then run the same line again: it goes on where it stopped",
                 )
                 raise self._broken from failure
-            self._size += written
+            self._size += len(data)
             self._unsynced += 1
         if self._fsync == "always":
             self._sync()

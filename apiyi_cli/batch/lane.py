@@ -7,23 +7,27 @@ wire's observer is told at exactly that moment, after the limits and before send
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from apiyi_cli.batch.endpoints import Answer
+from apiyi_cli.batch.asked import Answer
 from apiyi_cli.batch.journal import Journal
 from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.batch.past import NOT_SAVED
 from apiyi_cli.batch.rows import Row
-from apiyi_cli.core.call import Reply
+from apiyi_cli.batch.saving import Saving
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
 from apiyi_cli.wire.rates import Aimd
-from apiyi_cli.wire.retry import Tally
+from apiyi_cli.wire.retry import BATCH, Tally
 from apiyi_cli.wire.send import Plan, Sender
+from apiyi_cli.wire.verdict import LONGEST_DELAY_S, is_throttled
 
 MOST_REFUSAL_BYTES = 1 << 16
+THROTTLED_S = 1.0
 
 
 class Halted(Exception):
@@ -31,7 +35,11 @@ class Halted(Exception):
 
 
 class Gate:
-    """How many rows are under way at once: all at first, fewer after a 429, then slowly more."""
+    """How many rows are under way at once: all at first, fewer after a 429, then slowly more.
+
+    A row is under way from its claim until its record is durable: so many may be paid for
+    twice when the process dies, and no more.
+    """
 
     def __init__(self, most: int, clock: Clock = CLOCK) -> None:
         self._aimd = Aimd(most, clock)
@@ -53,11 +61,13 @@ class Gate:
                 raise Halted
             self._inside += 1
 
-    def leave(self, succeeded: bool) -> None:
-        """Give the place back."""
+    def leave(self, outcome: Outcome) -> None:
+        """Give the place of an outcome back."""
+        if not outcome.holds_place:
+            return
         with self._changed:
             self._inside -= 1
-            if succeeded:
+            if outcome.error is None and not outcome.unsent:
                 self._aimd.succeeded()
             self._changed.notify()
 
@@ -118,11 +128,19 @@ class Lane:
     """Sends the rows of one worker thread over connections of its own."""
 
     def __init__(
-        self, plan: Plan, journal: Journal | None, gate: Gate, halt: threading.Event
+        self,
+        plan: Plan,
+        journal: Journal | None,
+        gate: Gate,
+        halt: threading.Event,
+        saving: Saving,
     ) -> None:
         self._clock = plan.clock
         self._halt = halt
         self._gate = gate
+        self._saving = saving
+        # Who says how many attempts to make means it.
+        self._is_strict = plan.policy.attempts != BATCH.attempts
         self._tally = Tally()
         self.claims = Claims(journal, gate, plan.clock, plan.watch or Watch())
         self._sender = Sender(
@@ -143,12 +161,12 @@ class Lane:
         except Halted:
             outcome.unsent = True
             return outcome
+        outcome.holds_place = True
         began_s = self._clock.monotonic()
         try:
             self._ask(row, outcome)
         finally:
             self.claims.flying = False
-            self._gate.leave(outcome.error is None and not outcome.unsent)
             outcome.attempts = self.claims.attempts
             outcome.ambiguous = self._tally.ambiguous
             outcome.endpoint = self.claims.url
@@ -169,6 +187,10 @@ class Lane:
     def _ask(self, row: Row, outcome: Outcome) -> None:
         assert row.call is not None and row.endpoint is not None
         call, read = row.call, row.endpoint.read
+        if row.unsaved is not None:
+            outcome.body, outcome.status = row.unsaved, 200
+            self._save(row, outcome)
+            return
 
         def decode(reply: Reply) -> Iterator[Any]:
             outcome.status, outcome.request_id = reply.status, reply.request_id
@@ -179,7 +201,7 @@ class Lane:
                 outcome.refusal = b"".join(kept)
 
         try:
-            items = list(self._sender.answer(call, decode, shows=_nothing))
+            items = self._answered(call, decode)
         except Halted:
             outcome.unsent = True
         except LimitError as failure:
@@ -193,6 +215,39 @@ class Lane:
             answer = next(item for item in reversed(items) if isinstance(item, Answer))
             outcome.body, outcome.text, outcome.usage = answer
             outcome.status = outcome.status or 200
+            if row.endpoint.name == "image":
+                self._save(row, outcome)
+
+    def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
+        """Ask until there is an answer or a failure of the row's own.
+
+        That the key is throttled is none: a row goes on asking, ever more rarely, for as long
+        as the policy lets one record take.
+        """
+        patience_s = self._sender.plan.policy.max_retry_time_s
+        ends_at = self._clock.monotonic() + patience_s
+        wait_s = THROTTLED_S
+        while True:
+            try:
+                return list(self._sender.answer(call, decode, shows=_nothing))
+            except TemporaryError as failure:
+                wait_s = min(2 * wait_s, LONGEST_DELAY_S)
+                wait_s = max(wait_s, failure.facts.retry_after_s or 0.0)
+                over = self._clock.monotonic() + wait_s > ends_at
+                if self._is_strict or over or not is_throttled(failure):
+                    raise
+                self._sleep(wait_s)
+
+    def _save(self, row: Row, outcome: Outcome) -> None:
+        """Save the pictures of an answer that is here; what fails is the row's failure."""
+        assert outcome.body is not None
+        try:
+            outcome.body = self._saving.saved(row, outcome.body)
+        except ApiyiError as failure:
+            outcome.error = IncompleteError(
+                failure.what, failure.why, hint=failure.hint, facts=failure.facts
+            ).noting(code=NOT_SAVED, status=200)
+            outcome.refusal = outcome.body
 
     def _sleep(self, wait_s: float) -> None:
         # Whoever waits, for the limits or after a failure, has nothing in flight.

@@ -24,6 +24,20 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
     (groups.Completing, ("suffix", "echo", "best_of")),
     (groups.Responding, ("web_search", "reasoning_summary")),
     (groups.Embedding, ("dimensions", "base64")),
+    (
+        groups.Imaging,
+        (
+            "size",
+            "quality",
+            "style",
+            "background",
+            "output_format",
+            "output_compression",
+            "aspect_ratio",
+            "allow_private",
+        ),
+    ),
+    (groups.Transcribing, ("language", "timestamps", "diarize", "translate")),
 )
 
 

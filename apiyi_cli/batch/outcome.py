@@ -24,7 +24,8 @@ class Outcome:
     Without `error` it is a success with `body`, the server's object. `ambiguous` of the
     `attempts` were made after one that may have been billed. `unsent` tells that the run was
     stopped before the row was through: there is no record then, and `maybe_billed` whether
-    an attempt of it may have been billed. `line` is a record that is ready, from a journal, and
+    an attempt of it may have been billed. `holds_place` tells that it counts as under way until
+    its record is durable. `line` is a record that is ready, from a journal, and
     `line_class` what `failed` is for it.
     """
 
@@ -42,6 +43,7 @@ class Outcome:
     ms: int = 0
     unsent: bool = False
     maybe_billed: bool = False
+    holds_place: bool = False
     line: bytes | None = None
     line_class: str | None = None
 

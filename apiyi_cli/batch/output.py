@@ -64,7 +64,9 @@ class FileTarget:
             written -= len(line)
             offsets.append(size)
             size += len(line)
-        os.ftruncate(self._fd, size)
+        # A device cannot be cut; nor does it hold anything.
+        with suppress(OSError):
+            os.ftruncate(self._fd, size)
         self._size = size
         error = OutputError(
             f"cannot write {self._name}",

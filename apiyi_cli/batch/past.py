@@ -26,9 +26,11 @@ may have been billed; a record stands in the output; the journal says that one d
 _STATE = OK | AGAIN | PERMANENT | BILLED
 PREFIX_BYTES = 1 << 16
 
-Verdict = Literal["run", "again", "changed", "unknown", "done", "failed", "held"]
+Verdict = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
 """What a row is to a run: new; failed before and runs again; its content has changed; sent
-and never answered; through; failed for good; answered, and its line not yet in its place."""
+and never answered; through; failed for good; answered, and its line not yet in its place;
+answered, and its pictures not saved."""
+NOT_SAVED = "not_saved"
 
 
 class Waiting(NamedTuple):
@@ -38,6 +40,22 @@ class Waiting(NamedTuple):
     line: bytes
     failed: str | None
     target: str
+
+
+class Place(NamedTuple):
+    """Where a record stands whose answer still has to be saved."""
+
+    sha: str
+    path: Path
+    offset: int
+    size: int
+
+    def body(self) -> bytes:
+        """Return the server's answer in the record."""
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            record = orjson.loads(file.read(self.size))
+        return orjson.dumps(record["response"]["body"])
 
 
 @dataclass(slots=True)
@@ -52,6 +70,7 @@ class Past:
     ids: Ids = field(default_factory=Ids)
     claims: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    unsaved: dict[str, Place] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     unsettled: list[dict[str, Any]] = field(default_factory=list)
@@ -69,6 +88,8 @@ class Past:
             return "done"
         if (waits := self.waiting.get(row.id)) is not None and waits.sha == row.sha:
             return "held"
+        if (place := self.unsaved.get(row.id)) is not None and place.sha == row.sha:
+            return "unsaved"
         if self.claims.get(row.id) == row.sha:
             return "unknown"
         if not flags & _STATE:
@@ -129,6 +150,10 @@ def read_records(past: Past, path: Path, target: str, *, repair: bool = False) -
         failed = None if error is None else error.get("class") or "rejected"
         billed = error is not None and bool(error.get("maybe_billed"))
         past.note(record["custom_id"], record["sha"], failed, billed, RECORD)
+        if error is not None and error.get("code") == NOT_SAVED:
+            past.unsaved[record["custom_id"]] = Place(record["sha"], path, offset, len(line))
+        else:
+            past.unsaved.pop(record["custom_id"], None)
         if offset >= known_to:
             past.claims.pop(record["custom_id"], None)
             past.waiting.pop(record["custom_id"], None)

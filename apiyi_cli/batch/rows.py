@@ -31,7 +31,8 @@ SEEN = 1
 class Row:
     """One row. `index` counts rows from 0, `place` is `FILE:LINE`, `sha` the request's hash.
 
-    `seq` is its turn among the rows that this run writes a record for.
+    `seq` is its turn among the rows that this run writes a record for. `unsaved` is an answer
+    that is here already and whose pictures have to be saved.
     """
 
     index: int
@@ -42,6 +43,7 @@ class Row:
     call: Call | None = None
     error: ApiyiError | None = None
     seq: int = 0
+    unsaved: bytes | None = None
 
 
 class Shard:
@@ -224,6 +226,8 @@ class Rows:
             if self._named is not None and found is not self._named:
                 raise Misfit("url", f"{url} is a row for apiyi {found.name}, not {endpoint.name}")
             endpoint = found
+        if endpoint.name == "transcribe":
+            raise Misfit("body", 'it cannot hold a recording; a row names one: {"file": "a.mp3"}')
         if not isinstance(method, str) or method.upper() != "POST":
             raise Misfit("method", "it is not POST")
         if self._strict:

@@ -54,6 +54,16 @@ class Sending(Protocol):
         """Tell whether a request is on its way."""
 
 
+class Places(Protocol):
+    """What bounds the rows under way; `lane.Gate` in real runs."""
+
+    def leave(self, outcome: Outcome) -> None:
+        """Give the place of an outcome back: it is durable, or there is nothing to keep."""
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+
+
 class Rules(NamedTuple):
     """When to stop early: failures (a number, or percent of 20 and more), US dollars."""
 
@@ -79,9 +89,9 @@ class _Defect(NamedTuple):
 class Batch:
     """One run over a feed.
 
-    `open_sending` is called in each worker thread; `halt` is set when waiting rows are to give
-    up. `cost` prices a row's usage, `check` looks now and then whether the run may go on,
-    `show` draws the progress.
+    `open_sending` is called in each worker thread; `gate` is closed and `halt` set when waiting
+    rows are to give up. `cost` prices a row's usage, `check` looks now and then whether the run
+    may go on, `show` draws the progress.
     """
 
     def __init__(
@@ -94,7 +104,7 @@ class Batch:
         counts: Counts,
         jobs: int,
         halt: threading.Event,
-        stop_gate: Callable[[], None],
+        gate: Places,
         rules: Rules = Rules(),
         ordered: bool = False,
         cost: Callable[[Row, Usage], float | None] = lambda row, usage: None,
@@ -110,7 +120,7 @@ class Batch:
         self._open_sending = open_sending
         self._jobs = jobs
         self._halt = halt
-        self._stop_gate = stop_gate
+        self._gate = gate
         self._rules = rules
         self._window = Window() if ordered else None
         self._cost = cost
@@ -222,6 +232,7 @@ class Batch:
                 ready += turned
         self._write(ready)
         for outcome in outcomes:
+            self._gate.leave(outcome)
             self._count(outcome)
         self._look(outcomes)
 
@@ -296,7 +307,7 @@ class Batch:
         self._stopping = True
         self._feed.stop()
         self._halt.set()
-        self._stop_gate()
+        self._gate.close()
 
     def _heed_signals(self) -> None:
         if not self._signals:

@@ -56,10 +56,18 @@ def sniffed(content: bytes) -> Kind | None:
             if mark in (b"WEBP", b"WAVE") and not head.startswith(b"RIFF"):
                 continue
             return kind
-    # An MPEG audio frame without a tag: eleven set bits, and neither a reserved version nor layer.
-    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
+    if len(head) > 2 and _is_mp3_frame(head[0], head[1], head[2]):
         return Kind("audio", "audio/mpeg", "mp3")
     return None
+
+
+def _is_mp3_frame(sync: int, kind: int, rate: int) -> bool:
+    """Tell an MPEG audio frame, layer III, without a tag before it (ISO 11172-3, 2.4.1.3).
+
+    The looser rule of eleven set bits would take UTF-16 text for music.
+    """
+    is_frame = sync == 0xFF and kind & 0xE6 == 0xE2 and kind & 0x18 != 0x08
+    return is_frame and rate & 0xF0 != 0xF0 and rate & 0x0C != 0x0C
 
 
 def parts(

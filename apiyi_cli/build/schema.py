@@ -23,6 +23,7 @@ _TYPES = {
     "object": "object",
     "dict": "object",
 }
+_EXAMPLE = "--schema 'name, age int'"
 _FIELD = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)(?:\s+([A-Za-z]+)(?:\[([A-Za-z]+)\])?)?$")
 
 
@@ -34,7 +35,7 @@ def schema(text: str) -> dict[str, Any]:
     object that already has "schema" inside is taken as it is. Raises UsageError.
     """
     if not text.strip():
-        raise UsageError("cannot use --schema", "it is empty", hint="--schema 'name, age int'")
+        raise UsageError("cannot use --schema", "it is empty", hint=_EXAMPLE)
     if text.lstrip().startswith(("{", "[")):
         return _wrapped(_json(text))
     return {"name": "answer", "strict": True, "schema": _short(text)}
@@ -129,6 +130,8 @@ def _short(text: str) -> dict[str, Any]:
         if described.strip():
             field["description"] = described.strip()
         properties[match[1]] = field
+    if not properties:
+        raise UsageError("cannot use --schema", "it is empty", hint=_EXAMPLE)
     return {
         "type": "object",
         "properties": properties,

@@ -11,7 +11,7 @@ import orjson
 from apiyi_cli.build.schema import checked
 from apiyi_cli.errors import UsageError
 
-_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def tools(texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def _wrapped(item: Any) -> dict[str, Any]:
         # A flat tool of the Responses API is a bare schema with a type.
         function = {key: value for key, value in item.items() if key != "type"}
     name = function.get("name")
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UsageError(
             "cannot use --tool",
             f"its name is {name!r}; it must be 1 to 64 of A-Z a-z 0-9 _ -",

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
-    """Return the error with a better hint where there is one."""
+    """Return the error with a better hint where there is one, and without keys in its words.
+
+    What is said on stderr is redacted there; an error may also stand in a record on stdout.
+    """
+    redact = session.console.redact
+    failure.what, failure.why = redact(failure.what), redact(failure.why)
+    facts = failure.facts
+    told = {name: redact(value) for name in ("code", "request_id") if (value := getattr(facts, name))}
+    failure.facts = facts._replace(**told)
     if isinstance(failure, UnknownModelError) and call.model:
         near = nearest(call.model, known_models(session))
         if near:
@@ -36,11 +44,17 @@ def nearest(model: str, known: list[str]) -> list[str]:
 def known_models(session: Session) -> list[str]:
     """Return the gateway's model names: from the last list that was fetched, else fetched now.
 
-    An error on the way is no second error: the list is then empty.
+    An error on the way, or a slow answer, is no second error: the list is then empty.
     """
     from apiyi_cli.cli.catalogue import cached_models, fetched_models
+    from apiyi_cli.cli.connection import brief
 
+    if names := cached_models(session):
+        return names
+    sender = brief(session.sender.plan)
     try:
-        return cached_models(session) or [one["id"] for one in fetched_models(session)[0]]
+        return [one["id"] for one in fetched_models(session, sender)[0]]
     except ApiyiError:
         return []
+    finally:
+        sender.close()

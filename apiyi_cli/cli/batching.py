@@ -19,6 +19,7 @@ from apiyi_cli.batch.output import FileTarget, Recorder, StreamTarget
 from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
 from apiyi_cli.batch.rows import Filling, Row, Rows, Shard
 from apiyi_cli.batch.run import Batch, Ended, Rules
+from apiyi_cli.batch.saving import Saving
 from apiyi_cli.batch.source import Source, form_of
 from apiyi_cli.core.groups import Batching, Connection, Jobs, Model
 from apiyi_cli.core.opt import given
@@ -93,7 +94,8 @@ class _Inputs:
         self.form = form_of(path, options.format, bool(options.lines))
         self._template = None if options.template is None else Filling(options.template)
         self._shard = None if options.shard is None else Shard(options.shard)
-        self.defaults = _defaults(session, rows)
+        self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
+        self.defaults = _defaults(session, rows.replace(allow_private=None))
 
     def rows(self, ids: Ids) -> Rows:
         """Return the rows from the first on."""
@@ -181,16 +183,19 @@ class _Running:
             same_input=self._inputs.is_same(past),
             tell=session.note,
         )
+        folder = Path() if self._opened is None else self._opened.output.parent
+        private = self._inputs.allow_private
+        saving = Saving(options.save, folder, self._plan, private=private)
         halt, gate = threading.Event(), Gate(self._jobs, session.run.clock)
         running = Batch(
             feed,
             recorder,
             journal,
-            lambda: Lane(self._plan, journal, gate, halt),
+            lambda: Lane(self._plan, journal, gate, halt, saving),
             counts=counts,
             jobs=self._jobs,
             halt=halt,
-            stop_gate=gate.close,
+            gate=gate,
             rules=rules,
             ordered=bool(options.ordered),
             cost=_cost(session),
@@ -292,7 +297,8 @@ class _Running:
                 journal.close()
             except OutputError as broken:
                 failure = failure or broken
-        session.note(told(summary))
+        if summary["total"] or failure is None:
+            session.note(told(summary))
         if self._options.summary is not None:
             from apiyi_cli.sinks.files import write_file
             from apiyi_cli.wire.encode import json_bytes
@@ -472,6 +478,4 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
 
 
 def _standard_input(session: Session) -> Iterator[bytes]:
-    for line in session.sources.raw_lines("the rows"):
-        if line is not None:
-            yield line + b"\n"
+    return session.sources.pieces("the rows")

@@ -80,7 +80,8 @@ class Books:
             total_tokens=total,
             ms=sent.ms,
             exit=sent.error.exit_code if sent.error else 0,
-            request_id=sent.request_id,
+            # A gateway that repeats a request's headers may send the key back as the id.
+            request_id=sent.request_id and self._session.console.redact(sent.request_id),
             cached=sent.from_cache,
             cost=cost,
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Sender
 
 
 def models_file(session: Session) -> Path:
@@ -29,11 +30,13 @@ def cached_models(session: Session) -> list[str]:
         return []
 
 
-def fetched_models(session: Session) -> tuple[list[dict[str, Any]], bytes]:
+def fetched_models(
+    session: Session, sender: Sender | None = None
+) -> tuple[list[dict[str, Any]], bytes]:
     """Fetch the list; return its objects, each id once, sorted, and the server's own bytes.
 
-    Keeps the names for completion. Raises what sending raises, and IncompleteError for a
-    list without models.
+    Goes through the session's sender where none is given. Keeps the names for completion.
+    Raises what sending raises, and IncompleteError for a list without models.
     """
     from apiyi_cli.build.models import models_call
     from apiyi_cli.decode.whole import value
@@ -41,7 +44,7 @@ def fetched_models(session: Session) -> tuple[list[dict[str, Any]], bytes]:
     def decode(reply: Reply) -> Iterator[tuple[Any, bytes]]:
         yield value(reply, cost="free")
 
-    ((found, raw),) = session.answers(models_call(), decode)
+    ((found, raw),) = session.answers(models_call(), decode, sender=sender)
     listed = found.get("data") if isinstance(found, dict) else found
     by_id = {
         one["id"]: one

@@ -102,6 +102,20 @@ def _hosts(session: Session, plan: Plan) -> Hosts:
     return Hosts(plan.base_urls, breaker, probe=_probe(plan), tell=session.note)
 
 
+def brief(plan: Plan) -> Sender:
+    """Return a sender for a free look at the gateway that keeps nobody waiting."""
+    return Sender(
+        plan._replace(
+            hosts=None,
+            limiter=None,
+            cache=None,
+            sent=None,
+            timeouts=PROBE._replace(total_at=plan.timeouts.total_at),
+            policy=plan.policy._replace(attempts=1),
+        )
+    )
+
+
 def _probe(plan: Plan) -> Callable[[str], bool]:
     """Return the free call that tells whether an address that was down is up again."""
 
@@ -109,16 +123,7 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
         from apiyi_cli.build.models import models_call
         from apiyi_cli.errors import ApiyiError
 
-        alone = plan._replace(
-            base_urls=(address,),
-            hosts=None,
-            limiter=None,
-            cache=None,
-            sent=None,
-            timeouts=PROBE,
-            policy=plan.policy._replace(attempts=1),
-        )
-        prober = Sender(alone)
+        prober = brief(plan._replace(base_urls=(address,)))
         try:
             list(prober.answer(models_call(), lambda reply: iter([reply.status]), shows=bool))
         except ApiyiError:

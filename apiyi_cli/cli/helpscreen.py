@@ -6,12 +6,13 @@ rich, and goes out through the console, so that a full disk or a closed pipe is 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from apiyi_cli.core.language import Translate
+if TYPE_CHECKING:
+    from apiyi_cli.core.language import Translate
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 

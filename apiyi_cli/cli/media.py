@@ -33,6 +33,10 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
     `whole` reads all of it into memory. Raises UsageError naming a file that cannot be read.
     """
     path, shown = name, name
+    if name == "-" and session.request.code:
+        raise UsageError(
+            "cannot write a program about stdin", "it needs a file to read", hint="name the file"
+        )
     try:
         if name == "-":
             shown = "stdin"

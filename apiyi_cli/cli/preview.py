@@ -8,6 +8,7 @@ from typing import Any
 
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.wire.encode import address, headers, json_bytes, split_header
+from apiyi_cli.wire.trace import masked
 
 MASKED_KEY = "Bearer ***"
 
@@ -17,9 +18,10 @@ def described(call: Call, base_url: str, extra: Sequence[str] | None) -> bytes:
 
     A multipart body is a list of parts `{"name","filename","type","bytes"|"value"}`.
     """
-    named = dict(headers(call, extra or (), "0" * 32))
-    named.pop("Idempotency-Key", None)
-    named["Authorization"] = MASKED_KEY
+    ours = headers(call, extra or (), "0" * 32)
+    named = {name: masked(name, value) for name, value in ours if name != "Idempotency-Key"}
+    if not any(name.lower() == "authorization" for name in named):
+        named["Authorization"] = MASKED_KEY
     body: Any = call.json
     if call.parts:
         body = [_part(part) for part in call.parts]

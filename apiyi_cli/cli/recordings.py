@@ -101,8 +101,12 @@ class Desk:
         if streamed:
             self._print_streams()
             return
+        alone = len(self._uploads) == 1 and self._uploads[0].size <= MOST_BYTES
         try:
-            each(self._session, self._pieces(), self._ask, jobs, self._take)
+            if alone:
+                self._take(self._ask(self._session.sender, Piece(0, self._uploads[0])))
+            else:
+                each(self._session, self._pieces(), self._ask, jobs, self._take)
         finally:
             tell_usage(self._session, self._usage)
         self._end()

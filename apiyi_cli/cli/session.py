@@ -24,8 +24,8 @@ from apiyi_cli.sinks.console import Console
 if TYPE_CHECKING:
     from apiyi_cli.cli.aside import Aside
     from apiyi_cli.cli.input import Sources
-    from apiyi_cli.core.language import Translate
     from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.language import Translate
     from apiyi_cli.render.choose import Renderer
     from apiyi_cli.sinks.rescue import Rescue
     from apiyi_cli.wire.send import Sender, Sent
@@ -93,8 +93,9 @@ class Run:
     def translate(self) -> Translate:
         """Return what puts a text for people into their language."""
         from apiyi_cli.core.language import translator
+        from apiyi_cli.settings.language import configured
 
-        return translator(self.environ)
+        return translator(self.environ, configured(self.environ))
 
 
 class Session:

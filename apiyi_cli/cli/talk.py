@@ -153,6 +153,10 @@ class Talk:
     def _bursts(self, call: Call, decode: Decode, choices: int) -> Iterator[Burst]:
         held = self.form in ("json", "extract") or self.session.output.output not in (None, "-")
         verbatim = self.form in ("json", "ndjson") or self.toolbox is not None
+        told = call.json.get("n")
+        if type(told) is int and told > 0:
+            # The body has the last word: `-O n=2`.
+            choices = told
 
         def decoded(reply: Reply) -> Iterator[Burst]:
             return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)

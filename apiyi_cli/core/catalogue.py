@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "locale" / "zh_CN" / "LC_MESSAGES"
 MAGIC = 0x950412DE
 """How a compiled catalogue begins."""
 
-_FEW_LETTERS = 6
+_FEW_LETTERS = 8
 """A template with fewer letters than this of its own might have made anything; it counts for
 values without spaces only."""
 
@@ -65,31 +65,37 @@ class Template(NamedTuple):
 
 
 class Catalogue:
-    """Messages by their English text."""
+    """Messages by their English text; those whose translation is empty have none."""
 
     def __init__(self, messages: Mapping[str, str]) -> None:
-        self._whole = messages
-        made = (Template(tuple(text.split("{}")), told) for text, told in messages.items())
+        self._whole = {text: told for text, told in messages.items() if told}
+        made = (Template(tuple(text.split("{}")), told) for text, told in self._whole.items())
         templates = [one for one in made if len(one.parts) > 1]
         # What leaves less to the values comes first: `cannot read {}:{}` before `cannot {}`.
         self._templates = sorted(templates, key=lambda one: -sum(map(len, one.parts)))
 
+    def knows(self, text: str) -> bool:
+        """Tell whether a message accounts for the text as a whole."""
+        return text in self._whole or self._match(text) is not None
+
     def translate(self, text: str) -> str:
         """Return a text in Chinese; what no message accounts for stays as it is.
 
-        Statements that a semicolon joins are translated each on its own.
+        Statements that a semicolon joins are translated each on its own, unless they are the
+        values of one.
         """
-        told = self._told(text)
-        if told is None and "; " in text:
-            return "；".join(self._told(part) or part for part in text.split("; "))
-        return text if told is None else told
-
-    def _told(self, text: str) -> str | None:
         if (whole := self._whole.get(text)) is not None:
             return whole
+        found = self._match(text)
+        parts = text.split("; ")
+        if len(parts) > 1 and (found is None or all(map(self.knows, parts))):
+            return "；".join(map(self.translate, parts))
+        return text if found is None else self._filled(*found)
+
+    def _match(self, text: str) -> tuple[str, list[str]] | None:
         for template in self._templates:
             if (values := template.values(text)) is not None:
-                return self._filled(template.told, values)
+                return template.told, values
         return None
 
     def _filled(self, told: str, values: list[str]) -> str:

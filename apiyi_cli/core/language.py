@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 Translate = Callable[[str], str]
 
 
-def chinese(environ: Mapping[str, str]) -> bool:
+def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
     """Tell whether people are spoken to in Chinese.
 
-    `APIYI_LANG` decides where it is set, else the locale as gettext reads it: the first of
-    LC_ALL, LC_MESSAGES and LANG that is set, which LANGUAGE overrides unless that is C.
+    `APIYI_LANG` decides where it is set, then what is `configured`, then the locale as gettext
+    reads it: the first of LC_ALL, LC_MESSAGES and LANG that is set, which LANGUAGE overrides
+    unless that is C.
     """
-    if own := environ.get("APIYI_LANG"):
+    if own := environ.get("APIYI_LANG") or configured:
         return _is_chinese(own)
     named = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next(filter(None, named), "C")
@@ -26,9 +27,9 @@ def chinese(environ: Mapping[str, str]) -> bool:
     return _is_chinese(environ.get("LANGUAGE", "").split(":")[0] or locale)
 
 
-def translator(environ: Mapping[str, str]) -> Translate:
-    """Return what puts a message into the language of the environment."""
-    if not chinese(environ):
+def translator(environ: Mapping[str, str], configured: str | None = None) -> Translate:
+    """Return what puts a message into the language of the user; see `chinese`."""
+    if not chinese(environ, configured):
         return as_is
     from apiyi_cli.core.catalogue import installed
 

@@ -50,9 +50,11 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
                     f"it is larger than {limit // 2**20} MB",
                     facts=facts_of(reply, "content"),
                 )
+    except RejectedError as error:
+        raise broken(error, reply, "content", "") from None
     except ApiyiError as error:
         raw = b"".join(parts)
-        if size <= limit and _is_complete(raw):
+        if _is_complete(raw):
             return raw
         raise broken(
             error, reply, "content" if size else "opened", f"{size} bytes had come"

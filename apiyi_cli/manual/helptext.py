@@ -10,9 +10,7 @@ _TEXT_AT = 28
 _NARROW = 60
 
 
-def helptext(
-    command: Command, width: int, *, bold: bool = False, say: Translate = as_is
-) -> str:
+def helptext(command: Command, width: int, *, bold: bool = False, say: Translate = as_is) -> str:
     """Return the help of a command, no wider than `width` columns, ending in a newline.
 
     `bold` marks the headings for a terminal that can show it; `say` translates.
@@ -29,7 +27,7 @@ def helptext(
     for group in (_words(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
-            lines += ["", _strong(say(f"{heading}:"), bold), *_rows(rows, width, text_at)]
+            lines += ["", _strong(f"{say(heading)}:", bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
         more = say("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.")
         lines += ["", *filled(more, width)]

@@ -194,6 +194,7 @@ class Gateway:
         play = scripted or self._play(request)
         request.status = play.status
         request.billed = play.pays and request.method == "POST" and not play.early
+        request.complete = not play.early
         request_id = f"2025010100000000{request.index:06d}"
         try:
             going = stage.perform(play, request_id, bodiless=request.method == "HEAD")

@@ -76,9 +76,12 @@ def _fitted_item(one: Declared, value: object) -> Any:
 
 
 def fitted_any(name: str, value: object) -> Any:
-    """Return the value as the first option of that name that takes it; raises Unfit."""
+    """Return the value as the first option of that name that takes it; raises Unfit.
+
+    Only options that a profile may set count.
+    """
     told = []
-    for one in options(name):
+    for one in (one for one in options(name) if one.opt.config):
         try:
             return fitted(one, value)
         except Unfit as unfit:

@@ -101,10 +101,12 @@ class Client:
                 extensions={"trace": _Progress(clocks)},
             )
             response = pool.handle_request(request)
-        except ApiyiError:
+        except ApiyiError as failure:
+            failure.noting(host=_name(url))
             raise
         except Exception as failure:
-            raise _translated(failure, clocks, self._proxy_of(url)) from failure
+            known = _translated(failure, clocks, self._proxy_of(url))
+            raise known.noting(host=_name(url)) from failure
         clocks.headers()
         reply = self._reply(response, url, clocks)
         self._watch.reply(reply, clocks.facts("").after_s or 0.0)
@@ -129,7 +131,7 @@ class Client:
             headers=headers,
             chunks=decoded(chunks, headers.get("content-encoding", "")),
             url=bytes(url).decode("ascii", "replace"),
-            host=url.host.decode("ascii", "replace"),
+            host=_name(url),
             reason=reason.decode("latin-1", "replace"),
             close=response.close,
         )
@@ -196,6 +198,10 @@ def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> I
         raise _translated(failure, clocks, proxy) from failure
     finally:
         response.close()
+
+
+def _name(url: httpcore.URL) -> str:
+    return url.host.decode("ascii", "replace")
 
 
 def _with_host(

@@ -2,7 +2,7 @@
 
 Only gzip is ever asked for. A body that says gzip and is not, or is and does not say so, is
 taken for what its first bytes are; a small body that would unfold into gigabytes is stopped
-by the reader's own limit, because no piece is larger than `PIECE`.
+before it does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from collections.abc import Iterable, Iterator
 from apiyi_cli.errors import Facts, IncompleteError, RejectedError
 
 PIECE = 1 << 20
+UNFOLDED_FREE = 16 << 20
+FOLDED_MOST = 100
+"""A body may unfold to so many bytes, and to so many times the size that it came in. Text and
+numbers reach a tenth of that; what is beyond was made to fill the memory."""
 _GZIP = b"\x1f\x8b\x08"
 _GZIP_BITS = 31
 
@@ -19,8 +23,9 @@ _GZIP_BITS = 31
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the body without its content-encoding (`encoding`: the header's value, "" for none).
 
-    Raises RejectedError for an encoding that was not asked for, IncompleteError where a
-    compressed body is cut or broken.
+    No piece is larger than `PIECE`. Raises RejectedError for an encoding that was not asked
+    for and for a body that unfolds beyond measure, IncompleteError where a compressed body is
+    cut or broken.
     """
     name = encoding.strip().lower()
     if name in ("", "identity", "gzip", "x-gzip"):
@@ -65,11 +70,16 @@ def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes
     import zlib
 
     inflater = zlib.decompressobj(bits)
+    came = unfolded = 0
     try:
         for chunk in _chained(head, chunks):
             data = chunk
+            came += len(chunk)
             while data:
                 if piece := inflater.decompress(data, PIECE):
+                    unfolded += len(piece)
+                    if unfolded > FOLDED_MOST * came + UNFOLDED_FREE:
+                        raise _bomb(unfolded)
                     yield piece
                 data = inflater.unconsumed_tail
                 if inflater.eof and inflater.unused_data:
@@ -88,6 +98,15 @@ def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes
             "its compressed body ends early",
             facts=Facts(phase="opened", kind="cut"),
         )
+
+
+def _bomb(unfolded: int) -> RejectedError:
+    return RejectedError(
+        "cannot read the answer",
+        f"its compressed body unfolds to more than {unfolded >> 20} MB",
+        hint="check what answers at --base-url",
+        facts=Facts(phase="opened", kind="protocol"),
+    )
 
 
 def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

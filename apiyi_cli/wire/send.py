@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LINKS_WITHIN = 4096
+
 TOLD_WAIT_S = 2.0
 """A wait for the limits that is longer than this is told."""
 MOST_CACHED = 64 << 20
@@ -232,7 +234,11 @@ class _Trip:
         plan, reply = self._plan, self._reply
         if plan.cache is None or self._key is None or self._pieces is None or reply is None:
             return
-        plan.cache.keep(self._key, reply.status, reply.headers, b"".join(self._pieces))
+        body = b"".join(self._pieces)
+        if self._call.cost == "heavy" and b"http" in body[:_LINKS_WITHIN]:
+            # Pictures that come as links: the links die within minutes.
+            return
+        plan.cache.keep(self._key, reply.status, reply.headers, body)
 
     def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the chunks and keep them, unless they become too many."""

@@ -27,7 +27,7 @@ class Trace(Watch):
         """Tell the request line, the headers and the start of a JSON body."""
         self._tell(f"> {outgoing.method} {outgoing.url}")
         for name, value in outgoing.headers:
-            self._tell(f"> {name}: {_masked(name, value)}")
+            self._tell(f"> {name}: {masked(name, value)}")
         if isinstance(outgoing.body, bytes) and outgoing.body:
             text = outgoing.body[:SHOWN_BYTES].decode("utf-8", "replace")
             more = len(outgoing.body) - SHOWN_BYTES
@@ -37,10 +37,11 @@ class Trace(Watch):
         """Tell the status line, the headers and how long they took."""
         self._tell(f"< {reply.status} {reply.reason} ({after_s:.3f} s, {reply.host})")
         for name, value in reply.headers.items():
-            self._tell(f"< {name}: {_masked(name, value)}")
+            self._tell(f"< {name}: {masked(name, value)}")
 
 
-def _masked(name: str, value: str) -> str:
+def masked(name: str, value: str) -> str:
+    """Return a header's value for showing: that of credentials is `***` behind its scheme."""
     if name.lower() not in _SECRET:
         return value
     scheme = value.split(" ", 1)[0] if " " in value else ""

@@ -119,7 +119,10 @@ def test_a_familys_token_limit_is_found_by_the_models_name(model: str, field: st
 
 
 def test_the_users_families_come_first_and_a_refused_field_is_still_sent() -> None:
-    own = {"gpt-5*": {"refuses": ["seed"]}, "My-*": {"max_tokens": "limit"}}
+    own: dict[str, dict[str, Any]] = {
+        "gpt-5*": {"refuses": ["seed"]},
+        "My-*": {"max_tokens": "limit"},
+    }
     body = {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}
     notes = tuned(body, family("gpt-5", own))
     assert body == {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}

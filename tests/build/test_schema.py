@@ -15,15 +15,21 @@ from apiyi_cli.errors import UsageError
     [
         ("name", {"name": {"type": "string"}}),
         ("a, b int", {"a": {"type": "string"}, "b": {"type": "integer"}}),
-        ("a float,b bool, c dict", {"a": {"type": "number"}, "b": {"type": "boolean"}, "c": {"type": "object"}}),
+        (
+            "a float,b bool, c dict",
+            {"a": {"type": "number"}, "b": {"type": "boolean"}, "c": {"type": "object"}},
+        ),
         ("tags list", {"tags": {"type": "array", "items": {"type": "string"}}}),
         ("tags list[int]", {"tags": {"type": "array", "items": {"type": "integer"}}}),
         ("a: some words", {"a": {"type": "string", "description": "some words"}}),
-        ("a int: years, old\nb", {"a": {"type": "integer", "description": "years, old"}, "b": {"type": "string"}}),
+        (
+            "a int: years, old\nb",
+            {"a": {"type": "integer", "description": "years, old"}, "b": {"type": "string"}},
+        ),
         (" a ,, b ", {"a": {"type": "string"}, "b": {"type": "string"}}),
         ("A_1 STR", {"A_1": {"type": "string"}}),
     ],
-)  # fmt: skip
+)
 def test_a_short_line_is_a_strict_schema(text: str, properties: dict[str, Any]) -> None:
     found = schema(text)
     assert (found["name"], found["strict"]) == ("answer", True)
@@ -55,9 +61,10 @@ def test_a_json_schema_is_named_after_its_title_and_is_strict_only_where_it_can_
     "text",
     [
         '{"schema": {"type": "object"}, "name": "n", "strict": false}',
-        '{"type": "json_schema", "json_schema": {"name": "n", "strict": false, "schema": {"type": "object"}}}',
+        '{"type": "json_schema", "json_schema": {"name": "n", "strict": false,'
+        ' "schema": {"type": "object"}}}',
     ],
-)  # fmt: skip
+)
 def test_a_wrapped_schema_is_taken_as_it_is(text: str) -> None:
     assert schema(text) == {"name": "n", "strict": False, "schema": {"type": "object"}}
 

@@ -164,6 +164,9 @@ def test_a_cut_answer_leaves_no_file_but_is_kept(apiyi: Program, gateway: Gatewa
     assert ran.code == 8
     assert not (apiyi.work / "out.txt").exists()
     assert [path.name for path in apiyi.work.iterdir()] == []
+    (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
+    assert kept.read_text() == "one \n"
+    assert str(kept) in ran.err
 
 
 @pytest.mark.parametrize(
@@ -194,6 +197,7 @@ def test_several_answers_follow_each_other_a_blank_line_between(
         f"[sandbox] (answer 3) You said: hi{options}\n",
     ]
     assert apiyi("chat hi --n 3 --no-stream").out == ran.out
+    assert apiyi("chat hi -O n=3").out == ran.out
 
 
 def test_one_of_several_answers_that_is_not_finished_is_a_cut(

@@ -34,8 +34,15 @@ def test_a_dry_run_prints_the_request_needs_no_key_and_sends_nothing(
     assert shown["url"] == f"{gateway.base_url}/chat/completions"
     assert shown["body"] == {**PLAIN, "temperature": 0.0}
     assert shown["headers"]["Authorization"] == "Bearer ***"
+    assert shown["headers"]["X-Api-Key"] == "***"
     assert shown["headers"]["Content-Type"] == "application/json"
     assert gateway.ledger == []
+
+
+def test_a_dry_run_masks_the_users_own_authorization(apiyi: Program, gateway: Gateway) -> None:
+    shown = apiyi("chat hi --dry-run -H 'authorization: Basic c2VjcmV0'").json["headers"]
+    assert shown["authorization"] == "Basic ***"
+    assert "Authorization" not in shown
 
 
 def test_a_dry_run_shows_what_would_be_sent(apiyi: Program, gateway: Gateway) -> None:

@@ -146,6 +146,12 @@ def test_an_unknown_model_like_nothing_points_at_the_list(apiyi: Program, gatewa
     assert (ran.code, ran.err.splitlines()[-1].strip()) == (6, "try: apiyi models")
 
 
+def test_a_list_that_does_not_come_delays_no_error(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(Play().stall(), path="/models")
+    ran = apiyi("chat hi -m gpt4o --max-time 3")
+    assert (ran.code, ran.err.splitlines()[-1].strip()) == (6, "try: apiyi models")
+
+
 def test_a_wrong_key_is_told_with_its_source(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("chat hi", env={"APIYI_API_KEY": "sk-wrong-one-of-the-user"})
     assert ran.code == 4

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -344,6 +346,7 @@ def test_one_recording_that_fails_does_not_stop_the_others(
         "transcribe talk.wav -o {slug}.txt",
         "transcribe big.wav",
         "transcribe - -",
+        "transcribe - --code curl",
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_sent(
@@ -390,20 +393,48 @@ def test_a_server_that_refuses_before_it_has_read_does_not_hang_it(
     assert ran.code in (5, 6), ran.err
 
 
-def test_an_upload_is_not_held_in_memory(apiyi: Program, gateway: Gateway) -> None:
-    def peak_kb(name: str, size: int) -> int:
-        with (apiyi.work / name).open("wb") as file:
+def test_one_recording_can_be_given_up_at_once(
+    apiyi: Program, gateway: Gateway, talk: Path, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    gateway.script(Play.text("late").but(delay_s=25.0))
+    process = apiyi.start(f"transcribe talk.wav {MODEL}")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (-signal.SIGINT, b"", b"")
+
+
+# Run by a small process: until it starts the program, a child counts its parent's memory.
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("name", ["talk.wav", "-"])
+def test_an_upload_is_not_held_in_memory(apiyi: Program, gateway: Gateway, name: str) -> None:
+    def peak_kb(size: int) -> int:
+        path = apiyi.work / "talk.wav"
+        with path.open("wb") as file:
             file.write(WAV)
             file.truncate(size)
-        process = apiyi.start(f"transcribe {name} {MODEL}", stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.communicate()
-        assert process.returncode == 0
-        return used.ru_maxrss
+        with path.open("rb") as stdin:
+            measured = subprocess.run(
+                [sys.executable, "-c", PEAK, apiyi.path, "transcribe", name, *MODEL.split()],
+                cwd=apiyi.work,
+                env=apiyi.environ,
+                stdin=stdin,
+                capture_output=True,
+                check=True,
+                timeout=30,
+            )
+        code, peak = measured.stdout.split()
+        assert code == b"0", measured.stderr
+        return int(peak)
 
-    small = peak_kb("small.wav", 100_000)
-    large = peak_kb("large.wav", 25 << 20)
+    small, large = peak_kb(100_000), peak_kb(25 << 20)
     assert large - small < 16 << 10, (small, large)
 
 

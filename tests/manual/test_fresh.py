@@ -17,6 +17,7 @@ from apiyi_cli.manual.man import RELEASED
 
 TOP = Path(__file__).parents[2]
 PAGES = sorted(name for name in generated() if name.startswith("man/"))
+ENGLISH = [name for name in PAGES if "/zh_CN/" not in name]
 
 
 @cache
@@ -30,14 +31,15 @@ def test_a_committed_file_is_what_make_manual_makes(name: str) -> None:
 
 
 def test_no_man_page_is_left_of_a_command_that_is_gone() -> None:
-    assert {f"man/{path.name}" for path in (TOP / "man").glob("*.1")} == set(PAGES)
+    assert {str(path.relative_to(TOP)) for path in (TOP / "man").rglob("*.1")} == set(PAGES)
 
 
 def test_the_package_installs_every_page_and_script_and_nothing_else() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))
     shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
     assert shared == {
-        **{name: f"share/man/man1/{Path(name).name}" for name in PAGES},
+        **{name: f"share/man/man1/{Path(name).name}" for name in ENGLISH},
+        "man/zh_CN": "share/man/zh_CN/man1",
         "completions/apiyi.bash": "share/bash-completion/completions/apiyi",
         "completions/_apiyi": "share/zsh/site-functions/_apiyi",
         "completions/apiyi.fish": "share/fish/vendor_completions.d/apiyi.fish",

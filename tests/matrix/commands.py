@@ -50,7 +50,8 @@ class Command(NamedTuple):
         if self.name != "chat-joined" or not out:
             return out
         (choice,) = orjson.loads(out)["choices"]
-        return (choice["message"]["content"] or "").encode() + b"\n"
+        content = choice["message"]["content"]
+        return f"{content}\n".encode() if content else b""
 
     @property
     def kinds(self) -> tuple[str, ...]:

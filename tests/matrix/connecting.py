@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import trustme
 
 from apiyi_cli.sandbox.play import Play
-from tests.matrix.commands import Command
+from tests.matrix.commands import RECORDING, Command
 from tests.matrix.scenes import ALL, Fault, Scene, Stage, closed_port
 
 
@@ -111,6 +111,15 @@ def too_early(command: Command) -> Play:
 
 def shut(command: Command) -> Play:
     return early(413).cut()
+
+
+def large(scene: Scene) -> None:
+    """Have the command send more than a socket takes in before somebody reads."""
+    size = 8 << 20
+    (scene.apiyi.work / "talk.wav").write_bytes(RECORDING + bytes(size))
+    if scene.command.name == "chat":
+        (scene.apiyi.home / "long.txt").write_text("word " * (size // 5))
+        scene.options = ["-f", str(scene.apiyi.home / "long.txt")]
 
 
 def behind(play: Play | None) -> Stage:
@@ -230,8 +239,8 @@ FAULTS = (
         reset,
         options="--retries 1 --retry-ambiguous 0",
     ),
-    Fault(40, "refused before the body was sent", "transcribe image chat", 6, too_early),
-    Fault(40, "closed while the body is sent", "transcribe image chat", 8, shut),
+    Fault(40, "refused before the body was sent", "transcribe chat", 6, too_early, large),
+    Fault(40, "closed while the body is sent", "transcribe chat", 5, shut, large),
     Fault(
         43,
         "a proxy that refuses",

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apiyi_cli.sandbox.server import Gateway
-from tests.matrix import connecting
+from tests.matrix import bodies, connecting, machine, refusals, streams
 from tests.matrix.commands import COMMANDS, Command
+from tests.matrix.refusals import echoing
 from tests.matrix.scenes import Fault, Scene
 
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-FAULTS = (*connecting.FAULTS,)
+FAULTS = (*connecting.FAULTS, *streams.FAULTS, *bodies.FAULTS, *refusals.FAULTS, *machine.FAULTS)
 CELLS = [(fault, COMMANDS[name]) for fault in FAULTS for name in fault.on.split()]
 
 
@@ -33,3 +34,25 @@ def test_a_fault_has_one_right_outcome(
     apiyi: Program, gateway: Gateway, fault: Fault, command: Command
 ) -> None:
     fault.played(Scene(apiyi, gateway, command))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image a cat -m gpt-image-1 --ndjson",
+        "chat hi -m gpt-4o -m gpt-4.1",
+        "batch rows.jsonl",
+        "batch rows.jsonl -o out.jsonl",
+    ],
+)
+def test_no_record_holds_the_key_that_a_refusal_repeats(
+    apiyi: Program, gateway: Gateway, line: str
+) -> None:
+    play = echoing(COMMANDS["chat"])
+    gateway.script(play, play)
+    (apiyi.work / "rows.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    ran = apiyi(line)
+    recorded = apiyi.work / "out.jsonl"
+    records = recorded.read_text() if recorded.exists() else ran.text
+    assert "bad key [key …3c2a]" in records
+    assert ran.code in (3, 6)

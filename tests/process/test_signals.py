@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -93,6 +94,25 @@ def test_a_signal_between_two_attempts_ends_the_process_by_it(
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20) == (b"", b"")
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_signal_while_an_error_is_told_ends_the_process_by_it(
+    apiyi: Program, gateway: Gateway, stopped: Running
+) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    gateway.script(Play.error(401, "no"))
+    process = apiyi.start("chat hi", stderr=writer)
+    stopped.append(process)
+    os.close(writer)
+    assert gateway.wait_for(lambda: gateway.ledger and gateway.ledger[0].done)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == -signal.SIGTERM
+    os.close(reader)
 
 
 def test_an_interrupted_file_is_not_left_behind(

@@ -187,6 +187,26 @@ def test_an_address_that_must_not_be_is_not_connected_to(server: Gateway) -> Non
     assert server.connections == 0
 
 
+def test_a_dead_first_address_does_not_keep_from_the_second(
+    client: Client, server: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [("127.0.0.2", 1), ("127.0.0.1", server.port)]
+    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one) for one in addresses]
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        two = host == "api.example.invalid"
+        return entries if two else resolve(host, port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    reply = client.exchange(
+        request(f"http://api.example.invalid:{server.port}/v1/models", b"", method="GET"),
+        Timeouts(),
+    )
+    assert reply.status == 200
+    assert not client.clocks.reused
+
+
 def test_each_clock_ends_its_own_silence(server: Gateway) -> None:
     silences: list[tuple[Play, Timeouts, str, type[ApiyiError]]] = [
         (Play().stall(), Timeouts(headers_s=0.1), "no answer", IncompleteError),

@@ -69,7 +69,17 @@ def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
 
 
 def test_no_piece_is_larger_than_the_limit_however_much_unfolds() -> None:
-    bomb = gzip.compress(bytes(20 * PIECE))
-    sizes = [len(piece) for piece in decoded([bomb], "gzip")]
+    packed = gzip.compress(bytes(12 * PIECE))
+    sizes = [len(piece) for piece in decoded([packed], "gzip")]
     assert max(sizes) <= PIECE
-    assert sum(sizes) == 20 * PIECE
+    assert sum(sizes) == 12 * PIECE
+
+
+@pytest.mark.parametrize("encoding", ["gzip", ""])
+def test_a_body_that_unfolds_beyond_measure_is_refused(encoding: str) -> None:
+    bomb = gzip.compress(bytes(8 * PIECE)) * 8
+    came = 0
+    with pytest.raises(RejectedError, match="unfolds to more than"):
+        for piece in decoded([bomb], encoding):
+            came += len(piece)
+    assert came < 32 * PIECE

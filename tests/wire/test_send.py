@@ -1,4 +1,4 @@
-"""The way of a call: attempts, what is held back, what is closed, cached and recorded."""
+"""A call on its way: what is asked again, where it goes, what is kept of it."""
 
 from __future__ import annotations
 
@@ -10,34 +10,19 @@ import pytest
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.core.events import Burst, Delta
+from apiyi_cli.core.events import Burst, Delta, Usage
 from apiyi_cli.decode.chat import events
+from apiyi_cli.decode.whole import value
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.wire.cache import Cache
-from apiyi_cli.wire.send import Plan, Sender, Sent
+from apiyi_cli.wire.failover import Breaker, Hosts
+from apiyi_cli.wire.send import MOST_CACHED, Plan, Sender, Sent, usage_in
 
-CHAT = Call(
-    "POST",
-    "/chat/completions",
-    json={"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True},
-    stream=True,
-    model="gpt-4o",
-)
-
-
-class Days:
-    """A clock on which waiting takes no time."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.waits: list[float] = []
-        self.clock = Clock(lambda: self.now, lambda: self.now, self.wait)
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
+BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+CALL = Call("POST", "/chat/completions", json=BODY, stream=True, model="gpt-4o")
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 
 @pytest.fixture
@@ -46,146 +31,265 @@ def server() -> Iterator[Gateway]:
         yield running
 
 
-def plan(server: Gateway, days: Days, **more: Any) -> Plan:
-    return Plan(
-        base_urls=(server.base_url,),
-        key=lambda base_url: "sk-of-the-test",
-        tell=more.pop("tell", lambda text: None),
-        environ={},
-        clock=days.clock,
-        **more,
-    )
+@pytest.fixture
+def second() -> Iterator[Gateway]:
+    with Gateway() as running:
+        yield running
 
 
-def spoken(burst: Burst) -> bool:
-    return any(isinstance(event, Delta) for event in burst)
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    made = Cache(tmp_path / "cache" / "replies.sqlite3")
+    yield made
+    made.close()
 
 
-def text(bursts: list[Burst]) -> str:
-    return "".join(event.text for burst in bursts for event in burst if isinstance(event, Delta))
+class Desk:
+    """A plan for some gateways that never really waits, and all that it was told."""
+
+    def __init__(self, *base_urls: str, state: Path | None = None, **more: Any) -> None:
+        self.told: list[str] = []
+        self.sent: list[Sent] = []
+        self.waits: list[float] = []
+        plan = Plan(
+            base_urls=base_urls,
+            key=lambda base_url: f"key for {base_url[-8:-3]}",
+            tell=self.told.append,
+            environ={},
+            clock=Clock(sleep=self.waits.append),
+            sent=self.sent.append,
+        )
+        if state is not None:
+            breaker = Breaker(state / "breaker.json")
+            hosts = Hosts(base_urls, breaker, probe=lambda url: True, tell=self.told.append)
+            plan = plan._replace(hosts=hosts)
+        self.plan = plan._replace(**more)
+
+    def text(self, call: Call = CALL, **how: Any) -> str:
+        sender = Sender(self.plan)
+        try:
+            bursts = sender.answer(call, lambda reply: events(reply), shows=lambda burst: False)
+            self.from_cache = sender.from_cache
+            said = "".join(e.text for burst in bursts for e in burst if isinstance(e, Delta))
+            self.from_cache = sender.from_cache
+            return said
+        finally:
+            sender.close()
+
+    def raw(self, call: Call) -> bytes:
+        sender = Sender(self.plan)
+        try:
+            return b"".join(sender.answer(call, lambda reply: iter(reply.chunks), shows=bool))
+        finally:
+            sender.close()
 
 
-def asked(sender: Sender, call: Call = CHAT) -> str:
-    try:
-        return text(list(sender.answer(call, events, shows=spoken)))
-    finally:
-        sender.close()
+def test_every_attempt_of_a_request_has_its_id_and_each_request_another(server: Gateway) -> None:
+    desk = Desk(server.base_url)
+    server.script(Play.error(500, "x"), Play.error(429, "y"))
+    assert desk.text().startswith("[sandbox]")
+    desk.text()
+    ids = [one.headers["idempotency-key"] for one in server.ledger]
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert len(desk.waits) == len(desk.told) == 2
 
 
-def test_attempts_are_one_request_to_the_gateway_s_books(server: Gateway) -> None:
-    days, told = Days(), list[str]()
-    server.script(Play.error(503, "overloaded"), Play.error(500, "oops"))
-    assert asked(Sender(plan(server, days, tell=told.append))) == "[sandbox] You said: hi"
-    assert len({received.headers["idempotency-key"] for received in server.ledger}) == 1
-    assert len({received.body for received in server.ledger}) == 1
-    assert [line[:12] for line in told] == ["retry 1 of 2", "retry 2 of 2"]
-    assert len(days.waits) == 2
-
-
-def test_two_calls_are_two_requests(server: Gateway) -> None:
-    sender = Sender(plan(server, Days()))
-    call = CHAT._replace(json={**CHAT.json, "stream": False}, stream=False)
-    for _ in range(2):
-        list(sender.answer(call, events, shows=spoken))
-    sender.close()
-    assert len({received.headers["idempotency-key"] for received in server.ledger}) == 2
-    assert server.connections == 1
-
-
-def test_an_error_in_a_stream_that_has_shown_nothing_is_retried(server: Gateway) -> None:
-    days = Days()
-    busy = {"error": {"message": "负载已饱和", "type": "rate_limit_error"}}
-    server.script(Play.sse(busy))
-    assert asked(Sender(plan(server, days))) == "[sandbox] You said: hi"
-    assert len(server.ledger) == 2
-
-
-def test_nothing_is_sent_again_once_text_was_shown(server: Gateway) -> None:
-    days = Days()
-    server.script(Play.chat("one", "two").cut(3))
-    sender = Sender(plan(server, days))
+def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
+    server.script(Play.chat("one ", "two").cut(2))
+    sender = Sender(Desk(server.base_url).plan)
     seen: list[Burst] = []
     with pytest.raises(IncompleteError):
-        seen.extend(sender.answer(CHAT, events, shows=spoken))
+        seen.extend(sender.answer(CALL, lambda reply: events(reply), shows=bool))
     sender.close()
-    assert text(seen) == "onetwo"
-    assert (len(server.ledger), days.waits) == (1, [])
+    assert [e.text for burst in seen for e in burst if isinstance(e, Delta)] == ["one "]
+    assert len(server.ledger) == 1
 
 
-@pytest.mark.parametrize(
-    ("play", "kind", "requests"),
-    [
-        (Play.error(400, "no"), RejectedError, 1),
-        (Play.error(503, "overloaded"), TemporaryError, 3),
-        (Play.error(504, "late"), IncompleteError, 2),
-    ],
-)
-def test_what_cannot_help_is_not_repeated(
-    server: Gateway, play: Play, kind: type[ApiyiError], requests: int
-) -> None:
-    server.script(*[play] * 5)
-    with pytest.raises(kind):
-        asked(Sender(plan(server, Days())))
-    assert len(server.ledger) == requests
-
-
-def test_a_reader_that_stops_ends_the_request(server: Gateway) -> None:
-    server.script(Play.chat("one", "two").stall(2))
-    sender = Sender(plan(server, Days()))
-    bursts = sender.answer(CHAT, events, shows=spoken)
-    while "one" not in text([next(bursts)]):
-        pass
-    bursts.close()  # type: ignore[attr-defined]
+def test_a_reader_who_goes_away_ends_the_request(server: Gateway) -> None:
+    server.script(Play.chat("one ", "two").stall(2))
+    sender = Sender(Desk(server.base_url).plan)
+    answer = sender.answer(CALL, lambda reply: events(reply), shows=bool)
+    next(answer)
+    answer.close()  # type: ignore[attr-defined]
     assert server.wait_for(lambda: server.ledger[0].closed_by_client_at)
     sender.close()
 
 
-def test_an_answer_is_cached_only_when_it_is_complete(server: Gateway, tmp_path: Path) -> None:
-    days = Days()
-    cache = Cache(tmp_path / "cache.sqlite3", clock=days.clock)
-    made = plan(server, days, cache=cache, cache_ttl_s=60.0)
-    server.script(Play.chat("part").cut(2))
+def test_a_dead_address_is_left_and_remembered(
+    server: Gateway, second: Gateway, tmp_path: Path
+) -> None:
+    dead = server.base_url
+    server.close()
+    desk = Desk(dead, second.base_url, state=tmp_path)
+    assert desk.text().startswith("[sandbox]")
+    assert any("going on with" in text for text in desk.told)
+    assert second.ledger[0].headers["authorization"] == f"Bearer key for {second.port}"
+    again = Desk(dead, second.base_url, state=tmp_path)
+    again.text()
+    assert again.told == [] and again.waits == []
+
+
+@pytest.mark.parametrize("status", [502, 503, 520])
+def test_trouble_in_front_moves_on_after_a_second_try(
+    server: Gateway, second: Gateway, tmp_path: Path, status: int
+) -> None:
+    trouble = Play.text("<html>", "text/html", status=status)
+    server.script(trouble, trouble)
+    Desk(server.base_url, second.base_url, state=tmp_path).text()
+    assert (len(server.ledger), len(second.ledger)) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429])
+def test_a_refusal_of_the_api_stays_where_it_is(
+    server: Gateway, second: Gateway, tmp_path: Path, status: int
+) -> None:
+    server.script(*[Play.error(status, "no")] * 3)
+    with pytest.raises(ApiyiError):
+        Desk(server.base_url, second.base_url, state=tmp_path).text()
+    assert second.ledger == []
+
+
+def test_what_may_have_been_billed_is_not_sent_to_the_other_address(
+    server: Gateway, second: Gateway, tmp_path: Path
+) -> None:
+    server.script(Play.chat("x").cut(1), Play.chat("x").cut(1))
     with pytest.raises(IncompleteError):
-        asked(Sender(made))
-    answers = [asked(Sender(made)) for _ in range(3)]
-    assert answers == ["[sandbox] You said: hi"] * 3
+        Desk(server.base_url, second.base_url, state=tmp_path).text()
+    assert second.ledger == []
+
+
+def test_a_complete_answer_is_kept_and_replayed_byte_for_byte(
+    server: Gateway, cache: Cache
+) -> None:
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    play = Play.chat("a", "b", usage=USAGE, split="random", seed=3)
+    server.script(play)
+    first = desk.raw(CALL)
+    assert desk.raw(CALL) == first == b"".join(play.body)  # type: ignore[arg-type]
+    assert len(server.ledger) == 1
+    assert desk.text() == "ab" and desk.from_cache
+    assert [one.from_cache for one in desk.sent] == [False, True, True]
+
+
+def test_neither_another_key_nor_another_order_of_fields_makes_another_request(
+    server: Gateway, cache: Cache
+) -> None:
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    desk.text()
+    other = Desk(
+        server.base_url, cache=cache, cache_ttl_s=60.0, key=lambda url: "other", extra=("X: 1",)
+    )
+    other.text(CALL._replace(json=dict(reversed(BODY.items()))))
+    assert other.from_cache
+    other.text(CALL._replace(json={**BODY, "seed": 1}))
+    assert not other.from_cache
+
+
+def test_another_gateway_has_answers_of_its_own(
+    server: Gateway, second: Gateway, cache: Cache
+) -> None:
+    Desk(server.base_url, cache=cache, cache_ttl_s=60.0).text()
+    Desk(second.base_url, cache=cache, cache_ttl_s=60.0).text()
+    assert len(second.ledger) == 1
+    for running in (server, second):
+        Desk(running.base_url, cache=cache, cache_ttl_s=60.0, family="sandbox").text()
+    assert (len(server.ledger), len(second.ledger)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        Play.chat("x").cut(2),
+        Play.chat("x", finish=None),
+        Play.json({"error": {"message": "no", "code": "invalid_value"}}),
+        Play.error(400, "no"),
+        Play.text("<html>", "text/html"),
+    ],
+    ids=["cut", "unproved", "error in a 200", "refused", "page"],
+)
+def test_only_complete_and_successful_answers_are_kept(
+    server: Gateway, cache: Cache, play: Play
+) -> None:
+    policy = Desk(server.base_url).plan.policy._replace(attempts=1)
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0, policy=policy)
+    server.script(play)
+    with pytest.raises(ApiyiError):
+        desk.text()
+    assert cache.stats().entries == 0
+    assert desk.text().startswith("[sandbox]")
+
+
+def test_of_several_attempts_only_the_last_ones_bytes_are_kept(
+    server: Gateway, cache: Cache
+) -> None:
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    server.script(Play.chat("first").cut(2), Play.chat("second"))
+    assert desk.text() == "second"
+    assert desk.text() == "second"
     assert len(server.ledger) == 2
-    days.now += 61
-    asked(Sender(made))
-    assert len(server.ledger) == 3
 
 
-def test_every_request_that_ended_is_recorded(server: Gateway) -> None:
-    records: list[Sent] = []
-    made = plan(server, Days(), sent=records.append)
-    call = CHAT._replace(json={**CHAT.json, "stream_options": {"include_usage": True}})
-    asked(Sender(made), call)
-    server.script(Play.error(400, "no"))
+def test_an_answer_too_large_to_keep_is_not_kept_in_part(server: Gateway, cache: Cache) -> None:
+    piece = bytes(1 << 20)
+    server.script(Play(body=lambda: (piece for _ in range((MOST_CACHED >> 20) + 1))))
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    assert len(desk.raw(CALL)) == MOST_CACHED + (1 << 20)
+    assert cache.stats().entries == 0
+
+
+def test_lists_are_never_answered_from_the_cache(server: Gateway, cache: Cache) -> None:
+    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    call = Call("GET", "/models", cost="free")
+    desk.raw(call)
+    desk.raw(call)
+    assert len(server.ledger) == 2
+
+
+def test_the_ledger_is_told_of_every_request_once(server: Gateway) -> None:
+    desk = Desk(server.base_url)
+    server.script(Play.error(500, "x"), Play.chat("a", usage=USAGE), Play.error(400, "no"))
+    desk.text()
     with pytest.raises(RejectedError):
-        asked(Sender(made))
-    good, bad = records
-    assert good.usage is not None and good.usage.total_tokens
-    assert (good.error, good.host, good.from_cache) == (None, "127.0.0.1", False)
-    assert good.request_id is not None
-    assert isinstance(bad.error, RejectedError)
+        desk.text()
+    good, bad = desk.sent
+    assert (good.call, good.host, good.error) == (CALL, "127.0.0.1", None)
+    assert good.usage is not None and good.usage.total_tokens == 5
+    assert good.request_id == "2025010100000000000001"
+    assert isinstance(bad.error, RejectedError) and bad.usage is None
 
 
-def test_the_key_is_asked_for_by_address(server: Gateway) -> None:
-    asked_for: list[str] = []
-
-    def key(base_url: str) -> str:
-        asked_for.append(base_url)
-        return "sk-x"
-
-    asked(Sender(plan(server, Days())._replace(key=key)))
-    assert asked_for == [server.base_url]
-    assert server.ledger[0].headers["authorization"] == "Bearer sk-x"
+def test_a_request_that_reached_nothing_is_told_too(server: Gateway) -> None:
+    desk = Desk(server.base_url)
+    server.close()
+    with pytest.raises(TemporaryError):
+        desk.text()
+    (sent,) = desk.sent
+    assert (sent.host, sent.request_id, type(sent.error)) == ("", None, TemporaryError)
 
 
-def test_any_decoder_will_do(server: Gateway) -> None:
-    def statuses(reply: Reply) -> Iterator[int]:
-        yield reply.status
+def test_usage_is_found_in_bursts_objects_and_values() -> None:
+    usage = Usage(3, 2, 5, raw=USAGE)
 
-    sender = Sender(plan(server, Days()))
-    assert list(sender.answer(Call("GET", "/models", cost="free"), statuses, shows=bool)) == [200]
+    class Valued:
+        def __init__(self, usage: Any) -> None:
+            self.usage = usage
+
+    assert usage_in([Delta("a"), usage, Delta("b")]) == usage
+    assert usage_in({"choices": [], "usage": USAGE}) == usage
+    assert usage_in(Valued(usage)) == usage
+    assert usage_in([Delta("a")]) is usage_in({"usage": None}) is usage_in(Valued(3)) is None
+    assert usage_in(b"bytes") is None
+
+
+def test_a_whole_object_tells_its_usage(server: Gateway) -> None:
+    desk = Desk(server.base_url)
+    sender = Sender(desk.plan)
+
+    def decode(reply: Reply) -> Iterator[Any]:
+        yield value(reply)[0]
+
+    whole = CALL._replace(json={**BODY, "stream": False}, stream=False)
+    list(sender.answer(whole, decode, shows=lambda found: False))
     sender.close()
+    assert desk.sent[0].usage is not None
+    assert desk.sent[0].usage.prompt_tokens

@@ -46,9 +46,12 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
     `apiyi models --update-prices` fetched; what has no price is told, never counted as 0.
     """
     by = span.by or "model"
-    since = _moment(span.since or "30d", session.run.clock.wall())
+    since = _moment("30d" if span.since is None else span.since, session.run.clock.wall())
     totals = ledger(session).totals(since, by)
     if session.form == "text" and session.console.stdout_is_terminal:
+        if not totals:
+            session.note("nothing was used in that time")
+            return
         session.write([_table(session, totals, by)])
         if not len(prices_of(session)):
             session.note("no price list: apiyi models --update-prices fetches it")
@@ -87,8 +90,8 @@ def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
             one.group or "-",
             one.requests,
             one.failed,
-            one.prompt_tokens,
-            one.completion_tokens,
+            "unknown" if one.prompt_tokens is None else one.prompt_tokens,
+            "unknown" if one.completion_tokens is None else one.completion_tokens,
             shown(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
             _bar(one.total_tokens, most),
         ]

@@ -1,0 +1,26 @@
+"""The language that the configuration file sets for messages.
+
+It is asked for when something is about to be said, perhaps that the file is wrong: so
+nothing here fails, and a file that does not speak of a language is not parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from apiyi_cli.errors import ApiyiError
+
+
+def configured(environ: Mapping[str, str]) -> str | None:
+    """Return the file's `language`, None where it has none."""
+    from apiyi_cli.settings.paths import config_file
+
+    try:
+        path = config_file(environ)
+        if b"language" not in path.read_bytes():
+            return None
+        from apiyi_cli.settings.config import load
+
+        return load(path).language
+    except (ApiyiError, OSError):
+        return None

@@ -1,0 +1,89 @@
+"""Runs command lines in forks of one warm process, each killed after the k-th byte it records.
+
+A child's `os.write` to an output or a journal counts bytes; at byte k the rest is left out
+and the process kills itself, as a machine would in the middle of a write. Commands come as
+JSON lines on stdin: `{"argv", "kill_at", "fail_at", "stdout", "stderr"}`; with `fail_at` that
+byte is refused with ENOSPC instead, and so is every later one. Each is answered by the exit
+code (negative: the signal) and the bytes recorded.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import apiyi_cli.cli.batching
+import apiyi_cli.cli.commands.batch
+import apiyi_cli.wire.download
+import apiyi_cli.wire.send  # noqa: F401
+from apiyi_cli.main import main
+
+RECORDED = (".out", ".apiyi-journal")
+
+
+class Recording:
+    """Stands in for `os.write`."""
+
+    def __init__(self, kill_at: int | None, fail_at: int | None, counter: int) -> None:
+        self._write = os.write
+        self._kill_at = kill_at
+        self._fail_at = fail_at
+        self._counter = counter
+        self._names: dict[int, bool] = {}
+        self._count = 0
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if fd not in self._names:
+            self._names[fd] = os.readlink(f"/proc/self/fd/{fd}").endswith(RECORDED)
+        if not self._names[fd]:
+            return self._write(fd, data)
+        size = len(data)
+        if self._kill_at is not None and self._count + size >= self._kill_at:
+            self._write(fd, bytes(data)[: self._kill_at - self._count])
+            os.kill(os.getpid(), signal.SIGKILL)
+            # The signal may reach another thread first.
+            time.sleep(60)
+        if self._fail_at is not None and self._count + size > self._fail_at:
+            room = self._fail_at - self._count
+            if room <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._count += room
+            return self._write(fd, bytes(data)[:room])
+        self._count += size
+        os.pwrite(self._counter, b"%d" % self._count, 0)
+        return self._write(fd, data)
+
+
+def run(command: dict[str, object], counter: int) -> None:
+    """Be the child: run one command line to its end."""
+    os.setsid()
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(str(command[name]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
+    kill_at, fail_at = command["kill_at"], command["fail_at"]
+    os.write = Recording(kill_at, fail_at, counter)  # type: ignore[arg-type,assignment]
+    code = main([str(word) for word in command["argv"]])  # type: ignore[attr-defined]
+    os._exit(code)
+
+
+def serve() -> None:
+    """Answer commands until stdin ends."""
+    counter = os.open(Path.cwd() / "counter", os.O_RDWR | os.O_CREAT)
+    for line in sys.stdin:
+        os.pwrite(counter, b"0" * 9, 0)
+        os.ftruncate(counter, 0)
+        pid = os.fork()
+        if pid == 0:
+            run(json.loads(line), counter)
+        _, status = os.waitpid(pid, 0)
+        recorded = os.pread(counter, 20, 0)
+        answer = {"code": os.waitstatus_to_exitcode(status), "recorded": int(recorded or 0)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

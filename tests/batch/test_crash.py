@@ -1,0 +1,216 @@
+"""Killed at any byte, run again: the same records, and no payment that is not told."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from apiyi_cli.sandbox.server import Gateway
+
+KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    {"id": "a", "prompt": "alpha"},
+    {"prompt": "beta", "temperature": 0.5},
+    {"id": "c", "prompt": "gamma\u2028 and \U0001f600"},
+    "this is no JSON",
+    {"id": "e", "messages": [{"role": "user", "content": "epsilon"}]},
+    {"id": "f", "prompt": "phi"},
+]
+JOBS = 2
+SAMPLED = 40
+
+
+class Ended(NamedTuple):
+    code: int
+    recorded: int
+    err: str
+    summary: dict[str, Any]
+
+
+class Runner:
+    """Command lines in forks of a warm process, in a folder of their own."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self.folder = folder
+        environ = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "APIYI_BASE_URL": base_url,
+            "APIYI_API_KEY": KEY,
+            "APIYI_MODEL": "gpt-4o",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("killed.py"))],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(
+        self, *words: str, kill_at: int | None = None, fail_at: int | None = None
+    ) -> Ended:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        summary = self.folder / "summary"
+        summary.unlink(missing_ok=True)
+        command = {
+            "argv": ["batch", *words, "--summary", "summary", "--no-limits"],
+            "kill_at": kill_at,
+            "fail_at": fail_at,
+            "stdout": "stdout",
+            "stderr": "stderr",
+        }
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        err = (self.folder / "stderr").read_text()
+        assert KEY not in err and "Traceback" not in err, err
+        told = json.loads(summary.read_text()) if summary.exists() else {}
+        return Ended(answer["code"], answer["recorded"], err, told)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def runner(tmp_path: Path, gateway: Gateway) -> Iterator[Runner]:
+    lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in ROWS]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made = Runner(tmp_path, gateway.base_url)
+    yield made
+    made.close()
+
+
+def records(folder: Path, name: str = "x.out") -> dict[str, tuple[Any, ...]]:
+    """The newest record of each id, by what does not differ from run to run."""
+    found = {}
+    for line in (folder / name).read_bytes().split(b"\n")[:-1]:
+        record = json.loads(line)
+        body = (record["response"] or {}).get("body")
+        text = body["choices"][0]["message"]["content"] if body else None
+        error = record["error"] and record["error"]["message"]
+        found[record["custom_id"]] = (record["index"], text, error, record["sha"])
+    return found
+
+
+def clear(folder: Path, gateway: Gateway) -> None:
+    gateway.ledger.clear()
+    for path in folder.glob("x.out*"):
+        path.unlink()
+
+
+def paid_twice(gateway: Gateway) -> int:
+    paid = Counter(one.body for one in gateway.posts)
+    return sum(count - 1 for count in paid.values())
+
+
+def undisturbed(runner: Runner) -> tuple[dict[str, tuple[Any, ...]], int]:
+    whole = runner("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
+    assert whole.code == 3, whole.err
+    return records(runner.folder), whole.recorded
+
+
+def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: Ended) -> None:
+    assert ended.code == 3, ended.err
+    assert records(runner.folder) == expected
+    assert paid_twice(gateway) <= ended.summary["maybe_billed_twice"] <= JOBS
+    verified = runner_verify(runner)
+    assert verified["problems"] == [] and verified["unknown"] == 0
+    claims = (runner.folder / "x.out.apiyi-journal").read_bytes().count(b'"t":"S"')
+    # A claim may have been written and its request not sent.
+    assert len(gateway.ledger) <= claims == verified["requests"]
+
+
+def runner_verify(runner: Runner) -> dict[str, Any]:
+    from apiyi_cli.batch.verify import verified
+
+    return verified(runner.folder / "x.out").summary
+
+
+def check_every(runner: Runner, gateway: Gateway, points: list[int], *more: str) -> None:
+    words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS), *more)
+    expected, _ = undisturbed(runner)
+    for k in points:
+        clear(runner.folder, gateway)
+        killed = runner(*words, kill_at=k)
+        assert killed.code == -9, (k, killed.err)
+        check_resumed(runner, gateway, expected, runner(*words))
+
+
+def test_killed_after_some_bytes_and_run_again_all_records_are_there(
+    runner: Runner, gateway: Gateway
+) -> None:
+    _, size = undisturbed(runner)
+    points = random.Random(5).sample(range(1, size), SAMPLED)
+    check_every(runner, gateway, sorted(points))
+
+
+def test_an_ordered_output_loses_no_answer_that_waited_for_its_turn(
+    runner: Runner, gateway: Gateway
+) -> None:
+    _, size = undisturbed(runner)
+    points = random.Random(6).sample(range(1, size), SAMPLED // 2)
+    check_every(runner, gateway, sorted(points), "--ordered")
+
+
+@pytest.mark.nightly
+def test_killed_after_every_byte_and_run_again_all_records_are_there(
+    runner: Runner, gateway: Gateway
+) -> None:
+    _, size = undisturbed(runner)
+    assert size > 2_000
+    check_every(runner, gateway, list(range(1, size)))
+
+
+def test_killed_while_resuming_three_deep_all_records_are_there(
+    runner: Runner, gateway: Gateway
+) -> None:
+    words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
+    expected, size = undisturbed(runner)
+    chance = random.Random(7)
+    for _ in range(6):
+        clear(runner.folder, gateway)
+        told = 0
+        for depth in range(3):
+            killed = runner(*words, kill_at=chance.randrange(1, size // (2 + depth)))
+            assert killed.code == -9, killed.err
+            told += JOBS
+        ended = runner(*words)
+        assert ended.code == 3, ended.err
+        assert records(runner.folder) == expected
+        # Each killed run may have left as many as it had in flight, and says so.
+        assert paid_twice(gateway) <= told
+        assert runner_verify(runner)["problems"] == []
+
+
+def test_a_disk_that_is_full_at_some_byte_ends_the_run_with_11_and_resuming_completes(
+    runner: Runner, gateway: Gateway
+) -> None:
+    words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
+    expected, size = undisturbed(runner)
+    points = random.Random(8).sample(range(1, size - 300), SAMPLED // 2)
+    for k in sorted(points):
+        clear(runner.folder, gateway)
+        full = runner(*words, fail_at=k)
+        assert full.code == 11, (k, full.err)
+        assert "No space left" in full.err
+        ended = runner(*words)
+        assert ended.code == 3, (k, ended.err)
+        assert records(runner.folder) == expected
+        assert runner_verify(runner)["problems"] == [], k
+        assert paid_twice(gateway) <= JOBS

@@ -1,0 +1,159 @@
+"""`apiyi doctor`: each check is a line, and the first failure is the exit code."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.conftest import KEY, Program, Ran
+
+KEY = "sk-CANARY"
+NOWHERE = "http://127.0.0.1:9/v1"
+MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+
+
+def findings(ran: Ran) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for check in ran.json["checks"]:
+        found.setdefault(check["check"], []).append(check)
+    return found
+
+
+def profile(apiyi: Program, *base_urls: str) -> None:
+    """Write a profile with these addresses, and take the environment's away."""
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"[profile.default]\nbase_urls = {json.dumps(base_urls)}\n")
+    config.chmod(0o600)
+
+
+def test_where_all_is_well_it_says_so_and_exits_0(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("doctor")
+    assert ran.code == 0, ran.text
+    assert "FAIL" not in ran.text
+    checks = [line.split()[1] for line in ran.text.splitlines() if line[0] != " "]
+    assert checks[:4] == ["config", "model", "key", "keyring"]
+    assert {"proxy", "tls", "host", "terminal", "manual", "completion", "limits"} <= set(checks)
+    assert f"{gateway.base_url}: connected in" in ran.text
+    assert [one.path for one in gateway.ledger] == ["/v1/models"]
+
+
+def test_the_key_is_shown_by_its_tail_and_its_source_only(apiyi: Program) -> None:
+    (key,) = findings(apiyi("doctor --json"))["key"]
+    assert key["told"] == "…3c2a from environment APIYI_API_KEY"
+
+
+def test_json_is_one_object_and_ndjson_a_line_for_each_check(apiyi: Program) -> None:
+    whole = apiyi("doctor --json").json
+    lines = [json.loads(line) for line in apiyi("doctor --ndjson").text.splitlines()]
+    assert [one["check"] for one in whole["checks"]] == [one["check"] for one in lines]
+    assert all(one["state"] in ("ok", "warning", "failure") for one in lines)
+    assert apiyi("doctor --jq '.checks[0].check'").text == "config\n"
+
+
+def test_a_dead_host_is_named_with_its_own_code(apiyi: Program) -> None:
+    ran = apiyi("doctor --json", env={"APIYI_BASE_URL": NOWHERE})
+    (host,) = findings(ran)["host"]
+    assert ran.code == host["exit_code"] == 5
+    assert NOWHERE in host["told"] and "connection refused" in host["told"]
+    assert "doctor" not in host["advice"]
+
+
+def test_both_hosts_are_tried_whatever_the_first_one_says(apiyi: Program, gateway: Gateway) -> None:
+    profile(apiyi, NOWHERE, gateway.base_url)
+    ran = apiyi("doctor --json", env={"APIYI_BASE_URL": None})
+    dead, alive = findings(ran)["host"]
+    assert (dead["state"], alive["state"], ran.code) == ("failure", "ok", 5)
+    assert "models" in alive["told"]
+    assert len(findings(ran)["proxy"]) == 2
+
+
+def test_without_a_key_the_hosts_are_reached_all_the_same(apiyi: Program, gateway: Gateway) -> None:
+    profile(apiyi, gateway.base_url)
+    ran = apiyi("doctor --json", env={"APIYI_API_KEY": None, "APIYI_BASE_URL": None})
+    found = findings(ran)
+    assert ran.code == 4
+    assert found["key"][0]["state"] == "failure" and "auth login" in found["key"][0]["advice"]
+    assert found["host"][0]["state"] == "ok" and "wants a key" in found["host"][0]["told"]
+    assert found["limits"][0]["state"] == "ok"
+    assert "authorization" not in gateway.ledger[0].headers
+
+
+def test_a_key_that_is_refused_exits_4(apiyi: Program) -> None:
+    ran = apiyi("doctor --json", env={"APIYI_API_KEY": "sk-wrong-0123456789abcdef"})
+    assert ran.code == 4
+    assert findings(ran)["host"][0]["state"] == "failure"
+
+
+@pytest.mark.parametrize(("skew_s", "state"), [(0, "ok"), (-3600, "warning"), (3600, "warning")])
+def test_the_clock_is_compared_with_the_servers(
+    apiyi: Program, gateway: Gateway, skew_s: int, state: str
+) -> None:
+    import time
+
+    date = formatdate(time.time() - skew_s, usegmt=True)
+    gateway.script(Play.json(MODELS, headers=(("Date", date),)))
+    ran = apiyi("doctor --json")
+    (clock,) = findings(ran)["clock"]
+    assert (clock["state"], ran.code) == (state, 0)
+
+
+def test_a_config_that_cannot_be_read_is_named_with_its_line(apiyi: Program) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[profile.default]\nmodel = \n")
+    ran = apiyi("doctor --json")
+    assert ran.code == 10
+    (failure,) = findings(ran)["config"]
+    assert f"{config}:2" in failure["told"]
+
+
+def test_a_proxy_is_named_and_a_wrong_one_fails(apiyi: Program, gateway: Gateway) -> None:
+    (direct,) = findings(apiyi("doctor --json"))["proxy"]
+    assert direct["told"] == "127.0.0.1: direct"
+    ran = apiyi("doctor --json --proxy gopher://x")
+    assert ran.code == 10
+    assert findings(ran)["proxy"][0]["state"] == "failure"
+
+
+def test_missing_certificates_are_named(apiyi: Program) -> None:
+    ran = apiyi("doctor --json --cacert missing.pem")
+    assert ran.code == 10
+    (failure,) = findings(ran)["tls"]
+    assert "missing.pem" in failure["told"]
+
+
+def test_limits_that_cannot_be_shared_are_a_warning(apiyi: Program) -> None:
+    folder = apiyi.home / "run"
+    folder.write_text("no folder")
+    ran = apiyi("doctor --json")
+    (limits,) = findings(ran)["limits"]
+    assert limits["state"] in ("ok", "warning")
+    assert "3000 requests" in limits["told"]
+    assert ran.code == 0
+
+
+def test_what_is_installed_is_found(apiyi: Program) -> None:
+    share = apiyi.home / ".local" / "share"
+    for name in ("man/man1/apiyi.1", "fish/vendor_completions.d/apiyi.fish"):
+        (share / name).parent.mkdir(parents=True)
+        (share / name).touch()
+    found = findings(apiyi("doctor --json", env={"SHELL": "/usr/bin/fish"}))
+    assert found["manual"][0]["state"] == "ok"
+    assert found["completion"][0]["told"] == "installed for fish"
+    other = findings(apiyi("doctor --json", env={"SHELL": "/bin/tcsh"}))["completion"][0]
+    assert other["state"] == "warning" and "completion bash" in other["advice"]
+
+
+def test_on_a_terminal_the_states_stand_out(apiyi: Program) -> None:
+    screen = apiyi.terminal("doctor", columns=150)
+    assert screen.code == 0
+    assert b"\x1b[32mok" in screen.raw
+    assert any("xterm-256color, 150 columns" in line for line in screen.lines)

@@ -1,0 +1,104 @@
+"""Estimates from the gateway's price list: unknown is unknown, never 0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apiyi_cli.store.prices import Price, Prices, listed, shown
+
+ROWS: list[Any] = [
+    {"model_name": "tokens", "quota_type": 0, "model_ratio": "2.5", "completion_ratio": 6},
+    {"model_name": "plain", "quota_type": 0, "model_ratio": 0.5},
+    {"model_name": "call", "quota_type": 1, "model_price": 0.04, "model_ratio": 9},
+    {"model_name": "broken", "quota_type": 0, "model_ratio": "much"},
+    {"model_name": "free", "quota_type": 0, "model_ratio": 0, "completion_ratio": 0},
+    {"model_name": "", "model_ratio": 1},
+    "no row",
+]
+
+
+def prices(tmp_path: Path, **more: Any) -> Prices:
+    path = tmp_path / "prices.json"
+    path.write_bytes(listed({"data": ROWS, **more}, 1000.0))
+    return Prices(path)
+
+
+def test_a_ratio_of_one_is_two_dollars_a_million(tmp_path: Path) -> None:
+    found = prices(tmp_path)
+    assert found.of("tokens") == Price(5.0, 30.0, None)
+    assert found.cost("tokens", 1_000_000, 0) == 5.0
+    assert found.cost("tokens", 0, 1_000_000) == 30.0
+    assert found.cost("plain", 1_000_000, 1_000_000) == 2.0
+    assert found.fetched == 1000.0
+
+
+def test_the_default_groups_ratio_counts(tmp_path: Path) -> None:
+    found = prices(tmp_path, group_ratio={"default": 0.5, "vip": 9})
+    assert found.cost("tokens", 1_000_000, 0) == 2.5
+    assert found.cost("call", None, None) == 0.02
+
+
+def test_a_price_for_each_request_needs_no_tokens(tmp_path: Path) -> None:
+    assert prices(tmp_path).cost("call", None, None) == 0.04
+
+
+def test_a_model_that_is_free_costs_nothing(tmp_path: Path) -> None:
+    assert prices(tmp_path).cost("free", 10, 10) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "completion"),
+    [("other", 1, 1), ("broken", 1, 1), ("tokens", None, 1), ("tokens", 1, None)],
+)
+def test_what_is_not_known_has_no_estimate(
+    tmp_path: Path, model: str, prompt: int | None, completion: int | None
+) -> None:
+    assert prices(tmp_path).cost(model, prompt, completion) is None
+
+
+def test_a_date_behind_the_name_does_not_matter(tmp_path: Path) -> None:
+    found = prices(tmp_path)
+    assert found.of("tokens-2024-08-06") == found.of("tokens-20240806") == found.of("tokens")
+    assert found.of("tokens-mini") is None
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"data": 3}, {"data": []}, {"data": [{}]}])
+def test_what_is_no_price_list_is_not_kept(value: Any) -> None:
+    with pytest.raises(ValueError, match="it has no"):
+        listed(value, 0.0)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"fetched":1}', '{"fetched":"x","models":{}}'])
+def test_a_damaged_file_is_no_list(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "prices.json"
+    path.write_text(content)
+    assert len(Prices(path)) == 0
+    assert Prices(path).cost("tokens", 1, 1) is None
+
+
+def test_a_missing_file_is_no_list(tmp_path: Path) -> None:
+    assert len(Prices(tmp_path / "none.json")) == 0
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        (None, "unknown"),
+        (0.0, "≈ $0.000000"),
+        (0.0000123, "≈ $0.000012"),
+        (0.0123, "≈ $0.0123"),
+        (12.3456, "≈ $12.35"),
+    ],
+)
+def test_an_estimate_says_that_it_is_one(cost: float | None, text: str) -> None:
+    assert shown(cost) == text
+
+
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
+    prices(tmp_path)
+    value = json.loads((tmp_path / "prices.json").read_bytes())
+    assert value["models"]["plain"] == [1.0, 1.0, None]

@@ -1,0 +1,141 @@
+"""The limits around one attempt, with limits kept in this process and a given clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.core.events import Usage
+from apiyi_cli.errors import LimitError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire.admission import Admission
+from apiyi_cli.wire.limits import Limiter
+
+CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")
+
+
+class Time:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.clock = Clock(monotonic=lambda: self.now, wall=lambda: self.now, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Office:
+    """A limiter, and admissions to it."""
+
+    def __init__(self, folder: Path, **limits: Any) -> None:
+        self.time = Time()
+        kept = Limits(**{"rpm": 60, "tpm": 60_000, "concurrency": 2, "window_s": 60.0, **limits})
+        self.limiter = Limiter(folder, "key", kept, clock=self.time.clock)
+        self.waits: list[float] = []
+
+    def admission(
+        self,
+        call: Call = CALL,
+        size: int = 30,
+        used: Usage | None = None,
+        total_at: float | None = None,
+    ) -> Admission:
+        return Admission(
+            self.limiter,
+            call,
+            size,
+            used=lambda: used,
+            waits=self.waits.append,
+            total_at=total_at,
+            clock=self.time.clock,
+        )
+
+    def delay_s(self) -> float:
+        """Return how long a request of a few tokens would have to wait now."""
+        return self.limiter.reserve(10)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path / "run")
+
+
+def test_requests_keep_their_distance_and_each_wait_is_told(office: Office) -> None:
+    for _ in range(5):
+        with office.admission():
+            pass
+    assert office.time.now >= 1000 + 3
+    assert sum(office.waits) == pytest.approx(office.time.now - 1000)
+
+
+def test_a_place_in_flight_is_given_back_whatever_happens(office: Office) -> None:
+    for _ in range(3):
+        with pytest.raises(ValueError, match="broken"), office.admission():
+            raise ValueError("broken")
+    places = [office.limiter.occupy(), office.limiter.occupy()]
+    assert len(set(places)) == 2
+    for place in places:
+        office.limiter.vacate(place)
+
+
+def test_a_place_is_given_back_when_the_wait_is_given_up(office: Office) -> None:
+    with office.admission():
+        pass
+    with pytest.raises(LimitError), office.admission(total_at=office.time.now + 0.01):
+        pytest.fail("it was let in")
+    for place in [office.limiter.occupy(), office.limiter.occupy()]:
+        office.limiter.vacate(place)
+
+
+def test_a_run_that_would_end_before_its_turn_is_told_at_once(office: Office) -> None:
+    with office.admission():
+        pass
+    before = office.time.now
+    with pytest.raises(LimitError) as caught, office.admission(total_at=before + 0.01):
+        pytest.fail("it was let in")
+    assert "had not been sent" in str(caught.value)
+    assert caught.value.hint == "raise --max-time"
+    assert office.time.now == before
+
+
+def test_the_estimate_is_replaced_by_what_was_used(tmp_path: Path) -> None:
+    much = {"model": "m", "max_tokens": 50_000}
+    call = CALL._replace(json=much)
+    spared, booked = Office(tmp_path / "a"), Office(tmp_path / "b")
+    with spared.admission(call, used=Usage(5, 5, 10)):
+        pass
+    with booked.admission(call):
+        pass
+    assert spared.delay_s() < booked.delay_s()
+    assert booked.delay_s() > 30
+
+
+def test_a_failed_request_settles_nothing(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    call = CALL._replace(json={"model": "m", "max_completion_tokens": 50_000})
+    with (
+        pytest.raises(ValueError, match="cut"),
+        office.admission(call, used=Usage(5, 5, 10)),
+    ):
+        raise ValueError("cut")
+    assert office.delay_s() > 30
+
+
+def test_the_models_mean_is_learned(office: Office) -> None:
+    before = office.limiter.mean("m")
+    for _ in range(50):
+        with office.admission(used=Usage(5, 4000, 4005)):
+            pass
+    assert office.limiter.mean("m") > before + 1000
+
+
+def test_a_free_call_books_no_tokens(tmp_path: Path) -> None:
+    office = Office(tmp_path, tpm=1000)
+    with office.admission(Call("GET", "/models", cost="free"), size=10_000_000):
+        pass
+    assert office.delay_s() < 5
