@@ -259,10 +259,14 @@ class Program:
             timeout=LIMIT_S,
             **given,
         )
-        self.check_silence(done.stdout, done.stderr)
-        err = done.stderr.decode("utf-8", "surrogateescape")
-        assert "Traceback (most recent call last)" not in err
-        return Ran(done.returncode, done.stdout, err)
+        return self.seen(done.returncode, done.stdout, done.stderr)
+
+    def seen(self, code: int, out: bytes, err: bytes) -> Ran:
+        """Check what a process left behind, and return how it ended."""
+        self.check_silence(out, err)
+        text = err.decode("utf-8", "surrogateescape")
+        assert "Traceback (most recent call last)" not in text
+        return Ran(code, out, text)
 
 
 class Screen:

@@ -95,7 +95,8 @@ class Recorder:
     """Turns outcomes into lines and puts each where it belongs.
 
     `errors` is a target of its own for failures, None for the same one. With `texts` only
-    the answers' texts are written, and a failure without `errors` goes to `tell`.
+    the answers' texts are written, and a failure without `errors` goes to `tell`. `redact`
+    takes keys out of what a gateway says when it refuses.
     """
 
     def __init__(
@@ -106,12 +107,14 @@ class Recorder:
         errors: Target | None = None,
         texts: bool = False,
         tell: Callable[[str], None] = lambda text: None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._targets = {"out": out, "errors": errors or out}
         self._has_errors = errors is not None
         self._journal = journal
         self._texts = texts
         self._tell = tell
+        self._redact = redact
 
     def line(self, outcome: Outcome) -> bytes:
         """Return the line of an outcome; empty when there is nothing to write."""
@@ -119,8 +122,15 @@ class Recorder:
             if self._texts and (outcome.failed is None or not self._has_errors):
                 outcome.line = self._text(outcome)
             else:
-                outcome.line = record(outcome)
+                outcome.line = self._record(outcome)
         return outcome.line
+
+    def _record(self, outcome: Outcome) -> bytes:
+        if outcome.request_id is not None:
+            outcome.request_id = self._redact(outcome.request_id)
+        line = record(outcome)
+        # What an answer says is the user's; a refusal may repeat the request, key and all.
+        return line if outcome.error is None else self._redact(line.decode()).encode()
 
     def hold(self, outcome: Outcome) -> None:
         """Make an outcome durable that has to wait for its turn."""

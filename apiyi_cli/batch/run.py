@@ -187,7 +187,8 @@ class Batch:
 
     def _is_over(self) -> bool:
         through = self._handled >= self._feed.given
-        return through and (self._fed or self._stopping)
+        # What ended the feeding stands among the results before it is known to have ended.
+        return through and (self._stopping or (self._fed and self._results.empty()))
 
     def _received(self) -> list[Outcome]:
         """Wait for outcomes; return all that are there, none when the wait was long enough."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from apiyi_cli.build.body import extended, wired
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Embedding
+from apiyi_cli.errors import UsageError
 
 MOST_INPUTS = 2048
 MOST_TOKENS = 300_000
@@ -30,3 +33,23 @@ def embed_call(
         body["encoding_format"] = "base64"
     extended(body, options)
     return Call("POST", "/embeddings", json=body, cost="light", model=body["model"])
+
+
+def field_text(line: bytes, place: str, field: str) -> str:
+    """Return the text to embed of a JSON object: its `field`.
+
+    Raises UsageError naming the place (`stdin:7`) of what is no object or has no such text.
+    """
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as failure:
+        raise UsageError(
+            f"cannot read {place}:{failure.colno}", f"not valid JSON: {failure.msg}"
+        ) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"cannot read {place}", "the line is not a JSON object")
+    text = value.get(field)
+    if not isinstance(text, str) or not text.strip():
+        near = f" (its fields: {', '.join(list(value)[:8])})" if text is None else ""
+        raise UsageError(f"cannot embed {place}", f"its field {field!r} is no text{near}")
+    return text

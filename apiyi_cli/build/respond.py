@@ -142,7 +142,9 @@ def _said(part: dict[str, Any], role: str) -> dict[str, Any]:
         spoken = "output_text" if role == "assistant" else "input_text"
         return {"type": spoken, "text": part["text"]}
     if kind == "image_url":
-        return {"type": "input_image", "image_url": part["image_url"]["url"]}
+        image = part["image_url"]
+        detail = {"detail": image["detail"]} if "detail" in image else {}
+        return {"type": "input_image", "image_url": image["url"], **detail}
     if kind == "file":
         return {"type": "input_file", **part["file"]}
     return part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
@@ -20,7 +20,8 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
     redact = session.console.redact
     failure.what, failure.why = redact(failure.what), redact(failure.why)
     facts = failure.facts
-    told = {name: redact(value) for name in ("code", "request_id") if (value := getattr(facts, name))}
+    texts = {"code": facts.code, "request_id": facts.request_id}
+    told: dict[str, Any] = {name: redact(text) for name, text in texts.items() if text}
     failure.facts = facts._replace(**told)
     if isinstance(failure, UnknownModelError) and call.model:
         near = nearest(call.model, known_models(session))

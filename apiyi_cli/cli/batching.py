@@ -220,6 +220,11 @@ class _Running:
 
         session, options = self._session, self._options
         texts = bool(options.text)
+        told: dict[str, Any] = {
+            "texts": texts,
+            "tell": session.note,
+            "redact": session.console.redact,
+        }
         errors = None if options.errors is None else Path(options.errors)
         if options.summary is not None:
             refuse_existing(Path(options.summary), force=True)
@@ -231,8 +236,7 @@ class _Running:
                 if session.output.force:
                     errors.unlink(missing_ok=True)
                 own = FileTarget(errors_descriptor(errors, fresh=True), str(errors))
-            recorder = Recorder(stream, None, errors=own, texts=texts, tell=session.note)
-            return recorder, Past(), None
+            return Recorder(stream, None, errors=own, **told), Past(), None
         if session.filter is not None:
             raise UsageError("cannot use --jq with -o", "the output holds whole records")
         path = Path(self._target)
@@ -240,7 +244,7 @@ class _Running:
             import os
 
             device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
-            return Recorder(device, None, texts=texts, tell=session.note), Past(), None
+            return Recorder(device, None, **told), Past(), None
         refuse_existing(path, force=True)
         terms = Terms(
             errors,
@@ -254,9 +258,7 @@ class _Running:
         session.run.closing(opened.close)
         journal = opened.begin(self._inputs.header())
         self._tell_past(opened.past)
-        recorder = Recorder(
-            opened.out, journal, errors=opened.errors, texts=texts, tell=session.note
-        )
+        recorder = Recorder(opened.out, journal, errors=opened.errors, **told)
         return recorder, opened.past, journal
 
     def _tell_past(self, past: Past) -> None:

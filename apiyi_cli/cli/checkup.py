@@ -121,10 +121,15 @@ def hosts(session: Session) -> Iterator[Finding]:
         except AuthError as failure:
             yield _unknown_key(session, sender, base_url, failure)
         except ApiyiError as failure:
-            failure.hint = ADVICE if isinstance(failure, TemporaryError) else failure.hint
-            yield failed("host", failure.noting(host=base_url))
+            yield _unreached(base_url, failure)
         finally:
             sender.close()
+
+
+def _unreached(base_url: str, failure: ApiyiError) -> Finding:
+    advice = ADVICE if isinstance(failure, TemporaryError) else failure.hint or ""
+    told = f"{base_url}: {failure.what}: {failure.why}"
+    return Finding("host", "failure", told, advice, failure.exit_code)
 
 
 def _has_key(session: Session) -> bool:
@@ -137,7 +142,7 @@ def _has_key(session: Session) -> bool:
 def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthError) -> Finding:
     """Return the finding for a host that answered, but not to this key."""
     if _has_key(session):
-        return failed("host", failure.noting(host=base_url))
+        return _unreached(base_url, failure)
     told = f"{base_url}: connected in {sender.connected_s * 1000:.0f} ms, it wants a key"
     return Finding("host", "ok", told)
 

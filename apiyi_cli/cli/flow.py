@@ -9,15 +9,20 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
     from apiyi_cli.wire.send import Plan, Sender
 
+GLANCE_S = 0.1
+"""How long to wait at a time: a signal that comes just before an endless wait would not end it."""
+
 B = TypeVar("B")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def flow(
@@ -89,14 +94,22 @@ def _results(
     while True:
         try:
             # Stopped, the input is not waited for: its thread may be reading from a slow pipe.
-            future = made.get(block=not stop.is_set())
+            future = made.get_nowait() if stop.is_set() else _next(made)
             if future is None:
                 return
+            while not future.done():
+                wait((future,), GLANCE_S)
             result = future.result()
         except (queue.Empty, CancelledError):
             return
         yield result
         room.release()
+
+
+def _next(made: queue.Queue[T]) -> T:
+    while True:
+        with suppress(queue.Empty):
+            return made.get(timeout=GLANCE_S)
 
 
 def _hushed(plan: Plan, stop: threading.Event) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 from array import array
+from collections.abc import Sequence
 from sys import byteorder
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import orjson
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import body, value
+from apiyi_cli.decode.whole import body, one_line, parsed, value
 from apiyi_cli.errors import Facts, IncompleteError
 
 _KEY = b'"embedding"'
@@ -126,3 +127,56 @@ def _unfit(reply: Reply, why: str) -> IncompleteError:
         hint="it was billed; nothing of it is used",
         facts=Facts(status=reply.status, request_id=reply.request_id, host=reply.host or None),
     )
+
+
+def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
+    """Return the object of a line with its vector added, all else byte for byte as it was."""
+    if b"embedding" in line:
+        line = _without_vector(line)
+    return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
+
+
+def _without_vector(line: bytes) -> bytes:
+    """Return the object without its own `embedding`; the other members keep their bytes."""
+    from json import JSONDecoder
+
+    text, decode = line.decode(), JSONDecoder().raw_decode
+    members, at = [], text.index("{") + 1
+    while True:
+        begin = _past_space(text, at)
+        name, at = decode(text, begin)
+        _, at = decode(text, _past_space(text, _past_space(text, at) + 1))
+        if name != "embedding":
+            members.append(text[begin:at])
+        at = _past_space(text, at) + 1
+        if text[at - 1] == "}":
+            return ("{" + ",".join(members) + "}").encode()
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def merged(replies: Sequence[bytes]) -> bytes:
+    """Return one object for several replies, their vectors in the order of the inputs.
+
+    One reply comes back as it was, on one line.
+    """
+    if len(replies) == 1:
+        return one_line(replies[0])
+    whole: dict[str, Any] = {}
+    data: list[Any] = []
+    spent: dict[str, Any] = {}
+    for raw in replies:
+        value = parsed(raw)
+        whole = whole or value
+        before = len(data)
+        items = [{"index": place, **item} for place, item in enumerate(value["data"])]
+        for item in sorted(items, key=lambda item: item["index"]):
+            data.append({**item, "index": before + item["index"]})
+        for name, count in (value.get("usage") or {}).items():
+            if isinstance(count, int):
+                spent[name] = spent.get(name, 0) + count
+    return orjson.dumps({**whole, "data": data, "usage": spent})

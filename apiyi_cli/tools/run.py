@@ -23,6 +23,7 @@ TIMEOUT_S = 120.0
 MOST_BYTES = 256 * 1024
 AT_ONCE = 8
 MOST_SAID = 2000
+GLANCE_S = 0.1
 LINGER_S = 1.0
 """How long the output of a command that has ended is waited for: it may have left something
 behind that holds the pipe open."""
@@ -100,7 +101,9 @@ def results(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                # A signal that comes just before an endless wait would not end it.
+                thread.join(GLANCE_S)
     finally:
         running.close()
     return told

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from apiyi_cli.build.embed import embed_call
+import pytest
+
+from apiyi_cli.build.embed import embed_call, field_text
 from apiyi_cli.core.groups import Embedding
+from apiyi_cli.errors import UsageError
 
 
 def test_one_input_is_a_string_and_several_are_a_list() -> None:
@@ -25,3 +28,23 @@ def test_the_options_of_the_endpoint_have_their_places() -> None:
         "encoding_format": "base64",
         "input_type": "query",
     }
+
+
+def test_the_text_of_an_object_is_its_field() -> None:
+    assert field_text(b'{"t": " \\u6587 ", "u": 1}', "stdin:1", "t") == " 文 "
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{", "stdin:7:2: not valid JSON"),
+        (b'["t"]', "stdin:7: the line is not a JSON object"),
+        (b'{"a":1,"b":2}', "its fields: a, b"),
+        (b'{"t":3}', "'t' is no text"),
+        (b'{"t":" "}', "'t' is no text"),
+    ],
+)
+def test_a_line_without_a_text_is_named_by_its_place(line: bytes, why: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        field_text(line, "stdin:7", "t")
+    assert why in str(caught.value)

@@ -140,3 +140,23 @@ def test_calls_without_their_items_are_written_anew() -> None:
         {"type": "function_call", "call_id": "c1", "name": "now", "arguments": '{"a":1}'},
         {"type": "function_call_output", "call_id": "c1", "output": "noon"},
     ]
+
+
+def test_parts_of_a_chat_message_get_the_endpoints_names() -> None:
+    parts = [
+        {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:x"}},
+        {"type": "input_text", "text": "already"},
+    ]
+    found, _ = items(None, earlier=[{"role": "user", "content": parts}])
+    assert isinstance(found, list)
+    assert found[0]["content"] == [
+        {"type": "input_image", "image_url": "https://x/y.png", "detail": "low"},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "data:x"},
+        {"type": "input_text", "text": "already"},
+    ]
+
+
+def test_a_stream_is_asked_for_in_the_body_and_told_of_the_call() -> None:
+    call = respond_call(model="m", given="hi", responding=Responding(), stream=True)
+    assert (call.stream, call.json["stream"], call.path) == (True, True, "/responses")

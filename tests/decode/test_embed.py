@@ -11,7 +11,7 @@ import pytest
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.decode.embed import Vectors, merged, vectors, with_vector
 from apiyi_cli.errors import IncompleteError, RejectedError, TemporaryError
 
 USAGE = {"prompt_tokens": 4, "total_tokens": 4}
@@ -132,3 +132,43 @@ def test_errors_are_those_of_every_endpoint() -> None:
         read(b"<!doctype html><title>Home</title>", 1)
     with pytest.raises(RejectedError, match="bad n"):
         read(b'{"error":{"message":"bad n","code":"invalid_value"}}', 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ('{"a":1}', '{"a":1,"embedding":[1]}'),
+        (' {"a": 1.10 } \t', '{"a": 1.10,"embedding":[1]}'),
+        ('{"embedding":[0,{"x":"}"}],"a":1}', '{"a":1,"embedding":[1]}'),
+        ('{"a":1, "embedding" : null}', '{"a":1,"embedding":[1]}'),
+        ('{"a":"\\"embedding\\":", "b":2}', '{"a":"\\"embedding\\":","b":2,"embedding":[1]}'),
+        ('{"a":{"embedding":0}}', '{"a":{"embedding":0},"embedding":[1]}'),
+        ('{"\\u0065mbeddings":0,"文":"\u2028"}', None),
+    ],
+)
+def test_a_vector_is_added_to_an_object_whose_other_members_keep_their_bytes(
+    line: str, made: str | None
+) -> None:
+    wanted = made or line[:-1] + ',"embedding":[1]}'
+    found = with_vector(line.encode(), memoryview(b"[1]"))
+    assert found == wanted.encode() + b"\n"
+    assert json.loads(found)["embedding"] == [1]
+
+
+def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
+    first = listed(item(1, "[2]"), item(0, "[1]"))
+    second = listed(item(None, "[3]"), item(None, "[4]"))
+    found = json.loads(merged([first, second]))
+    assert [(one["index"], one["embedding"]) for one in found["data"]] == [
+        (0, [1]),
+        (1, [2]),
+        (2, [3]),
+        (3, [4]),
+    ]
+    assert found["usage"] == {"prompt_tokens": 8, "total_tokens": 8}
+    assert found["model"] == "m"
+
+
+def test_one_reply_stays_as_it_was() -> None:
+    raw = b'{"data":\n[{"index":0,"embedding":[0.10]}]}'
+    assert merged([raw]) == raw.replace(b"\n", b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from itertools import repeat
 
@@ -13,7 +13,6 @@ from apiyi_cli.sandbox.play import Play
 from tests.matrix.commands import (
     EMBEDDED,
     PNG,
-    TEXT,
     VECTORS,
     Command,
     embeddings,
@@ -141,57 +140,219 @@ GOOD = Play(body=PNG, content_type="image/png")
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"
 
 FAULTS = (
-    Fault(18, "gzip", "chat-whole embed image models chat", 0, lambda c: c.well.but(gzip=True)),
+    Fault(18, "gzip", "chat embed image models", 0, lambda c: c.well.but(gzip=True)),
     Fault(18, "deflate", "chat-whole models", 0, coded("deflate", zlib.compress)),
     Fault(18, "deflate without its header", "embed", 0, coded("deflate", raw_deflate)),
     Fault(18, "brotli, which was not asked for", "chat image api", 6, coded("br", as_it_is)),
-    Fault(18, "says gzip and is not", "chat chat-whole embed", 0, coded("gzip", as_it_is)),
-    Fault(18, "is gzip and does not say so", "chat-whole models", 0, coded("identity", gzip.compress)),
-    Fault(18, "gzip that breaks off", WHOLE, 8, coded("gzip", lambda raw: gzip.compress(raw)[:-30])),
-    Fault(19, "a gzip bomb", "chat chat-whole embed transcribe models", 6, bombed, bounded(400)),
+    Fault(18, "says gzip and is not", "chat embed", 0, coded("gzip", as_it_is)),
+    Fault(
+        18, "is gzip and does not say so", "chat-whole models", 0, coded("identity", gzip.compress)
+    ),
+    Fault(
+        18,
+        "gzip that breaks off",
+        "chat-whole embed",
+        8,
+        coded("gzip", lambda raw: gzip.compress(raw)[:-30]),
+    ),
+    Fault(19, "a gzip bomb", "chat chat-whole embed", 6, bombed, bounded(400)),
     Fault(19, "a hundred thousand brackets", "chat-whole embed models", 8, deep),
     Fault(19, "a million keys", "chat-whole embed", {"text": 6, "else": 8}, wide, bounded(800)),
     Fault(19, "an event that does not end", "chat respond", 6, long_line, bounded(400)),
-    Fault(20, "a length too great", WHOLE, 0, lengthened),
+    Fault(20, "a length too great", "chat-whole image", 0, lengthened),
     Fault(20, "a length too small", WHOLE, 8, shortened),
-    Fault(20, "a negative length", WHOLE, 6, told_length("-5")),
-    Fault(20, "two lengths", WHOLE, 6, told_length("10", "20")),
-    Fault(21, "a header of a megabyte", "chat models", 6, odd_head(b"OK|X-Big: " + b"x" * (1 << 20) + b"\r\n")),
-    Fault(21, "ten thousand headers", "chat models", 6, odd_head(b"OK|" + b"X-Many: 1234567890\r\n" * 10_000)),
+    Fault(20, "a negative length", "chat-whole models", 6, told_length("-5")),
+    Fault(20, "two lengths", "embed image", 6, told_length("10", "20")),
+    Fault(
+        21,
+        "a header of a megabyte",
+        "chat models",
+        6,
+        odd_head(b"OK|X-Big: " + b"x" * (1 << 20) + b"\r\n"),
+    ),
+    Fault(
+        21,
+        "ten thousand headers",
+        "chat models",
+        6,
+        odd_head(b"OK|" + b"X-Many: 1234567890\r\n" * 10_000),
+    ),
     Fault(21, "bytes that no header has", "chat image", 6, odd_head(b"OK|X-Bad: a\0b\r\n")),
     Fault(21, "a header that is none", "chat embed", 6, odd_head(b"OK|nonsense\r\n")),
-    Fault(21, "escapes in the reason", "chat models", 6, answered(Play(raw=b"HTTP/1.1 404 \x1b[2Jgone\r\nContent-Length: 0\r\n\r\n"))),
-    Fault(29, "an error in a 200", WHOLE, 6, answered(Play.json({"error": {"message": "bad", "code": "invalid_value"}}, billed=False))),
-    Fault(29, "the website", f"{WHOLE} chat complete respond transcribe speak", 6, answered(Play.text(HOME_PAGE, "text/html"))),
+    Fault(
+        21,
+        "escapes in the reason",
+        "chat models",
+        6,
+        answered(Play(raw=b"HTTP/1.1 404 \x1b[2Jgone\r\nContent-Length: 0\r\n\r\n")),
+    ),
+    Fault(
+        29,
+        "an error in a 200",
+        WHOLE,
+        6,
+        answered(Play.json({"error": {"message": "bad", "code": "invalid_value"}}, billed=False)),
+    ),
+    Fault(
+        29,
+        "the website",
+        f"{WHOLE} chat respond transcribe speak",
+        6,
+        answered(Play.text(HOME_PAGE, "text/html")),
+    ),
     Fault(29, "nothing", f"{WHOLE} chat respond transcribe speak", 8, answered(Play())),
-    Fault(29, "no content", f"{WHOLE} chat speak", 8, answered(Play(status=204))),
+    Fault(29, "no content", "chat image speak", 8, answered(Play(status=204))),
     Fault(29, "accepted, and nothing", "chat image embed", 8, answered(Play(status=202))),
-    Fault(29, "text", "chat chat-whole embed image models", 6, answered(Play.text("upstream connect error"))),
-    Fault(36, "escapes in the answer go through a pipe", "chat chat-whole", 0, lambda c: Play.chat(ESCAPES) if c.reads == "events" else Play.json(whole_chat(ESCAPES)), truth=ESCAPES.encode() + b"\n"),
-    Fault(36, "escapes in an error", "chat embed image models", 6, answered(Play.error(400, f"bad {ESCAPES}", code=ESCAPES, headers=(("X-Request-Id", "id-\u202e".encode().decode("latin-1")),)))),
+    Fault(
+        29,
+        "text",
+        "chat embed image",
+        6,
+        answered(Play.text("upstream connect error")),
+    ),
+    Fault(
+        36,
+        "escapes in the answer go through a pipe",
+        "chat chat-whole",
+        0,
+        lambda c: Play.chat(ESCAPES) if c.reads == "events" else Play.json(whole_chat(ESCAPES)),
+        truth=ESCAPES.encode() + b"\n",
+    ),
+    Fault(
+        36,
+        "escapes in an error",
+        "chat image models",
+        6,
+        answered(
+            Play.error(
+                400,
+                f"bad {ESCAPES}",
+                code=ESCAPES,
+                headers=(("X-Request-Id", "id-\u202e".encode().decode("latin-1")),),
+            )
+        ),
+    ),
     Fault(37, "a picture at the gateway's own address", "image", 0, stage=own_picture(GOOD)),
-    Fault(37, "a picture over plain http", "image", 8, stage=picture_elsewhere("http://127.0.0.1:{port}/pixel.png")),
-    Fault(37, "a picture at a private address", "image", 8, stage=picture_elsewhere("https://127.0.0.1:{port}/pixel.png")),
-    Fault(37, "a picture at a mapped address", "image", 8, stage=picture_elsewhere("https://[::ffff:127.0.0.1]:{port}/pixel.png")),
-    Fault(37, "a picture at a name of this machine", "image", 8, stage=picture_elsewhere("https://localhost:{port}/pixel.png")),
+    Fault(
+        37,
+        "a picture over plain http",
+        "image",
+        8,
+        stage=picture_elsewhere("http://127.0.0.1:{port}/pixel.png"),
+    ),
+    Fault(
+        37,
+        "a picture at a private address",
+        "image",
+        8,
+        stage=picture_elsewhere("https://127.0.0.1:{port}/pixel.png"),
+    ),
+    Fault(
+        37,
+        "a picture at a mapped address",
+        "image",
+        8,
+        stage=picture_elsewhere("https://[::ffff:127.0.0.1]:{port}/pixel.png"),
+    ),
+    Fault(
+        37,
+        "a picture at a name of this machine",
+        "image",
+        8,
+        stage=picture_elsewhere("https://localhost:{port}/pixel.png"),
+    ),
     Fault(37, "a picture behind a redirect", "image", 8, stage=picture_led_astray),
-    Fault(37, "a picture in a file of this machine", "image", 8, stage=picture_elsewhere("file:///etc/passwd?{port}")),
-    Fault(37, "a picture that is a page", "image", 8, stage=own_picture(*[Play.text(HOME_PAGE, "text/html")] * 3)),
-    Fault(37, "a picture that was slow to appear", "image", 0, stage=own_picture(Play(status=403), GOOD)),
-    Fault(37, "a picture that is cut", "image", 8, stage=own_picture(*[GOOD.but(body=PNG[:-20])] * 3)),
-    Fault(38, "base64 that is cut", "image", 8, answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode()[:-40]}]}))),
-    Fault(38, "base64 without its padding", "image", 0, answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode().rstrip("=")}]}))),
-    Fault(38, "what is no base64", "image", 8, answered(Play.json({"data": [{"b64_json": "###"}]}))),
+    Fault(
+        37,
+        "a picture in a file of this machine",
+        "image",
+        8,
+        stage=picture_elsewhere("file:///etc/passwd?{port}"),
+    ),
+    Fault(
+        37,
+        "a picture that is a page",
+        "image",
+        8,
+        stage=own_picture(*[Play.text(HOME_PAGE, "text/html")] * 3),
+    ),
+    Fault(
+        37,
+        "a picture that was slow to appear",
+        "image",
+        0,
+        stage=own_picture(Play(status=403), GOOD),
+    ),
+    Fault(
+        37, "a picture that is cut", "image", 8, stage=own_picture(*[GOOD.but(body=PNG[:-20])] * 3)
+    ),
+    Fault(
+        38,
+        "base64 that is cut",
+        "image",
+        8,
+        answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode()[:-40]}]})),
+    ),
+    Fault(
+        38,
+        "base64 without its padding",
+        "image",
+        0,
+        answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode().rstrip("=")}]})),
+    ),
+    Fault(
+        38, "what is no base64", "image", 8, answered(Play.json({"data": [{"b64_json": "###"}]}))
+    ),
     Fault(38, "what is no picture", "image", 8, answered(pictures(b"just words"))),
-    Fault(38, "a data: prefix", "image", 0, answered(Play.json({"data": [{"b64_json": "data:image/png;base64," + b64encode(PNG).decode()}]}))),
-    Fault(38, "one picture of two", "image", 8, answered(pictures(PNG)), options="--n 2 --retries 0", out=b"a-cat-1.png\n"),
+    Fault(
+        38,
+        "a data: prefix",
+        "image",
+        0,
+        answered(
+            Play.json({"data": [{"b64_json": "data:image/png;base64," + b64encode(PNG).decode()}]})
+        ),
+    ),
+    Fault(
+        38,
+        "one picture of two",
+        "image",
+        8,
+        answered(pictures(PNG)),
+        options="--n 2 --retries 0",
+        out=b"a-cat-1.png\n",
+    ),
     Fault(39, "fewer vectors than inputs", "embed", 8, answered(embeddings(VECTORS[0])), out=b""),
-    Fault(39, "vectors in another order", "embed", 0, answered(embeddings(*reversed(VECTORS), order={0: 1, 1: 0})), truth=EMBEDDED),
+    Fault(
+        39,
+        "vectors in another order",
+        "embed",
+        0,
+        answered(embeddings(*reversed(VECTORS), order={0: 1, 1: 0})),
+        truth=EMBEDDED,
+    ),
     Fault(39, "one place twice", "embed", 8, answered(embeddings(*VECTORS, order={1: 0})), out=b""),
-    Fault(39, "vectors of two lengths", "embed", 8, answered(embeddings("[1.0,2.0]", "[1.0]")), out=b""),
-    Fault(39, "a vector with NaN", "embed", 8, answered(embeddings("[1.0,NaN]", "[1.0,2.0]")), out=b""),
+    Fault(
+        39,
+        "vectors of two lengths",
+        "embed",
+        8,
+        answered(embeddings("[1.0,2.0]", "[1.0]")),
+        out=b"",
+    ),
+    Fault(
+        39, "a vector with NaN", "embed", 8, answered(embeddings("[1.0,NaN]", "[1.0,2.0]")), out=b""
+    ),
     Fault(39, "vectors of null", "embed", 8, answered(embeddings("null", "null")), out=b""),
-    Fault(44, "HTTP/1.0", f"{WHOLE} chat", 0, lambda c: c.well.but(version="1.0", transfer="close")),
+    Fault(
+        44, "HTTP/1.0", f"{WHOLE} chat", 0, lambda c: c.well.but(version="1.0", transfer="close")
+    ),
     Fault(44, "no connection is kept", "chat embed", 0, lambda c: c.well.but(keep_alive=False)),
-    Fault(44, "hints before the answer", "chat chat-whole image", 0, lambda c: c.well.but(interim=(100, 103))),
+    Fault(
+        44,
+        "hints before the answer",
+        "chat chat-whole image",
+        0,
+        lambda c: c.well.but(interim=(100, 103)),
+    ),
 )

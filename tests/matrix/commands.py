@@ -144,12 +144,27 @@ COMMANDS: dict[str, Command] = {
             TYPED,
         ),
         Command(
-            "chat-joined", "chat hi --json --stream", "/chat/completions", "text", "events", CHAT, TYPED
+            "chat-joined",
+            "chat hi --json --stream",
+            "/chat/completions",
+            "text",
+            "events",
+            CHAT,
+            TYPED,
         ),
         Command(
-            "complete", "complete hi", "/completions", "text", "events", completion(*WORDS), TYPED, True
+            "complete",
+            "complete hi",
+            "/completions",
+            "text",
+            "events",
+            completion(*WORDS),
+            TYPED,
+            True,
         ),
-        Command("respond", "respond hi", "/responses", "text", "events", response(*WORDS), TYPED, True),
+        Command(
+            "respond", "respond hi", "/responses", "text", "events", response(*WORDS), TYPED, True
+        ),
         Command(
             "embed",
             "embed rivers seas -m text-embedding-3-small",

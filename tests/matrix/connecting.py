@@ -143,11 +143,18 @@ def unreadable_proxy(scene: Scene) -> None:
 
 
 FAULTS = (
-    Fault(1, "refused, with a backup", ALL, 0, stage=dead_primary, options="--retries 1"),
+    Fault(
+        1,
+        "refused, with a backup",
+        "chat embed image models speak",
+        0,
+        stage=dead_primary,
+        options="--retries 1",
+    ),
     Fault(
         1,
         "refused everywhere",
-        "chat image models embed",
+        "chat image models",
         5,
         stage=both_dead,
         options="--retries 1",
@@ -165,7 +172,7 @@ FAULTS = (
     Fault(
         2,
         "the connection hangs",
-        "chat embed speak api",
+        "chat speak models",
         5,
         stage=only_deaf,
         options="--timeout 0.3 --retries 0",
@@ -175,7 +182,7 @@ FAULTS = (
     Fault(
         3,
         "the name does not resolve",
-        "chat respond image models",
+        "respond image models",
         5,
         stage=no_such_name,
         asked=0,
@@ -225,7 +232,7 @@ FAULTS = (
     Fault(
         7,
         "reset before the headers",
-        ALL,
+        "chat chat-whole embed image models",
         {"heavy": 8, "else": 0},
         reset,
         options="--retries 1",
@@ -234,7 +241,7 @@ FAULTS = (
     Fault(
         7,
         "reset before the headers, never to be paid twice",
-        "chat chat-whole embed respond",
+        "chat embed",
         8,
         reset,
         options="--retries 1 --retry-ambiguous 0",
@@ -244,7 +251,7 @@ FAULTS = (
     Fault(
         43,
         "a proxy that refuses",
-        "chat image models",
+        "chat image",
         10,
         stage=behind(Play.text("no", status=403)),
         asked=0,
@@ -262,7 +269,7 @@ FAULTS = (
     Fault(
         43,
         "a proxy that hangs up",
-        "chat image models",
+        "chat image",
         5,
         stage=behind(Play().cut()),
         asked=0,

@@ -85,7 +85,8 @@ class Fault(NamedTuple):
     `plays` makes the answers to the command's requests, `stage` changes the scene before.
     `code`, `asked` (requests that reach the gateway), `out` (what stdout says, where that is
     more than "a beginning of the right answer") and `truth` (the right answer, where it is
-    not the command's) are values, or tables by `Command.kinds`. `said` are parts of stderr.
+    not the command's) are values, or tables by `Command.kinds`. `needs` is how many requests
+    the command makes when all is well. `said` are parts of stderr.
     """
 
     number: int
@@ -96,8 +97,9 @@ class Fault(NamedTuple):
     stage: Stage | None = None
     options: str = "--retries 0"
     asked: int | Mapping[str, int] = 1
+    needs: int = 1
     out: bytes | Mapping[str, bytes] | None = None
-    truth: bytes | Mapping[str, bytes] | None = None
+    truth: bytes | Mapping[str, bytes | None] | None = None
     said: tuple[str, ...] = ()
     within_s: float = IN_TIME_S
 
@@ -126,11 +128,14 @@ class Fault(NamedTuple):
 
         asked = [one for one in gateway.ledger if one.path.endswith(command.path)]
         assert len(asked) == _of(self.asked, command), ran.err
+        tries = self.needs + ran.err.count("apiyi: retry ")
+        assert len(asked) <= tries if self.stage else len(asked) == tries, ran.err
         paid = sum(one.billed for one in asked)
-        assert paid <= max(1, paid_for(ran.err)), f"paid {paid} times: {ran.err}"
+        assert paid <= self.needs + paid_twice(ran.err), f"paid {paid} times: {ran.err}"
         assert [one.ledger for one in scene.foreign] == [[]] * len(scene.foreign)
 
-        truth = command.out if self.truth is None else _of(self.truth, command)
+        truth = _of(self.truth, command)
+        truth = command.out if truth is None else truth
         said = command.said(ran.out)
         if ran.code == 0:
             assert said == truth
@@ -144,10 +149,9 @@ class Fault(NamedTuple):
         assert list(scene.scratch.iterdir()) == []
 
 
-def paid_for(err: str) -> int:
-    """Return how often, at most, the user was told that the request may be billed."""
-    told = re.findall(r"possibly billed twice: (\d+)", err)
-    return 1 + max(map(int, told), default=0)
+def paid_twice(err: str) -> int:
+    """Return how many requests the user was told may be billed twice."""
+    return len(re.findall("possibly billed twice", err))
 
 
 def _of(value: Any, command: Command) -> Any:

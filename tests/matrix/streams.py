@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
-from tests.matrix.commands import TEXT, TYPED, WORDS, Command, completion, response, whole_chat
+from tests.matrix.commands import TYPED, WORDS, Command, completion, response, whole_chat
 from tests.matrix.scenes import EVENTS, OBJECTS, STREAMS, Fault, Made
 
 # How many events come before the first word.
@@ -93,9 +93,7 @@ def endless_words(command: Command) -> Play:
 
 def error_after(k: int) -> Made:
     error = error_body("上游负载已饱和", code="rate_limit_exceeded", type="rate_limit_error")
-    return lambda command: command.well.but(
-        body=(*pieces(command)[:k], frame(error)), billed=k > 0
-    )
+    return lambda command: command.well.but(body=(*pieces(command)[:k], frame(error)), billed=k > 0)
 
 
 def text_of(text: str) -> Made:
@@ -153,14 +151,20 @@ CUTS = tuple(
         reset_after(k),
         out=after_events(k),
     )
-    for k, on in ((0, EVENTS), (1, EVENTS), (2, EVENTS), (4, EVENTS), (6, "chat respond"))
+    for k, on in (
+        (0, "chat"),
+        (1, "chat respond"),
+        (2, EVENTS),
+        (4, "chat complete"),
+        (6, "chat respond"),
+    )
 )
 FAULTS = (
     Fault(9, "reset in the body", f"chat {OBJECTS} speak api", 8, torn),
     Fault(
         9,
         "reset in the body, once",
-        f"chat chat-joined {OBJECTS} speak api",
+        "chat chat-joined chat-whole embed image models api",
         {"shown": 8, "heavy": 8, "else": 0},
         torn_once,
         options="--retries 1",
@@ -171,9 +175,14 @@ FAULTS = (
     Fault(11, "half an object, and the end", OBJECTS, 8, closed_early, out=b""),
     Fault(12, "finished, and not done", "chat chat-joined complete", 0, not_done),
     Fault(12, "done, and not finished", EVENTS, 8, not_finished, out=TYPED),
-    Fault(13, "done, and left open", EVENTS, 0, held),
+    Fault(13, "done, and left open", STREAMS, 0, held),
     Fault(
-        13, "a whole object that is left open", OBJECTS, 0, held, options="--timeout 0.4"
+        13,
+        "a whole object that is left open",
+        "chat-whole image models",
+        0,
+        held,
+        options="--timeout 0.4",
     ),
     Fault(
         14,
@@ -184,13 +193,13 @@ FAULTS = (
         options="--timeout 0.4 --retries 0",
         said=("no answer within",),
     ),
-    Fault(15, "one byte at a time", f"{EVENTS} embed image", 0, split(split="bytes")),
-    Fault(15, "all in one piece", "chat respond", 0, split(split="one")),
-    Fault(15, "cut at random", "chat complete embed", 0, split(split="random", seed=7)),
+    Fault(15, "one byte at a time", "chat respond embed image", 0, split(split="bytes")),
+    Fault(15, "all in one piece", "respond", 0, split(split="one")),
+    Fault(15, "cut at random", "complete embed", 0, split(split="random", seed=7)),
     Fault(
         16,
         "comments without end",
-        EVENTS,
+        "chat respond",
         8,
         endless(lambda: repeat(b": PING\n\n"), "text/event-stream"),
         options="--timeout 0.4 --retries 0",
@@ -199,7 +208,7 @@ FAULTS = (
     Fault(
         17,
         "words without end",
-        STREAMS,
+        "chat complete",
         9,
         endless_words,
         options="--max-time 1.2",
@@ -209,7 +218,7 @@ FAULTS = (
     Fault(
         17,
         "padding without end",
-        "chat-whole embed image models",
+        "chat-whole image",
         9,
         endless(lambda: repeat(b" \n"), "application/json"),
         options="--max-time 1.2",
@@ -227,7 +236,7 @@ FAULTS = (
     Fault(
         31,
         "an error before the first word, once",
-        STREAMS,
+        "chat respond",
         0,
         lambda command: (error_after(0)(command), command.well),  # type: ignore[arg-type,return-value]
         options="--retries 1",
@@ -236,7 +245,7 @@ FAULTS = (
     Fault(
         32,
         "characters of all kinds",
-        f"{EVENTS} chat-whole",
+        "complete chat-joined chat-whole",
         0,
         text_of(NASTY),
         truth=NASTY.encode() + b"\n",
@@ -244,7 +253,7 @@ FAULTS = (
     Fault(
         32,
         "characters in pieces",
-        EVENTS,
+        "chat respond",
         0,
         bytewise(text_of(NASTY)),
         truth=NASTY.encode() + b"\n",
@@ -270,7 +279,7 @@ FAULTS = (
     Fault(
         32,
         "a mark before the first byte",
-        f"{EVENTS} chat-whole embed models",
+        "chat chat-whole embed models",
         0,
         lambda command: command.well.but(body=b"\xef\xbb\xbf" + command.body),
     ),
@@ -283,30 +292,53 @@ FAULTS = (
         lambda command: Play.json({**whole_chat(), "choices": []}),
     ),
     Fault(33, "deltas of null", "chat", 0, chat(chunk(delta=None), *SAID)),
-    Fault(33, "usage of null and numbers as texts", "chat", 0, chat({**SAID[0], "usage": None, "created": "x"}, *SAID[1:])),
+    Fault(
+        33,
+        "usage of null and numbers as texts",
+        "chat",
+        0,
+        chat({**SAID[0], "usage": None, "created": "x"}, *SAID[1:]),
+    ),
     Fault(
         33,
         "huge numbers and keys that come twice",
         "chat chat-joined",
         0,
-        chat(orjson.dumps(SAID[0])[:-1] + b',"created":1180591620717411303424,"created":1}', *SAID[1:]),
+        chat(
+            orjson.dumps(SAID[0])[:-1] + b',"created":1180591620717411303424,"created":1}',
+            *SAID[1:],
+        ),
     ),
     Fault(33, "what is not JSON among events", "chat chat-joined", 0, chat("{oops", *SAID)),
     Fault(
         33,
         "an object of another endpoint",
-        "chat-whole complete respond embed image transcribe models",
+        "chat-whole respond embed image transcribe models",
         {"text": 6, "else": 8},
         lambda command: Play.json({"hello": "world"}),
     ),
-    Fault(34, "lines that end in CRLF", EVENTS, 0, spelled(lambda raw: raw.replace(b"\n", b"\r\n"))),
-    Fault(34, "lines that end in CR", STREAMS, 0, spelled(lambda raw: raw.replace(b"\n", b"\r"))),
+    Fault(
+        34,
+        "lines that end in CRLF",
+        "chat respond",
+        0,
+        spelled(lambda raw: raw.replace(b"\n", b"\r\n")),
+    ),
+    Fault(
+        34, "lines that end in CR", "complete", 0, spelled(lambda raw: raw.replace(b"\n", b"\r"))
+    ),
     Fault(
         34,
         "ids, waits and names of events",
-        "chat complete",
+        "chat",
         0,
         spelled(lambda raw: raw.replace(b"data:", b"id: 7\nretry: 10\nevent: message\ndata:")),
     ),
-    Fault(34, "no space and no last blank line", STREAMS, 0, spelled(lambda raw: raw.replace(b"data: ", b"data:").rstrip(b"\n"))),
+    Fault(
+        34,
+        "no space and no last blank line",
+        "chat respond",
+        0,
+        spelled(lambda raw: raw.replace(b"data: ", b"data:").rstrip(b"\n")),
+    ),
 )

@@ -14,6 +14,7 @@ ROWS: list[Any] = [
     {"model_name": "tokens", "quota_type": 0, "model_ratio": "2.5", "completion_ratio": 6},
     {"model_name": "plain", "quota_type": 0, "model_ratio": 0.5},
     {"model_name": "call", "quota_type": 1, "model_price": 0.04, "model_ratio": 9},
+    {"model_name": "unpriced", "quota_type": 1},
     {"model_name": "broken", "quota_type": 0, "model_ratio": "much"},
     {"model_name": "free", "quota_type": 0, "model_ratio": 0, "completion_ratio": 0},
     {"model_name": "", "model_ratio": 1},
@@ -52,7 +53,13 @@ def test_a_model_that_is_free_costs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("model", "prompt", "completion"),
-    [("other", 1, 1), ("broken", 1, 1), ("tokens", None, 1), ("tokens", 1, None)],
+    [
+        ("other", 1, 1),
+        ("broken", 1, 1),
+        ("unpriced", 1, 1),
+        ("tokens", None, 1),
+        ("tokens", 1, None),
+    ],
 )
 def test_what_is_not_known_has_no_estimate(
     tmp_path: Path, model: str, prompt: int | None, completion: int | None

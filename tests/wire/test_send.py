@@ -16,8 +16,10 @@ from apiyi_cli.decode.whole import value
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire.cache import Cache
 from apiyi_cli.wire.failover import Breaker, Hosts
+from apiyi_cli.wire.limits import Limiter
 from apiyi_cli.wire.send import MOST_CACHED, Plan, Sender, Sent, usage_in
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -265,6 +267,25 @@ def test_a_request_that_reached_nothing_is_told_too(server: Gateway) -> None:
         desk.text()
     (sent,) = desk.sent
     assert (sent.host, sent.request_id, type(sent.error)) == ("", None, TemporaryError)
+
+
+def test_of_many_long_waits_for_the_limits_the_first_is_told(
+    server: Gateway, tmp_path: Path
+) -> None:
+    now = [1000.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    clock = Clock(monotonic=lambda: now[0], sleep=sleep)
+    limits = Limits(rpm=1, tpm=10**6, concurrency=9, window_s=60.0)
+    desk = Desk(server.base_url, clock=clock, limiter=Limiter(tmp_path, "k", limits, clock=clock))
+    sender = Sender(desk.plan)
+    for _ in range(4):
+        list(sender.answer(CALL, lambda reply: events(reply), shows=bool))
+    sender.close()
+    assert now[0] > 1150
+    assert [text.split(" for ")[1] for text in desk.told] == ["the key's rate limits"]
 
 
 def test_usage_is_found_in_bursts_objects_and_values() -> None:

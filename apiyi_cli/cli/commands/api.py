@@ -201,12 +201,7 @@ def _cost(method: str, path: str) -> Cost:
 
 def _told(content: bytes) -> dict[str, Any]:
     """Return the body's fields where it is a JSON object; it is sent as it is in any case."""
-    import orjson
-
-    try:
-        value = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
+    value = typed(content.decode("utf-8", "replace"))
     return value if isinstance(value, dict) else {}
 
 

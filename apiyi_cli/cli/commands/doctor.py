@@ -26,6 +26,11 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
     """
     from apiyi_cli.wire.encode import json_bytes
 
+    try:
+        session.output  # noqa: B018
+    except ApiyiError:
+        # The configuration cannot be read, which the first check will say.
+        session.output = output
     found: list[Finding] = []
 
     def lines() -> Iterator[bytes]:
@@ -60,6 +65,8 @@ def _findings(session: Session) -> Iterator[Finding]:
             yield from check(session)
         except ApiyiError as failure:
             yield failed(check.__name__, failure)
+            if check is checkup.config:
+                return
 
 
 def _record(finding: Finding) -> dict[str, object]:

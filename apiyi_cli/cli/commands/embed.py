@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, embed_call
+from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, embed_call, field_text
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.flow import flow
 from apiyi_cli.cli.input import batches
@@ -16,7 +16,7 @@ from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.cli.talk import body_options, nothing_to_send
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
-from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.decode.embed import Vectors, merged, vectors, with_vector
 from apiyi_cli.errors import IncompleteError, UsageError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _inputs(
         field = embedding.jsonl
         if field == "embedding":
             raise UsageError("cannot use --jsonl embedding", "the vector is put there")
-        reads = None if field is None else lambda line, place: _field(line, place, field)
+        reads = None if field is None else lambda line, place: field_text(line, place, field)
         return batches(session.sources, option, size, MOST_BYTES, reads)
     texts = [session.sources.file(path) for path in files]
     texts += [session.sources.stdin("-") if word == "-" else word for word in words]
@@ -127,24 +127,6 @@ def _inputs(
     )
 
 
-def _field(line: bytes, place: str, field: str) -> str:
-    import orjson
-
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as failure:
-        raise UsageError(
-            f"cannot read {place}:{failure.colno}", f"not valid JSON: {failure.msg}"
-        ) from None
-    if not isinstance(value, dict):
-        raise UsageError(f"cannot read {place}", "the line is not a JSON object")
-    text = value.get(field)
-    if not isinstance(text, str) or not text.strip():
-        near = f" (its fields: {', '.join(list(value)[:8])})" if text is None else ""
-        raise UsageError(f"cannot embed {place}", f"its field {field!r} is no text{near}")
-    return text
-
-
 def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[bytes]:
     """Yield one line for each input, the lines of one reply together."""
     from apiyi_cli.wire.encode import json_bytes
@@ -154,7 +136,7 @@ def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[byte
         lines = []
         for (line, text), vector in zip(batch, got.texts, strict=True):
             if embedding.jsonl is not None:
-                lines.append(_with_vector(line, vector))
+                lines.append(with_vector(line, vector))
             elif embedding.text is False:
                 lines.append(b'{"index":%d,"embedding":%s}\n' % (index, vector))
             else:
@@ -164,59 +146,9 @@ def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[byte
         yield b"".join(lines)
 
 
-def _with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
-    """Return the object of a line with its vector added, all else byte for byte as it was."""
-    if b"embedding" in line:
-        line = _without_vector(line)
-    return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
-
-
-def _without_vector(line: bytes) -> bytes:
-    """Return the object without its own `embedding`; the other members keep their bytes."""
-    from json import JSONDecoder
-
-    text, decode = line.decode(), JSONDecoder().raw_decode
-    members, at = [], text.index("{") + 1
-    while True:
-        begin = _past_space(text, at)
-        name, at = decode(text, begin)
-        _, at = decode(text, _past_space(text, _past_space(text, at) + 1))
-        if name != "embedding":
-            members.append(text[begin:at])
-        at = _past_space(text, at) + 1
-        if text[at - 1] == "}":
-            return ("{" + ",".join(members) + "}").encode()
-
-
-def _past_space(text: str, at: int) -> int:
-    while text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
 def _merged(results: Iterator[Answered]) -> Iterator[bytes]:
     """Yield the server's object verbatim; of several requests one object of the same shape."""
-    import orjson
-
-    from apiyi_cli.decode.whole import one_line, parsed
-
-    replies = [one.vectors.raw for one in results]
-    if len(replies) == 1:
-        yield one_line(replies[0]) + b"\n"
-        return
-    whole: dict[str, Any] = {}
-    data: list[Any] = []
-    usage: dict[str, Any] = {}
-    for raw in replies:
-        value = parsed(raw)
-        whole = whole or value
-        before = len(data)
-        ordered = sorted(value["data"], key=lambda item: item["index"])
-        data.extend({**item, "index": before + item["index"]} for item in ordered)
-        for name, count in (value.get("usage") or {}).items():
-            if isinstance(count, int):
-                usage[name] = usage.get(name, 0) + count
-    yield orjson.dumps({**whole, "data": data, "usage": usage}) + b"\n"
+    yield merged([one.vectors.raw for one in results]) + b"\n"
 
 
 app = single(spread(embed))

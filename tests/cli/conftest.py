@@ -1,0 +1,127 @@
+"""`apiyi` without another start of the interpreter: most tests ask what it does, not how it starts.
+
+Where that matters (signals, terminals, shells, a given stdin, Python's own variables) it is a
+process like any other, and so it is wherever coverage is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Program, Ran
+
+SERVER = Path(__file__).parents[1] / "preloaded.py"
+LIMIT_S = 30.0
+
+
+class Preloaded:
+    """The near end of the process that becomes the program; one run at a time."""
+
+    def __init__(self) -> None:
+        self._near, far = socket.socketpair()
+        self._near.settimeout(LIMIT_S)
+        words = [sys.executable, str(SERVER), str(far.fileno())]
+        self._process = subprocess.Popen(words, pass_fds=(far.fileno(),))
+        far.close()
+        self._answers = self._near.makefile("rb")
+        self._pool = ThreadPoolExecutor(3)
+
+    def run(
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes | None
+    ) -> tuple[int, bytes, bytes]:
+        """Return the wait status, stdout and stderr of one run; stdin None is no input."""
+        request = {"words": list(words), "cwd": str(cwd), "env": dict(env)}
+        data = json.dumps(request).encode() + b"\n"
+        (near_out, far_out), (near_err, far_err) = os.pipe(), os.pipe()
+        far = [os.open(os.devnull, os.O_RDONLY), far_out, far_err]
+        if stdin is not None:
+            os.close(far[0])
+            far[0], near_in = os.pipe()
+            self._pool.submit(_fed, near_in, stdin)
+        self._near.sendall(data[socket.send_fds(self._near, [data], far) :])
+        for descriptor in far:
+            os.close(descriptor)
+        out, err = (self._pool.submit(_drained, one) for one in (near_out, near_err))
+        pid = int(self._answers.readline())
+        try:
+            return int(self._answers.readline()), out.result(), err.result()
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self._answers.close()
+        self._near.close()
+        self._process.wait(LIMIT_S)
+
+
+def _fed(descriptor: int, data: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as pipe:
+            pipe.write(data)
+    except BrokenPipeError:
+        return
+
+
+def _input(stdin: object) -> bytes | None:
+    return stdin if isinstance(stdin, bytes) else None
+
+
+def _drained(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read()
+
+
+class Quick:
+    """The test's program, run in the preloaded process; all else is as it is there."""
+
+    def __init__(self, program: Program, preloaded: Preloaded) -> None:
+        self._program = program
+        self._preloaded = preloaded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._program, name)
+
+    def __call__(
+        self,
+        line: str | Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | int = subprocess.DEVNULL,
+        env: Mapping[str, str | None] | None = None,
+    ) -> Ran:
+        starts = any(name.startswith("PYTHON") for name in env or ())
+        if starts or not (isinstance(stdin, bytes) or stdin == subprocess.DEVNULL):
+            return self._program(line, stdin=stdin, env=env)
+        words = shlex.split(line) if isinstance(line, str) else line
+        wanted = {**self._program.environ, **(env or {})}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        status, out, err = self._preloaded.run(words, self._program.work, given, _input(stdin))
+        return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    server = Preloaded()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def apiyi(apiyi: Program, request: pytest.FixtureRequest) -> Program | Quick:
+    if any(name.startswith(("COV_CORE_", "COVERAGE_")) for name in os.environ):
+        return apiyi
+    return Quick(apiyi, request.getfixturevalue("preloaded"))
