@@ -11,6 +11,7 @@ import ast
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from apiyi_cli.cli.described import program
@@ -181,6 +182,7 @@ def of_exit_codes() -> list[str]:
     return found
 
 
+@cache
 def needed() -> dict[str, list[str]]:
     """Return every message with the files that it comes from."""
     return {text: places for text, places in found().items() if text not in NO_MESSAGES}

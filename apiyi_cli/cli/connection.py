@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
+from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.retry import INTERACTIVE, Policy
@@ -138,10 +139,18 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
 def _limiter(session: Session, key: str) -> Limiter:
     from apiyi_cli.wire.limits import Limiter
 
+    limits = session.settings.limits
+    if limits.store is not None:
+        # Keeping to them on this machine alone would be a free-for-all of the machines.
+        raise SetupError(
+            "cannot share the limits between machines",
+            "limits.store is not supported by this version",
+            hint="apiyi config unset limits.store, and give each machine its part of rpm and tpm",
+        )
     return Limiter(
         runtime_dir(session.run.environ),
         key,
-        session.settings.limits,
+        limits,
         clock=session.run.clock,
         tell=session.detail,
     )
