@@ -24,9 +24,13 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
+
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.load_profile("fixed")
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT.parent / "shared" / "reference" / "openai-request-schemas.json"

@@ -52,8 +52,9 @@ def flow(
                 if stop.is_set():
                     return
                 future: Future[R] = Future()
-                todo.put((future, item))
+                # Known to the reader first: it must find the failure that ends the run.
                 made.put(future)
+                todo.put((future, item))
             made.put(None)
         except BaseException as failure:
             broken: Future[R] = Future()
@@ -72,6 +73,7 @@ def flow(
             try:
                 future.set_result(work(sender, item))
             except BaseException as failure:
+                stop.set()
                 future.set_exception(failure)
         sender.close()
 

@@ -62,11 +62,13 @@ class Rescue(NamedTuple):
 class Kept:
     """Hands on the items of an answer and remembers them, in case they cannot be written.
 
+    What stands in a list has come already; an iterator's items come when they are asked for.
     After 64 MiB only the item at hand is remembered: an answer that long is no longer one
     that a person waits for, and memory must not grow with the output.
     """
 
     def __init__(self, lines: Iterable[bytes]) -> None:
+        self._has_come = isinstance(lines, list) and bool(lines)
         self._items = iter(lines)
         self._came: list[bytes] = []
         self._size = 0
@@ -84,7 +86,7 @@ class Kept:
 
         None when there is nothing to rescue.
         """
-        if not self._came:
+        if not (self._came or self._has_come):
             return None
         rescue.stop()
         what = "the answer" if self._size <= KEPT_MAX_BYTES else "the rest of the answer"

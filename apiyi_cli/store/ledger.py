@@ -130,7 +130,7 @@ class Ledger:
         try:
             with closing(self._opened()) as database:
                 return [Total(*row) for row in database.execute(query, (since,))]
-        except sqlite3.Error as failure:
+        except (sqlite3.Error, OSError) as failure:
             raise SetupError("cannot read the usage ledger", f"{self.path}: {failure}") from None
 
     def _opened(self) -> sqlite3.Connection:

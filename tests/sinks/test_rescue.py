@@ -10,6 +10,7 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import IncompleteError, Interrupted, OutputError
+from apiyi_cli.sinks.files import write_file
 from apiyi_cli.sinks.rescue import KEPT_MAX_BYTES, Rescue, write_all
 
 CLOCK = Clock(lambda: 0.0, lambda: 1_750_000_000.0, lambda seconds: None)
@@ -115,3 +116,20 @@ def test_of_a_very_long_output_only_the_rest_is_kept(tmp_path: Path) -> None:
         write_all([long, long, b"the", b"rest"], Disk(2).write, Rescue((tmp_path,), CLOCK))
     assert rescued(tmp_path) == b"therest"
     assert "the rest of the answer" in (caught.value.hint or "")
+
+
+def test_what_had_come_is_kept_when_its_file_cannot_even_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    rescue = Rescue((tmp_path / "kept",), CLOCK)
+    with pytest.raises(OutputError) as caught:
+        write_file([b"paid", b" for"], tmp_path / "file" / "out", rescue=rescue)
+    assert rescued(tmp_path / "kept") == b"paid for"
+    assert str(tmp_path / "kept") in (caught.value.hint or "")
+
+
+def test_what_was_not_asked_for_yet_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    rescue = Rescue((tmp_path / "kept",), CLOCK)
+    with pytest.raises(OutputError):
+        write_file(iter([b"never sent"]), tmp_path / "file" / "out", rescue=rescue)
+    assert not (tmp_path / "kept").exists()

@@ -184,7 +184,7 @@ def test_more_than_64_megabytes_are_not_read(server: Gateway, announced: bool) -
         transfer="close" if announced else None,
     )
     server.script(play)
-    with pytest.raises(IncompleteError, match="larger than 64 MB"):
+    with pytest.raises(IncompleteError, match=r"larger than 64 MB|unfolds to more than"):
         download(f"{server.origin}/x", plan(server), accepted=fine)
     assert server.wait_for(lambda: server.ledger[0].done)
     assert server.ledger[0].bytes_answered < 80 << 20
@@ -198,7 +198,7 @@ def test_a_packed_bomb_is_not_unpacked_beyond_the_limit(server: Gateway) -> None
     assert len(bomb) < 1 << 20
     headers = (("Content-Encoding", "gzip"),)
     server.script(Play(body=bomb, headers=headers, content_type="image/png"))
-    with pytest.raises(IncompleteError, match="larger than 64 MB"):
+    with pytest.raises(IncompleteError, match=r"larger than 64 MB|unfolds to more than"):
         download(f"{server.origin}/x", plan(server), accepted=fine)
 
 
