@@ -1,7 +1,7 @@
 """`apiyi` without another start of the interpreter: most tests ask what it does, not how it starts.
 
 Where that matters (signals, terminals, shells, a given stdin, Python's own variables) it is a
-process like any other, and so it is wherever coverage is measured.
+process like any other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Preloaded:
     def __init__(self) -> None:
         self._near, far = socket.socketpair()
         self._near.settimeout(LIMIT_S)
-        words = [sys.executable, str(SERVER), str(far.fileno())]
+        words = [sys.executable, str(SERVER), str(far.fileno()), *_data_file()]
         self._process = subprocess.Popen(words, pass_fds=(far.fileno(),))
         far.close()
         self._answers = self._near.makefile("rb")
@@ -62,11 +62,28 @@ class Preloaded:
             os.kill(pid, signal.SIGKILL)
             raise
 
+    def text(
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Return what `subprocess.run` would, with stdout and stderr as text."""
+        given = None if stdin is None else stdin.encode()
+        status, out, err = self.run(words, cwd, env, given)
+        code = os.waitstatus_to_exitcode(status)
+        return subprocess.CompletedProcess(list(words), code, out.decode(), err.decode())
+
     def close(self) -> None:
         self._pool.shutdown()
         self._answers.close()
         self._near.close()
         self._process.wait(LIMIT_S)
+
+
+def _data_file() -> list[str]:
+    """Return where the session leaves what it measures, nothing if it measures nothing."""
+    from coverage import Coverage
+
+    current = Coverage.current()
+    return [str(SERVER.parents[1] / str(current.get_option("run:data_file")))] if current else []
 
 
 def _fed(descriptor: int, data: bytes) -> None:
@@ -103,7 +120,10 @@ class Quick:
         stdin: bytes | IO[bytes] | int = subprocess.DEVNULL,
         env: Mapping[str, str | None] | None = None,
     ) -> Ran:
-        starts = any(name.startswith("PYTHON") for name in env or ())
+        starts = any(
+            name.startswith("PYTHON") and not name.startswith("PYTHON_KEYRING_")
+            for name in env or ()
+        )
         if starts or not (isinstance(stdin, bytes) or stdin == subprocess.DEVNULL):
             return self._program(line, stdin=stdin, env=env)
         words = shlex.split(line) if isinstance(line, str) else line
@@ -122,6 +142,4 @@ def preloaded() -> Iterator[Preloaded]:
 
 @pytest.fixture
 def apiyi(apiyi: Program, request: pytest.FixtureRequest) -> Program | Quick:
-    if any(name.startswith(("COV_CORE_", "COVERAGE_")) for name in os.environ):
-        return apiyi
     return Quick(apiyi, request.getfixturevalue("preloaded"))

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
 from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Preloaded
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-CANARY9f3c0123456789abcdef"
@@ -28,8 +32,9 @@ def gateway() -> Iterator[Gateway]:
 class Machine:
     """A user's machine: a home folder, a configuration, and no keyring."""
 
-    def __init__(self, folder: Path, base_urls: list[str]) -> None:
+    def __init__(self, folder: Path, base_urls: list[str], preloaded: Preloaded) -> None:
         self.folder = folder
+        self.preloaded = preloaded
         self.keys = folder / "config" / "apiyi" / "keys.json"
         self.keys.parent.mkdir(parents=True)
         config = f"[profile.default]\nbase_urls = {json.dumps(base_urls)}\n"
@@ -47,23 +52,15 @@ class Machine:
 
     def run(self, *argv: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command line; no key may come out where it was not asked for."""
-        done = subprocess.run(
-            [sys.executable, "-m", "apiyi_cli", *argv],
-            env=self.environ(**environ),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = self.preloaded.text(argv, self.folder, self.environ(**environ), stdin)
         assert "CANARY" not in done.stderr
         assert "CANARY" not in done.stdout or argv[-1] == "token"
         return done
 
 
 @pytest.fixture
-def machine(tmp_path: Path, gateway: Gateway) -> Machine:
-    return Machine(tmp_path, [gateway.base_url])
+def machine(tmp_path: Path, gateway: Gateway, preloaded: Preloaded) -> Machine:
+    return Machine(tmp_path, [gateway.base_url], preloaded)
 
 
 LOGIN = ("auth", "login", "--with-token", "--insecure-storage")
@@ -154,9 +151,9 @@ def test_status_tells_source_tail_and_hosts(machine: Machine, gateway: Gateway) 
 
 
 def test_status_asks_every_host_and_a_dead_one_is_no_failure(
-    tmp_path: Path, gateway: Gateway
+    tmp_path: Path, gateway: Gateway, preloaded: Preloaded
 ) -> None:
-    machine = Machine(tmp_path, ["http://127.0.0.1:9/v1", gateway.base_url])
+    machine = Machine(tmp_path, ["http://127.0.0.1:9/v1", gateway.base_url], preloaded)
     done = machine.run("auth", "status", "--json", APIYI_API_KEY=KEY)
     told = json.loads(done.stdout)
     assert done.returncode == 0

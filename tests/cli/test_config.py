@@ -8,36 +8,31 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from tests.cli.conftest import Preloaded
 
 
 class Machine:
     """A user's machine with nothing on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preloaded: Preloaded) -> None:
         self.folder = folder
+        self.preloaded = preloaded
         self.config = folder / "config" / "apiyi" / "config.toml"
 
     def run(self, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "apiyi_cli", *argv],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "HOME": str(self.folder),
-                "XDG_CONFIG_HOME": str(self.folder / "config"),
-                "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-                **environ,
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        given = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+            **environ,
+        }
+        return self.preloaded.text(argv, self.folder, given)
 
     def editor(self, body: str) -> str:
         """Return the name of an editor that does this to the text of the file."""
@@ -53,8 +48,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path, preloaded: Preloaded) -> Machine:
+    return Machine(tmp_path, preloaded)
 
 
 def test_set_get_and_unset_go_to_the_profile_in_use(machine: Machine) -> None:

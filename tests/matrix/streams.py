@@ -182,7 +182,7 @@ FAULTS = (
         "chat-whole image models",
         0,
         held,
-        options="--timeout 0.4",
+        options="--timeout 1",
     ),
     Fault(
         14,
@@ -211,7 +211,7 @@ FAULTS = (
         "chat complete",
         9,
         endless_words,
-        options="--max-time 1.2",
+        options="--max-time 2",
         truth=WORDS[0].encode() * 10_000,
         said=("--max-time",),
     ),
@@ -221,7 +221,7 @@ FAULTS = (
         "chat-whole image",
         9,
         endless(lambda: repeat(b" \n"), "application/json"),
-        options="--max-time 1.2",
+        options="--max-time 2",
         said=("--max-time",),
     ),
     Fault(

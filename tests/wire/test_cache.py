@@ -303,6 +303,12 @@ def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now)
         cache.keep("a", 200, {}, b"x")
 
 
+def test_a_file_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
+    path = tmp_path / ("x" * 300)
+    with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="too long"):
+        cache.look("a", DAY_S)
+
+
 def test_a_full_disk_is_a_miss(path: Path, now: Now) -> None:
     import resource
 
