@@ -48,6 +48,7 @@ NO_MESSAGES = frozenset(
         "apiyi auth login",
         "apiyi auth login --with-token < FILE",
         "apiyi chat",
+        "pip install 'apiyi-cli[redis]'",
         "apiyi config edit",
         "apiyi config set model MODEL",
         "apiyi config set {} VALUE",

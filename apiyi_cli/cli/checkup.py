@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
-from apiyi_cli.errors import ApiyiError, AuthError, TemporaryError
+from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -239,13 +239,30 @@ def limits(session: Session) -> Iterator[Finding]:
     kept = session.settings.limits
     told = f"{kept.rpm} requests and {kept.tpm} tokens in {kept.window_s:g} s, "
     told += f"{kept.concurrency} at once"
-    trouble: list[str] = []
-    if not session.settings.sandbox and _has_key(session):
+    if session.settings.sandbox or not _has_key(session):
+        yield Finding("limits", "ok", f"{told}, shared by all processes")
+    elif kept.store is not None:
+        yield _shared(session, kept.store, told)
+    else:
         from apiyi_cli.settings.paths import runtime_dir
         from apiyi_cli.wire.limits import Limiter
 
+        trouble: list[str] = []
         Limiter(runtime_dir(session.run.environ), session.secret.value, kept, tell=trouble.append)
-    if trouble:
-        yield Finding("limits", "warning", f"{told}; {trouble[0]}")
-    else:
-        yield Finding("limits", "ok", f"{told}, shared by all processes")
+        if trouble:
+            yield Finding("limits", "warning", f"{told}; {trouble[0]}")
+        else:
+            yield Finding("limits", "ok", f"{told}, shared by all processes")
+
+
+def _shared(session: Session, store: str, told: str) -> Finding:
+    """Tell whether the server that several hosts share the limits by can be used."""
+    from apiyi_cli.wire.redis_limits import RedisLimiter, shown
+
+    began_s = session.run.clock.monotonic()
+    try:
+        RedisLimiter(store, session.secret.value, session.settings.limits)
+    except SetupError as failure:
+        return failed("limits", failure)
+    took_ms = (session.run.clock.monotonic() - began_s) * 1000
+    return Finding("limits", "ok", f"{told}, shared through {shown(store)} ({took_ms:.0f} ms)")

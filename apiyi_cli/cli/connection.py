@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
-from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.retry import INTERACTIVE, Policy
@@ -14,9 +13,9 @@ from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
-    from apiyi_cli.wire.limits import Limiter
 
 PROBE = Timeouts(connect_s=3.0, headers_s=5.0, bytes_s=5.0, events_s=5.0)
 
@@ -136,17 +135,14 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
     return answers
 
 
-def _limiter(session: Session, key: str) -> Limiter:
-    from apiyi_cli.wire.limits import Limiter
-
+def _limiter(session: Session, key: str) -> RateLimiter:
     limits = session.settings.limits
     if limits.store is not None:
-        # Keeping to them on this machine alone would be a free-for-all of the machines.
-        raise SetupError(
-            "cannot share the limits between machines",
-            "limits.store is not supported by this version",
-            hint="apiyi config unset limits.store, and give each machine its part of rpm and tpm",
-        )
+        from apiyi_cli.wire.redis_limits import RedisLimiter
+
+        return RedisLimiter(limits.store, key, limits, clock=session.run.clock, tell=session.note)
+    from apiyi_cli.wire.limits import Limiter
+
     return Limiter(
         runtime_dir(session.run.environ),
         key,

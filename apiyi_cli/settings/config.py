@@ -21,6 +21,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _TOP = ("profile", "families", "language", "usage_ledger")
 _LISTS = ("base_urls", "key_command")
 _LIMITS = ("rpm", "tpm", "concurrency", "window_s", "store")
+_STORES = ("redis://", "rediss://", "unix://")
 _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
 
@@ -263,7 +264,7 @@ class _Reader:
             if name not in _LIMITS:
                 self.unknown(at, _LIMITS)
             if name == "store":
-                if not isinstance(limit, str) or not limit.startswith(("redis://", "rediss://")):
+                if not isinstance(limit, str) or not limit.startswith(_STORES):
                     self.fail(at, "expected the address of a Redis server, redis://HOST:PORT/DB")
             elif name == "window_s":
                 if type(limit) not in (int, float) or not 1 <= limit <= 86400:

@@ -8,15 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import Protocol
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire.places import Sleep
 from apiyi_cli.wire.rates import estimate
 
 _MOST_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+
+class RateLimiter(Protocol):
+    """Keeps to the limits of a key: on this host (`limits`), or on several (`redis_limits`)."""
+
+    limits: Limits
+
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
+        """Wait until a request of about `tokens` tokens may start; return the seconds waited."""
+
+    def settle(self, estimated: int, actual: int) -> None:
+        """Replace the tokens that were booked for a request by those that it took."""
+
+    def pause(self, wait_s: float) -> None:
+        """Let nobody start a request for `wait_s` seconds."""
+
+    def mean(self, model: str) -> float:
+        """Return how many tokens an answer of the model has on the mean."""
+
+    def learn(self, model: str, tokens: int) -> None:
+        """Count an answer of the model for `mean`."""
+
+    def occupy(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the places in flight and return its number."""
+
+    def vacate(self, place: int) -> None:
+        """Give a place in flight back."""
 
 
 class Admission:
@@ -29,7 +58,7 @@ class Admission:
 
     def __init__(
         self,
-        limiter: Limiter,
+        limiter: RateLimiter,
         call: Call,
         size: int,
         *,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from array import array
 from collections.abc import Callable, Iterator
@@ -28,10 +27,9 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
+from apiyi_cli.wire.places import Places, Sleep, open_own, places_of
 
 LONGEST_PAUSE_S: Final = 600.0
-
-Sleep = Callable[[float], None]
 
 
 def _untold(text: str) -> None:
@@ -70,11 +68,11 @@ class Limiter:
                 raise SetupError("this system has no file locks")
             private_dir(folder)
             self._row: _Row = _SharedRow(folder / numbers, fcntl)
-            self._slots = _slots(folder / f"{name}.slots", fcntl)
+            self._places = places_of(folder / f"{name}.slots", fcntl)
         except (OSError, SetupError) as error:
             tell(f"rate limits are kept within this process only: {error}")
             self._row = _Row()
-            self._slots = _Slots()
+            self._places = Places()
 
     def reserve(self, tokens: int = 0) -> float:
         """Book one request of about `tokens` tokens; return the seconds until it may start."""
@@ -119,11 +117,11 @@ class Limiter:
 
     def occupy(self, sleep: Sleep | None = None) -> int:
         """Wait for one of the places in flight and return its number, for `vacate`."""
-        return self._slots.occupy(self.limits.concurrency, sleep or self._clock.sleep)
+        return self._places.occupy(self.limits.concurrency, sleep or self._clock.sleep)
 
     def vacate(self, place: int) -> None:
         """Give a place in flight back."""
-        self._slots.vacate(place)
+        self._places.vacate(place)
 
     @contextmanager
     def slot(self, sleep: Sleep | None = None) -> Iterator[None]:
@@ -175,7 +173,7 @@ class _SharedRow(_Row):
         self._thread_lock = threading.Lock()
         self._flock = fcntl.flock
         self._exclusive, self._unlock = fcntl.LOCK_EX, fcntl.LOCK_UN
-        self._descriptor = _open_own(path)
+        self._descriptor = open_own(path)
         try:
             self._flock(self._descriptor, self._exclusive)
             _fill(self._descriptor, 8 * rates.SIZE)
@@ -211,117 +209,6 @@ class _SharedRow(_Row):
             self._flock(self._descriptor, self._unlock)
         finally:
             self._thread_lock.release()
-
-
-class _Slots:
-    """The places in flight of this process: numbers that only one thread holds at a time."""
-
-    def __init__(self) -> None:
-        self._held: set[int] = set()
-        self._lock = threading.Lock()
-        self._next = 0
-
-    TURNSTILE: Final = 1 << 30
-    """Whoever has this place is the next to get one; all others ask for this one only, so that
-    a newcomer does not overtake and a crowd does not search all places over and over."""
-    SHORTEST_S: Final = 0.001
-    LONGEST_S: Final = 0.05
-
-    def occupy(self, count: int, sleep: Sleep) -> int:
-        """Wait for a place below `count`; `sleep` waits, or raises to give up."""
-        wait_s = self.SHORTEST_S
-        is_next = False
-        try:
-            while True:
-                with self._lock:
-                    is_next = is_next or self._take(self.TURNSTILE)
-                    if is_next and (place := self._first_free(count)) is not None:
-                        return place
-                sleep(self.SHORTEST_S if is_next else wait_s)
-                wait_s = min(2 * wait_s, self.LONGEST_S)
-        finally:
-            if is_next:
-                self.vacate(self.TURNSTILE)
-
-    def vacate(self, place: int) -> None:
-        """Give a place back."""
-        with self._lock:
-            self._held.discard(place)
-            self._unlock(place)
-            if place != self.TURNSTILE:
-                self._next = place
-
-    def _first_free(self, count: int) -> int | None:
-        for step in range(count):
-            place = (self._next + step) % count
-            if self._take(place):
-                self._next = place + 1
-                return place
-        return None
-
-    def _take(self, place: int) -> bool:
-        # Asked first because the kernel would grant a process its own locks again.
-        if place in self._held or not self._locks(place):
-            return False
-        self._held.add(place)
-        return True
-
-    def _locks(self, place: int) -> bool:
-        return True
-
-    def _unlock(self, place: int) -> None:
-        """Nothing to tell anybody."""
-
-
-class _SharedSlots(_Slots):
-    """The places in flight of all processes: locked bytes of a file that stays open.
-
-    POSIX gives all of a process's locks on a file up as soon as the process closes *any*
-    descriptor of it, so the file is opened once in a process and never closed.
-    """
-
-    def __init__(self, path: Path, fcntl: ModuleType) -> None:
-        super().__init__()
-        self._lockf = fcntl.lockf
-        self._try, self._free = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
-        self._descriptor = _open_own(path)
-        # Processes that begin together do not all begin with the same places.
-        self._next = os.getpid()
-
-    def _locks(self, place: int) -> bool:
-        try:
-            self._lockf(self._descriptor, self._try, 1, place)
-        except OSError as error:
-            # A system without locks to give is no reason to stop: the count of this process holds.
-            return error.errno not in (errno.EAGAIN, errno.EACCES)
-        return True
-
-    def _unlock(self, place: int) -> None:
-        with suppress(OSError):
-            self._lockf(self._descriptor, self._free, 1, place)
-
-
-_open_slots: dict[tuple[int, str], _SharedSlots] = {}
-_open_slots_lock = threading.Lock()
-
-
-def _slots(path: Path, fcntl: ModuleType) -> _Slots:
-    # A forked child has none of its parent's locks and needs a count of its own.
-    name = (os.getpid(), os.path.realpath(path))
-    with _open_slots_lock:
-        if name not in _open_slots:
-            _open_slots[name] = _SharedSlots(path, fcntl)
-        return _open_slots[name]
-
-
-def _open_own(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
-        os.close(descriptor)
-        raise OSError(f"{path} is not a file of this user")
-    return descriptor
 
 
 def _fill(descriptor: int, length: int) -> None:

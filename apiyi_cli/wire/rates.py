@@ -84,18 +84,18 @@ class Row(Protocol):
 
 
 _SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE = range(1, 6)
-_CELLS_IN_WINDOW: Final = 128
+CELLS_IN_WINDOW: Final = 128
 # A started request may still be late on the network. As much of the spacing's reserve is kept
 # for that as lets even traffic pass: (1 + network + 1 cell) / (1 + jitter + burst) < 1.
-_NETWORK: Final = 0.025
+NETWORK: Final = 0.025
 # A window may begin and end inside a cell.
-_CELL_COUNT: Final = math.ceil(_CELLS_IN_WINDOW * (1 + _NETWORK)) + 2
+CELL_COUNT: Final = math.ceil(CELLS_IN_WINDOW * (1 + NETWORK)) + 2
 # Each ring begins with the number of its newest cell.
 _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
-    8 + ring * (_CELL_COUNT + 1) for ring in range(3)
+    8 + ring * (CELL_COUNT + 1) for ring in range(3)
 )
 _RINGS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
-_MEANS: Final = _STARTED_REQUESTS + _CELL_COUNT + 1
+_MEANS: Final = _STARTED_REQUESTS + CELL_COUNT + 1
 _MEAN_COUNT: Final = 64
 _LONGEST_MEMORY: Final = 50
 SIZE: Final = _MEANS + 3 * _MEAN_COUNT
@@ -156,7 +156,7 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
     window_s = limits.window_s
     if now < row[_PAUSE] or now > start + LATE * window_s:
         return None
-    fits = _fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, _NETWORK * window_s)
+    fits = _fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, NETWORK * window_s)
     if tokens:
         fits = max(fits, _fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
     if fits > now:
@@ -240,13 +240,13 @@ class Aimd:
 
 def _cells(row: Row, ring: int, window_s: float, moment: float, more_s: float = 0.0) -> range:
     """Return the numbers of the ring's cells that a window ending at `moment` touches."""
-    first = math.floor((moment - window_s - more_s) * _CELLS_IN_WINDOW / window_s)
+    first = math.floor((moment - window_s - more_s) * CELLS_IN_WINDOW / window_s)
     newest = int(row[ring])
-    return range(max(first, newest - _CELL_COUNT + 1), newest + 1)
+    return range(max(first, newest - CELL_COUNT + 1), newest + 1)
 
 
 def _index(ring: int, cell: int) -> int:
-    return ring + 1 + cell % _CELL_COUNT
+    return ring + 1 + cell % CELL_COUNT
 
 
 def _fitting(
@@ -263,7 +263,7 @@ def _fitting(
     The window is taken `more_s` longer than it is.
     """
     # Most of the time all cells together have room, those too that have left the window.
-    if sum(row[ring + 1 : ring + 1 + _CELL_COUNT]) + amount <= limit:
+    if sum(row[ring + 1 : ring + 1 + CELL_COUNT]) + amount <= limit:
         return moment
     cells = _cells(row, ring, window_s, moment, more_s)
     counts = [row[_index(ring, cell)] for cell in cells]
@@ -273,15 +273,15 @@ def _fitting(
             break
         if count:
             used -= count
-            leaves = (cell + 1) * window_s / _CELLS_IN_WINDOW + window_s + more_s
+            leaves = (cell + 1) * window_s / CELLS_IN_WINDOW + window_s + more_s
             moment = max(moment, leaves)
     return moment
 
 
 def _count(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
     newest = int(row[ring])
-    cell = max(newest, math.floor(moment * _CELLS_IN_WINDOW / window_s))
-    for passed in range(max(newest + 1, cell - _CELL_COUNT + 1), cell + 1):
+    cell = max(newest, math.floor(moment * CELLS_IN_WINDOW / window_s))
+    for passed in range(max(newest + 1, cell - CELL_COUNT + 1), cell + 1):
         row[_index(ring, passed)] = 0.0
     row[ring] = cell
     row[_index(ring, cell)] += amount

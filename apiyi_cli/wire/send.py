@@ -22,9 +22,9 @@ from apiyi_cli.wire.encode import outgoing
 from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Tally, persist
 
 if TYPE_CHECKING:
+    from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
-    from apiyi_cli.wire.limits import Limiter
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     tally: Tally | None = None
     quota: Quota | None = None
     hosts: Hosts | None = None
-    limiter: Limiter | None = None
+    limiter: RateLimiter | None = None
     cache: Cache | None = None
     cache_ttl_s: float = 0.0
     family: str = ""

@@ -199,15 +199,3 @@ def test_a_key_file_is_used_and_must_be_private(apiyi: Program, gateway: Gateway
     path.chmod(0o600)
     assert apiyi(["chat", "hi", "--key-file", str(path)], env=unset).code == 0
     assert apiyi(["chat", "hi", "--key-file", str(path)]).code == 0
-
-
-def test_limits_that_machines_were_to_share_are_refused_not_forgotten(
-    apiyi: Program, gateway: Gateway
-) -> None:
-    config = apiyi.home / "config.toml"
-    config.write_text('[profile.default.limits]\nstore = "redis://127.0.0.1:1/0"\n')
-    config.chmod(0o600)
-    ran = apiyi("chat -n hi", env={"APIYI_CONFIG": str(config)})
-    assert ran.code == 10
-    assert "limits.store" in ran.err
-    assert gateway.posts == []

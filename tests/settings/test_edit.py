@@ -115,6 +115,7 @@ def test_words_become_what_the_key_holds(
         ("base_urls", ["http://h/v1"], "plain http"),
         ("stop", ["[1,"], "Invalid value"),
         ("limits.rpm", ["x"], "expected a whole number of at least 1"),
+        ("limits.store", ["http://h"], "expected the address of a Redis server"),
         ("profile.sandbox.key_command", ["x"], "is built in"),
         ("model.x", ["1"], "profile.default.model is a value"),
         ("language", ["fr"], "expected one of en, zh"),

@@ -186,7 +186,7 @@ def _shown(name: str, value: Any) -> Any:
     """Return the value without passwords: a listing ends up in reports and chats."""
     import re
 
-    if name == "proxy":
+    if name in ("proxy", "limits.store") and value:
         return re.sub(r"//[^/]*@", "//…@", value)
     if name == "header":
         secret = r"(?i)^([^:]*(?:auth|key|token|cookie|secret)[^:]*:).*"

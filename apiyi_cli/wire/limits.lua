@@ -1,0 +1,193 @@
+-- The arithmetic of rates.py, done inside the Redis server so that every step is atomic, on the
+-- server's clock so that those of the hosts do not matter. A differential test holds the two
+-- together; what each step means is said there.
+--
+-- KEYS: the rates, the places in flight, the means. ARGV: the step, its limits, its arguments.
+-- Numbers are returned as text: Redis would cut them to integers.
+
+local RATES, PLACES, MEANS = KEYS[1], KEYS[2], KEYS[3]
+local step = ARGV[1]
+local window_s, burst_s, request_s, token_s = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local rpm, tpm = tonumber(ARGV[6]), tonumber(ARGV[7])
+local cells_in_window, cell_count = tonumber(ARGV[8]), tonumber(ARGV[9])
+local network_s, late_s = tonumber(ARGV[10]), tonumber(ARGV[11])
+local function argument(n) return tonumber(ARGV[11 + n]) end
+
+local BOOT_SLACK_S, FARTHEST_S = 1, 7 * 86400
+local MEANS_LAST_S, LONGEST_MEMORY = 30 * 86400, 50
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+
+local function text(number) return string.format('%.17g', number) end
+
+-- A ring counts by cells, the parts of a window, of which the newest is kept by name.
+local function ring() return { newest = 0, counts = {} } end
+
+local function fresh()
+  return { seen = 0, last = 0, requests = 0, tokens = 0, pause = 0,
+           booked_tokens = ring(), started_tokens = ring(), started_requests = ring() }
+end
+
+local function loaded()
+  local packed = redis.call('GET', RATES)
+  if not packed then return fresh() end
+  local row = cmsgpack.unpack(packed)
+  local farthest = now + FARTHEST_S
+  local is_sound = row.seen <= now + BOOT_SLACK_S and row.last <= farthest
+    and row.requests <= farthest and row.tokens <= farthest and row.pause <= farthest
+  return is_sound and row or fresh()
+end
+
+local function save(row)
+  row.seen = now
+  local ahead_s = math.max(row.last, row.requests, row.tokens, row.pause) - now
+  local kept_s = math.ceil(2 * window_s + math.max(ahead_s, 0) + 60)
+  redis.call('SET', RATES, cmsgpack.pack(row), 'EX', kept_s)
+end
+
+local function first_cell(of, moment, more_s)
+  local first = math.floor((moment - window_s - more_s) * cells_in_window / window_s)
+  return math.max(first, of.newest - cell_count + 1)
+end
+
+local function fitting(of, moment, amount, limit, more_s)
+  local first, used = first_cell(of, moment, more_s), 0
+  for cell = first, of.newest do used = used + (of.counts[cell] or 0) end
+  for cell = first, of.newest do
+    if used <= 0 or used + amount <= limit then break end
+    local count = of.counts[cell] or 0
+    if count ~= 0 then
+      used = used - count
+      moment = math.max(moment, (cell + 1) * window_s / cells_in_window + window_s + more_s)
+    end
+  end
+  return moment
+end
+
+local function count(of, moment, amount)
+  local cell = math.max(of.newest, math.floor(moment * cells_in_window / window_s))
+  for old in pairs(of.counts) do
+    if old <= cell - cell_count then of.counts[old] = nil end
+  end
+  of.newest = cell
+  of.counts[cell] = (of.counts[cell] or 0) + amount
+end
+
+local function give_back(of, amount)
+  for cell = first_cell(of, now, 0), of.newest do
+    local there = of.counts[cell] or 0
+    local less = math.min(there, amount)
+    if less ~= 0 then of.counts[cell] = there - less end
+    amount = amount - less
+  end
+end
+
+local function book(row, tokens)
+  local tokens_s = tokens * token_s
+  local start = math.max(now, row.pause, row.last, row.requests - burst_s)
+  if tokens > 0 then
+    local ahead_s = tokens_s <= burst_s and burst_s or 0
+    start = math.max(start, row.tokens - ahead_s)
+    start = fitting(row.booked_tokens, start, tokens, tpm, 0)
+    row.tokens = math.max(row.tokens, start) + tokens_s
+    count(row.booked_tokens, start, tokens)
+  end
+  row.requests = math.max(row.requests, start) + request_s
+  row.last = start
+  return start
+end
+
+-- Returns 0 for a request that is started, seconds to wait, or -1 for one to be booked again.
+local function admit(row, start, tokens)
+  if start > now then return start - now end
+  if now < row.pause or now > start + late_s then return -1 end
+  local fits = fitting(row.started_requests, now, 1, rpm, network_s)
+  if tokens > 0 then
+    fits = math.max(fits, fitting(row.started_tokens, now, tokens, tpm, 0))
+  end
+  if fits > now then return fits - now end
+  count(row.started_requests, now, 1)
+  if tokens > 0 then count(row.started_tokens, now, tokens) end
+  return 0
+end
+
+local steps = {}
+
+-- Tokens; returns the moment booked and what `admit` says of it.
+function steps.book()
+  local row = loaded()
+  local start = book(row, argument(1))
+  local wait_s = admit(row, start, argument(1))
+  save(row)
+  return { text(start), text(wait_s) }
+end
+
+-- The moment booked, tokens.
+function steps.admit()
+  local row = loaded()
+  local wait_s = admit(row, argument(1), argument(2))
+  save(row)
+  return { ARGV[12], text(wait_s) }
+end
+
+-- Tokens estimated, tokens counted.
+function steps.settle()
+  local row = loaded()
+  local more = argument(2) - argument(1)
+  row.tokens = row.tokens + more * token_s
+  if more >= 0 then
+    count(row.booked_tokens, math.max(now, row.last), more)
+    count(row.started_tokens, now, more)
+  else
+    give_back(row.booked_tokens, -more)
+    give_back(row.started_tokens, -more)
+  end
+  save(row)
+end
+
+-- Seconds.
+function steps.pause()
+  local row = loaded()
+  row.pause = math.max(row.pause, now + argument(1))
+  save(row)
+end
+
+-- A model; returns the mean, or nothing while none is known.
+function steps.mean()
+  local known = redis.call('HGET', MEANS, ARGV[12])
+  return known and text(cmsgpack.unpack(known)[2])
+end
+
+-- A model, tokens.
+function steps.learn()
+  local known = redis.call('HGET', MEANS, ARGV[12])
+  local one = known and cmsgpack.unpack(known) or { 0, 0 }
+  one[1] = math.min(one[1] + 1, LONGEST_MEMORY)
+  one[2] = one[2] + (argument(2) - one[2]) / one[1]
+  redis.call('HSET', MEANS, ARGV[12], cmsgpack.pack(one))
+  redis.call('EXPIRE', MEANS, MEANS_LAST_S)
+end
+
+-- How many places there are, seconds of a lease, the place wanted; returns 1 when it is given.
+function steps.occupy()
+  redis.call('ZREMRANGEBYSCORE', PLACES, '-inf', text(now))
+  if redis.call('ZCARD', PLACES) >= argument(1) then return 0 end
+  redis.call('ZADD', PLACES, text(now + argument(2)), ARGV[14])
+  redis.call('EXPIRE', PLACES, math.ceil(2 * argument(2)))
+  return 1
+end
+
+-- A place.
+function steps.vacate()
+  redis.call('ZREM', PLACES, ARGV[12])
+end
+
+-- Seconds of a lease, the places held. A lease that was over is renewed too: its request is
+-- still on its way.
+function steps.renew()
+  for n = 13, #ARGV do redis.call('ZADD', PLACES, text(now + argument(1)), ARGV[n]) end
+  redis.call('EXPIRE', PLACES, math.ceil(2 * argument(1)))
+end
+
+return steps[step]()

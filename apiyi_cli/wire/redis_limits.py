@@ -1,0 +1,266 @@
+"""The rate limits of a key, kept by several hosts together in a Redis server.
+
+Every step is one run of `limits.lua` in the server, which is atomic and goes by the server's
+clock; this side only waits. A place in flight is a lease that its holder renews, so that those
+of a host that died come back by themselves. Nothing is ever sent on a guess: while the server
+does not answer, nobody starts. The keys of the server name a hash of the API key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rates
+from apiyi_cli.wire.limits import LONGEST_PAUSE_S
+from apiyi_cli.wire.places import Places, Sleep
+
+TIMEOUT_S: Final = 3.0
+PATIENCE_S: Final = 10.0
+"""How long a request waits for a server that went away meanwhile."""
+RETRY_S: Final = 0.5
+LEASE_S: Final = 30.0
+
+_T = TypeVar("_T")
+
+
+def _untold(text: str) -> None:
+    """Say nothing."""
+
+
+class RedisLimiter:
+    """Keeps to the `limits` of one key together with all hosts that use the same server.
+
+    It is used as `limits.Limiter` is. `tell` gets a sentence when the server goes away.
+
+    Raises SetupError when the `redis` package is missing or the server cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        limits: Limits,
+        *,
+        clock: Clock = CLOCK,
+        tell: Callable[[str], None] = _untold,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.limits = rates.checked(limits)
+        self._clock = clock
+        self._server = _Server(url, key, limits, tell)
+        # A step that writes: it shows a wrong password and a read-only copy as well.
+        try:
+            self._server.ask("pause", 0)
+        except self._server.failures as failure:
+            raise self._server.unusable(failure) from None
+        self._places = _LeasedPlaces(self._server, lease_s)
+
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
+        """Wait until one request of about `tokens` tokens may start; return the seconds waited.
+
+        First come, first served, over all hosts. `sleep` waits, or raises to give up.
+        Raises SetupError when the server has gone away for longer than `PATIENCE_S`.
+        """
+        sleep = sleep or self._clock.sleep
+        began = self._clock.monotonic()
+        while True:
+            start, wait_s = self._step(sleep, "book", tokens)
+            while wait_s > 0:
+                sleep(wait_s)
+                start, wait_s = self._step(sleep, "admit", start, tokens)
+            if wait_s == 0:
+                return self._clock.monotonic() - began
+
+    def settle(self, estimated: int, actual: int) -> None:
+        """Replace the tokens that were booked for a request by those that it took."""
+        if estimated != actual:
+            self._server.post("settle", estimated, actual)
+
+    def pause(self, wait_s: float) -> None:
+        """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
+        self._server.post("pause", min(wait_s, LONGEST_PAUSE_S))
+
+    def mean(self, model: str) -> float:
+        """Return how many tokens an answer of the model has on the mean."""
+        known = self._server.post("mean", model)
+        return rates.FIRST_MEAN if known is None else float(known)
+
+    def learn(self, model: str, tokens: int) -> None:
+        """Count an answer of the model for `mean`."""
+        self._server.post("learn", model, tokens)
+
+    def occupy(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the places in flight and return its number, for `vacate`."""
+        sleep = sleep or self._clock.sleep
+        return self._patiently(partial(self._places.occupy, self.limits.concurrency, sleep), sleep)
+
+    def vacate(self, place: int) -> None:
+        """Give a place in flight back."""
+        self._places.vacate(place)
+
+    def _step(self, sleep: Sleep, step: str, *arguments: float) -> tuple[float, float]:
+        start, wait_s = self._patiently(partial(self._server.ask, step, *arguments), sleep)
+        return float(start), float(wait_s)
+
+    def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
+        gives_up_at: float | None = None
+        while True:
+            try:
+                answer = step()
+            except self._server.failures as failure:
+                now = self._clock.monotonic()
+                gives_up_at = now + PATIENCE_S if gives_up_at is None else gives_up_at
+                if now >= gives_up_at:
+                    raise self._server.unusable(failure) from None
+                self._server.miss(failure)
+                sleep(RETRY_S)
+            else:
+                self._server.is_missed = False
+                return answer
+
+
+class _Server:
+    """The script in the server, and what to say when it cannot be had."""
+
+    def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
+        import hashlib
+
+        redis = _package()
+        self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self.is_missed = False
+        self._tell = tell
+        self._shown = shown(url)
+        try:
+            self._client: Any = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=TIMEOUT_S,
+                socket_timeout=TIMEOUT_S,
+                health_check_interval=30,
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
+            )
+        except ValueError as failure:
+            raise self.unusable(failure) from None
+        lua = files("apiyi_cli.wire").joinpath("limits.lua").read_text("utf-8")
+        self._script = self._client.register_script(lua)
+        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        # The braces keep the three in one place of a cluster.
+        numbers = f"rates:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
+        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
+        self._limits = (
+            repr(float(limits.window_s)),
+            repr(rates.burst_s(limits)),
+            repr(rates.spacing_s(limits, limits.rpm)),
+            repr(rates.spacing_s(limits, limits.tpm)),
+            limits.rpm,
+            limits.tpm,
+            rates.CELLS_IN_WINDOW,
+            rates.CELL_COUNT,
+            repr(rates.NETWORK * limits.window_s),
+            repr(rates.LATE * limits.window_s),
+        )
+
+    def ask(self, step: str, *arguments: str | float) -> Any:
+        """Return what a step answers. Raises one of `failures`."""
+        told = [one if isinstance(one, str) else repr(one) for one in arguments]
+        return self._script(keys=self._keys, args=[step, *self._limits, *told])
+
+    def post(self, step: str, *arguments: str | float) -> Any:
+        """Take a step that must not cost an answer that is there: None when it fails."""
+        try:
+            return self.ask(step, *arguments)
+        except self.failures as failure:
+            self.miss(failure)
+            return None
+
+    def miss(self, failure: Exception) -> None:
+        """Say once that the server has gone away."""
+        if not self.is_missed:
+            self.is_missed = True
+            self._tell(f"the limits' server {self._shown} does not answer: {_reason(failure)}")
+
+    def unusable(self, failure: Exception) -> SetupError:
+        """Return the error that ends the run."""
+        return SetupError(
+            "cannot share the limits between machines",
+            f"{self._shown}: {_reason(failure)}",
+            hint="start that Redis server, or: apiyi config unset limits.store",
+        )
+
+
+class _LeasedPlaces(Places):
+    """The places in flight of all hosts: members of a sorted set, by the end of their lease."""
+
+    SHORTEST_S = 0.005
+
+    def __init__(self, server: _Server, lease_s: float) -> None:
+        super().__init__()
+        self._server = server
+        self._lease_s = lease_s
+        self._owner = secrets.token_hex(8)
+        self._numbers = itertools.count()
+        self._renewing: threading.Thread | None = None
+
+    def _first_free(self, count: int) -> int | None:
+        place = next(self._numbers)
+        if not self._server.ask("occupy", count, self._lease_s, self._member(place)):
+            return None
+        self._held.add(place)
+        if self._renewing is None:
+            self._renewing = threading.Thread(target=self._renew, daemon=True)
+            self._renewing.start()
+        return place
+
+    def _unlock(self, place: int) -> None:
+        if place != self.TURNSTILE:
+            self._server.post("vacate", self._member(place))
+
+    def _member(self, place: int) -> str:
+        return f"{self._owner}:{place}"
+
+    def _renew(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(self._lease_s / 3):
+            # Locked while it is told: a place that is given back now must not be renewed after.
+            with self._lock:
+                held = [self._member(one) for one in self._held if one != self.TURNSTILE]
+                if held:
+                    self._server.post("renew", self._lease_s, *held)
+
+
+def shown(url: str) -> str:
+    """Return the address without its user and password, for messages."""
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "limits.store"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _reason(failure: Exception) -> str:
+    return str(failure).strip().rstrip(".") or type(failure).__name__
+
+
+def _package() -> Any:
+    try:
+        import redis
+        import redis.backoff
+        import redis.retry
+    except ImportError:
+        raise SetupError(
+            "cannot share the limits between machines",
+            "limits.store needs the Python package redis",
+            hint="pip install 'apiyi-cli[redis]'",
+        ) from None
+    return redis

@@ -1,0 +1,562 @@
+"""The limits that several hosts share, against a real Redis server."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import SetupError
+from apiyi_cli.sandbox.limits import Limits as Enforced
+from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rates
+from apiyi_cli.wire.redis_limits import PATIENCE_S, RedisLimiter, shown
+from tests.conftest import KEY, Program
+
+SERVER = shutil.which("redis-server")
+pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
+redis = pytest.importorskip("redis", reason="the Python package redis is not installed")
+SECRET = "CANARY-of-redis"
+
+
+class Redis:
+    """A server of the test's own, which keeps nothing; it can be stopped and started again."""
+
+    def __init__(self, *options: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/3"
+        self._options = options
+        self.start()
+
+    def start(self) -> None:
+        assert SERVER is not None
+        words = [SERVER, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(
+            [*words, "--appendonly", "no", "--dir", "/", *self._options],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if "ready to accept connections" in line.lower():
+                break
+
+    def stop(self) -> None:
+        with self._process:
+            self._process.kill()
+
+    def client(self) -> Any:
+        return redis.Redis.from_url(self.url)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Redis]:
+    server = Redis()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(running: Redis) -> str:
+    with running.client() as client:
+        client.flushall()
+    return running.url
+
+
+@pytest.fixture
+def mortal() -> Iterator[Redis]:
+    """A server that the test may stop."""
+    server = Redis()
+    yield server
+    server.stop()
+
+
+class GaveUpError(Exception):
+    """Raised by a sleep that does not want to wait."""
+
+
+def give_up(seconds: float) -> None:
+    raise GaveUpError
+
+
+class Script:
+    """The script in the server, on a clock that is given; steps as `rates` has them."""
+
+    def __init__(self, server: Redis, limits: Limits) -> None:
+        limiter = RedisLimiter(server.url, "differential", limits)
+        self.ask = limiter._server.ask
+        client = limiter._server._client
+        lua: str = limiter._server._script.script
+        given = lua.replace("redis.call('TIME')", "{ table.remove(ARGV), '0' }")
+        assert given != lua
+        limiter._server._script = client.register_script(given)
+        client.flushall()
+
+    def book(self, now: float, tokens: int) -> tuple[float, float]:
+        start, wait_s = self.ask("book", tokens, now)
+        return float(start), float(wait_s)
+
+    def admit(self, now: float, start: float, tokens: int) -> float:
+        return float(self.ask("admit", start, tokens, now)[1])
+
+
+def admitted(row: rates.Row, limits: Limits, now: float, start: float, tokens: int) -> float:
+    """Return what the script says: 0 started, seconds to wait, -1 to be booked again."""
+    if start > now:
+        return start - now
+    wait_s = rates.admit(row, limits, now, start, tokens)
+    return -1.0 if wait_s is None else wait_s
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_script_books_as_the_arithmetic_of_one_host_does(
+    running: Redis, store: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    limits = Limits(rpm=chance.choice([6, 40, 3000]), tpm=4000, window_s=chance.choice([2.0, 60.0]))
+    script, row = Script(running, limits), array("d", bytes(8 * rates.SIZE))
+    now, booked = 1_790_000_000.0, list[tuple[float, int]]()
+    for _ in range(250):
+        now += chance.choice([0.0, 0.001, 0.01, 0.3]) * limits.window_s * chance.random()
+        step = chance.random()
+        if step < 0.5 or not booked:
+            tokens = chance.choice([0, 1, 50, 700, 9000])
+            start = rates.book(row, limits, now, tokens)
+            expected = admitted(row, limits, now, start, tokens)
+            assert script.book(now, tokens) == pytest.approx((start, expected), abs=2e-6)
+            if expected > 0:
+                booked.append((start, tokens))
+        elif step < 0.85:
+            start, tokens = booked.pop(0)
+            expected = admitted(row, limits, now, start, tokens)
+            assert script.admit(now, start, tokens) == pytest.approx(expected, abs=2e-6)
+            if expected > 0:
+                booked.insert(0, (start, tokens))
+        elif step < 0.97:
+            estimated, actual = chance.randrange(800), chance.randrange(800)
+            rates.settle(row, limits, now, estimated, actual)
+            script.ask("settle", estimated, actual, now)
+        else:
+            wait_s = chance.random() * limits.window_s / 10
+            rates.pause(row, now, wait_s)
+            script.ask("pause", wait_s, now)
+
+
+def test_a_server_clock_that_was_put_back_forgets_the_bookings(running: Redis, store: str) -> None:
+    script = Script(running, Limits(rpm=6))
+    now = 1_790_000_000.0
+    assert script.book(now, 0)[1] == 0
+    assert script.book(now, 0)[1] > 9
+    assert script.book(now - 3600, 0)[1] == 0
+
+
+CLIENT = """
+import json, socket, sys, threading
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire.redis_limits import RedisLimiter
+
+url, limits, port, count, threads = sys.argv[1:]
+limiter = RedisLimiter(url, "sk-shared", Limits(**json.loads(limits)))
+connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(int(threads))]
+
+def client(connection):
+    for _ in range(int(count)):
+        place = limiter.occupy()
+        limiter.acquire()
+        connection.sendall(b"r")
+        connection.recv(1)
+        limiter.vacate(place)
+
+print("ready", flush=True)
+sys.stdin.readline()
+workers = [threading.Thread(target=client, args=(one,)) for one in connections]
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+"""
+
+
+class Arrivals:
+    """A gateway on loopback that notes when requests arrive and how many are there at once."""
+
+    def __init__(self, hold_s: float) -> None:
+        self.moments: list[float] = []
+        self.most = self._now = 0
+        self._hold_s = hold_s
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(1):
+                with self._lock:
+                    self.moments.append(time.monotonic())
+                    self._now += 1
+                    self.most = max(self.most, self._now)
+                threading.Event().wait(self._hold_s)
+                with self._lock:
+                    self._now -= 1
+                connection.sendall(b"y")
+
+
+def test_two_machines_fill_no_window_and_use_95_percent_of_the_rate(store: str) -> None:
+    limits = Limits(rpm=40, concurrency=5, window_s=2.0)
+    gateway = Arrivals(hold_s=0.02)
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        words = [store, json.dumps(limits._asdict()), str(gateway.port), "13", "3"]
+        hosts = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", CLIENT, *words],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for _ in range(3)
+        ]
+        for host in hosts:
+            assert host.stdout is not None
+            assert host.stdout.readline() == b"ready\n"
+        for host in hosts:
+            assert host.stdin is not None
+            host.stdin.write(b"\n")
+            host.stdin.flush()
+        assert [host.wait(60) for host in hosts] == [0] * 3
+    moments = gateway.moments
+    assert len(moments) == 117
+    assert gateway.most <= 5
+    windows = zip(moments, moments[limits.rpm :], strict=False)
+    assert all(late - early > limits.window_s for early, late in windows)
+    allowed = limits.rpm * (moments[-1] - moments[0]) / limits.window_s
+    assert (len(moments) - 1) / allowed >= 0.95
+
+
+HOLDER = """
+import sys
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire.redis_limits import RedisLimiter
+limiter = RedisLimiter(sys.argv[1], "sk-shared", Limits(concurrency=2), lease_s=float(sys.argv[2]))
+limiter.occupy(), limiter.occupy()
+print("holds", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_places_of_a_killed_host_come_back_when_their_lease_is_over(store: str) -> None:
+    lease_s = 0.6
+    limiter = RedisLimiter(store, "sk-shared", Limits(concurrency=2))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, store, str(lease_s)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == b"holds\n"
+        with pytest.raises(GaveUpError):
+            limiter.occupy(give_up)
+        # Held for longer than a lease: it was renewed.
+        until = time.monotonic() + 2 * lease_s
+
+        def sleep(seconds: float) -> None:
+            time.sleep(seconds)
+            if time.monotonic() > until:
+                raise GaveUpError
+
+        with pytest.raises(GaveUpError):
+            limiter.occupy(sleep)
+        host.kill()
+        host.wait()
+    killed_at = time.monotonic()
+    places = {limiter.occupy(), limiter.occupy()}
+    assert len(places) == 2
+    assert time.monotonic() - killed_at < 3 * lease_s
+    for place in places:
+        limiter.vacate(place)
+
+
+def test_a_place_is_never_given_twice_however_they_come_and_go(running: Redis, store: str) -> None:
+    limiter = RedisLimiter(store, "a", Limits(concurrency=3))
+    held = [limiter.occupy(give_up) for _ in range(3)]
+    for index in (0, 2, 1):
+        with pytest.raises(GaveUpError):
+            limiter.occupy(give_up)
+        limiter.vacate(held[index])
+        held[index] = limiter.occupy(give_up)
+    assert len(set(held)) == 3
+    with running.client() as client:
+        (places,) = [name for name in client.scan_iter() if name.endswith(b":places")]
+        assert client.zcard(places) == 3
+        for place in held:
+            limiter.vacate(place)
+        assert client.zcard(places) == 0
+
+
+def test_the_server_is_told_no_key_and_keeps_nothing_for_ever(running: Redis, store: str) -> None:
+    limiter = RedisLimiter(store, KEY, Limits())
+    limiter.acquire(10)
+    limiter.learn("gpt-4o", 30)
+    limiter.vacate(limiter.occupy())
+    place = limiter.occupy()
+    with running.client() as client:
+        names = client.keys()
+        assert len(names) == 3
+        for name in names:
+            assert KEY.encode() not in name
+            assert 0 < client.ttl(name) <= 30 * 86_400
+    limiter.vacate(place)
+
+
+def test_keys_and_other_limits_count_on_their_own_and_means_are_shared(store: str) -> None:
+    one, same, other, tighter = (
+        RedisLimiter(store, key, limits)
+        for key, limits in (
+            ("a", Limits(rpm=6)),
+            ("a", Limits(rpm=6)),
+            ("b", Limits(rpm=6)),
+            ("a", Limits(rpm=2)),
+        )
+    )
+    one.acquire(sleep=give_up)
+    with pytest.raises(GaveUpError):
+        same.acquire(sleep=give_up)
+    other.acquire(sleep=give_up)
+    tighter.acquire(sleep=give_up)
+    assert one.mean("gpt-4o") == 256
+    one.learn("gpt-4o", 900)
+    assert tighter.mean("gpt-4o") == 900
+
+
+def test_a_pause_holds_up_all_hosts_and_ten_minutes_at_most(store: str) -> None:
+    waits: list[float] = []
+
+    def note(seconds: float) -> None:
+        waits.append(seconds)
+        raise GaveUpError
+
+    RedisLimiter(store, "a", Limits()).pause(1e9)
+    with pytest.raises(GaveUpError):
+        RedisLimiter(store, "a", Limits()).acquire(sleep=note)
+    assert waits == [pytest.approx(600, abs=5)]
+
+
+def test_requests_start_in_the_order_in_which_they_were_booked(store: str) -> None:
+    limiter = RedisLimiter(store, "a", Limits(rpm=6))
+    waits: list[float] = []
+
+    def note(seconds: float) -> None:
+        waits.append(seconds)
+        raise GaveUpError
+
+    limiter.acquire()
+    for _ in range(4):
+        with pytest.raises(GaveUpError):
+            limiter.acquire(sleep=note)
+    assert all(late - early > 9.9 for early, late in pairwise(waits))
+
+
+def test_the_clocks_of_the_hosts_do_not_matter(store: str) -> None:
+    def off(seconds: float) -> Clock:
+        return Clock(lambda: time.monotonic() + seconds, lambda: time.time() + seconds, give_up)
+
+    RedisLimiter(store, "a", Limits(rpm=1), clock=off(3600)).acquire()
+    for seconds in (-3600, 3600, 1e6):
+        with pytest.raises(GaveUpError):
+            RedisLimiter(store, "a", Limits(rpm=1), clock=off(seconds)).acquire()
+
+
+class Patient:
+    """A clock on which sleeping takes no time; what happens meanwhile is given."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.meanwhile: list[Any] = []
+        self.clock = Clock(lambda: self.now, lambda: self.now, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+
+def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Redis) -> None:
+    patient, told = Patient(), list[str]()
+    limits = Limits(concurrency=2)
+    limiter = RedisLimiter(mortal.url, "a", limits, clock=patient.clock, tell=told.append)
+    place = limiter.occupy()
+    mortal.stop()
+    # What is over costs nothing: neither the place nor the tokens are worth an answer.
+    limiter.settle(10, 20)
+    limiter.learn("gpt-4o", 3)
+    limiter.pause(1.0)
+    limiter.vacate(place)
+    assert limiter.mean("gpt-4o") == 256
+    for step in (limiter.acquire, limiter.occupy):
+        began = patient.now
+        with pytest.raises(SetupError, match="cannot share the limits between machines"):
+            step()
+        assert patient.now - began >= PATIENCE_S
+    assert len(told) == 1
+    assert f"redis://127.0.0.1:{mortal.port}/3 does not answer" in told[0]
+
+
+def test_a_server_that_comes_back_is_gone_on_with(mortal: Redis) -> None:
+    patient, told = Patient(), list[str]()
+    limiter = RedisLimiter(mortal.url, "a", Limits(), clock=patient.clock, tell=told.append)
+    for _ in range(2):
+        mortal.stop()
+        patient.meanwhile = [lambda: None, mortal.start]
+        limiter.acquire(5)
+        limiter.vacate(limiter.occupy())
+    assert len(told) == 2
+
+
+def unusable(url: str) -> SetupError:
+    with pytest.raises(SetupError) as caught:
+        RedisLimiter(url, "a", Limits())
+    assert "limits.store" in (caught.value.hint or "")
+    assert SECRET not in str(caught.value)
+    return caught.value
+
+
+def test_a_server_that_cannot_be_used_is_an_error_at_the_start(store: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert "refused" in unusable(f"redis://user:{SECRET}@127.0.0.1:{port}").why
+    guarded = Redis("--requirepass", "another")
+    try:
+        for url in (guarded.url, guarded.url.replace("//", f"//:{SECRET}@")):
+            assert guarded.url.rpartition("/")[0] in unusable(url).why
+    finally:
+        guarded.stop()
+    copy = Redis("--replicaof", "127.0.0.1", str(port))
+    try:
+        unusable(copy.url)
+    finally:
+        copy.stop()
+    unusable(f"redis://:{SECRET}@127.0.0.1:notaport/0")
+
+
+def test_a_web_server_is_no_redis() -> None:
+    class Page(BaseHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as page:
+        thread = threading.Thread(target=page.serve_forever)
+        thread.start()
+        try:
+            unusable(f"redis://127.0.0.1:{page.server_port}/0")
+        finally:
+            page.shutdown()
+            thread.join()
+
+
+def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(SetupError) as caught:
+        RedisLimiter("redis://127.0.0.1", "a", Limits())
+    assert caught.value.hint == "pip install 'apiyi-cli[redis]'"
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://me:pass@host:7000/2", "redis://host:7000/2"),
+        ("rediss://:pass@[::1]/0", "rediss://[::1]/0"),
+        ("unix://me:pass@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("redis://:pass@host:port/0", "limits.store"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, text: str) -> None:
+    assert shown(url) == text
+
+
+def shared(apiyi: Program, store: str, more: str = "") -> None:
+    folder = apiyi.home / "config" / "apiyi"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"[profile.default.limits]\nstore = {json.dumps(store)}\n{more}"
+    (folder / "config.toml").write_text(text)
+
+
+def test_two_machines_in_batches_get_no_429(apiyi: Program, store: str) -> None:
+    shared(apiyi, store, "rpm = 40\ntpm = 4000\nconcurrency = 6\nwindow_s = 2\n")
+    rows = [json.dumps({"id": str(n), "prompt": "hi", "max_tokens": 20}) for n in range(50)]
+    (apiyi.work / "rows.jsonl").write_text("\n".join(rows))
+    with Gateway(key=KEY, limits=Enforced(40, 4000, 6, 2.0)) as strict, ExitStack() as stack:
+        environ = {"APIYI_BASE_URL": strict.base_url}
+        machines = [
+            stack.enter_context(
+                apiyi.start(
+                    f"batch rows.jsonl -o {name}.jsonl -j 20 --summary {name}.json",
+                    env={**environ, "XDG_RUNTIME_DIR": str(apiyi.home / name)},
+                )
+            )
+            for name in ("one", "two")
+        ]
+        for machine in machines:
+            _, err = machine.communicate()
+            assert machine.returncode == 0, err
+        assert [one.status for one in strict.ledger] == [200] * 100
+        assert strict.max_in_flight <= 6
+    for name in ("one", "two"):
+        summary = json.loads((apiyi.work / f"{name}.json").read_bytes())
+        assert summary["retries"] == 0
+        assert summary["seconds"] < 100 / 20 / 0.8
+
+
+def test_an_unreachable_server_stops_a_command_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared(apiyi, f"redis://:{SECRET}@127.0.0.1:{port}/0")
+    (apiyi.work / "rows.txt").write_text("hi\n")
+    for line in ("chat hi", "batch rows.txt --lines -o out.jsonl"):
+        ran = apiyi(line)
+        assert (ran.code, ran.out) == (10, b""), ran.err
+        assert "cannot share the limits between machines" in ran.err
+        assert f"redis://127.0.0.1:{port}/0" in ran.err
+    listed = apiyi("config list")
+    assert SECRET not in listed.text + listed.err + ran.err
+    assert gateway.ledger == []
+    assert apiyi("chat hi --no-limits").code == 0
+
+
+def test_doctor_looks_at_the_server(apiyi: Program, gateway: Gateway, mortal: Redis) -> None:
+    shared(apiyi, mortal.url)
+    assert f"shared through {mortal.url} (" in apiyi("doctor").text
+    mortal.stop()
+    findings = [json.loads(line) for line in apiyi("doctor --json").text.splitlines()]
+    told = json.dumps(findings)
+    assert "cannot share the limits between machines" in told
+    assert apiyi("doctor").code == 10
