@@ -65,10 +65,19 @@ class Source:
 
         # Named, so that each reader opens it anew: copies of one descriptor share an offset.
         spool = tempfile.NamedTemporaryFile(prefix="apiyi-batch-")
-        for piece in self.chunks():
-            spool.write(piece)
-        spool.flush()
+        try:
+            for piece in self.chunks():
+                spool.write(piece)
+            spool.flush()
+        except BaseException:
+            spool.close()
+            raise
         self._spool = spool
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one; may be repeated."""
+        if self._spool is not None:
+            self._spool.close()
 
     def prefix(self, size: int) -> bytes:
         """Return the first `size` bytes, nothing of what cannot be read again."""

@@ -90,6 +90,7 @@ class _Inputs:
     def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
         self.source = Source(path, lambda: _standard_input(session))
+        session.run.closing(self.source.close)
         self.source.opened()
         self.form = form_of(path, options.format, bool(options.lines))
         self._template = None if options.template is None else Filling(options.template)

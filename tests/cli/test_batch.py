@@ -725,3 +725,13 @@ def test_an_option_of_another_command_is_refused(apiyi: Program, gateway: Gatewa
     ran = apiyi("batch rows.jsonl --endpoint embed --temperature 1")
     assert ran.code == 2 and "cannot use --temperature: apiyi embed has no such option" in ran.err
     assert gateway.ledger == []
+
+
+@pytest.mark.parametrize("options", ["--strict", "--strict --endpoint embed"])
+def test_a_spooled_pipe_leaves_no_temporary_file(apiyi: Program, options: str) -> None:
+    scratch = apiyi.home / "tmp"
+    scratch.mkdir()
+    rows = b'{"prompt": "one"}\n{"prompt": "two"}\n'
+    ran = apiyi(f"batch - {options}", stdin=rows, env={"TMPDIR": str(scratch)})
+    assert ran.code == (2 if "embed" in options else 0), ran.err
+    assert list(scratch.iterdir()) == []
