@@ -28,6 +28,7 @@ from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
+from tests.quick import Preloaded, Quick
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
@@ -323,14 +324,27 @@ def _spelling_in(data: bytes) -> bytes | None:
     return next((one for one in _spellings() if one in data), None)
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    server = Preloaded()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def apiyi(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
-    """The program, pointed at the test's gateway and given its key."""
+def started(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
+    """The program as a process that starts like the user's, pointed at the test's gateway."""
     work = tmp_path / "work"
     work.mkdir()
     program = Program(home, work, gateway.base_url)
     yield program
     program.check_silence()
+
+
+@pytest.fixture
+def apiyi(started: Program, preloaded: Preloaded) -> Program | Quick:
+    """The program, pointed at the test's gateway and given its key."""
+    return Quick(started, preloaded)
 
 
 @pytest.fixture

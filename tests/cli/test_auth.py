@@ -16,7 +16,7 @@ import pytest
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Preloaded
+    from tests.quick import Preloaded
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-CANARY9f3c0123456789abcdef"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Preloaded
+    from tests.quick import Preloaded
 
 
 class Machine:

@@ -63,6 +63,8 @@ def into(target: str) -> Stage:
 def small_files(scene: Scene) -> None:
     """Let no file grow beyond a kilobyte: neither the output nor what would be rescued."""
     scene.options = ["-o", "out.mp3"]
+    # Python 3.11 would leave the first kilobyte of each module that it compiles.
+    scene.env["PYTHONDONTWRITEBYTECODE"] = "1"
     scene.shell = "ulimit -f 1;"
     scene.script(scene.command.well)
 

@@ -1,7 +1,8 @@
-"""`apiyi` without another start of the interpreter: most tests ask what it does, not how it starts.
+"""The near end of `preloaded.py`: runs of the program without another start of the interpreter.
 
-Where that matters (signals, terminals, shells, a given stdin, Python's own variables) it is a
-process like any other.
+Each is a process with its own number, descriptors and wait status all the same. Where it
+matters how it starts (signals, terminals, shells, a given stdin, Python's own variables) it is
+a process like any other.
 """
 
 from __future__ import annotations
@@ -13,17 +14,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.conftest import Program, Ran
 
-SERVER = Path(__file__).parents[1] / "preloaded.py"
+SERVER = Path(__file__).with_name("preloaded.py")
 LIMIT_S = 30.0
 
 
@@ -131,15 +130,3 @@ class Quick:
         given = {name: value for name, value in wanted.items() if value is not None}
         status, out, err = self._preloaded.run(words, self._program.work, given, _input(stdin))
         return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
-
-
-@pytest.fixture(scope="session")
-def preloaded() -> Iterator[Preloaded]:
-    server = Preloaded()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def apiyi(apiyi: Program, request: pytest.FixtureRequest) -> Program | Quick:
-    return Quick(apiyi, request.getfixturevalue("preloaded"))
