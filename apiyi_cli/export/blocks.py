@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from apiyi_cli.export.outline import Outline
@@ -15,7 +15,8 @@ class Blocks(NamedTuple):
     Functions: `base64` and `text` read a file, `parsed` checks a JSON answer, `saved` gets an
     image's bytes, `events` reads a stream. In the main part: `stream` goes around a `deltas`
     block, `answers` shows a whole answer (that of "other" the body as it is); both have a place
-    for `call_deltas` and `calls`, which show function calls.
+    for `call_deltas` and `calls`, which show function calls. `refused` stops where one of its
+    `names` is there already.
     """
 
     base64: str
@@ -28,6 +29,13 @@ class Blocks(NamedTuple):
     call_deltas: Mapping[str, str]
     answers: Mapping[str, str]
     calls: Mapping[str, str]
+    refused: str
+
+    def refusal(self, plan: Outline, quoted: Callable[[str], str], between: str = ", ") -> str:
+        """Return the code that stops, before anything is sent, where a file would be lost."""
+        if not plan.saves:
+            return ""
+        return fill(self.refused, names=between.join(map(quoted, plan.saves)))
 
     def functions(self, plan: Outline) -> str:
         """Return the functions that the program needs, one after the other."""

@@ -37,6 +37,7 @@ static async Task Run()
 {
     var key = Environment.GetEnvironmentVariable("APIYI_API_KEY");
     if (string.IsNullOrEmpty(key)) throw new InvalidOperationException("APIYI_API_KEY is not set");
+    «refusal»
     «body»
     using var handler = new SocketsHttpHandler
     {
@@ -246,6 +247,12 @@ if ((string?)item?["type"] == "function_call")
 }""",
 }
 
+_REFUSED = """\
+foreach (var name in new[] { «names» })
+{
+    if (File.Exists(name)) throw new IOException($"{name} exists already");
+}"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -257,6 +264,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -269,6 +277,7 @@ def program(call: Call, base_url: str) -> Program:
     text = fill(
         _PROGRAM,
         url=csharp(plan.url),
+        refusal=_BLOCKS.refusal(plan, csharp),
         body=body,
         timeout=str(plan.timeout_s),
         method=f"HttpMethod.{plan.method.title()}" if named else f"new({csharp(plan.method)})",

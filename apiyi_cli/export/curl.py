@@ -24,6 +24,7 @@ fail() {
   exit 1
 }
 
+«refusal»
 «body»
 # The key goes through a descriptor: every user of the machine can read a command's arguments.
 «feed»curl --silent --show-error --fail-with-body «wait» \\
@@ -123,6 +124,13 @@ mv "$answer" speech.«suffix»
 echo speech.«suffix»"""
 
 
+_REFUSED = """\
+for name in «names»; do
+  if [ -e "$name" ]; then fail "$name exists already"; fi
+done
+"""
+
+
 def program(call: Call, base_url: str) -> Program:
     """Write the call as a bash script; JSON goes to curl's stdin, where its size has no limit."""
     plan = outline(call, base_url)
@@ -132,6 +140,7 @@ def program(call: Call, base_url: str) -> Program:
     script = fill(
         _SCRIPT,
         needs="curl 7.76 or newer, jq" if "jq " in body + shown else "curl 7.76 or newer",
+        refusal=fill(_REFUSED, names=" ".join(plan.saves)) + "\n" if plan.saves else "",
         body=body,
         feed="body | " if body.startswith("body()") else "",
         wait=_wait(plan),

@@ -39,6 +39,7 @@ func run() error {
 	if key == "" {
 		return errors.New("APIYI_API_KEY is not set")
 	}
+	«refusal»
 	«body»
 	ctx, cancel := context.WithTimeout(context.Background(), «timeout»*time.Second)
 	defer cancel()
@@ -426,6 +427,13 @@ if item.Type == "function_call" {
 }""",
 }
 
+_REFUSED = """\
+for _, name := range []string{«names»} {
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s exists already", name)
+	}
+}"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -437,6 +445,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 _PACKAGES = (
     "bufio",
@@ -469,6 +478,7 @@ def program(call: Call, base_url: str) -> Program:
         imports="«imports»",
         url=go(plan.url),
         constant=constant,
+        refusal=_BLOCKS.refusal(plan, go),
         body=body,
         timeout=str(plan.timeout_s),
         method=f"http.Method{plan.method.title()}" if plan.method in _METHODS else go(plan.method),

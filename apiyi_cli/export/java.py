@@ -43,6 +43,7 @@ public final class Program {
         if (key == null || key.isEmpty()) {
             throw new IllegalStateException("APIYI_API_KEY is not set");
         }
+        «refusal»
         // A request's own timeout ends with the headers; this one holds for the body, too.
         CompletableFuture.delayedExecutor(«timeout», TimeUnit.SECONDS)
             .execute(() -> fail("no complete answer within «timeout» s"));
@@ -241,7 +242,7 @@ String type = reply.headers().firstValue("Content-Type").orElse("");
 if (type.contains("json") || type.startsWith("text/")) {
     throw new IOException("not a recording: " + text(reply));
 }
-Files.copy(reply.body(), Path.of("speech.«suffix»"), StandardCopyOption.REPLACE_EXISTING);
+Files.copy(reply.body(), Path.of("speech.«suffix»"));
 OUT.println("speech.«suffix»");""",
     "models": """\
 for (Object item : parsed(reply, "data")) {
@@ -263,6 +264,13 @@ if (string(item, "type").equals("function_call")) {
 }""",
 }
 
+_REFUSED = """\
+for (String name : List.of(«names»)) {
+    if (Files.exists(Path.of(name))) {
+        throw new IOException(name + " exists already");
+    }
+}"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -274,6 +282,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 _CONSTANT_BYTES = 40_000
 _CLASSES = (
@@ -292,7 +301,6 @@ _CLASSES = (
     "java.nio.charset.StandardCharsets",
     "java.nio.file.Files",
     "java.nio.file.Path",
-    "java.nio.file.StandardCopyOption",
     "java.time.Duration",
     "java.util.ArrayList",
     "java.util.Base64",
@@ -320,6 +328,7 @@ def program(call: Call, base_url: str) -> Program:
         _PROGRAM,
         imports="«imports»",
         url=java(plan.url),
+        refusal=_BLOCKS.refusal(plan, java),
         timeout=str(plan.timeout_s),
         body=body,
         headers="\n".join(headers),

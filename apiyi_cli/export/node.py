@@ -22,6 +22,7 @@ const url = «url»;
 async function main() {
   const key = process.env.APIYI_API_KEY;
   if (!key) throw new Error("APIYI_API_KEY is not set");
+  «refusal»
   «body»
   const reply = await fetch(url, {
     method: «method»,
@@ -195,6 +196,11 @@ _EXACT = 2**53
 # Node's fetch gives up on headers that take longer, whatever the signal says.
 _HEADERS_S = 300
 
+_REFUSED = """\
+for (const name of [«names»]) {
+  if (existsSync(name)) throw new Error(`${name} exists already`);
+}"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -206,6 +212,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 
 
@@ -217,11 +224,15 @@ def program(call: Call, base_url: str) -> Program:
     functions = _BLOCKS.functions(plan)
     code = functions + body + shown
     names = [name for name in ("readFile", "writeFile") if f"{name}(" in code]
+    imports = ['import { existsSync } from "node:fs";'] if plan.saves else []
+    if names:
+        imports.append(f'import {{ {", ".join(names)} }} from "node:fs/promises";')
     text = fill(
         _PROGRAM,
-        imports=f'import {{ {", ".join(names)} }} from "node:fs/promises";' if names else "",
+        imports="\n".join(imports),
         url=javascript(plan.url),
         functions=functions,
+        refusal=_BLOCKS.refusal(plan, javascript),
         body=body,
         method=javascript(plan.method),
         headers=_headers(plan),

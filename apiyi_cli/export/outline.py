@@ -89,8 +89,9 @@ class Outline:
     other bytes, `raw_path` the file that it is read from. `json_headers` are those to send
     besides the key's. `timeout_s` is for the whole exchange, `silence_s` for the wait between
     two reads of a stream. `streamed` tells that the events' text is shown; `stream` without
-    it, that the events are. `suffix` names the type of the saved file. `tools` tells that
-    function calls may come.
+    it, that the events are. `suffix` names the type of the saved file; `saves` are the files
+    that the answer will be saved in, none of which may exist before anything is sent. `tools`
+    tells that function calls may come.
     """
 
     kind: Kind
@@ -107,6 +108,7 @@ class Outline:
     timeout_s: int = _TIMEOUT_S
     silence_s: int = _TIMEOUT_S
     suffix: str = ""
+    saves: tuple[str, ...] = ()
     tools: bool = False
     plain_text: bool = False
     retried: bool = True
@@ -170,6 +172,7 @@ def outline(call: Call, base_url: str) -> Outline:
         timeout_s=total_s,
         silence_s=silence_s,
         suffix=_suffix(kind, asked),
+        saves=() if call.stream else tuple(_saves(kind, asked)),
         tools=kind in ("chat", "respond") and bool(asked.get("tools") or asked.get("functions")),
         plain_text=kind == "transcribe" and asked.get("response_format") not in (None, "json"),
         retried=call.cost != "heavy",
@@ -226,6 +229,15 @@ def _suffix(kind: Kind, asked: dict[str, Any]) -> str:
         name = str(asked.get("output_format") or "png").replace("jpeg", "jpg")
     # It becomes part of a file's name: a strange value must not become a path.
     return re.sub(r"[^A-Za-z0-9]", "", name) or "bin"
+
+
+def _saves(kind: Kind, asked: dict[str, Any]) -> Iterator[str]:
+    if kind == "speak":
+        yield f"speech.{_suffix(kind, asked)}"
+    elif kind == "image":
+        count = str(asked.get("n") or 1)
+        for number in range(1, (int(count) if count.isdecimal() else 1) + 1):
+            yield f"image-{number}.{_suffix(kind, asked)}"
 
 
 def _public_path(path: str, notes: list[str]) -> str:

@@ -30,6 +30,7 @@ function fail(string $message): never
 «functions»
 
 $key = getenv('APIYI_API_KEY') ?: fail('APIYI_API_KEY is not set');
+«refusal»
 «body»
 «before»
 $answer = '';
@@ -248,6 +249,13 @@ if ($item['type'] === 'function_call') {
 }""",
 }
 
+_REFUSED = """\
+foreach ([«names»] as $name) {
+    if (file_exists($name)) {
+        fail("$name exists already");
+    }
+}"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -259,6 +267,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 _FLAGS = "JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION"
 _INTEGER = re.compile(r"0|-?[1-9]\d*", re.ASCII)
@@ -278,6 +287,7 @@ def program(call: Call, base_url: str) -> Program:
         _PROGRAM,
         url=php(plan.url),
         functions=functions,
+        refusal=_BLOCKS.refusal(plan, php),
         body=body,
         before=_before(plan),
         options="\n".join(f"{one}," for one in _options(plan)),

@@ -21,6 +21,7 @@ URL = «url»
 
 def main() -> None:
     key = os.environ.get("APIYI_API_KEY") or sys.exit("APIYI_API_KEY is not set")
+    «refusal»
     headers = «headers»
     «body»
     with requests.request(
@@ -184,6 +185,11 @@ if item["type"] == "function_call":
     print(item["name"], item["arguments"])""",
 }
 
+_REFUSED = """\
+for name in [«names»]:
+    if os.path.lexists(name):
+        sys.exit(f"{name} exists already")"""
+
 _BLOCKS = Blocks(
     base64=BASE64,
     text=TEXT,
@@ -195,6 +201,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 
 
@@ -209,6 +216,7 @@ def program(call: Call, base_url: str) -> Program:
         imports=imports(functions + body + shown),
         url=python(plan.url),
         functions=functions,
+        refusal=_BLOCKS.refusal(plan, python),
         headers=_headers(plan),
         body=body,
         method=python(plan.method),

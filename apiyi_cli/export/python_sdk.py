@@ -33,6 +33,7 @@ def main() -> None:
         timeout=«timeout»,
         max_retries=«retries»,
     )
+    «refusal»
     «shown»
 
 
@@ -217,6 +218,11 @@ with «call» as reply:
     reply.stream_to_file("speech.«suffix»")
 print("speech.«suffix»")"""
 
+_REFUSED = """\
+for name in [«names»]:
+    if os.path.lexists(name):
+        sys.exit(f"{name} exists already")"""
+
 _EVENTS = """\
 with «call» as stream:
     for event in stream:
@@ -256,6 +262,7 @@ def program(call: Call, base_url: str) -> Program:
         base_url=python(plan.base_url),
         timeout=str(plan.silence_s),
         retries="2" if plan.retried else "0",
+        refusal=fill(_REFUSED, names=", ".join(map(python, plan.saves))) if plan.saves else "",
         shown=shown,
     )
     return Program(text, plan.notes)

@@ -23,6 +23,7 @@ URL = URI(«url»)
 
 def main
   key = ENV.fetch("APIYI_API_KEY") { abort "APIYI_API_KEY is not set" }
+  «refusal»
   request = Net::HTTPGenericRequest.new(«method», «sends», «shows», URL)
   request["Authorization"] = "Bearer #{key}"
   «headers»
@@ -198,6 +199,9 @@ end""",
 puts "#{item["name"]} #{item["arguments"]}" if item["type"] == "function_call\"""",
 }
 
+_REFUSED = """\
+%w[«names»].each { |name| abort "#{name} exists already" if File.exist?(name) }"""
+
 _BLOCKS = Blocks(
     base64=_BASE64,
     text=_TEXT,
@@ -209,6 +213,7 @@ _BLOCKS = Blocks(
     call_deltas=_CALL_DELTAS,
     answers=_ANSWERS,
     calls=_CALLS,
+    refused=_REFUSED,
 )
 
 
@@ -221,6 +226,7 @@ def program(call: Call, base_url: str) -> Program:
         requires='require "stringio"' if "StringIO" in body else "",
         url=ruby(plan.url),
         functions=_BLOCKS.functions(plan),
+        refusal=_BLOCKS.refusal(plan, str, " "),
         method=ruby(plan.method),
         sends=str(plan.has_body).lower(),
         shows=str(plan.method != "HEAD").lower(),

@@ -203,12 +203,14 @@ def receiving() -> Iterator[tuple[str, list[Received]]]:
 
 @dataclass(frozen=True)
 class Case:
-    """A call, what its program prints, the files that it saves, and whether it fails."""
+    """A call, what its program prints, the files that it saves, and whether it fails; where
+    files are `there`, it fails before it sends, and they stay."""
 
     call: Call
     prints: tuple[str, ...] = ()
     saves: dict[str, bytes] = field(default_factory=dict)
     complains: tuple[str, ...] = ()
+    there: dict[str, bytes] = field(default_factory=dict)
 
 
 TOOLS = [
@@ -355,6 +357,16 @@ CASES: dict[str, Case] = {
         audio("/audio/transcriptions", Part("stream", "true"))._replace(stream=True), ("你好\n",)
     ),
     "put": Case(Call("PUT", "/x", json=["a", 1, None], headers=(("X-A", "1"),)), ("seen",)),
+    "kept image": Case(
+        Call("POST", "/images/generations", json={"model": "i", "prompt": "x", "n": 2}),
+        complains=("image-2.png exists already",),
+        there={"image-2.png": b"dear"},
+    ),
+    "kept speech": Case(
+        Call("POST", "/audio/speech", json={"model": "t", "input": "x", "voice": "v"}),
+        complains=("speech.mp3 exists already",),
+        there={"speech.mp3": b"dear"},
+    ),
     "cut": Case(chat(model="cut", stream=True), ("half",), complains=("cut",)),
     "broken": Case(chat(model="broken", stream=True), ("half",), complains=("饱和",)),
     "silence": Case(
@@ -379,6 +391,8 @@ def laid_out(language: str, name: str, base_url: str, home: Path) -> Path:
     (home / "it's $5.png").write_bytes(BIG)
     (home / "small.png").write_bytes(PICTURE)
     (home / "a b.txt").write_text(LONG_TEXT, newline="")
+    for there, content in CASES[name].there.items():
+        (home / there).write_bytes(content)
     stem = "Program" if language == "java" else "main"
     path = home / f"{stem}.{SUFFIXES[language]}"
     path.write_text(program(language, CASES[name].call, base_url).text, newline="")
@@ -519,7 +533,7 @@ def check_request(call: Call, seen: list[Received], own: Received) -> None:
 def check_answer(case: Case, ran: Ran, home: Path) -> None:
     for text in case.prints:
         assert text in ran.stdout
-    for name, content in case.saves.items():
+    for name, content in {**case.saves, **case.there}.items():
         assert (home / name).read_bytes() == content
     assert KEY not in ran.stdout + ran.stderr
     assert (ran.returncode == 0) == (not case.complains)
@@ -549,7 +563,10 @@ def test_a_program_sends_the_call_and_shows_or_saves_the_answer(
             monkeypatch.chdir(path.parent)
             try:
                 own = sent_by_apiyi(case.call, f"{origin}/v1")
-                check_request(case.call, seen, own)
+                if case.there:
+                    assert not seen
+                else:
+                    check_request(case.call, seen, own)
                 check_answer(case, ran, path.parent)
             except (AssertionError, IndexError) as error:
                 problems.append(f"{name}: {error!r:.1500}\n{ran.stdout:.800}\n{ran.stderr:.1200}")
