@@ -182,6 +182,14 @@ def limiting() -> None:
     ratio("occupy and vacate a slot, ms", slot, "< 0.1")
 
 
+def batching() -> None:
+    # Run as a script, whose folder alone is on the path.
+    sys.path.insert(0, str(HERE.parents[1]))
+    from tests.bench.batch import batching as part
+
+    part()
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     parts: dict[str, Callable[[], None]] = {
@@ -189,6 +197,7 @@ def main() -> None:
         "stream": streaming,
         "embed": embedding,
         "limits": limiting,
+        "batch": batching,
     }
     for name, part in parts.items():
         if not wanted or name in wanted:
