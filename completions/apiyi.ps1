@@ -570,14 +570,14 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
-                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
-                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--json'); Help = 'Errors, and what --check finds, as JSON.' }
+                @{ Names = @('--ndjson'); Help = 'The same as --json: records are JSON lines anyway.' }
                 @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
                 @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
                 @{ Names = @('--force'); Help = 'Overwrite what exists.' }
                 @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
-                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('-u', '--usage'); Help = 'The summary with its token counts, even with -q.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }

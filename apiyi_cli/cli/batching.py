@@ -21,7 +21,7 @@ from apiyi_cli.batch.rows import Filling, Row, Rows, Shard
 from apiyi_cli.batch.run import Batch, Ended, Rules
 from apiyi_cli.batch.saving import Saving
 from apiyi_cli.batch.source import Source, form_of
-from apiyi_cli.core.groups import Batching, Connection, Jobs, Model
+from apiyi_cli.core.groups import Batching, Connection, Model
 from apiyi_cli.core.opt import given
 from apiyi_cli.errors import (
     ApiyiError,
@@ -38,14 +38,13 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import Usage
     from apiyi_cli.wire.send import Plan
 
-JOBS = 32
 GRACE_S = {"SIGINT": 30.0}
 SHORT_GRACE_S = 5.0
 BIG_FILE = 2 << 30
 BAD_ROWS_TOLD = 20
 
 
-def batch(session: Session, path: str, batching: Batching, rows: RowDefaults, jobs: Jobs) -> None:
+def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) -> None:
     """Check, show or run a batch, as its options say."""
     made = _Inputs(session, path, session.fill(batching), rows)
     if made.options.check:
@@ -62,7 +61,7 @@ def batch(session: Session, path: str, batching: Batching, rows: RowDefaults, jo
 
             made.source.spooled()
             refuse_bad(session, made.rows(Ids()))
-        _Running(session, made, session.fill(jobs).jobs or JOBS).run()
+        _Running(session, made, session.jobs).run()
 
 
 def verify(session: Session, path: str) -> None:
@@ -300,7 +299,9 @@ class _Running:
                 journal.close()
             except OutputError as broken:
                 failure = failure or broken
-        if summary["total"] or failure is None:
+        if session.output.usage:
+            session.console.say(f"apiyi: {told(summary)}")
+        elif summary["total"] or failure is None:
             session.note(told(summary))
         if self._options.summary is not None:
             from apiyi_cli.sinks.files import write_file
@@ -401,18 +402,12 @@ class _Shown:
 
 
 def _plan(session: Session) -> Plan:
-    """Return the session's plan with the batch's policy where the user did not say otherwise."""
+    """Return the session's plan with the policy of a batch."""
     from apiyi_cli.cli.connection import plan, policy
     from apiyi_cli.wire.retry import BATCH, Quota
 
-    options = session.fill(Connection())
-    unsaid = {
-        name: None
-        for name in ("retries", "retry_ambiguous", "max_retry_time")
-        if session.settings.origin(name) == "default"
-    }
     return plan(session)._replace(
-        policy=policy(options.replace(**unsaid), BATCH),
+        policy=policy(session.fill(Connection()), BATCH),
         quota=Quota(),
         tell=session.detail,
     )

@@ -47,7 +47,8 @@ def described(
     told = " ".join(first.split())
     entry = COMMANDS.get(path[1]) if len(path) == 2 else None
     table = _table(typed, path)
-    options = [_option(one, table) for one in typed.params if _is_option(one)]
+    name = path[1] if len(path) == 2 else None
+    options = [_option(one, table, name) for one in typed.params if _is_option(one)]
     options.append(Option(("-h", "--help"), "Show this help and exit."))
     return Command(
         path,
@@ -94,8 +95,8 @@ def _table(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
     return {one.name: one for group in groups for one in declared(group)}
 
 
-def _option(parameter: Any, table: dict[str, Declared]) -> Option:
-    from apiyi_cli.settings.resolve import DEFAULTS
+def _option(parameter: Any, table: dict[str, Declared], command: str | None) -> Option:
+    from apiyi_cli.settings.resolve import default_of
 
     one = table.get(parameter.name)
     choices = tuple(getattr(parameter.type, "choices", ()))
@@ -110,7 +111,7 @@ def _option(parameter: Any, table: dict[str, Declared]) -> Option:
     if one is not None:
         opt = one.opt
         facts = {
-            "default": _shown_default(DEFAULTS.get(one.name)),
+            "default": _shown_default(default_of(one.name, command)),
             "rule": _rule(opt.choices, metavar, opt.complete, opt.help),
             "low": opt.low,
             "high": opt.high,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.core.groups import Answer, Connection, Model, Models, Output, Request
+from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
 from apiyi_cli.core.opt import Group
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, UsageError
@@ -102,15 +102,20 @@ class Session:
     """A command's view of its run.
 
     `groups` are the option groups as typed; `fill` completes them from environment, profile
-    and defaults.
+    and defaults, where `command` names those of a command's own.
     """
 
-    def __init__(self, run: Run, *groups: Group) -> None:
+    def __init__(self, run: Run, *groups: Group, command: str | None = None) -> None:
         self.run = run
         self.console = run.console
         self._before = {name: value for name, value in run.before.items() if value is not None}
-        self._groups = {type(group): _completed(group, self._before) for group in groups}
-        self.settings = Settings(*self._groups.values(), environ=run.environ)
+        self._groups: dict[type[Group], Group] = {}
+        for group in groups:
+            completed = _completed(group, self._before)
+            for kind in type(group).__mro__[: -len(Group.__mro__)]:
+                # A command may have a form of its own of a group that others ask for.
+                self._groups[kind] = completed
+        self.settings = Settings(*self._groups.values(), environ=run.environ, command=command)
         typed = self._groups.get(Output)
         # Before the configuration is read, so that its errors have the right form, too.
         run.machine_errors = isinstance(typed, Output) and bool(typed.json or typed.ndjson)
@@ -136,6 +141,11 @@ class Session:
         if not isinstance(typed, type(group)):
             typed = _completed(group, self._before)
         return self.settings.fill(typed)
+
+    @cached_property
+    def jobs(self) -> int:
+        """Return how many requests may be under way at once."""
+        return self.fill(Jobs()).jobs or 1
 
     @cached_property
     def sources(self) -> Sources:

@@ -57,7 +57,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             )
         if session_name is not None:
             run: Run = ctx.find_root().obj
-            built[session_name] = Session(run, *built.values())
+            built[session_name] = Session(run, *built.values(), command=command.__name__)
         command(**values, **built)
 
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__

@@ -202,6 +202,20 @@ class Output(Group):
     )
 
 
+class RecordOutput(Output):
+    """What a batch prints: its records are JSON lines in any case."""
+
+    json: bool | None = flag(
+        "--json", help="Errors, and what --check finds, as JSON.", panel="Output"
+    )
+    ndjson: bool | None = flag(
+        "--ndjson", help="The same as --json: records are JSON lines anyway.", panel="Output"
+    )
+    usage: bool | None = flag(
+        "-u", "--usage", help="The summary with its token counts, even with -q.", panel="Output"
+    )
+
+
 class Request(Group):
     """The request itself: extra fields, showing it instead of sending it, caching it."""
 

@@ -62,6 +62,14 @@ DEFAULTS: Mapping[str, Any] = {
 """What holds when nothing was said. No option that goes into the body is here: only what
 the user set is sent. `stream` is not, either: what was left open depends on the output."""
 
+OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "batch": {"jobs": 32, "retries": 5, "max_retry_time": 600.0},
+    "embed": {"jobs": 4},
+    "image": {"jobs": 4},
+    "transcribe": {"jobs": 4},
+}
+"""What holds for one command instead, or alone: nobody waits for a single row of a batch."""
+
 BUILT_IN: Mapping[str, Profile] = {
     "default": Profile("default"),
     "sandbox": Profile("sandbox", options={"model": "sandbox-1"}),
@@ -74,6 +82,12 @@ _RIVALS = (
     frozenset(("cache", "no_cache")),
     frozenset(("schema", "json_mode")),
 )
+
+
+def default_of(name: str, command: str | None = None) -> Any:
+    """Return what an option is when nobody says anything, None for "not given"."""
+    own = OWN_DEFAULTS.get(command or "", {})
+    return own[name] if name in own else DEFAULTS.get(name)
 
 
 class Setting(NamedTuple):
@@ -96,12 +110,19 @@ class Settings:
     """The values of one run, looked up lazily.
 
     `flags` are the option groups as the command line filled them. Values are found in the
-    order flag, environment, profile, default; an empty variable counts as unset. Broken
+    order flag, environment, profile, default (which may be the `command`'s own); an empty
+    variable counts as unset. Broken
     configuration raises SetupError from whatever first needs the file.
     """
 
-    def __init__(self, *flags: Group, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *flags: Group,
+        environ: Mapping[str, str] | None = None,
+        command: str | None = None,
+    ) -> None:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self._command = command
         self._flags: dict[str, tuple[Declared, Any]] = {
             one.name: (one, value) for one, value in given(*flags)
         }
@@ -290,8 +311,8 @@ class Settings:
         if one.name == "profile":
             return self._profile_found
         found = self._flag(one) or self._variable(one) or self._in_profile(one)
-        if found is None and one.name in DEFAULTS:
-            found = _Found(DEFAULTS[one.name], "default")
+        if found is None and (value := default_of(one.name, self._command)) is not None:
+            found = _Found(value, "default")
         return found or _NOTHING
 
     def _flag(self, one: Declared) -> _Found | None:

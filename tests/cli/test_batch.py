@@ -727,11 +727,40 @@ def test_an_option_of_another_command_is_refused(apiyi: Program, gateway: Gatewa
     assert gateway.ledger == []
 
 
-@pytest.mark.parametrize("options", ["--strict", "--strict --endpoint embed"])
-def test_a_spooled_pipe_leaves_no_temporary_file(apiyi: Program, options: str) -> None:
+@pytest.mark.parametrize(("second", "code"), [('{"prompt": "two"}', 0), ("no JSON", 2)])
+def test_a_spooled_pipe_leaves_no_temporary_file(apiyi: Program, second: str, code: int) -> None:
     scratch = apiyi.home / "tmp"
     scratch.mkdir()
-    rows = b'{"prompt": "one"}\n{"prompt": "two"}\n'
-    ran = apiyi(f"batch - {options}", stdin=rows, env={"TMPDIR": str(scratch)})
-    assert ran.code == (2 if "embed" in options else 0), ran.err
+    rows = b'{"prompt": "one"}\n' + second.encode()
+    ran = apiyi("batch - --strict", stdin=rows, env={"TMPDIR": str(scratch)})
+    assert ran.code == code, ran.err
     assert list(scratch.iterdir()) == []
+
+
+def test_quiet_leaves_the_summary_out_unless_usage_is_asked_for(apiyi: Program) -> None:
+    write(apiyi, prompts(2))
+    assert apiyi("batch rows.jsonl -q").err == ""
+    told = apiyi("batch rows.jsonl -q -u")
+    assert told.err.startswith("apiyi: 2 rows: 2 ok") and "tokens" in told.err
+
+
+def test_errors_of_a_batch_are_json_when_that_is_asked_for(apiyi: Program) -> None:
+    write(apiyi, prompts(2))
+    for form in ("--json", "--ndjson"):
+        refused = apiyi(f"batch gone.jsonl {form}")
+        assert refused.code == 2
+        assert "cannot read gone.jsonl" in json.loads(refused.err)["error"]["message"]
+        assert json.loads(apiyi(f"batch rows.jsonl --check {form}").out)["rows"] == 2
+
+
+def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
+    from apiyi_cli.cli.app import command
+    from apiyi_cli.cli.described import described
+    from apiyi_cli.wire.verdict import BATCH, INTERACTIVE
+
+    for name, policy, jobs in (("batch", BATCH, "32"), ("embed", INTERACTIVE, "4")):
+        told = described(command(name), ("apiyi", name)).options
+        defaults = {option.names[-1]: option.default for option in told}
+        assert defaults["--retries"] == str(policy.attempts - 1)
+        assert defaults["--max-retry-time"] == f"{policy.max_retry_time_s:g}"
+        assert defaults["--jobs"] == jobs

@@ -6,7 +6,7 @@ from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.core.groups import Batching, Connection, Jobs, Model, Output, Request
+from apiyi_cli.core.groups import Batching, Connection, Jobs, Model, RecordOutput, Request
 from apiyi_cli.errors import UsageError
 
 WORDS = ("verify", "compact")
@@ -21,7 +21,7 @@ def batch(
     jobs: Jobs,
     rows: RowDefaults,
     connection: Connection,
-    output: Output,
+    output: RecordOutput,
     request: Request,
 ) -> None:
     """Send the rows of FILE (- for stdin) and record each answer; run again to resume.
@@ -43,7 +43,7 @@ def batch(
             hint="apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help",
         )
     else:
-        runs.batch(session, words[0], batching, rows, jobs)
+        runs.batch(session, words[0], batching, rows)
 
 
 app = single(spread(batch))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
 BATCH_SIZE = 128
-JOBS = 4
 # Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
 MOST_BYTES = MOST_TOKENS
 
@@ -76,7 +75,7 @@ def embed(
         return
     session.ready()
     spent, stop = Spent(), threading.Event()
-    results = _alike(flow(session, found, asked, session.fill(jobs).jobs or JOBS, stop), spent)
+    results = _alike(flow(session, found, asked, session.jobs, stop), spent)
     lines = _merged(results) if one_object else _records(results, embedding)
     session.write(session.filtered(lines), stop.set)
     spent.tell(session)

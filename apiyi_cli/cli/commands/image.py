@@ -7,8 +7,6 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.core.groups import Connection, Imaging, Jobs, Model, Output, Prompt, Request
 
-JOBS = 4
-
 
 def image(
     session: Session,
@@ -33,7 +31,7 @@ def image(
     if studio.shown():
         return
     studio.prepare()
-    studio.run(session.fill(jobs).jobs or JOBS)
+    studio.run(session.jobs)
 
 
 app = single(spread(image))

@@ -7,8 +7,6 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.core.groups import Connection, Jobs, Model, Output, Request, Transcribing
 
-JOBS = 4
-
 
 def transcribe(
     session: Session,
@@ -32,7 +30,7 @@ def transcribe(
     if desk.shown():
         return
     desk.prepare()
-    desk.run(session.fill(jobs).jobs or JOBS)
+    desk.run(session.jobs)
 
 
 app = single(spread(transcribe))
