@@ -25,7 +25,14 @@ PACKAGE = Path(__file__).parents[1] / "apiyi_cli"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,}\S* .*[A-Za-z{]|[A-Za-z{]\S* .*[a-z]{2,}")
 """Two words, one of them a value perhaps: language, or something that is listed as no message."""
 
-_INTERNAL = ("TypeError", "ValueError", "KeyError", "AttributeError", "RuntimeError")
+_INTERNAL = (
+    "AssertionError",
+    "TypeError",
+    "ValueError",
+    "KeyError",
+    "AttributeError",
+    "RuntimeError",
+)
 """Exceptions that are caught, or whose text is for a crash file."""
 
 _SPEAKERS = {"say", "note", "tell", "translate"}
@@ -144,6 +151,22 @@ def of_module(source: str) -> list[str]:
     return list(dict.fromkeys(reader.found))
 
 
+def of_programs(source: str) -> list[str]:
+    """Return the messages of a module whose other texts are programs: its notes and errors."""
+    reader = Reader()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="notes"), attr="append")):
+                reader.visit(node.args[0])
+            case ast.Raise():
+                reader.visit(node)
+            case ast.FunctionDef(name="_notes"):
+                for one in ast.walk(node):
+                    if isinstance(one, ast.Yield) and one.value is not None:
+                        reader.visit(one.value)
+    return list(dict.fromkeys(reader.found))
+
+
 def of_help() -> Iterator[str]:
     """Yield what `--help` says, with its headings."""
     for command in program().walk():
@@ -200,7 +223,9 @@ def found() -> dict[str, list[str]]:
 
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith(ELSEWHERE):
+        if name.startswith("export/"):
+            add(name, of_programs(path.read_text("utf-8")))
+        elif not name.startswith(ELSEWHERE):
             add(name, of_module(path.read_text("utf-8")))
     made = [Template(tuple(text.split("{}")), "") for text in places if "{}" in text]
     # A help with a list in it is a template of the code.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from apiyi_cli.manual import po
 
 ELSEWHERE = (
-    "export/",
     "sandbox/",
     "manual/bash.py",
     "manual/zsh.py",
@@ -35,6 +34,7 @@ NO_MESSAGES = frozenset(
         "-O top_k=40",
         "-o speech.mp3",
         "--format {}",
+        "--code requests",
         "--max-errors {}",
         "--max-errors {}%",
         "--run 'now=date -Is'",
@@ -114,7 +114,6 @@ NO_MESSAGES = frozenset(
         "flag --ndjson",
         "image/*, */*;q=0.5",
         "multipart/form-data; boundary={}",
-        "the last attempt returns or raises",
         "{}\n[cut: a result may have {} bytes]",
         po.HEADER,
         # Words of others that are looked for.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
-from apiyi_cli.core.opt import Group
+from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.render.safe import safe
@@ -183,6 +183,13 @@ class Session:
         if self.output.verbose:
             self.console.say(self.run.translate(text))
 
+    def _stays_here(self) -> Iterator[str]:
+        """Yield the options as typed that work on the answer and that no program has."""
+        for group in self._groups.values():
+            for one, _ in given(group):
+                if one.name in ("output", "jq", "extract", "run"):
+                    yield one.long
+
     def shown(self, call: Call) -> bool:
         """Print the request instead of sending it, if the user asked for that."""
         if self.request.code:
@@ -191,6 +198,8 @@ class Session:
             extra = self.fill(Connection()).header
             language = self.request.code
             self.console.write(program(call, language, self._address(real=True), extra, self.note))
+            for name in self._stays_here():
+                self.note(f"{name} is left out: the program shows the answer its own way")
             return True
         if self.request.dry_run:
             from apiyi_cli.cli.preview import described

@@ -190,6 +190,18 @@ def batching() -> None:
     part()
 
 
+def completing() -> None:
+    import shutil
+
+    sys.path.insert(0, str(HERE.parents[1]))
+    from tests.tabs import tab
+
+    print("\nOne TAB, the shell's own time, where every option of chat is offered")
+    for shell in filter(shutil.which, ("bash", "fish")):
+        count, spent_s = tab(shell, HERE.parents[1] / "completions", os.environ)
+        ratio(f"{shell}, {count} words, ms", spent_s * 1000, "< 5")
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     parts: dict[str, Callable[[], None]] = {
@@ -198,6 +210,7 @@ def main() -> None:
         "embed": embedding,
         "limits": limiting,
         "batch": batching,
+        "tab": completing,
     }
     for name, part in parts.items():
         if not wanted or name in wanted:

@@ -70,3 +70,16 @@ def test_a_request_can_be_shown_as_a_program(
     assert gateway.base_url in ran.text
     assert "APIYI_API_KEY" in ran.text
     assert gateway.ledger == []
+
+
+def test_a_program_that_lacks_what_only_apiyi_does_says_so(apiyi: Program) -> None:
+    ran = apiyi("chat hi -x --jq .id -o saved.txt --code ruby")
+    assert ran.code == 0
+    for name in ("--extract", "--jq", "--output"):
+        assert f"apiyi: {name} is left out" in ran.err
+    assert "left out" not in apiyi("chat hi --code ruby").err
+
+
+def test_what_a_program_lacks_is_said_in_chinese(apiyi: Program) -> None:
+    ran = apiyi("chat hi -H 'Cookie: a' --code node", env={"APIYI_LANG": "zh"})
+    assert "请求头 Cookie 未写入程序" in ran.err

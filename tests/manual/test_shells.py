@@ -14,6 +14,7 @@ import pytest
 
 from apiyi_cli.cli.described import program
 from apiyi_cli.manual.completion import FILES, script
+from tests.tabs import tab
 
 NEEDS = {
     shell: pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
@@ -250,32 +251,11 @@ def test_zsh_completes_the_line_that_is_edited(zsh: Typist) -> None:
     assert not (Path(os.environ["HOME"]) / "here" / "pwned").exists()
 
 
-@NEEDS["bash"]
-def test_a_tab_in_bash_takes_less_than_5_ms(scripts: Path, user: dict[str, str]) -> None:
-    source = f"""\
-        . {scripts / "apiyi.bash"}
-        COMP_LINE='apiyi chat -q --' COMP_POINT=16 COMP_WORDS=(apiyi chat -q --) COMP_CWORD=3
-        TIMEFORMAT='%3U %3S'
-        {{ time for i in {{1..50}}; do _apiyi; done; }} 2>&1
-        echo "${{#COMPREPLY[@]}}"
-    """
-    spent, count = ran(["bash", "--norc"], user, source).split("\n")[:2]
-    assert int(count) > 50
-    assert sum(map(float, spent.split())) / 50 < LONGEST_TAB_S
-
-
-@NEEDS["fish"]
-def test_a_tab_in_fish_takes_less_than_5_ms(scripts: Path, user: dict[str, str]) -> None:
-    source = f"""\
-        source {scripts / "apiyi.fish"}
-        complete -C 'apiyi chat -q --' | count
-        begin; time for i in (seq 50); complete -C 'apiyi chat -q --' >/dev/null; end; end 2>&1
-    """
-    told = ran(["sh", "-c", "exec fish --no-config 2>&1"], user, source)
-    assert int(told.split("\n")[0]) > 50
-    units = {"micros": 1e-6, "millis": 1e-3, "secs": 1.0}
-    spent = re.findall(r"(?:usr|sys) time +([\d.]+) (\w+)", told)
-    assert sum(float(number) * units[unit] for number, unit in spent) / 50 < LONGEST_TAB_S
+@pytest.mark.parametrize("shell", [pytest.param(one, marks=NEEDS[one]) for one in ("bash", "fish")])
+def test_a_tab_takes_less_than_5_ms(shell: str, scripts: Path, user: dict[str, str]) -> None:
+    count, spent_s = tab(shell, scripts, user)
+    assert count > 50
+    assert spent_s < LONGEST_TAB_S
 
 
 @NEEDS["zsh"]
