@@ -13,7 +13,7 @@ from typing import Protocol
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
-from apiyi_cli.errors import LimitError
+from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire.places import Sleep
 from apiyi_cli.wire.rates import estimate
@@ -96,6 +96,10 @@ class Admission:
     ) -> None:
         limiter = self._limiter
         limiter.vacate(self._place)
+        if isinstance(failure, ApiyiError) and failure.facts.phase == "connect":
+            # Never sent in full, so the gateway has counted nothing.
+            limiter.settle(self._tokens, 0)
+            return
         usage = self._used()
         if failure is None and usage is not None and usage.total_tokens is not None:
             limiter.settle(self._tokens, usage.total_tokens)

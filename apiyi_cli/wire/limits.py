@@ -83,16 +83,26 @@ class Limiter:
     def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
-        First come, first served, over all processes. `sleep` waits, or raises to give up.
+        First come, first served, over all processes. `sleep` waits, or raises to give up: then
+        the booking is taken back, for nobody should wait for a request that will not come.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
         while True:
-            start = self._clock.monotonic() + self.reserve(tokens)
-            while (wait_s := self._wait_s(start, tokens)) is not None:
-                if wait_s <= 0:
-                    return self._clock.monotonic() - began
-                sleep(wait_s)
+            with self._row as row:
+                now = self._clock.monotonic()
+                found = rates.before(row, now)
+                start = rates.book(row, self.limits, now, tokens)
+            try:
+                while (wait_s := self._wait_s(start, tokens)) is not None:
+                    if wait_s <= 0:
+                        return self._clock.monotonic() - began
+                    sleep(wait_s)
+            except BaseException:
+                with self._row as row:
+                    now = self._clock.monotonic()
+                    rates.cancel(row, self.limits, now, start, tokens, found)
+                raise
 
     def settle(self, estimated: int, actual: int) -> None:
         """Replace the tokens that were booked for a request by those that it took."""

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final, Protocol, overload
+from typing import Final, NamedTuple, Protocol, overload
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
@@ -143,6 +143,46 @@ def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
     row[_LAST] = start
     return start
+
+
+class Before(NamedTuple):
+    """What a booking found: the last start, until when requests and tokens were paid, and the
+    newest cell of booked tokens."""
+
+    last: float
+    requests: float
+    tokens: float
+    cell: float
+
+
+def before(row: Row, now: float) -> Before:
+    """Return what `cancel` needs to know of the moment before a booking."""
+    refresh(row, now)
+    return Before(row[_LAST], row[_REQUESTS], row[_TOKENS], row[_BOOKED_TOKENS])
+
+
+def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, found: Before) -> None:
+    """Take back the booking for `start` of a request that is given up before it started.
+
+    As if it had never been, when nobody has booked since; who has keeps the place behind it,
+    and the payment alone is given back. What really starts is counted in `admit` either way.
+    """
+    refresh(row, now)
+    tokens_s = tokens * spacing_s(limits, limits.tpm)
+    cell = math.floor(start * CELLS_IN_WINDOW / limits.window_s)
+    if tokens and row[_BOOKED_TOKENS] - CELL_COUNT < cell <= row[_BOOKED_TOKENS]:
+        at = _index(_BOOKED_TOKENS, cell)
+        row[at] = max(0.0, row[at] - tokens)
+    paid = max(found.requests, start) + spacing_s(limits, limits.rpm)
+    if row[_LAST] == start and row[_REQUESTS] == paid:
+        row[_LAST], row[_REQUESTS] = found.last, found.requests
+        if tokens:
+            # Others may have settled meanwhile.
+            row[_TOKENS] += found.tokens - (max(found.tokens, start) + tokens_s)
+            row[_BOOKED_TOKENS] = found.cell
+    else:
+        row[_REQUESTS] -= spacing_s(limits, limits.rpm)
+        row[_TOKENS] -= tokens_s
 
 
 def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float | None:

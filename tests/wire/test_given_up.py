@@ -1,0 +1,132 @@
+"""Requests that are booked with the limits and then not sent hold nobody up."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+import pytest
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rates
+from apiyi_cli.wire.admission import Admission
+from apiyi_cli.wire.limits import Limiter
+
+LIMITS = Limits(rpm=60, tpm=60_000)
+CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")
+
+
+class Time:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.clock = Clock(monotonic=lambda: self.now, wall=lambda: self.now, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def limiter_in(folder: Path, time: Time) -> Limiter:
+    return Limiter(folder, "key", LIMITS, clock=time.clock)
+
+
+def admission(limiter: Limiter, time: Time, *, size: int, total_at: float | None) -> Admission:
+    return Admission(
+        limiter,
+        CALL,
+        size,
+        used=lambda: None,
+        waits=lambda wait_s: None,
+        total_at=total_at,
+        clock=time.clock,
+    )
+
+
+@pytest.mark.parametrize("tokens", [0, 300, 500_000])
+def test_a_booking_that_is_given_up_leaves_no_trace(tmp_path: Path, tokens: int) -> None:
+    time = Time()
+    limiter = limiter_in(tmp_path, time)
+    limiter.acquire(40_000)
+    untouched = limiter_in(tmp_path / "other", time)
+    untouched.acquire(40_000)
+
+    def gives_up(wait_s: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        limiter.acquire(tokens, gives_up)
+    for size in (0, 300, 15_000, 500_000, 10):
+        assert limiter.reserve(size) == pytest.approx(untouched.reserve(size), abs=0.01)
+
+
+def test_runs_that_end_before_their_turn_do_not_add_up(tmp_path: Path, time: Time) -> None:
+    limiter = limiter_in(tmp_path, time)
+    limiter.acquire(1000)
+    told = []
+    for _ in range(3):
+        with (
+            pytest.raises(LimitError) as failure,
+            admission(limiter, time, size=900_000, total_at=1005.0),
+        ):
+            pytest.fail("it was admitted")
+        told.append(failure.value.why)
+    assert told == [told[0]] * 3
+
+
+def test_who_booked_behind_keeps_the_place_and_later_ones_come_forward() -> None:
+    row = array("d", bytes(8 * rates.SIZE))
+    rates.book(row, LIMITS, 1000.0, 30_000)
+    found = rates.before(row, 1000.0)
+    start = rates.book(row, LIMITS, 1000.0, 20_000)
+    behind = rates.book(row, LIMITS, 1000.0, 100)
+    rates.cancel(row, LIMITS, 1000.0, start, 20_000, found)
+    after = rates.book(row, LIMITS, 1000.0, 100)
+    assert behind <= after < behind + 2
+
+
+def test_giving_up_lets_no_window_start_more_than_the_limit() -> None:
+    row = array("d", bytes(8 * rates.SIZE))
+    now, started = 1000.0, []
+    for turn in range(3000):
+        found = rates.before(row, now)
+        start = rates.book(row, LIMITS, now, 600)
+        if turn % 3 == 1:
+            rates.cancel(row, LIMITS, now, start, 600, found)
+            continue
+        now = max(now, start)
+        wait_s = rates.admit(row, LIMITS, now, start, 600)
+        while wait_s:
+            now += wait_s
+            wait_s = rates.admit(row, LIMITS, now, start, 600)
+        if wait_s == 0:
+            started.append(now)
+    for first, moment in enumerate(started):
+        within = [one for one in started[first:] if one <= moment + LIMITS.window_s]
+        assert len(within) <= 60
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_free"),
+    [
+        (TemporaryError("x", facts=Facts(phase="connect", kind="refused")), True),
+        (IncompleteError("x", facts=Facts(phase="sent", kind="timeout")), False),
+        (TemporaryError("x", facts=Facts(phase="status", status=503)), False),
+    ],
+)
+def test_only_a_request_that_was_not_sent_gives_its_tokens_back(
+    tmp_path: Path, time: Time, failure: TemporaryError, is_free: bool
+) -> None:
+    limiter = limiter_in(tmp_path, time)
+    with pytest.raises(type(failure)), admission(limiter, time, size=90_000, total_at=None):
+        raise failure
+    time.now += 2.0
+    assert (limiter.reserve(1000) == 0.0) is is_free
