@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
@@ -13,6 +13,7 @@ from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.call import Reply
     from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
@@ -125,14 +126,19 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
 
         prober = brief(plan._replace(base_urls=(address,)))
         try:
-            list(prober.answer(models_call(), lambda reply: iter([reply.status]), shows=bool))
+            seen = list(prober.answer(models_call(), _status, shows=lambda status: True))
         except ApiyiError:
             return False
         finally:
             prober.close()
-        return True
+        # A refusal comes from the API itself; what stands in front of it says 5xx.
+        return seen[0] < 500
 
     return answers
+
+
+def _status(reply: Reply) -> Iterator[int]:
+    yield reply.status
 
 
 def _limiter(session: Session, key: str) -> RateLimiter:
