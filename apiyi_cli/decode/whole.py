@@ -54,7 +54,7 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
         raise broken(error, reply, "content", "") from None
     except ApiyiError as error:
         raw = b"".join(parts)
-        if _is_complete(raw):
+        if is_complete(raw):
             return raw
         raise broken(
             error, reply, "content" if size else "opened", f"{size} bytes had come"
@@ -264,7 +264,8 @@ def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
     )
 
 
-def _is_complete(raw: bytes) -> bool:
+def is_complete(raw: bytes) -> bool:
+    """Tell whether the bytes are one whole JSON object or array."""
     if trimmed(raw)[:1] not in (b"{", b"["):
         return False
     try:

@@ -8,6 +8,7 @@ for the error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from apiyi_cli.core.clock import Clock
@@ -18,13 +19,17 @@ EARLY_S = 0.01
 
 
 class Timeouts(NamedTuple):
-    """Limits in seconds; `total_at` is a moment on the monotonic clock, None for no limit."""
+    """Limits in seconds; `total_at` is a moment on the monotonic clock, None for no limit.
+
+    `tail_s` is how long the end of a body is awaited that is a whole JSON text already.
+    """
 
     connect_s: float = 10.0
     headers_s: float = 600.0
     bytes_s: float = 120.0
     events_s: float = 300.0
     total_at: float | None = None
+    tail_s: float = 5.0
 
 
 class Clocks:
@@ -37,13 +42,16 @@ class Clocks:
         self._stream = stream
         self._event_at = self._began_at = clock.monotonic()
         self.connect_took_s = 0.0
+        self._is_connected = False
         self.sent_at: float | None = None
         self.headers_at: float | None = None
         self.reused = True
+        self.is_whole: Callable[[], bool] | None = None
 
     def connected(self) -> None:
         """Note that a connection stands (TLS still to come)."""
         self.connect_took_s = self._clock.monotonic() - self._began_at
+        self._is_connected = True
 
     def sent(self) -> None:
         """Note that the last byte of the request has left."""
@@ -72,6 +80,10 @@ class Clocks:
             left = min(left, self._timeouts.events_s - (now - self._event_at))
         return self._least(left)
 
+    def tail_s(self) -> float:
+        """Return how long the next read may wait before `is_whole` is asked."""
+        return float("inf") if self.is_whole is None else self._timeouts.tail_s
+
     def facts(self, kind: str) -> Facts:
         """Return what a failure at this moment should say of the exchange."""
         now = self._clock.monotonic()
@@ -97,7 +109,8 @@ class Clocks:
                 facts=facts._replace(kind="max-time"),
             )
         if self.headers_at is None and self.sent_at is None:
-            return TemporaryError("cannot reach the gateway", "no connection in time", facts=facts)
+            why = "it stopped taking the request" if self._is_connected else "no connection in time"
+            return TemporaryError("cannot reach the gateway", why, facts=facts)
         what = "the gateway went silent"
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)

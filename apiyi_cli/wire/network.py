@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from apiyi_cli.wire.clocks import Clocks
@@ -64,6 +65,8 @@ class Network(httpcore.NetworkBackend):
                 clocks.connected()
                 return _Stream(stream, self._clocks)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if clocks.connect_s() <= 0:
+                    raise clocks.expired() from None
                 if last:
                     raise
         raise httpcore.ConnectError(f"{host} has no address")
@@ -80,6 +83,12 @@ class _Stream(httpcore.NetworkStream):
         if wait_s <= 0:
             raise clocks.expired()
         try:
+            if (tail_s := clocks.tail_s()) < wait_s:
+                with suppress(httpcore.ReadTimeout):
+                    return self._inner.read(max_bytes, tail_s)
+                if clocks.is_whole is not None and clocks.is_whole():
+                    return b""  # As if the server had hung up, which it forgot.
+                wait_s -= tail_s
             return self._inner.read(max_bytes, wait_s)
         except httpcore.ReadTimeout:
             raise clocks.expired() from None
@@ -89,7 +98,10 @@ class _Stream(httpcore.NetworkStream):
         wait_s = clocks.read_s()
         if wait_s <= 0:
             raise clocks.expired()
-        self._inner.write(buffer, wait_s)
+        try:
+            self._inner.write(buffer, wait_s)
+        except httpcore.WriteTimeout:
+            raise clocks.expired() from None
 
     def close(self) -> None:
         self._inner.close()
