@@ -7,8 +7,10 @@ up by a dead one.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 from apiyi_cli.wire.clocks import Clocks
 from apiyi_cli.wire.engine import httpcore
 
+GLANCE_S = 0.1
+_IS_ADDRESS = re.compile(r"[0-9.]+|.*:.*|localhost")
 DEAD_ADDRESS_S = 1.0
 """How long an address may take to connect while there are others to try."""
 
@@ -45,11 +49,7 @@ class Network(httpcore.NetworkBackend):
         """Connect to the first address of `host` that answers, in the resolver's order."""
         clocks = self._clocks()
         clocks.reused = False
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as failure:
-            raise httpcore.ConnectError(str(failure)) from failure
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = _addresses(host, port, clocks)
         for address in addresses:
             if self._admitted is not None:
                 self._admitted(address)
@@ -70,6 +70,45 @@ class Network(httpcore.NetworkBackend):
                 if last:
                     raise
         raise httpcore.ConnectError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
+    """Return the addresses of a host, looked up within the time that connecting may take.
+
+    The resolver knows no timeout but its own and hears no signal, so it is asked in a thread
+    that nobody has to wait for.
+    """
+    found: list[str] = []
+    failed: list[OSError | UnicodeError] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        except (OSError, UnicodeError) as failure:
+            failed.append(failure)
+        ended.set()
+
+    if _IS_ADDRESS.fullmatch(host):
+        ask()
+    else:
+        threading.Thread(target=ask, daemon=True).start()
+    left_s = clocks.connect_s()
+    # In glances: a signal that comes just before a long wait would not end it.
+    while left_s > 0 and not ended.wait(min(GLANCE_S, left_s)):
+        left_s -= GLANCE_S
+    if not ended.is_set():
+        if clocks.connect_s() <= GLANCE_S:
+            raise clocks.expired()
+        failed.append(socket.gaierror(socket.EAI_AGAIN, "the resolver does not answer"))
+    try:
+        if failed:
+            raise failed[0]
+    except (OSError, UnicodeError) as failure:
+        # Raised in here because httpcore drops causes and keeps contexts.
+        raise httpcore.ConnectError(str(failure)) from failure
+    return found
 
 
 class _Stream(httpcore.NetworkStream):
