@@ -47,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "off_schema: sends on purpose what the official request schemas rule out"
     )
-    # A shell lets its background jobs ignore these, and whoever they start; the program keeps to
-    # that, and tests that interrupt it would wait for ever.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    # A shell lets its background jobs ignore these, nohup the third, and whoever they start; the
+    # program keeps to that, and tests that interrupt it would wait for ever.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 

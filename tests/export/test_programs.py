@@ -448,8 +448,10 @@ class Compile {
 
 def java_runs(sources: list[Path], folder: Path) -> Iterator[Ran]:
     (folder / "Compile.java").write_text(COMPILE)
-    built(["java", "Compile.java", *(str(path.parent) for path in sources)], folder)
-    java = ["java", "-Xlog:disable", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    # Short runs: a better compiler, or another collector, would only take time.
+    java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    built([*java, "Compile.java", *(str(path.parent) for path in sources)], folder)
+    java += ["-Xlog:disable", "-XX:CICompilerCount=1", "-Xmx256m"]
     # The first run keeps the JDK's classes as the others can map them: a quarter of their time.
     archive = f"-XX:ArchiveClassesAtExit={folder}/classes.jsa"
     for path in sources:
@@ -459,10 +461,7 @@ def java_runs(sources: list[Path], folder: Path) -> Iterator[Ran]:
 
 FORK = """
 import gc, os, runpy, sys
-import openai
-
-client = openai.OpenAI(api_key="x")
-client.chat.completions, client.responses, client.images, client.embeddings, client.audio.speech
+{imports}
 gc.freeze()
 for path in sys.argv[1:]:
     child = os.fork()
@@ -474,15 +473,38 @@ for path in sys.argv[1:]:
         sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+OPENAI = """
+import openai
+
+client = openai.OpenAI(api_key="x")
+client.chat.completions, client.responses, client.images, client.embeddings, client.audio.speech
+"""
+RUBY_FORK = """
+%w[json net/http openssl uri base64 securerandom].each { |name| require name }
+ARGV.each do |path|
+  child = fork do
+    Dir.chdir(File.dirname(path))
+    $stdout.reopen("stdout", "w")
+    $stderr.reopen("stderr", "w")
+    ARGV.clear
+    load path
+  end
+  puts Process.wait2(child)[1].exitstatus
+end
+"""
 
 
-def python_runs(sources: list[Path], folder: Path) -> Iterator[Ran]:
-    """Run the programs in forks of one process, because importing openai takes a second."""
-    paths = [str(path) for path in sources]
-    codes = run([sys.executable, "-c", FORK, *paths], folder).stdout.split()
-    for path, code in zip(sources, codes, strict=True):
-        told = ((path.parent / name).read_text("utf-8") for name in ("stdout", "stderr"))
-        yield subprocess.CompletedProcess([], int(code), *told)
+def forked(*warm: str) -> Callable[[list[Path], Path], Iterator[Ran]]:
+    """Run the programs in forks of one process: what they load takes longer than what they do."""
+
+    def runs(sources: list[Path], folder: Path) -> Iterator[Ran]:
+        paths = [str(path) for path in sources]
+        codes = run([*warm, *paths], folder).stdout.split()
+        for path, code in zip(sources, codes, strict=True):
+            told = ((path.parent / name).read_text("utf-8") for name in ("stdout", "stderr"))
+            yield subprocess.CompletedProcess([], int(code), *told)
+
+    return runs
 
 
 def plain_runs(tool: str) -> Callable[[list[Path], Path], Iterator[Ran]]:
@@ -495,13 +517,13 @@ def plain_runs(tool: str) -> Callable[[list[Path], Path], Iterator[Ran]]:
 
 RUNS: dict[str, Callable[[list[Path], Path], Iterator[Ran]]] = {
     "curl": plain_runs("bash"),
-    "python": python_runs,
-    "requests": plain_runs(sys.executable),
+    "python": forked(sys.executable, "-c", FORK.format(imports=OPENAI)),
+    "requests": forked(sys.executable, "-c", FORK.format(imports="import requests")),
     "node": plain_runs("node"),
     "java": java_runs,
     "go": go_runs,
     "php": plain_runs("php"),
-    "ruby": plain_runs("ruby"),
+    "ruby": forked("ruby", "-e", RUBY_FORK),
 }
 
 

@@ -172,9 +172,12 @@ def test_the_user_signal_shows_how_far_it_is(
     process = apiyi.start("batch rows.jsonl -o out.jsonl -j 2 -q")
     stopped.append(process)
     assert gateway.wait_for(lambda: sum(one.done for one in gateway.ledger) == 2)
-    process.send_signal(signal.SIGUSR1)
-    told = line_of(process, b"ok")
-    assert b"ok 2  failed 0" in told and b"req/min 2/3,000" in told
+    told = b""
+    # What the gateway has sent may not have been read yet.
+    while b"ok 2  failed 0" not in told:
+        process.send_signal(signal.SIGUSR1)
+        told = line_of(process, b"ok")
+    assert b"req/min 2/3,000" in told
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
