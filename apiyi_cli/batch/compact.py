@@ -26,6 +26,8 @@ def compacted(output: Path) -> tuple[int, int]:
     """
     if not output.is_file():
         raise UsageError(f"cannot read {output}", "there is no such file")
+    # A link stays one: what is replaced is the file behind it.
+    output = output.resolve() if output.is_symlink() else output
     journal = journal_path(output)
     held = Held(output, lambda: holder(journal))
     try:

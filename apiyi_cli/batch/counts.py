@@ -38,11 +38,15 @@ class Counts:
     cost: float | None = None
     rest: int = 0
 
+    def given_up(self, attempts: int, ambiguous: int) -> None:
+        """Count the attempts of a row whose answer is not waited for."""
+        self.requests += attempts
+        self.retries += max(0, attempts - 1)
+        self.twice += ambiguous
+
     def add(self, outcome: Outcome, cost: float | None) -> None:
         """Count an outcome whose record stands in the output, or that was given up."""
-        self.requests += outcome.attempts
-        self.retries += max(0, outcome.attempts - 1)
-        self.twice += outcome.ambiguous
+        self.given_up(outcome.attempts, outcome.ambiguous)
         if outcome.unsent:
             return
         self.done += 1

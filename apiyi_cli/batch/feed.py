@@ -53,16 +53,23 @@ class Feed:
         self._tell = tell
         self._stopped = False
         self._lock = threading.Lock()
+        self._is_through = threading.Event()
         self.given = 0
         self.is_limited = False
         self.has_ended = False
 
     def run(self, send: Callable[[Row], None], settle: Callable[[Outcome], None]) -> None:
-        """Go through the input to its end, the limit or `stop`."""
+        """Go through the input to its end, the limit or `stop`; to be called once."""
+        try:
+            self._run(send, settle)
+        finally:
+            self._is_through.set()
+
+    def _run(self, send: Callable[[Row], None], settle: Callable[[Outcome], None]) -> None:
         for row in self._checked():
+            self._counts.read += 1
             if self._stopped:
                 return
-            self._counts.read += 1
             verdict = self._past.of(row, retry_failed=self._retry_failed)
             outcome, sends = self._judged(row, verdict)
             if outcome is None and not sends:
@@ -95,7 +102,8 @@ class Feed:
         self._room.release()
 
     def count_rest(self) -> int:
-        """Count the rows that were not read; for a run that has stopped feeding."""
+        """Count the rows that were not read, once `run` has returned: both read one input."""
+        self._is_through.wait()
         return self._rows.count_rest()
 
     def _judged(self, row: Row, verdict: Verdict) -> tuple[Outcome | None, bool]:
@@ -126,7 +134,7 @@ class Feed:
     def _count(self, row: Row, verdict: Verdict, sends: bool) -> None:
         if verdict == "unknown":
             self._counts.unknown += 1
-            self._counts.twice += sends
+            self._counts.twice += sends * self._past.lost(row.id)
         elif verdict == "again" and self._past.billed(row):
             self._counts.twice += sends
 

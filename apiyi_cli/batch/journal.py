@@ -15,9 +15,11 @@ paid for. `past` reads all this; locking and the repair of torn tails are in `fi
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -32,12 +34,15 @@ SUFFIX: Final = ".apiyi-journal"
 GROUP_LINES: Final = 64
 GROUP_S: Final = 1.0
 
+_LOST = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+
 Fsync = Literal["group", "always", "never"]
 
 
 def journal_path(output: Path) -> Path:
-    """Return where the journal of an output lies."""
-    return output.with_name(output.name + SUFFIX)
+    """Return where the journal of an output lies: beside the file itself, not beside a link."""
+    real = output.resolve() if output.is_symlink() else output
+    return real.with_name(real.name + SUFFIX)
 
 
 class Journal:
@@ -79,8 +84,11 @@ class Journal:
         """Write the header of a run."""
         self._append(_line("H", version=VERSION, pid=os.getpid(), **fields))
 
-    def claim(self, row: Row, attempt: int, uuid: str) -> None:
-        """Note that an attempt is about to be sent. Raises OutputError: then it must not be."""
+    def claim(self, row: Row, attempt: int, uuid: str, ambiguous: int = 0) -> None:
+        """Note that an attempt is about to be sent. Raises OutputError: then it must not be.
+
+        `ambiguous` attempts of the row, this one included, follow one that may be paid for.
+        """
         cost = row.call.cost if row.call is not None else "text"
         line = {
             "t": "S",
@@ -90,6 +98,7 @@ class Journal:
             "attempt": attempt,
             "uuid": uuid,
             "class": cost,
+            **({"ambiguous": ambiguous} if ambiguous else {}),
         }
         self._append(orjson.dumps(line) + b"\n")
 
@@ -111,7 +120,10 @@ class Journal:
         self._append(_line("E", complete=complete, summary=summary))
 
     def close(self) -> None:
-        """Bring everything to the disk and close; may be repeated."""
+        """Bring everything to the disk and close; may be repeated.
+
+        Raises OutputError, once all is closed, when the disk did not take it.
+        """
         with self._lock:
             if self._fd < 0:
                 return
@@ -124,6 +136,8 @@ class Journal:
         with self._lock:
             os.close(self._fd)
             self._fd = -1
+        if self._broken is not None:
+            raise self._broken
 
     def _append(self, data: bytes) -> None:
         with self._lock:
@@ -134,13 +148,11 @@ class Journal:
                 while left:
                     left = left[os.write(self._fd, left) :]
             except OSError as failure:
-                # Whatever a later line would be appended to must be a whole line.
-                os.ftruncate(self._fd, self._size)
-                self._broken = OutputError(
-                    f"cannot write {self.path}",
-                    failure.strerror or str(failure),
-                    hint="make room, then run the same line again: it goes on where it stopped",
-                )
+                # Whatever a later line would be appended to must be a whole line; where even
+                # that fails, the next run finds the tail torn.
+                with suppress(OSError):
+                    os.ftruncate(self._fd, self._size)
+                self._broken = self._failed(failure)
                 raise self._broken from failure
             self._size += len(data)
             self._unsynced += 1
@@ -148,6 +160,13 @@ class Journal:
             self._sync()
         elif self._fsync == "group":
             self._sync_soon()
+
+    def _failed(self, failure: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write {self.path}",
+            failure.strerror or str(failure),
+            hint="make room, then run the same line again: it goes on where it stopped",
+        )
 
     def _sync_soon(self) -> None:
         if self._syncer is None:
@@ -170,9 +189,11 @@ class Journal:
         for fd in (*self._synced, self._fd):
             try:
                 os.fsync(fd)
-            except OSError:
-                # Pipes and some file systems cannot; what can is synced all the same.
-                continue
+            except OSError as failure:
+                # Pipes and some file systems cannot; what can is synced all the same. But
+                # what a disk has lost is told once, by this call, and never again.
+                if failure.errno in _LOST and self._broken is None:
+                    self._broken = self._failed(failure)
 
 
 def _line(kind: str, **fields: Any) -> bytes:

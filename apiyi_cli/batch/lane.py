@@ -69,7 +69,8 @@ class Gate:
             self._inside -= 1
             if outcome.error is None and not outcome.unsent:
                 self._aimd.succeeded()
-            self._changed.notify()
+            # Two: the place that is free, and one more that a success may have opened.
+            self._changed.notify(2)
 
     def throttled(self, sent_at: float) -> None:
         """Let fewer in, because a request that was sent at that moment got a 429."""
@@ -86,8 +87,11 @@ class Gate:
 class Claims(Watch):
     """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
 
-    def __init__(self, journal: Journal | None, gate: Gate, clock: Clock, then: Watch) -> None:
+    def __init__(
+        self, journal: Journal | None, gate: Gate, clock: Clock, tally: Tally, then: Watch
+    ) -> None:
         self._journal = journal
+        self._tally = tally
         self._gate = gate
         self._clock = clock
         self._then = then
@@ -110,7 +114,7 @@ class Claims(Watch):
         if self._row is not None and not outgoing.free:
             if self._journal is not None:
                 uuid = next((v for n, v in outgoing.headers if n == "Idempotency-Key"), "")
-                self._journal.claim(self._row, self.attempts + 1, uuid)
+                self._journal.claim(self._row, self.attempts + 1, uuid, self._tally.ambiguous)
             self.attempts += 1
             self.url = outgoing.url
             self.flying = True
@@ -142,7 +146,7 @@ class Lane:
         # Who says how many attempts to make means it.
         self._is_strict = plan.policy.attempts != BATCH.attempts
         self._tally = Tally()
-        self.claims = Claims(journal, gate, plan.clock, plan.watch or Watch())
+        self.claims = Claims(journal, gate, plan.clock, self._tally, plan.watch or Watch())
         self._sender = Sender(
             plan._replace(
                 watch=self.claims,
@@ -179,6 +183,11 @@ class Lane:
     def in_flight(self) -> bool:
         """Tell whether a request is on its way."""
         return self.claims.flying
+
+    @property
+    def made(self) -> tuple[int, int]:
+        """Return the attempts of the present row, and how many may be paid for a second time."""
+        return self.claims.attempts, self._tally.ambiguous
 
     def close(self) -> None:
         """Drop the connections."""

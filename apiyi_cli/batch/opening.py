@@ -86,7 +86,9 @@ class Opened:
     def close(self) -> None:
         """Bring all to the disk and let others have the output."""
         if self.journal is not None:
-            self.journal.close()
+            # What it could not bring there has been told when the run ended.
+            with suppress(OutputError):
+                self.journal.close()
         if self._errors_fd >= 0:
             os.close(self._errors_fd)
             self._errors_fd = -1

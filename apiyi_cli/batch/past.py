@@ -62,13 +62,15 @@ class Place(NamedTuple):
 class Past:
     """What is known when a run begins. For a first run everything is empty.
 
-    `claims` are ids with the sha that was sent and never answered. `ends` are the sizes up to
-    which the journal knows the output files, `header` is the last run's, `unsettled` the
-    records that stand in an output and of which it does not know.
+    `claims` are ids with the sha that was sent and never answered; `ambiguous` is how often
+    some of them had been sent before in the same run, which did not come to tell. `ends` are
+    the sizes up to which the journal knows the output files, `header` is the last run's,
+    `unsettled` the records that stand in an output and of which it does not know.
     """
 
     ids: Ids = field(default_factory=Ids)
     claims: dict[str, str] = field(default_factory=dict)
+    ambiguous: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     unsaved: dict[str, Place] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
@@ -106,6 +108,10 @@ class Past:
         """Tell whether an earlier failure of the same row may have been paid for."""
         return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
 
+    def lost(self, id: str) -> int:
+        """Return how many requests of a row nobody answered, and no run has told of."""
+        return 1 + self.ambiguous.get(id, 0)
+
     def note(self, id: str, sha: str, failed: str | None, billed: bool, also: int) -> None:
         """Take in what is known of the newest record of an id."""
         slot = self.ids.slot(id)
@@ -123,6 +129,9 @@ def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
         kind = line["t"]
         if kind == "S":
             claims[line["id"]] = line["sha"]
+            past.ambiguous.pop(line["id"], None)
+            if again := line.get("ambiguous"):
+                past.ambiguous[line["id"]] = again
         elif kind == "D":
             claims.pop(line["id"], None)
             waiting.pop(line["id"], None)
@@ -133,6 +142,8 @@ def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
             waiting[line["id"]] = Waiting(line["sha"], text, line["failed"], line["to"])
             claims.pop(line["id"], None)
         elif kind == "A":
+            # The run that gave it up has told of what went before.
+            past.ambiguous.pop(line["id"], None)
             if not line["billed"]:
                 claims.pop(line["id"], None)
         elif kind == "H":

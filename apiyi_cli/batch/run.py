@@ -53,6 +53,10 @@ class Sending(Protocol):
     def in_flight(self) -> bool:
         """Tell whether a request is on its way."""
 
+    @property
+    def made(self) -> tuple[int, int]:
+        """Return the attempts of the present row, and how many may be paid for a second time."""
+
 
 class Places(Protocol):
     """What bounds the rows under way; `lane.Gate` in real runs."""
@@ -134,6 +138,9 @@ class Batch:
         self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Sending | None] = {}
         self._under_way: dict[threading.Thread, Row] = {}
+        self._sent = 0
+        self._returned = 0
+        self._counting = threading.Lock()
         self._fed = False
         self._handled = 0
         self._stop: ApiyiError | None = None
@@ -340,12 +347,12 @@ class Batch:
         """Write what has just come, and give up what is still under way."""
         while outcomes := self._left():
             self._take(outcomes)
-        for thread, row in list(self._under_way.items()):
+        for thread, row in self._under_way.copy().items():
             sending = self._workers.get(thread)
-            flying = sending is not None and sending.in_flight
-            if flying:
+            if sending is not None and sending.in_flight:
+                attempts, ambiguous = sending.made
                 self._note_abandoned(row, billed=True)
-            self.counts.requests += flying
+                self.counts.given_up(attempts, ambiguous)
 
     def _left(self) -> list[Outcome]:
         found: list[Outcome] = []
@@ -369,8 +376,9 @@ class Batch:
     def _send(self, row: Row) -> None:
         """Queue a row, with one more worker when all are busy."""
         self._todo.put(row)
-        idle = len(self._workers) - len(self._under_way)
-        if len(self._workers) < self._jobs and idle < self._todo.qsize():
+        self._sent += 1
+        # A row that a worker has just taken counts as under way, whatever it has noted of it.
+        if len(self._workers) < min(self._jobs, self._sent - self._returned):
             thread = threading.Thread(target=self._working, daemon=True)
             self._workers[thread] = None
             thread.start()
@@ -383,22 +391,23 @@ class Batch:
         except BaseException as error:
             self._results.put(_Defect(error))
         while (row := self._todo.get()) is not None:
-            if sending is None or self._stopping:
-                self._results.put(Outcome(row, unsent=True))
-                continue
-            self._under_way[me] = row
-            try:
-                outcome = sending.send(row)
-            except BaseException as error:
-                self._results.put(_Defect(error))
-                outcome = Outcome(row, unsent=True)
-            self._under_way.pop(me, None)
+            outcome = Outcome(row, unsent=True)
+            if sending is not None and not self._stopping:
+                self._under_way[me] = row
+                try:
+                    outcome = sending.send(row)
+                except BaseException as error:
+                    self._results.put(_Defect(error))
+                self._under_way.pop(me, None)
+            with self._counting:
+                self._returned += 1
             self._results.put(outcome)
         if sending is not None:
             sending.close()
 
     def _sendings(self) -> list[Sending | None]:
-        return list(self._workers.values())
+        # A copy in one step: other threads add to it.
+        return list(self._workers.copy().values())
 
 
 def _limit(name: str, why: str) -> LimitError:

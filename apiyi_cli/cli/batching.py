@@ -265,8 +265,9 @@ class _Running:
         if past.records:
             self._session.note(f"going on with {self._target}: {past.records:,} records in it")
         if past.claims:
+            lost = sum(past.lost(id) for id in past.claims)
             self._session.note(
-                f"{len(past.claims)} requests were in flight when an earlier run ended and may be "
+                f"{lost} requests were in flight when an earlier run ended and may be "
                 "billed twice if they are sent again (--on-unknown skip does not)"
             )
 

@@ -2,9 +2,10 @@
 
 A child's `os.write` to an output or a journal counts bytes; at byte k the rest is left out
 and the process kills itself, as a machine would in the middle of a write. Commands come as
-JSON lines on stdin: `{"argv", "kill_at", "fail_at", "stdout", "stderr"}`; with `fail_at` that
-byte is refused with ENOSPC instead, and so is every later one. Each is answered by the exit
-code (negative: the signal) and the bytes recorded.
+JSON lines on stdin: `{"argv", "kill_at", "fail_at", "error", "sync", "stdout", "stderr"}`; with
+`fail_at` that byte is refused with the named error instead, and so is every later one, and with
+`sync` only the disk itself refuses, when it is asked to keep the bytes. Each is answered by the
+exit code (negative: the signal) and the bytes recorded.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,22 +28,30 @@ from apiyi_cli.main import main
 RECORDED = (".out", ".apiyi-journal")
 
 
+def is_recorded(fd: int) -> bool:
+    """Tell whether a descriptor is an output's or a journal's; others get the same number later."""
+    return os.readlink(f"/proc/self/fd/{fd}").endswith(RECORDED)
+
+
 class Recording:
     """Stands in for `os.write`."""
 
-    def __init__(self, kill_at: int | None, fail_at: int | None, counter: int) -> None:
+    def __init__(self, kill_at: int | None, fail_at: int | None, error: int, counter: int) -> None:
         self._write = os.write
+        self._error = error
         self._kill_at = kill_at
         self._fail_at = fail_at
         self._counter = counter
-        self._names: dict[int, bool] = {}
         self._count = 0
+        self._lock = threading.Lock()
 
     def __call__(self, fd: int, data: bytes) -> int:
-        if fd not in self._names:
-            self._names[fd] = os.readlink(f"/proc/self/fd/{fd}").endswith(RECORDED)
-        if not self._names[fd]:
+        if not is_recorded(fd):
             return self._write(fd, data)
+        with self._lock:
+            return self._recorded(fd, data)
+
+    def _recorded(self, fd: int, data: bytes) -> int:
         size = len(data)
         if self._kill_at is not None and self._count + size >= self._kill_at:
             self._write(fd, bytes(data)[: self._kill_at - self._count])
@@ -51,12 +61,18 @@ class Recording:
         if self._fail_at is not None and self._count + size > self._fail_at:
             room = self._fail_at - self._count
             if room <= 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise OSError(self._error, os.strerror(self._error))
             self._count += room
             return self._write(fd, bytes(data)[:room])
         self._count += size
         os.pwrite(self._counter, b"%d" % self._count, 0)
         return self._write(fd, data)
+
+
+def refused(fd: object, error: int) -> None:
+    """Stand in for `os.fsync`: fail for an output or a journal."""
+    if isinstance(fd, int) and is_recorded(fd):
+        raise OSError(error, os.strerror(error))
 
 
 def run(command: dict[str, object], counter: int) -> None:
@@ -65,7 +81,10 @@ def run(command: dict[str, object], counter: int) -> None:
     for fd, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(str(command[name]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
     kill_at, fail_at = command["kill_at"], command["fail_at"]
-    os.write = Recording(kill_at, fail_at, counter)  # type: ignore[arg-type,assignment]
+    error = getattr(errno, str(command["error"]))
+    if command["sync"]:
+        os.fsync = lambda fd: refused(fd, error)
+    os.write = Recording(kill_at, fail_at, error, counter)  # type: ignore[arg-type,assignment]
     code = main([str(word) for word in command["argv"]])  # type: ignore[attr-defined]
     os._exit(code)
 

@@ -26,6 +26,7 @@ ROWS = [
     {"id": "e", "messages": [{"role": "user", "content": "epsilon"}]},
     {"id": "f", "prompt": "phi"},
 ]
+GOOD_ROWS = 5
 JOBS = 2
 SAMPLED = 40
 
@@ -59,7 +60,12 @@ class Runner:
         )
 
     def __call__(
-        self, *words: str, kill_at: int | None = None, fail_at: int | None = None
+        self,
+        *words: str,
+        kill_at: int | None = None,
+        fail_at: int | None = None,
+        error: str = "ENOSPC",
+        sync: bool = False,
     ) -> Ended:
         assert self._process.stdin is not None and self._process.stdout is not None
         summary = self.folder / "summary"
@@ -68,6 +74,8 @@ class Runner:
             "argv": ["batch", *words, "--summary", "summary", "--no-limits"],
             "kill_at": kill_at,
             "fail_at": fail_at,
+            "error": error,
+            "sync": sync,
             "stdout": "stdout",
             "stderr": "stderr",
         }
@@ -128,12 +136,14 @@ def undisturbed(runner: Runner) -> tuple[dict[str, tuple[Any, ...]], int]:
 def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: Ended) -> None:
     assert ended.code == 3, ended.err
     assert records(runner.folder) == expected
-    assert paid_twice(gateway) <= ended.summary["maybe_billed_twice"] <= JOBS
+    told = ended.summary["maybe_billed_twice"]
+    assert paid_twice(gateway) <= told <= JOBS
     verified = runner_verify(runner)
     assert verified["problems"] == [] and verified["unknown"] == 0
     claims = (runner.folder / "x.out.apiyi-journal").read_bytes().count(b'"t":"S"')
+    assert claims == verified["requests"] == GOOD_ROWS + told
     # A claim may have been written and its request not sent.
-    assert len(gateway.ledger) <= claims == verified["requests"]
+    assert len(gateway.ledger) <= claims
 
 
 def runner_verify(runner: Runner) -> dict[str, Any]:
@@ -198,19 +208,37 @@ def test_killed_while_resuming_three_deep_all_records_are_there(
         assert runner_verify(runner)["problems"] == []
 
 
-def test_a_disk_that_is_full_at_some_byte_ends_the_run_with_11_and_resuming_completes(
-    runner: Runner, gateway: Gateway
+@pytest.mark.parametrize(
+    ("error", "told"), [("ENOSPC", "No space left"), ("EIO", "Input/output error")]
+)
+def test_a_disk_that_fails_at_some_byte_ends_the_run_with_11_and_resuming_completes(
+    runner: Runner, gateway: Gateway, error: str, told: str
 ) -> None:
     words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
     expected, size = undisturbed(runner)
-    points = random.Random(8).sample(range(1, size - 300), SAMPLED // 2)
+    points = random.Random(error).sample(range(1, size - 300), SAMPLED // 4)
     for k in sorted(points):
         clear(runner.folder, gateway)
-        full = runner(*words, fail_at=k)
-        assert full.code == 11, (k, full.err)
-        assert "No space left" in full.err
+        broken = runner(*words, fail_at=k, error=error)
+        assert broken.code == 11, (k, broken.err)
+        assert told in broken.err
         ended = runner(*words)
         assert ended.code == 3, (k, ended.err)
         assert records(runner.folder) == expected
         assert runner_verify(runner)["problems"] == [], k
         assert paid_twice(gateway) <= JOBS
+
+
+def test_a_disk_that_loses_what_it_took_ends_the_run_with_11(
+    runner: Runner, gateway: Gateway
+) -> None:
+    words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
+    expected, _ = undisturbed(runner)
+    clear(runner.folder, gateway)
+    lost = runner(*words, error="EIO", sync=True)
+    assert lost.code == 11 and "Input/output error" in lost.err
+    assert runner(*words).code == 3
+    assert records(runner.folder) == expected
+    # Some file systems have no way to do it: that loses nothing.
+    clear(runner.folder, gateway)
+    assert runner(*words, error="EINVAL", sync=True).code == 3

@@ -764,3 +764,15 @@ def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
         assert defaults["--retries"] == str(policy.attempts - 1)
         assert defaults["--max-retry-time"] == f"{policy.max_retry_time_s:g}"
         assert defaults["--jobs"] == jobs
+
+
+def test_a_link_to_an_output_has_the_outputs_journal(apiyi: Program, gateway: Gateway) -> None:
+    write(apiyi, prompts(2))
+    (apiyi.work / "far").mkdir()
+    (apiyi.work / "near.jsonl").symlink_to("far/out.jsonl")
+    assert apiyi("batch rows.jsonl -o near.jsonl").code == 0
+    assert apiyi("batch rows.jsonl -o far/out.jsonl").code == 0
+    assert len(gateway.ledger) == 2
+    assert apiyi("batch compact near.jsonl").code == 0
+    assert (apiyi.work / "near.jsonl").is_symlink()
+    assert apiyi("batch verify near.jsonl").code == 0

@@ -1,0 +1,109 @@
+"""The run by itself: what its threads do to each other, without a network."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apiyi_cli.batch.asked import Defaults
+from apiyi_cli.batch.counts import Counts
+from apiyi_cli.batch.feed import Feed
+from apiyi_cli.batch.ids import Ids
+from apiyi_cli.batch.lane import Gate
+from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.batch.output import Recorder, StreamTarget
+from apiyi_cli.batch.past import Past
+from apiyi_cli.batch.rows import Row, Rows
+from apiyi_cli.batch.run import Batch, Rules
+from apiyi_cli.batch.source import Source
+from apiyi_cli.errors import ApiyiError, RejectedError
+
+
+class Sending:
+    """Answers each row with what a function makes of it."""
+
+    in_flight = False
+    made = (0, 0)
+
+    def __init__(self, answer: Callable[[Row], Outcome]) -> None:
+        self.send = answer
+
+    def close(self) -> None:
+        return
+
+
+def batch(
+    folder: Path,
+    count: int,
+    answer: Callable[[Row], Outcome],
+    *,
+    jobs: int = 2,
+    rules: Rules = Rules(),
+    room: int = 8,
+) -> tuple[Batch, Feed, list[bytes]]:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
+    counts = Counts()
+    rows = Rows(Source(str(path)), "jsonl", Defaults("m"), Ids())
+    feed = Feed(rows, Past(), counts, room=room)
+    lines: list[bytes] = []
+    made = Batch(
+        feed,
+        Recorder(StreamTarget(lines.append), None),
+        None,
+        lambda: Sending(answer),
+        counts=counts,
+        jobs=jobs,
+        halt=threading.Event(),
+        gate=Gate(jobs),
+        rules=rules,
+    )
+    return made, feed, lines
+
+
+def test_as_many_rows_are_under_way_as_may_be_however_the_threads_meet(tmp_path: Path) -> None:
+    for _ in range(150):
+        together = threading.Barrier(2)
+
+        def answer(row: Row, together: threading.Barrier = together) -> Outcome:
+            together.wait(5)
+            return Outcome(row, body=b"{}")
+
+        running, _, _ = batch(tmp_path, 2, answer)
+        assert running.run().counts.done == 2
+
+
+def test_the_rest_is_counted_while_the_feeding_still_goes_on(tmp_path: Path) -> None:
+    rejected = RejectedError("no", "never")
+
+    def answer(row: Row) -> Outcome:
+        return Outcome(row, error=rejected)
+
+    for _ in range(20):
+        running, feed, _ = batch(tmp_path, 400, answer, rules=Rules(max_errors=1), room=300)
+        ended = running.run()
+        assert ended.failure is not None and not ended.complete
+        assert feed.count_rest() + ended.counts.read == 400
+
+
+def test_a_defect_in_a_worker_ends_the_run_with_it(tmp_path: Path) -> None:
+    def answer(row: Row) -> Outcome:
+        raise ZeroDivisionError
+
+    running, _, _ = batch(tmp_path, 3, answer)
+    with pytest.raises(ZeroDivisionError):
+        running.run()
+
+
+def test_a_row_that_fails_for_all_stops_the_others(tmp_path: Path) -> None:
+    from apiyi_cli.errors import FundsError
+
+    broke: ApiyiError = FundsError("no funds", "none")
+    running, _, lines = batch(tmp_path, 100, lambda row: Outcome(row, error=broke), jobs=1)
+    ended = running.run()
+    assert ended.failure is broke
+    assert len(lines) <= 8 and ended.counts.done < 100
