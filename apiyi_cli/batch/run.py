@@ -148,7 +148,8 @@ class Batch:
         self._deadline_s: float | None = None
         self._signals: list[int] = []
         self._grace_s = LONGEST_GRACE_S
-        self._wants_progress = False
+        # Counted by a signal's handler alone, so that no request is lost while one is answered.
+        self._reports_asked = 0
         self._rescued: list[bytes] = []
         self._is_full = False
 
@@ -156,6 +157,7 @@ class Batch:
         """Run to the end. Raises what is a defect, and Interrupted for a reader that went away."""
         threading.Thread(target=self._feeding, daemon=True).start()
         checked_at = self._clock.monotonic()
+        reports = 0
         while not self._is_over():
             self._take(self._received())
             self._heed_signals()
@@ -166,13 +168,14 @@ class Batch:
                     self._begin_stop(failure)
             if self._deadline_s is not None and now >= self._deadline_s:
                 break
-            self._show(self.counts, self._rates, self._wants_progress)
-            self._wants_progress = False
+            asked = self._reports_asked
+            self._show(self.counts, self._rates, asked > reports)
+            reports = asked
         return self._ended()
 
     def report(self) -> None:
         """Show the progress now; may be called from a signal's handler."""
-        self._wants_progress = True
+        self._reports_asked += 1
         self._results.put(None)
 
     def signalled(self, signum: int, grace_s: float) -> None:

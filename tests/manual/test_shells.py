@@ -20,7 +20,6 @@ NEEDS = {
     shell: pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
     for shell in ("bash", "zsh", "fish")
 }
-LONGEST_TAB_S = 0.005
 CONFIG = """\
 [profile.work]
 model = "x"
@@ -196,7 +195,7 @@ def bash(scripts: Path, user: dict[str, str]) -> Iterator[Typist]:
 def zsh(scripts: Path, user: dict[str, str]) -> Iterator[Typist]:
     setup = (
         f"fpath=({scripts} $fpath); autoload -U compinit; compinit -D -u; unsetopt beep;"
-        'zmodload zsh/datetime; show() { print -r -- "LINE<$BUFFER>" }; zle -N show;'
+        'show() { print -r -- "LINE<$BUFFER>" }; zle -N show;'
         "bindkey '^G' show; bindkey '^U' kill-whole-line;"
     )
     typist = Typist("zsh", ["-f", "-i"], user, setup)
@@ -252,24 +251,14 @@ def test_zsh_completes_the_line_that_is_edited(zsh: Typist) -> None:
 
 
 @pytest.mark.parametrize("shell", [pytest.param(one, marks=NEEDS[one]) for one in ("bash", "fish")])
-def test_a_tab_takes_less_than_5_ms(shell: str, scripts: Path, user: dict[str, str]) -> None:
-    count, spent_s = tab(shell, scripts, user)
+def test_a_tab_starts_no_program(shell: str, scripts: Path, user: dict[str, str]) -> None:
+    # What it costs in milliseconds is printed by `make bench`. The loops count with `seq`.
+    alone = Path(user["HOME"]) / "bin"
+    alone.mkdir()
+    for name in (shell, "seq"):
+        (alone / name).symlink_to(shutil.which(name) or "")
+    count, _ = tab(shell, scripts, {**user, "PATH": str(alone)})
     assert count > 50
-    assert spent_s < LONGEST_TAB_S
-
-
-@NEEDS["zsh"]
-def test_a_tab_in_zsh_takes_less_than_5_ms(zsh: Typist) -> None:
-    zsh.child.sendline(
-        "timed() { local began=$EPOCHREALTIME; _apiyi; local r=$?;"
-        " (( EPOCHREALTIME - began < least )) && least=$(( EPOCHREALTIME - began )); return r };"
-        " least=9; compdef timed apiyi"
-    )
-    for _ in range(12):
-        zsh.line("apiyi chat -q --col")
-    zsh.child.sendline("echo LEAST''=$least")
-    zsh.child.expect(r"LEAST=([\d.e-]+)")
-    assert float(zsh.child.match[1]) < LONGEST_TAB_S
 
 
 def test_the_powershell_script_is_ascii_and_its_brackets_match(scripts: Path) -> None:
