@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import signal
 import subprocess
 import time
 from functools import partial
 from typing import Any
+
+import pytest
 
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
@@ -220,6 +224,35 @@ def test_a_batch_that_is_killed_at_random_moments_loses_nothing(
     check_killed(apiyi, gateway, stopped, kills=4, rows=120, size=100_000, seed=3)
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(20))
+def test_a_batch_of_long_answers_that_is_killed_at_random_moments_loses_nothing(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]], seed: int
+) -> None:
+    check_killed(apiyi, gateway, stopped, kills=10, rows=300, size=300_000, seed=seed)
+
+
+def test_a_batch_that_is_suspended_for_longer_than_a_timeout_loses_nothing(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    write(apiyi, 60)
+    process = apiyi.start(f"{LINE} --timeout 0.5")
+    stopped.append(process)
+    for wanted in (10, 30):
+        assert gateway.wait_for(partial(has_asked, gateway, wanted))
+        # What a terminal sends does not stop a process of an orphaned group.
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.8)
+        assert process.returncode is None
+        process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert sorted(one["custom_id"] for one in records(apiyi)) == sorted(f"r{n}" for n in range(60))
+    # Whatever was answered meanwhile and had to be asked again is known to the journal.
+    assert len(gateway.ledger) == sum(one["t"] == "S" for one in journal(apiyi))
+
+
 def has_asked(gateway: Gateway, wanted: int) -> bool:
     return len(gateway.ledger) >= wanted
 
@@ -245,17 +278,20 @@ def check_killed(
     )
     (apiyi.work / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines))
     line = "batch rows.jsonl -o out.jsonl -j 20 --no-limits --summary s.json"
-    told = 0
+    told: list[int] = []
     for _ in range(kills):
         wanted = len(gateway.ledger) + chance.randrange(1, 1 + rows // (kills + 1))
         process = apiyi.start(line)
         stopped.append(process)
         assert gateway.wait_for(partial(has_asked, gateway, wanted))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, 0.02))
         process.kill()
-        process.communicate(timeout=20)
-        told += 20
+        told.append(in_flight(process.communicate(timeout=20)[1].decode()))
     ended = apiyi(line)
     assert ended.code == 0, ended.err
+    told.append(in_flight(ended.err))
+    assert max(told) <= 20
     found = Counter(one["custom_id"] for one in records(apiyi))
     assert found == {f"r{n}": 1 for n in range(rows)}
     texts = {one["custom_id"]: one["response"]["body"] for one in records(apiyi)}
@@ -266,5 +302,13 @@ def check_killed(
     verified = apiyi("batch verify out.jsonl")
     assert verified.code == 0 and verified.json["problems"] == []
     assert len(gateway.ledger) <= verified.json["requests"]
-    # Each run's own line tells of those that the run before it left in flight.
-    assert len(gateway.posts) - rows <= verified.json["lost"] <= told
+    # Each run's own line tells of those that the runs before it left in flight.
+    assert len(gateway.posts) - rows <= verified.json["lost"] <= sum(told)
+    assert verified.json["requests"] - rows == verified.json["lost"]
+    assert json.loads((apiyi.work / "s.json").read_bytes())["maybe_billed_twice"] == told[-1]
+
+
+def in_flight(err: str) -> int:
+    """Return how many requests a run says were in flight when an earlier one ended."""
+    found = re.search(r"(\d+) requests were in flight", err)
+    return int(found[1]) if found else 0
