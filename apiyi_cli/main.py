@@ -141,9 +141,18 @@ def _heeded_by(started: Run) -> Callable[[int, FrameType | None], None]:
     def handle(signum: int, frame: FrameType | None) -> None:
         if started.heed is None:
             raise Interrupted(signum)
-        started.heed(signal.Signals(signum).name, signum)
+        most_s = started.heed(signal.Signals(signum).name, signum)
+        if most_s is not None:
+            _end_in(most_s, signum)
 
     return handle
+
+
+def _end_in(most_s: float, signum: int) -> None:
+    """Interrupt the run after so long, where the system can: it may hang in a full pipe."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))
+        signal.setitimer(signal.ITIMER_REAL, most_s)
 
 
 def _die(signum: int, started: Run) -> int:

@@ -509,7 +509,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--ordered'); Help = 'Records in the order of the rows.' }
                 @{ Names = @('--text'); Help = 'The answers'' texts instead of records.' }
                 @{ Names = @('--errors'); Help = 'Write the records of failed rows to this file.'; Rule = 'file' }
-                @{ Names = @('--summary'); Help = 'Write the summary as JSON to this file.'; Rule = 'file' }
+                @{ Names = @('--summary'); Help = 'Write the summary as JSON to this file (-: stdout).'; Rule = 'file' }
                 @{ Names = @('--save'); Help = 'Where pictures of rows go; default {id}.{ext} beside the output.'; Rule = 'text' }
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }

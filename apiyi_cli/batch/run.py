@@ -36,6 +36,7 @@ CHECK_EVERY_S = 1.0
 MOST_AT_ONCE = 256
 PERCENT_AFTER = 20
 LONGEST_GRACE_S = 30.0
+LAST_WRITES_S = 1.0
 FATAL = (AuthError, FundsError, SetupError, OutputError, LimitError)
 """Failures that would meet every further row as well."""
 
@@ -178,10 +179,11 @@ class Batch:
         self._reports_asked += 1
         self._results.put(None)
 
-    def signalled(self, signum: int, grace_s: float) -> None:
+    def signalled(self, signum: int, grace_s: float) -> float | None:
         """Stop, and wait `grace_s` for what is in flight; when called again, no longer.
 
-        To be called from the signal's handler.
+        To be called from the signal's handler. Returns the seconds after which the run is to
+        be interrupted: it may be writing into a pipe that nobody reads, and hear of nothing.
         """
         self._signals.append(signum)
         self._grace_s = min(self._grace_s, grace_s)
@@ -189,6 +191,7 @@ class Batch:
             # The writer may hang in a pipe that nobody reads.
             raise Interrupted(signum)
         self._results.put(None)
+        return self._grace_s + LAST_WRITES_S if self._journal is None else None
 
     @property
     def in_flight(self) -> int:

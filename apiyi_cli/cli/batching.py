@@ -170,6 +170,7 @@ class _Running:
     def run(self) -> None:
         """Run the batch; raise what it ends with, unless all is well."""
         session, options, counts = self._session, self._options, Counts()
+        self._refuse_shared_files()
         rules = _rules(session, options)
         recorder, past, journal = self._outputs()
         feed = Feed(
@@ -214,6 +215,25 @@ class _Running:
             counts.rest = feed.count_rest() if not feed.has_ended else 0
         self._close(ended, counts.summary(session.run.clock.monotonic() - began_s), journal)
 
+    def _refuse_shared_files(self) -> None:
+        """Raise UsageError where one file would be two things: the rows, an output, a summary."""
+        source, options = self._inputs.source, self._options
+        named = (
+            ("FILE", None if source.path == "-" else source.path),
+            ("-o", None if self._target == "-" else self._target),
+            ("--errors", options.errors),
+            ("--summary", None if options.summary == "-" else options.summary),
+        )
+        names: dict[Path, str] = {}
+        for name, path in named:
+            if path is None or path.startswith("/dev/"):
+                continue
+            other = names.setdefault(Path(path).resolve(), name)
+            if other != name:
+                raise UsageError(f"cannot use {name} {path}", f"it is the file of {other}")
+        if options.summary == "-" and self._target in (None, "-"):
+            raise UsageError("cannot use --summary -", "the records go to stdout", hint="-o FILE")
+
     def _outputs(self) -> tuple[Recorder, Past, Journal | None]:
         """Open where the records go; with a file, read what is there."""
         from apiyi_cli.sinks.files import is_device, refuse_existing
@@ -226,7 +246,7 @@ class _Running:
             "redact": session.console.redact,
         }
         errors = None if options.errors is None else Path(options.errors)
-        if options.summary is not None:
+        if options.summary not in (None, "-"):
             refuse_existing(Path(options.summary), force=True)
         if self._target is None or self._target == "-":
             session.console.require_stdout()
@@ -304,11 +324,7 @@ class _Running:
             session.console.say(f"apiyi: {told(summary)}")
         elif summary["total"] or failure is None:
             session.note(told(summary))
-        if self._options.summary is not None:
-            from apiyi_cli.sinks.files import write_file
-            from apiyi_cli.wire.encode import json_bytes
-
-            write_file([json_bytes(summary) + b"\n"], Path(self._options.summary), force=True)
+        self._write_summary(summary)
         if ended.signum is not None:
             raise Interrupted(ended.signum)
         if failure is not None:
@@ -319,6 +335,16 @@ class _Running:
                 "their records say why",
                 hint="run it again with --retry-failed" if self._opened is not None else None,
             )
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        from apiyi_cli.sinks.files import write_file
+        from apiyi_cli.wire.encode import json_bytes
+
+        line = json_bytes(summary) + b"\n"
+        if self._options.summary == "-":
+            self._session.console.write(line)
+        elif self._options.summary is not None:
+            write_file([line], Path(self._options.summary), force=True)
 
     def _trouble_at_end(self) -> ApiyiError | None:
         if self._opened is not None and self._opened.held.replaced:
@@ -358,11 +384,11 @@ class _Heeding:
     def __exit__(self, *failure: object) -> None:
         self._run.heed = None
 
-    def _heed(self, name: str, signum: int) -> None:
+    def _heed(self, name: str, signum: int) -> float | None:
         if name == "SIGUSR1":
             self._running.report()
-        else:
-            self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
+            return None
+        return self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
 
 
 class _Shown:

@@ -38,7 +38,8 @@ class Run:
     """One process: where it writes, when it began, what has to be closed at its end.
 
     A command that can stop softly sets `heed`: it is called, in the signal's handler, with
-    the name and number of each signal that would else end the process.
+    the name and number of each signal that would else end the process. It returns the seconds
+    after which the process is to end all the same, None when that needs no watching.
     """
 
     def __init__(self, console: Console, environ: Mapping[str, str], clock: Clock) -> None:
@@ -50,7 +51,7 @@ class Run:
         self.secrets: list[Secret] = []
         self.machine_errors = False
         self.exit_code = 0
-        self.heed: Callable[[str, int], None] | None = None
+        self.heed: Callable[[str, int], float | None] | None = None
         self._closers: list[Callable[[], None]] = []
         console.redact = lambda text: redact(text, self.secrets)
         console.safe = safe

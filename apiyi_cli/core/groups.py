@@ -1053,7 +1053,7 @@ class Batching(Group):
     )
     summary: str | None = flag(
         "--summary",
-        help="Write the summary as JSON to this file.",
+        help="Write the summary as JSON to this file (-: stdout).",
         panel="Output",
         metavar="FILE",
         config=False,

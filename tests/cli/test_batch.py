@@ -776,3 +776,27 @@ def test_a_link_to_an_output_has_the_outputs_journal(apiyi: Program, gateway: Ga
     assert apiyi("batch compact near.jsonl").code == 0
     assert (apiyi.work / "near.jsonl").is_symlink()
     assert apiyi("batch verify near.jsonl").code == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "batch rows.jsonl -o rows.jsonl --force",
+        "batch rows.jsonl -o ./rows.jsonl --resume",
+        "batch rows.jsonl -o out.jsonl --errors out.jsonl",
+        "batch rows.jsonl -o out.jsonl --summary rows.jsonl",
+        "batch rows.jsonl --summary -",
+    ],
+)
+def test_no_file_is_two_things_at_once(apiyi: Program, gateway: Gateway, line: str) -> None:
+    write(apiyi, prompts(2))
+    before = (apiyi.work / "rows.jsonl").read_bytes()
+    refused = apiyi(line)
+    assert refused.code == 2 and "cannot use" in refused.err
+    assert (apiyi.work / "rows.jsonl").read_bytes() == before
+    assert gateway.ledger == []
+
+
+def test_the_summary_goes_to_stdout_when_the_records_do_not(apiyi: Program) -> None:
+    write(apiyi, prompts(2))
+    assert apiyi("batch rows.jsonl -o out.jsonl --summary -").json["ok"] == 2

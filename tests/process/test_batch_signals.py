@@ -149,6 +149,19 @@ def test_a_termination_drains_and_ends_by_the_signal(
     assert apiyi(LINE).code == 0 and len(gateway.ledger) == 400
 
 
+def test_a_termination_ends_a_batch_whose_reader_has_stopped_reading(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    rows = (json.dumps({"prompt": "x" * 200_000}) for _ in range(8))
+    (apiyi.work / "rows.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    process = apiyi.start("batch rows.jsonl -j 2 --no-limits")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: sum(one.done for one in gateway.ledger) >= 2)
+    assert process.stdout is not None and process.stdout.read(1000)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == -signal.SIGTERM
+
+
 def test_a_row_that_waits_for_its_retry_is_not_waited_for(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
