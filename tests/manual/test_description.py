@@ -133,8 +133,8 @@ def test_a_man_page_has_every_option_and_no_other(title: str) -> None:
 @pytest.mark.parametrize("path", sorted(SECTIONS.rglob("*.md")), ids=lambda path: path.stem)
 def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> None:
     known = {name for one in whole().walk() for name in spellings(one)}
-    # Of jq, git, sbatch and parallel in the examples.
-    foreign = {"-r", "-d", "-c", "--staged", "--array", "--sshlogin", "--workdir"}
+    # Of jq, git, mkdir, sbatch and parallel in the examples.
+    foreign = {"-r", "-d", "-c", "-p", "--staged", "--array", "--sshlogin", "--workdir"}
     told = page(blocks(path.read_text("utf-8")), 100)
     assert set(SPELLING.findall(told)) - known - foreign == set()
     for name in re.findall(r"^ {4}(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):
