@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Connection
+from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.retry import INTERACTIVE, Policy
@@ -160,11 +161,17 @@ def _limiter(session: Session, key: str) -> RateLimiter:
 
 def _cache(session: Session) -> tuple[Cache | None, float]:
     wanted = session.request.cache
-    if not wanted or session.request.no_cache:
+    if wanted is None or session.request.no_cache:
         return None, 0.0
     from apiyi_cli.wire.cache import Cache, ttl_s
 
-    seconds = ttl_s(wanted)
+    try:
+        seconds = ttl_s(wanted)
+    except UsageError as unfit:
+        origin = session.settings.origin("cache")
+        if origin.startswith("flag"):
+            raise
+        raise SetupError(f"cache: {origin}", unfit.why, hint=unfit.hint) from unfit
     cache = Cache(cache_dir(session.run.environ) / "replies.sqlite3", clock=session.run.clock)
     session.run.closing(cache.close)
     return cache, seconds

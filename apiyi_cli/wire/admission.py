@@ -108,6 +108,9 @@ class Admission:
 
     def _estimated(self) -> int:
         body = self._call.json if isinstance(self._call.json, dict) else {}
+        if self._call.cost == "light":
+            # Vectors and judgements are not counted in tokens.
+            return estimate(self._size, 0)
         told = (body[name] for name in _MOST_TOKENS if isinstance(body.get(name), int))
         return estimate(self._size, next(told, None), self._limiter.mean(self._call.model or ""))
 

@@ -6,6 +6,7 @@ The variables are read here because desktop programs set values that HTTP librar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ _SCHEMES = {
     "socks5h": "socks5",
     "socks": "socks5",
 }
+_HOST = re.compile(r"[A-Za-z0-9._~:%-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 
@@ -80,7 +82,8 @@ def parsed(value: str, source: str) -> Proxy:
             f"proxies of the kind {parts.scheme}:// are not supported",
             hint="use http://, https://, socks5:// or socks5h://",
         )
-    if not parts.hostname:
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
         raise SetupError(
             f"cannot use {source}",
             "its value is not the URL of a proxy",
@@ -88,7 +91,7 @@ def parsed(value: str, source: str) -> Proxy:
         )
     return Proxy(
         scheme,
-        parts.hostname,
+        host,
         port or _DEFAULT_PORTS[scheme],
         unquote(parts.username) if parts.username else None,
         unquote(parts.password) if parts.password else None,

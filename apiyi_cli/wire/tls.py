@@ -50,7 +50,11 @@ def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | 
     path = file or folder or ""
     hint = f"give {source} a file of PEM certificates" if file else f"correct {source}"
     if folder and not Path(folder).is_dir():
-        raise SetupError("cannot use SSL_CERT_DIR", f"{folder} is not a directory", hint=hint)
+        raise SetupError(
+            "cannot use SSL_CERT_DIR",
+            f"{folder} is not a directory",
+            hint="correct SSL_CERT_DIR, or unset it",
+        )
     try:
         context.load_verify_locations(cafile=file, capath=folder)
     except FileNotFoundError:

@@ -130,3 +130,25 @@ def test_only_a_request_that_was_not_sent_gives_its_tokens_back(
         raise failure
     time.now += 2.0
     assert (limiter.reserve(1000) == 0.0) is is_free
+
+
+def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time) -> None:
+    limiter = limiter_in(tmp_path, time)
+    call = Call("POST", "/embeddings", json={"model": "m"}, model="m", cost="light")
+    for _ in range(3):
+        with Admission(
+            limiter,
+            call,
+            30,
+            used=lambda: None,
+            waits=lambda wait_s: None,
+            total_at=None,
+            clock=time.clock,
+        ):
+            pass
+    # Three requests of ten tokens at 60 requests and 60,000 tokens a minute.
+    assert time.now == pytest.approx(1000.0 + 2 * 1.035, abs=0.5)
+    other = limiter_in(tmp_path / "other", time)
+    for _ in range(3):
+        other.acquire(10)
+    assert limiter.reserve(59_970) == pytest.approx(other.reserve(59_970), abs=2.5)
