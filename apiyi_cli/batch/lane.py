@@ -69,8 +69,8 @@ class Gate:
             self._inside -= 1
             if outcome.error is None and not outcome.unsent:
                 self._aimd.succeeded()
-            # Two: the place that is free, and one more that a success may have opened.
-            self._changed.notify(2)
+            # The place that is free, and those that a success has opened.
+            self._changed.notify(max(1, self._aimd.allowed - self._inside))
 
     def throttled(self, sent_at: float) -> None:
         """Let fewer in, because a request that was sent at that moment got a 429."""

@@ -250,9 +250,14 @@ def estimate(input_bytes: int, max_tokens: int | None, running_mean: float = FIR
 
 class Aimd:
     """How many requests a batch keeps in flight: half as many after a 429, one more after
-    every fifty successes, within 1 and `most`. Not locked; for one scheduling thread."""
+    every fifty successes, within 1 and `most`. Not locked; for one scheduling thread.
+
+    Where answers take long fifty of them are many minutes: while any succeed, what is allowed
+    rises with the time as well, to all of it 45 s after the last 429.
+    """
 
     GROW_AFTER: Final = 50
+    RECOVERED_S: Final = 45.0
 
     def __init__(self, most: int, clock: Clock = CLOCK) -> None:
         self.most = most
@@ -266,7 +271,9 @@ class Aimd:
         self._successes += 1
         if self._successes >= self.GROW_AFTER:
             self._successes = 0
-            self.allowed = min(self.most, self.allowed + 1)
+            self.allowed += 1
+        quiet = min(1.0, (self._clock.monotonic() - self._halved_at) / self.RECOVERED_S)
+        self.allowed = min(self.most, max(self.allowed, int(self.most * quiet)))
 
     def throttled(self, sent_at: float) -> None:
         """Halve, unless the refused request was sent (monotonic) before the last halving: one

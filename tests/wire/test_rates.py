@@ -4,6 +4,7 @@ import heapq
 import random
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -360,3 +361,21 @@ def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
         now[0] = moment
         pace.throttled(sent_at=moment - 0.5)
     assert pace.allowed == 1
+
+
+def test_a_batch_of_slow_answers_is_at_full_rate_a_minute_after_a_storm() -> None:
+    now = [0.0]
+    pace = Aimd(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    for moment in range(1, 31):
+        now[0] = moment
+        pace.throttled(sent_at=moment - 0.5)
+    assert pace.allowed == 1
+    allowed = []
+    for moment in range(31, 91, 3):
+        # Each answer takes three seconds: what is allowed comes back at once, all well.
+        now[0] = moment
+        allowed.append(pace.allowed)
+        for _ in range(pace.allowed):
+            pace.succeeded()
+    assert allowed == sorted(allowed) and max(b - a for a, b in pairwise(allowed)) < 12
+    assert allowed[-1] == 100
