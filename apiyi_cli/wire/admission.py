@@ -29,8 +29,8 @@ class RateLimiter(Protocol):
     def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
         """Wait until a request of about `tokens` tokens may start; return the seconds waited."""
 
-    def settle(self, estimated: int, actual: int) -> None:
-        """Replace the tokens that were booked for a request by those that it took."""
+    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
+        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
 
     def pause(self, wait_s: float) -> None:
         """Let nobody start a request for `wait_s` seconds."""
@@ -76,6 +76,7 @@ class Admission:
         self._clock = clock
         self._tokens = 0
         self._place = -1
+        self._started_s = 0.0
 
     def __enter__(self) -> None:
         limiter = self._limiter
@@ -87,6 +88,7 @@ class Admission:
         except BaseException:
             limiter.vacate(self._place)
             raise
+        self._started_s = self._clock.monotonic()
 
     def __exit__(
         self,
@@ -96,13 +98,14 @@ class Admission:
     ) -> None:
         limiter = self._limiter
         limiter.vacate(self._place)
+        ago_s = self._clock.monotonic() - self._started_s
         if isinstance(failure, ApiyiError) and failure.facts.phase == "connect":
             # Never sent in full, so the gateway has counted nothing.
-            limiter.settle(self._tokens, 0)
+            limiter.settle(self._tokens, 0, ago_s)
             return
         usage = self._used()
         if failure is None and usage is not None and usage.total_tokens is not None:
-            limiter.settle(self._tokens, usage.total_tokens)
+            limiter.settle(self._tokens, usage.total_tokens, ago_s)
             if usage.completion_tokens is not None and self._call.model:
                 limiter.learn(self._call.model, usage.completion_tokens)
 

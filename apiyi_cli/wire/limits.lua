@@ -74,8 +74,10 @@ local function count(of, moment, amount)
   of.counts[cell] = (of.counts[cell] or 0) + amount
 end
 
-local function give_back(of, amount)
-  for cell = first_cell(of, now, 0), of.newest do
+-- Where it was counted, `moment`, and what is not there from older cells.
+local function give_back(of, moment, amount)
+  local last = math.min(of.newest, math.floor(moment * cells_in_window / window_s))
+  for cell = last, first_cell(of, now, 0), -1 do
     local there = of.counts[cell] or 0
     local less = math.min(there, amount)
     if less ~= 0 then of.counts[cell] = there - less end
@@ -131,7 +133,7 @@ function steps.admit()
   return { ARGV[12], text(wait_s) }
 end
 
--- Tokens estimated, tokens counted.
+-- Tokens estimated, tokens counted, seconds since the start.
 function steps.settle()
   local row = loaded()
   local more = argument(2) - argument(1)
@@ -140,8 +142,8 @@ function steps.settle()
     count(row.booked_tokens, math.max(now, row.last), more)
     count(row.started_tokens, now, more)
   else
-    give_back(row.booked_tokens, -more)
-    give_back(row.started_tokens, -more)
+    give_back(row.booked_tokens, now - argument(3), -more)
+    give_back(row.started_tokens, now - argument(3), -more)
   end
   save(row)
 end

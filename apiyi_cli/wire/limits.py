@@ -104,11 +104,12 @@ class Limiter:
                     rates.cancel(row, self.limits, now, start, tokens, found)
                 raise
 
-    def settle(self, estimated: int, actual: int) -> None:
-        """Replace the tokens that were booked for a request by those that it took."""
+    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
+        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:
             with self._row as row:
-                rates.settle(row, self.limits, self._clock.monotonic(), estimated, actual)
+                now = self._clock.monotonic()
+                rates.settle(row, self.limits, now, estimated, actual, ago_s)
 
     def pause(self, wait_s: float) -> None:
         """Let nobody start a request for `wait_s` seconds, at most ten minutes."""

@@ -207,8 +207,10 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
     return 0.0
 
 
-def settle(row: Row, limits: Limits, now: float, estimated: int, actual: int) -> None:
-    """Replace an estimate that was booked by what the gateway counted."""
+def settle(
+    row: Row, limits: Limits, now: float, estimated: int, actual: int, ago_s: float = 0.0
+) -> None:
+    """Replace the estimate of a request that started `ago_s` seconds ago by what was counted."""
     refresh(row, now)
     more: float = actual - estimated
     row[_TOKENS] += more * spacing_s(limits, limits.tpm)
@@ -216,7 +218,7 @@ def settle(row: Row, limits: Limits, now: float, estimated: int, actual: int) ->
         if more >= 0:
             _count(row, ring, limits.window_s, moment, more)
         else:
-            _give_back(row, ring, limits.window_s, now, -more)
+            _give_back(row, ring, limits.window_s, now, now - ago_s, -more)
 
 
 def pause(row: Row, now: float, wait_s: float) -> None:
@@ -334,13 +336,18 @@ def _count(row: Row, ring: int, window_s: float, moment: float, amount: float) -
     row[_index(ring, cell)] += amount
 
 
-def _give_back(row: Row, ring: int, window_s: float, now: float, amount: float) -> None:
-    # From the oldest on: what is given back then leaves the window soonest, so that no
-    # later window looks emptier than it is.
-    for cell in _cells(row, ring, window_s, now):
-        less = min(row[_index(ring, cell)], amount)
-        row[_index(ring, cell)] -= less
-        amount -= less
+def _give_back(
+    row: Row, ring: int, window_s: float, now: float, moment: float, amount: float
+) -> None:
+    # Where it was counted: given back from older cells it would leave with them, and estimates
+    # that are too high would be all that ever counts. What is not there comes from older ones,
+    # so that no later window looks emptier than it is.
+    last = math.floor(moment * CELLS_IN_WINDOW / window_s)
+    for cell in reversed(_cells(row, ring, window_s, now)):
+        if cell <= last:
+            less = min(row[_index(ring, cell)], amount)
+            row[_index(ring, cell)] -= less
+            amount -= less
 
 
 def _fingerprint(model: str) -> float:

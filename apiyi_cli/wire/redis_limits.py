@@ -81,10 +81,10 @@ class RedisLimiter:
             if wait_s == 0:
                 return self._clock.monotonic() - began
 
-    def settle(self, estimated: int, actual: int) -> None:
-        """Replace the tokens that were booked for a request by those that it took."""
+    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
+        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:
-            self._server.post("settle", estimated, actual)
+            self._server.post("settle", estimated, actual, ago_s)
 
     def pause(self, wait_s: float) -> None:
         """Let nobody start a request for `wait_s` seconds, at most ten minutes."""

@@ -152,3 +152,35 @@ def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time)
     for _ in range(3):
         other.acquire(10)
     assert limiter.reserve(59_970) == pytest.approx(other.reserve(59_970), abs=2.5)
+
+
+@pytest.mark.parametrize(("estimated", "part"), [(320, 0.9), (240, 0.94), (222, 0.95)])
+def test_what_was_used_decides_the_rate_not_what_was_estimated(estimated: int, part: float) -> None:
+    limits, actual = Limits(rpm=100_000, tpm=60_000), 222
+    row = array("d", bytes(8 * rates.SIZE))
+    now, took_s, used = 1000.0, 3.0, list[float]()
+    running: list[float] = []
+    # Thirty who always want to, each booked ahead of its turn.
+    waiting = [rates.book(row, limits, now, estimated) for _ in range(30)]
+    while now < 1600.0:
+        now = min((*waiting[:1], *(start + took_s for start in running)))
+        for start in [one for one in running if one + took_s <= now]:
+            running.remove(start)
+            rates.settle(row, limits, now, estimated, actual, now - start)
+            waiting.append(rates.book(row, limits, now, estimated))
+        if waiting and waiting[0] <= now:
+            start = waiting.pop(0)
+            wait_s = rates.admit(row, limits, now, start, estimated)
+            if wait_s == 0:
+                used.append(now)
+                running.append(now)
+            elif wait_s is None:
+                waiting.append(rates.book(row, limits, now, estimated))
+            else:
+                waiting.insert(0, now + wait_s)
+    steady = [one for one in used if one >= 1120.0]
+    for moment in steady:
+        within = [one for one in steady if moment <= one <= moment + limits.window_s]
+        assert len(within) * actual <= limits.tpm
+    fast = (len(steady) - 1) * actual * limits.window_s / (steady[-1] - steady[0])
+    assert fast >= part * limits.tpm

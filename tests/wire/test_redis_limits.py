@@ -150,8 +150,9 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
                 booked.insert(0, (start, tokens))
         elif step < 0.97:
             estimated, actual = chance.randrange(800), chance.randrange(800)
-            rates.settle(row, limits, now, estimated, actual)
-            script.ask("settle", estimated, actual, now)
+            ago_s = chance.random() * limits.window_s / 4
+            rates.settle(row, limits, now, estimated, actual, ago_s)
+            script.ask("settle", estimated, actual, ago_s, now)
         else:
             wait_s = chance.random() * limits.window_s / 10
             rates.pause(row, now, wait_s)
