@@ -1,5 +1,6 @@
 # Everything runs in .venv; a target that needs it makes it.
 PY := .venv/bin/python
+MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 
 .venv/made: pyproject.toml
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
@@ -11,10 +12,11 @@ PY := .venv/bin/python
 try: .venv/made
 	.venv/bin/apiyi --profile sandbox chat "Say hello to $$(uname -s)"
 
-## test: set up and run everything; what fails is run once more alone, because some tests
-## measure rates and silences, which a machine that is busy otherwise can spoil
+## test: set up, run everything, say what it covered; what fails is run once more alone, because
+## some tests measure rates and silences, which a machine that is busy otherwise can spoil
 test: .venv/made check
-	$(PY) -m pytest -n auto || $(PY) -m pytest --last-failed
+	$(PY) -m pytest -n auto --dist worksteal $(MEASURED) || $(PY) -m pytest --last-failed
+	$(PY) -m tests.covered
 
 ## nightly: the tests that take long: every byte at which a batch can be killed, and chaos
 nightly: .venv/made
@@ -36,9 +38,9 @@ messages: .venv/made
 bench: .venv/made
 	$(PY) tests/bench/run.py
 
-## cover: the suite with branch coverage
+## cover: what the last `make test` covered, file by file
 cover: .venv/made
-	$(PY) -m pytest -n auto --cov=apiyi_cli --cov-branch --cov-report=term
+	$(PY) -m coverage report
 
 clean:
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -70,15 +70,28 @@ class Measured:
         self._data_file = data_file
         self._told = Path(f"{data_file}.{os.getpid()}.told")
         self._known: set[tuple[str, int, int]] = set()
-        # Of this process, and by fork of each run.
-        self._coverage: Coverage = coverage.Coverage(data_file=None)
+        # Of this process, and by fork of each run. `include`, because for a source coverage
+        # looks for the files that did not run, and does so in each run.
+        program = Path(__file__).parents[1] / "apiyi_cli" / "*"
+        self._coverage: Coverage = coverage.Coverage(
+            data_file=None, config_file=False, branch=True, include=[str(program)]
+        )
         self._coverage.start()
+
+    def _done(self) -> set[tuple[str, int, int]]:
+        """Return what was done since the last time, and forget it: the next run starts anew."""
+        data = self._coverage.get_data()
+        done = {(path, *arc) for path in data.measured_files() for arc in data.arcs(path) or ()}
+        data.erase()
+        return done
+
+    def began(self) -> None:
+        """Count what was done before the first run."""
+        self._known |= self._done()
 
     def ended(self) -> None:
         """Tell what this process has done."""
-        data = self._coverage.get_data()
-        done = {(path, *arc) for path in data.measured_files() for arc in data.arcs(path) or ()}
-        self._told.write_bytes(pickle.dumps(done - self._known))
+        self._told.write_bytes(pickle.dumps(self._done() - self._known))
 
     def learn(self) -> None:
         """Read what a process has told; one that was killed tells nothing."""
@@ -141,8 +154,7 @@ def served(channel: socket.socket, data_file: str | None = None) -> None:
     os.environ["TYPER_USE_RICH"] = "0"
     imported()
     if measured:
-        measured.ended()
-        measured.learn()
+        measured.began()
     gc.freeze()
     serve(channel, measured)
     if measured:

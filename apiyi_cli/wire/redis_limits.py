@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
@@ -228,8 +229,8 @@ class _LeasedPlaces(Places):
         return f"{self._owner}:{place}"
 
     def _renew(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(self._lease_s / 3):
+        while True:
+            time.sleep(self._lease_s / 3)
             # Locked while it is told: a place that is given back now must not be renewed after.
             with self._lock:
                 held = [self._member(one) for one in self._held if one != self.TURNSTILE]

@@ -93,6 +93,28 @@ def no_tls(scene: Scene) -> None:
     scene.env["APIYI_BASE_URL"] = scene.gateway.base_url.replace("http://", "https://")
 
 
+def plain(scene: Scene) -> None:
+    """Use https where a server speaks HTTP, and says so of what it cannot read."""
+    listener = scene.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    # Closing alone does not wake a thread in accept().
+    scene.stack.callback(thread.join)
+    scene.stack.callback(listener.shutdown, socket.SHUT_RDWR)
+    scene.env["APIYI_BASE_URL"] = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
 def dropped(command: Command) -> Sequence[Play]:
     return command.well.cut(), command.well
 
@@ -219,7 +241,8 @@ FAULTS = (
         asked=0,
         said=("certificate",),
     ),
-    Fault(5, "no TLS where it is meant", "chat speak models", 5, stage=no_tls, asked=0),
+    Fault(5, "HTTP where TLS is meant", "chat speak models", 5, stage=plain, asked=0),
+    Fault(5, "silence where TLS is meant", "chat", 5, stage=no_tls, asked=0),
     Fault(
         6,
         "closed before the headers",

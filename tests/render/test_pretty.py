@@ -145,6 +145,7 @@ def test_megabytes_of_a_data_url_are_not_printed() -> None:
     assert len(printed) < 200
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "mark", ["*", "[", "`", "_", "![", "](", "<", "&", "\\", "~", "[a](", "**a "]
 )
@@ -154,6 +155,7 @@ def test_a_text_made_to_be_slow_is_printed_in_time(mark: str) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("said", ["- ", "> ", "# ", "1. ", "| ", "-|", "```", "=", "- - "])
 def test_blocks_made_to_be_slow_are_printed_in_time(said: str) -> None:
     began = time.monotonic()

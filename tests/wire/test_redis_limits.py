@@ -370,6 +370,42 @@ def test_a_pause_holds_up_all_hosts_and_ten_minutes_at_most(store: str) -> None:
     assert waits == [pytest.approx(600, abs=5)]
 
 
+def test_a_turn_that_a_pause_has_overtaken_is_booked_again(store: str) -> None:
+    limiter = RedisLimiter(store, "a", Limits(rpm=2, window_s=0.4))
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        if not waits:
+            limiter.pause(seconds + 0.3)
+        waits.append(seconds)
+        time.sleep(seconds)
+
+    while not waits:
+        began = time.monotonic()
+        limiter.acquire(sleep=sleep)
+    assert len(waits) >= 2
+    assert time.monotonic() - began >= waits[0] + 0.25
+
+
+def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: str) -> None:
+    lease_s = 0.3
+    limits = Limits(concurrency=1)
+    holding = RedisLimiter(store, "a", limits, lease_s=lease_s)
+    waiting = RedisLimiter(store, "a", limits, lease_s=lease_s)
+    place = holding.occupy()
+    until = time.monotonic() + 3 * lease_s
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if time.monotonic() > until:
+            raise GaveUpError
+
+    with pytest.raises(GaveUpError):
+        waiting.occupy(sleep)
+    holding.vacate(place)
+    waiting.occupy(give_up)
+
+
 def test_requests_start_in_the_order_in_which_they_were_booked(store: str) -> None:
     limiter = RedisLimiter(store, "a", Limits(rpm=6))
     waits: list[float] = []
@@ -416,6 +452,8 @@ def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Red
     place = limiter.occupy()
     mortal.stop()
     # What is over costs nothing: neither the place nor the tokens are worth an answer.
+    limiter.settle(10, 10)
+    assert told == []
     limiter.settle(10, 20)
     limiter.learn("gpt-4o", 3)
     limiter.pause(1.0)
