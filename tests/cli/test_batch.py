@@ -800,3 +800,30 @@ def test_no_file_is_two_things_at_once(apiyi: Program, gateway: Gateway, line: s
 def test_the_summary_goes_to_stdout_when_the_records_do_not(apiyi: Program) -> None:
     write(apiyi, prompts(2))
     assert apiyi("batch rows.jsonl -o out.jsonl --summary -").json["ok"] == 2
+
+
+def test_three_batches_of_one_key_get_no_429_and_95_percent_of_the_rate(
+    apiyi: Program, tmp_path: Path, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    from apiyi_cli.sandbox.limits import Limits
+
+    rpm, window_s = 40, 4.0
+    config = tmp_path / "config.toml"
+    limits = f"rpm = {rpm}\ntpm = 1000000\nconcurrency = 6\nwindow_s = {window_s}\n"
+    config.write_text(f"[profile.default.limits]\n{limits}")
+    write(apiyi, prompts(100))
+    key = apiyi.environ["APIYI_API_KEY"]
+    with Gateway(key=key, limits=Limits(rpm, 1_000_000, 6, window_s)) as strict:
+        environ = {"APIYI_BASE_URL": strict.base_url, "APIYI_CONFIG": str(config)}
+        for k in range(3):
+            line = f"batch rows.jsonl -o out-{k}.jsonl -j 20 --shard {k}/3"
+            stopped.append(apiyi.start(line, env=environ))
+        for process in stopped:
+            assert (process.communicate(timeout=30)[1], process.returncode)[1] == 0
+        assert [one.status for one in strict.ledger] == [200] * 100
+        assert strict.max_in_flight <= 6
+        arrivals = sorted(one.at for one in strict.ledger)
+    # The parts are not alike: while all three have rows, they use what there is.
+    arrivals = arrivals[:80]
+    allowed = rpm * (arrivals[-1] - arrivals[0]) / window_s
+    assert (len(arrivals) - 1) / allowed >= 0.95
