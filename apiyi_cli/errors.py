@@ -158,7 +158,7 @@ class ApiyiError(Exception):
     def told(self, say: Callable[[str], str]) -> str:
         """Return the line for people; `say` puts each of its parts into their language."""
         facts = self.facts
-        told = f"{say(self.what)}: {say(self.why)}" if self.why else say(self.what)
+        told = say(self.what) + (say(": ") + say(self.why) if self.why else "")
         known = [
             text
             for text in (

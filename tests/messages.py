@@ -288,6 +288,7 @@ SYSTEM = (
 """What the operating system says most."""
 
 JOINED = (
+    ": ",
     "Arguments",
     "{} rows: {} ok, {} failed, {} skipped ({} from before)",
     "its field {} is no text (its fields: {})",

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from apiyi_cli.cli.described import program
 from apiyi_cli.cli.generate import catalogue, source
-from apiyi_cli.core.catalogue import FOLDER
+from apiyi_cli.core.catalogue import FOLDER, Catalogue
 from apiyi_cli.manual import po
+from apiyi_cli.manual.man import facts
 from tests.conftest import Program
 from tests.messages import found, needed, of_module
 from tests.untranslated import NO_MESSAGES
@@ -51,7 +53,16 @@ def test_nothing_is_called_no_message_that_occurs_nowhere() -> None:
 
 def test_every_translation_is_chinese() -> None:
     same = {text for text, told in translations().items() if not CHINESE.search(told)}
-    assert same == {"HTTP {}", "low, medium, high, auto (gpt-image); standard, hd (dall-e)."}
+    assert same == {": ", "HTTP {}", "low, medium, high, auto (gpt-image); standard, hd (dall-e)."}
+
+
+def test_what_the_table_knows_of_an_option_is_told_in_chinese() -> None:
+    """The sentences as they are made: a template may be there and not fit."""
+    say = Catalogue(translations()).translate
+    for one in program().walk():
+        for option in one.options:
+            for text in (option.help, *facts(option)):
+                assert say(text) != text
 
 
 def test_a_translation_keeps_what_is_typed_or_looked_up() -> None:
@@ -118,14 +129,14 @@ def tell(count, path, why):
 def test_an_error_and_its_hint_are_chinese(apiyi: Program) -> None:
     ran = apiyi("chat hi -m x", env=chinese(**KEYLESS))
     assert ran.code == 4
-    assert ran.err.startswith("apiyi: 配置档 default 没有密钥\n  试试: apiyi auth login，或设置")
+    assert ran.err.startswith("apiyi: 配置档 default 没有密钥\n  试试：apiyi auth login，或设置")
 
 
 def test_an_error_of_the_gateway_keeps_its_facts(apiyi: Program) -> None:
     ran = apiyi("--profile sandbox chat hi -m fault:401", env=chinese(**KEYLESS))
     assert ran.code == 4
     assert re.search(
-        r"网关拒绝了密钥: .*\(HTTP 401, 代码 invalid_api_key, 请求 id \d+, 主机", ran.err
+        r"网关拒绝了密钥：.*\(HTTP 401, 代码 invalid_api_key, 请求 id \d+, 主机", ran.err
     )
 
 
@@ -133,7 +144,7 @@ def test_an_error_of_the_command_line_is_chinese(apiyi: Program) -> None:
     ran = apiyi("chat hi --moddel x", env=chinese())
     assert (ran.code, ran.err) == (
         2,
-        "apiyi: 没有这个选项：--moddel: 是否想用 --model？\n  试试: apiyi chat --help\n",
+        "apiyi: 没有这个选项：--moddel：是否想用 --model？\n  试试：apiyi chat --help\n",
     )
 
 

@@ -88,7 +88,7 @@ class Run:
         say = self.translate
         self.console.say(f"apiyi: {failure.told(say)}")
         if failure.hint:
-            self.console.say(f"  {say('try:')} {say(failure.hint)}")
+            self.console.say(f"  {say('try: ')}{say(failure.hint)}")
 
     @cached_property
     def translate(self) -> Translate:

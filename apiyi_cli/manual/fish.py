@@ -69,7 +69,9 @@ function __apiyi_rule --no-scope-shadowing
     end
 end
 
+# Fish completes files itself, because it alone keeps ~ and $HOME as they were typed.
 function __apiyi_wants_file
+    string match -qr -- '^-[^=]*$' (commandline -ct); and return 1
     set -l command; set -l table ''; set -l taker; set -l given; set -l count 0
     set -l literal; set -l profile; set -l current; set -l lead ''; set -l rule
     __apiyi_rule

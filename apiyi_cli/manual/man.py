@@ -174,7 +174,7 @@ def facts(option: Option) -> list[str]:
     told: list[str] = []
     choices = option.rule.choices
     if choices and not all(one in option.help for one in choices):
-        told.append(f"One of {', '.join(choices)}.")
+        told.append(f"Takes one of {', '.join(choices)}.")
     low, high = option.low, option.high
     if low is not None and high is not None and high < _ANY_NUMBER:
         told.append(f"From {_number(low)} to {_number(high)}.")

@@ -78,7 +78,7 @@ def _line(session: Session, finding: Finding) -> bytes:
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
     say = session.run.translate
     made = session.console.safe(session.console.redact(say(finding.told)))
-    advice = f"\n       {say('try:')} {say(finding.advice)}" if finding.advice else ""
+    advice = f"\n       {say('try: ')}{say(finding.advice)}" if finding.advice else ""
     return f"{shown} {finding.check:12} {made}{advice}\n".encode("utf-8", "replace")
 
 
