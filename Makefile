@@ -6,7 +6,7 @@ MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-.PHONY: try test nightly check manual messages bench cover clean
+.PHONY: try test nightly check manual screen messages bench cover clean
 
 ## try: set up and send the first request to the built-in sandbox (no key, no network)
 try: .venv/made
@@ -29,6 +29,10 @@ check: .venv/made
 ## manual: generate man/, completions/ and the compiled Chinese messages
 manual: .venv/made
 	$(PY) -m apiyi_cli.cli.generate
+
+## screen: take the README's picture of a terminal again, from real runs
+screen: .venv/made
+	$(PY) -m tests.screen
 
 ## messages: bring the Chinese messages up to date and say what lacks a translation
 messages: .venv/made

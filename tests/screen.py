@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -21,6 +22,7 @@ LINES = (
     "printf 'cat\\ndog\\n' | apiyi embed --lines | jq -c '{text, n: (.embedding|length)}'",
     "apiyi chat -m gpt-4o -m claude-sonnet-4 'Tabs or spaces?'",
     'apiyi chat hi -m fault:cut@3; echo "exit code $?"',
+    "printf 'one\\ntwo\\n' | apiyi batch - --lines --text --ordered",
     "apiyi models claude-sonnet",
 )
 
@@ -58,17 +60,17 @@ def run(line: str, folder: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-def main() -> None:
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)
+def taken() -> str:
+    """Return the picture of a terminal in which every line was run, as SVG."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     with tempfile.TemporaryDirectory() as folder:
         for line in LINES:
             console.print(Text.assemble(("$ ", "bold green"), line))
             console.print(Text.from_ansi(run(line, folder)))
     svg = console.export_svg(title="apiyi", unique_id="apiyi")
     # The picture must not fetch anything: the reader's own monospace font will do.
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
-    (ROOT / "man" / "screen.svg").write_text(svg, "utf-8")
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    main()
+    (ROOT / "man" / "screen.svg").write_text(taken(), "utf-8")

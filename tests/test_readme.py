@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+
+from tests.screen import taken
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -87,6 +90,22 @@ def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path) -> Non
     )
     assert done.returncode == 0, f"{name}:{line}\n{done.stderr.decode()}"
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_picture_shows_what_the_program_does() -> None:
+    shown = _text((ROOT / "man" / "screen.svg").read_text("utf-8"))
+    assert shown == _text(taken()), "run python -m tests.screen"
+
+
+def _text(svg: str) -> str:
+    """Return a picture's text without blanks, with 0 for every time that was measured.
+
+    How it is divided depends on jq, whose versions have their own colours.
+    """
+    texts = re.findall(r"<text [^>]*>([^<]*)</text>", svg)
+    told = "".join(html.unescape("".join(texts)).split())
+    return re.sub(r"\d+\.\d+s", "0s", told)
 
 
 def test_the_cookbook_has_fifteen_pipes_and_more() -> None:
