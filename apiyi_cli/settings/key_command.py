@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError
 
 LIMIT_S = 10.0
 _LONGEST_NOTE = 300
+_LONGEST_KEY = 1000
+_MOST_BYTES = 65_536
+_LAST_WORDS_S = 0.5
+"""How long the end of the output is awaited of a program that has ended."""
 
 
 def printed_key(
@@ -37,22 +43,21 @@ def printed_key(
             stderr=subprocess.PIPE,
             cwd=folder if folder.is_dir() else "/",
             env=environ,
+            bufsize=0,
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise AuthError(f"{what} did not start", f"{program}: {why}", hint=_hint()) from error
+    printed, complained = _Heard(child.stdout), _Heard(child.stderr)
     try:
-        out, err = child.communicate(timeout=limit_s)
+        child.wait(limit_s)
     except subprocess.TimeoutExpired:
         why = f"{program} gave no key within {limit_s:g} s"
         raise AuthError(f"{what} was stopped", why, hint=_hint()) from None
     finally:
-        # Its own children may hold the pipes open: they are closed here, not waited for.
         child.kill()
-        for pipe in (child.stdout, child.stderr):
-            if pipe:
-                pipe.close()
         child.wait()
+    out, err = printed.text(), complained.text()
     text = out.decode("utf-8", "replace")
     if child.returncode:
         why = f"{program} ended with status {child.returncode}"
@@ -62,12 +67,42 @@ def printed_key(
     return text
 
 
+class _Heard:
+    """What comes out of a pipe, as far as it can be a key.
+
+    Read in a thread: a program that never stops printing is not listened to for ever, and what
+    it has left running in the background (an agent) may hold the pipe open.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._data = bytearray()
+        self._thread = threading.Thread(target=self._listen, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _listen(self, pipe: IO[bytes] | None) -> None:
+        if pipe is None:
+            return
+        with pipe:
+            while len(self._data) < _MOST_BYTES and (data := pipe.read(4096)):
+                self._data += data
+
+    def text(self) -> bytes:
+        """Return what has come, once the program has ended."""
+        self._thread.join(_LAST_WORDS_S)
+        return bytes(self._data)
+
+
 def _hint() -> str:
     return "run the command yourself, or set APIYI_API_KEY"
 
 
 def _one_line(said: bytes, printed: str) -> str:
-    """Return the program's complaint on one line, without whatever it printed as a key."""
+    """Return the program's complaint on one line, without whatever it printed as a key.
+
+    Nothing is told of one that printed more than any key: taking all of that out takes long.
+    """
+    if len(printed) > _LONGEST_KEY:
+        return ""
     words = [Secret(word) for word in {printed.strip(), *printed.split()} if word]
     line = " ".join(redact(said.decode("utf-8", "replace"), words).split())
     return line if len(line) <= _LONGEST_NOTE else line[:_LONGEST_NOTE] + "…"
