@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.decode.lenient import first, is_page, trimmed, whole_characters
 
 _MAX_MESSAGE = 500
-_KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~-]{6,}")
+_KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~%-]{6,}")
 _REQUEST_ID = re.compile(r"\s*[(（]request id[:：]\s*([^)）]*)[)）]", re.IGNORECASE)
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _HEADING = re.compile(rb"<h1[^>]*>(.*?)</h1", re.IGNORECASE | re.DOTALL)

@@ -173,7 +173,10 @@ class Cache:
             if not self.path.exists():
                 return Stats(self.path, 0, 0, self.cap_bytes)
             try:
-                entries, size = self._open().execute("SELECT entries, bytes FROM total").fetchone()
+                connection = self._open()
+                # Of another version, its tables may be called alike and be others.
+                connection.execute(_LOOK, ("",))
+                entries, size = connection.execute("SELECT entries, bytes FROM total").fetchone()
             except (sqlite3.Error, TypeError):
                 return Stats(self.path, 0, 0, self.cap_bytes, is_damaged=True)
         return Stats(self.path, entries, size, self.cap_bytes)
@@ -185,6 +188,7 @@ class Cache:
         with self._lock:
             try:
                 if self.path.exists():
+                    self._open().execute(_LOOK, ("",))
                     self._open().execute("DELETE FROM replies")
                     self._open().execute("VACUUM")
             except sqlite3.Error:

@@ -70,3 +70,24 @@ def test_absurd_limits_and_times_are_refused_by_every_command(
     assert (ran.code, ran.out) == (2, b"")
     assert line.split()[0] in ran.err
     assert gateway.ledger == []
+
+
+def test_a_cache_of_another_version_is_told_and_clearing_mends_it(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    import sqlite3
+
+    apiyi("chat hi --cache")
+    path = apiyi.home / "cache" / "apiyi" / "replies.sqlite3"
+    with sqlite3.connect(path) as newer:
+        newer.execute("ALTER TABLE replies RENAME COLUMN body TO content")
+    newer.close()
+    ran = apiyi("chat hi --cache")
+    assert (ran.code, ran.err) == (0, "")
+    assert apiyi("cache stats").json["is_damaged"] is True
+    assert apiyi("cache clear").code == 0
+    assert apiyi("cache stats").json["is_damaged"] is False
+    sent = len(gateway.ledger)
+    for _ in range(2):
+        apiyi("chat hi --cache")
+    assert len(gateway.ledger) == sent + 1
