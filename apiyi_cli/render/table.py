@@ -21,7 +21,7 @@ def table(
     cells = [[_cell(value) for value in row] for row in values]
     columns = range(len(headers))
     right = [_is_numeric([row[at] for row in values]) for at in columns]
-    natural = [_widest([headers[at], *(row[at] for row in cells)]) for at in columns]
+    natural = [widest([headers[at], *(row[at] for row in cells)]) for at in columns]
     widths = fitted(natural, width, gap=2) or natural
 
     def line(row: Sequence[str]) -> str:
@@ -53,7 +53,8 @@ def _is_numeric(column: list[object]) -> bool:
     return bool(given) and all(map(_is_number, given))
 
 
-def _widest(texts: Iterable[str]) -> int:
+def widest(texts: Iterable[str]) -> int:
+    """Return how many columns of a terminal the widest text takes."""
     from rich.cells import cell_len
 
     return max(map(cell_len, texts))

@@ -93,9 +93,14 @@ def listed(value: Any, now: float) -> bytes:
 
 
 def shown(cost: float | None) -> str:
-    """Return an estimate for people: `≈ $0.0123`, `unknown` where there is none."""
+    """Return an estimate for people: `≈ $0.0123`, `unknown` where there is none.
+
+    What is not nothing never looks like it.
+    """
     if cost is None:
         return "unknown"
+    if 0 < cost < 0.000001:
+        return "< $0.000001"
     digits = 2 if cost >= 1 else 4 if cost >= 0.001 else 6
     return f"≈ ${cost:.{digits}f}"
 

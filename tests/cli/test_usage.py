@@ -175,6 +175,17 @@ def test_on_a_terminal_it_is_a_table_with_bars(apiyi: Program, gateway: Gateway)
     assert "█" not in little and little.rstrip().endswith("▏")
 
 
+def test_on_a_narrow_terminal_the_bars_take_what_the_figures_leave(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(Play.chat("a", usage=USAGE))
+    apiyi("chat hi -m text-embedding-3-small")
+    for columns, bar in ((100, 16), (81, 10), (70, 0)):
+        header, line, *_ = apiyi.terminal("usage", columns=columns).lines
+        assert (line.count("█"), "…" in line) == (bar, False), columns
+        assert ("tokens" in header) == bool(bar)
+
+
 def test_a_terminal_without_anything_used_is_told(apiyi: Program) -> None:
     assert "nothing was used" in apiyi.terminal("usage").lines[0]
 

@@ -17,6 +17,7 @@ from apiyi_cli.store.prices import shown
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 BAR = 16
+LEAST_BAR = 6
 
 
 class Span(Group):
@@ -82,10 +83,10 @@ def _moment(span: str, now: float) -> float:
 
 
 def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
-    from apiyi_cli.render.table import table
+    from apiyi_cli.render.table import table, widest
 
-    most = max((one.total_tokens or 0 for one in totals), default=0)
-    rows = [
+    width = session.console.width
+    rows: list[list[object]] = [
         [
             one.group or "-",
             one.requests,
@@ -93,18 +94,25 @@ def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
             "unknown" if one.prompt_tokens is None else one.prompt_tokens,
             "unknown" if one.completion_tokens is None else one.completion_tokens,
             shown(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
-            _bar(one.total_tokens, most),
         ]
         for one in totals
     ]
-    headers = [by, "requests", "failed", "prompt", "completion", "cost", "tokens"]
-    return table(rows, headers, width=session.console.width, color=session.color).encode()
+    headers = [by, "requests", "failed", "prompt", "completion", "cost"]
+    # The figures come first: bars take the room that is left, if it shows anything.
+    figures = table(rows, headers, width=width, color=False)
+    room = min(BAR, width - 2 - widest(figures.split("\n")))
+    if room >= LEAST_BAR:
+        most = max((one.total_tokens or 0 for one in totals), default=0)
+        headers.append("tokens")
+        for row, one in zip(rows, totals, strict=True):
+            row.append(_bar(one.total_tokens, most, room))
+    return table(rows, headers, width=width, color=session.color).encode()
 
 
-def _bar(tokens: int | None, most: int) -> str:
+def _bar(tokens: int | None, most: int, room: int) -> str:
     if not tokens or not most:
         return ""
-    eighths = max(1, round(tokens / most * BAR * 8))
+    eighths = max(1, round(tokens / most * room * 8))
     rest = " ▏▎▍▌▋▊▉"[eighths % 8].strip()
     return "█" * (eighths // 8) + rest
 
