@@ -21,7 +21,7 @@ MAGIC = 0x950412DE
 
 _FEW_LETTERS = 8
 """A template with fewer letters than this of its own might have made anything; it counts for
-values without spaces only."""
+values of one word, or a list of such, only."""
 
 _VALUE = re.compile(r"\{(\d*)(!t)?\}")
 
@@ -59,7 +59,7 @@ class Template(NamedTuple):
             found.append(text[at:start])
             at = start + len(part)
         found.append(text[at:end])
-        if self.letters < _FEW_LETTERS and any(" " in value for value in found):
+        if self.letters < _FEW_LETTERS and any(" " in value.replace(", ", ",") for value in found):
             return None
         return found
 

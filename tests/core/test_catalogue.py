@@ -56,6 +56,12 @@ def test_values_with_spaces_are_none_of_a_message_with_few_letters() -> None:
     assert KNOWN.translate("the rest of the quota") == "the rest of the quota"
 
 
+def test_a_list_of_words_is_a_value_of_a_message_with_few_letters() -> None:
+    known = Catalogue({"one of {}": "{} 之一"})
+    assert known.translate("one of a, b, c-d") == "a, b, c-d 之一"
+    assert known.translate("one of a b, c") == "one of a b, c"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
