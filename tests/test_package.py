@@ -64,7 +64,9 @@ def test_the_wheel_has_the_program_and_its_data_and_nothing_else(
     assert "share/zsh/site-functions/_apiyi" in shared
     assert "share/fish/vendor_completions.d/apiyi.fish" in shared
     assert all(name.startswith("share/") for name in shared)
-    assert "apiyi_cli/py.typed" in names
+    assert "share/man/zh_CN/man1/apiyi-chat.1" in shared
+    for data in ("py.typed", "wire/limits.lua", "locale/zh_CN/LC_MESSAGES/apiyi.mo"):
+        assert f"apiyi_cli/{data}" in names
     roots = {name.split("/")[0].partition("-")[0] for name in names}
     assert roots == {"apiyi_cli"}
     assert not [name for name in names if name.endswith((".pth", ".pyc")) or "/tests/" in name]
