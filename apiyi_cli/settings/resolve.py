@@ -111,8 +111,8 @@ class Settings:
 
     `flags` are the option groups as the command line filled them. Values are found in the
     order flag, environment, profile, default (which may be the `command`'s own); an empty
-    variable counts as unset. Broken
-    configuration raises SetupError from whatever first needs the file.
+    variable counts as unset. Broken configuration raises SetupError from whatever first needs
+    the file.
     """
 
     def __init__(

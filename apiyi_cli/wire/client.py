@@ -30,6 +30,9 @@ from apiyi_cli.wire.network import Network
 from apiyi_cli.wire.proxies import Proxy, proxy_for
 from apiyi_cli.wire.tls import tls_context
 
+_HEAD_BYTES = 1024
+_MOST_WATCHED_BYTES = 64 * 2**20
+
 
 class Outgoing(NamedTuple):
     """A request with nothing left to decide. `body` is bytes or pieces of them in order."""
@@ -209,14 +212,21 @@ def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> I
 def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     """Yield the chunks; the clocks learn to tell whether they are a whole JSON text.
 
-    Now and then all of a long answer arrives and what says that it ends never does.
+    Now and then all of a long answer arrives and what says that it ends never does. What
+    begins otherwise than JSON is not kept for that, nor what is longer than an answer.
     """
+    from apiyi_cli.decode.lenient import trimmed
     from apiyi_cli.decode.whole import is_complete
 
-    pieces: list[bytes] = []
-    clocks.is_whole = lambda: is_complete(b"".join(pieces))
+    kept = bytearray()
+    clocks.is_whole = lambda: is_complete(bytes(kept))
     for chunk in chunks:
-        pieces.append(chunk)
+        if clocks.is_whole is not None:
+            kept += chunk
+            begins = trimmed(bytes(kept[:_HEAD_BYTES]))[:1]
+            if len(kept) > _MOST_WATCHED_BYTES or begins not in (b"", b"{", b"["):
+                clocks.is_whole = None
+                kept.clear()
         yield chunk
 
 

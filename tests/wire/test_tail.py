@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,8 +20,8 @@ QUICK = Timeouts(bytes_s=30.0, tail_s=0.1)
 
 
 @contextmanager
-def talking(*pieces: bytes, headers: bytes = b"") -> Iterator[str]:
-    """A server that answers with the pieces, one a `GO`, and leaves the connection open."""
+def talking(*pieces: bytes, headers: bytes = b"", at_once: bool = False) -> Iterator[str]:
+    """A server that answers with the pieces, a moment apart, and leaves the connection open."""
     release = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -32,7 +33,7 @@ def talking(*pieces: bytes, headers: bytes = b"") -> Iterator[str]:
                 sock.sendall(headers + b"\r\n" + pieces[0])
                 for piece in pieces[1:]:
                     # Later than the tail's patience: what came so far must be waited for.
-                    release.wait(0.4)
+                    release.wait(0.0 if at_once else 0.4)
                     sock.sendall(piece)
                 release.wait(30)
 
@@ -81,6 +82,25 @@ def test_a_text_that_stays_incomplete_ends_by_the_clock_of_bytes() -> None:
 def test_a_stream_has_no_such_end() -> None:
     with talking(WHOLE) as url, pytest.raises(IncompleteError, match="no byte"):
         got(url, QUICK._replace(bytes_s=0.5), stream=True)
+
+
+def test_what_is_no_json_is_not_kept_while_it_is_read() -> None:
+    count, piece = 64, bytes(1 << 18)
+    with talking(*[piece] * count, at_once=True) as url:
+        client = Client(environ={})
+        tracemalloc.start()
+        try:
+            chunks = client.exchange(Outgoing("GET", url, (), b"", False, False), QUICK).chunks
+            read = 0
+            for chunk in chunks:
+                read += len(chunk)
+                if read == count * len(piece):
+                    break
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            client.close()
+    assert peak < count * len(piece) / 4
 
 
 @contextmanager
