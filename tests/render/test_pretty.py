@@ -145,23 +145,27 @@ def test_megabytes_of_a_data_url_are_not_printed() -> None:
     assert len(printed) < 200
 
 
+# Of the processor: hours where the time grows with the square of the text, a second where not.
+SLOW_S = 60
+
+
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
     "mark", ["*", "[", "`", "_", "![", "](", "<", "&", "\\", "~", "[a](", "**a "]
 )
 def test_a_text_made_to_be_slow_is_printed_in_time(mark: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert len(plain(f"x{mark * 10_000}\n\nx{mark * 100_000}")) > 100_000
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < SLOW_S
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("said", ["- ", "> ", "# ", "1. ", "| ", "-|", "```", "=", "- - "])
 def test_blocks_made_to_be_slow_are_printed_in_time(said: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     plain(said * 20_000)
     plain(f"{said}\n" * 2_000)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < SLOW_S
 
 
 def test_styles_are_sent_only_where_colour_is_wanted() -> None:
