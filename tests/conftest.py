@@ -54,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have a test run while another one waits."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.0/8", "::1"], allow_unix_socket=True)
 

@@ -12,6 +12,7 @@ A second argument is the coverage data file of the session, where the branches o
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -40,10 +41,11 @@ def imported() -> None:
     for name in ("jsonschema", "sqlite3", "typer", "httpcore", "jq"):
         importlib.import_module(name)
     # Typer reads its settings and makes its commands at the first use.
-    from apiyi_cli.cli.app import COMMANDS, command
+    from apiyi_cli.cli import app
 
-    for name in COMMANDS:
-        command(name)
+    app.command = functools.cache(app.command)
+    for name in app.COMMANDS:
+        app.command(name)
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
@@ -62,53 +64,73 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 
 class Measured:
-    """The branches that the runs took: each run tells those that no earlier one has taken."""
+    """The branches that the runs took: each run tells those that no earlier one has taken.
+
+    They are read where coverage collects them, packed as it packs them: its public interface
+    takes them through a database, which would cost as much as the run.
+    """
 
     def __init__(self, data_file: str) -> None:
         import coverage
 
         self._data_file = data_file
         self._told = Path(f"{data_file}.{os.getpid()}.told")
-        self._known: set[tuple[str, int, int]] = set()
         # Of this process, and by fork of each run. `include`, because for a source coverage
         # looks for the files that did not run, and does so in each run.
-        program = Path(__file__).parents[1] / "apiyi_cli" / "*"
+        self._folder = str(Path(__file__).parents[1] / "apiyi_cli") + os.sep
         self._coverage: Coverage = coverage.Coverage(
-            data_file=None, config_file=False, branch=True, include=[str(program)]
+            data_file=None, config_file=False, branch=True, include=[f"{self._folder}*"]
         )
         self._coverage.start()
+        collector: Any = self._coverage._collector
+        assert collector.core.packed_arcs
+        self._collector = collector
+        self._known: dict[str, set[int]] = {}
 
-    def _done(self) -> set[tuple[str, int, int]]:
-        """Return what was done since the last time, and forget it: the next run starts anew."""
-        data = self._coverage.get_data()
-        done = {(path, *arc) for path in data.measured_files() for arc in data.arcs(path) or ()}
-        data.erase()
-        return done
+    def _done(self) -> dict[str, set[int]]:
+        """Return the branches taken that are not known yet."""
+        done = self._collector.data.copy()
+        return {
+            path: new
+            for path, arcs in done.items()
+            if (new := arcs.copy() - self._known.get(path, set()))
+        }
+
+    def _learn(self, taken: dict[str, set[int]]) -> None:
+        for path, arcs in taken.items():
+            self._known.setdefault(path, set()).update(arcs)
 
     def began(self) -> None:
-        """Count what was done before the first run."""
-        self._known |= self._done()
+        """Count what was done before the first run; have coverage decide on all files now."""
+        self._learn(self._done())
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None) or ""
+            if path.endswith(".py") and not path.startswith(self._folder):
+                exec(compile("(lambda: None)()", path, "exec"), {})
 
     def ended(self) -> None:
         """Tell what this process has done."""
-        self._told.write_bytes(pickle.dumps(self._done() - self._known))
+        self._told.write_bytes(pickle.dumps(self._done()))
 
     def learn(self) -> None:
         """Read what a process has told; one that was killed tells nothing."""
         with contextlib.suppress(FileNotFoundError):
-            self._known |= pickle.loads(self._told.read_bytes())
+            self._learn(pickle.loads(self._told.read_bytes()))
             self._told.unlink()
 
     def save(self) -> None:
         """Leave a data file of this process beside the session's, for it to combine."""
         from coverage import CoverageData
 
-        arcs: dict[str, list[tuple[int, int]]] = {}
-        for path, start, end in self._known:
-            arcs.setdefault(path, []).append((start, end))
         data = CoverageData(self._data_file, suffix=f"preloaded.{os.getpid()}")
-        data.add_arcs(arcs)
+        data.add_arcs({path: list(map(unpacked, arcs)) for path, arcs in self._known.items()})
         data.write()
+
+
+def unpacked(arc: int) -> tuple[int, int]:
+    """Return the two lines of a branch, negative where it enters or leaves a function."""
+    low, high = arc & (1 << 28) - 1, arc >> 28 & (1 << 28) - 1
+    return -low if arc >> 56 & 1 else low, -high if arc >> 57 & 1 else high
 
 
 def ran(request: dict[str, Any], descriptors: list[int], measured: Measured | None) -> int:

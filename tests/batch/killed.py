@@ -11,6 +11,7 @@ exit code (negative: the signal) and the bytes recorded.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -19,11 +20,8 @@ import threading
 import time
 from pathlib import Path
 
-import apiyi_cli.cli.batching
-import apiyi_cli.cli.commands.batch
-import apiyi_cli.wire.download
-import apiyi_cli.wire.send  # noqa: F401
 from apiyi_cli.main import main
+from tests.preloaded import imported
 
 RECORDED = (".out", ".apiyi-journal")
 
@@ -91,6 +89,9 @@ def run(command: dict[str, object], counter: int) -> None:
 
 def serve() -> None:
     """Answer commands until stdin ends."""
+    os.environ["TYPER_USE_RICH"] = "0"
+    imported()
+    gc.freeze()
     counter = os.open(Path.cwd() / "counter", os.O_RDWR | os.O_CREAT)
     for line in sys.stdin:
         os.pwrite(counter, b"0" * 9, 0)

@@ -375,6 +375,13 @@ CASES: dict[str, Case] = {
     ),
 }
 
+SLOW = ("java", "node", "go")
+EVERY_KIND = (
+    "chat", "nasty stream", "files", "tools stream", "complete", "respond stream", "embed",
+    "image", "edit", "transcribe srt", "speak", "models", "raw", "refused", "cut", "kept image",
+)  # fmt: skip
+"""What the languages that take a second to compile or to start are tried with by day."""
+
 SUFFIXES = {
     "curl": "sh", "python": "py", "requests": "py", "node": "mjs", "java": "java",
     "csharp": "cs", "go": "go", "php": "php", "ruby": "rb",
@@ -569,18 +576,33 @@ def check_answer(case: Case, ran: Ran, home: Path) -> None:
 def test_a_program_sends_the_call_and_shows_or_saves_the_answer(
     language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names = EVERY_KIND if language in SLOW else CASES
+    check_programs(language, {name: CASES[name] for name in names}, tmp_path, monkeypatch)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("language", SLOW)
+def test_a_slow_program_does_all_that_the_others_do(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_programs(language, CASES, tmp_path, monkeypatch)
+
+
+def check_programs(
+    language: str, cases: dict[str, Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if shutil.which(TOOLS_NEEDED[language]) is None:
         pytest.skip(f"{TOOLS_NEEDED[language]} is not installed")
     problems = []
     with ExitStack() as stack:
-        servers = [stack.enter_context(receiving()) for _ in CASES]
+        servers = [stack.enter_context(receiving()) for _ in cases]
         sources = [
             laid_out(language, name, f"{origin}/v1", tmp_path / f"case{number:02}")
-            for number, (name, (origin, _)) in enumerate(zip(CASES, servers, strict=True))
+            for number, (name, (origin, _)) in enumerate(zip(cases, servers, strict=True))
         ]
         runs = RUNS[language](sources, tmp_path)
         for (name, case), path, (origin, seen), ran in zip(
-            CASES.items(), sources, servers, runs, strict=True
+            cases.items(), sources, servers, runs, strict=True
         ):
             monkeypatch.chdir(path.parent)
             try:

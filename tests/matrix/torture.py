@@ -11,11 +11,10 @@ from __future__ import annotations
 import base64
 import builtins
 import errno
-import importlib
+import gc
 import io
 import json
 import os
-import pkgutil
 import shutil
 import signal
 import socket
@@ -23,6 +22,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.preloaded import imported
 
 ERRORS: dict[str, tuple[int, ...]] = {
     "open": (errno.EACCES, errno.ENOSPC, errno.EMFILE),
@@ -182,13 +183,9 @@ def tortured(task: dict[str, Any], root: Path) -> None:
 
 def main() -> None:
     task = json.load(sys.stdin)
-    import apiyi_cli
-
-    for found in pkgutil.walk_packages(apiyi_cli.__path__, "apiyi_cli."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
-    for name in ("httpcore", "sqlite3", "tomlkit", "keyring.backends.null", "random", "tempfile"):
-        importlib.import_module(name)
+    os.environ["TYPER_USE_RICH"] = "0"
+    imported()
+    gc.freeze()
     tortured(task, Path(task["root"]))
 
 
