@@ -1,24 +1,30 @@
 """A process that has imported the program, and becomes it whenever it is asked to.
 
-A run then costs what the run does, not another start of the interpreter. Each request is a
-line of JSON on the socket whose number is the only argument: the words, the environment and
-the folder, with stdin, stdout and stderr beside it; the answers are a line with the number
-of the process, and one with its wait status. What depends on how an
-interpreter starts (locale, modules imported, signals, terminals) needs a real process.
+A run then costs what the run does, not another start of the interpreter. What depends on how
+an interpreter starts (locale, modules imported, signals, terminals) needs a real process.
 
-A second argument is the coverage data file of the session, where the branches of the runs go.
+Each request is a line on a socket, a Python literal: the words, the environment, the folder,
+the umask and the numbers that the descriptors sent beside it shall have. The answers are a line
+with the number of the process, and one with its wait status. The first argument is the number
+of a socket for one run after the other, the second is the path at which others connect, one
+for each run; a run is told to end when its connection is closed before.
+
+A third argument is the coverage data file of the session, where the branches of the runs go.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
-import json
 import os
 import pickle
 import pkgutil
+import selectors
+import signal
 import socket
 import sys
 import time
@@ -50,14 +56,21 @@ def imported() -> None:
 
 def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Turn this process into a run of the program."""
-    for target, descriptor in enumerate(descriptors):
+    targets = request["fds"]
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 256) for descriptor in descriptors]
+    os.closerange(0, 256)
+    for target, descriptor in zip(targets, moved, strict=True):
         os.dup2(descriptor, target)
-    os.closerange(3, 64)
+        os.close(descriptor)
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update({os.fsdecode(k): os.fsdecode(v) for k, v in request["env"].items()})
     time.tzset()
+    os.umask(request["umask"])
     os.chdir(request["cwd"])
     sys.argv = ["apiyi", *request["words"]]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if number not in targets:
+            setattr(sys, name, None)
     from apiyi_cli.main import run
 
     run()
@@ -74,7 +87,6 @@ class Measured:
         import coverage
 
         self._data_file = data_file
-        self._told = Path(f"{data_file}.{os.getpid()}.told")
         # Of this process, and by fork of each run. `include`, because for a source coverage
         # looks for the files that did not run, and does so in each run.
         self._folder = str(Path(__file__).parents[1] / "apiyi_cli") + os.sep
@@ -86,6 +98,9 @@ class Measured:
         assert collector.core.packed_arcs
         self._collector = collector
         self._known: dict[str, set[int]] = {}
+
+    def _told(self, pid: int) -> Path:
+        return Path(f"{self._data_file}.{pid}.told")
 
     def _done(self) -> dict[str, set[int]]:
         """Return the branches taken that are not known yet."""
@@ -110,13 +125,14 @@ class Measured:
 
     def ended(self) -> None:
         """Tell what this process has done."""
-        self._told.write_bytes(pickle.dumps(self._done()))
+        self._told(os.getpid()).write_bytes(pickle.dumps(self._done()))
 
-    def learn(self) -> None:
+    def learn(self, pid: int) -> None:
         """Read what a process has told; one that was killed tells nothing."""
+        told = self._told(pid)
         with contextlib.suppress(FileNotFoundError):
-            self._learn(pickle.loads(self._told.read_bytes()))
-            self._told.unlink()
+            self._learn(pickle.loads(told.read_bytes()))
+            told.unlink()
 
     def save(self) -> None:
         """Leave a data file of this process beside the session's, for it to combine."""
@@ -138,7 +154,7 @@ def ran(request: dict[str, Any], descriptors: list[int], measured: Measured | No
     try:
         if measured:
             # The program then leaves by the exception that others leave by.
-            request["env"]["COVERAGE_RUN"] = "true"
+            request["env"] = {**request["env"], b"COVERAGE_RUN": b"true"}
         become(request, descriptors)
     except SystemExit as end:
         for stream in (sys.stdout, sys.stderr):
@@ -151,34 +167,90 @@ def ran(request: dict[str, Any], descriptors: list[int], measured: Measured | No
         return 70
 
 
-def serve(channel: socket.socket, measured: Measured | None) -> None:
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 3)
+class Server:
+    """Starts the runs that are asked for and tells how each ended."""
+
+    def __init__(self, channel: socket.socket, path: str, measured: Measured | None) -> None:
+        self._channel = channel
+        self._measured = measured
+        self._asked: dict[int, socket.socket] = {}
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(64)
+        self._woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        for one in (channel, self._listener, self._woken):
+            self._selector.register(one, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+
+    def serve(self) -> None:
+        """Serve until the channel closes."""
+        while True:
+            for key, _ in self._selector.select():
+                ready = key.fileobj
+                assert isinstance(ready, socket.socket)
+                if ready is self._woken:
+                    ready.recv(4096)
+                    self._reap()
+                elif ready is self._listener:
+                    self._selector.register(ready.accept()[0], selectors.EVENT_READ)
+                elif not self._asked_by(ready):
+                    if ready is self._channel:
+                        return
+                    self._forget(ready)
+
+    def _asked_by(self, asking: socket.socket) -> bool:
+        """Start the run that is asked for; return False when nobody asks any more."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(asking, 1 << 16, 64)
+        except ConnectionError:
+            return False
         if not data:
-            return
+            return False
         while not data.endswith(b"\n"):
-            data += channel.recv(1 << 16)
+            data += asking.recv(1 << 16)
         pid = os.fork()
         if pid == 0:
-            os._exit(ran(json.loads(data), descriptors, measured))
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os._exit(ran(ast.literal_eval(data.decode()), descriptors, self._measured))
         for descriptor in descriptors:
             os.close(descriptor)
-        channel.sendall(b"%d\n" % pid)
-        status = os.waitpid(pid, 0)[1]
-        if measured:
-            measured.learn()
-        channel.sendall(b"%d\n" % status)
+        self._asked[pid] = asking
+        asking.sendall(b"%d\n" % pid)
+        return True
+
+    def _reap(self) -> None:
+        while self._asked:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if self._measured:
+                self._measured.learn(pid)
+            asking = self._asked.pop(pid)
+            with contextlib.suppress(OSError):
+                asking.sendall(b"%d\n" % status)
+
+    def _forget(self, gone: socket.socket) -> None:
+        for pid, asking in self._asked.items():
+            if asking is gone:
+                os.kill(pid, signal.SIGTERM)
+        self._selector.unregister(gone)
+        gone.close()
 
 
-def served(channel: socket.socket, data_file: str | None = None) -> None:
+def served(channel: socket.socket, path: str, data_file: str | None = None) -> None:
     """Serve until the far end closes; measure if there is a file for it."""
     measured = Measured(data_file) if data_file else None
     os.environ["TYPER_USE_RICH"] = "0"
     imported()
+    server = Server(channel, path, measured)
     if measured:
         measured.began()
     gc.freeze()
-    serve(channel, measured)
+    server.serve()
     if measured:
         measured.save()
 

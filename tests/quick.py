@@ -7,13 +7,13 @@ a process like any other.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +22,43 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.conftest import Program, Ran
 
+STANDARD = {"fds": [0, 1, 2], "umask": 0o022}
+LAUNCHER = """
+import _signal, _socket, posix, sys
+
+connection = _socket.socket(_socket.AF_UNIX)
+connection.connect(PATH)
+fds = []
+for name in posix.listdir("/proc/self/fd"):
+    try:
+        posix.stat(f"/proc/self/fd/{name}")
+    except OSError:
+        continue
+    if int(name) != connection.fileno():
+        fds.append(int(name))
+umask = posix.umask(0)
+posix.umask(umask)
+request = {
+    "words": sys.argv[1:], "cwd": posix.getcwd(), "env": posix.environ, "fds": fds, "umask": umask
+}
+data = ascii(request).encode() + b"\\n"
+packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+sent = connection.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+while sent < len(data):
+    sent += connection.send(data[sent:])
+for fd in fds:
+    if fd != 2:
+        posix.close(fd)
+answer = b""
+while answer.count(b"\\n") < 2 and (more := connection.recv(100)):
+    answer += more
+code = posix.waitstatus_to_exitcode(int(answer.split()[1]))
+if code < 0:
+    _signal.signal(-code, _signal.SIG_DFL)
+    posix.kill(posix.getpid(), -code)
+posix._exit(code)
+"""
+"""What stands for the program in a shell: no module but those that every interpreter holds."""
 SERVER = Path(__file__).with_name("preloaded.py")
 LIMIT_S = 30.0
 
@@ -32,7 +69,9 @@ class Preloaded:
     def __init__(self) -> None:
         self._near, far = socket.socketpair()
         self._near.settimeout(LIMIT_S)
-        words = [sys.executable, str(SERVER), str(far.fileno()), *_data_file()]
+        self._folder = tempfile.TemporaryDirectory()
+        self.path = Path(self._folder.name, "socket")
+        words = [sys.executable, str(SERVER), str(far.fileno()), str(self.path), *_data_file()]
         self._process = subprocess.Popen(words, pass_fds=(far.fileno(),))
         far.close()
         self._answers = self._near.makefile("rb")
@@ -42,8 +81,8 @@ class Preloaded:
         self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes | None
     ) -> tuple[int, bytes, bytes]:
         """Return the wait status, stdout and stderr of one run; stdin None is no input."""
-        request = {"words": list(words), "cwd": str(cwd), "env": dict(env)}
-        data = json.dumps(request).encode() + b"\n"
+        request = {"words": list(words), "cwd": str(cwd), "env": dict(env), **STANDARD}
+        data = ascii(request).encode() + b"\n"
         (near_out, far_out), (near_err, far_err) = os.pipe(), os.pipe()
         far = [os.open(os.devnull, os.O_RDONLY), far_out, far_err]
         if stdin is not None:
@@ -75,6 +114,18 @@ class Preloaded:
         self._answers.close()
         self._near.close()
         self._process.wait(LIMIT_S)
+        self._folder.cleanup()
+
+    def launcher(self, folder: Path) -> Path:
+        """Return a folder for PATH in which `apiyi` is a run of this process."""
+        if not self.path.exists():
+            # It answers nothing before it has imported the program and made the socket.
+            self.text(["--version"], Path.cwd(), dict(os.environ))
+        folder.mkdir(exist_ok=True)
+        script = folder / "apiyi"
+        script.write_text(f"#!{sys.executable} -IS\nPATH = {str(self.path)!r}\n{LAUNCHER}")
+        script.chmod(0o755)
+        return folder
 
 
 def _data_file() -> list[str]:
@@ -119,14 +170,27 @@ class Quick:
         stdin: bytes | IO[bytes] | int = subprocess.DEVNULL,
         env: Mapping[str, str | None] | None = None,
     ) -> Ran:
-        starts = any(
-            name.startswith("PYTHON") and not name.startswith("PYTHON_KEYRING_")
-            for name in env or ()
-        )
-        if starts or not (isinstance(stdin, bytes) or stdin == subprocess.DEVNULL):
+        if _starts(env) or not (isinstance(stdin, bytes) or stdin == subprocess.DEVNULL):
             return self._program(line, stdin=stdin, env=env)
         words = shlex.split(line) if isinstance(line, str) else line
         wanted = {**self._program.environ, **(env or {})}
         given = {name: value for name, value in wanted.items() if value is not None}
         status, out, err = self._preloaded.run(words, self._program.work, given, _input(stdin))
         return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
+
+    def shell(
+        self, script: str, *, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
+    ) -> Ran:
+        """Run a bash script; limits that it sets need a process that starts under them."""
+        if _starts(env) or "ulimit" in script:
+            return self._program.shell(script, stdin=stdin, env=env)
+        quick = self._preloaded.launcher(self._program.path.parent.with_name("quick"))
+        path = f"{quick}:{self._program.environ['PATH']}"
+        return self._program.shell(script, stdin=stdin, env={"PATH": path, **(env or {})})
+
+
+def _starts(env: Mapping[str, str | None] | None) -> bool:
+    """Tell whether these variables decide how an interpreter starts."""
+    return any(
+        name.startswith("PYTHON") and not name.startswith("PYTHON_KEYRING_") for name in env or ()
+    )

@@ -7,14 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import wave
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.screen import taken
+
+if TYPE_CHECKING:
+    from tests.quick import Preloaded
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -74,11 +77,13 @@ def desk(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "line", "block"), blocks(), ids=lambda value: str(value).partition("\n")[0][:40]
 )
-def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path) -> None:
+def test_a_shown_block_runs(
+    name: str, line: int, block: str, desk: Path, preloaded: Preloaded
+) -> None:
     for tool in ("jq", "git"):
         if re.search(rf"\b{tool} ", block) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{preloaded.launcher(desk / 'bin')}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=desk,
