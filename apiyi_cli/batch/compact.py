@@ -105,11 +105,14 @@ def _journal_part(journal: Path, attempts: int, size: int) -> Path:
         for _, _, line in placed_lines(Path(errors)):
             attempts += (record_of(line) or {}).get("attempts") or 0
     carried = claims.requests + claims.carried - len(claims.unknown)
+    # The lines of the unknown claims stay, and count themselves.
+    counted = sum(orjson.loads(line).get("ambiguous", 0) for line in claims.unknown.values())
     header = {
         **claims.header,
         "version": VERSION,
         "carried": carried,
         "unmatched": carried - attempts,
+        "twice": claims.twice - counted,
         "sizes": {**claims.header.get("sizes", {}), "out": size},
     }
     if errors and Path(errors).exists():

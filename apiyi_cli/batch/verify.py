@@ -33,7 +33,9 @@ class Claims:
     """The claims of a journal, counted as it is read.
 
     `open` holds the claims of each id since its last record; what is open when a run begins
-    was `lost` with the run before. `unknown` are the ids whose end nobody knows.
+    was `lost` with the run before. `unknown` are the ids whose end nobody knows. `twice` are the
+    claims that follow one of the same row that may have been billed, in its run (where they
+    count themselves) or in one before.
     """
 
     requests: int = 0
@@ -42,14 +44,19 @@ class Claims:
     lost: int = 0
     carried: int = 0
     unmatched: int = 0
+    twice: int = 0
     open: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, bytes] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
+    _billed: dict[str, str] = field(default_factory=dict)
+    _again: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: dict[str, Any], line: bytes = b"") -> None:
         """Count one line."""
         kind = entry["t"]
+        if kind in ("S", "W", "D", "A"):
+            self._count_twice(entry)
         if kind == "S":
             self.requests += 1
             self.open[entry["id"]] = self.open.get(entry["id"], 0) + 1
@@ -66,10 +73,29 @@ class Claims:
             self.end = {}
             self.lost += sum(self.open.values())
             self.open.clear()
+            self._again.clear()
+            self.twice += entry.get("twice", 0)
             self.carried += entry.get("carried", 0)
             self.unmatched += entry.get("unmatched", 0)
         elif kind == "E":
             self.end = entry
+
+    def _count_twice(self, entry: dict[str, Any]) -> None:
+        id, sha = entry["id"], entry["sha"]
+        if entry["t"] == "S":
+            again = entry.get("ambiguous", 0)
+            if id not in self._again:
+                self.twice += self._billed.get(id) == sha
+            self.twice += max(0, again - self._again.get(id, 0))
+            self._again[id] = again
+            # Until it is told otherwise.
+            self._billed[id] = sha
+            return
+        self._again.pop(id, None)
+        if entry.get("billed", False):
+            self._billed[id] = sha
+        else:
+            self._billed.pop(id, None)
 
     @property
     def expected(self) -> int:
@@ -173,6 +199,7 @@ def _told(output: Path, claims: Claims, ledger: _Ledger, has_journal: bool) -> V
         "given_up": claims.given_up,
         "lost": claims.lost + claims.unmatched,
         "unknown": len(claims.unknown),
+        "maybe_billed_twice": claims.twice,
         "complete": bool(claims.end.get("complete")) if has_journal else None,
         "problems": ledger.problems,
     }

@@ -121,6 +121,9 @@ def check(
     sent = Counter(one.json["messages"][0]["content"].split()[1] for one in whole)
     assert all(sent[str(n)] <= counts[f"r{n}"] for n in range(rows))
     assert sum(counts.values()) == verified.json["requests"]
+    paid = Counter(one.json["messages"][0]["content"].split()[1] for one in whole if one.billed)
+    twice = sum(count - 1 for count in paid.values())
+    assert 0 < twice <= verified.json["maybe_billed_twice"] <= verified.json["requests"] - rows
 
 
 def answers(apiyi: Program, rows: int) -> tuple[dict[str, str], Counter[str]]:

@@ -319,6 +319,48 @@ def check_killed(
     assert len(gateway.posts) - rows <= verified.json["lost"] <= sum(told)
     assert verified.json["requests"] - rows == verified.json["lost"]
     assert json.loads((apiyi.work / "s.json").read_bytes())["maybe_billed_twice"] == told[-1]
+    assert verified.json["maybe_billed_twice"] == verified.json["lost"]
+
+
+def test_what_a_killed_run_sent_twice_is_told_by_the_next(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    write(apiyi, 1)
+    answer = Play.chat("x")
+    gateway.script(answer.cut(at=100), answer.stall())
+    line = "batch rows.jsonl -o out.jsonl -j 1 --no-limits --summary s.json"
+    process = apiyi.start(line)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
+    process.kill()
+    process.communicate(timeout=20)
+    ended = apiyi(line)
+    assert ended.code == 0 and len(gateway.ledger) == 3
+    # One for the second attempt, of which the killed run could not tell, one for the third.
+    assert json.loads((apiyi.work / "s.json").read_bytes())["maybe_billed_twice"] == 2
+    assert apiyi("batch verify out.jsonl").json["maybe_billed_twice"] == 2
+    assert apiyi("batch compact out.jsonl").code == 0
+    assert apiyi("batch verify out.jsonl").json["maybe_billed_twice"] == 2
+
+
+def test_a_compacted_journal_tells_once_of_what_is_still_unknown(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    write(apiyi, 2)
+    answer = Play.chat("x")
+    gateway.script(answer, answer.cut(at=100), answer.stall())
+    process = apiyi.start("batch rows.jsonl -o out.jsonl -j 1 --no-limits")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) == 3)
+    process.kill()
+    process.communicate(timeout=20)
+    before = apiyi("batch verify out.jsonl")
+    assert before.code == 3 and before.json["maybe_billed_twice"] == before.json["unknown"] == 1
+    assert apiyi("batch compact out.jsonl").code == 0
+    after = apiyi("batch verify out.jsonl").json
+    assert after["maybe_billed_twice"] == after["unknown"] == 1
+    assert apiyi("batch rows.jsonl -o out.jsonl -j 1").code == 0
+    assert apiyi("batch verify out.jsonl").json["maybe_billed_twice"] == 2
 
 
 def in_flight(err: str) -> int:
