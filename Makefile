@@ -1,5 +1,7 @@
 # Everything runs in .venv; a target that needs it makes it.
 PY := .venv/bin/python
+# Tests are compiled once, not by every process of every run.
+unexport PYTHONDONTWRITEBYTECODE
 MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 
 .venv/made: pyproject.toml
@@ -14,7 +16,8 @@ try: .venv/made
 
 ## test: set up, run everything, say what it covered; what fails is run once more alone, because
 ## some tests measure rates and silences, which a machine that is busy otherwise can spoil
-test: .venv/made check
+test: .venv/made
+	@$(PY) -m pytest --collect-only -qq >/dev/null & $(MAKE) --no-print-directory check && wait
 	$(PY) -m pytest -n auto --dist worksteal $(MEASURED) || $(PY) -m pytest --last-failed
 	$(PY) -m tests.covered
 
