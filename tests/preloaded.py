@@ -4,10 +4,10 @@ A run then costs what the run does, not another start of the interpreter. What d
 an interpreter starts (locale, modules imported, signals, terminals) needs a real process.
 
 Each request is a line on a socket, a Python literal: the words, the environment, the folder,
-the umask and the numbers that the descriptors sent beside it shall have. The answers are a line
-with the number of the process, and one with its wait status. The first argument is the number
-of a socket for one run after the other, the second is the path at which others connect, one
-for each run; a run is told to end when its connection is closed before.
+the umask, the numbers that the descriptors sent beside it shall have, and whether to measure.
+The answers are a line with the number of the process, and one with its wait status. The first
+argument is the number of a socket for one run after the other, the second is the path at which
+others connect, one for each run; a run is told to end when its connection is closed before.
 
 A third argument is the coverage data file of the session, where the branches of the runs go.
 """
@@ -27,6 +27,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -215,7 +216,12 @@ class Server:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os._exit(ran(ast.literal_eval(data.decode()), descriptors, self._measured))
+            request = ast.literal_eval(data.decode())
+            measured = self._measured if request["measured"] else None
+            if measured is None:
+                sys.settrace(None)
+                threading.settrace(None)
+            os._exit(ran(request, descriptors, measured))
         for descriptor in descriptors:
             os.close(descriptor)
         self._asked[pid] = asking

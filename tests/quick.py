@@ -39,7 +39,8 @@ for name in posix.listdir("/proc/self/fd"):
 umask = posix.umask(0)
 posix.umask(umask)
 request = {
-    "words": sys.argv[1:], "cwd": posix.getcwd(), "env": posix.environ, "fds": fds, "umask": umask
+    "words": sys.argv[1:], "cwd": posix.getcwd(), "env": posix.environ, "fds": fds, "umask": umask,
+    "measured": MEASURED,
 }
 data = ascii(request).encode() + b"\\n"
 packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -78,10 +79,17 @@ class Preloaded:
         self._pool = ThreadPoolExecutor(3)
 
     def run(
-        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes | None
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes | None,
+        *,
+        measured: bool = True,
     ) -> tuple[int, bytes, bytes]:
         """Return the wait status, stdout and stderr of one run; stdin None is no input."""
         request = {"words": list(words), "cwd": str(cwd), "env": dict(env), **STANDARD}
+        request["measured"] = measured
         data = ascii(request).encode() + b"\n"
         (near_out, far_out), (near_err, far_err) = os.pipe(), os.pipe()
         far = [os.open(os.devnull, os.O_RDONLY), far_out, far_err]
@@ -116,14 +124,15 @@ class Preloaded:
         self._process.wait(LIMIT_S)
         self._folder.cleanup()
 
-    def launcher(self, folder: Path) -> Path:
+    def launcher(self, folder: Path, *, measured: bool = True) -> Path:
         """Return a folder for PATH in which `apiyi` is a run of this process."""
         if not self.path.exists():
             # It answers nothing before it has imported the program and made the socket.
             self.text(["--version"], Path.cwd(), dict(os.environ))
         folder.mkdir(exist_ok=True)
         script = folder / "apiyi"
-        script.write_text(f"#!{sys.executable} -IS\nPATH = {str(self.path)!r}\n{LAUNCHER}")
+        settings = f"PATH, MEASURED = {str(self.path)!r}, {measured}"
+        script.write_text(f"#!{sys.executable} -IS\n{settings}\n{LAUNCHER}")
         script.chmod(0o755)
         return folder
 
@@ -154,11 +163,15 @@ def _drained(descriptor: int) -> bytes:
 
 
 class Quick:
-    """The test's program, run in the preloaded process; all else is as it is there."""
+    """The test's program, run in the preloaded process; all else is as it is there.
 
-    def __init__(self, program: Program, preloaded: Preloaded) -> None:
+    Measuring its branches takes as long as the run, so that what repeats does without.
+    """
+
+    def __init__(self, program: Program, preloaded: Preloaded, *, measured: bool = True) -> None:
         self._program = program
         self._preloaded = preloaded
+        self._measured = measured
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._program, name)
@@ -175,7 +188,9 @@ class Quick:
         words = shlex.split(line) if isinstance(line, str) else line
         wanted = {**self._program.environ, **(env or {})}
         given = {name: value for name, value in wanted.items() if value is not None}
-        status, out, err = self._preloaded.run(words, self._program.work, given, _input(stdin))
+        status, out, err = self._preloaded.run(
+            words, self._program.work, given, _input(stdin), measured=self._measured
+        )
         return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
 
     def shell(
@@ -184,7 +199,8 @@ class Quick:
         """Run a bash script; limits that it sets need a process that starts under them."""
         if _starts(env) or "ulimit" in script:
             return self._program.shell(script, stdin=stdin, env=env)
-        quick = self._preloaded.launcher(self._program.path.parent.with_name("quick"))
+        folder = self._program.path.parent.with_name("quick")
+        quick = self._preloaded.launcher(folder, measured=self._measured)
         path = f"{quick}:{self._program.environ['PATH']}"
         return self._program.shell(script, stdin=stdin, env={"PATH": path, **(env or {})})
 

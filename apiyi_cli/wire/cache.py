@@ -287,6 +287,9 @@ def _foreign(path: Path) -> SetupError:
 
 def _check_owner(path: Path) -> None:
     with suppress(FileNotFoundError):
+        if path.is_symlink() and not path.is_dir():
+            # Its mode is set when it is opened, and a link may name anything of the user's.
+            raise SetupError("the cache cannot be used", f"{path} is a link", hint="--no-cache")
         owner = path.stat().st_uid
         if hasattr(os, "getuid") and owner != os.getuid():
             raise SetupError(

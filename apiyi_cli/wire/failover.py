@@ -135,8 +135,8 @@ class Hosts:
                 return address
         return self.base_urls[0]
 
-    def left(self, address: str, heir: str, why: str) -> None:
-        """Tell that a request goes on at `heir`."""
+    def left(self, address: str, why: str, heir: str) -> None:
+        """Tell that a request goes on at `heir`, and why."""
         self._tell(f"{address} is in trouble ({why}), going on with {heir}")
 
     def _is_usable(self, address: str) -> bool:
@@ -154,9 +154,9 @@ class Hosts:
 
 
 class Route:
-    """The way of one request over the addresses: `address` is where the next attempt goes.
+    """The way of one request over the addresses: `address` is where the next attempt would go.
 
-    Call `failed` or `succeeded` after each attempt, whether or not another one follows.
+    Call `begin` before each attempt, and `failed` or `succeeded` after it.
     """
 
     def __init__(self, hosts: Hosts, cost: Cost) -> None:
@@ -164,7 +164,15 @@ class Route:
         self._cost = cost
         self._failures_here = 0
         self._avoid: frozenset[str] = frozenset()
+        self._left: tuple[str, str] | None = None
         self.address = hosts.first_usable()
+
+    def begin(self) -> str:
+        """Return where the next attempt goes, and tell when that is not where the last went."""
+        if self._left is not None:
+            self._hosts.left(*self._left, self.address)
+            self._left = None
+        return self.address
 
     def succeeded(self) -> None:
         """Note that the address answered."""
@@ -191,7 +199,8 @@ class Route:
         self.address = self._hosts.first_usable(self._avoid)
         if self.address != left:
             why = f"HTTP {error.facts.status}" if error.facts.status else error.why or error.what
-            self._hosts.left(left, self.address, why)
+            # Told when there is another attempt, not before.
+            self._left = left, why
 
 
 def _trouble(

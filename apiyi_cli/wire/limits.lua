@@ -116,13 +116,37 @@ end
 
 local steps = {}
 
--- Tokens; returns the moment booked and what `admit` says of it.
+-- Tokens; returns the moment booked, what `admit` says of it, and what was found, for `cancel`.
 function steps.book()
   local row = loaded()
+  local found = { row.last, row.requests, row.tokens, row.booked_tokens.newest }
   local start = book(row, argument(1))
   local wait_s = admit(row, start, argument(1))
   save(row)
-  return { text(start), text(wait_s) }
+  return { text(start), text(wait_s), text(found[1]), text(found[2]), text(found[3]), text(found[4]) }
+end
+
+-- The moment booked, tokens, what `book` found.
+function steps.cancel()
+  local row = loaded()
+  local start, tokens = argument(1), argument(2)
+  local last, requests, paid, newest = argument(3), argument(4), argument(5), argument(6)
+  local tokens_s, booked = tokens * token_s, row.booked_tokens
+  local cell = math.floor(start * cells_in_window / window_s)
+  if tokens > 0 and booked.newest - cell_count < cell and cell <= booked.newest then
+    booked.counts[cell] = math.max(0, (booked.counts[cell] or 0) - tokens)
+  end
+  if row.last == start and row.requests == math.max(requests, start) + request_s then
+    row.last, row.requests = last, requests
+    if tokens > 0 then
+      row.tokens = row.tokens + paid - (math.max(paid, start) + tokens_s)
+      booked.newest = newest
+    end
+  else
+    row.requests = row.requests - request_s
+    row.tokens = row.tokens - tokens_s
+  end
+  save(row)
 end
 
 -- The moment booked, tokens.

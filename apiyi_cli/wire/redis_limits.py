@@ -69,16 +69,22 @@ class RedisLimiter:
     def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
-        First come, first served, over all hosts. `sleep` waits, or raises to give up.
+        First come, first served, over all hosts. `sleep` waits, or raises to give up: then
+        the booking is taken back, if the server is there to be told.
         Raises SetupError when the server has gone away for longer than `PATIENCE_S`.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
         while True:
-            start, wait_s = self._step(sleep, "book", tokens)
-            while wait_s > 0:
-                sleep(wait_s)
-                start, wait_s = self._step(sleep, "admit", start, tokens)
+            start, wait_s, *found = self._step(sleep, "book", tokens)
+            try:
+                while wait_s > 0:
+                    sleep(wait_s)
+                    wait_s = self._step(sleep, "admit", start, tokens)[1]
+            except BaseException:
+                if not self._server.is_missed:
+                    self._server.post("cancel", start, tokens, *found)
+                raise
             if wait_s == 0:
                 return self._clock.monotonic() - began
 
@@ -109,9 +115,9 @@ class RedisLimiter:
         """Give a place in flight back."""
         self._places.vacate(place)
 
-    def _step(self, sleep: Sleep, step: str, *arguments: float) -> tuple[float, float]:
-        start, wait_s = self._patiently(partial(self._server.ask, step, *arguments), sleep)
-        return float(start), float(wait_s)
+    def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[float]:
+        numbers = self._patiently(partial(self._server.ask, step, *arguments), sleep)
+        return [float(number) for number in numbers]
 
     def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
         gives_up_at: float | None = None

@@ -117,7 +117,7 @@ class Sender:
         route = plan.hosts.route(call.cost) if plan.hosts is not None else None
 
         def attempt(number: int) -> Iterator[T]:
-            address = route.address if route is not None else plan.base_urls[0]
+            address = route.begin() if route is not None else plan.base_urls[0]
             request = outgoing(call, address, plan.extra, request_id, plan.key(address))
             size = len(request.body) if isinstance(request.body, bytes) else 0
             with self._admission(trip, call, size):

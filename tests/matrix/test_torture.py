@@ -152,11 +152,46 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    home = str(tmp_path_factory.mktemp("runner"))
+    with subprocess.Popen(
+        [sys.executable, str(RUNNER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": home},
+    ) as started:
+        yield started
+        assert started.stdin is not None
+        started.stdin.close()
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 def test_whatever_call_fails_nothing_is_lost_silently(
-    tmp_path: Path, gateway: Gateway, scenario: Scenario, record_property: Callable[..., None]
+    tmp_path: Path, gateway: Gateway, scenario: Scenario, runner: subprocess.Popen[str]
 ) -> None:
-    clean, *runs = tortured(scenario, gateway, tmp_path)
+    check(scenario, 2, gateway, tmp_path, runner)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_whatever_call_fails_in_whatever_way_nothing_is_lost_silently(
+    tmp_path: Path, gateway: Gateway, scenario: Scenario, runner: subprocess.Popen[str]
+) -> None:
+    check(scenario, 3, gateway, tmp_path, runner)
+
+
+def check(
+    scenario: Scenario,
+    errors: int,
+    gateway: Gateway,
+    folder: Path,
+    runner: subprocess.Popen[str],
+) -> None:
+    """Have each call fail with the first `errors` of its errors, and judge every run."""
+    clean, *runs = tortured(scenario, errors, gateway, folder, runner)
     undisturbed = Left.of(clean["code"], clean["files"])
     assert undisturbed.code == 0, undisturbed.err
     paid = Counter(one.headers.get("x-run") for one in gateway.posts)
@@ -169,13 +204,17 @@ def test_whatever_call_fails_nothing_is_lost_silently(
         if told["again"] is not None:
             judge_again(scenario, where, undisturbed, Left.of(told["again"], told["after"]))
     met = sum(told["met"] for told in runs)
-    record_property("runs", len(runs))
-    record_property("faults met", met)
     assert met >= 8
 
 
-def tortured(scenario: Scenario, gateway: Gateway, folder: Path) -> list[Any]:
-    """Run the runner; return what it tells of each run."""
+def tortured(
+    scenario: Scenario,
+    errors: int,
+    gateway: Gateway,
+    folder: Path,
+    runner: subprocess.Popen[str],
+) -> list[Any]:
+    """Give the runner a task; return what it tells of each run."""
     task = {
         "root": str(folder / "runs"),
         "argv": shlex.split(scenario.line),
@@ -183,6 +222,7 @@ def tortured(scenario: Scenario, gateway: Gateway, folder: Path) -> list[Any]:
         "stdin": scenario.stdin,
         "files": scenario.files,
         "sends": scenario.sends,
+        "errors": errors,
         "folders": FOLDERS,
         "env": {
             "PATH": "/usr/bin:/bin",
@@ -194,18 +234,14 @@ def tortured(scenario: Scenario, gateway: Gateway, folder: Path) -> list[Any]:
             "APIYI_MODEL": MODEL,
         },
     }
-    done = subprocess.run(
-        [sys.executable, str(RUNNER)],
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)},
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    assert runner.stdin is not None and runner.stdout is not None
+    runner.stdin.write(json.dumps(task) + "\n")
+    runner.stdin.flush()
+    told = []
+    while (line := runner.stdout.readline()).strip():
+        told.append(json.loads(line))
+    assert line, "the runner has ended"
+    return told
 
 
 def judge_end(scenario: Scenario, where: str, clean: Left, left: Left, *, met: bool) -> None:

@@ -1,9 +1,9 @@
 """Runs one command line again and again, each time with another system call made to fail.
 
-Not a test but the program of `test_torture`: it reads a task (JSON) from stdin, and for each
-operation and error lets the first call fail, then the second, until a run comes through
+Not a test but the program of `test_torture`: it reads tasks (lines of JSON) from stdin, and for
+each one's operation and error lets the first call fail, then the second, until a run comes through
 without having met the fault. Every run is a fork with folders of its own; one line of JSON
-tells how it ended and what it left behind.
+tells how it ended and what it left behind, an empty one that a task is done.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.preloaded import imported
 
+# What another error of the same call comes to differs little: the last of three is for the night.
 ERRORS: dict[str, tuple[int, ...]] = {
     "open": (errno.EACCES, errno.ENOSPC, errno.EMFILE),
     "write": (errno.ENOSPC, errno.EIO, errno.EDQUOT),
@@ -164,7 +165,7 @@ def tortured(task: dict[str, Any], root: Path) -> None:
     code = run(task, folder, task["argv"], None)
     tell(operation="", n=0, code=code, files=left(folder), again=0)
     for operation, errors in ERRORS.items():
-        for error in errors:
+        for error in errors[: task["errors"]]:
             for n in range(1, MOST):
                 folder = root / f"{operation}-{errno.errorcode[error]}-{n}"
                 prepared(task, folder)
@@ -182,11 +183,13 @@ def tortured(task: dict[str, Any], root: Path) -> None:
 
 
 def main() -> None:
-    task = json.load(sys.stdin)
     os.environ["TYPER_USE_RICH"] = "0"
     imported()
     gc.freeze()
-    tortured(task, Path(task["root"]))
+    for line in sys.stdin:
+        task = json.loads(line)
+        tortured(task, Path(task["root"]))
+        print(flush=True)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import io
 import wave
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
-from pydantic import BaseModel
 
 from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    import openai
 
 KEY = "sk-of-the-test"
 
@@ -25,6 +26,9 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    # Here, because every worker collects the file and one runs its tests.
+    import openai
+
     with openai.OpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0) as made:
         yield made
 
@@ -94,15 +98,19 @@ def test_streamed_tool_calls_come_in_pieces(client: openai.OpenAI) -> None:
     assert call.function.arguments == '{"city":"[sandbox] hello there"}'
 
 
-class Person(BaseModel):
-    name: str
-    age: int
-    friends: list[str]
+@pytest.fixture(scope="module")
+def person(client: openai.OpenAI) -> Any:
+    """A class whose schema the client sends and whose object it makes."""
+    import pydantic
+
+    return pydantic.create_model(
+        "Person", name=(str, ...), age=(int, ...), friends=(list[str], ...)
+    )
 
 
-def test_a_parsed_answer_fits_its_model(client: openai.OpenAI) -> None:
-    answer = client.chat.completions.parse(model="gpt-4o", messages=HELLO, response_format=Person)
-    assert isinstance(answer.choices[0].message.parsed, Person)
+def test_a_parsed_answer_fits_its_model(client: openai.OpenAI, person: Any) -> None:
+    answer = client.chat.completions.parse(model="gpt-4o", messages=HELLO, response_format=person)
+    assert isinstance(answer.choices[0].message.parsed, person)
 
 
 def test_completions_answer_each_prompt(client: openai.OpenAI) -> None:
@@ -143,9 +151,9 @@ def test_responses_answer_whole_and_streamed(client: openai.OpenAI) -> None:
     assert "response.output_text.annotation.added" in kinds
 
 
-def test_responses_parse_and_call_functions(client: openai.OpenAI) -> None:
-    parsed = client.responses.parse(model="gpt-4o", input="hello", text_format=Person)
-    assert isinstance(parsed.output_parsed, Person)
+def test_responses_parse_and_call_functions(client: openai.OpenAI, person: Any) -> None:
+    parsed = client.responses.parse(model="gpt-4o", input="hello", text_format=person)
+    assert isinstance(parsed.output_parsed, person)
     function: Any = {**tool("weather")["function"], "type": "function", "strict": False}
     with client.responses.stream(model="gpt-4o", input="hi", tools=[function]) as stream:
         final: Any = stream.get_final_response()
@@ -261,6 +269,8 @@ def test_moderations_flag_violence(client: openai.OpenAI) -> None:
 
 
 def test_a_wrong_key_is_refused_without_an_echo(gateway: Gateway) -> None:
+    import openai
+
     with (
         openai.OpenAI(base_url=gateway.base_url, api_key="sk-SECRET", max_retries=0) as stranger,
         pytest.raises(openai.AuthenticationError) as caught,
@@ -270,6 +280,8 @@ def test_a_wrong_key_is_refused_without_an_echo(gateway: Gateway) -> None:
 
 
 def test_an_unknown_model_has_no_channel(client: openai.OpenAI) -> None:
+    import openai
+
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model="gpt4o", messages=HELLO)
     assert caught.value.status_code == 503

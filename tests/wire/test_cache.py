@@ -297,6 +297,17 @@ def test_a_cache_of_another_user_is_refused(path: Path, now: Now, name: str) -> 
         cache.look("a", DAY_S)
 
 
+def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) -> None:
+    other = path.parents[2] / "mine.db"
+    other.write_bytes(b"")
+    other.chmod(0o640)
+    path.parent.mkdir(parents=True)
+    path.symlink_to(other)
+    with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="is a link"):
+        cache.keep("k", 200, {}, b"x")
+    assert other.read_bytes() == b"" and other.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
     (tmp_path / "file").write_text("x")
     with closing(now.cache(tmp_path / "file" / "replies.db")) as cache, pytest.raises(SetupError):

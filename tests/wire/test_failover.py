@@ -78,6 +78,8 @@ def test_what_was_not_sent_goes_to_the_backup_at_once(scene: Scene, kind: str, c
     assert route.address == A
     route.failed(_failure(TemporaryError, phase="connect", kind=kind))
     assert route.address == B
+    assert not scene.told, "told before there is another attempt"
+    assert [route.begin(), route.begin()] == [B, B]
     assert scene.told == [f"{A} is in trouble (because), going on with {B}"]
 
 
@@ -125,7 +127,7 @@ def test_what_stands_in_front_gets_one_retry_first(scene: Scene, status: int) ->
     route.failed(_status(status))
     assert route.address == A
     route.failed(_status(status))
-    assert route.address == B
+    assert route.begin() == B
     assert scene.told == [f"{A} is in trouble (HTTP {status}), going on with {B}"]
     assert scene.route(A, B).address == B
 
@@ -165,7 +167,7 @@ def test_the_addresses_are_tried_in_order_and_then_the_first_again(scene: Scene)
     route = scene.route(A, B, C)
     seen = []
     for _ in range(4):
-        seen.append(route.address)
+        seen.append(route.begin())
         route.failed(UNREACHED)
     assert seen == [A, B, C, A]
     assert not scene.probed
@@ -175,6 +177,7 @@ def test_the_addresses_are_tried_in_order_and_then_the_first_again(scene: Scene)
 def test_a_reason_without_words_is_what_failed(scene: Scene) -> None:
     route = scene.route(A, B)
     route.failed(TemporaryError("no way", facts=Facts(phase="connect", kind="reset")))
+    route.begin()
     assert "(no way)" in scene.told[0]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -95,6 +95,15 @@ def give_up(seconds: float) -> None:
     raise GaveUpError
 
 
+class Booked(NamedTuple):
+    """A booking: its moment, what was found before, and both as the script tells them."""
+
+    start: float
+    tokens: int
+    found: rates.Before
+    told: list[float]
+
+
 class Script:
     """The script in the server, on a clock that is given; steps as `rates` has them."""
 
@@ -108,9 +117,8 @@ class Script:
         limiter._server._script = client.register_script(given)
         client.flushall()
 
-    def book(self, now: float, tokens: int) -> tuple[float, float]:
-        start, wait_s = self.ask("book", tokens, now)
-        return float(start), float(wait_s)
+    def book(self, now: float, tokens: int) -> list[float]:
+        return [float(number) for number in self.ask("book", tokens, now)]
 
     def admit(self, now: float, start: float, tokens: int) -> float:
         return float(self.ask("admit", start, tokens, now)[1])
@@ -131,23 +139,30 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
     chance = random.Random(seed)
     limits = Limits(rpm=chance.choice([6, 40, 3000]), tpm=4000, window_s=chance.choice([2.0, 60.0]))
     script, row = Script(running, limits), array("d", bytes(8 * rates.SIZE))
-    now, booked = 1_790_000_000.0, list[tuple[float, int]]()
+    now, booked = 1_790_000_000.0, list[Booked]()
     for _ in range(250):
         now += chance.choice([0.0, 0.001, 0.01, 0.3]) * limits.window_s * chance.random()
         step = chance.random()
         if step < 0.5 or not booked:
             tokens = chance.choice([0, 1, 50, 700, 9000])
+            found = rates.before(row, now)
             start = rates.book(row, limits, now, tokens)
             expected = admitted(row, limits, now, start, tokens)
-            assert script.book(now, tokens) == pytest.approx((start, expected), abs=2e-6)
+            told = script.book(now, tokens)
+            assert told == pytest.approx([start, expected, *found], abs=2e-6)
             if expected > 0:
-                booked.append((start, tokens))
+                booked.append(Booked(start, tokens, found, told))
+        elif step < 0.75:
+            first = booked.pop(0)
+            expected = admitted(row, limits, now, first.start, first.tokens)
+            told_s = script.admit(now, first.told[0], first.tokens)
+            assert told_s == pytest.approx(expected, abs=2e-6)
+            if expected > 0:
+                booked.insert(0, first)
         elif step < 0.85:
-            start, tokens = booked.pop(0)
-            expected = admitted(row, limits, now, start, tokens)
-            assert script.admit(now, start, tokens) == pytest.approx(expected, abs=2e-6)
-            if expected > 0:
-                booked.insert(0, (start, tokens))
+            gone = booked.pop(chance.randrange(len(booked)))
+            rates.cancel(row, limits, now, gone.start, gone.tokens, gone.found)
+            script.ask("cancel", gone.told[0], gone.tokens, *gone.told[2:], now)
         elif step < 0.97:
             estimated, actual = chance.randrange(800), chance.randrange(800)
             ago_s = chance.random() * limits.window_s / 4
@@ -387,6 +402,38 @@ def test_a_turn_that_a_pause_has_overtaken_is_booked_again(store: str) -> None:
     assert time.monotonic() - began >= waits[0] + 0.25
 
 
+def test_a_booking_that_is_given_up_holds_nobody_up(store: str) -> None:
+    limits = Limits(rpm=60, tpm=60_000)
+    limiter, other = (RedisLimiter(store, "given up", limits) for _ in range(2))
+    limiter.acquire(50_000)
+    with pytest.raises(GaveUpError):
+        limiter.acquire(55_000, give_up)
+    waits: list[float] = []
+
+    def told(seconds: float) -> None:
+        waits.append(seconds)
+        raise GaveUpError
+
+    with pytest.raises(GaveUpError):
+        other.acquire(100, told)
+    # As if the second had never come: with it this one would wait for most of two windows.
+    assert waits[0] < 60
+
+
+def test_a_server_that_is_gone_is_not_waited_for_to_give_up(mortal: Redis) -> None:
+    limiter = RedisLimiter(mortal.url, "gone", Limits(rpm=1))
+    limiter.acquire()
+
+    def stops(seconds: float) -> None:
+        if seconds > 1:
+            mortal.stop()
+        else:
+            raise GaveUpError
+
+    with pytest.raises(GaveUpError):
+        limiter.acquire(0, stops)
+
+
 def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: str) -> None:
     lease_s = 0.3
     limits = Limits(concurrency=1)
@@ -408,17 +455,9 @@ def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: s
 
 def test_requests_start_in_the_order_in_which_they_were_booked(store: str) -> None:
     limiter = RedisLimiter(store, "a", Limits(rpm=6))
-    waits: list[float] = []
-
-    def note(seconds: float) -> None:
-        waits.append(seconds)
-        raise GaveUpError
-
     limiter.acquire()
-    for _ in range(4):
-        with pytest.raises(GaveUpError):
-            limiter.acquire(sleep=note)
-    assert all(late - early > 9.9 for early, late in pairwise(waits))
+    starts = [limiter._step(give_up, "book", 0)[0] for _ in range(4)]
+    assert all(late - early > 9.9 for early, late in pairwise(starts))
 
 
 def test_the_clocks_of_the_hosts_do_not_matter(store: str) -> None:
