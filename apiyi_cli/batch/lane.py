@@ -175,7 +175,7 @@ class Lane:
             outcome.ambiguous = self._tally.ambiguous
             outcome.endpoint = self.claims.url
             outcome.ms = round((self._clock.monotonic() - began_s) * 1000)
-            if outcome.ambiguous or isinstance(outcome.error, IncompleteError):
+            if outcome.ambiguous or _was_answered(outcome):
                 outcome.maybe_billed = True
         return outcome
 
@@ -276,3 +276,12 @@ def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
             kept.append(chunk)
         size += len(chunk)
         yield chunk
+
+
+def _was_answered(outcome: Outcome) -> bool:
+    """Tell whether a failed row may have an answer that was made and did not arrive, or that
+    came in a form that cannot be read."""
+    if outcome.error is None or isinstance(outcome.error, IncompleteError):
+        return outcome.error is not None
+    is_success = outcome.status is not None and 200 <= outcome.status < 300
+    return is_success and outcome.error.facts.kind == "protocol"

@@ -41,9 +41,9 @@ FAULTS: tuple[Fault, ...] = (
     refusing(503, headers=(("retry-after", "0"),)),
     refusing(504),
     refusing(529),
-    lambda play: Play.text("<html>busy</html>", "text/html"),
+    lambda play: Play.text("<html>busy</html>", "text/html").but(billed=False),
     lambda play: Play(),
-    lambda play: Play.json({"error": {"message": "no", "type": "server_error"}}),
+    lambda play: Play.json({"error": {"message": "no", "type": "server_error"}}).but(billed=False),
     lambda play: play.cut(),
     lambda play: play.reset(),
     lambda play: play.cut(at=150),
@@ -144,7 +144,7 @@ def answers(apiyi: Program, rows: int) -> tuple[dict[str, str], Counter[str]]:
 def test_a_batch_comes_through_chaos_complete_and_counted(
     apiyi: Program, chaotic: Chaotic, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    check(apiyi, chaotic, stopped, rows=300, jobs=50, kill_after_s=1.2, kills=3)
+    check(apiyi, chaotic, stopped, rows=300, jobs=50, kill_after_s=0.9, kills=3)
 
 
 @pytest.mark.nightly
