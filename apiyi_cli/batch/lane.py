@@ -279,9 +279,10 @@ def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
 
 
 def _was_answered(outcome: Outcome) -> bool:
-    """Tell whether a failed row may have an answer that was made and did not arrive, or that
-    came in a form that cannot be read."""
-    if outcome.error is None or isinstance(outcome.error, IncompleteError):
-        return outcome.error is not None
-    is_success = outcome.status is not None and 200 <= outcome.status < 300
-    return is_success and outcome.error.facts.kind == "protocol"
+    """Tell whether a failed row may have an answer that was made: one that did not arrive, or
+    that came in a form that cannot be read."""
+    error = outcome.error
+    if error is None:
+        return False
+    is_unreadable = error.facts.kind == "protocol" and 200 <= (outcome.status or 0) < 300
+    return is_unreadable or isinstance(error, IncompleteError)

@@ -35,7 +35,7 @@ class Claims:
     `open` holds the claims of each id since its last record; what is open when a run begins
     was `lost` with the run before. `unknown` are the ids whose end nobody knows. `twice` are the
     claims that follow one of the same row that may have been billed, in its run (where they
-    count themselves) or in one before.
+    count themselves) or in one before. A compacted journal knows no row that failed before.
     """
 
     requests: int = 0
