@@ -28,6 +28,7 @@ from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
+from tests.measuring import Measuring
 from tests.quick import Preloaded, Quick
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
@@ -44,6 +45,7 @@ _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Measuring())
     config.addinivalue_line(
         "markers", "off_schema: sends on purpose what the official request schemas rule out"
     )
@@ -201,7 +203,7 @@ class Program:
             **how,
         }
         return subprocess.Popen(
-            self._words(line), cwd=self.work, env=self._environment(env), bufsize=0, **settings
+            self._words(line), cwd=self.work, env=self.environment(env), bufsize=0, **settings
         )
 
     def terminal(
@@ -217,6 +219,19 @@ class Program:
 
         `keys` are typed before it starts.
         """
+        return self.shown(self._words(line), columns, redirect, keys, self.environment(env))
+
+    def shown(
+        self,
+        words: Sequence[str],
+        columns: int,
+        redirect: str,
+        keys: bytes,
+        env: Mapping[str, str],
+        *,
+        leads: bool = True,
+    ) -> Screen:
+        """Run a command on a terminal; it `leads` the terminal's session, or leaves that to it."""
         import fcntl
         import struct
         import termios
@@ -227,10 +242,10 @@ class Program:
         # A session leader that opens a terminal gets it as its controlling one.
         script = f'exec "$@" <{os.ttyname(slave)} >{os.ttyname(slave)} 2>&1 {redirect}'
         process = subprocess.Popen(
-            ["sh", "-c", script, "sh", *self._words(line)],
+            ["sh", "-c", script, "sh", *words],
             cwd=self.work,
-            env=self._environment(env),
-            start_new_session=True,
+            env=env,
+            start_new_session=leads,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -256,7 +271,8 @@ class Program:
         words = shlex.split(line) if isinstance(line, str) else line
         return [sys.executable, "-m", "apiyi_cli", *words]
 
-    def _environment(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
+    def environment(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
+        """Return the variables of a run: the program's, added to or taken away from."""
         wanted = {**self.environ, **(env or {})}
         return {name: value for name, value in wanted.items() if value is not None}
 
@@ -270,7 +286,7 @@ class Program:
         done = subprocess.run(
             words,
             cwd=self.work,
-            env=self._environment(env),
+            env=self.environment(env),
             capture_output=True,
             timeout=LIMIT_S,
             **given,
@@ -348,9 +364,12 @@ def started(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
 
 
 @pytest.fixture
-def apiyi(started: Program, preloaded: Preloaded) -> Program | Quick:
+def apiyi(
+    started: Program, preloaded: Preloaded, request: pytest.FixtureRequest
+) -> Program | Quick:
     """The program, pointed at the test's gateway and given its key."""
-    return Quick(started, preloaded)
+    measured = request.node.get_closest_marker("no_cover") is None
+    return Quick(started, preloaded, measured=measured)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ A run then costs what the run does, not another start of the interpreter. What d
 an interpreter starts (locale, modules imported, signals, terminals) needs a real process.
 
 Each request is a line on a socket, a Python literal: the words, the environment, the folder,
-the umask, the numbers that the descriptors sent beside it shall have, and whether to measure.
+the umask, the numbers that the descriptors sent beside it shall have, whether to measure, and
+whether the run leads the session of the terminal that it is on.
 The answers are a line with the number of the process, and one with its wait status. The first
 argument is the number of a socket for one run after the other, the second is the path at which
 others connect, one for each run; a run is told to end when its connection is closed before.
@@ -27,6 +28,7 @@ import selectors
 import signal
 import socket
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -66,6 +68,9 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update({os.fsdecode(k): os.fsdecode(v) for k, v in request["env"].items()})
     time.tzset()
+    if request["leads"]:
+        os.setsid()
+        fcntl.ioctl(next(filter(os.isatty, (0, 1, 2))), termios.TIOCSCTTY, 0)
     os.umask(request["umask"])
     os.chdir(request["cwd"])
     sys.argv = ["apiyi", *request["words"]]

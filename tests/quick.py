@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.conftest import Program, Ran
+    from tests.conftest import Program, Ran, Screen
 
-STANDARD = {"fds": [0, 1, 2], "umask": 0o022}
+STANDARD = {"fds": [0, 1, 2], "umask": 0o022, "leads": False}
 LAUNCHER = """
 import _signal, _socket, posix, sys
 
@@ -40,7 +40,7 @@ umask = posix.umask(0)
 posix.umask(umask)
 request = {
     "words": sys.argv[1:], "cwd": posix.getcwd(), "env": posix.environ, "fds": fds, "umask": umask,
-    "measured": MEASURED,
+    "measured": MEASURED, "leads": LEADS,
 }
 data = ascii(request).encode() + b"\\n"
 packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -124,14 +124,17 @@ class Preloaded:
         self._process.wait(LIMIT_S)
         self._folder.cleanup()
 
-    def launcher(self, folder: Path, *, measured: bool = True) -> Path:
-        """Return a folder for PATH in which `apiyi` is a run of this process."""
+    def launcher(self, folder: Path, *, measured: bool = True, leads: bool = False) -> Path:
+        """Return a folder for PATH in which `apiyi` is a run of this process.
+
+        A run that leads has a session of its own, whose terminal is the one that it is on.
+        """
         if not self.path.exists():
             # It answers nothing before it has imported the program and made the socket.
             self.text(["--version"], Path.cwd(), dict(os.environ))
         folder.mkdir(exist_ok=True)
         script = folder / "apiyi"
-        settings = f"PATH, MEASURED = {str(self.path)!r}, {measured}"
+        settings = f"PATH, MEASURED, LEADS = {str(self.path)!r}, {measured}, {leads}"
         script.write_text(f"#!{sys.executable} -IS\n{settings}\n{LAUNCHER}")
         script.chmod(0o755)
         return folder
@@ -186,8 +189,7 @@ class Quick:
         if _starts(env) or not (isinstance(stdin, bytes) or stdin == subprocess.DEVNULL):
             return self._program(line, stdin=stdin, env=env)
         words = shlex.split(line) if isinstance(line, str) else line
-        wanted = {**self._program.environ, **(env or {})}
-        given = {name: value for name, value in wanted.items() if value is not None}
+        given = self._program.environment(env)
         status, out, err = self._preloaded.run(
             words, self._program.work, given, _input(stdin), measured=self._measured
         )
@@ -199,10 +201,28 @@ class Quick:
         """Run a bash script; limits that it sets need a process that starts under them."""
         if _starts(env) or "ulimit" in script:
             return self._program.shell(script, stdin=stdin, env=env)
-        folder = self._program.path.parent.with_name("quick")
-        quick = self._preloaded.launcher(folder, measured=self._measured)
+        quick = self._launcher("quick", leads=False)
         path = f"{quick}:{self._program.environ['PATH']}"
         return self._program.shell(script, stdin=stdin, env={"PATH": path, **(env or {})})
+
+    def terminal(
+        self,
+        line: str,
+        *,
+        columns: int = 80,
+        redirect: str = "",
+        keys: bytes = b"",
+        env: Mapping[str, str | None] | None = None,
+    ) -> Screen:
+        """Run a line on a terminal of its own."""
+        program = str(self._launcher("quick-terminal", leads=True) / "apiyi")
+        given = self._program.environment(env)
+        words = [program, *shlex.split(line)]
+        return self._program.shown(words, columns, redirect, keys, given, leads=False)
+
+    def _launcher(self, name: str, *, leads: bool) -> Path:
+        folder = self._program.path.parent.with_name(name)
+        return self._preloaded.launcher(folder, measured=self._measured, leads=leads)
 
 
 def _starts(env: Mapping[str, str | None] | None) -> bool:

@@ -1,9 +1,10 @@
 """Runs one command line again and again, each time with another system call made to fail.
 
 Not a test but the program of `test_torture`: it reads tasks (lines of JSON) from stdin, and for
-each one's operation and error lets the first call fail, then the second, until a run comes through
-without having met the fault. Every run is a fork with folders of its own; one line of JSON
-tells how it ended and what it left behind, an empty one that a task is done.
+each operation lets the first call fail, then the second, until a run comes through without
+having met the fault; with each error of the operation if that is asked for. Every run is a
+fork with folders of its own; one line of JSON tells how it ended and what it left behind, an
+empty one that a task is done.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from typing import Any
 
 from tests.preloaded import imported
 
-# What another error of the same call comes to differs little: the last of three is for the night.
 ERRORS: dict[str, tuple[int, ...]] = {
     "open": (errno.EACCES, errno.ENOSPC, errno.EMFILE),
     "write": (errno.ENOSPC, errno.EIO, errno.EDQUOT),
@@ -165,8 +165,10 @@ def tortured(task: dict[str, Any], root: Path) -> None:
     code = run(task, folder, task["argv"], None)
     tell(operation="", n=0, code=code, files=left(folder), again=0)
     for operation, errors in ERRORS.items():
-        for error in errors[: task["errors"]]:
+        # By day the calls take the errors in turn: what one comes to differs little from another.
+        for turn in range(len(errors) if task["each"] else 1):
             for n in range(1, MOST):
+                error = errors[turn if task["each"] else n % len(errors)]
                 folder = root / f"{operation}-{errno.errorcode[error]}-{n}"
                 prepared(task, folder)
                 marked = [*task["argv"], *(["-H", f"X-Run: {folder.name}"] * task["sends"])]

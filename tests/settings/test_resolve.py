@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -221,20 +219,6 @@ def test_the_listing_has_every_value_with_its_origin(tmp_path: Path) -> None:
     assert rows["usage_ledger"] == (True, "default")
     assert rows['families."o*"'] == ({"refuses": ["top_p"]}, str(path))
     assert "top_p" not in rows
-
-
-def test_settings_cost_a_chat_next_to_nothing(tmp_path: Path) -> None:
-    made = settings(tmp_path, Connection(retries=1))
-
-    def once() -> float:
-        begin = time.process_time()
-        fresh = Settings(Connection(retries=1), environ=made.environ)
-        for group in (Models(), Connection(), ChatSampling(), Output(), Answer(), Request()):
-            fresh.fill(group)
-        return time.process_time() - begin
-
-    limit_s = 0.02 if sys.gettrace() else 0.002
-    assert min(once() for _ in range(20)) < limit_s
 
 
 def test_a_variable_obeys_the_table(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Lets coverage see the tests and their fixtures, and nothing else that pytest does.
+
+Coverage of Python 3.11 traces every line of a thread, whoever's it is: collecting, reporting
+and comparing took twice as long under it. A test that repeats what others do asks for
+`pytest.mark.no_cover`. It is off wherever nothing is measured: a debugger traces, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+Around = Generator[None, object, object]
+
+
+class Measuring:
+    """A plugin that takes the tracer of coverage out, and puts it in where it is wanted."""
+
+    def __init__(self) -> None:
+        self._tracer: Any = None
+        self._measures = False
+
+    def _pause(self) -> None:
+        if self._measures:
+            self._tracer = sys.gettrace() or self._tracer
+            sys.settrace(None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self, session: pytest.Session) -> Iterator[None]:
+        """Collect without; `preloaded.py` measures what is done by importing.
+
+        pytest-cov starts a second measurement in each worker, of which nothing is kept: it ends
+        here, as does that of the process which hands out the tests and runs none.
+        """
+        from coverage import Coverage
+
+        stopped = []
+        while (current := Coverage.current()) is not None:
+            current.stop()
+            stopped.append(current)
+        yield
+        if stopped and not session.config.pluginmanager.hasplugin("dsession"):
+            stopped[0].start()
+            self._measures = True
+            self._pause()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self) -> Around:
+        with self:
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Around:
+        if pyfuncitem.get_closest_marker("no_cover") is not None:
+            return (yield)
+        with self:
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Around:
+        try:
+            return (yield)
+        finally:
+            # After a test that asked for none, pytest-cov puts another one in.
+            self._pause()
+
+    def __enter__(self) -> None:
+        if self._tracer is not None:
+            sys.settrace(self._tracer)
+
+    def __exit__(self, *_: object) -> None:
+        self._pause()
