@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+# It runs nothing of the program.
+pytestmark = pytest.mark.no_cover
 
 PACKAGE = Path(__file__).parent.parent / "apiyi_cli"
 FLOORS = {
@@ -74,6 +78,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
             yield node.module or "", top
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     tree = ast.parse(path.read_text("utf-8"))
     for node in tree.body:

@@ -38,6 +38,7 @@ def chinese(**more: str | None) -> dict[str, str | None]:
     return {"LANG": "zh_CN.UTF-8", **more}
 
 
+@pytest.mark.no_cover
 def test_every_message_has_a_translation() -> None:
     missing = [text for text in needed() if not translations().get(text)]
     assert missing == [], "run make messages, translate what it names, then make manual"
@@ -47,6 +48,7 @@ def test_no_translation_is_left_of_a_message_that_is_gone() -> None:
     assert [text for text in translations() if text not in needed()] == []
 
 
+@pytest.mark.no_cover
 def test_nothing_is_called_no_message_that_occurs_nowhere() -> None:
     assert sorted(NO_MESSAGES - found().keys()) == []
 

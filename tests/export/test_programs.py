@@ -375,12 +375,12 @@ CASES: dict[str, Case] = {
     ),
 }
 
-SLOW = ("java", "node", "go")
+SLOW = ("java", "node", "go", "python")
 EVERY_KIND = (
     "chat", "nasty stream", "files", "tools stream", "complete", "respond stream", "embed",
     "image", "edit", "transcribe srt", "speak", "models", "raw", "refused", "cut", "kept image",
 )  # fmt: skip
-"""What the languages that take a second to compile or to start are tried with by day."""
+"""What the languages that take long to compile, or to start, are tried with by day."""
 
 SUFFIXES = {
     "curl": "sh", "python": "py", "requests": "py", "node": "mjs", "java": "java",

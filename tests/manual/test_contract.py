@@ -5,6 +5,8 @@ A new option needs no line here; one that is here stays, or the change breaks pe
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from apiyi_cli.cli.described import program
@@ -98,6 +100,7 @@ PROMISED = {
 SENDING = ("chat", "complete", "respond", "embed", "image", "transcribe", "speak", "batch")
 
 
+@cache
 def commands() -> dict[str, Command]:
     return {" ".join(one.path[1:]): one for one in program().walk()}
 

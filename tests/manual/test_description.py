@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -39,14 +38,16 @@ def at(title: str) -> Command:
     return next(one for one in whole().walk() if one.title == title)
 
 
-def built() -> Iterator[tuple[str, Any]]:
-    """Yield every command that Typer built, with its title."""
-    yield "apiyi", get_command(app)
+@cache
+def built() -> dict[str, Any]:
+    """Return every command that Typer built, by its title."""
+    found = {"apiyi": get_command(app)}
     for name in COMMANDS:
         top = command(name)
-        yield f"apiyi {name}", top
+        found[f"apiyi {name}"] = top
         for below, one in getattr(top, "commands", {}).items():
-            yield f"apiyi {name} {below}", one
+            found[f"apiyi {name} {below}"] = one
+    return found
 
 
 def spellings(one: Command) -> set[str]:
@@ -54,12 +55,12 @@ def spellings(one: Command) -> set[str]:
 
 
 def test_the_description_has_every_command_that_was_built() -> None:
-    assert titles() == [title for title, _ in built()]
+    assert titles() == list(built())
 
 
 @pytest.mark.parametrize("title", titles())
 def test_the_description_has_the_very_parameters_that_typer_built(title: str) -> None:
-    typed = dict(built())[title]
+    typed = built()[title]
     context = typed.context_class(typed, info_name=title, **typed.context_settings)
     parameters = [one for one in typed.get_params(context) if not getattr(one, "hidden", False)]
     options = [one for one in parameters if one.param_type_name == "option"]
