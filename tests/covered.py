@@ -25,6 +25,7 @@ AREAS = {
         "wire/limits.py",
         "wire/rates.py",
         "wire/places.py",
+        "wire/waiting.py",
         "wire/admission.py",
         *(("wire/redis_limits.py",) if shutil.which("redis-server") else ()),
     ),

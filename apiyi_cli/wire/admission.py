@@ -26,8 +26,11 @@ class RateLimiter(Protocol):
 
     limits: Limits
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
-        """Wait until a request of about `tokens` tokens may start; return the seconds waited."""
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
+        """Wait until a request of about `tokens` tokens may start; return the seconds waited.
+
+        `place` is the one in flight that the caller holds.
+        """
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
@@ -84,7 +87,7 @@ class Admission:
             self._tokens = self._estimated()
         self._place = limiter.occupy(self._sleep)
         try:
-            limiter.acquire(self._tokens, self._sleep)
+            limiter.acquire(self._tokens, self._sleep, self._place)
         except BaseException:
             limiter.vacate(self._place)
             raise

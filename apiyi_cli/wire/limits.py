@@ -18,6 +18,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Final
@@ -26,7 +27,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
+from apiyi_cli.wire import rates, waiting
 from apiyi_cli.wire.places import Places, Sleep, open_own, places_of
 
 LONGEST_PAUSE_S: Final = 600.0
@@ -80,21 +81,25 @@ class Limiter:
             now = self._clock.monotonic()
             return rates.book(row, self.limits, now, tokens) - now
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all processes. `sleep` waits, or raises to give up: then
-        the booking is taken back, for nobody should wait for a request that will not come.
+        the booking is taken back, for nobody should wait for a request that will not come. So
+        is that of a process which dies, if it holds the `place` in flight that it gives here.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
         while True:
             with self._row as row:
                 now = self._clock.monotonic()
+                waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
                 found = rates.before(row, now)
                 start = rates.book(row, self.limits, now, tokens)
+                if start > now:
+                    waiting.note(row, place, rates.booked(row, start, tokens, found))
             try:
-                while (wait_s := self._wait_s(start, tokens)) is not None:
+                while (wait_s := self._wait_s(start, tokens, place)) is not None:
                     if wait_s <= 0:
                         return self._clock.monotonic() - began
                     sleep(wait_s)
@@ -102,6 +107,7 @@ class Limiter:
                 with self._row as row:
                     now = self._clock.monotonic()
                     rates.cancel(row, self.limits, now, start, tokens, found)
+                    waiting.forget(row, place)
                 raise
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
@@ -143,13 +149,20 @@ class Limiter:
         finally:
             self.vacate(place)
 
-    def _wait_s(self, start: float, tokens: int) -> float | None:
+    def _is_gone(self, own: int, place: int) -> bool:
+        """Tell whether nobody holds a place any more, or `own` is it, taken over unknowingly."""
+        return place == own or self._places.is_free(place)
+
+    def _wait_s(self, start: float, tokens: int, place: int) -> float | None:
         """Start a booked request, return 0; or how long to wait; or None to book it again."""
         wait_s = start - self._clock.monotonic()
         if wait_s > 0:
             return wait_s
         with self._row as row:
-            return rates.admit(row, self.limits, self._clock.monotonic(), start, tokens)
+            left_s = rates.admit(row, self.limits, self._clock.monotonic(), start, tokens)
+            if not left_s:
+                waiting.forget(row, place)
+            return left_s
 
 
 class _Row:
@@ -175,7 +188,7 @@ class _Row:
 class _SharedRow(_Row):
     """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
 
-    VERSION: Final = 3.0
+    VERSION: Final = 4.0
     """The layout, in the first number; in a file of another one nothing is believed."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:

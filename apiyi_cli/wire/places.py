@@ -57,6 +57,15 @@ class Places:
             if place != self.TURNSTILE:
                 self._next = place
 
+    def is_free(self, place: int) -> bool:
+        """Tell whether nobody holds a place, in this process or another."""
+        with self._lock:
+            if not self._take(place):
+                return False
+            self._held.discard(place)
+            self._unlock(place)
+            return True
+
     def _first_free(self, count: int) -> int | None:
         for step in range(count):
             place = (self._next + step) % count

@@ -26,7 +26,7 @@ Where the numbers live, and who waits, is left to `limits`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, overload
 
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -95,14 +95,17 @@ _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
     8 + ring * (CELL_COUNT + 1) for ring in range(3)
 )
 _RINGS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
-_MEANS: Final = _STARTED_REQUESTS + CELL_COUNT + 1
+WAITING: Final = _STARTED_REQUESTS + CELL_COUNT + 1
+"""Where the numbers of `waiting` begin, as many as `WAITING_SIZE`."""
+WAITING_SIZE: Final = 1 + 4 * 512
+_MEANS: Final = WAITING + WAITING_SIZE
 _MEAN_COUNT: Final = 64
 _LONGEST_MEMORY: Final = 50
 SIZE: Final = _MEANS + 3 * _MEAN_COUNT
 """How many numbers a row has. The first one belongs to the keeper of the row."""
 
 _BOOT_SLACK_S: Final = 1.0
-_FARTHEST_S: Final = 7 * 86_400.0
+FARTHEST_S: Final = 7 * 86_400.0
 _MOST_CELLS: Final = 2.0**52
 
 
@@ -116,7 +119,7 @@ def refresh(row: Row, now: float) -> None:
     # Written so that a NaN is not sound.
     is_sound = (
         row[_SEEN] <= now + _BOOT_SLACK_S
-        and all(moment <= now + _FARTHEST_S for moment in moments)
+        and all(moment <= now + FARTHEST_S for moment in moments)
         and all(abs(row[ring]) <= _MOST_CELLS for ring in _RINGS)
     )
     if not is_sound:
@@ -131,18 +134,22 @@ def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     Moments never go back: who books first starts first.
     """
     refresh(row, now)
-    per_token_s = spacing_s(limits, limits.tpm)
-    tokens_s = tokens * per_token_s
+    tokens_s = tokens * spacing_s(limits, limits.tpm)
     start = max(now, row[_PAUSE], row[_LAST], row[_REQUESTS] - burst_s(limits))
     if tokens:
         ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
         start = max(start, row[_TOKENS] - ahead_s)
         start = _fitting(row, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm)
-        row[_TOKENS] = max(row[_TOKENS], start) + tokens_s
         _count(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
-    row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
+    _pay(row, limits, start, tokens)
     row[_LAST] = start
     return start
+
+
+def _pay(row: Row, limits: Limits, start: float, tokens: float) -> None:
+    if tokens:
+        row[_TOKENS] = max(row[_TOKENS], start) + tokens * spacing_s(limits, limits.tpm)
+    row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
 
 
 class Before(NamedTuple):
@@ -169,10 +176,7 @@ def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, foun
     """
     refresh(row, now)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
-    cell = math.floor(start * CELLS_IN_WINDOW / limits.window_s)
-    if tokens and row[_BOOKED_TOKENS] - CELL_COUNT < cell <= row[_BOOKED_TOKENS]:
-        at = _index(_BOOKED_TOKENS, cell)
-        row[at] = max(0.0, row[at] - tokens)
+    _uncount(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
     paid = max(found.requests, start) + spacing_s(limits, limits.rpm)
     if row[_LAST] == start and row[_REQUESTS] == paid:
         row[_LAST], row[_REQUESTS] = found.last, found.requests
@@ -183,6 +187,47 @@ def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, foun
     else:
         row[_REQUESTS] -= spacing_s(limits, limits.rpm)
         row[_TOKENS] -= tokens_s
+
+
+class Booking(NamedTuple):
+    """A request that waits for its `start`, and by how many seconds it moved the moments until
+    which requests and tokens are paid."""
+
+    start: float
+    tokens: float
+    requests_s: float
+    tokens_s: float
+
+
+def booked(row: Row, start: float, tokens: int, found: Before) -> Booking:
+    """Return what a booking that has just been made has changed."""
+    return Booking(start, tokens, row[_REQUESTS] - found.requests, row[_TOKENS] - found.tokens)
+
+
+def forsake(
+    row: Row, limits: Limits, now: float, gone: Iterable[Booking], waiting: Sequence[Booking]
+) -> list[Booking]:
+    """Take back the bookings of those who are `gone`, as if they had never been.
+
+    All the others still `waiting`, in the order of their starts, keep these; returns them as
+    they are booked now.
+    """
+    for one in (*gone, *waiting):
+        row[_REQUESTS] -= one.requests_s
+        row[_TOKENS] -= one.tokens_s
+    kept = []
+    for one in waiting:
+        found = before(row, now)
+        _pay(row, limits, one.start, one.tokens)
+        kept.append(booked(row, one.start, int(one.tokens), found))
+    for one in gone:
+        _uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, one.tokens)
+    row[_LAST] = min(row[_LAST], waiting[-1].start if waiting else now)
+    newest, cell = int(row[_BOOKED_TOKENS]), _cell(limits.window_s, row[_LAST])
+    later = range(max(cell, newest - CELL_COUNT) + 1, newest + 1)
+    if not any(row[_index(_BOOKED_TOKENS, one)] for one in later):
+        row[_BOOKED_TOKENS] = min(newest, cell)
+    return kept
 
 
 def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float | None:
@@ -289,9 +334,13 @@ class Aimd:
 
 def _cells(row: Row, ring: int, window_s: float, moment: float, more_s: float = 0.0) -> range:
     """Return the numbers of the ring's cells that a window ending at `moment` touches."""
-    first = math.floor((moment - window_s - more_s) * CELLS_IN_WINDOW / window_s)
+    first = _cell(window_s, moment - window_s - more_s)
     newest = int(row[ring])
     return range(max(first, newest - CELL_COUNT + 1), newest + 1)
+
+
+def _cell(window_s: float, moment: float) -> int:
+    return math.floor(moment * CELLS_IN_WINDOW / window_s)
 
 
 def _index(ring: int, cell: int) -> int:
@@ -329,11 +378,18 @@ def _fitting(
 
 def _count(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
     newest = int(row[ring])
-    cell = max(newest, math.floor(moment * CELLS_IN_WINDOW / window_s))
+    cell = max(newest, _cell(window_s, moment))
     for passed in range(max(newest + 1, cell - CELL_COUNT + 1), cell + 1):
         row[_index(ring, passed)] = 0.0
     row[ring] = cell
     row[_index(ring, cell)] += amount
+
+
+def _uncount(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
+    cell = _cell(window_s, moment)
+    if row[ring] - CELL_COUNT < cell <= row[ring]:
+        at = _index(ring, cell)
+        row[at] = max(0.0, row[at] - amount)
 
 
 def _give_back(
@@ -342,7 +398,7 @@ def _give_back(
     # Where it was counted: given back from older cells it would leave with them, and estimates
     # that are too high would be all that ever counts. What is not there comes from older ones,
     # so that no later window looks emptier than it is.
-    last = math.floor(moment * CELLS_IN_WINDOW / window_s)
+    last = _cell(window_s, moment)
     for cell in reversed(_cells(row, ring, window_s, now)):
         if cell <= last:
             less = min(row[_index(ring, cell)], amount)

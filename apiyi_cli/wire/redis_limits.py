@@ -66,7 +66,7 @@ class RedisLimiter:
             raise self._server.unusable(failure) from None
         self._places = _LeasedPlaces(self._server, lease_s)
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None) -> float:
+    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all hosts. `sleep` waits, or raises to give up: then
