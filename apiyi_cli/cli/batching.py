@@ -431,11 +431,10 @@ class _Shown:
 def _plan(session: Session) -> Plan:
     """Return the session's plan with the policy of a batch."""
     from apiyi_cli.cli.connection import plan, policy
-    from apiyi_cli.wire.retry import BATCH, Quota
+    from apiyi_cli.wire.retry import BATCH
 
     return plan(session)._replace(
         policy=policy(session.fill(Connection()), BATCH),
-        quota=Quota(),
         tell=session.detail,
     )
 

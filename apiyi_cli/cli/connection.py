@@ -9,7 +9,7 @@ from apiyi_cli.core.groups import Connection
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.wire.clocks import Timeouts
-from apiyi_cli.wire.retry import INTERACTIVE, Policy
+from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
             total_at,
         ),
         policy=policy(options, INTERACTIVE),
+        quota=Quota(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,

@@ -594,3 +594,12 @@ def test_what_a_family_refuses_is_warned_of_once_and_sent(apiyi: Program, gatewa
     assert ran.code == 0
     assert ran.err.count("gpt-image-1 is known to refuse style") == 1
     assert {one.json["style"] for one in gateway.posts} == {"vivid"}
+
+
+def test_an_outage_is_not_met_with_a_retry_for_each_line(apiyi: Program, gateway: Gateway) -> None:
+    """The requests of a run share a purse of 500, of which a retry takes 5."""
+    gateway.script(*[Play.error(503, "down")] * 300)
+    lines = "".join(f"{n}\n" for n in range(120)).encode()
+    ran = apiyi(f"image --lines {MODEL} -j 100 --retries 1 --no-limits", stdin=lines)
+    assert "too many retries in this process" in ran.err
+    assert (ran.code, len(gateway.ledger)) == (3, 120 + 100)
