@@ -1,8 +1,8 @@
 """Lets coverage see the tests and their fixtures, and nothing else that pytest does.
 
-Coverage of Python 3.11 traces every line of a thread, whoever's it is: collecting, reporting
-and comparing took twice as long under it. A test that repeats what others do asks for
-`pytest.mark.no_cover`. It is off wherever nothing is measured: a debugger traces, too.
+With Python 3.11 coverage is called for every line that a thread runs, of whatever file:
+collecting and reporting take twice as long under it. A test that repeats what others do asks
+for `pytest.mark.no_cover`. Where nothing is measured no tracer is touched: debuggers have one.
 """
 
 from __future__ import annotations
