@@ -24,6 +24,7 @@ AREAS = {
     "limits": (
         "wire/limits.py",
         "wire/rates.py",
+        "wire/rings.py",
         "wire/places.py",
         "wire/waiting.py",
         "wire/admission.py",

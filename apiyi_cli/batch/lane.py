@@ -13,6 +13,7 @@ from typing import Any
 from apiyi_cli.batch.asked import Answer
 from apiyi_cli.batch.journal import Journal
 from apiyi_cli.batch.outcome import Outcome
+from apiyi_cli.batch.pace import Aimd
 from apiyi_cli.batch.past import NOT_SAVED
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.batch.saving import Saving
@@ -21,7 +22,6 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
-from apiyi_cli.wire.rates import Aimd
 from apiyi_cli.wire.retry import BATCH, Tally
 from apiyi_cli.wire.send import Plan, Sender
 from apiyi_cli.wire.verdict import LONGEST_DELAY_S, is_throttled

@@ -8,21 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.batch.asked import Defaults
-from apiyi_cli.batch.counts import Counts, Rates, told
+from apiyi_cli.batch.counts import Counts, told
 from apiyi_cli.batch.feed import Feed
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.lane import Gate, Lane
 from apiyi_cli.batch.opening import Opened, Terms, errors_descriptor
 from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.output import FileTarget, Recorder, StreamTarget
-from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
-from apiyi_cli.batch.rows import Filling, Row, Rows, Shard
+from apiyi_cli.batch.past import Past
+from apiyi_cli.batch.rows import Row
 from apiyi_cli.batch.run import Batch, Ended, Rules
 from apiyi_cli.batch.saving import Saving
-from apiyi_cli.batch.source import Source, form_of
-from apiyi_cli.core.groups import Batching, Connection, Model
-from apiyi_cli.core.opt import given
+from apiyi_cli.cli.batchinputs import Inputs
+from apiyi_cli.cli.batchwatch import Heeding, Shown
+from apiyi_cli.core.groups import Batching, Connection
 from apiyi_cli.errors import (
     ApiyiError,
     Interrupted,
@@ -38,15 +37,10 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import Usage
     from apiyi_cli.wire.send import Plan
 
-GRACE_S = {"SIGINT": 30.0}
-SHORT_GRACE_S = 5.0
-BIG_FILE = 2 << 30
-BAD_ROWS_TOLD = 20
-
 
 def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) -> None:
     """Check, show or run a batch, as its options say."""
-    made = _Inputs(session, path, session.fill(batching), rows)
+    made = Inputs(session, path, session.fill(batching), rows)
     if made.options.check:
         from apiyi_cli.cli.batchcheck import check
 
@@ -83,76 +77,10 @@ def compact(session: Session, path: str) -> None:
     session.note(f"{path}: {kept:,} records kept, {dropped:,} left out")
 
 
-class _Inputs:
-    """The rows of the run, and all that the options say about them."""
-
-    def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
-        self.options = options
-        self.source = Source(path, lambda: _standard_input(session))
-        session.run.closing(self.source.close)
-        self.source.opened()
-        self.form = form_of(path, options.format, bool(options.lines))
-        self._template = None if options.template is None else Filling(options.template)
-        self._shard = None if options.shard is None else Shard(options.shard)
-        self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
-        self.defaults = _defaults(session, rows.replace(allow_private=None))
-
-    def rows(self, ids: Ids) -> Rows:
-        """Return the rows from the first on."""
-        return Rows(
-            self.source,
-            self.form,
-            self.defaults,
-            ids,
-            endpoint=self.options.endpoint,
-            template=self._template,
-            shard=self._shard,
-            strict=bool(self.options.strict),
-        )
-
-    def header(self) -> dict[str, Any]:
-        """Return what the journal says of the input."""
-        prefix = self.source.prefix(PREFIX_BYTES)
-        return {
-            "input": {
-                "name": self.source.name,
-                "size": len(prefix),
-                "sha": prefix_sha(prefix) if prefix else None,
-            },
-            "endpoint": self.options.endpoint,
-            "options": {
-                one.name: value
-                for one, value in given(self.options)
-                if isinstance(value, (str, int, float))
-            },
-        }
-
-    def is_same(self, past: Past) -> bool:
-        """Tell whether the input may be the one that the output was begun with, or more of it.
-
-        A pipe is believed.
-        """
-        known = past.header.get("input")
-        if self.options.resume or not known or not self.source.is_regular:
-            return True
-        if not past.records:
-            return True
-        return bool(prefix_sha(self.source.prefix(known["size"])) == known["sha"])
-
-    @property
-    def total(self) -> int | None:
-        """Return how many rows there are at a glance, None when that would be a guess."""
-        if self._shard is not None or self.form in ("csv", "tsv") or not self.source.is_regular:
-            return None
-        if self.source.path != "-" and Path(self.source.path).stat().st_size > BIG_FILE:
-            return None
-        return self.source.line_count()
-
-
 class _Running:
     """One run, from opening its output to its exit code."""
 
-    def __init__(self, session: Session, inputs: _Inputs, jobs: int) -> None:
+    def __init__(self, session: Session, inputs: Inputs, jobs: int) -> None:
         from apiyi_cli.batch.descriptors import most_jobs
 
         self._session = session
@@ -201,14 +129,14 @@ class _Running:
             ordered=bool(options.ordered),
             cost=_cost(session),
             check=self._trouble,
-            show=_Shown(session, self._inputs, self._plan).show,
+            show=Shown(session, self._inputs, self._plan).show,
             tell=session.note,
             clock=session.run.clock,
         )
         began_s = session.run.clock.monotonic()
         # A run is long here, and failures make cycles.
         gc.enable()
-        with _Heeding(session, running):
+        with Heeding(session, running):
             ended = running.run()
         session.console.status("")
         if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
@@ -371,63 +299,6 @@ class _Running:
             failure.hint = f"make room, append {path} to the output, then run it again to go on"
 
 
-class _Heeding:
-    """While a batch runs its signals stop it softly, or show how far it is."""
-
-    def __init__(self, session: Session, running: Batch) -> None:
-        self._run = session.run
-        self._running = running
-
-    def __enter__(self) -> None:
-        self._run.heed = self._heed
-
-    def __exit__(self, *failure: object) -> None:
-        self._run.heed = None
-
-    def _heed(self, name: str, signum: int) -> float | None:
-        if name == "SIGUSR1":
-            self._running.report()
-            return None
-        return self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
-
-
-class _Shown:
-    """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
-
-    def __init__(self, session: Session, inputs: _Inputs, plan: Plan) -> None:
-        from apiyi_cli.render.progress import Progress
-
-        console = session.console
-        self._say = console.say
-        self._quiet = bool(session.output.quiet)
-        self._limits = plan.limiter.limits if plan.limiter is not None else None
-        terminal = console.stderr_is_terminal
-        self._progress = Progress(
-            None if self._quiet else inputs.total,
-            say=console.say,
-            status=console.status if terminal else None,
-            width=console.width,
-            clock=session.run.clock,
-        )
-
-    def show(self, counts: Counts, rates: Rates, now: bool) -> None:
-        """Draw the present state if it is time to; `now` says it in any case."""
-        if self._quiet and not now:
-            return
-        fields: dict[str, object] = {}
-        requests, tokens = rates.per_minute()
-        limits = self._limits
-        fields["req/min"] = f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}"
-        fields["tok/min"] = f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}"
-        if counts.cost is not None:
-            fields["cost"] = f"≈ ${counts.cost:.4f}"
-        done = counts.done + counts.resumed
-        state = {"ok": counts.ok, "failed": counts.all_failed}
-        if now:
-            self._say(self._progress.line(done, **state, fields=fields))
-        self._progress.show(done, **state, fields=fields)
-
-
 def _plan(session: Session) -> Plan:
     """Return the session's plan with the policy of a batch."""
     from apiyi_cli.cli.connection import plan, policy
@@ -473,33 +344,3 @@ def _cost(session: Session) -> Callable[[Row, Usage], float | None]:
         return prices.cost(model or "", usage.prompt_tokens, usage.completion_tokens)
 
     return cost
-
-
-def _defaults(session: Session, rows: RowDefaults) -> Defaults:
-    from apiyi_cli.build.schema import schema
-    from apiyi_cli.build.tools import choice, tools
-    from apiyi_cli.cli.talk import body_options, families
-
-    typed = frozenset(one.name for one, _ in given(rows))
-    filled = {one.name: value for one, value in given(session.fill(rows))}
-    read = session.sources
-    system = filled.pop("system", None)
-    wanted = filled.pop("schema", None)
-    functions = tools([read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()])
-    chosen = filled.pop("tool_choice", None)
-    return Defaults(
-        session.fill(Model()).model,
-        values=filled,
-        typed=typed,
-        system=None if system is None else read.at(system),
-        schema=None if wanted is None else schema(read.text_or_file(wanted, "--schema")),
-        json_mode=bool(filled.pop("json_mode", None)),
-        functions=functions,
-        tool_choice=None if chosen is None else choice(chosen, functions),
-        options=body_options(session),
-        families=families(session),
-    )
-
-
-def _standard_input(session: Session) -> Iterator[bytes]:
-    return session.sources.pieces("the rows")

@@ -29,6 +29,7 @@ from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates, waiting
 from apiyi_cli.wire.places import Places, Sleep, open_own, places_of
+from apiyi_cli.wire.rings import Row
 
 LONGEST_PAUSE_S: Final = 600.0
 
@@ -169,10 +170,10 @@ class _Row:
     """The numbers of `rates`, locked while used in a `with`; of this process alone."""
 
     def __init__(self) -> None:
-        self._numbers: rates.Row = array("d", bytes(8 * rates.SIZE))
+        self._numbers: Row = array("d", bytes(8 * rates.SIZE))
         self._thread_lock = threading.Lock()
 
-    def __enter__(self) -> rates.Row:
+    def __enter__(self) -> Row:
         self._thread_lock.acquire()
         return self._numbers
 
@@ -211,7 +212,7 @@ class _SharedRow(_Row):
             raise
         self._numbers = numbers
 
-    def __enter__(self) -> rates.Row:
+    def __enter__(self) -> Row:
         self._thread_lock.acquire()
         try:
             self._flock(self._descriptor, self._exclusive)

@@ -27,11 +27,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Protocol, overload
+from typing import Final, NamedTuple
 
-from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.wire import rings
+from apiyi_cli.wire.rings import Row
 
 JITTER: Final = 0.03
 BURST: Final = 0.005
@@ -73,29 +74,13 @@ def spacing_s(limits: Limits, limit: int) -> float:
     return limits.window_s * (1 + JITTER + BURST) / limit * (1 + 1e-9)
 
 
-class Row(Protocol):
-    """The numbers: an `array` or a shared memory view of doubles."""
-
-    @overload
-    def __getitem__(self, index: int, /) -> float: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> Iterable[float]: ...
-    def __setitem__(self, index: int, value: float, /) -> None: ...
-
-
 _SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE = range(1, 6)
-CELLS_IN_WINDOW: Final = 128
-# A started request may still be late on the network. As much of the spacing's reserve is kept
-# for that as lets even traffic pass: (1 + network + 1 cell) / (1 + jitter + burst) < 1.
-NETWORK: Final = 0.025
-# A window may begin and end inside a cell.
-CELL_COUNT: Final = math.ceil(CELLS_IN_WINDOW * (1 + NETWORK)) + 2
 # Each ring begins with the number of its newest cell.
 _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
-    8 + ring * (CELL_COUNT + 1) for ring in range(3)
+    8 + ring * (rings.CELL_COUNT + 1) for ring in range(3)
 )
 _RINGS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
-WAITING: Final = _STARTED_REQUESTS + CELL_COUNT + 1
+WAITING: Final = _STARTED_REQUESTS + rings.CELL_COUNT + 1
 """Where the numbers of `waiting` begin, as many as `WAITING_SIZE`."""
 WAITING_SIZE: Final = 1 + 4 * 512
 _MEANS: Final = WAITING + WAITING_SIZE
@@ -139,8 +124,8 @@ def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     if tokens:
         ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
         start = max(start, row[_TOKENS] - ahead_s)
-        start = _fitting(row, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm)
-        _count(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
+        start = rings.fitting(row, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm)
+        rings.count(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
     _pay(row, limits, start, tokens)
     row[_LAST] = start
     return start
@@ -176,7 +161,7 @@ def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, foun
     """
     refresh(row, now)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
-    _uncount(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
+    rings.uncount(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
     paid = max(found.requests, start) + spacing_s(limits, limits.rpm)
     if row[_LAST] == start and row[_REQUESTS] == paid:
         row[_LAST], row[_REQUESTS] = found.last, found.requests
@@ -221,11 +206,11 @@ def forsake(
         _pay(row, limits, one.start, one.tokens)
         kept.append(booked(row, one.start, int(one.tokens), found))
     for one in gone:
-        _uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, one.tokens)
+        rings.uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, one.tokens)
     row[_LAST] = min(row[_LAST], waiting[-1].start if waiting else now)
-    newest, cell = int(row[_BOOKED_TOKENS]), _cell(limits.window_s, row[_LAST])
-    later = range(max(cell, newest - CELL_COUNT) + 1, newest + 1)
-    if not any(row[_index(_BOOKED_TOKENS, one)] for one in later):
+    newest, cell = int(row[_BOOKED_TOKENS]), rings.cell_at(limits.window_s, row[_LAST])
+    later = range(max(cell, newest - rings.CELL_COUNT) + 1, newest + 1)
+    if not any(row[rings.index(_BOOKED_TOKENS, one)] for one in later):
         row[_BOOKED_TOKENS] = min(newest, cell)
     return kept
 
@@ -241,14 +226,15 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
     window_s = limits.window_s
     if now < row[_PAUSE] or now > start + LATE * window_s:
         return None
-    fits = _fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, NETWORK * window_s)
+    late_s = rings.NETWORK * window_s
+    fits = rings.fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
     if tokens:
-        fits = max(fits, _fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
+        fits = max(fits, rings.fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
     if fits > now:
         return fits - now
-    _count(row, _STARTED_REQUESTS, window_s, now, 1)
+    rings.count(row, _STARTED_REQUESTS, window_s, now, 1)
     if tokens:
-        _count(row, _STARTED_TOKENS, window_s, now, tokens)
+        rings.count(row, _STARTED_TOKENS, window_s, now, tokens)
     return 0.0
 
 
@@ -261,9 +247,9 @@ def settle(
     row[_TOKENS] += more * spacing_s(limits, limits.tpm)
     for ring, moment in ((_BOOKED_TOKENS, max(now, row[_LAST])), (_STARTED_TOKENS, now)):
         if more >= 0:
-            _count(row, ring, limits.window_s, moment, more)
+            rings.count(row, ring, limits.window_s, moment, more)
         else:
-            _give_back(row, ring, limits.window_s, now, now - ago_s, -more)
+            rings.give_back(row, ring, limits.window_s, now, now - ago_s, -more)
 
 
 def pause(row: Row, now: float, wait_s: float) -> None:
@@ -293,117 +279,6 @@ def estimate(input_bytes: int, max_tokens: int | None, running_mean: float = FIR
     answer: `max_tokens`, else what the model's answers have on the mean."""
     answer = running_mean if max_tokens is None else max_tokens
     return math.ceil(input_bytes / 3 + answer)
-
-
-class Aimd:
-    """How many requests a batch keeps in flight: half as many after a 429, one more after
-    every fifty successes, within 1 and `most`. Not locked; for one scheduling thread.
-
-    Where answers take long fifty of them are many minutes: while any succeed, what is allowed
-    rises with the time as well, to all of it 45 s after the last 429.
-    """
-
-    GROW_AFTER: Final = 50
-    RECOVERED_S: Final = 45.0
-
-    def __init__(self, most: int, clock: Clock = CLOCK) -> None:
-        self.most = most
-        self.allowed = most
-        self._clock = clock
-        self._halved_at = -math.inf
-        self._successes = 0
-
-    def succeeded(self) -> None:
-        """Count a success."""
-        self._successes += 1
-        if self._successes >= self.GROW_AFTER:
-            self._successes = 0
-            self.allowed += 1
-        quiet = min(1.0, (self._clock.monotonic() - self._halved_at) / self.RECOVERED_S)
-        self.allowed = min(self.most, max(self.allowed, int(self.most * quiet)))
-
-    def throttled(self, sent_at: float) -> None:
-        """Halve, unless the refused request was sent (monotonic) before the last halving: one
-        storm refuses many requests at once and says the same thing each time."""
-        if sent_at <= self._halved_at:
-            return
-        self._halved_at = self._clock.monotonic()
-        self._successes = 0
-        self.allowed = max(1, self.allowed // 2)
-
-
-def _cells(row: Row, ring: int, window_s: float, moment: float, more_s: float = 0.0) -> range:
-    """Return the numbers of the ring's cells that a window ending at `moment` touches."""
-    first = _cell(window_s, moment - window_s - more_s)
-    newest = int(row[ring])
-    return range(max(first, newest - CELL_COUNT + 1), newest + 1)
-
-
-def _cell(window_s: float, moment: float) -> int:
-    return math.floor(moment * CELLS_IN_WINDOW / window_s)
-
-
-def _index(ring: int, cell: int) -> int:
-    return ring + 1 + cell % CELL_COUNT
-
-
-def _fitting(
-    row: Row,
-    ring: int,
-    window_s: float,
-    moment: float,
-    amount: int,
-    limit: int,
-    more_s: float = 0.0,
-) -> float:
-    """Return the first moment from `moment` on at which a window has room for `amount`.
-
-    The window is taken `more_s` longer than it is.
-    """
-    # Most of the time all cells together have room, those too that have left the window.
-    if sum(row[ring + 1 : ring + 1 + CELL_COUNT]) + amount <= limit:
-        return moment
-    cells = _cells(row, ring, window_s, moment, more_s)
-    counts = [row[_index(ring, cell)] for cell in cells]
-    used = sum(counts)
-    for cell, count in zip(cells, counts, strict=True):
-        if used <= 0 or used + amount <= limit:
-            break
-        if count:
-            used -= count
-            leaves = (cell + 1) * window_s / CELLS_IN_WINDOW + window_s + more_s
-            moment = max(moment, leaves)
-    return moment
-
-
-def _count(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
-    newest = int(row[ring])
-    cell = max(newest, _cell(window_s, moment))
-    for passed in range(max(newest + 1, cell - CELL_COUNT + 1), cell + 1):
-        row[_index(ring, passed)] = 0.0
-    row[ring] = cell
-    row[_index(ring, cell)] += amount
-
-
-def _uncount(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
-    cell = _cell(window_s, moment)
-    if row[ring] - CELL_COUNT < cell <= row[ring]:
-        at = _index(ring, cell)
-        row[at] = max(0.0, row[at] - amount)
-
-
-def _give_back(
-    row: Row, ring: int, window_s: float, now: float, moment: float, amount: float
-) -> None:
-    # Where it was counted: given back from older cells it would leave with them, and estimates
-    # that are too high would be all that ever counts. What is not there comes from older ones,
-    # so that no later window looks emptier than it is.
-    last = _cell(window_s, moment)
-    for cell in reversed(_cells(row, ring, window_s, now)):
-        if cell <= last:
-            less = min(row[_index(ring, cell)], amount)
-            row[_index(ring, cell)] -= less
-            amount -= less
 
 
 def _fingerprint(model: str) -> float:

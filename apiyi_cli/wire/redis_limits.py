@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
+from apiyi_cli.wire import rates, rings
 from apiyi_cli.wire.limits import LONGEST_PAUSE_S
 from apiyi_cli.wire.places import Places, Sleep
 
@@ -170,9 +170,9 @@ class _Server:
             repr(rates.spacing_s(limits, limits.tpm)),
             limits.rpm,
             limits.tpm,
-            rates.CELLS_IN_WINDOW,
-            rates.CELL_COUNT,
-            repr(rates.NETWORK * limits.window_s),
+            rings.CELLS_IN_WINDOW,
+            rings.CELL_COUNT,
+            repr(rings.NETWORK * limits.window_s),
             repr(rates.LATE * limits.window_s),
         )
 

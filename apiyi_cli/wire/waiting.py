@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, Row, forsake
+from apiyi_cli.wire.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, forsake
+from apiyi_cli.wire.rings import Row
 
 _LATEST: Final = WAITING
 """No booking that is noted is for a later moment: mostly this alone is looked at."""

@@ -4,15 +4,13 @@ import heapq
 import random
 from array import array
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import pytest
 
-from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
-from apiyi_cli.wire.rates import Aimd, admit, book, checked, estimate, learn, mean, settle
+from apiyi_cli.wire.rates import admit, book, checked, estimate, learn, mean, settle
 
 Start = tuple[float, int]
 
@@ -336,51 +334,3 @@ def test_limits_that_can_be_meant_pass() -> None:
     small = Limits(1, 1, 1, 0.05)
     assert checked(small) is small
     assert checked(Limits(window_s=60))
-
-
-def test_a_batch_halves_once_in_a_storm_and_grows_with_successes() -> None:
-    now = [10.0]
-    pace = Aimd(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
-    pace.throttled(sent_at=9.0)
-    assert pace.allowed == 20
-    pace.throttled(sent_at=9.5)
-    pace.throttled(sent_at=10.0)
-    assert pace.allowed == 20
-    now[0] = 30.0
-    pace.throttled(sent_at=29.0)
-    assert pace.allowed == 10
-    for _ in range(49):
-        pace.succeeded()
-    assert pace.allowed == 10
-    pace.succeeded()
-    assert pace.allowed == 11
-    for _ in range(50 * 100):
-        pace.succeeded()
-    assert pace.allowed == 40
-
-
-def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
-    now = [0.0]
-    pace = Aimd(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
-    for moment in range(1, 6):
-        now[0] = moment
-        pace.throttled(sent_at=moment - 0.5)
-    assert pace.allowed == 1
-
-
-def test_a_batch_of_slow_answers_is_at_full_rate_a_minute_after_a_storm() -> None:
-    now = [0.0]
-    pace = Aimd(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
-    for moment in range(1, 31):
-        now[0] = moment
-        pace.throttled(sent_at=moment - 0.5)
-    assert pace.allowed == 1
-    allowed = []
-    for moment in range(31, 91, 3):
-        # Each answer takes three seconds: what is allowed comes back at once, all well.
-        now[0] = moment
-        allowed.append(pace.allowed)
-        for _ in range(pace.allowed):
-            pace.succeeded()
-    assert allowed == sorted(allowed) and max(b - a for a, b in pairwise(allowed)) < 12
-    assert allowed[-1] == 100

@@ -26,6 +26,7 @@ from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
 from apiyi_cli.wire.redis_limits import PATIENCE_S, RedisLimiter, shown
+from apiyi_cli.wire.rings import Row
 from tests.conftest import KEY, Program
 
 SERVER = shutil.which("redis-server")
@@ -124,7 +125,7 @@ class Script:
         return float(self.ask("admit", start, tokens, now)[1])
 
 
-def admitted(row: rates.Row, limits: Limits, now: float, start: float, tokens: int) -> float:
+def admitted(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float:
     """Return what the script says: 0 started, seconds to wait, -1 to be booked again."""
     if start > now:
         return start - now
@@ -587,10 +588,10 @@ def shared(apiyi: Program, store: str, more: str = "") -> None:
 
 
 def test_two_machines_in_batches_get_no_429(apiyi: Program, store: str) -> None:
-    shared(apiyi, store, "rpm = 40\ntpm = 4000\nconcurrency = 6\nwindow_s = 2\n")
-    rows = [json.dumps({"id": str(n), "prompt": "hi", "max_tokens": 20}) for n in range(50)]
+    shared(apiyi, store, "rpm = 80\ntpm = 8000\nconcurrency = 6\nwindow_s = 4\n")
+    rows = [json.dumps({"id": str(n), "prompt": "hi", "max_tokens": 20}) for n in range(60)]
     (apiyi.work / "rows.jsonl").write_text("\n".join(rows))
-    with Gateway(key=KEY, limits=Enforced(40, 4000, 6, 2.0)) as strict, ExitStack() as stack:
+    with Gateway(key=KEY, limits=Enforced(80, 8000, 6, 4.0)) as strict, ExitStack() as stack:
         environ = {"APIYI_BASE_URL": strict.base_url}
         machines = [
             stack.enter_context(
@@ -604,12 +605,12 @@ def test_two_machines_in_batches_get_no_429(apiyi: Program, store: str) -> None:
         for machine in machines:
             _, err = machine.communicate()
             assert machine.returncode == 0, err
-        assert [one.status for one in strict.ledger] == [200] * 100
+        assert [one.status for one in strict.ledger] == [200] * 120
         assert strict.max_in_flight <= 6
     for name in ("one", "two"):
         summary = json.loads((apiyi.work / f"{name}.json").read_bytes())
         assert summary["retries"] == 0
-        assert summary["seconds"] < 100 / 20 / 0.8
+        assert summary["seconds"] < 120 / 20 / 0.8
 
 
 def test_an_unreachable_server_stops_a_command_before_anything_is_sent(

@@ -20,17 +20,18 @@ from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates, waiting
 from apiyi_cli.wire.limits import Limiter
 from apiyi_cli.wire.places import FilePlaces, Places
+from apiyi_cli.wire.rings import Row
 from tests.conftest import Program
 
 LIMITS = Limits(rpm=60, tpm=60_000)
 NOW = 1000.0
 
 
-def row_of_nobody() -> rates.Row:
+def row_of_nobody() -> Row:
     return array("d", bytes(8 * rates.SIZE))
 
 
-def wait_for_turn(row: rates.Row, place: int, tokens: int, now: float = NOW) -> float:
+def wait_for_turn(row: Row, place: int, tokens: int, now: float = NOW) -> float:
     found = rates.before(row, now)
     start = rates.book(row, LIMITS, now, tokens)
     waiting.note(row, place, rates.booked(row, start, tokens, found))
