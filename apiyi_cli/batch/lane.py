@@ -24,7 +24,7 @@ from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
 from apiyi_cli.wire.retry import BATCH, Tally
 from apiyi_cli.wire.send import Plan, Sender
-from apiyi_cli.wire.verdict import LONGEST_DELAY_S, is_throttled
+from apiyi_cli.wire.verdict import LONGEST_DELAY_S, is_throttled, is_unreadable
 
 MOST_REFUSAL_BYTES = 1 << 16
 THROTTLED_S = 1.0
@@ -284,5 +284,4 @@ def _was_answered(outcome: Outcome) -> bool:
     error = outcome.error
     if error is None:
         return False
-    is_unreadable = error.facts.kind == "protocol" and 200 <= (outcome.status or 0) < 300
-    return is_unreadable or isinstance(error, IncompleteError)
+    return is_unreadable(error.facts) or isinstance(error, IncompleteError)

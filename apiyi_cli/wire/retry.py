@@ -24,6 +24,7 @@ from apiyi_cli.wire.verdict import (
     Verdict,
     decide,
     is_bare_429,
+    is_unreadable,
 )
 
 if TYPE_CHECKING:
@@ -245,7 +246,9 @@ class _Run:
             if self.ambiguous:
                 told.append(f"attempts that may have been billed: {self.ambiguous}")
             hint = hint or "running it again may be billed again"
-        if not told and kind is type(error):
+        if self.cost != "free" and is_unreadable(error.facts):
+            hint = "look at the log in the console before repeating it: it may have been billed"
+        if not told and kind is type(error) and hint == error.hint:
             raise error
         why = "; ".join(part for part in (error.why, *told) if part)
         raise kind(error.what, why, hint=hint, facts=error.facts) from error

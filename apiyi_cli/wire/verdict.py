@@ -202,3 +202,8 @@ def _asked_s(facts: Facts, bare_429s: int) -> float:
 def is_bare_429(facts: Facts) -> bool:
     """Tell whether the gateway throttled without saying for how long or why."""
     return facts.status == 429 and facts.code is None and facts.retry_after_s is None
+
+
+def is_unreadable(facts: Facts) -> bool:
+    """Tell whether an answer was made, perhaps, and came in a form that cannot be read."""
+    return facts.kind == "protocol" and facts.phase == "opened"

@@ -417,6 +417,17 @@ def test_the_limit_of_ambiguous_retries_is_the_users() -> None:
     assert stage.told[-1].endswith("possibly billed twice: 3")
 
 
+def test_an_answer_that_cannot_be_read_may_have_been_billed_unless_it_is_free() -> None:
+    facts = Facts(status=200, phase="opened", kind="protocol")
+    costs: dict[Cost, bool] = {"text": True, "heavy": True, "light": True, "free": False}
+    for cost, told in costs.items():
+        odd = RejectedError("cannot read the answer", "odd", hint="check the proxy", facts=facts)
+        with pytest.raises(RejectedError) as raised:
+            list(Stage([odd]).run(cost=cost))
+        assert ("it may have been billed" in (raised.value.hint or "")) == told
+        assert raised.value.why == "odd"
+
+
 def test_nothing_was_billed_is_not_claimed_after_an_ambiguous_attempt() -> None:
     stage = Stage([CUT], [BUSY], [BUSY])
     with pytest.raises(IncompleteError) as raised:
