@@ -22,7 +22,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
-from apiyi_cli.wire.retry import BATCH, Tally
+from apiyi_cli.wire.retry import Tally
 from apiyi_cli.wire.send import Plan, Sender
 from apiyi_cli.wire.verdict import LONGEST_DELAY_S, is_throttled, is_unreadable
 
@@ -143,8 +143,6 @@ class Lane:
         self._halt = halt
         self._gate = gate
         self._saving = saving
-        # Who says how many attempts to make means it.
-        self._is_strict = plan.policy.attempts != BATCH.attempts
         self._tally = Tally()
         self.claims = Claims(journal, gate, plan.clock, self._tally, plan.watch or Watch())
         self._sender = Sender(
@@ -233,8 +231,8 @@ class Lane:
         That the key is throttled is none: a row goes on asking, ever more rarely, for as long
         as the policy lets one record take.
         """
-        patience_s = self._sender.plan.policy.max_retry_time_s
-        ends_at = self._clock.monotonic() + patience_s
+        policy = self._sender.plan.policy
+        ends_at = self._clock.monotonic() + policy.max_retry_time_s
         wait_s = THROTTLED_S
         while True:
             try:
@@ -243,7 +241,7 @@ class Lane:
                 wait_s = min(2 * wait_s, LONGEST_DELAY_S)
                 wait_s = max(wait_s, failure.facts.retry_after_s or 0.0)
                 over = self._clock.monotonic() + wait_s > ends_at
-                if self._is_strict or over or not is_throttled(failure):
+                if policy.fixed or over or not is_throttled(failure):
                     raise
                 self._sleep(wait_s)
 

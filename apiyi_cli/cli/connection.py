@@ -95,6 +95,7 @@ def policy(options: Connection, base: Policy) -> Policy:
         attempts=base.attempts if retries is None else retries + 1,
         ambiguous=options.retry_ambiguous,
         max_retry_time_s=budget_s,
+        fixed=retries is not None,
     )
 
 

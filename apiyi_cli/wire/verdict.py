@@ -36,7 +36,9 @@ class Policy(NamedTuple):
     its own; text: 1; heavy: 1, after a dead idle connection only), a number the user gave
     holds for every cost, and 0 never pays twice. `max_retry_time_s` bounds all attempts and
     waits together and is looked at before each wait. A `Retry-After` above
-    `retry_after_cap_s` is not waited for. In a `batch` it holds up all requests instead.
+    `retry_after_cap_s` is not waited for. In a `batch` it holds up all requests instead, and a
+    row that is throttled has as many attempts as the time allows, unless the user has `fixed`
+    their number.
     """
 
     attempts: int = 3
@@ -44,6 +46,7 @@ class Policy(NamedTuple):
     max_retry_time_s: float = 90.0
     retry_after_cap_s: float = 120.0
     batch: bool = False
+    fixed: bool = False
 
 
 INTERACTIVE: Final = Policy()
