@@ -113,6 +113,7 @@ def _journal_part(journal: Path, attempts: int, size: int) -> Path:
         "carried": carried,
         "unmatched": carried - attempts,
         "twice": claims.twice - counted,
+        "billed": {k: v for k, v in claims.billed.items() if k not in claims.unknown},
         "sizes": {**claims.header.get("sizes", {}), "out": size},
     }
     if errors and Path(errors).exists():

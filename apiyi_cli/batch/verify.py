@@ -35,7 +35,8 @@ class Claims:
     `open` holds the claims of each id since its last record; what is open when a run begins
     was `lost` with the run before. `unknown` are the ids whose end nobody knows. `twice` are the
     claims that follow one of the same row that may have been billed, in its run (where they
-    count themselves) or in one before. A compacted journal knows no row that failed before.
+    count themselves) or in one before. `billed` has the hash of each row whose last claim may
+    have been, by its id.
     """
 
     requests: int = 0
@@ -49,7 +50,7 @@ class Claims:
     unknown: dict[str, bytes] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
-    _billed: dict[str, str] = field(default_factory=dict)
+    billed: dict[str, str] = field(default_factory=dict)
     _again: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: dict[str, Any], line: bytes = b"") -> None:
@@ -75,6 +76,7 @@ class Claims:
             self.open.clear()
             self._again.clear()
             self.twice += entry.get("twice", 0)
+            self.billed.update(entry.get("billed", {}))
             self.carried += entry.get("carried", 0)
             self.unmatched += entry.get("unmatched", 0)
         elif kind == "E":
@@ -85,17 +87,17 @@ class Claims:
         if entry["t"] == "S":
             again = entry.get("ambiguous", 0)
             if id not in self._again:
-                self.twice += self._billed.get(id) == sha
+                self.twice += self.billed.get(id) == sha
             self.twice += max(0, again - self._again.get(id, 0))
             self._again[id] = again
             # Until it is told otherwise.
-            self._billed[id] = sha
+            self.billed[id] = sha
             return
         self._again.pop(id, None)
         if entry.get("billed", False):
-            self._billed[id] = sha
+            self.billed[id] = sha
         else:
-            self._billed.pop(id, None)
+            self.billed.pop(id, None)
 
     @property
     def expected(self) -> int:
