@@ -64,11 +64,13 @@ def test_four_processes_get_no_429_and_most_of_their_tokens(
 
 
 def test_fifty_processes_of_xargs_keep_to_the_limits(apiyi: Program, gateway: Gateway) -> None:
-    limits = {"rpm": 50, "window_s": 5, "concurrency": 4}
+    limits = {"rpm": 50, "window_s": 10, "concurrency": 4}
     with Gateway(key=gateway.key, limits=Limits(**limits)) as strict:
         configure(apiyi, strict.base_url, limits)
-        # Fifty interpreters begin at once, which a small machine takes its time for.
-        line = "seq 55 | xargs -P 50 -I{} apiyi image 'no {}' -o '{}.png' --retries 0 -q"
+        # Fifty interpreters begin at once, which a small machine takes its time for. A gateway is
+        # a machine of its own, and must not be kept from counting by those whom it counts.
+        started = "nice -n 19 apiyi image 'no {}' -o '{}.png' --retries 0 -q"
+        line = f"seq 55 | xargs -P 50 -I{{}} {started}"
         process = subprocess.Popen(
             ["bash", "-c", line],
             cwd=apiyi.work,
