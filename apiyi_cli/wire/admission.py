@@ -17,6 +17,7 @@ from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire.places import Sleep
 from apiyi_cli.wire.rates import estimate
+from apiyi_cli.wire.rings import NETWORK
 
 _MOST_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
@@ -31,6 +32,9 @@ class RateLimiter(Protocol):
 
         `place` is the one in flight that the caller holds.
         """
+
+    def leave(self, tokens: int, late_s: float) -> None:
+        """Count a request when it leaves, `late_s` after it was let in."""
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
@@ -52,7 +56,8 @@ class RateLimiter(Protocol):
 
 
 class Admission:
-    """Entered when an attempt may start, left when it has ended.
+    """Entered when an attempt may start, left when it has ended. What entering returns is called
+    when the request really leaves.
 
     `size` is the request's length in bytes, `used` what its answer cost so far, and
     `total_at` when the run must have ended. `waits(seconds)` is told of each wait. Entering
@@ -81,7 +86,7 @@ class Admission:
         self._place = -1
         self._started_s = 0.0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Callable[[], None]:
         limiter = self._limiter
         if self._call.cost != "free":
             self._tokens = self._estimated()
@@ -92,6 +97,7 @@ class Admission:
             limiter.vacate(self._place)
             raise
         self._started_s = self._clock.monotonic()
+        return self._leaves
 
     def __exit__(
         self,
@@ -111,6 +117,13 @@ class Admission:
             limiter.settle(self._tokens, usage.total_tokens, ago_s)
             if usage.completion_tokens is not None and self._call.model:
                 limiter.learn(self._call.model, usage.completion_tokens)
+
+    def _leaves(self) -> None:
+        now = self._clock.monotonic()
+        # Connecting can take long, and so can a busy machine; a little is allowed for.
+        if now - self._started_s > NETWORK * self._limiter.limits.window_s / 2:
+            self._limiter.leave(self._tokens, now - self._started_s)
+            self._started_s = now
 
     def _estimated(self) -> int:
         body = self._call.json if isinstance(self._call.json, dict) else {}

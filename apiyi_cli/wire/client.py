@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
@@ -58,6 +58,10 @@ class Watch:
         """The status line and headers have arrived, `after_s` seconds after sending."""
 
 
+def _unheard() -> None:
+    """Tell nobody."""
+
+
 class Client:
     """Sends requests over connections that it keeps open.
 
@@ -84,9 +88,12 @@ class Client:
         self._tls: ssl.SSLContext | None = None
         self.clocks = Clocks(Timeouts(), clock, free=True, stream=False)
 
-    def exchange(self, outgoing: Outgoing, timeouts: Timeouts) -> Reply:
+    def exchange(
+        self, outgoing: Outgoing, timeouts: Timeouts, leaves: Callable[[], None] = _unheard
+    ) -> Reply:
         """Send a request and return its reply once the headers are there.
 
+        `leaves` is called when a connection stands and the request is about to be written.
         Raises an `ApiyiError` whose facts tell how far the request got. While the body is
         read, `clocks.event()` must be called for every event of a stream.
         """
@@ -101,7 +108,7 @@ class Client:
                 url,
                 headers=_encoded(_with_host(outgoing.headers, url)),
                 content=outgoing.body,
-                extensions={"trace": _Progress(clocks)},
+                extensions={"trace": _Progress(clocks, leaves)},
             )
             response = pool.handle_request(request)
         except ApiyiError as failure:
@@ -180,18 +187,21 @@ class Client:
 
 
 class _Progress:
-    """httpcore's trace: tells the clocks when the request has left.
+    """httpcore's trace: tells when the request is about to leave, and the clocks when it has.
 
     A proxy's CONNECT goes through the same events and is not the request.
     """
 
-    def __init__(self, clocks: Clocks) -> None:
+    def __init__(self, clocks: Clocks, leaves: Callable[[], None]) -> None:
         self._clocks = clocks
+        self._leaves = leaves
         self._connecting = False
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
             self._connecting = info["request"].method == b"CONNECT"
+            if not self._connecting:
+                self._leaves()
         elif event == "http11.send_request_body.complete" and not self._connecting:
             self._clocks.sent()
 

@@ -111,6 +111,11 @@ class Limiter:
                     waiting.forget(row, place)
                 raise
 
+    def leave(self, tokens: int, late_s: float) -> None:
+        """Count a request when it leaves, `late_s` after it was let in: others make room."""
+        with self._row as row:
+            rates.leave(row, self.limits, self._clock.monotonic(), tokens, late_s)
+
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:

@@ -238,6 +238,14 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
     return 0.0
 
 
+def leave(row: Row, limits: Limits, now: float, tokens: int, late_s: float) -> None:
+    """Count a request that was admitted `late_s` ago as started now, which it is only now."""
+    refresh(row, now)
+    for ring, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
+        rings.uncount(row, ring, limits.window_s, now - late_s, amount)
+        rings.count(row, ring, limits.window_s, now, amount)
+
+
 def settle(
     row: Row, limits: Limits, now: float, estimated: int, actual: int, ago_s: float = 0.0
 ) -> None:

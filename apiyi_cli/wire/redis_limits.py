@@ -88,6 +88,9 @@ class RedisLimiter:
             if wait_s == 0:
                 return self._clock.monotonic() - began
 
+    def leave(self, tokens: int, late_s: float) -> None:
+        """Say nothing: it would cost every late request another way to the server and back."""
+
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:

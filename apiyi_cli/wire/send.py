@@ -120,9 +120,9 @@ class Sender:
             address = route.begin() if route is not None else plan.base_urls[0]
             request = outgoing(call, address, plan.extra, request_id, plan.key(address))
             size = len(request.body) if isinstance(request.body, bytes) else 0
-            with self._admission(trip, call, size):
+            with self._admission(trip, call, size) as leaves:
                 try:
-                    reply = trip.recorded(self._client.exchange(request, plan.timeouts))
+                    reply = trip.recorded(self._client.exchange(request, plan.timeouts, leaves))
                     yield from trip.followed(decode, reply, self._client.clocks.event)
                 except ApiyiError as failure:
                     if route is not None:
@@ -150,10 +150,12 @@ class Sender:
         trip.kept()
         trip.ended(None)
 
-    def _admission(self, trip: _Trip, call: Call, size: int) -> AbstractContextManager[None]:
+    def _admission(
+        self, trip: _Trip, call: Call, size: int
+    ) -> AbstractContextManager[Callable[[], None]]:
         plan = self.plan
         if plan.limiter is None:
-            return nullcontext()
+            return nullcontext(lambda: None)
         from apiyi_cli.wire.admission import Admission
 
         return Admission(

@@ -186,3 +186,37 @@ def test_what_was_used_decides_the_rate_not_what_was_estimated(estimated: int, p
         assert within * actual <= limits.tpm
     fast = (len(steady) - 1) * actual * limits.window_s / (steady[-1] - steady[0])
     assert fast >= part * limits.tpm
+
+
+@pytest.mark.parametrize(("late_s", "counts_anew"), [(0.0, False), (0.7, False), (9.0, True)])
+def test_who_leaves_late_is_counted_when_it_leaves(
+    tmp_path: Path, time: Time, late_s: float, counts_anew: bool
+) -> None:
+    """The gateway counts what arrives: who connects for long takes room of a later window."""
+    limiter = Limiter(tmp_path, "key", Limits(rpm=3, tpm=60_000), clock=time.clock)
+    began = time.now
+    leaving = [admission(limiter, time, size=30, total_at=None) for _ in range(3)]
+    sent = []
+    for one in leaving:
+        leaves = one.__enter__()
+        time.now += late_s
+        leaves()
+        sent.append(time.now)
+        one.__exit__(None, None, None)
+    limiter.acquire(10)
+    assert time.now >= sent[0] + 60
+    if not counts_anew:
+        assert time.now < began + 65
+
+
+def test_leaving_late_moves_the_count_and_adds_none() -> None:
+    row = array("d", bytes(8 * rates.SIZE))
+    start = rates.book(row, LIMITS, 1000.0, 600)
+    assert rates.admit(row, LIMITS, 1000.0, start, 600) == 0
+    rates.leave(row, LIMITS, 1020.0, 600, 20.0)
+    others = [rates.book(row, LIMITS, 1020.0, 0) for _ in range(59)]
+    for number, _ in enumerate(others):
+        assert rates.admit(row, LIMITS, 1021.0 + number / 2, 1021.0 + number / 2, 0) == 0
+    # The sixtieth of the window has to wait for the first, which left at 1020 and not at 1000.
+    wait_s = rates.admit(row, LIMITS, 1062.0, 1062.0, 0)
+    assert wait_s is not None and 1062.0 + wait_s > 1080.0
