@@ -1,7 +1,7 @@
 """A process that has imported the program, and becomes it whenever it is asked to.
 
 A run then costs what the run does, not another start of the interpreter. What depends on how
-an interpreter starts (locale, modules imported, signals, terminals) needs a real process.
+an interpreter starts (locale, modules imported, signals) needs a real process.
 
 Each request is a line on a socket, a Python literal: the words, the environment, the folder,
 the umask, the numbers that the descriptors sent beside it shall have, whether to measure, and

@@ -1,8 +1,8 @@
 """The near end of `preloaded.py`: runs of the program without another start of the interpreter.
 
 Each is a process with its own number, descriptors and wait status all the same. Where it
-matters how it starts (signals, terminals, shells, a given stdin, Python's own variables) it is
-a process like any other.
+matters how it starts (signals, limits of the shell, a given stdin, Python's own variables) it
+is a process like any other; on a terminal it leads a session as that would.
 """
 
 from __future__ import annotations
