@@ -101,6 +101,27 @@ EXIT_CODES = (
 )
 
 
+Billed = Literal["no", "maybe", "pending", "yes"]
+"""Whether the gateway charged for a request, as far as can be known; "pending" is one that it
+may still be working on."""
+
+_BILLING = {
+    "no": ("it was not billed", "they were not billed"),
+    "maybe": ("it may have been billed", "they may have been billed"),
+    "pending": ("it may be billed", "they may be billed"),
+    "yes": ("it was billed", "they were billed"),
+}
+
+
+def describe_billing(billed: Billed, *advice: str, many: bool = False) -> str:
+    """Return the words that say whether a request (or `many`) was billed, then the advice.
+
+    Semicolons join them, so that each is translated as a sentence of its own. No other place
+    words this.
+    """
+    return "; ".join((_BILLING[billed][many], *advice))
+
+
 Phase = Literal["connect", "sent", "status", "opened", "content"]
 """How far a request got: not fully sent; sent and no status line; a status that is not 2xx;
 2xx and nothing of the answer yet; part of the answer seen."""
@@ -252,6 +273,19 @@ class OutputError(ApiyiError):
     """What was received cannot be written."""
 
     exit_code = 11
+
+
+def fails_every_item(error: ApiyiError, *, waits_for_network: bool = False) -> bool:
+    """Return True if the error would meet every further item of a run as well.
+
+    A run that `waits_for_network` (a batch, whose rows are tried again later) goes on where the
+    gateway cannot be reached; others end there.
+    """
+    if isinstance(error, (AuthError, FundsError, LimitError, SetupError, OutputError)):
+        return True
+    if error.facts.phase != "connect":
+        return False
+    return isinstance(error, UsageError) or not waits_for_network
 
 
 class Interrupted(BaseException):

@@ -15,7 +15,7 @@ from apiyi_cli.batch.counts import Counts
 from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.batch.past import Past, Verdict
 from apiyi_cli.batch.rows import Row, Rows
-from apiyi_cli.errors import IncompleteError, SetupError
+from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
 
 OnUnknown = Literal["retry", "skip", "fail"]
 FIRST_LOOK = 64
@@ -147,12 +147,12 @@ class Feed:
         if self._policy(row) == "fail":
             raise IncompleteError(
                 f"{row.place}: row {row.id} was in flight when an earlier run ended",
-                "nobody can tell whether it was billed",
+                describe_billing("maybe"),
                 hint="--on-unknown retry to send such rows again, or skip",
             )
         error = IncompleteError(
             "not sent again",
-            "it was in flight when an earlier run ended, and may have been billed",
+            f"it was in flight when an earlier run ended; {describe_billing('maybe')}",
             hint="--retry-failed",
         )
         return Outcome(row, error=error, maybe_billed=True)

@@ -22,13 +22,12 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import (
     ApiyiError,
-    AuthError,
-    FundsError,
     Interrupted,
     LimitError,
     OutputError,
-    SetupError,
     UsageError,
+    describe_billing,
+    fails_every_item,
 )
 
 TICK_S = 0.25
@@ -37,8 +36,6 @@ MOST_AT_ONCE = 256
 PERCENT_AFTER = 20
 LONGEST_GRACE_S = 30.0
 LAST_WRITES_S = 1.0
-FATAL = (AuthError, FundsError, SetupError, OutputError, LimitError)
-"""Failures that would meet every further row as well."""
 
 
 class Sending(Protocol):
@@ -299,8 +296,9 @@ class Batch:
     def _look(self, outcomes: list[Outcome]) -> None:
         """Stop where a rule or a failure that concerns all rows says so."""
         for outcome in outcomes:
-            if isinstance(outcome.error, FATAL):
-                self._begin_stop(outcome.error)
+            error = outcome.error
+            if error is not None and fails_every_item(error, waits_for_network=True):
+                self._begin_stop(error)
         counts, rules = self.counts, self._rules
         if rules.max_errors is not None and counts.failed >= rules.max_errors:
             name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"
@@ -333,9 +331,10 @@ class Batch:
             self._begin_stop(None)
             self._deadline_s = now + self._grace_s
             if flying := self.in_flight:
+                billing = describe_billing("pending", many=True)
                 self._tell(
                     f"stopping: {flying} in flight, waiting up to {self._grace_s:.0f} s; "
-                    "^C again to abandon them (they may be billed)"
+                    f"^C again to abandon them ({billing})"
                 )
 
     def _ended(self) -> Ended:

@@ -15,7 +15,7 @@ from apiyi_cli.batch.files import placed_lines
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.journal import journal_path
 from apiyi_cli.batch.past import OK, RECORD, WRITTEN, entry_of, record_of
-from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError
+from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
 
 FAILED = 4
 MOST_PROBLEMS = 20
@@ -211,7 +211,7 @@ def _told(output: Path, claims: Claims, ledger: _Ledger, has_journal: bool) -> V
     elif claims.unknown:
         failure = PartialError(
             f"{len(claims.unknown)} requests have no answer on record",
-            "they were in flight when a run ended, and may have been billed",
+            "they were in flight when a run ended; " + describe_billing("maybe", many=True),
             hint="run the batch again: --on-unknown says what becomes of them",
         )
     return Verified(summary, failure)

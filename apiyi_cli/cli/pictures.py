@@ -19,13 +19,10 @@ from apiyi_cli.core.groups import Imaging
 from apiyi_cli.decode.image import KINDS, kind_of
 from apiyi_cli.errors import (
     ApiyiError,
-    AuthError,
-    FundsError,
-    LimitError,
     OutputError,
     PartialError,
-    SetupError,
     UsageError,
+    fails_every_item,
 )
 from apiyi_cli.sinks.names import slug
 
@@ -38,7 +35,6 @@ FIELDS = ("index", "slug", "model", "n", "ext")
 DEFAULT_NAME = "{slug}-{n}.{ext}"
 DISTINCT_NAME = "{index:04}-{slug}-{n}.{ext}"
 # Whatever fails like this fails for every picture of the run.
-_FATAL = (AuthError, FundsError, LimitError, OutputError, SetupError, UsageError)
 
 
 class Studio:
@@ -253,7 +249,7 @@ class Studio:
             self._failed.append(failure)
             if not alone:
                 failure.what = f"{outcome.task.maker}: {failure.what}"
-                if isinstance(failure, _FATAL) or failure.facts.phase == "connect":
+                if fails_every_item(failure):
                     raise failure
                 session.run.report(failure)
         if self._progress is not None and not alone:

@@ -15,7 +15,13 @@ from apiyi_cli.cli.talk import body_options, printed
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.groups import Answer, Transcribing
 from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
-from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    PartialError,
+    UsageError,
+    fails_every_item,
+)
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -230,7 +236,7 @@ class Desk:
         self._failed.append(lost)
         if len(self._uploads) > 1:
             lost.what = f"{self._uploads[piece.place].name}: {lost.what}"
-            if _is_fatal(lost):
+            if fails_every_item(lost):
                 raise lost
             self._session.run.report(lost)
 
@@ -309,14 +315,6 @@ def _record(index: int, name: str, found: Transcript) -> bytes:
 
     fields = found.value if found.value is not None else {"text": found.text}
     return json_bytes({"index": index, "file": name, **fields}) + b"\n"
-
-
-def _is_fatal(failure: ApiyiError) -> bool:
-    """Tell whether what failed will fail for every further recording."""
-    from apiyi_cli.errors import AuthError, FundsError, LimitError, OutputError, SetupError
-
-    fatal = (AuthError, FundsError, LimitError, OutputError, SetupError)
-    return isinstance(failure, fatal) or failure.facts.phase == "connect"
 
 
 def _check_together(session: Session, transcribing: Transcribing) -> None:

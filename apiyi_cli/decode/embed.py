@@ -19,7 +19,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import body, one_line, parsed, value
-from apiyi_cli.errors import Facts, IncompleteError
+from apiyi_cli.errors import Facts, IncompleteError, describe_billing
 
 _KEY = b'"embedding"'
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
@@ -124,7 +124,7 @@ def _unfit(reply: Reply, why: str) -> IncompleteError:
     return IncompleteError(
         "the answer is not what was asked for",
         why,
-        hint="it was billed; nothing of it is used",
+        hint=describe_billing("yes", "nothing of it is used"),
         facts=Facts(status=reply.status, request_id=reply.request_id, host=reply.host or None),
     )
 

@@ -13,7 +13,7 @@ from apiyi_cli.decode.lenient import exact, whole_characters
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
-from apiyi_cli.errors import IncompleteError
+from apiyi_cli.errors import IncompleteError, describe_billing
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*,", re.ASCII)
 _BLANKS = str.maketrans("", "", " \t\r\n")
@@ -98,7 +98,7 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
         raise IncompleteError(
             "there is no picture in the answer",
             said,
-            hint="change the prompt, or ask another model; this one may have been billed",
+            hint=describe_billing("maybe", "change the prompt, or ask another model"),
             facts=facts_of(reply, "content"),
         )
     told = usage(found.get("usage") if isinstance(found, dict) else None)

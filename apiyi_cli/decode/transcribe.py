@@ -24,7 +24,7 @@ from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, one_line, opening, refused
-from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 
 _PAGE = re.compile(rb"<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _OBJECT = re.compile(rb'\{\s*"')
@@ -103,7 +103,7 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
         raise IncompleteError(
             "the answer is not what was asked for",
             "it is an object without a text",
-            hint="it may have been billed; see it with apiyi api",
+            hint=describe_billing("maybe", "see it with apiyi api"),
             facts=facts_of(reply, "content"),
         )
     text = whole_characters(text)

@@ -19,6 +19,7 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
     UnknownModelError,
+    describe_billing,
 )
 
 _UNITS_PER_DOLLAR = 500_000
@@ -169,7 +170,7 @@ def _by_status(told: Complaint, status: int, cost: Cost) -> Verdict:
         return Verdict(
             IncompleteError,
             "the gateway stopped waiting for the answer",
-            "look at the log in the console before repeating it: it may have been billed",
+            describe_billing("maybe", "look at the log in the console before repeating it"),
         )
     temporary = status == 200 or status >= 500 or status in (408, 409, 425)
     if temporary and status not in _REJECTED:

@@ -17,11 +17,13 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import (
     ApiyiError,
+    Facts,
     IncompleteError,
     RejectedError,
     SetupError,
     TemporaryError,
     UsageError,
+    describe_billing,
 )
 from apiyi_cli.wire.clocks import Clocks, Timeouts
 from apiyi_cli.wire.coding import decoded
@@ -264,6 +266,7 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
                 f"cannot send the header {name!r}",
                 "it has characters that HTTP headers cannot carry",
                 hint="use plain ASCII in -H and in the key",
+                facts=Facts(phase="connect"),
             ) from None
     return encoded
 
@@ -292,6 +295,7 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
             "cannot send the request",
             "a header or the address is not valid HTTP",
             hint="look at -H, the key and --base-url",
+            facts=Facts(phase="connect"),
         )
     if clocks.sent_at is None:
         return _unsent(cause, clocks, proxy)
@@ -332,7 +336,7 @@ def _unanswered(failure: Exception, clocks: Clocks) -> ApiyiError:
         if facts.reused or clocks.facts("").phase == "connect":
             return TemporaryError("no answer from the gateway", why, facts=facts)
         return IncompleteError(
-            "no answer from the gateway", why, hint="it may have been billed", facts=facts
+            "no answer from the gateway", why, hint=describe_billing("maybe"), facts=facts
         )
     return RejectedError(
         "cannot read the answer",

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.errors import (
+    ApiyiError,
+    Billed,
+    Facts,
+    IncompleteError,
+    LimitError,
+    TemporaryError,
+    describe_billing,
+)
 
 EARLY_S = 0.01
 """How much too early a wait for a socket may end."""
@@ -101,10 +109,9 @@ class Clocks:
         now = self._clock.monotonic()
         facts = self.facts("timeout")
         if self._timeouts.total_at is not None and now >= self._timeouts.total_at - EARLY_S:
-            told = "had been sent and may be billed" if self.sent_at else "had not been sent"
             return LimitError(
                 "stopped by --max-time",
-                f"the request {told}",
+                self._describe_sending(),
                 hint="raise --max-time",
                 facts=facts._replace(kind="max-time"),
             )
@@ -121,8 +128,14 @@ class Clocks:
             why = f"no byte for {self._timeouts.bytes_s:.3g} s"
         if self._free:
             return TemporaryError(what, why, hint="try again, or raise --timeout", facts=facts)
-        hint = "it may have been billed; raise --timeout before trying again"
+        hint = describe_billing("maybe", "raise --timeout before trying again")
         return IncompleteError(what, why, hint=hint, facts=facts)
+
+    def _describe_sending(self) -> str:
+        if not self.sent_at:
+            return f"the request had not been sent; {describe_billing('no')}"
+        billed: Billed = "no" if self._free else "pending"
+        return f"the request had been sent; {describe_billing(billed)}"
 
     def _least(self, seconds: float) -> float:
         total_at = self._timeouts.total_at

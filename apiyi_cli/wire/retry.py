@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError
+from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError, describe_billing
 from apiyi_cli.wire.verdict import (
     BATCH,
     INTERACTIVE,
@@ -245,9 +245,9 @@ class _Run:
             kind = IncompleteError
             if self.ambiguous:
                 told.append(f"attempts that may have been billed: {self.ambiguous}")
-            hint = hint or "running it again may be billed again"
+            hint = hint or describe_billing("maybe", "running it again may be billed again")
         if self.cost != "free" and is_unreadable(error.facts):
-            hint = "look at the log in the console before repeating it: it may have been billed"
+            hint = describe_billing("maybe", "look at the log in the console before repeating it")
         if not told and kind is type(error) and hint == error.hint:
             raise error
         why = "; ".join(part for part in (error.why, *told) if part)

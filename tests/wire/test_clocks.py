@@ -96,7 +96,13 @@ def test_the_end_of_the_whole_run_tells_whether_the_request_was_sent(
     fresh = Clocks(LIMITS._replace(total_at=1030.0), hand.clock, free=False, stream=True)
     sent = running(hand, total_at=1030.0)
     hand.now = 1030.0 + late_s
-    for clocks, told in ((fresh, "had not been sent"), (sent, "had been sent and may be billed")):
+    free = Clocks(LIMITS._replace(total_at=1030.0), hand.clock, free=True, stream=False)
+    free.sent()
+    for clocks, told in (
+        (fresh, "had not been sent; it was not billed"),
+        (sent, "had been sent; it may be billed"),
+        (free, "had been sent; it was not billed"),
+    ):
         failure = clocks.expired()
         assert isinstance(failure, LimitError)
         assert told in failure.why

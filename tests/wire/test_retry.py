@@ -434,7 +434,7 @@ def test_nothing_was_billed_is_not_claimed_after_an_ambiguous_attempt() -> None:
         list(stage.run())
     assert "attempts that may have been billed: 1" in str(raised.value)
     assert raised.value.facts.status == 503
-    assert raised.value.hint == "running it again may be billed again"
+    assert raised.value.hint == "it may have been billed; running it again may be billed again"
 
 
 def test_nothing_was_billed_is_not_claimed_of_a_silent_attempt_either() -> None:
