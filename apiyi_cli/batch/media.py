@@ -11,8 +11,9 @@ import orjson
 from apiyi_cli.batch.asked import Answer, Asked, Misfit
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.transcribe import MOST_BYTES, transcribe_call
-from apiyi_cli.build.upload import HEAD_BYTES, Upload
+from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.groups import Imaging, Transcribing
 from apiyi_cli.decode.image import pictures
 from apiyi_cli.decode.transcribe import transcript

@@ -14,7 +14,8 @@ import orjson
 from apiyi_cli.batch.past import NOT_SAVED
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.call import Reply
-from apiyi_cli.decode.image import Picture, is_whole, kind_of, pictures
+from apiyi_cli.core.filetypes import detect_picture
+from apiyi_cli.decode.image import Picture, is_whole, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
 from apiyi_cli.sinks.files import WholeFile
 from apiyi_cli.sinks.names import Template, slug
@@ -73,7 +74,7 @@ class Saving:
             from apiyi_cli.wire.download import download
 
             content = download(picture.url, self._plan, accepted=_unfit, private=self._private)
-        kind = kind_of(content)
+        kind = detect_picture(content)
         assert kind is not None, "checked by the decoder and by the download"
         path = self._written(self._path(row, number, kind.extension, count), content)
         told = {
@@ -120,6 +121,6 @@ class Saving:
 
 
 def _unfit(content: bytes, kind: str) -> str | None:
-    if kind_of(content) is None:
+    if detect_picture(content) is None:
         return f"what is there is no picture ({kind or 'of no type'})"
     return None if is_whole(content) else "the picture was cut"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.build.body import extended, wired
-from apiyi_cli.build.content import data_url, sniffed
+from apiyi_cli.build.content import data_url
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Imaging
 from apiyi_cli.errors import UsageError
 
@@ -149,7 +151,7 @@ def _checked(
             raise UsageError(
                 f"cannot edit {one}",
                 f"{model} takes files, no URLs",
-                hint=f"curl -LO '{one}', then -i FILE",
+                hint=f"curl -LO {shlex.quote(one)}, then -i FILE",
             )
     if mask is not None:
         if not wanted.masks:
@@ -160,20 +162,20 @@ def _checked(
 
 
 def _check_type(upload: Upload, taken: tuple[str, ...], taker: str) -> None:
-    kind = sniffed(upload.head)
+    kind = detect_type(upload.head)
     if kind is None or kind.extension not in taken:
         told = "no picture" if kind is None or kind.family != "image" else f"a {kind.extension}"
         names = ", ".join(taken)
         raise upload.refused(
             f"it is {told}; {taker} takes {names}",
-            hint=f"ffmpeg -i '{upload.name}' picture.png",
+            hint=f"ffmpeg -i {shlex.quote(upload.name)} picture.png",
         )
 
 
 def _parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
     parts = []
     for upload in uploads:
-        kind = sniffed(upload.head)
+        kind = detect_type(upload.head)
         assert kind is not None, "checked before"
         filename = upload.filename
         # The gateway judges by the name: a JPEG that is called .png is refused there.
@@ -194,7 +196,7 @@ def _inlined(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Sour
         if isinstance(one, str):
             body[place] = one
             continue
-        kind = sniffed(one.head)
+        kind = detect_type(one.head)
         assert kind is not None, "checked before"
         body[place] = data_url(kind, one.content)
         sources.append(Source(place, one.path, prefix=f"data:{kind.mime};base64,"))

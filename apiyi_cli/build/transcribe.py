@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from apiyi_cli.build.body import extended, wired
-from apiyi_cli.build.content import sniffed
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Transcribing
 from apiyi_cli.errors import UsageError
 
@@ -93,17 +94,19 @@ def named(upload: Upload) -> tuple[str, str]:
     stem, _, suffix = upload.filename.rpartition(".")
     suffix = suffix.lower() if stem else ""
     suffix = _SAME.get(suffix, suffix)
-    kind = sniffed(upload.head)
+    kind = detect_type(upload.head)
     if kind is not None and kind.family not in ("audio", "video"):
         raise upload.refused(f"it is {kind.mime}, no recording")
-    if kind is None:
-        if suffix not in TYPES or _is_text(upload.head):
+    # What the API does not list it may read all the same, under a name that it lists.
+    told = _SAME.get(kind.extension, kind.extension) if kind is not None else ""
+    if told not in TYPES:
+        if suffix not in TYPES or (kind is None and _is_text(upload.head)):
             raise upload.refused(
                 f"it is none of {', '.join(TYPES)}",
-                hint=f"ffmpeg -i '{upload.name}' recording.mp3",
+                hint=f"ffmpeg -i {shlex.quote(upload.name)} recording.mp3",
             )
-    elif suffix not in _FITTING.get(kind.extension, (kind.extension,)):
-        suffix = kind.extension
+    elif suffix not in _FITTING.get(told, (told,)):
+        suffix = told
     return f"{stem or upload.filename}.{suffix}", TYPES[suffix]
 
 

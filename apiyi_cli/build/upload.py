@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Part
 from apiyi_cli.errors import UsageError
 
-HEAD_BYTES = 4096
 MB = 1 << 20
 
 

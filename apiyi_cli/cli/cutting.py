@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apiyi_cli.build.upload import HEAD_BYTES, Upload
+from apiyi_cli.build.upload import Upload
+from apiyi_cli.core.filetypes import HEAD_BYTES
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session

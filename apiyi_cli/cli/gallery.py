@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apiyi_cli.decode.image import PNG, kind_of
+from apiyi_cli.core.filetypes import PNG, detect_picture
 from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def previewed(session: Session, path: str) -> None:
     spoken = protocol(session.run.environ)
     if spoken == "iterm":
         session.console.write(iterm(content))
-    elif spoken == "kitty" and kind_of(content) is PNG:
+    elif spoken == "kitty" and detect_picture(content) is PNG:
         session.console.write(kitty(content))
     elif drawn := _drawn(path, session.console.width):
         session.console.write(drawn)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.places import Places
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.decode.image import Kind, Picture, Pictures, is_whole, kind_of, pictures
+from apiyi_cli.core.filetypes import FileType, detect_picture
+from apiyi_cli.decode.image import Picture, Pictures, is_whole, pictures
 from apiyi_cli.errors import ApiyiError, IncompleteError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Maker:
                 records.append(self._record(task, n, picture, usage=told, error=error))
         return Outcome(task, records, reply, failure, content)
 
-    def _fetched(self, sender: Sender, picture: Picture) -> tuple[bytes, Kind]:
+    def _fetched(self, sender: Sender, picture: Picture) -> tuple[bytes, FileType]:
         """Return a picture's bytes, downloaded where they are not here, and their kind."""
         content = picture.content
         if not picture.whole:
@@ -107,7 +108,7 @@ class Maker:
             from apiyi_cli.wire.download import download
 
             content = download(picture.url, sender.plan, accepted=_unfit, private=self._private)
-        kind = kind_of(content)
+        kind = detect_picture(content)
         assert kind is not None, "checked by the decoder and by the download"
         return content, kind
 
@@ -117,7 +118,7 @@ class Maker:
         except OSError:
             return None
 
-    def _saved(self, task: Task, n: int, content: bytes, kind: Kind) -> dict[str, Any]:
+    def _saved(self, task: Task, n: int, content: bytes, kind: FileType) -> dict[str, Any]:
         if self._places is None:
             return {}
         values = task.values(self._model, n)
@@ -157,7 +158,7 @@ def _unfit(content: bytes, declared: str) -> str | None:
     """Say why a download is no picture, None when it is one."""
     if not content:
         return "the file is empty"
-    if kind_of(content) is None:
+    if detect_picture(content) is None:
         return f"the file is no picture ({declared.partition(';')[0] or 'of unknown type'})"
     return None if is_whole(content) else f"the file is cut after {len(content)} bytes"
 

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from apiyi_cli.build.upload import HEAD_BYTES, Upload
+from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.flow import flow
+from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from apiyi_cli.cli.media import each, refuse_terminal, tell_usage, upload
 from apiyi_cli.cli.places import Places
 from apiyi_cli.cli.talk import body_options
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.filetypes import HEAD_BYTES, PICTURES, detect_picture
 from apiyi_cli.core.groups import Imaging
-from apiyi_cli.decode.image import KINDS, kind_of
 from apiyi_cli.errors import (
     ApiyiError,
     OutputError,
@@ -126,7 +126,7 @@ class Studio:
     def _places(self) -> Places:
         session = self._session
         likely = expected_extension(self._model, self._imaging)
-        names = dict.fromkeys((likely, *(kind.extension for kind in KINDS)))
+        names = dict.fromkeys((likely, *(kind.extension for kind in PICTURES)))
         return Places(
             session.output.output,
             DEFAULT_NAME,
@@ -222,7 +222,7 @@ class Studio:
             return False
         try:
             with open(path, "rb") as file:
-                if kind_of(file.read(1024)) is not None:
+                if detect_picture(file.read(HEAD_BYTES)) is not None:
                     return True
         except OSError as failure:
             raise OutputError(f"cannot read {path}", failure.strerror or "") from None

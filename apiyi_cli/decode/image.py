@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.lenient import exact, whole_characters
 from apiyi_cli.decode.sse import frames
@@ -19,22 +20,8 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*,", re.ASCII)
 _BLANKS = str.maketrans("", "", " \t\r\n")
 _URL_SAFE = str.maketrans("-_", "+/")
 _SHOWN_CHARS = 200
-
-
-class Kind(NamedTuple):
-    """A picture's type: the extension of its files and its MIME type."""
-
-    extension: str
-    mime: str
-
-
-PNG = Kind("png", "image/png")
-JPEG = Kind("jpg", "image/jpeg")
-WEBP = Kind("webp", "image/webp")
-GIF = Kind("gif", "image/gif")
-AVIF = Kind("avif", "image/avif")
-SVG = Kind("svg", "image/svg+xml")
-KINDS = (PNG, JPEG, WEBP, GIF, AVIF, SVG)
+_SVG_END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>")
+_TAG = re.compile(rb"<[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
 
 
 class Picture(NamedTuple):
@@ -105,25 +92,9 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     return Pictures(items, lost, told, raw)
 
 
-def kind_of(content: bytes) -> Kind | None:
-    """Return what kind of picture the bytes are, by their beginning; None for anything else."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PNG
-    if content.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return WEBP
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return GIF
-    if content[4:12] in (b"ftypavif", b"ftypavis"):
-        return AVIF
-    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return SVG if start.startswith((b"<svg", b"<?xml")) and b"<svg" in start else None
-
-
 def is_whole(content: bytes) -> bool:
     """Tell whether a picture has its end, as far as its format shows that."""
-    kind = kind_of(content)
+    kind = detect_picture(content)
     if kind is PNG:
         return b"IEND\xaeB`\x82" in content
     if kind is JPEG:
@@ -134,8 +105,14 @@ def is_whole(content: bytes) -> bool:
     if kind is GIF:
         return b"\x3b" in content[-16:]
     if kind is SVG:
-        return b"</svg" in content[-1024:]
+        return _SVG_END.search(content[-1024:]) is not None or _closes_itself(content)
     return kind is not None
+
+
+def _closes_itself(svg: bytes) -> bool:
+    """Return True for a drawing of nothing: `<svg …/>`."""
+    root = _TAG.match(svg, max(0, find_svg_root(svg)))
+    return root is not None and root[0].endswith(b"/>")
 
 
 def _items(found: Any) -> list[Any]:
@@ -162,7 +139,7 @@ def _picture(item: Any) -> Picture:
         packed, url = packed or url, ""
     if packed:
         content = _unpacked(packed)
-        if kind_of(content) is None:
+        if detect_picture(content) is None:
             raise ValueError("its bytes are no picture")
         whole = is_whole(content)
         if whole or not url:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
+from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.drawing import png
@@ -74,8 +75,7 @@ def _from_form(request: Received, *, needs_prompt: bool) -> Play:
 
 
 def _check_picture(part: FormPart) -> None:
-    known = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
-    if not part.content.startswith(known):
+    if detect_picture(part.content) not in (PNG, JPEG, WEBP):
         message = f"Invalid image file or mode for {part.name}, please check your image file."
         raise invalid(message, part.name, "invalid_image_file")
 

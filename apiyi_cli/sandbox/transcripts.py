@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
+from apiyi_cli.core.filetypes import WAV, detect_type
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.play import Play, invalid
@@ -59,7 +60,7 @@ def _answered(request: Received, task: str) -> Play:
 
 def duration_s(audio: bytes) -> float:
     """Return the seconds of a recording: exact for WAV, from its size for anything else."""
-    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
+    if detect_type(audio) is not WAV:
         return round(len(audio) / _COMPRESSED_BYTES_PER_S, 3)
     kind: bytes
     size: int

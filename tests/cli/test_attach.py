@@ -112,3 +112,23 @@ def test_what_cannot_be_read_or_linked_is_refused(
     assert ran.code == 2
     assert why in ran.err
     assert gateway.ledger == []
+
+
+def test_a_pdf_may_have_bytes_before_its_mark(apiyi: Program, gateway: Gateway) -> None:
+    for command in ("chat", "respond"):
+        for start in (b"\r\n\r\n", b"\xef\xbb\xbf", b"\x1b%-12345X@PJL JOB\r\n"):
+            content = start + PDF
+            (apiyi.work / "a.pdf").write_bytes(content)
+            ran = apiyi(f"{command} q -a a.pdf --dry-run")
+            assert ran.code == 0, ran.err
+            body = ran.json["body"]
+            part = (body.get("messages") or body.get("input"))[-1]["content"][-1]
+            head, data = part.get("file", part)["file_data"].split(",")
+            assert (head, b64decode(data)) == ("data:application/pdf;base64", content)
+
+
+def test_a_hint_can_be_pasted_whatever_the_files_name(apiyi: Program) -> None:
+    (apiyi.work / "a b';id;'.txt").write_bytes(b"plain text")
+    ran = apiyi(["chat", "q", "-a", "a b';id;'.txt"])
+    assert ran.code == 2
+    assert "-f 'a b'\"'\"';id;'\"'\"'.txt'" in ran.err
