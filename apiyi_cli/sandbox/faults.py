@@ -7,9 +7,19 @@ A spec is terms joined by `+`; a term is `NAME[@K][*TIMES][%PERCENT]`. NAME is a
     reset[@K]  TCP RST [after event K]           slow[@S]   wait S seconds before each event
     error@K    error event after event K         nodone     no `[DONE]`
     html       200 and the website's home page   nofinish   `[DONE]` without finish_reason
-    empty      200 and nothing                   length     answer cut by max_tokens
+    nothing    200 and no bytes                  length     answer cut by max_tokens
     quota      403 insufficient_user_quota       filter     answer withheld by the filter
     pings      keep-alive comments               quota429   429 insufficient_quota
+
+    error-after-role  error event after the opening one, which holds nothing
+    restart[@K]       the answer begins anew in its stream [after event K]
+    empty[@1|@2]      a whole, paid answer without content ["", null, absent]
+    reasoning-only    a whole, paid answer of reasoning alone
+    huge-usage[@K]    token counts of 10**9 [10**K]
+    blanks            a body of blanks without end
+    misfit            a whole answer that is not what was asked for
+    saturated         429, the upstream channel is full
+    upstream-401      an upstream channel's 401, passed on
 
 TIMES is how often each distinct request suffers before it is answered well; PERCENT is the
 share of requests that suffers. A whole reply suffers the like: it is cut in its middle.
@@ -24,6 +34,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
+from apiyi_cli.sandbox import answer_faults
 from apiyi_cli.sandbox.play import DONE, Play, error_body, frame, invalid
 from apiyi_cli.sandbox.received import Received
 
@@ -47,7 +58,9 @@ class Fault(NamedTuple):
     percent: float | None = None
 
 
-_TERM = re.compile(r"([a-z0-9]+)(?:@(\d+(?:\.\d+)?))?(?:\*(\d+))?(?:%(\d+(?:\.\d+)?))?")
+_TERM = re.compile(
+    r"([a-z0-9]+(?:-[a-z0-9]+)*)(?:@(\d+(?:\.\d+)?))?(?:\*(\d+))?(?:%(\d+(?:\.\d+)?))?"
+)
 
 
 def parsed(spec: str) -> tuple[Fault, ...]:
@@ -55,7 +68,7 @@ def parsed(spec: str) -> tuple[Fault, ...]:
     faults = []
     for term in spec.split("+"):
         found = _TERM.fullmatch(term.strip())
-        if not found or not (found[1] in _CHANGES or _status(found[1])):
+        if not found or not (found[1] in _NAMES or _status(found[1])):
             raise ValueError(f"not a fault: {term!r}")
         name, at, times, percent = found.groups()
         faults.append(
@@ -92,9 +105,11 @@ class Faults:
         for fault in faults:
             # A status needs no answer, and must come even where the request has mistakes.
             if status := _status(fault.name):
-                return _last(status_play(status), faults)
+                return _last(status_play(status), request, faults)
+            if refusal := answer_faults.REFUSALS.get(fault.name):
+                return _last(refusal(), request, faults)
         play = answer(request, finish)
-        return _last(play, faults)
+        return _last(play, request, faults)
 
     def _strikes(self, fault: Fault, request: Received) -> bool:
         with self._lock:
@@ -142,10 +157,14 @@ def _identity(request: Received) -> str:
     return digest.hexdigest()
 
 
-def _last(play: Play, faults: list[Fault]) -> Play:
+def _last(play: Play, request: Received, faults: list[Fault]) -> Play:
+    """Return the play with every fault worked in, those of its content before those of its end."""
     for fault in faults:
-        if change := _CHANGES.get(fault.name):
-            play = change(play, fault)
+        if play.status == 200 and (change := answer_faults.CHANGES.get(fault.name)):
+            play = change(play, request, fault.at)
+    for fault in faults:
+        if end := _CHANGES.get(fault.name):
+            play = end(play, fault)
     return play
 
 
@@ -177,7 +196,7 @@ _STATUS_ERRORS = {
     401: ("无效的令牌", "invalid_api_key", ""),
     402: ("[sandbox] payment required", "billing_hard_limit_reached", ""),
     403: ("无权访问 default 分组", "access_denied", ""),
-    429: ("当前分组上游负载已饱和，请稍后再试", "rate_limit_exceeded", "rate_limit_error"),
+    429: ("您已达到请求数限制：1分钟内最多请求100次", "rate_limit_exceeded", "rate_limit_error"),
     451: ("[sandbox] rejected by the safety system", "content_policy_violation", ""),
     501: ("API not implemented", "api_not_implemented", ""),
 }
@@ -247,9 +266,11 @@ _CHANGES: dict[str, Callable[[Play, Fault], Play]] = {
     "nodone": _undone,
     "nofinish": _unfinished,
     "html": lambda play, fault: Play.text(HOME_PAGE, "text/html; charset=utf-8"),
-    "empty": lambda play, fault: Play(),
+    "nothing": lambda play, fault: Play(),
     "quota": _quota,
     "quota429": _quota,
     "length": lambda play, fault: play,
     "filter": lambda play, fault: play,
 }
+
+_NAMES = frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSALS))

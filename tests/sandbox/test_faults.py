@@ -73,13 +73,17 @@ def events(answer: Answer) -> list[str]:
         ("slow@0.5+cut@3", (Fault("slow", at=0.5), Fault("cut", at=3))),
         ("503*2%15", (Fault("503", times=2, percent=15),)),
         ("html%0.5", (Fault("html", percent=0.5),)),
+        ("upstream-401*3", (Fault("upstream-401", times=3),)),
+        ("error-after-role+slow", (Fault("error-after-role"), Fault("slow"))),
     ],
 )
 def test_a_spec_is_read_into_its_terms(spec: str, faults: tuple[Fault, ...]) -> None:
     assert parsed(spec) == faults
 
 
-@pytest.mark.parametrize("spec", ["", "nope", "42", "1000", "503@", "503*x", "503++html", "199"])
+@pytest.mark.parametrize(
+    "spec", ["", "nope", "42", "1000", "503@", "503*x", "503++html", "199", "html-", "-html"]
+)
 def test_what_is_no_fault_is_named(spec: str) -> None:
     with pytest.raises(ValueError, match="not a fault"):
         parsed(spec)
@@ -149,12 +153,12 @@ def test_reset_and_drop_end_before_the_headers(gateway: Gateway) -> None:
         posted(gateway, body_of("fault:drop"))
 
 
-def test_html_and_empty_are_200(gateway: Gateway) -> None:
+def test_html_and_nothing_are_200(gateway: Gateway) -> None:
     page = posted(gateway, body_of("fault:html"))
     assert (page.status, page.content_type) == (200, "text/html; charset=utf-8")
     assert page.body.startswith(b"<!doctype html>")
-    empty = posted(gateway, body_of("fault:empty"))
-    assert (empty.status, empty.body) == (200, b"")
+    nothing = posted(gateway, body_of("fault:nothing"))
+    assert (nothing.status, nothing.body) == (200, b"")
 
 
 def test_an_error_comes_as_an_event_and_ends_with_done(gateway: Gateway) -> None:

@@ -1,0 +1,323 @@
+"""Faults inside a paid answer: empty, begun anew, unfit, endless, or with absurd token counts.
+
+Each change takes a whole, well-formed answer and makes the like of it that the gateway family
+has been seen to send. What an endpoint cannot suffer (a picture has no reasoning) it suffers
+in the nearest way: `reasoning-only` is there `empty`, and a reply that does not stream is
+never begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any
+
+import orjson
+
+from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
+from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.response_events import events
+from apiyi_cli.sandbox.understood import MARK, deltas
+
+Change = Callable[[Play, Received, float | None], Play]
+"""(the good answer, its request, the number after `@`) -> the faulty answer"""
+
+Fields = dict[str, Any]
+
+HUGE = 10**9
+_BLANKS = b" " * 4095 + b"\n"
+_PLACES_OFF = 1000
+_UNFIT_TEXT = f"{MARK} this is not what was asked for"
+_NO_PICTURE = "W3NhbmRib3hdIG5vIHBpY3R1cmU="
+_THOUGHT = f"{MARK} thinking, and nothing else."
+
+
+def saturated() -> Play:
+    """Return the family's 429 for an upstream channel that is full; its code misleads."""
+    message = "当前分组上游负载已饱和，请稍后再试"
+    return Play.error(429, message, code="content-type-not-allowed", type="rate_limit_error")
+
+
+def upstream_401() -> Play:
+    """Return an upstream channel's 401, passed on: not about the caller's key."""
+    message = "Incorrect API key provided: the key of the channel. [sandbox] not yours"
+    return Play.error(401, message, code="invalid_api_key", type="invalid_request_error")
+
+
+def _error_after_role(play: Play, request: Received, at: float | None) -> Play:
+    error = error_body(
+        "[sandbox] the upstream channel broke off", code="upstream_error", type="upstream_error"
+    )
+    if not isinstance(play.body, tuple):
+        return Play.json(error)
+    opening = [piece for piece in play.body if _opens(_payload(piece))]
+    return play.but(body=(*opening, frame(error), frame(DONE)))
+
+
+def _opens(event: Fields) -> bool:
+    """Return True for an event before the answer: a role, `response.created`."""
+    if event.get("type") in ("response.created", "response.in_progress"):
+        return True
+    delta = (event.get("choices") or [{}])[0].get("delta", {})
+    return "role" in delta and not any(v for k, v in delta.items() if k != "role")
+
+
+def _restart(play: Play, request: Received, at: float | None) -> Play:
+    if not isinstance(play.body, tuple):
+        return play
+    half = len(play.body) // 2 if at is None else int(at)
+    return play.but(body=(*play.body[:half], *play.body))
+
+
+def _empty(play: Play, request: Received, at: float | None) -> Play:
+    """Take the content out; `@1` makes it null, `@2` leaves its field out."""
+    if isinstance(play.body, bytes) and not _is_json(play):
+        return play.but(body=b"")
+    return _reworked(play, request, lambda whole: _emptied(whole, int(at or 0)), _without_content)
+
+
+def _emptied(whole: Fields, form: int = 0) -> Fields:
+    for choice in whole.get("choices") or ():
+        if "message" in choice:
+            message = _blanked({"role": "assistant"}, "content", "", form)
+            choice |= {"message": message, "finish_reason": "stop"}
+        elif "text" in choice:
+            _blanked(choice, "text", "", form)
+    for name in ("output", "data", "results", "segments", "words"):
+        if name in whole:
+            _blanked(whole, name, [], form)
+    for name in ("text", "b64_json"):
+        if isinstance(whole.get(name), str):
+            _blanked(whole, name, "", form)
+    return whole
+
+
+def _blanked(fields: Fields, name: str, blank: Any, form: int) -> Fields:
+    fields[name] = blank if form == 0 else None
+    if form >= 2:
+        del fields[name]
+    return fields
+
+
+def _without_content(event: Fields) -> Fields | None:
+    if str(event.get("type", "")).endswith((".delta", ".partial_image")):
+        return None
+    choices = event.get("choices") or ()
+    for choice in choices:
+        if choice.get("finish_reason") is None and not _opens(event):
+            return None
+        if choice.get("finish_reason") == "tool_calls":
+            choice["finish_reason"] = "stop"
+    return event if choices else _emptied(event)
+
+
+def _reasoning_only(play: Play, request: Received, at: float | None) -> Play:
+    if not request.path.endswith(("/chat/completions", "/responses")):
+        return _empty(play, request, at)
+    return _reworked(play, request, _only_thought, _only_thinking)
+
+
+def _only_thought(whole: Fields) -> Fields:
+    for choice in whole.get("choices") or ():
+        message = {"role": "assistant", "content": "", "reasoning_content": _THOUGHT}
+        choice |= {"message": message, "finish_reason": "stop"}
+    if "output" in whole:
+        summary = [{"type": "summary_text", "text": _THOUGHT}]
+        whole["output"] = [{"id": "rs_sandbox", "type": "reasoning", "summary": summary}]
+    return whole
+
+
+def _only_thinking(event: Fields) -> Fields | None:
+    for choice in event.get("choices") or ():
+        delta = choice.get("delta", {})
+        if delta.get("tool_calls") or delta.get("refusal"):
+            return None
+        if delta.get("content"):
+            delta["reasoning_content"] = delta.pop("content")
+        if choice.get("finish_reason") == "tool_calls":
+            choice["finish_reason"] = "stop"
+    return event
+
+
+def _huge_usage(play: Play, request: Received, at: float | None) -> Play:
+    """Count 10**9 tokens of each kind, 10**K with `@K`, whether counts were asked for or not."""
+    count = HUGE if at is None else 10 ** int(at)
+
+    def change(event: Fields) -> Fields:
+        choice = (event.get("choices") or [{}])[0]
+        if event.get("usage"):
+            event["usage"] = _counted(event["usage"], count)
+        elif choice.get("finish_reason") or ("created" in event and "choices" not in event):
+            names = ("prompt_tokens", "completion_tokens", "total_tokens")
+            event["usage"] = dict.fromkeys(names, count)
+        return event
+
+    return _reworked(play, request, change, change)
+
+
+def _counted(value: Any, count: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _counted(inner, count) for name, inner in value.items()}
+    return count if type(value) is int else value
+
+
+def _blanks(play: Play, request: Received, at: float | None) -> Play:
+    return play.but(body=lambda: repeat(_BLANKS))
+
+
+def _misfit(play: Play, request: Received, at: float | None) -> Play:
+    """Answer wholly and well-formed, but not what was asked for."""
+    end = request.path.rpartition("/")[2]
+    if change := _MISFITS.get(end):
+        return _reworked(play, request, change, change)
+    if end in ("transcriptions", "translations"):
+        return Play.json({"transcript": _UNFIT_TEXT}, tokens=play.tokens)
+    if end == "speech":
+        return Play.json({"sound": _UNFIT_TEXT}, tokens=play.tokens)
+    wanted = request.fields.get("response_format") or request.fields.get("text") or {}
+    kind = wanted.get("format", wanted).get("type", "text") if isinstance(wanted, dict) else "text"
+    if end == "responses":
+        return _unfit_response(play, kind)
+    return _unfit_chat(play, kind)
+
+
+def _unfit_text(kind: str) -> str:
+    """Return other JSON where a schema was asked for, and no JSON where JSON was."""
+    return orjson.dumps([_UNFIT_TEXT]).decode() if kind == "json_schema" else _UNFIT_TEXT
+
+
+def _unfit_chat(play: Play, kind: str) -> Play:
+    """Answer with unfit JSON, or without any wish for JSON in the Responses dialect."""
+    streamed, text = isinstance(play.body, tuple), _unfit_text(kind)
+    if kind == "text":
+        whole = _response(text)
+        return Play.sse(*events(whole), named=True) if streamed else Play.json(whole)
+    return Play.chat(*deltas(text)) if streamed else Play.json(_completion(text))
+
+
+def _unfit_response(play: Play, kind: str) -> Play:
+    """Answer with unfit JSON, or without any wish for JSON in the dialect of chat."""
+    streamed, text = isinstance(play.body, tuple), _unfit_text(kind)
+    if kind == "text":
+        return Play.chat(*deltas(text)) if streamed else Play.json(_completion(text))
+    whole = _response(text)
+    return Play.sse(*events(whole), named=True) if streamed else Play.json(whole)
+
+
+def _completion(text: str) -> Fields:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
+    about = {"id": "chatcmpl-sandbox", "object": "chat.completion", "model": "sandbox-1"}
+    return {**about, "choices": [choice], "usage": usage}
+
+
+def _response(text: str) -> Fields:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    item = {"id": "msg_sandbox", "type": "message", "status": "completed", "role": "assistant"}
+    usage = {"input_tokens": 5, "output_tokens": 5, "total_tokens": 10}
+    about = {"id": "resp_sandbox", "object": "response", "status": "completed"}
+    return {**about, "model": "sandbox-1", "output": [{**item, "content": [part]}], "usage": usage}
+
+
+def _other_vectors(whole: Fields) -> Fields:
+    """Return one vector more than inputs, each of half the dimensions, all with index 0."""
+    data = whole["data"]
+    for item in data:
+        vector = item["embedding"]
+        half = len(vector) // 2 if isinstance(vector, list) else len(vector) // 32 * 16
+        item |= {"embedding": vector[:half], "index": 0}
+    whole["data"] = [*data, data[-1]]
+    return whole
+
+
+def _no_pictures(whole: Fields) -> Fields:
+    for item in whole.get("data", [whole]):
+        item.pop("url", None)
+        item["b64_json"] = _NO_PICTURE
+    return whole
+
+
+def _other_places(whole: Fields) -> Fields:
+    for result in whole["results"]:
+        result["index"] += _PLACES_OFF
+    return whole
+
+
+def _other_count(whole: Fields) -> Fields:
+    whole["results"] = whole["results"] * 2
+    return whole
+
+
+_MISFITS: dict[str, Callable[[Fields], Fields]] = {
+    "embeddings": _other_vectors,
+    "generations": _no_pictures,
+    "edits": _no_pictures,
+    "variations": _no_pictures,
+    "rerank": _other_places,
+    "moderations": _other_count,
+}
+
+
+def _reworked(
+    play: Play,
+    request: Received,
+    change: Callable[[Fields], Fields],
+    change_event: Callable[[Fields], Fields | None],
+) -> Play:
+    """Return the play with its object changed, or each event of its stream; None drops one."""
+    body = play.body
+    if isinstance(body, bytes):
+        return play.but(body=_dumped(change(orjson.loads(body)))) if _is_json(play) else play
+    if not isinstance(body, tuple):
+        return play
+    if request.path.endswith("/responses"):
+        whole = change(_payload(body[-1])["response"])
+        return play.but(body=tuple(_framed(event, named=True) for event in events(whole)))
+    pieces = []
+    for piece in body:
+        event = _payload(piece)
+        changed = change_event(event) if event else None
+        if changed is not None:
+            pieces.append(_framed(changed, named=piece.startswith(b"event:")))
+        elif not event:
+            pieces.append(piece)
+    return play.but(body=tuple(pieces))
+
+
+def _is_json(play: Play) -> bool:
+    return (play.content_type or "").startswith("application/json") and bool(play.body)
+
+
+def _payload(piece: bytes) -> Fields:
+    """Return the object of an event; `[DONE]` is an empty one."""
+    data = piece.partition(b"data: ")[2]
+    return orjson.loads(data) if data.startswith(b"{") else {}
+
+
+def _dumped(value: Any) -> bytes:
+    # The standard library, because counts beyond 64 bits are among the faults.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _framed(event: Fields, *, named: bool) -> bytes:
+    data = frame(_dumped(event))
+    return b"event: " + event["type"].encode() + b"\n" + data if named else data
+
+
+REFUSALS: dict[str, Callable[[], Play]] = {
+    "saturated": saturated,
+    "upstream-401": upstream_401,
+}
+"""Faults that come in place of an answer, even where the request has mistakes."""
+
+CHANGES: dict[str, Change] = {
+    "error-after-role": _error_after_role,
+    "restart": _restart,
+    "empty": _empty,
+    "reasoning-only": _reasoning_only,
+    "huge-usage": _huge_usage,
+    "blanks": _blanks,
+    "misfit": _misfit,
+}
