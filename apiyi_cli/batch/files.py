@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from apiyi_cli.core.disk import write_all
 from apiyi_cli.errors import OutputError, SetupError
 
 LOCK_SUFFIX: Final = ".apiyi-lock"
@@ -96,7 +97,7 @@ class Held:
                 continue
             except OSError as failure:
                 raise SetupError(f"cannot lock {self.path}", failure.strerror or "") from failure
-            os.write(fd, orjson.dumps(ours))
+            write_all(fd, orjson.dumps(ours))
             os.close(fd)
             self._lock_file = lock
             return
@@ -202,7 +203,7 @@ def _set_aside(path: Path, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     fd = os.open(path.with_name(path.name + ".torn"), flags, 0o600)
     try:
-        os.write(fd, data.removesuffix(b"\n") + b"\n")
+        write_all(fd, data.removesuffix(b"\n") + b"\n")
     finally:
         os.close(fd)
 

@@ -27,6 +27,7 @@ import orjson
 
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.disk import write_all
 from apiyi_cli.errors import OutputError
 
 VERSION: Final = 1
@@ -143,10 +144,8 @@ class Journal:
         with self._lock:
             if self._broken is not None:
                 raise self._broken
-            left = memoryview(data)
             try:
-                while left:
-                    left = left[os.write(self._fd, left) :]
+                write_all(self._fd, data)
             except OSError as failure:
                 # Whatever a later line would be appended to must be a whole line; where even
                 # that fails, the next run finds the tail torn.

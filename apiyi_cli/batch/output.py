@@ -13,6 +13,7 @@ from typing import Protocol
 
 from apiyi_cli.batch.journal import Journal
 from apiyi_cli.batch.outcome import Outcome, record
+from apiyi_cli.core.disk import write_all, written_before
 from apiyi_cli.errors import OutputError
 
 
@@ -43,12 +44,10 @@ class FileTarget:
     def take(self, lines: Sequence[bytes]) -> list[int]:
         """Append lines with as few writes as the system allows."""
         data = b"".join(lines)
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._fd, left) :]
+            write_all(self._fd, data)
         except OSError as failure:
-            raise self._cut(lines, len(data) - len(left), failure) from failure
+            raise self._cut(lines, written_before(failure), failure) from failure
         offsets = []
         for line in lines:
             offsets.append(self._size)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
+from apiyi_cli.core.disk import make_private_folder, replace_private
 from apiyi_cli.errors import SetupError
 
 _NAME = "apiyi"
@@ -84,7 +84,7 @@ def private_dir(path: Path) -> Path:
     that is not a folder is in the way.
     """
     try:
-        _make(path)
+        make_private_folder(path)
         if not path.is_dir():
             raise NotADirectoryError(20, os.strerror(20))
         if path.stat().st_mode & 0o077:
@@ -94,37 +94,14 @@ def private_dir(path: Path) -> Path:
     return path
 
 
-def _make(path: Path) -> None:
-    missing = []
-    while not path.exists():
-        missing.append(path)
-        path = path.parent
-    for one in reversed(missing):
-        with suppress(FileExistsError):
-            one.mkdir(mode=0o700)
-            one.chmod(0o700)
-
-
 def private_write(path: Path, data: bytes) -> None:
     """Replace the file by `data` in one step, mode 0600, on the disk before it returns.
 
     A reader sees the old file or the new one, never half of it. A symbolic link is kept and
     its target replaced. Missing folders are made, 0700. Raises SetupError.
     """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        _make(target.parent)
-        try:
-            with _created(temporary) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
+        replace_private(path, data)
     except OSError as error:
         raise SetupError(f"cannot write {path}", error.strerror or str(error)) from error
 
@@ -139,24 +116,3 @@ def refuse_readable(path: Path, status: os.stat_result) -> None:
             f"others can read it (mode {stat.S_IMODE(status.st_mode):04o})",
             hint=f"chmod 600 {quote(str(path))}",
         )
-
-
-def _created(path: Path) -> BinaryIO:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o600)
-    if not _WINDOWS:
-        # The umask may have taken the owner's own bits.
-        os.fchmod(descriptor, 0o600)
-    return os.fdopen(descriptor, "wb")
-
-
-def _sync_folder(path: Path) -> None:
-    if _WINDOWS:
-        return
-    # Some file systems refuse to sync a folder; the rename itself has happened.
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import signal
 import stat
 from collections.abc import Iterable
@@ -17,17 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.sinks.rescue import Kept, Rescue
 
 _PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
-_NAME_MAX_BYTES = 255
 # Links to whatever the descriptor is: replacing one would replace the system's own.
 _STREAMS = ("/dev/stdout", "/dev/stderr")
 _STREAM_DIRECTORIES = ("/dev/fd/", "/proc/")
-_EXCLUSIVE = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-)
 
 
 class WholeFile:
@@ -54,17 +50,15 @@ class WholeFile:
             if self._part is None:
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
             else:
-                self._fd = os.open(self._part, _EXCLUSIVE, self._mode)
+                self._fd = os.open(self._part, EXCLUSIVE, self._mode)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
         return self
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._fd, left) :]
+            write_all(self._fd, data)
         except BrokenPipeError:
             raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
         except OSError as error:
@@ -99,7 +93,7 @@ class WholeFile:
             self._part.replace(self.path)
         else:
             _rename_new(self._part, self.path)
-        _sync_directory(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _keep_permissions(self) -> None:
         with suppress(FileNotFoundError):
@@ -147,14 +141,6 @@ def is_device(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def part_path(path: Path) -> Path:
-    """Return a new name for the unfinished `path`, in the same directory."""
-    tail = f".{os.getpid()}-{secrets.token_hex(4)}.part"
-    room = _NAME_MAX_BYTES - len(tail) - 1
-    name = os.fsencode(path.name)[:room].decode("utf-8", "ignore")
-    return path.with_name(f".{name}{tail}")
-
-
 def refuse_existing(path: Path, *, force: bool = False) -> None:
     """Raise OutputError, before anything is sent, where `path` cannot become a new file.
 
@@ -163,6 +149,10 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
     """
     if is_device(path):
         return
+    if is_reserved(path):
+        raise OutputError(
+            f"cannot write {path}", "its name is that of a batch's own journal or lock"
+        )
     if path.is_dir():
         raise OutputError(f"cannot write {path}", "it is a directory", hint="name a file in it")
     if not force and (path.exists() or path.is_symlink()):
@@ -221,22 +211,8 @@ def _rename_new(part: Path, path: Path) -> None:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK):
             raise
         # No hard links here (FAT, some network file systems): take the name first.
-        os.close(os.open(path, _EXCLUSIVE, 0o666))
+        os.close(os.open(path, EXCLUSIVE, 0o666))
         part.replace(path)
-
-
-def _sync_directory(directory: Path) -> None:
-    # The new name itself is durable only then. Not every system can open a directory.
-    try:
-        fd = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(fd)
-    except OSError:
-        return
-    finally:
-        os.close(fd)
 
 
 def _exists(path: Path) -> OutputError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.disk import make_private_folder
 from apiyi_cli.errors import ApiyiError, OutputError
 
 KEPT_MAX_BYTES = 64 << 20
@@ -49,7 +50,7 @@ class Rescue(NamedTuple):
                 name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
                 try:
-                    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    make_private_folder(directory)
                     return os.open(directory / name, flags, 0o600), directory / name
                 except FileExistsError:
                     continue

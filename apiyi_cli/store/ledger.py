@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from apiyi_cli.core.disk import make_private_folder, write_all
 from apiyi_cli.errors import SetupError
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ class Ledger:
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, and the run's outcome does not depend on it."""
         lines = b"".join(orjson.dumps(list(record)) + b"\n" for record in records)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(self._spool, flags, 0o600)
         try:
-            os.write(fd, lines)
+            write_all(fd, lines)
             full = os.fstat(fd).st_size > MOST_SPOOLED
         finally:
             os.close(fd)
@@ -136,7 +137,7 @@ class Ledger:
     def _opened(self) -> sqlite3.Connection:
         import sqlite3
 
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         os.close(fd)
         database = sqlite3.connect(self.path, timeout=10, isolation_level=None)

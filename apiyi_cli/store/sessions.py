@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from apiyi_cli.core.disk import make_private_folder
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
@@ -76,7 +77,7 @@ class Sessions:
         path = self.path(name)
         lines = b"".join(_line(message) for message in messages)
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             fd = os.open(path, flags, 0o600)
             with os.fdopen(fd, "rb+", buffering=0) as file:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from apiyi_cli.core.disk import part_path
 from apiyi_cli.errors import IncompleteError, Interrupted, OutputError
 from apiyi_cli.sinks.files import (
     WholeFile,
     clear_stale_parts,
     is_device,
-    part_path,
     refuse_existing,
     write_file,
 )

@@ -1,0 +1,133 @@
+"""How files reach the disk: whole writes, atomic replacement, durable names, private folders.
+
+All functions raise OSError and know nothing of messages: who calls them words the failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+NAME_MAX_BYTES = 255
+RESERVED = (".apiyi-journal", ".apiyi-lock")
+"""Endings of files that belong to a batch output; no other file may be called so."""
+EXCLUSIVE = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of `data`, however many calls it takes; see `written_before`."""
+    left = memoryview(data)
+    size = len(left)
+    try:
+        while left:
+            left = left[os.write(fd, left) :]
+    except OSError as failure:
+        failure.written = size - len(left)  # type: ignore[attr-defined]
+        raise
+
+
+def written_before(failure: OSError) -> int:
+    """Return how many bytes `write_all` had written when it failed."""
+    return int(getattr(failure, "written", 0))
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, where the system can open and sync a folder."""
+    # Windows cannot open one, some file systems refuse to sync one; the rename has happened.
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder and what is missing above it, each readable by the user alone."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            # The umask may have taken the owner's own bits.
+            folder.chmod(0o700)
+
+
+def part_path(path: Path) -> Path:
+    """Return a new name for the unfinished `path`, in the same folder."""
+    tail = f".{os.getpid()}-{os.urandom(4).hex()}.part"
+    room = NAME_MAX_BYTES - len(tail) - 1
+    name = os.fsencode(path.name)[:room].decode("utf-8", "ignore")
+    return path.with_name(f".{name}{tail}")
+
+
+def write_new(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
+    """Write a file that must not exist yet, and sync it; remove it again on failure."""
+    fd = os.open(path, EXCLUSIVE, mode)
+    try:
+        try:
+            if os.name != "nt":
+                os.fchmod(fd, mode)
+            for piece in pieces:
+                write_all(fd, piece)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Replace a file by `data` in one durable step, mode 0600; missing folders are made, 0700.
+
+    A reader sees the old file or the new one, never half of it. A symbolic link is kept and its
+    target replaced.
+    """
+    target = Path(os.path.realpath(path))
+    make_private_folder(target.parent)
+    part = part_path(target)
+    write_new(part, (data,))
+    try:
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(target.parent)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return True if two names stand for one file: by path, symbolic link or hard link."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return Path(os.path.realpath(one)) == Path(os.path.realpath(other))
+
+
+def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:
+    """Return the names of the first two entries that stand for one file, the later one first.
+
+    Devices and pipes may be named twice.
+    """
+    before: list[tuple[str, Path]] = []
+    for name, path in named:
+        if path.exists() and not path.is_file():
+            continue
+        for other, other_path in before:
+            if is_same_file(path, other_path):
+                return name, other
+        before.append((name, path))
+    return None
+
+
+def is_reserved(path: Path) -> bool:
+    """Return True if a name is one of those that a batch keeps its own state under."""
+    return path.name.endswith(RESERVED)
