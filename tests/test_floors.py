@@ -42,7 +42,8 @@ OWNERS = {
     "redis": {"wire"},
     "rich": {"render"},
     "jq": {"render"},
-    "orjson": {"build", "decode", "wire", "render", "store", "batch", "sandbox", "export", "tools"},
+    "orjson": {"core"},
+    "json": {"core"},
     "jsonschema": {"build"},
     "keyring": {"settings"},
     "tomlkit": {"settings"},
@@ -109,6 +110,13 @@ def test_a_library_is_imported_by_its_owner_alone(path: Path) -> None:
             assert room(path) in OWNERS[library], f"{path.name} imports {library}"
         if library in LAZY:
             assert not top, f"{path.name} imports {library} when it is imported"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_one_module_alone_reads_and_writes_json(path: Path) -> None:
+    libraries = {name.split(".")[0] for name, _ in imports(parsed(path))}
+    if path != PACKAGE / "core" / "jsontext.py":
+        assert not libraries & {"json", "orjson"}, "core/jsontext.py is the way to JSON"
 
 
 def test_every_room_stands_on_a_floor() -> None:

@@ -30,6 +30,15 @@ NO_MESSAGES = frozenset(
         "apiyi: {}",
         "apiyi: {}{}",
         "apiyi: {} [y/N] ",
+        # Words of the JSON reader; those of orjson stay English as well.
+        "Expecting ',' delimiter",
+        "Expecting ':' delimiter",
+        "Expecting property name enclosed in double quotes",
+        "Expecting value",
+        "Extra data",
+        "nested too deeply",
+        "str is not valid UTF-8",
+        "{} is not JSON",
         # Commands and options to type.
         "-O top_k=40",
         "-o speech.mp3",

@@ -8,12 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import checked, schema
 from apiyi_cli.build.tools import choice, tools
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
@@ -122,7 +121,7 @@ class Asked:
             # Columns are for the template and the options; others are the user's own.
             return []
         return [
-            f"{name.replace('.', chr(92) + '.')}={orjson.dumps(value).decode()}"
+            f"{name.replace('.', chr(92) + '.')}={write_text(value)}"
             for name, value in left.items()
         ]
 
@@ -156,7 +155,7 @@ class Asked:
         if own is None:
             return self.defaults.functions
         given = own if isinstance(own, list) else [own]
-        texts = [one if isinstance(one, str) else orjson.dumps(one).decode() for one in given]
+        texts = [one if isinstance(one, str) else write_text(one) for one in given]
         return tools(texts)
 
     def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
@@ -171,9 +170,7 @@ class Asked:
         own = self.take("schema")
         if own is None:
             return self.defaults.schema
-        return schema(
-            own if isinstance(own, str) else orjson.dumps(checked(own, "schema")).decode()
-        )
+        return schema(own if isinstance(own, str) else write_text(checked(own, "schema")))
 
     def json_mode(self) -> bool:
         """Tell whether the answer is asked for as some JSON object."""
@@ -184,7 +181,7 @@ class Asked:
         """Take the earlier messages of the row."""
         own = self.take("messages") or []
         if isinstance(own, str):
-            own = orjson.loads(own)
+            own = read_strict(own)
         if not isinstance(own, list) or not all(
             isinstance(one, dict) and isinstance(one.get("role"), str) for one in own
         ):

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import orjson
-
 from apiyi_cli.batch.files import Held, placed_lines, repaired
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.journal import VERSION, journal_path
 from apiyi_cli.batch.opening import holder
 from apiyi_cli.batch.past import entry_of, is_entry, is_record, record_of
 from apiyi_cli.batch.verify import Claims, verified
+from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 
 
@@ -106,7 +105,7 @@ def _journal_part(journal: Path, attempts: int, size: int) -> Path:
             attempts += (record_of(line) or {}).get("attempts") or 0
     carried = claims.requests + claims.carried - len(claims.unknown)
     # The lines of the unknown claims stay, and count themselves.
-    counted = sum(orjson.loads(line).get("ambiguous", 0) for line in claims.unknown.values())
+    counted = sum(read(line).get("ambiguous", 0) for line in claims.unknown.values())
     header = {
         **claims.header,
         "version": VERSION,
@@ -120,11 +119,11 @@ def _journal_part(journal: Path, attempts: int, size: int) -> Path:
         header["sizes"]["errors"] = Path(errors).stat().st_size
     part = journal.with_name(f".{journal.name}.{os.getpid()}.part")
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps(header) + b"\n")
+        file.write(write(header) + b"\n")
         file.writelines(in_errors)
         file.writelines(claims.unknown.values())
         if claims.end:
-            file.write(orjson.dumps(claims.end) + b"\n")
+            file.write(write(claims.end) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     return part

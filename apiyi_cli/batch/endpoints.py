@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from apiyi_cli.batch.asked import Answer, Asked, Defaults, Misfit, options_of
 from apiyi_cli.batch.media import image_row, read_pictures, read_transcript, transcribe_row
 from apiyi_cli.build.chat import chat_call, conversation
@@ -26,6 +24,7 @@ from apiyi_cli.core.groups import (
     Tools,
     Transcribing,
 )
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.opt import Declared, Group
 
 
@@ -195,13 +194,13 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
     else:
         from apiyi_cli.decode.merge import assembled
 
-        body = orjson.dumps(assembled(chunks))
+        body = write(assembled(chunks))
     yield Answer(body, "".join(texts), usage)
 
 
 def _read_embed(call: Call, reply: Reply) -> Iterator[Any]:
+    from apiyi_cli.core.jsontext import one_line
     from apiyi_cli.decode.embed import vectors
-    from apiyi_cli.decode.whole import one_line
 
     given = call.json.get("input")
     several = isinstance(given, list) and all(isinstance(one, (str, list)) for one in given)

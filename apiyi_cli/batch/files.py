@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError
 
 LOCK_SUFFIX: Final = ".apiyi-lock"
@@ -97,7 +96,7 @@ class Held:
                 continue
             except OSError as failure:
                 raise SetupError(f"cannot lock {self.path}", failure.strerror or "") from failure
-            write_all(fd, orjson.dumps(ours))
+            write_all(fd, write(ours))
             os.close(fd)
             self._lock_file = lock
             return
@@ -106,8 +105,8 @@ class Held:
 
 def _lock_content(lock: Path) -> dict[str, Any]:
     try:
-        value = orjson.loads(lock.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        value = read(lock.read_bytes())
+    except (OSError, InvalidJSON):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -23,11 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import orjson
-
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
 
 VERSION: Final = 1
@@ -101,7 +100,7 @@ class Journal:
             "class": cost,
             **({"ambiguous": ambiguous} if ambiguous else {}),
         }
-        self._append(orjson.dumps(line) + b"\n")
+        self._append(write(line) + b"\n")
 
     def held(self, row: Row, line: bytes, failed: str | None, target: str) -> None:
         """Keep a line that is paid for and has to wait for its turn in the output."""
@@ -196,4 +195,4 @@ class Journal:
 
 
 def _line(kind: str, **fields: Any) -> bytes:
-    return orjson.dumps({"t": kind, **fields}) + b"\n"
+    return write({"t": kind, **fields}) + b"\n"

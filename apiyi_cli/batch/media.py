@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from apiyi_cli.batch.asked import Answer, Asked, Misfit
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.transcribe import MOST_BYTES, transcribe_call
@@ -15,9 +13,9 @@ from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.groups import Imaging, Transcribing
+from apiyi_cli.core.jsontext import one_line, write
 from apiyi_cli.decode.image import pictures
 from apiyi_cli.decode.transcribe import transcript
-from apiyi_cli.decode.whole import one_line
 
 _URLS = ("https://", "http://", "data:")
 
@@ -67,7 +65,7 @@ def read_transcript(call: Call, reply: Reply) -> Iterator[Any]:
         yield Answer(one_line(found.raw), found.lines, found.usage)
         return
     text = found.raw.decode("utf-8", "replace")
-    yield Answer(orjson.dumps({"text": text}), text, None)
+    yield Answer(write({"text": text}), text, None)
 
 
 def upload(name: str, *, whole: bool = False) -> Upload:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from apiyi_cli.batch.files import Held, cut_to, repaired
 from apiyi_cli.batch.journal import Fsync, Journal, journal_path
 from apiyi_cli.batch.output import FileTarget
@@ -23,6 +21,7 @@ from apiyi_cli.batch.past import (
     read_records,
     trust_journal,
 )
+from apiyi_cli.core.jsontext import read
 from apiyi_cli.errors import OutputError, SetupError
 
 Tell = Callable[[str], None]
@@ -182,5 +181,5 @@ def holder(journal: Path) -> int | None:
     ):
         at = content.rfind(b'\n{"t":"H"') + 1
         end = content.find(b"\n", at)
-        return int(orjson.loads(content[at : end if end >= 0 else len(content)])["pid"])
+        return int(read(content[at : end if end >= 0 else len(content)])["pid"])
     return None

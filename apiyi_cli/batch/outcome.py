@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.whole import one_line, parsed
+from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
 from apiyi_cli.errors import EXIT_CODES, ApiyiError
 
 _CLASSES = {row.code: row.name for row in EXIT_CODES}
@@ -81,7 +79,7 @@ def record(outcome: Outcome) -> bytes:
         "ms": outcome.ms,
         "sha": row.sha,
     }
-    return _dumped(fields) + b"\n"
+    return write(fields) + b"\n"
 
 
 def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
@@ -99,21 +97,9 @@ def _json(body: bytes | None) -> Any:
     """Return a server's JSON for embedding: its bytes where they are strictly JSON."""
     if body is None:
         return None
+    if is_strict(body):
+        return Verbatim(one_line(body))
     try:
-        orjson.loads(body)
-        return orjson.Fragment(one_line(body))
-    except orjson.JSONDecodeError:
-        try:
-            return parsed(body)
-        except ValueError:
-            return body.decode("utf-8", "replace")
-
-
-def _dumped(fields: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(fields)
-    except (TypeError, orjson.JSONEncodeError):
-        import json
-
-        # Integers beyond 64 bits, lone surrogates: the standard library writes both.
-        return json.dumps(fields, default=lambda part: orjson.loads(part.contents)).encode()
+        return read_first(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from apiyi_cli.batch.files import blanked, placed_lines
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.outcome import FREE_AGAIN
 from apiyi_cli.batch.rows import Row
+from apiyi_cli.core.jsontext import InvalidJSON, read, read_exact, write
 from apiyi_cli.errors import SetupError
 
 OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN = 2, 4, 8, 16, 32, 64
@@ -54,8 +53,8 @@ class Place(NamedTuple):
         """Return the server's answer in the record."""
         with open(self.path, "rb") as file:
             file.seek(self.offset)
-            record = orjson.loads(file.read(self.size))
-        return orjson.dumps(record["response"]["body"])
+            record = read_exact(file.read(self.size))
+        return write(record["response"]["body"])
 
 
 @dataclass(slots=True)
@@ -222,20 +221,20 @@ def prefix_sha(prefix: bytes) -> str:
 def record_of(line: bytes) -> dict[str, Any] | None:
     """Return the record of an output line, None for anything else."""
     try:
-        value = orjson.loads(line)
+        value = read(line)
         int(value["sha"], 16)
         fine = isinstance(value["custom_id"], str) and "error" in value
         return value if fine and (value["error"] is None or "class" in value["error"]) else None
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (InvalidJSON, KeyError, TypeError, ValueError):
         return None
 
 
 def entry_of(line: bytes) -> dict[str, Any] | None:
     """Return what a line of a journal says, None for anything else."""
     try:
-        value = orjson.loads(line)
+        value = read(line)
         return value if value["t"] in ("H", "S", "W", "D", "A", "E") else None
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (InvalidJSON, KeyError, TypeError):
         return None
 
 

@@ -13,15 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from apiyi_cli.batch.asked import Defaults, Misfit, NoModel
 from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.jsontext import write_canonical, write_text
 from apiyi_cli.errors import ApiyiError, UsageError
-from apiyi_cli.wire.encode import canonical
 
 SEEN = 1
 """The flag of an id that this input has had."""
@@ -94,7 +92,7 @@ class Filling:
                 if name not in fields:
                     raise Misfit("", f"the template wants {{{name}}}, and the row has no {name}")
                 value = fields[name]
-                parts.append(value if isinstance(value, str) else orjson.dumps(value).decode())
+                parts.append(value if isinstance(value, str) else write_text(value))
         return "".join(parts)
 
 
@@ -253,7 +251,7 @@ def hash_of(call: Call) -> str:
     """Return 16 hex digits that stand for a request, whatever the order of its fields."""
     digest = hashlib.sha256(f"{call.method} {call.path}\0".encode())
     if call.json is not None:
-        digest.update(canonical(call.json))
+        digest.update(write_canonical(call.json))
     for part in call.parts:
         digest.update(f"{part.name}\0{part.value}\0{part.filename}\0".encode())
         if part.path is not None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from apiyi_cli.batch.past import NOT_SAVED
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import detect_picture
+from apiyi_cli.core.jsontext import read_exact, write
 from apiyi_cli.decode.image import Picture, is_whole, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
 from apiyi_cli.sinks.files import WholeFile
@@ -62,9 +61,9 @@ class Saving:
         if failure is not None:
             failure.facts = Facts(status=200, code=NOT_SAVED, phase="content")
             raise failure
-        told = orjson.loads(body)
+        told = read_exact(body)
         rest = {name: value for name, value in told.items() if name not in ("data", "images")}
-        return orjson.dumps({**rest, "data": data})
+        return write({**rest, "data": data})
 
     def _one(self, row: Row, number: int, picture: Picture, count: int) -> dict[str, Any]:
         content = picture.content

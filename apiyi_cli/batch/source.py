@@ -7,11 +7,10 @@ end at LF or CRLF, nowhere else. What a record means is `rows`' business.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Literal, NamedTuple
 
-from apiyi_cli.build.body import loaded
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 
 Form = Literal["jsonl", "csv", "tsv", "lines"]
@@ -19,7 +18,6 @@ FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
 READ_BYTES = 1 << 18
 STDIN = 0
 _BOM = b"\xef\xbb\xbf"
-_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class Record(NamedTuple):
@@ -164,11 +162,9 @@ def _line(line: bytes, number: int) -> bytes:
 
 
 def _json(number: int, line: bytes) -> Record:
-    import orjson
-
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as failure:
+        value = read_strict(line)
+    except InvalidJSON as failure:
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
@@ -176,8 +172,6 @@ def _json(number: int, line: bytes) -> Record:
         return Record(number, line, None, f"not valid JSON: {failure.msg}", failure.colno)
     if not isinstance(value, dict):
         return Record(number, line, None, "the row is not a JSON object", 1)
-    if _LONG_NUMBER.search(line):
-        value = loaded(line.decode())
     return Record(number, line, value)
 
 

@@ -6,19 +6,14 @@ parameters they are known to refuse. Nothing that the user set is ever left out 
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-import orjson
-
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
-
-_LONG_NUMBER = re.compile(r"\d{19}")
 
 
 class Family(NamedTuple):
@@ -110,15 +105,13 @@ def typed(text: str) -> Any:
     """Read a value the way a shell user means it: JSON if it is valid JSON, else the text."""
     try:
         return loaded(text)
-    except orjson.JSONDecodeError:
+    except InvalidJSON:
         return text
 
 
 def loaded(text: str) -> Any:
-    """Read JSON, integers with all their digits; raise `orjson.JSONDecodeError`."""
-    value = orjson.loads(text)
-    # orjson turns an integer beyond 64 bits into a float.
-    return json.loads(text) if _LONG_NUMBER.search(text) else value
+    """Read JSON, integers with all their digits; raise `InvalidJSON`."""
+    return read_strict(text)
 
 
 def tuned(body: dict[str, Any], kind: Family) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from apiyi_cli.build.body import extended, family, loaded, tuned, wired
 from apiyi_cli.build.content import Attachment, parts
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import ChatSampling, Tools
+from apiyi_cli.core.jsontext import InvalidJSON
 from apiyi_cli.errors import UsageError
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -53,7 +52,7 @@ def messages_of(text: str, name: str) -> list[dict[str, Any]]:
     if text.lstrip().startswith("["):
         try:
             items = loaded(text)
-        except orjson.JSONDecodeError as failure:
+        except InvalidJSON as failure:
             raise UsageError(f"cannot read {name}", f"not valid JSON: {failure}") from None
         found = [_message(item, f"{name}: message {n}") for n, item in enumerate(items, 1)]
     else:
@@ -134,7 +133,7 @@ def turn(text: str, calls: Sequence[ToolCall], results: Sequence[str] = ()) -> l
 def _item(line: str, name: str, number: int) -> Any:
     try:
         return loaded(line)
-    except orjson.JSONDecodeError as failure:
+    except InvalidJSON as failure:
         raise UsageError(
             f"cannot read {name}:{number}:{failure.colno}", f"not valid JSON: {failure.msg}"
         ) from None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
-
 from apiyi_cli.build.body import extended, wired
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Embedding
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 
 MOST_INPUTS = 2048
@@ -41,8 +40,8 @@ def field_text(line: bytes, place: str, field: str) -> str:
     Raises UsageError naming the place (`stdin:7`) of what is no object or has no such text.
     """
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as failure:
+        value = read_strict(line)
+    except InvalidJSON as failure:
         raise UsageError(
             f"cannot read {place}:{failure.colno}", f"not valid JSON: {failure.msg}"
         ) from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 
 _TYPES = {
@@ -62,8 +61,8 @@ def misfit(wanted: dict[str, Any], answer: str) -> str | None:
     import jsonschema
 
     try:
-        value = orjson.loads(answer)
-    except orjson.JSONDecodeError as failure:
+        value = read_strict(answer)
+    except InvalidJSON as failure:
         return f"it is not JSON ({failure})"
     validator = jsonschema.Draft202012Validator(wanted)
     error = next(iter(sorted(validator.iter_errors(value), key=str)), None)
@@ -75,8 +74,8 @@ def misfit(wanted: dict[str, Any], answer: str) -> str | None:
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as failure:
+        value = read_strict(text)
+    except InvalidJSON as failure:
         raise UsageError("cannot use --schema", f"not valid JSON: {failure}") from None
     if not isinstance(value, dict):
         raise UsageError("cannot use --schema", "a JSON Schema is an object")

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from apiyi_cli.build.schema import checked
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -24,8 +23,8 @@ def tools(texts: Sequence[str]) -> list[dict[str, Any]]:
     names: set[str] = set()
     for text in texts:
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as failure:
+            value = read_strict(text)
+        except InvalidJSON as failure:
             raise UsageError("cannot use --tool", f"not valid JSON: {failure}") from None
         for item in value if isinstance(value, list) else [value]:
             tool = _wrapped(item)

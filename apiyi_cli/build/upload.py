@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Part
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 
 MB = 1 << 20
@@ -59,4 +59,4 @@ def form_fields(body: Mapping[str, Any]) -> Iterator[Part]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return write_text(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.core.groups import Connection
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def check(session: Session, rows: Rows) -> None:
         )
         session.console.write(shown.encode())
     else:
-        session.console.write(b"".join(session.filtered([json_bytes(found) + b"\n"])))
+        session.console.write(b"".join(session.filtered([write(found) + b"\n"])))
     bad.refuse()
 
 

@@ -61,10 +61,10 @@ def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) ->
 def verify(session: Session, path: str) -> None:
     """Print what an output and its journal add up to; raise where they do not."""
     from apiyi_cli.batch.verify import verified
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     found = verified(Path(path))
-    session.console.write(json_bytes(found.summary) + b"\n")
+    session.console.write(write(found.summary) + b"\n")
     if found.failure is not None:
         raise found.failure
 
@@ -265,10 +265,10 @@ class _Running:
             )
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
+        from apiyi_cli.core.jsontext import write
         from apiyi_cli.sinks.files import write_file
-        from apiyi_cli.wire.encode import json_bytes
 
-        line = json_bytes(summary) + b"\n"
+        line = write(summary) + b"\n"
         if self._options.summary == "-":
             self._session.console.write(line)
         elif self._options.summary is not None:

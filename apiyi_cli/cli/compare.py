@@ -62,11 +62,11 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
     seen: list[Outcome] = []
 
     def lines() -> Iterator[bytes]:
-        from apiyi_cli.wire.encode import json_bytes
+        from apiyi_cli.core.jsontext import write
 
         for outcome in outcomes:
             seen.append(outcome)
-            yield json_bytes(_record(outcome)) + b"\n"
+            yield write(_record(outcome)) + b"\n"
 
     if session.console.stdout_is_terminal and session.form == "text":
         seen.extend(outcomes)

@@ -260,15 +260,15 @@ class Studio:
         form = self._session.form
         if form == "json":
             if outcome.reply is not None:
-                from apiyi_cli.decode.whole import one_line
+                from apiyi_cli.core.jsontext import as_line
 
-                yield one_line(outcome.reply.raw) + b"\n"
+                yield as_line(outcome.reply.raw) + b"\n"
             return
-        from apiyi_cli.wire.encode import json_bytes
+        from apiyi_cli.core.jsontext import write
 
         for record in outcome.records:
             if form == "ndjson":
-                yield json_bytes(record) + b"\n"
+                yield write(record) + b"\n"
             elif record["path"] is not None:
                 yield os.fsencode(record["path"]) + b"\n"
 

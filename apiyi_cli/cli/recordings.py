@@ -311,10 +311,10 @@ def _gathered(arriving: Iterator[Burst]) -> Transcript:
 
 
 def _record(index: int, name: str, found: Transcript) -> bytes:
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     fields = found.value if found.value is not None else {"text": found.text}
-    return json_bytes({"index": index, "file": name, **fields}) + b"\n"
+    return write({"index": index, "file": name, **fields}) + b"\n"
 
 
 def _check_together(session: Session, transcribing: Transcribing) -> None:

@@ -80,10 +80,9 @@ class Run:
     def report(self, failure: ApiyiError) -> None:
         """Print an error on stderr: a line and a hint, or one JSON object for machines."""
         if self.machine_errors:
-            import json
+            from apiyi_cli.core.jsontext import write_text
 
-            # Not the wire's encoder: a file's name may hold what UTF-8 cannot carry.
-            self.console.say(json.dumps(failure.as_json(), ensure_ascii=False))
+            self.console.say(write_text(failure.as_json()))
             return
         say = self.translate
         self.console.say(f"apiyi: {failure.told(say)}")

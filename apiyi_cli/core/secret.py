@@ -6,13 +6,14 @@ error, a proxy's address or a traceback cannot be told from the place where it s
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from typing import overload
 from urllib.parse import quote
+
+from apiyi_cli.core.jsontext import write_ascii
 
 SHORTEST_REDACTED = 8
 """Shorter values are words such as `none` or `EMPTY`, which servers without keys are given;
@@ -91,7 +92,7 @@ def _character(character: str) -> str:
         f"(?i:{re.escape(percent)})",
         f"(?i:{escaped})",
         re.escape(quote(character, safe="")),
-        r"\\+" + re.escape(json.dumps(character)[1:-1].removeprefix("\\")),
+        r"\\+" + re.escape(write_ascii(character)[1:-1].removeprefix("\\")),
     }
     return f"(?:{'|'.join(sorted(spelled))})"
 

@@ -19,7 +19,8 @@ from apiyi_cli.core.events import (
     ToolCall,
     Usage,
 )
-from apiyi_cli.decode.lenient import Halves, whole_characters
+from apiyi_cli.core.jsontext import whole_characters
+from apiyi_cli.decode.lenient import Halves
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.lenient import whole_characters
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage

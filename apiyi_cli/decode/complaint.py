@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apiyi_cli.decode.lenient import first, is_page, trimmed, whole_characters
+from apiyi_cli.core.jsontext import read_first, trim, whole_characters
+from apiyi_cli.decode.lenient import is_page
 
 _MAX_MESSAGE = 500
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~%-]{6,}")
@@ -52,13 +53,13 @@ def complaint_in(raw: bytes, headers: Mapping[str, str]) -> Complaint:
 
     Of several objects back to back the first counts. An empty body gives an empty complaint.
     """
-    text = trimmed(raw)
+    text = trim(raw)
     if not text:
         return Complaint()
     if is_page(text):
         return page(text, headers)
     try:
-        value = first(text)
+        value = read_first(text)
     except ValueError:
         return Complaint(_shown(text[: 8 * _MAX_MESSAGE].decode("utf-8", "replace")))
     if isinstance(value, str | int | float):

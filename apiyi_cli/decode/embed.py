@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from sys import byteorder
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.jsontext import as_line, read, read_exact, value_end, write
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import body, one_line, parsed, value
+from apiyi_cli.decode.whole import body, value
 from apiyi_cli.errors import Facts, IncompleteError, describe_billing
 
 _KEY = b'"embedding"'
@@ -116,7 +115,7 @@ def _unpacked(text: str) -> bytes | None:
         return None
     if byteorder == "big":
         numbers.byteswap()
-    written = orjson.dumps(numbers.tolist())
+    written = write(numbers.tolist())
     return None if b"null" in written or not numbers else written
 
 
@@ -138,14 +137,13 @@ def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
 
 def _without_vector(line: bytes) -> bytes:
     """Return the object without its own `embedding`; the other members keep their bytes."""
-    from json import JSONDecoder
-
-    text, decode = line.decode(), JSONDecoder().raw_decode
+    text = line.decode()
     members, at = [], text.index("{") + 1
     while True:
         begin = _past_space(text, at)
-        name, at = decode(text, begin)
-        _, at = decode(text, _past_space(text, _past_space(text, at) + 1))
+        at = value_end(text, begin)
+        name = read(text[begin:at])
+        at = value_end(text, _past_space(text, _past_space(text, at) + 1))
         if name != "embedding":
             members.append(text[begin:at])
         at = _past_space(text, at) + 1
@@ -165,12 +163,12 @@ def merged(replies: Sequence[bytes]) -> bytes:
     One reply comes back as it was, on one line.
     """
     if len(replies) == 1:
-        return one_line(replies[0])
+        return as_line(replies[0])
     whole: dict[str, Any] = {}
     data: list[Any] = []
     spent: dict[str, Any] = {}
     for raw in replies:
-        value = parsed(raw)
+        value = read_exact(raw)
         whole = whole or value
         before = len(data)
         items = [{"index": place, **item} for place, item in enumerate(value["data"])]
@@ -179,4 +177,4 @@ def merged(replies: Sequence[bytes]) -> bytes:
         for name, count in (value.get("usage") or {}).items():
             if isinstance(count, int):
                 spent[name] = spent.get(name, 0) + count
-    return orjson.dumps({**whole, "data": data, "usage": spent})
+    return write({**whole, "data": data, "usage": spent})

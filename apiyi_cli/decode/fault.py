@@ -11,8 +11,9 @@ from math import isfinite
 from typing import Any
 
 from apiyi_cli.core.call import Cost
+from apiyi_cli.core.jsontext import trim
 from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of
-from apiyi_cli.decode.lenient import is_page, trimmed
+from apiyi_cli.decode.lenient import is_page
 from apiyi_cli.decode.verdict import Verdict, verdict
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
 
@@ -42,7 +43,7 @@ def fault(
         return _redirect(status, headers, host)
     told = complaint_in(raw, headers)
     found = verdict(told, status, cost, model)
-    if status in (401, 403) and is_page(trimmed(raw)):
+    if status in (401, 403) and is_page(trim(raw)):
         found = found._replace(hint="check the base URL and the network: a firewall answered")
     elif status == 502 and not raw.strip() and not _request_id(headers, told):
         found = found._replace(hint="check the proxy (HTTPS_PROXY, --proxy): it may have answered")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
+from apiyi_cli.core.jsontext import read_event, whole_characters
 from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.lenient import exact, whole_characters
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
@@ -171,7 +171,7 @@ def _from_events(raw: bytes) -> dict[str, Any]:
     told = None
     for frame in (one for burst in frames([raw]) for one in burst):
         try:
-            event = exact(frame.data)
+            event = read_event(frame.data)
         except ValueError:
             continue
         if not isinstance(event, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.decode.lenient import exact, whole_characters
+from apiyi_cli.core.jsontext import read_exact, whole_characters
 from apiyi_cli.decode.toolcalls import ToolCalls
 
 _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
@@ -25,7 +25,7 @@ def assembled(chunks: Iterable[bytes]) -> dict[str, Any]:
     choices: dict[int, _Choice] = {}
     for data in chunks:
         try:
-            chunk = exact(data)
+            chunk = read_exact(data)
         except ValueError:
             continue
         if not isinstance(chunk, dict):

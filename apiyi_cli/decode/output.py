@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.decode.whole import parsed
+from apiyi_cli.core.jsontext import read_first
 
 
 def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
     """
     for chunk in reversed(chunks):
         try:
-            value = parsed(chunk)
+            value = read_first(chunk)
         except ValueError:
             continue
         response = value.get("response", value) if isinstance(value, dict) else None

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Chunk, Notice
+from apiyi_cli.core.jsontext import InvalidJSON, as_line, one_line, read, read_plain
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.lenient import exact
 from apiyi_cli.decode.sse import Frame, frames
 from apiyi_cli.decode.whole import (
     answer_in,
     body,
     broken,
     facts_of,
-    one_line,
     opening,
     refused,
 )
@@ -70,7 +67,7 @@ def _whole(
             hint="check the base URL and the model: they may belong to another endpoint",
             facts=facts_of(reply, "opened"),
         )
-    out: Burst = [Chunk(one_line(raw), whole=True)] if verbatim else []
+    out: Burst = [Chunk(as_line(raw), whole=True)] if verbatim else []
     answer.torn = True
     trouble = answer.take_whole(value, out)
     answer.close(out)
@@ -129,9 +126,10 @@ class _Stream:
                 answer.ended = True
                 return None
             try:
-                value = orjson.loads(data)
-            except orjson.JSONDecodeError:
+                value = read_plain(data)
+            except InvalidJSON:
                 value = self._repaired(data, event, out)
+                data = as_line(data)
             if type(value) is dict and key in value and not value.get("error") and event != "error":
                 if verbatim:
                     out.append(Chunk(one_line(data)))
@@ -150,7 +148,7 @@ class _Stream:
         except UnicodeDecodeError:
             self._notice("bytes that are not UTF-8 were replaced by U+FFFD", out)
         try:
-            return exact(data)
+            return read(data)
         except ValueError:
             if event == "error":
                 return data.decode("utf-8", "replace")

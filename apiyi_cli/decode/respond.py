@@ -13,8 +13,8 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Notice, Reasoning, Refusal
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, Spoken
-from apiyi_cli.decode.lenient import whole_characters
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage

@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Any
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.jsontext import read_event, trim
 from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.lenient import exact, trimmed
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
@@ -77,7 +77,7 @@ def _answered(
     if "event-stream" in declared or ("audio" not in declared and _EVENTS.match(head)):
         return _from_events(reply, chunks)
     # Raw samples may begin with any byte; nothing else that is audio begins like these.
-    if _PAGE.match(head) or trimmed(head)[:1] in (b"{", b"[") or "json" in declared:
+    if _PAGE.match(head) or trim(head)[:1] in (b"{", b"[") or "json" in declared:
         raw = body(reply, chunks)
         _refuse(reply, raw, model, declared)
         return iter([raw])
@@ -89,7 +89,7 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
     if _PAGE.match(raw):
         answer_in(reply, "html", raw)
     try:
-        found = exact(trimmed(raw))
+        found = read_event(trim(raw))
     except ValueError:
         if "audio" in declared or "octet-stream" in declared:
             return
@@ -113,7 +113,7 @@ def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
     done = False
     for frame in (one for burst in frames(chunks) for one in burst):
         try:
-            event: Any = exact(frame.data)
+            event: Any = read_event(frame.data)
         except ValueError:
             continue
         if not isinstance(event, dict):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import NamedTuple
 
-from apiyi_cli.decode.lenient import exact
+from apiyi_cli.core.jsontext import read_event
 from apiyi_cli.errors import ApiyiError, RejectedError
 
 _MAX_EVENT = 256 * 2**20
@@ -138,7 +138,7 @@ def _block(block: bytes) -> list[Frame]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        exact(text)
+        read_event(text)
     except ValueError:
         return False
     return True

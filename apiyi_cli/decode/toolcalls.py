@@ -7,12 +7,11 @@ place, and by whether the arguments so far are complete.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from apiyi_cli.decode.lenient import exact, whole_characters
+from apiyi_cli.core.jsontext import read_event, whole_characters, write_text
 
 
 @dataclass(slots=True)
@@ -33,7 +32,7 @@ class PartialCall:
     def is_complete(self) -> bool:
         """Tell whether the arguments that have come are a whole JSON object."""
         try:
-            return isinstance(exact("".join(self.pieces).encode("utf-8", "replace")), dict)
+            return isinstance(read_event("".join(self.pieces).encode("utf-8", "replace")), dict)
         except ValueError:
             return False
 
@@ -108,4 +107,4 @@ class ToolCalls:
         if isinstance(arguments, str):
             call.pieces.append(arguments)
         elif arguments is not None:
-            call.pieces.append(json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
+            call.pieces.append(write_text(arguments))

@@ -7,23 +7,20 @@ all that is known of them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Finish, Usage
+from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.lenient import exact, trimmed, whole_characters
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, one_line, opening, refused
+from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, opening, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 
 _PAGE = re.compile(rb"<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
@@ -76,12 +73,12 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
         raw = body(reply, chunks)
     finally:
         reply.close()
-    if kind == "empty" or _PAGE.match(trimmed(raw)):
-        answer_in(reply, "html" if trimmed(raw) else "empty", raw)
+    if kind == "empty" or _PAGE.match(trim(raw)):
+        answer_in(reply, "html" if trim(raw) else "empty", raw)
     try:
-        found = _from_events(raw) if kind == "sse" else exact(trimmed(raw))
+        found = _from_events(raw) if kind == "sse" else read_event(trim(raw))
     except ValueError:
-        if _OBJECT.match(trimmed(raw)):
+        if _OBJECT.match(trim(raw)):
             answer_in(reply, "json", raw)
         return _plain(raw)
     error = fault_of(
@@ -107,7 +104,7 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
             facts=facts_of(reply, "content"),
         )
     text = whole_characters(text)
-    raw = _dumped(found) if kind == "sse" else raw
+    raw = write(found) if kind == "sse" else raw
     return Transcript(text, raw, found, cues_of(found.get("segments")) or cues(text) or None)
 
 
@@ -146,7 +143,7 @@ def written(one: Transcript, form: str) -> bytes:
         made["segments"] = [
             {"id": k, "start": cue.start_s, "end": cue.end_s, "text": cue.text} for k, cue in rows
         ]
-    return _dumped(made) + b"\n"
+    return write(made) + b"\n"
 
 
 def joined(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
@@ -167,7 +164,7 @@ def joined(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
     if any(one.value is None for one, _ in parts):
         return Transcript(text, text.encode("utf-8", "replace"), None, shifted or None)
     value = _merged([(one.value or {}, begin_s) for one, begin_s in parts], text)
-    return Transcript(text, _dumped(value), value, shifted or None)
+    return Transcript(text, write(value), value, shifted or None)
 
 
 def events(
@@ -243,7 +240,7 @@ def _from_events(raw: bytes) -> Any:
     """Return the last object of a stream that nobody asked for; ValueError if it is none."""
     last = None
     for frame in (one for burst in frames([raw]) for one in burst):
-        found = exact(frame.data)
+        found = read_event(frame.data)
         if fault_of(found):
             return found
         if isinstance(found, dict) and found.get("type") == "transcript.text.done":
@@ -254,7 +251,7 @@ def _from_events(raw: bytes) -> Any:
 
 
 def _plain(raw: bytes) -> Transcript:
-    text = trimmed(raw).decode("utf-8", "replace")
+    text = trim(raw).decode("utf-8", "replace")
     found = cues(text) or None
     said = " ".join(cue.text for cue in found) if found else text
     return Transcript(said, raw, None, found)
@@ -267,18 +264,11 @@ def _is_cues(one: Transcript) -> bool:
 
 def _is(form: str, raw: bytes) -> bool:
     """Tell whether a body has a form of subtitles already."""
-    return b"-->" in raw and trimmed(raw).startswith(b"WEBVTT") == (form == "vtt")
+    return b"-->" in raw and trim(raw).startswith(b"WEBVTT") == (form == "vtt")
 
 
 def _ended(data: bytes) -> bytes:
     return data if data.endswith(b"\n") else data + b"\n"
-
-
-def _dumped(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _merged(parts: Sequence[tuple[dict[str, Any], float]], text: str) -> dict[str, Any]:

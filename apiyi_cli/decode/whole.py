@@ -11,7 +11,8 @@ from itertools import chain
 from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.decode.lenient import first, is_page, trimmed
+from apiyi_cli.core.jsontext import read_first, trim
+from apiyi_cli.decode.lenient import is_page
 from apiyi_cli.decode.merge import assembled as assembled
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.errors import (
@@ -62,15 +63,6 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
     finally:
         reply.close()
     return b"".join(parts)
-
-
-def parsed(raw: bytes) -> Any:
-    """Return the JSON value of a whole answer: the first, if several stand back to back.
-
-    A byte order mark, padding, lone surrogates, `NaN` and bytes that are not UTF-8 are lived
-    with; integers keep all their digits. Raises ValueError when it is not JSON, or is cut.
-    """
-    return first(raw)
 
 
 def value(
@@ -136,7 +128,7 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     try:
         for chunk in chunks:
             read.append(chunk)
-            head = trimmed(head + chunk)
+            head = trim(head + chunk)
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
                 break
     except ApiyiError as error:
@@ -165,7 +157,7 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
     Raises IncompleteError when it is empty or cut, and RejectedError when something other than
     the API answered.
     """
-    if kind == "empty" or not trimmed(raw):
+    if kind == "empty" or not trim(raw):
         raise IncompleteError(
             "the answer is empty",
             f"the gateway sent status {reply.status} and nothing else",
@@ -174,7 +166,7 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
     if kind == "html":
         from apiyi_cli.decode.complaint import page
 
-        told = page(trimmed(raw), reply.headers)
+        told = page(trim(raw), reply.headers)
         raise RejectedError(
             "what answered is not the API",
             f"{told.message} instead of JSON, from {reply.url or reply.host or 'the gateway'}",
@@ -182,7 +174,7 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             facts=facts_of(reply, "opened")._replace(request_id=told.request_id),
         )
     try:
-        found = first(raw)
+        found = read_first(raw)
     except ValueError as error:
         if kind == "json":
             raise IncompleteError(
@@ -192,7 +184,7 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             ) from error
         found = None
     if not isinstance(found, dict | list):
-        start = trimmed(raw)[:80].decode("utf-8", "replace")
+        start = trim(raw)[:80].decode("utf-8", "replace")
         raise RejectedError(
             "what answered is not the API",
             f"text instead of JSON: {' '.join(start.split())}",
@@ -232,17 +224,6 @@ def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiErro
     return IncompleteError(what, f"{cause}; {why}", hint=error.hint, facts=known)
 
 
-def one_line(raw: bytes) -> bytes:
-    """Return a JSON text on one line, every other byte as it came.
-
-    A line end inside a JSON text is always mere white space: in a string it would be escaped.
-    """
-    text = trimmed(raw)
-    if b"\n" in text or b"\r" in text:
-        text = text.translate(None, b"\r\n")
-    return text
-
-
 def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
     """Return the object that events make together, or the error that one of them is."""
     from apiyi_cli.decode.fault import fault_of
@@ -250,7 +231,7 @@ def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
     data = [frame.data for burst in frames([raw]) for frame in burst]
     for one in data:
         try:
-            found = first(one)
+            found = read_first(one)
         except ValueError:
             continue
         if fault_of(found) and isinstance(found, dict | list):
@@ -266,10 +247,10 @@ def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
 
 def is_complete(raw: bytes) -> bool:
     """Tell whether the bytes are one whole JSON object or array."""
-    if trimmed(raw)[:1] not in (b"{", b"["):
+    if trim(raw)[:1] not in (b"{", b"["):
         return False
     try:
-        first(raw)
+        read_first(raw)
     except ValueError:
         return False
     return True

@@ -6,7 +6,6 @@ how long to wait, what must not be written down. Leaves all spelling to the lang
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.jsontext import write_text
 
 Kind = Literal[
     "chat", "complete", "respond", "embed", "image", "transcribe", "speak", "models", "other"
@@ -334,5 +334,4 @@ def _pieces(value: Any) -> Iterator[FilePiece]:
 
 def number(value: Any) -> str:
     """Return a JSON number as every language here writes it; what JSON lacks becomes null."""
-    written = json.dumps(value)
-    return "null" if written in ("NaN", "Infinity", "-Infinity") else written
+    return write_text(value)

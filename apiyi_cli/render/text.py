@@ -179,19 +179,15 @@ class _Page:
 
 def call_line(call: ToolCall) -> str:
     """Return a function call as one line of JSON; arguments that are no JSON stay a string."""
-    import json
+    from apiyi_cli.core.jsontext import InvalidJSON, Verbatim, as_line, read_strict, write_text
 
+    arguments: str | Verbatim = call.arguments
     try:
-        json.loads(call.arguments, parse_constant=_refused)
-    except (ValueError, RecursionError):
-        arguments = json.dumps(call.arguments, ensure_ascii=False)
+        read_strict(call.arguments)
+    except InvalidJSON:
+        pass
     else:
-        # Spliced in as it was written, so that no number is rounded; a raw line end can
-        # only be white space in valid JSON.
-        arguments = call.arguments.replace("\r", " ").replace("\n", " ").strip()
-    head = json.dumps({"id": call.id, "name": call.name}, ensure_ascii=False, separators=(",", ":"))
-    return f'{head[:-1]},"arguments":{arguments}}}\n'
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
+        # Spliced in as it was written, so that no number is rounded.
+        arguments = Verbatim(as_line(call.arguments.encode("utf-8", "surrogatepass")))
+    fields = {"id": call.id, "name": call.name, "arguments": arguments}
+    return write_text(fields) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from apiyi_cli.core.events import Burst, Chunk
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ASIDE
 from apiyi_cli.render.text import Aside, encoded
@@ -33,23 +34,10 @@ def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Ite
                     aside(event)
     except ApiyiError:
         if chunks:
-            yield dumped(assembled(chunks)) + b"\n"
+            yield write(assembled(chunks)) + b"\n"
         raise
     if chunks:
-        yield dumped(assembled(chunks)) + b"\n"
-
-
-def dumped(value: Any) -> bytes:
-    """Return a value as compact JSON on one line, whatever numbers and texts it holds."""
-    import orjson
-
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        # Integers beyond 64 bits and lone surrogates: the standard library writes both.
-        import json
-
-        return json.dumps(value, separators=(",", ":")).encode()
+        yield write(assembled(chunks)) + b"\n"
 
 
 def compiled(expression: str) -> Any:
@@ -87,7 +75,7 @@ def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
                 continue
             try:
                 for value in program.input_text(line.decode("utf-8", "replace")):
-                    outputs.append(encoded(value) if isinstance(value, str) else dumped(value))
+                    outputs.append(encoded(value) if isinstance(value, str) else write(value))
             except ValueError as error:
                 failed = failed or error
         if outputs:

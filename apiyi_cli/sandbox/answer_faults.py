@@ -8,13 +8,11 @@ never begun anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
-import orjson
-
+from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
 from apiyi_cli.sandbox.received import Received
 from apiyi_cli.sandbox.response_events import events
@@ -184,7 +182,7 @@ def _misfit(play: Play, request: Received, at: float | None) -> Play:
 
 def _unfit_text(kind: str) -> str:
     """Return other JSON where a schema was asked for, and no JSON where JSON was."""
-    return orjson.dumps([_UNFIT_TEXT]).decode() if kind == "json_schema" else _UNFIT_TEXT
+    return write_text([_UNFIT_TEXT]) if kind == "json_schema" else _UNFIT_TEXT
 
 
 def _unfit_chat(play: Play, kind: str) -> Play:
@@ -269,7 +267,7 @@ def _reworked(
     """Return the play with its object changed, or each event of its stream; None drops one."""
     body = play.body
     if isinstance(body, bytes):
-        return play.but(body=_dumped(change(orjson.loads(body)))) if _is_json(play) else play
+        return play.but(body=write(change(read_strict(body)))) if _is_json(play) else play
     if not isinstance(body, tuple):
         return play
     if request.path.endswith("/responses"):
@@ -293,16 +291,11 @@ def _is_json(play: Play) -> bool:
 def _payload(piece: bytes) -> Fields:
     """Return the object of an event; `[DONE]` is an empty one."""
     data = piece.partition(b"data: ")[2]
-    return orjson.loads(data) if data.startswith(b"{") else {}
-
-
-def _dumped(value: Any) -> bytes:
-    # The standard library, because counts beyond 64 bits are among the faults.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return read_strict(data) if data.startswith(b"{") else {}
 
 
 def _framed(event: Fields, *, named: bool) -> bytes:
-    data = frame(_dumped(event))
+    data = frame(write(event))
     return b"event: " + event["type"].encode() + b"\n" + data if named else data
 
 

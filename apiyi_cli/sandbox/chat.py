@@ -5,8 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import orjson
-
+from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
 from apiyi_cli.sandbox.fitting import fitting_json
@@ -83,7 +82,7 @@ def heard_in(fields: dict[str, Any]) -> Understood:
     words = sum(tokens(_text(message)[0]) + 4 for message in messages)
     heard.prompt_tokens = words + ATTACHMENT_TOKENS * len(heard.attachments)
     if tools := fields.get("tools"):
-        heard.prompt_tokens += len(orjson.dumps(tools)) // 4
+        heard.prompt_tokens += len(write(tools)) // 4
     return heard
 
 
@@ -131,7 +130,7 @@ def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
     if wanted.get("type") == "json_schema":
         return fitting_json(wanted["json_schema"].get("schema") or {}, heard.prompt)
     if wanted.get("type") == "json_object":
-        return orjson.dumps({"sandbox": True, "answer": told(heard)}).decode()
+        return write_text({"sandbox": True, "answer": told(heard)})
     return None
 
 

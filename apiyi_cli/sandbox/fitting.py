@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import orjson
+from apiyi_cli.core.jsontext import write_text
 
 DEPTH_MAX = 12
 
@@ -40,7 +40,7 @@ _TYPE_OF_KEYWORD = {
 
 def fitting_json(schema: Any, text: str = "") -> str:
     """Return a value that fits as JSON text; see `fitting`."""
-    return orjson.dumps(fitting(schema, text)).decode()
+    return write_text(fitting(schema, text))
 
 
 def fitting(schema: Any, text: str = "") -> Any:

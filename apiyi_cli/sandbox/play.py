@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-import orjson
+from apiyi_cli.core.jsontext import write
 
 DONE = "[DONE]"
 
@@ -73,7 +73,7 @@ class Play:
     @classmethod
     def json(cls, value: Any, status: int = 200, **rest: Any) -> Play:
         """Return a whole JSON reply."""
-        return cls(status=status, body=orjson.dumps(value), **rest)
+        return cls(status=status, body=write(value), **rest)
 
     @classmethod
     def text(cls, text: str, content_type: str = "text/plain; charset=utf-8", **rest: Any) -> Play:
@@ -193,7 +193,7 @@ def frame(payload: Any, *, named: bool = False) -> bytes:
         return b"data: " + payload.encode() + b"\n\n"
     if isinstance(payload, bytes):
         return b"data: " + payload + b"\n\n"
-    data = b"data: " + orjson.dumps(payload) + b"\n\n"
+    data = b"data: " + write(payload) + b"\n\n"
     return b"event: " + payload["type"].encode() + b"\n" + data if named else data
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import orjson
+from apiyi_cli.core.jsontext import read_strict
 
 HEAD_MAX_BYTES = 1 << 20
 
@@ -63,7 +63,7 @@ class Received:
     def json(self) -> Any:
         """Return the body as a JSON value; raises ValueError when it is none."""
         if self._parsed is None:
-            self._parsed = orjson.loads(self.body)
+            self._parsed = read_strict(self.body)
         return self._parsed
 
     @property

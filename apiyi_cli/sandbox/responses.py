@@ -5,8 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import orjson
-
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
 from apiyi_cli.sandbox.fitting import fitting_json
@@ -65,7 +64,7 @@ def heard_in(fields: dict[str, Any]) -> Understood:
         elif item.get("type") == "function_call_output":
             call_id = item.get("call_id", "")
             output = item.get("output", "")
-            text = output if isinstance(output, str) else orjson.dumps(output).decode()
+            text = output if isinstance(output, str) else write_text(output)
             heard.results.append((names.get(call_id) or call_id, text))
         elif item.get("role"):
             heard.results.clear()
@@ -166,7 +165,7 @@ def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
     if wanted.get("type") == "json_schema":
         return fitting_json(wanted.get("schema") or {}, heard.prompt)
     if wanted.get("type") == "json_object":
-        return orjson.dumps({"sandbox": True, "answer": told(heard)}).decode()
+        return write_text({"sandbox": True, "answer": told(heard)})
     return None
 
 

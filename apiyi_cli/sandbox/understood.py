@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
+from apiyi_cli.core.jsontext import write_text
 
 MARK = "[sandbox]"
 REPEATED_MAX = 8000
@@ -50,7 +50,7 @@ def told(heard: Understood) -> str:
     if heard.earlier:
         lines.append(f"Earlier messages: {heard.earlier}")
     if heard.options:
-        options = (f"{k}={orjson.dumps(v).decode()}" for k, v in sorted(heard.options.items()))
+        options = (f"{k}={write_text(v)}" for k, v in sorted(heard.options.items()))
         lines.append(f"Options: {', '.join(options)}")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.values import Unfit, configurable, fitted_any, options
@@ -296,12 +297,10 @@ def is_profile_name(name: str) -> bool:
 
 def dotted(keys: Sequence[str]) -> str:
     """Return the keys as TOML writes them with dots, quoted where they have to be."""
-    import json
-
     return ".".join(
         key
         if key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-        else json.dumps(key, ensure_ascii=False)
+        else write_text(key)
         for key in keys
     )
 

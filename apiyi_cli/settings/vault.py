@@ -7,12 +7,12 @@ use which key is `settings.secrets`.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from apiyi_cli.core.jsontext import read_strict, write_ascii
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings.paths import config_dir, private_dir, private_write, refuse_readable
@@ -55,7 +55,7 @@ def write_keyring(profile: str, entry: Entry) -> None:
     A backend that keeps passwords in a plain file is refused unless the user chose it by
     name (`PYTHON_KEYRING_BACKEND`): storing in the clear has its own option.
     """
-    text = json.dumps(_as_json(entry))
+    text = write_ascii(_as_json(entry))
 
     def write(ring: Any) -> bool:
         first = next(iter(getattr(ring, "backends", ())), ring)
@@ -114,7 +114,7 @@ def _read(path: Path) -> dict[str, Entry]:
     try:
         with open(path, "rb") as file:
             refuse_readable(path, os.fstat(file.fileno()))
-            document = json.load(file)
+            document = read_strict(file.read())
             return {name: _checked(value, str(path)) for name, value in document.items()}
     except FileNotFoundError:
         return {}
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Entry]:
 def _write(path: Path, entries: Mapping[str, Entry]) -> None:
     private_dir(path.parent)
     document = {name: _as_json(entry) for name, entry in entries.items()}
-    private_write(path, json.dumps(document, indent=2).encode() + b"\n")
+    private_write(path, write_ascii(document, indent=2).encode() + b"\n")
 
 
 def _as_json(entry: Entry) -> dict[str, object]:
@@ -142,7 +142,7 @@ def _entry(text: str, source: str) -> Entry:
     if not text.lstrip().startswith("{"):
         return Entry(text)
     try:
-        value = json.loads(text)
+        value = read_strict(text)
     except ValueError:
         value = None
     return _checked(value, source)

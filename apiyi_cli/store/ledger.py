@@ -15,9 +15,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from apiyi_cli.core.disk import make_private_folder, write_all
+from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
 from apiyi_cli.errors import SetupError
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Ledger:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, and the run's outcome does not depend on it."""
-        lines = b"".join(orjson.dumps(list(record)) + b"\n" for record in records)
+        lines = b"".join(write(list(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(self._spool, flags, 0o600)
@@ -176,8 +175,8 @@ def _take(database: sqlite3.Connection, path: Path) -> None:
 def _records(lines: bytes) -> Iterator[list[Any]]:
     """Yield the records of a spool; a line that a crash left half-written is left out."""
     for line in lines.split(b"\n"):
-        with suppress(orjson.JSONDecodeError):
-            values = orjson.loads(line)
+        with suppress(InvalidJSON):
+            values = read_event(line)
             if isinstance(values, list) and len(values) == len(Record._fields):
                 yield values
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
+from apiyi_cli.core.jsontext import read_event, write
 
 USD_PER_MILLION = 2.0
 """What a model ratio of 1 means: US dollars for a million input tokens."""
@@ -33,7 +33,7 @@ class Prices:
         self.fetched = 0.0
         self._models: dict[str, list[float | None]] = {}
         try:
-            value = orjson.loads(path.read_bytes())
+            value = read_event(path.read_bytes())
             self.fetched, self._models = float(value["fetched"]), dict(value["models"])
         except (OSError, ValueError, KeyError, TypeError):
             return
@@ -89,7 +89,7 @@ def listed(value: Any, now: float) -> bytes:
             models[name] = [price, price * (1.0 if completion is None else completion), None]
     if not models:
         raise ValueError("it has no prices")
-    return orjson.dumps({"fetched": now, "models": models})
+    return write({"fetched": now, "models": models})
 
 
 def shown(cost: float | None) -> str:

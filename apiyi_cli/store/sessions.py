@@ -6,7 +6,6 @@ user's own (0600) and are only ever appended to or removed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -14,9 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiyi_cli.core.disk import make_private_folder
+from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
@@ -64,8 +62,8 @@ class Sessions:
             if not line.strip():
                 continue
             try:
-                message = orjson.loads(line)
-            except orjson.JSONDecodeError as failure:
+                message = read(line)
+            except InvalidJSON as failure:
                 raise _broken(path, number, str(failure)) from None
             if not isinstance(message, dict) or not isinstance(message.get("role"), str):
                 raise _broken(path, number, "not a message with a role")
@@ -134,11 +132,7 @@ class Sessions:
 
 
 def _line(message: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(message) + b"\n"
-    except TypeError:
-        # Integers beyond 64 bits, which messages may well have been read with.
-        return json.dumps(message, ensure_ascii=False).encode() + b"\n"
+    return write(message) + b"\n"
 
 
 def _broken(path: Path, number: int, why: str) -> SetupError:

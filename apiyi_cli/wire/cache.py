@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import private_dir
 
@@ -144,12 +145,9 @@ class Cache:
 
     def keep(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store an answer that was complete and successful, and make room for it."""
-        import json
         import sqlite3
 
-        kept = json.dumps(
-            {name: headers[name] for name in KEPT_HEADERS if name in headers}
-        ).encode()
+        kept = write({name: headers[name] for name in KEPT_HEADERS if name in headers})
         size = len(body) + len(kept) + 512
         if size > self.cap_bytes:
             return
@@ -321,8 +319,6 @@ def _entry(
     key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
 ) -> Stored:
     """Return the entry; raises TypeError or ValueError if it is not what was stored."""
-    import json
-
     if _checksum(key, stored, status, headers, body) != checksum:
         raise ValueError("checksum")
-    return Stored(status, json.loads(headers), body, stored)
+    return Stored(status, read_event(headers), body, stored)

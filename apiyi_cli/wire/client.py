@@ -227,7 +227,7 @@ def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     Now and then all of a long answer arrives and what says that it ends never does. What
     begins otherwise than JSON is not kept for that, nor what is longer than an answer.
     """
-    from apiyi_cli.decode.lenient import trimmed
+    from apiyi_cli.core.jsontext import trim
     from apiyi_cli.decode.whole import is_complete
 
     kept = bytearray()
@@ -235,7 +235,7 @@ def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     for chunk in chunks:
         if clocks.is_whole is not None:
             kept += chunk
-            begins = trimmed(bytes(kept[:_HEAD_BYTES]))[:1]
+            begins = trim(bytes(kept[:_HEAD_BYTES]))[:1]
             if len(kept) > _MOST_WATCHED_BYTES or begins not in (b"", b"{", b"["):
                 clocks.is_whole = None
                 kept.clear()

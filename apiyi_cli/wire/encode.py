@@ -10,10 +10,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
-import orjson
-
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.jsontext import whole_characters, write
 from apiyi_cli.errors import UsageError
 from apiyi_cli.wire.client import Outgoing
 
@@ -31,28 +30,20 @@ def address(call: Call, base_url: str) -> str:
 def json_bytes(value: Any) -> bytes:
     """Return a JSON body; raise UsageError for text that UTF-8 cannot carry."""
     try:
-        return orjson.dumps(value)
+        return write(value, clean=_sendable)
     except TypeError as failure:
-        import json
-
-        try:
-            # Integers beyond 64 bits: orjson refuses them, the API does not.
-            return json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            why = "an argument holds bytes that are not UTF-8"
-            raise UsageError("cannot send the request", why) from None
-        except (TypeError, ValueError):
-            raise UsageError("cannot send the request", f"its body is no JSON: {failure}") from None
+        raise UsageError("cannot send the request", f"its body is no JSON: {failure}") from None
 
 
-def canonical(value: Any) -> bytes:
-    """Return JSON in which equal values are equal bytes, whatever the order of their keys."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        import json
+def _sendable(text: str) -> str:
+    """Return the text with U+FFFD for half characters; refuse bytes that are not UTF-8.
 
-        return json.dumps(value, sort_keys=True).encode()
+    Python shows such bytes of an argument as U+DC80 to U+DCFF.
+    """
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        why = "an argument holds bytes that are not UTF-8"
+        raise UsageError("cannot send the request", why)
+    return whole_characters(text)
 
 
 def headers(call: Call, extra: Sequence[str], request_id: str) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import ApiyiError, SetupError, TemporaryError
 from apiyi_cli.settings.paths import private_write
 
@@ -92,11 +93,9 @@ class Breaker:
         return {**self._own, **_marks_in(text)}
 
     def _write(self, marks: Mapping[str, _Mark]) -> None:
-        import json
-
         # Advice, not data: a run must not fail because it cannot be kept.
         with suppress(SetupError):
-            private_write(self._path, json.dumps(marks).encode())
+            private_write(self._path, write(marks))
 
 
 class Hosts:
@@ -219,11 +218,9 @@ def _trouble(
 
 
 def _marks_in(text: bytes) -> dict[str, _Mark]:
-    import json
-
     marks = {}
-    with suppress(ValueError, RecursionError):
-        value: Any = json.loads(text)
+    with suppress(ValueError):
+        value: Any = read(text)
         for address, mark in (value if isinstance(value, dict) else {}).items():
             with suppress(TypeError, ValueError, OverflowError):
                 wall, monotonic = mark

@@ -201,11 +201,11 @@ class _Trip:
         plan, call = self._plan, self._call
         if plan.cache is None or call.json is None or call.method != "POST":
             return None
+        from apiyi_cli.core.jsontext import write_canonical
         from apiyi_cli.wire.cache import key
-        from apiyi_cli.wire.encode import canonical
 
         family = plan.family or " ".join(sorted(plan.base_urls))
-        self._key = key(call.method, call.path, canonical(call.json), family)
+        self._key = key(call.method, call.path, write_canonical(call.json), family)
         found = plan.cache.look(self._key, plan.cache_ttl_s)
         if found is None:
             return None

@@ -23,7 +23,6 @@ from apiyi_cli.errors import UsageError
         ("[1,{}]", [1, {}]),
         (" 1 ", 1),
         ("True", "True"),
-        ("1e400", "1e400"),
         ("NaN", "NaN"),
         ("01", "01"),
         ("", ""),

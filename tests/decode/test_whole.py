@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Reply
-from apiyi_cli.decode.whole import assembled, body, one_line, opening, parsed, value
+from apiyi_cli.core.jsontext import one_line, read_first
+from apiyi_cli.decode.whole import assembled, body, opening, value
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,
@@ -65,11 +66,11 @@ def failure(answer: Reply) -> ApiyiError:
     ],
 )
 def test_json_is_read_as_servers_write_it(raw: bytes, expected: Any) -> None:
-    assert parsed(raw) == expected
+    assert read_first(raw) == expected
 
 
 def test_a_number_that_is_none_is_read() -> None:
-    assert str(parsed(b'{"a":NaN}')["a"]) == "nan"
+    assert str(read_first(b'{"a":NaN}')["a"]) == "nan"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_number_that_is_none_is_read() -> None:
 )
 def test_what_is_not_json_or_is_cut_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError):
-        parsed(raw)
+        read_first(raw)
 
 
 @pytest.mark.parametrize(

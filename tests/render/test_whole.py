@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ import pytest
 from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Finish, Reasoning, Usage
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ndjson
-from apiyi_cli.render.whole import compiled, dumped, filtered, whole
+from apiyi_cli.render.whole import compiled, filtered, whole
 
 
 def together(chunks: list[bytes]) -> dict[str, int]:
@@ -67,13 +66,6 @@ def test_a_stream_cut_before_its_first_chunk_prints_nothing() -> None:
 
 def test_an_answer_without_objects_prints_nothing() -> None:
     assert list(whole([[Delta("x")]], aside=lambda event: None, assembled=together)) == []
-
-
-@pytest.mark.parametrize("value", [{"a": 2**70}, {"a": "\ud83d"}, {"a": ["中", 1.5, None]}])
-def test_any_value_of_a_server_can_be_dumped_on_one_line(value: object) -> None:
-    data = dumped(value)
-    assert b"\n" not in data
-    assert json.loads(data) == value
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.jsontext import write_canonical
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.received import form_parts
 from apiyi_cli.wire.encode import (
     address,
-    canonical,
     headers,
     json_bytes,
     multipart,
@@ -48,11 +48,13 @@ def test_a_path_is_below_the_base_url_or_below_the_host(call: Call, base: str, u
 )
 def test_a_body_means_what_was_given(value: Any) -> None:
     assert json.loads(json_bytes(value)) == value
-    assert json.loads(canonical(value)) == value
+    assert json.loads(write_canonical(value)) == value
 
 
 def test_equal_bodies_are_equal_bytes_in_their_canonical_form() -> None:
-    assert canonical({"a": 1, "b": {"d": 2, "c": 3}}) == canonical({"b": {"c": 3, "d": 2}, "a": 1})
+    assert write_canonical({"a": 1, "b": {"d": 2, "c": 3}}) == write_canonical(
+        {"b": {"c": 3, "d": 2}, "a": 1}
+    )
 
 
 @pytest.mark.parametrize("value", [{"a": "\udcff"}, {"a": object()}, {"a": b"x"}])

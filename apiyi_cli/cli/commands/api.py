@@ -120,7 +120,7 @@ def _shown(session: Session, answer: Iterator[bytes]) -> Iterable[bytes]:
 
 
 def _line(answer: Iterator[bytes]) -> Iterator[bytes]:
-    from apiyi_cli.decode.whole import one_line
+    from apiyi_cli.core.jsontext import one_line
 
     yield one_line(b"".join(answer)) + b"\n"
 
@@ -211,9 +211,9 @@ def _model(fields: dict[str, Any]) -> str | None:
 
 
 def _query(value: Any) -> str:
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write_text
 
-    return value if isinstance(value, str) else json_bytes(value).decode()
+    return value if isinstance(value, str) else write_text(value)
 
 
 app = single(spread(api))

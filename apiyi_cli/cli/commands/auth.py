@@ -166,9 +166,9 @@ def _probed(
 
 def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
     if session.form != "text":
-        from apiyi_cli.wire.encode import json_bytes
+        from apiyi_cli.core.jsontext import write
 
-        lines = [json_bytes(told) + b"\n"]
+        lines = [write(told) + b"\n"]
         if session.filter is None:
             return lines
         from apiyi_cli.render.whole import filtered

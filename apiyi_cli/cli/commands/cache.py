@@ -24,7 +24,7 @@ def path(session: Session, *, output: Output) -> None:
 
 def stats(session: Session, *, output: Output) -> None:
     """Show how many answers are kept and how large they are."""
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     found = cache(session).stats()
     if session.form == "text" and session.console.stdout_is_terminal:
@@ -32,7 +32,7 @@ def stats(session: Session, *, output: Output) -> None:
         text = f"{found.entries} answers, {found.bytes} of {found.cap_bytes} bytes{state}\n"
         session.write([text.encode()])
         return
-    line = json_bytes({**found._asdict(), "path": str(found.path)}) + b"\n"
+    line = write({**found._asdict(), "path": str(found.path)}) + b"\n"
     session.write(session.filtered([line]))
 
 

@@ -91,8 +91,8 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
     Returns how many of the texts were cut off.
     """
     from apiyi_cli.cli.input import batches
+    from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.whole import value
-    from apiyi_cli.wire.encode import json_bytes
     from apiyi_cli.wire.send import usage_in
 
     session.ready()
@@ -124,7 +124,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
                         "text": one.get("text") or "",
                         "finish_reason": one["finish_reason"],
                     }
-                    yield json_bytes(record) + b"\n"
+                    yield write(record) + b"\n"
             index += len(batch)
 
     session.write(session.filtered(records()), stop.set)

@@ -11,6 +11,7 @@ from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError, UsageError
 
 Key = Annotated[str, typer.Argument(help="Such as model, limits.rpm or profile.work.model.")]
@@ -34,7 +35,7 @@ def list_(
     output: Output,
 ) -> None:
     """List every value in force: flags, environment, profile and defaults."""
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     # How the list itself is printed is no setting worth listing.
     rows = [
@@ -57,7 +58,7 @@ def list_(
                 for name, value, source in rows
             }
         ]
-    lines = [json_bytes(one) + b"\n" for one in objects]
+    lines = [write(one) + b"\n" for one in objects]
     if session.filter is not None:
         from apiyi_cli.render.whole import filtered
 
@@ -195,11 +196,9 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _toml(value: Any) -> str:
-    import json
-
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
-    return json.dumps(value, ensure_ascii=False)
+    return write_text(value)
 
 
 def _plain(value: Any) -> str:

@@ -24,7 +24,7 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
 
     Exits 0 when nothing failed, else with the code of the first failure.
     """
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     try:
         session.output  # noqa: B018
@@ -39,9 +39,9 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
             if session.form == "text":
                 yield _line(session, finding)
             elif session.form == "ndjson":
-                yield json_bytes(_record(finding)) + b"\n"
+                yield write(_record(finding)) + b"\n"
         if session.form == "json":
-            yield json_bytes({"checks": [_record(one) for one in found]}) + b"\n"
+            yield write({"checks": [_record(one) for one in found]}) + b"\n"
 
     session.write(session.filtered(lines()) if session.form != "text" else lines())
     first = next((one for one in found if one.state == "failure"), None)

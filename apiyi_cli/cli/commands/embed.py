@@ -128,7 +128,7 @@ def _inputs(
 
 def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[bytes]:
     """Yield one line for each input, the lines of one reply together."""
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     index = 0
     for batch, got, _ in results:
@@ -139,7 +139,7 @@ def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[byte
             elif embedding.text is False:
                 lines.append(b'{"index":%d,"embedding":%s}\n' % (index, vector))
             else:
-                shown = json_bytes(text)
+                shown = write(text)
                 lines.append(b'{"index":%d,"text":%s,"embedding":%s}\n' % (index, shown, vector))
             index += 1
         yield b"".join(lines)

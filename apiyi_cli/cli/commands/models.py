@@ -79,17 +79,16 @@ def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
 def _lines(
     session: Session, found: list[dict[str, Any]], raw: bytes | None, shows_one: bool
 ) -> list[bytes]:
-    from apiyi_cli.decode.whole import one_line
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import as_line, write
 
     form = session.form
     if form == "text" and not shows_one:
         return [_table(session, found)]
     if form == "json" and not shows_one:
-        whole = one_line(raw) if raw is not None else json_bytes({"object": "list", "data": found})
+        whole = as_line(raw) if raw is not None else write({"object": "list", "data": found})
         lines = [whole + b"\n"]
     else:
-        lines = [json_bytes(one) + b"\n" for one in found]
+        lines = [write(one) + b"\n" for one in found]
     return list(session.filtered(lines))
 
 

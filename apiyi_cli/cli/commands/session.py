@@ -20,14 +20,12 @@ Names = Annotated[list[str], typer.Argument(help="Names of conversations.", show
 
 def listed(session: Session, *, output: Output) -> None:
     """List the conversations, the one that was used last first."""
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     kept = sessions(session).all()
     if session.form != "text":
         lines = (
-            json_bytes(
-                {"name": one.name, "messages": one.messages, "used": one.used, "bytes": one.size}
-            )
+            write({"name": one.name, "messages": one.messages, "used": one.used, "bytes": one.size})
             + b"\n"
             for one in kept
         )
@@ -52,7 +50,7 @@ def listed(session: Session, *, output: Output) -> None:
 
 def show(session: Session, name: Name, *, output: Output) -> None:
     """Print a conversation: its messages as NDJSON, as --messages reads them."""
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     messages = sessions(session).messages(name)
     if not messages:
@@ -60,7 +58,7 @@ def show(session: Session, name: Name, *, output: Output) -> None:
     if session.console.stdout_is_terminal and session.form == "text":
         session.write(_spoken(session, message) for message in messages)
     else:
-        lines = (json_bytes(message) + b"\n" for message in messages)
+        lines = (write(message) + b"\n" for message in messages)
         session.write(session.filtered(lines))
 
 

@@ -57,11 +57,11 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
         if not len(prices_of(session)):
             session.note("no price list: apiyi models --update-prices fetches it")
         return
-    from apiyi_cli.wire.encode import json_bytes
+    from apiyi_cli.core.jsontext import write
 
     rows = ({by: one.group, **one._asdict()} for one in totals)
     lines = (
-        json_bytes({name: value for name, value in row.items() if name != "group"}) + b"\n"
+        write({name: value for name, value in row.items() if name != "group"}) + b"\n"
         for row in rows
     )
     session.write(session.filtered(lines))

@@ -1,0 +1,415 @@
+"""JSON in and out: the only module that reads or writes it.
+
+Reading keeps what was written: integers with all their digits, halves of characters (lone
+surrogates), numbers beyond the range of a double, two thousand levels and more.
+
+Writing has one rule: a line that `write` returns is JSON to every reader. Half a character
+is written as U+FFFD, `NaN` and `Infinity` as `null`, and a number as it was read. What a server
+sent is passed on as its own bytes where a strict reader takes them, else by this rule (`as_line`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, Final
+
+import orjson
+
+InvalidJSON = json.JSONDecodeError
+"""What every reader here raises for a text that it cannot read; a ValueError."""
+
+read_plain: Final = orjson.loads
+"""The bare reader for loops that must be fast: what it refuses, `read` may take."""
+
+MAX_DEPTH: Final = 10_000
+"""Levels of nesting that are read; more can only be an attack."""
+
+_TOO_DEEP: Final = "nested too deeply"
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+# Integers from 19 digits on may not fit into 64 bits, and orjson reads those as floats.
+_LONG: Final = re.compile(rb"(?:\A|[:,\[\s])-?\d{19}")
+_FRACTION: Final = re.compile(rb"\d[.eE]")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_NUMBER: Final = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][-+]?\d+)?")
+# Python refuses to turn more digits than 4,300 into an integer.
+_MAX_DIGITS: Final = 4000
+_WORDS: Final = {"null": None, "true": True, "false": False}
+_CONSTANTS: Final = {
+    "NaN": float("nan"),
+    "Infinity": float("inf"),
+    "-Infinity": float("-inf"),
+}
+
+
+class Number(float):
+    """A number that is written again as it was read; `text` is that."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Number:
+        """Return the number that the text spells; infinity where no double can hold it."""
+        number = float.__new__(cls, text)
+        number.text = text
+        return number
+
+
+class Verbatim:
+    """JSON text to be put into a larger value as it stands; `data` is one line of strict JSON."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def trim(raw: bytes) -> bytes:
+    """Return the text without byte order mark and the blanks that keep a connection alive."""
+    return raw.lstrip(_BLANK).removeprefix(_BOM).strip(_BLANK)
+
+
+def read(data: bytes | str) -> Any:
+    """Return the JSON value of a text as machines really send it.
+
+    A byte order mark, blanks around, lone surrogates, control characters in strings, `NaN` and
+    `Infinity` are read; bytes that are not UTF-8 become U+FFFD. Raises InvalidJSON.
+    """
+    return _read(data, strict=False, exact=False)
+
+
+def read_strict(data: bytes | str) -> Any:
+    """Return the JSON value of a text that a person wrote.
+
+    Unlike `read`, this refuses what RFC 8259 refuses; lone surrogates are legal there.
+    Raises InvalidJSON, whose `msg`, `lineno` and `colno` tell where.
+    """
+    return _read(data, strict=True, exact=False)
+
+
+def read_exact(data: bytes | str) -> Any:
+    """Return the value as `read` does, with fractions as `Number`: 1.10 is written as 1.10."""
+    return _read(data, strict=False, exact=True)
+
+
+def read_event(data: bytes) -> Any:
+    """Return the value of one event of a stream, fast: integers beyond 64 bits become floats."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _read(data, strict=False, exact=False)
+
+
+def read_first(data: bytes) -> Any:
+    """Return the JSON value that a text begins with, whatever follows it; else as `read`."""
+    text = trim(data)
+    if not _LONG.search(text):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+    return _decode(text.decode("utf-8", "replace"), 0, strict=False, exact=False)[0]
+
+
+def value_end(text: str, at: int) -> int:
+    """Return the position after the JSON value that begins at `at`. Raises InvalidJSON."""
+    return _decode(text, at, strict=True, exact=False)[1]
+
+
+def is_strict(data: bytes | str) -> bool:
+    """Return True if the text is JSON that every reader takes."""
+    try:
+        orjson.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
+def as_line(raw: bytes) -> bytes:
+    """Return the JSON of a server on one line that every reader takes.
+
+    All bytes but line ends stay as they came where they are strict JSON; else the value is
+    written anew. What is no JSON at all is returned on one line.
+    """
+    if not is_strict(raw):
+        try:
+            return write(read_exact(raw))
+        except InvalidJSON:
+            pass
+    return one_line(raw)
+
+
+def one_line(raw: bytes) -> bytes:
+    """Return a strict JSON text on one line, every other byte as it came.
+
+    A line end inside a JSON text is always mere white space: in a string it would be escaped.
+    """
+    text = trim(raw)
+    if b"\n" in text or b"\r" in text:
+        text = text.translate(None, b"\r\n")
+    return text
+
+
+def whole_characters(text: str) -> str:
+    """Return the text with surrogate pairs joined and lone surrogates as U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def write(
+    value: Any,
+    *,
+    sort_keys: bool = False,
+    clean: Callable[[str], str] = whole_characters,
+) -> bytes:
+    """Return a value as compact JSON on one line, UTF-8, that every reader takes.
+
+    Takes what the readers return, `Verbatim`, and what orjson takes (tuples, dataclasses).
+    `clean` makes whole characters of a string that holds lone surrogates. Raises TypeError
+    for a value that has no JSON form.
+    """
+    try:
+        return orjson.dumps(value, _fragment, orjson.OPT_SORT_KEYS if sort_keys else 0)
+    except TypeError:
+        return _write_slowly(value, sort_keys, clean)
+
+
+def write_text(value: Any) -> str:
+    """Return what `write` returns as text."""
+    return write(value).decode()
+
+
+def write_canonical(value: Any) -> bytes:
+    """Return JSON in which equal values are equal bytes, whatever the order of their keys.
+
+    Hashes of rows and of cached requests are made of it: its form may never change.
+    """
+    try:
+        return orjson.dumps(value, _fragment, orjson.OPT_SORT_KEYS)
+    except TypeError:
+        try:
+            return json.dumps(value, sort_keys=True, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError):
+            return _write_slowly(value, True, whole_characters)
+
+
+def write_ascii(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON of ASCII alone, lone surrogates as escapes.
+
+    For what is read again by this program only, and must come back as it was.
+    """
+    return json.dumps(value, indent=indent)
+
+
+def _read(data: bytes | str, *, strict: bool, exact: bool) -> Any:
+    if isinstance(data, str):
+        try:
+            raw = data.encode()
+        except UnicodeEncodeError:
+            return _whole(data.removeprefix("\ufeff"), strict, exact)
+        data = raw
+    if not strict:
+        data = trim(data)
+    if not _LONG.search(data) and not (exact and _FRACTION.search(data)):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            refused: orjson.JSONDecodeError | None = error
+    else:
+        refused = None
+    text = data.decode("utf-8", "surrogateescape" if strict else "replace")
+    try:
+        if strict and not text.isascii():
+            # Raises at the first byte that is not UTF-8; what is not JSON there is told below.
+            text.encode()
+        return _whole(text.removeprefix("\ufeff"), strict, exact)
+    except (InvalidJSON, UnicodeEncodeError) as error:
+        if strict and refused is not None and getattr(error, "msg", "") != _TOO_DEEP:
+            # It tells better what is wrong, and where.
+            raise refused from None
+        if isinstance(error, UnicodeEncodeError):
+            raise InvalidJSON("str is not valid UTF-8", text, error.start) from None
+        raise
+
+
+def _whole(text: str, strict: bool, exact: bool) -> Any:
+    """Return the one value that is the whole text."""
+    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    value, end = _decode(text, start, strict=strict, exact=exact)
+    end = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+    if end < len(text):
+        raise InvalidJSON("Extra data", text, end)
+    return value
+
+
+def _decode(text: str, at: int, *, strict: bool, exact: bool) -> tuple[Any, int]:
+    decoder = _decoder(strict, exact)
+    try:
+        return decoder.raw_decode(text, at)
+    except RecursionError:
+        return _decode_deep(text, at, decoder)
+
+
+@cache
+def _decoder(strict: bool, exact: bool) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_float=Number if exact else _float,
+        parse_int=_int,
+        parse_constant=_refuse_constant if strict else _CONSTANTS.__getitem__,
+        strict=strict,
+    )
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if abs(number) != float("inf") else Number(text)
+
+
+def _int(text: str) -> int | float:
+    return int(text) if len(text) <= _MAX_DIGITS else Number(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise InvalidJSON(f"{name} is not JSON", name, 0)
+
+
+def _decode_deep(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    """Return the value at `at` and its end, without recursion."""
+    holders: list[Any] = []
+    keys: list[str] = []
+    while True:
+        # A value begins here.
+        char = text[at : at + 1]
+        if char in ("[", "{") and char:
+            if len(holders) >= MAX_DEPTH:
+                raise InvalidJSON(_TOO_DEEP, text, at)
+            value: Any = [] if char == "[" else {}
+            at = _skip(text, at + 1)
+            if text[at : at + 1] == ("]" if char == "[" else "}"):
+                at += 1
+            else:
+                holders.append(value)
+                if char == "{":
+                    key, at = _key(text, at, decoder)
+                    keys.append(key)
+                continue
+        else:
+            value, at = _leaf(text, at, decoder)
+        # A value ended here: put it into its holder, and close all holders that end.
+        while True:
+            if not holders:
+                return value, at
+            holder = holders[-1]
+            at = _skip(text, at)
+            char = text[at : at + 1]
+            is_list = isinstance(holder, list)
+            if is_list:
+                holder.append(value)
+            else:
+                holder[keys.pop()] = value
+            if char == ",":
+                at = _skip(text, at + 1)
+                if not is_list:
+                    key, at = _key(text, at, decoder)
+                    keys.append(key)
+                break
+            if char != ("]" if is_list else "}"):
+                raise InvalidJSON("Expecting ',' delimiter", text, at)
+            at += 1
+            value = holders.pop()
+
+
+def _skip(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _key(text: str, at: int, decoder: json.JSONDecoder) -> tuple[str, int]:
+    """Return the name of a member and the position where its value begins."""
+    if text[at : at + 1] != '"':
+        raise InvalidJSON("Expecting property name enclosed in double quotes", text, at)
+    key, at = scanstring(text, at + 1, decoder.strict)
+    at = _skip(text, at)
+    if text[at : at + 1] != ":":
+        raise InvalidJSON("Expecting ':' delimiter", text, at)
+    return key, _skip(text, at + 1)
+
+
+def _leaf(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    if text[at : at + 1] == '"':
+        return scanstring(text, at + 1, decoder.strict)  # type: ignore[no-any-return]
+    for word, value in _WORDS.items():
+        if text.startswith(word, at):
+            return value, at + len(word)
+    for word in _CONSTANTS:
+        if text.startswith(word, at):
+            return decoder.parse_constant(word), at + len(word)
+    if found := _NUMBER.match(text, at):
+        whole, fraction, exponent = found.groups()
+        parse = decoder.parse_float if fraction or exponent else decoder.parse_int
+        return parse(whole + (fraction or "") + (exponent or "")), found.end()
+    raise InvalidJSON("Expecting value", text, at)
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    """Return what orjson is to write for a value that it does not know."""
+    if isinstance(value, Number):
+        return orjson.Fragment(value.text)
+    if isinstance(value, Verbatim):
+        return orjson.Fragment(value.data)
+    raise TypeError
+
+
+class _Written(bytes):
+    """A piece of the output, to tell it from a value."""
+
+
+_COMMA, _OPEN, _CLOSE = _Written(b","), _Written(b"{"), _Written(b"}")
+_OPEN_LIST, _CLOSE_LIST = _Written(b"["), _Written(b"]")
+
+
+def _write_slowly(value: Any, sort_keys: bool, clean: Callable[[str], str]) -> bytes:
+    """Write what orjson refuses: big integers, lone surrogates, deep nesting. No recursion."""
+    out: list[bytes] = []
+    left: list[Any] = [value]
+    while left:
+        item = left.pop()
+        if type(item) is _Written:
+            out.append(item)
+        elif isinstance(item, dict):
+            left.append(_CLOSE)
+            items = sorted(item.items()) if sort_keys else list(item.items())
+            for place in range(len(items) - 1, -1, -1):
+                key, inner = items[place]
+                name = b"%s%s:" % (b"," if place else b"", _leaf_bytes(_name(key), clean))
+                left += (inner, _Written(name))
+            left.append(_OPEN)
+        elif isinstance(item, list | tuple):
+            left.append(_CLOSE_LIST)
+            for place in range(len(item) - 1, -1, -1):
+                left.append(item[place])
+                if place:
+                    left.append(_COMMA)
+            left.append(_OPEN_LIST)
+        else:
+            out.append(_leaf_bytes(item, clean))
+    return b"".join(out)
+
+
+def _name(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError("the name of a member is no string")
+    return key
+
+
+def _leaf_bytes(value: object, clean: Callable[[str], str]) -> bytes:
+    try:
+        return orjson.dumps(value, _fragment)
+    except TypeError:
+        if isinstance(value, str):
+            return orjson.dumps(clean(value))
+        if isinstance(value, int):
+            return str(value).encode()
+        raise
