@@ -52,20 +52,34 @@ class Feed:
         self._same_input = same_input
         self._tell = tell
         self._stopped = False
-        self._lock = threading.Lock()
+        # Reentrant: without a thread of its own the feeding itself may stop the run.
+        self._lock = threading.RLock()
         self._is_through = threading.Event()
         self.given = 0
         self.is_limited = False
         self.has_ended = False
 
-    def run(self, send: Callable[[Row], None], settle: Callable[[Outcome], None]) -> None:
-        """Go through the input to its end, the limit or `stop`; to be called once."""
+    def run(
+        self,
+        send: Callable[[Row], None],
+        settle: Callable[[Outcome], None],
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Go through the input to its end, the limit or `stop`; to be called once.
+
+        `then` is called after each row that was handed on.
+        """
         try:
-            self._run(send, settle)
+            self._run(send, settle, then)
         finally:
             self._is_through.set()
 
-    def _run(self, send: Callable[[Row], None], settle: Callable[[Outcome], None]) -> None:
+    def _run(
+        self,
+        send: Callable[[Row], None],
+        settle: Callable[[Outcome], None],
+        then: Callable[[], None],
+    ) -> None:
         for row in self._checked():
             self._counts.read += 1
             if self._stopped:
@@ -89,6 +103,7 @@ class Feed:
                     send(row)
                 else:
                     settle(outcome)
+            then()
         self.has_ended = True
 
     def release(self, count: int) -> None:

@@ -27,6 +27,7 @@ from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import write_all
 from apiyi_cli.core.jsontext import write
+from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import OutputError
 
 VERSION: Final = 1
@@ -79,6 +80,7 @@ class Journal:
         self._wake = threading.Event()
         self._closing = False
         self._syncer: threading.Thread | None = None
+        self._has_no_thread = False
 
     def began(self, fields: Mapping[str, Any]) -> None:
         """Write the header of a run."""
@@ -167,11 +169,14 @@ class Journal:
         )
 
     def _sync_soon(self) -> None:
-        if self._syncer is None:
+        if self._has_no_thread:
+            if self._unsynced >= GROUP_LINES or self._clock.monotonic() - self._synced_at > GROUP_S:
+                self._sync()
+        elif self._syncer is None:
             with self._lock:
                 if self._syncer is None and not self._closing:
-                    self._syncer = threading.Thread(target=self._sync_groups, daemon=True)
-                    self._syncer.start()
+                    self._syncer = start_thread(self._sync_groups)
+                    self._has_no_thread = self._syncer is None
         elif self._unsynced >= GROUP_LINES:
             self._wake.set()
 
@@ -184,6 +189,7 @@ class Journal:
 
     def _sync(self) -> None:
         self._unsynced = 0
+        self._synced_at = self._clock.monotonic()
         for fd in (*self._synced, self._fd):
             try:
                 os.fsync(fd)

@@ -19,7 +19,7 @@ from apiyi_cli.batch.rows import Row
 from apiyi_cli.batch.saving import Saving
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
 from apiyi_cli.wire.retry import Tally
@@ -154,7 +154,7 @@ class Lane:
         )
 
     def send(self, row: Row) -> Outcome:
-        """Return what became of a row. Only a defect raises."""
+        """Return what became of a row; an unexpected exception is its `defect`."""
         self.claims.begin(row)
         outcome = Outcome(row)
         self._tally.ambiguous = 0
@@ -167,6 +167,9 @@ class Lane:
         began_s = self._clock.monotonic()
         try:
             self._ask(row, outcome)
+        except Exception as error:
+            outcome.defect = error
+            self._keep(outcome, error)
         finally:
             self.claims.flying = False
             outcome.attempts = self.claims.attempts
@@ -176,6 +179,20 @@ class Lane:
             if outcome.ambiguous or _was_answered(outcome):
                 outcome.maybe_billed = True
         return outcome
+
+    def _keep(self, outcome: Outcome, error: Exception) -> None:
+        """Make a record of what had come when an exception that nobody expects arose.
+
+        It is a failure that the next run does not meet again: what was paid for stands in it.
+        """
+        if not self.claims.attempts and outcome.body is None:
+            outcome.unsent = True
+            return
+        if outcome.body is not None:
+            outcome.refusal = outcome.body
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        outcome.error = ApiyiError("internal error", told, facts=Facts(code="bug"))
+        outcome.maybe_billed = self.claims.attempts > 0
 
     @property
     def in_flight(self) -> bool:

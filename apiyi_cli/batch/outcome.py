@@ -11,7 +11,7 @@ from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, w
 from apiyi_cli.errors import EXIT_CODES, ApiyiError
 
 _CLASSES = {row.code: row.name for row in EXIT_CODES}
-FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output", "bug"))
+FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output"))
 """Classes of failures that say nothing about the row: it runs again without being asked to."""
 
 
@@ -24,7 +24,7 @@ class Outcome:
     stopped before the row was through: there is no record then, and `maybe_billed` whether
     an attempt of it may have been billed. `holds_place` tells that it counts as under way until
     its record is durable. `line` is a record that is ready, from a journal, and
-    `line_class` what `failed` is for it.
+    `line_class` what `failed` is for it. `defect` is an unexpected exception on the way.
     """
 
     row: Row
@@ -44,6 +44,7 @@ class Outcome:
     holds_place: bool = False
     line: bytes | None = None
     line_class: str | None = None
+    defect: Exception | None = None
 
     @property
     def failed(self) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from apiyi_cli.batch.counts import Counts, Rates
@@ -20,6 +21,7 @@ from apiyi_cli.batch.output import Recorder, Unwritten, Window
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import (
     ApiyiError,
     Interrupted,
@@ -42,7 +44,7 @@ class Sending(Protocol):
     """What sends the rows of one thread; `lane.Lane` in real runs."""
 
     def send(self, row: Row) -> Outcome:
-        """Return what became of a row."""
+        """Return what became of a row; an unexpected exception is in its `defect`."""
 
     def close(self) -> None:
         """Drop the connections."""
@@ -75,17 +77,21 @@ class Rules(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a run ended: its counts, what stopped it, whether it went through all its input."""
+    """How a run ended: its counts, what stopped it, whether it went through all its input.
+
+    `defect` is an unexpected exception: all that had been sent was waited for and written.
+    """
 
     counts: Counts
     failure: ApiyiError | None
+    defect: Exception | None
     signum: int | None
     complete: bool
     rescued: list[bytes]
 
 
 class _Defect(NamedTuple):
-    error: BaseException
+    error: Exception
 
 
 class Batch:
@@ -135,6 +141,7 @@ class Batch:
         # Reentrant: a signal handler puts as well.
         self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Sending | None] = {}
+        self._threads = 0
         self._under_way: dict[threading.Thread, Row] = {}
         self._sent = 0
         self._returned = 0
@@ -142,6 +149,12 @@ class Batch:
         self._fed = False
         self._handled = 0
         self._stop: ApiyiError | None = None
+        self._defect: Exception | None = None
+        # The worker of a run whose system has no thread for one.
+        self._own: Sending | None = None
+        self._has_no_threads = self._feeds_itself = False
+        self._checked_at = 0.0
+        self._reports_shown = 0
         self._stopping = False
         self._deadline_s: float | None = None
         self._signals: list[int] = []
@@ -152,24 +165,34 @@ class Batch:
         self._is_full = False
 
     def run(self) -> Ended:
-        """Run to the end. Raises what is a defect, and Interrupted for a reader that went away."""
-        threading.Thread(target=self._feeding, daemon=True).start()
-        checked_at = self._clock.monotonic()
-        reports = 0
-        while not self._is_over():
-            self._take(self._received())
-            self._heed_signals()
-            now = self._clock.monotonic()
-            if now - checked_at >= CHECK_EVERY_S:
-                checked_at = now
-                if failure := self._check():
-                    self._begin_stop(failure)
-            if self._deadline_s is not None and now >= self._deadline_s:
-                break
-            asked = self._reports_asked
-            self._show(self.counts, self._rates, asked > reports)
-            reports = asked
+        """Run to the end. Raises Interrupted for a reader that went away."""
+        self._checked_at = self._clock.monotonic()
+        if start_thread(self._feeding) is None:
+            self._has_no_threads = self._feeds_itself = True
+            self._get_along_with(1)
+            self._feeding()
+        while not self._is_over() and self._go_on(TICK_S):
+            pass
         return self._ended()
+
+    def _go_on(self, wait_s: float) -> bool:
+        """Take what has come and look around; return False when time is up."""
+        self._take(self._received(wait_s))
+        self._heed_signals()
+        now = self._clock.monotonic()
+        if now - self._checked_at >= CHECK_EVERY_S:
+            self._checked_at = now
+            self._guard(self._look_around)
+        if self._deadline_s is not None and now >= self._deadline_s:
+            return False
+        asked = self._reports_asked
+        is_asked, self._reports_shown = asked > self._reports_shown, asked
+        self._guard(lambda: self._show(self.counts, self._rates, is_asked))
+        return True
+
+    def _look_around(self) -> None:
+        if failure := self._check():
+            self._begin_stop(failure)
 
     def report(self) -> None:
         """Show the progress now; may be called from a signal's handler."""
@@ -200,14 +223,14 @@ class Batch:
         # What ended the feeding stands among the results before it is known to have ended.
         return through and (self._stopping or (self._fed and self._results.empty()))
 
-    def _received(self) -> list[Outcome]:
+    def _received(self, wait_s: float) -> list[Outcome]:
         """Wait for outcomes; return all that are there, none when the wait was long enough."""
         found: list[Outcome] = []
         try:
-            one = self._results.get(timeout=TICK_S)
+            one = self._results.get(timeout=wait_s) if wait_s else self._results.get_nowait()
             while True:
                 if isinstance(one, _Defect):
-                    self._defect(one.error)
+                    self._note_defect(one.error)
                 elif one is not None:
                     found.append(one)
                 if len(found) >= MOST_AT_ONCE:
@@ -217,10 +240,22 @@ class Batch:
             pass
         return found
 
-    def _defect(self, error: BaseException) -> None:
-        if not isinstance(error, ApiyiError):
-            raise error
-        self._begin_stop(error)
+    def _note_defect(self, error: Exception) -> None:
+        """Stop feeding because of an unexpected exception: what is paid for is still awaited."""
+        if isinstance(error, ApiyiError):
+            self._begin_stop(error)
+            return
+        self._defect = self._defect or error
+        self._begin_stop(None)
+
+    def _guard(self, act: Callable[[], object]) -> None:
+        """Do something that must not keep an answer from being written."""
+        try:
+            act()
+        except OutputError as failure:
+            self._begin_stop(failure)
+        except Exception as error:
+            self._note_defect(error)
 
     def _take(self, outcomes: list[Outcome]) -> None:
         """Write what has come, count it, and look whether it ends the run."""
@@ -239,12 +274,12 @@ class Batch:
             else:
                 turned = self._window.add(outcome)
                 if not turned:
-                    self._guarded(lambda one=outcome: self._recorder.hold(one))  # type: ignore[misc]
+                    self._guard(lambda one=outcome: self._recorder.hold(one))  # type: ignore[misc]
                 ready += turned
-        self._write(ready)
+        self._guard(lambda: self._write(ready))
         for outcome in outcomes:
             self._gate.leave(outcome)
-            self._count(outcome)
+            self._guard(lambda one=outcome: self._count(one))  # type: ignore[misc]
         self._look(outcomes)
 
     def _give_up(self, outcome: Outcome) -> None:
@@ -270,18 +305,15 @@ class Batch:
     def _note_abandoned(self, row: Row, *, billed: bool) -> None:
         if self._journal is not None:
             journal = self._journal
-            self._guarded(lambda: journal.abandoned(row, billed=billed))
-
-    def _guarded(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except OutputError as failure:
-            self._begin_stop(failure)
+            self._guard(lambda: journal.abandoned(row, billed=billed))
 
     def _count(self, outcome: Outcome) -> None:
         usage = outcome.usage
-        cost = None if usage is None else self._cost(outcome.row, usage)
-        self.counts.add(outcome, cost)
+        cost: float | None = None
+        try:
+            cost = None if usage is None else self._cost(outcome.row, usage)
+        finally:
+            self.counts.add(outcome, cost)
         self._rates.add(outcome.attempts, (usage.total_tokens or 0) if usage else 0)
         if self._rules.max_cost is not None and usage is not None and cost is None:
             model = outcome.row.call.model if outcome.row.call else None
@@ -342,11 +374,14 @@ class Batch:
         self._abandon()
         if self._window is not None:
             self._write(self._window.rest())
-        for _ in self._workers:
+        for _ in range(self._threads):
             self._todo.put(None)
+        if self._own is not None:
+            self._own.close()
         signum = self._signals[0] if self._signals else None
         complete = self._feed.has_ended and self._stop is None and signum is None
-        return Ended(self.counts, self._stop, signum, complete, self._rescued)
+        complete = complete and self._defect is None
+        return Ended(self.counts, self._stop, self._defect, signum, complete, self._rescued)
 
     def _abandon(self) -> None:
         """Write what has just come, and give up what is still under way."""
@@ -368,11 +403,13 @@ class Batch:
                 return found
             if isinstance(one, Outcome):
                 found.append(one)
+            elif isinstance(one, _Defect):
+                self._note_defect(one.error)
 
     def _feeding(self) -> None:
         try:
-            self._feed.run(self._send, self._results.put)
-        except BaseException as error:
+            self._feed.run(self._send, self._results.put, self._work_here)
+        except Exception as error:
             self._results.put(_Defect(error))
         finally:
             self._fed = True
@@ -382,33 +419,71 @@ class Batch:
         """Queue a row, with one more worker when all are busy."""
         self._todo.put(row)
         self._sent += 1
+        if self._has_no_threads:
+            return
         # A row that a worker has just taken counts as under way, whatever it has noted of it.
-        if len(self._workers) < min(self._jobs, self._sent - self._returned):
-            thread = threading.Thread(target=self._working, daemon=True)
-            self._workers[thread] = None
-            thread.start()
+        if self._threads >= min(self._jobs, self._sent - self._returned):
+            return
+        if start_thread(self._working) is not None:
+            self._threads += 1
+            return
+        self._has_no_threads = not self._threads
+        self._get_along_with(max(1, self._threads))
+
+    def _work_here(self) -> None:
+        """Send what was handed on from this very thread, if there is no other to do it."""
+        if not self._has_no_threads:
+            return
+        # One row at a time has been handed on: this is called after each.
+        with suppress(queue.Empty):
+            while (row := self._todo.get_nowait()) is not None:
+                self._own = self._own or self._opened()
+                self._results.put(self._sent_by(self._own, row))
+        if self._feeds_itself:
+            self._go_on(0)
+
+    def _get_along_with(self, count: int) -> None:
+        if count < self._jobs:
+            self._tell(
+                f"{count} at once instead of {self._jobs}: the system allows no more threads here"
+            )
+        self._jobs = count
+
+    def _opened(self) -> Sending | None:
+        """Return a way to the gateway for this thread; None, with a stop, where there is none."""
+        try:
+            sending = self._workers[threading.current_thread()] = self._open_sending()
+        except Exception as error:
+            self._results.put(_Defect(error))
+            return None
+        return sending
 
     def _working(self) -> None:
-        me = threading.current_thread()
-        sending: Sending | None = None
-        try:
-            sending = self._workers[me] = self._open_sending()
-        except BaseException as error:
-            self._results.put(_Defect(error))
+        sending = self._opened()
         while (row := self._todo.get()) is not None:
-            outcome = Outcome(row, unsent=True)
-            if sending is not None and not self._stopping:
-                self._under_way[me] = row
-                try:
-                    outcome = sending.send(row)
-                except BaseException as error:
-                    self._results.put(_Defect(error))
-                self._under_way.pop(me, None)
-            with self._counting:
-                self._returned += 1
-            self._results.put(outcome)
+            self._results.put(self._sent_by(sending, row))
         if sending is not None:
             sending.close()
+
+    def _sent_by(self, sending: Sending | None, row: Row) -> Outcome:
+        """Return what becomes of a row; an unexpected exception is the run's, not the row's."""
+        me = threading.current_thread()
+        outcome = Outcome(row, unsent=True)
+        if sending is not None and not self._stopping:
+            self._under_way[me] = row
+            try:
+                outcome = sending.send(row)
+            except Exception as error:
+                outcome.defect = error
+                outcome.attempts, outcome.ambiguous = sending.made
+                # A request may have been sent, and what became of it is not known.
+                outcome.maybe_billed = outcome.attempts > 0
+            if outcome.defect is not None:
+                self._results.put(_Defect(outcome.defect))
+            self._under_way.pop(me, None)
+        with self._counting:
+            self._returned += 1
+        return outcome
 
     def _sendings(self) -> list[Sending | None]:
         # A copy in one step: other threads add to it.

@@ -255,6 +255,8 @@ class _Running:
         self._write_summary(summary)
         if ended.signum is not None:
             raise Interrupted(ended.signum)
+        if ended.defect is not None:
+            raise ended.defect
         if failure is not None:
             raise failure
         if summary["failed"]:

@@ -38,11 +38,15 @@ class Books:
         """Take one request; safe from any thread. Lists cost nothing and are left out."""
         if sent.call.cost == "free":
             return
-        with self._lock:
-            # Kept as a record: the request itself, prompt and all, need not stay in memory.
-            self._kept.append(self._record(sent))
-            if len(self._kept) >= self.MOST_KEPT:
-                self._write()
+        try:
+            with self._lock:
+                # Kept as a record: the request itself, prompt and all, need not stay in memory.
+                self._kept.append(self._record(sent))
+                if len(self._kept) >= self.MOST_KEPT:
+                    self._write()
+        except Exception as failure:
+            # The answer is paid for: whatever the ledger cannot take must not lose it.
+            self._tell(failure)
 
     def close(self) -> None:
         """Write what was collected."""
@@ -55,8 +59,12 @@ class Books:
             return
         try:
             ledger(self._session).append(kept)
-        except OSError as failure:
-            self._session.detail(f"* the usage ledger could not be written: {failure}")
+        except Exception as failure:
+            self._tell(failure)
+
+    def _tell(self, failure: Exception) -> None:
+        told = str(failure) or type(failure).__name__
+        self._session.detail(f"* the usage ledger could not be written: {told}")
 
     def _record(self, sent: Sent) -> Record:
         from apiyi_cli.store.ledger import Record

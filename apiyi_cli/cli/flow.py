@@ -13,6 +13,8 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from apiyi_cli.core.threads import start_thread
+
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
     from apiyi_cli.wire.send import Plan, Sender
@@ -34,9 +36,10 @@ def flow(
 ) -> Iterator[R]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` of them at once.
 
-    Each worker thread has a sender of its own. What an item or the input raises is raised
-    in its place; nothing further is started then. Once `stop` is set nothing is started, and
-    the results end with those that were on their way.
+    Each worker thread has a sender of its own. What an item or the input raises ends the run:
+    nothing further is started, what was on its way is yielded, then it is raised. Once `stop`
+    is set nothing is started, and the results end with those that were on their way. Where the
+    system has no more threads to give, those that there are do the work, the caller's at least.
     """
     made: queue.Queue[Future[R] | None] = queue.Queue()
     todo: queue.Queue[tuple[Future[R], B] | None] = queue.Queue()
@@ -77,10 +80,18 @@ def flow(
                 future.set_exception(failure)
         sender.close()
 
-    workers = [threading.Thread(target=serve, daemon=True) for _ in range(jobs)]
-    for thread in (threading.Thread(target=feed, daemon=True), *workers):
-        thread.start()
     session.run.closing(stop.set)
+    workers = _started(serve, jobs)
+    if len(workers) < jobs:
+        session.note(
+            f"{max(1, len(workers))} at once instead of {jobs}: "
+            "the system allows no more threads here"
+        )
+    if not workers or start_thread(feed) is None:
+        for _ in workers:
+            todo.put(None)
+        yield from _alone(plan, items, work, stop)
+        return
     try:
         yield from _results(made, room, stop)
     finally:
@@ -90,22 +101,54 @@ def flow(
             todo.put(None)
 
 
+def _started(serve: Callable[[], None], count: int) -> list[threading.Thread]:
+    """Start as many threads as wanted, or as the system gives."""
+    threads = []
+    for _ in range(count):
+        if (thread := start_thread(serve)) is None:
+            break
+        threads.append(thread)
+    return threads
+
+
+def _alone(
+    plan: Plan, items: Iterator[B], work: Callable[[Sender, B], R], stop: threading.Event
+) -> Iterator[R]:
+    """Do the work one item after the other in the calling thread."""
+    from apiyi_cli.wire.send import Sender
+
+    sender = Sender(plan)
+    for item in items:
+        if stop.is_set():
+            break
+        yield work(sender, item)
+    sender.close()
+
+
 def _results(
     made: queue.Queue[Future[R] | None], room: threading.Semaphore, stop: threading.Event
 ) -> Iterator[R]:
+    failure: Exception | None = None
     while True:
         try:
             # Stopped, the input is not waited for: its thread may be reading from a slow pipe.
             future = made.get_nowait() if stop.is_set() else _next(made)
             if future is None:
-                return
+                break
             while not future.done():
                 wait((future,), GLANCE_S)
             result = future.result()
         except (queue.Empty, CancelledError):
-            return
+            break
+        except Exception as error:
+            # What was sent beside it has been paid for.
+            failure = failure or error
+            stop.set()
+            continue
         yield result
         room.release()
+    if failure is not None:
+        raise failure
 
 
 def _next(made: queue.Queue[T]) -> T:

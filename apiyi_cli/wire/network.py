@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from apiyi_cli.core.threads import start_thread
 from apiyi_cli.wire.clocks import Clocks
 from apiyi_cli.wire.engine import httpcore
 
@@ -90,10 +91,9 @@ def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
             failed.append(failure)
         ended.set()
 
-    if _IS_ADDRESS.fullmatch(host):
+    # Where there is no thread to be had the resolver's own patience has to do.
+    if _IS_ADDRESS.fullmatch(host) or start_thread(ask) is None:
         ask()
-    else:
-        threading.Thread(target=ask, daemon=True).start()
     left_s = clocks.connect_s()
     # In glances: a signal that comes just before a long wait would not end it.
     while left_s > 0 and not ended.wait(min(GLANCE_S, left_s)):

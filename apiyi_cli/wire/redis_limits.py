@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates, rings
@@ -226,8 +227,8 @@ class _LeasedPlaces(Places):
             return None
         self._held.add(place)
         if self._renewing is None:
-            self._renewing = threading.Thread(target=self._renew, daemon=True)
-            self._renewing.start()
+            # Without a thread a place that is held for longer than the lease is lost, no more.
+            self._renewing = start_thread(self._renew)
         return place
 
     def _unlock(self, place: int) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from apiyi_cli.batch.past import Past
 from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.batch.run import Batch, Rules
 from apiyi_cli.batch.source import Source
+from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, RejectedError
 
 
@@ -36,6 +38,17 @@ class Sending:
         return
 
 
+class Hasty:
+    """A clock on which a second passes at each look."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 1.0
+        return self._now
+
+
 def batch(
     folder: Path,
     count: int,
@@ -44,6 +57,7 @@ def batch(
     jobs: int = 2,
     rules: Rules = Rules(),
     room: int = 8,
+    **more: Any,
 ) -> tuple[Batch, Feed, list[bytes]]:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
@@ -61,6 +75,7 @@ def batch(
         halt=threading.Event(),
         gate=Gate(jobs),
         rules=rules,
+        **more,
     )
     return made, feed, lines
 
@@ -90,13 +105,65 @@ def test_the_rest_is_counted_while_the_feeding_still_goes_on(tmp_path: Path) -> 
         assert feed.count_rest() + ended.counts.read == 400
 
 
-def test_a_defect_in_a_worker_ends_the_run_with_it(tmp_path: Path) -> None:
-    def answer(row: Row) -> Outcome:
-        raise ZeroDivisionError
+def test_a_defect_in_one_row_stops_the_feeding_and_loses_no_other_answer(tmp_path: Path) -> None:
+    has_failed = threading.Event()
 
-    running, _, _ = batch(tmp_path, 3, answer)
-    with pytest.raises(ZeroDivisionError):
-        running.run()
+    def answer(row: Row) -> Outcome:
+        if row.index == 1:
+            has_failed.set()
+            raise ZeroDivisionError
+        # Under way while the other one fails, and answered long after.
+        assert has_failed.wait(5)
+        return Outcome(row, body=b"{}")
+
+    running, feed, lines = batch(tmp_path, 400, answer)
+    ended = running.run()
+    assert isinstance(ended.defect, ZeroDivisionError)
+    assert not ended.complete and ended.failure is None
+    written = b"".join(lines).count(b"\n")
+    assert written == ended.counts.done > 0 and feed.given < 400
+
+
+def test_a_defect_while_writing_counts_or_shows_loses_no_answer(tmp_path: Path) -> None:
+    answered: list[str] = []
+
+    def answer(row: Row) -> Outcome:
+        answered.append(row.id)
+        return Outcome(row, body=b"{}", usage=Usage(1, 1, 2))
+
+    def broken(*_: object) -> float:
+        raise OverflowError("cannot convert float infinity to integer")
+
+    hows: list[dict[str, Any]] = [{"cost": broken}, {"show": broken}, {"check": broken}]
+    for how in hows:
+        answered.clear()
+        running, _, lines = batch(tmp_path, 9, answer, clock=Hasty(), **how)
+        ended = running.run()
+        assert isinstance(ended.defect, OverflowError), how
+        assert b"".join(lines).count(b"\n") == len(answered) == ended.counts.done
+
+
+def test_rows_are_answered_in_the_caller_s_thread_where_no_other_can_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Thread.start
+    for allowed in range(3):
+        left = [allowed]
+
+        def start(thread: threading.Thread, left: list[int] = left) -> None:
+            if not left[0]:
+                raise RuntimeError("can't start new thread")
+            left[0] -= 1
+            begin(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        told: list[str] = []
+        running, _, lines = batch(
+            tmp_path, 20, lambda row: Outcome(row, body=b"{}"), jobs=4, tell=told.append
+        )
+        ended = running.run()
+        assert ended.complete and b"".join(lines).count(b"\n") == ended.counts.done == 20
+        assert told == ["1 at once instead of 4: the system allows no more threads here"]
 
 
 def test_a_row_that_fails_for_all_stops_the_others(tmp_path: Path) -> None:

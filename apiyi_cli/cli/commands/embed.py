@@ -30,8 +30,9 @@ Input = tuple[bytes, str]
 
 
 class Answered(NamedTuple):
-    """Some inputs and their vectors, in the same order."""
+    """Some inputs, the index of their first, and their vectors in the same order."""
 
+    first: int
     inputs: list[Input]
     vectors: Vectors
     from_cache: bool
@@ -62,12 +63,14 @@ def embed(
             model=session.models[0], inputs=texts, embedding=embedding, options=options
         )
 
-    def asked(sender: Sender, batch: list[Input]) -> Answered:
+    def asked(sender: Sender, numbered: tuple[int, list[Input]]) -> Answered:
+        first, batch = numbered
+
         def decode(reply: Reply) -> Iterator[Vectors]:
             yield vectors(reply, len(batch), embedding.dimensions, keep_body=bool(one_object))
 
         (got,) = session.answers(built(batch), decode, sender=sender)
-        return Answered(batch, got, sender.from_cache)
+        return Answered(first, batch, got, sender.from_cache)
 
     if session.request.dry_run or session.request.code:
         for batch in found:
@@ -75,10 +78,18 @@ def embed(
         return
     session.ready()
     spent, stop = Spent(), threading.Event()
-    results = _alike(flow(session, found, asked, session.jobs, stop), spent)
+    results = _alike(flow(session, _numbered(found), asked, session.jobs, stop), spent)
     lines = _merged(results) if one_object else _records(results, embedding)
     session.write(session.filtered(lines), stop.set)
     spent.tell(session)
+
+
+def _numbered(batches: Iterator[list[Input]]) -> Iterator[tuple[int, list[Input]]]:
+    """Yield the batches with the index of each one's first input."""
+    first = 0
+    for batch in batches:
+        yield first, batch
+        first += len(batch)
 
 
 def _alike(results: Iterator[Answered], spent: Spent) -> Iterator[Answered]:
@@ -130,8 +141,7 @@ def _records(results: Iterator[Answered], embedding: Embedding) -> Iterator[byte
     """Yield one line for each input, the lines of one reply together."""
     from apiyi_cli.core.jsontext import write
 
-    index = 0
-    for batch, got, _ in results:
+    for index, batch, got, _ in results:
         lines = []
         for (line, text), vector in zip(batch, got.texts, strict=True):
             if embedding.jsonl is not None:
