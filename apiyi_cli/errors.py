@@ -19,8 +19,9 @@ see `Interrupted`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from apiyi_cli.text import Text, join_texts
 
 
 class ExitCode(NamedTuple):
@@ -106,20 +107,19 @@ Billed = Literal["no", "maybe", "pending", "yes"]
 may still be working on."""
 
 _BILLING = {
-    "no": ("it was not billed", "they were not billed"),
-    "maybe": ("it may have been billed", "they may have been billed"),
-    "pending": ("it may be billed", "they may be billed"),
-    "yes": ("it was billed", "they were billed"),
+    "no": (Text("it was not billed"), Text("they were not billed")),
+    "maybe": (Text("it may have been billed"), Text("they may have been billed")),
+    "pending": (Text("it may be billed"), Text("they may be billed")),
+    "yes": (Text("it was billed"), Text("they were billed")),
 }
 
 
 def describe_billing(billed: Billed, *advice: str, many: bool = False) -> str:
     """Return the words that say whether a request (or `many`) was billed, then the advice.
 
-    Semicolons join them, so that each is translated as a sentence of its own. No other place
-    words this.
+    No other place words this.
     """
-    return "; ".join((_BILLING[billed][many], *advice))
+    return join_texts((_BILLING[billed][many], *advice), "; ")
 
 
 Phase = Literal["connect", "sent", "status", "opened", "content"]
@@ -174,28 +174,32 @@ class ApiyiError(Exception):
         return self
 
     def __str__(self) -> str:
-        return self.told(str)
+        return str(self.sentence())
 
-    def told(self, say: Callable[[str], str]) -> str:
-        """Return the line for people; `say` puts each of its parts into their language."""
+    def summary(self) -> str:
+        """Return what failed and why as a message, without the facts."""
+        return Text("{what}: {why}", what=self.what, why=self.why) if self.why else self.what
+
+    def sentence(self) -> str:
+        """Return what failed, why, and the known facts as a message of one line."""
         facts = self.facts
-        told = say(self.what) + (say(": ") + say(self.why) if self.why else "")
-        known = [
-            text
-            for text in (
-                f"HTTP {facts.status}" if facts.status is not None else "",
-                f"code {facts.code}" if facts.code else "",
-                f"request id {facts.request_id}" if facts.request_id else "",
-                f"host {facts.host}" if facts.host else "",
-            )
-            if text
-        ]
-        return f"{told} ({', '.join(map(say, known))})" if known else told
+        known: list[str] = []
+        if facts.status is not None:
+            known.append(Text("HTTP {status}", status=facts.status))
+        if facts.code:
+            known.append(Text("code {code}", code=facts.code))
+        if facts.request_id:
+            known.append(Text("request id {id}", id=facts.request_id))
+        if facts.host:
+            known.append(Text("host {host}", host=facts.host))
+        if not known:
+            return self.summary()
+        return Text("{line} ({facts})", line=self.summary(), facts=join_texts(known))
 
     def as_json(self) -> dict[str, object]:
         """Return the error as the object that `--json` and `--ndjson` print on stderr."""
         fields: dict[str, object] = {
-            "message": f"{self.what}: {self.why}" if self.why else self.what,
+            "message": self.summary(),
             "type": type(self).__name__,
             "exit_code": self.exit_code,
             "status": self.facts.status,

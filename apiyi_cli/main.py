@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Run
@@ -79,7 +80,7 @@ def _ran(argv: Sequence[str], started: Run) -> int:
         raise KeyboardInterrupt from None
     except typer.TyperException as refused:
         message = refused.format_message()
-        if message.startswith(started.translate("Usage:")):
+        if message.startswith(started.translate(Text("Usage:"))):
             started.console.say(message)
             return UsageError.exit_code
         raise suggestion(refused, message) from None
@@ -108,10 +109,10 @@ def _crashed(bug: Exception, started: Run) -> int:
 
     path = crash_file(bug, started)
     say = started.translate
-    told = say(f"internal error: {type(bug).__name__}: {bug}")
-    where = f"; {say(f'details: {path}')}" if path else ""
+    told = say(Text("internal error: {name}: {bug}", name=type(bug).__name__, bug=bug))
+    where = f"; {say(Text('details: {path}', path=path))}" if path else ""
     started.console.say(f"apiyi: {told}{where}")
-    started.console.say(say("this is a defect of apiyi, please report it with that file"))
+    started.console.say(say(Text("this is a defect of apiyi, please report it with that file")))
     return 1
 
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.no_cover
 
 PACKAGE = Path(__file__).parent.parent / "apiyi_cli"
 FLOORS = {
+    "text": -1,
     "errors": 0,
     "core": 1,
     "build": 2,

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-import gettext
+import ast
 import json
 import re
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
-from apiyi_cli.cli.described import program
-from apiyi_cli.cli.generate import catalogue, source
-from apiyi_cli.core.catalogue import FOLDER, Catalogue
-from apiyi_cli.manual import po
-from apiyi_cli.manual.man import facts
+from apiyi_cli.cli.generate import FOLDER, compiled
+from apiyi_cli.core.language import to_chinese
+from apiyi_cli.text import Text
 from tests.conftest import Program
-from tests.messages import found, needed, of_module
-from tests.untranslated import NO_MESSAGES
+from tests.messages import PACKAGE, SOURCE, needed, translations
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SPELLED = re.compile(r"--[a-z][a-z-]+|APIYI_[A-Z_]+|`[^`]+`|https?://\S+?(?=[ ,;)]|$)")
 """What a translation must not change: options, variables, code and addresses."""
 
+NAMES = re.compile(r"\{\w+\}")
+SAME = {"low, medium, high, auto (gpt-image); standard, hd (dall-e)."}
+INTERNAL = (
+    "AssertionError",
+    "AttributeError",
+    "KeyError",
+    "RuntimeError",
+    "TypeError",
+    "ValueError",
+    "OSError",
+)
+"""Exceptions that are caught, or whose words are for a crash file."""
+COMMAND = re.compile(r"""f?['"](apiyi|models|-|pip|chmod|iconv|jq|export) ?""")
+SPEAKING = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if not path.relative_to(PACKAGE).as_posix().startswith(("sandbox/", "export/"))
+)
+
 KEYLESS = {"APIYI_API_KEY": None, "APIYI_BASE_URL": None}
-
-
-@cache
-def translations() -> dict[str, str]:
-    return po.read(source())
 
 
 def chinese(**more: str | None) -> dict[str, str | None]:
@@ -48,84 +60,73 @@ def test_no_translation_is_left_of_a_message_that_is_gone() -> None:
     assert [text for text in translations() if text not in needed()] == []
 
 
-@pytest.mark.no_cover
-def test_nothing_is_called_no_message_that_occurs_nowhere() -> None:
-    assert sorted(NO_MESSAGES - found().keys()) == []
-
-
-def test_every_translation_is_chinese() -> None:
-    same = {text for text, told in translations().items() if not CHINESE.search(told)}
-    assert same == {": ", "HTTP {}", "low, medium, high, auto (gpt-image); standard, hd (dall-e)."}
-
-
-def test_what_the_table_knows_of_an_option_is_told_in_chinese() -> None:
-    """The sentences as they are made: a template may be there and not fit."""
-    say = Catalogue(translations()).translate
-    for one in program().walk():
-        for option in one.options:
-            for text in (option.help, *facts(option)):
-                assert say(text) != text
+def test_every_translation_with_words_is_chinese() -> None:
+    same = {text for text, said in translations().items() if not CHINESE.search(said)}
+    assert {text for text in same if re.search("[a-z]{3} [a-z]", NAMES.sub("", text))} <= SAME
 
 
 def test_a_translation_keeps_what_is_typed_or_looked_up() -> None:
-    for text, told in translations().items():
+    for text, said in translations().items():
         for spelled in SPELLED.findall(text):
-            assert spelled.rstrip(",;:.") in told, (text, told)
+            assert spelled.rstrip(",;:.") in said, (text, said)
 
 
-def test_a_translation_has_the_values_of_its_message_and_no_others() -> None:
-    for text, told in translations().items():
-        count = text.count("{}")
-        places = re.findall(r"\{(\d*)(?:!t)?\}", told)
-        assert sum(not place for place in places) <= count, (text, told)
-        assert all(int(place) < count for place in places if place), (text, told)
+def test_a_translation_has_values_of_its_message_alone() -> None:
+    for text, said in translations().items():
+        assert _names(said) <= _names(text), (text, said)
+
+
+def _names(template: str) -> set[str]:
+    """Return the names of a template's values; a lone brace is text."""
+    try:
+        return {name for _, name, _, _ in Formatter().parse(template) if name}
+    except ValueError:
+        return set()
 
 
 def test_the_committed_catalogue_is_the_compiled_source() -> None:
-    assert (FOLDER / "apiyi.mo").read_bytes() == catalogue(), "run make manual"
-
-
-def test_gettext_reads_the_catalogue() -> None:
-    with (FOLDER / "apiyi.mo").open("rb") as file:
-        read = gettext.GNUTranslations(file)
-    assert all(read.gettext(text) == told for text, told in translations().items())
-    assert read.info()["language"] == "zh_CN"
+    assert (FOLDER / "apiyi.mo").read_bytes() == compiled(), "run make manual"
 
 
 @pytest.mark.skipif(shutil.which("msgfmt") is None, reason="gettext is not installed")
 def test_msgfmt_has_nothing_to_say_about_the_source(tmp_path: Path) -> None:
-    compiled = tmp_path / "apiyi.mo"
     ran = subprocess.run(
-        ["msgfmt", "--check-format", "--check-domain", "-o", compiled, FOLDER / "apiyi.po"],
+        ["msgfmt", "--check-format", "--check-domain", "-o", tmp_path / "apiyi.mo", SOURCE],
         capture_output=True,
         text=True,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    with compiled.open("rb") as file:
-        read = gettext.GNUTranslations(file)
-    assert read.gettext("the prompt") == translations()["the prompt"]
 
 
-def test_texts_are_found_in_every_form_that_they_can_take() -> None:
-    module = '''
-"""A module that says things."""
-def tell(count, path, why):
-    raise UsageError(f"cannot read {path!r}", f"{count} row{'' if count == 1 else 's'} too many")
-    session.note("the list is empty" if not count else "the list has " + str(count))
-    show("busy", f"only {', '.join(known(f'no such {path}'))} here")
-    raise ValueError("nobody sees this one")
-    raise UsageError("usage", hint="")
-'''
-    assert set(of_module(module)) == {
-        "cannot read {}",
-        "{} row too many",
-        "{} rows too many",
-        "the list is empty",
-        "the list has {}",
-        "only {} here",
-        "no such {}",
-        "usage",
-    }
+def _literals(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield the literal texts that an argument can be."""
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            yield node
+        case ast.IfExp():
+            yield from _literals(node.body)
+            yield from _literals(node.orelse)
+        case ast.BinOp():
+            yield from _literals(node.left)
+            yield from _literals(node.right)
+
+
+@pytest.mark.parametrize("path", SPEAKING, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_people_are_told_is_a_message(path: Path) -> None:
+    """An error's and a notice's words are Text: a plain str would stay English."""
+    untold = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        hints = [one.value for one in node.keywords if one.arg == "hint"]
+        if (name.endswith("Error") and name not in INTERNAL) or name in ("note", "notice", "tell"):
+            for argument in (*node.args, *hints):
+                for text in _literals(argument):
+                    words = ast.unparse(text)
+                    if re.search("[a-z]{2,} [a-z]{2,}", words) and not COMMAND.match(words):
+                        untold.append(f"{path.name}:{text.lineno}: {words}")
+    assert untold == []
 
 
 def test_an_error_and_its_hint_are_chinese(apiyi: Program) -> None:
@@ -138,7 +139,7 @@ def test_an_error_of_the_gateway_keeps_its_facts(apiyi: Program) -> None:
     ran = apiyi("--profile sandbox chat hi -m fault:401", env=chinese(**KEYLESS))
     assert ran.code == 4
     assert re.search(
-        r"网关拒绝了密钥：.*\(HTTP 401, 代码 invalid_api_key, 请求 id \d+, 主机", ran.err
+        r"网关拒绝了密钥：.*（HTTP 401，代码 invalid_api_key，请求 id \d+，主机", ran.err
     )
 
 
@@ -245,7 +246,7 @@ def test_english_pays_nothing_for_it(apiyi: Program) -> None:
     assert ran.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "apiyi_cli.cli.session" in loaded
-    ours = {"apiyi_cli.core.language", "apiyi_cli.core.catalogue", "apiyi_cli.settings.language"}
+    ours = {"apiyi_cli.core.language", "apiyi_cli.settings.language"}
     assert loaded & ours == set()
 
 
@@ -257,3 +258,22 @@ def test_the_chinese_pages_say_what_the_english_ones_say() -> None:
         assert requests[0] == requests[1], english.name
         bold = [set(re.findall(r"\\fB(\\-[^\\]*(?:\\-[^\\]*)*)\\fR", page)) for page in pages]
         assert bold[0] == bold[1], english.name
+
+
+def test_the_words_of_others_are_never_translated() -> None:
+    """A server, a row or a file may say by chance what the program says."""
+    say = to_chinese()
+    assert say("no model") == "no model"
+    own = Text("{what}: {why}", what=Text("no model"), why="no model {why}")
+    assert say(own) == f"{say(Text('no model'))}：no model {{why}}"
+    assert say(Text("no model")) != "no model"
+
+
+def test_the_words_of_a_server_stay_as_they_are(apiyi: Program) -> None:
+    ran = apiyi(["--profile", "sandbox", "chat", "-m", "fault:no such file; cannot read x", "hi"])
+    said = apiyi(
+        ["--profile", "sandbox", "chat", "-m", "fault:no such file; cannot read x", "hi"],
+        env=chinese(),
+    )
+    assert ran.code == said.code
+    assert "no such file; cannot read x" in said.err

@@ -16,6 +16,7 @@ from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
+from apiyi_cli.text import Text, system_reason
 
 _UNWIRED = frozenset(("web_search", "base64", "format", "timestamps", "diarize", "translate"))
 
@@ -54,7 +55,10 @@ class Defaults:
                     found[one.name] = fitted(one, value)
                 elif name in self.typed:
                     option = f"--{name.replace('_', '-')}"
-                    raise UsageError(f"cannot use {option}", f"apiyi {command} has no such option")
+                    raise UsageError(
+                        Text("cannot use {option}", option=option),
+                        Text("apiyi {command} has no such option", command=command),
+                    )
         return dict(found)
 
 
@@ -99,7 +103,7 @@ class Asked:
                     fields[name] = value
                     self._options.pop(one.name, None)
                     continue
-                raise Misfit(name, f"expected {expected(one)}") from None
+                raise Misfit(name, Text("expected {item}", item=expected(one))) from None
 
     def group(self, kind: type[Group]) -> Any:
         """Return an option group with what the row and the defaults say."""
@@ -131,14 +135,14 @@ class Asked:
         if value is None:
             return None
         if not isinstance(value, str) or not value.strip():
-            raise Misfit(names[0], "expected a text that is not empty")
+            raise Misfit(names[0], Text("expected a text that is not empty"))
         return value
 
     def prompt(self, *names: str) -> str:
         """Take the row's own input; raise where there is none."""
         value = self.text(*names)
         if value is None:
-            raise Misfit("", f"the row has no {' or '.join(names)}")
+            raise Misfit("", Text("the row has no {names}", names=" or ".join(names)))
         return value
 
     @property
@@ -185,7 +189,7 @@ class Asked:
         if not isinstance(own, list) or not all(
             isinstance(one, dict) and isinstance(one.get("role"), str) for one in own
         ):
-            raise Misfit("messages", "expected a list of messages, each with a role")
+            raise Misfit("messages", Text("expected a list of messages, each with a role"))
         return own
 
     def attachments(self) -> list[Attachment]:
@@ -193,7 +197,7 @@ class Asked:
         own = self.take("attach") or []
         names = own if isinstance(own, list) else [own]
         if not all(isinstance(name, str) for name in names):
-            raise Misfit("attach", "expected paths or URLs")
+            raise Misfit("attach", Text("expected paths or URLs"))
         return [Attachment(name, _content(name)) for name in names]
 
 
@@ -230,4 +234,7 @@ def _content(name: str) -> bytes | None:
     try:
         return Path(name).read_bytes()
     except OSError as failure:
-        raise Misfit("attach", f"cannot read {name}: {failure.strerror or failure}") from None
+        raise Misfit(
+            "attach",
+            Text("cannot read {name}: {reason}", name=name, reason=system_reason(failure)),
+        ) from None

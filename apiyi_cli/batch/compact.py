@@ -15,6 +15,7 @@ from apiyi_cli.batch.past import entry_of, is_entry, is_record, record_of
 from apiyi_cli.batch.verify import Claims, verified
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
 
 
 def compacted(output: Path) -> tuple[int, int]:
@@ -24,7 +25,7 @@ def compacted(output: Path) -> tuple[int, int]:
     output does not add up, or is in use.
     """
     if not output.is_file():
-        raise UsageError(f"cannot read {output}", "there is no such file")
+        raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
     # A link stays one: what is replaced is the file behind it.
     output = output.resolve() if output.is_symlink() else output
     journal = journal_path(output)
@@ -37,7 +38,9 @@ def compacted(output: Path) -> tuple[int, int]:
         if isinstance(found.failure, SetupError):
             raise found.failure
         if found.summary["ok"] is None:
-            raise UsageError(f"cannot compact {output}", "it holds texts, not records")
+            raise UsageError(
+                Text("cannot compact {output}", output=output), Text("it holds texts, not records")
+            )
         return _rewritten(output, journal)
     finally:
         held.close()
@@ -71,8 +74,8 @@ def _rewritten(output: Path, journal: Path) -> tuple[int, int]:
         finally:
             fresh.close()
     except OSError as failure:
-        why = failure.strerror or str(failure)
-        raise OutputError(f"cannot rewrite {output}", why) from failure
+        why = system_reason(failure)
+        raise OutputError(Text("cannot rewrite {output}", output=output), why) from failure
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.text import Text, join_texts
 
 RATE_WINDOW_S = 60.0
 
@@ -114,18 +115,40 @@ class Rates:
 
 def told(summary: dict[str, Any]) -> str:
     """Return the summary as the line that ends a run."""
-    words = [
-        f"{summary['total']:,} rows: {summary['ok']:,} ok, {summary['failed']:,} failed, "
-        f"{summary['skipped']:,} skipped"
+    words: list[str] = [
+        Text(
+            "{total} rows: {ok} ok, {failed} failed, {skipped} skipped",
+            total=f"{summary['total']:,}",
+            ok=f"{summary['ok']:,}",
+            failed=f"{summary['failed']:,}",
+            skipped=f"{summary['skipped']:,}",
+        )
     ]
     if summary["resumed"]:
-        words[0] += f" ({summary['resumed']:,} from before)"
-    words.append(f"{summary['requests']:,} requests, {summary['retries']:,} retries")
+        words[0] += Text(" ({resumed} from before)", resumed=f"{summary['resumed']:,}")
+    words.append(
+        Text(
+            "{requests} requests, {retries} retries",
+            requests=f"{summary['requests']:,}",
+            retries=f"{summary['retries']:,}",
+        )
+    )
     if summary["maybe_billed_twice"]:
-        words.append(f"possibly billed twice: {summary['maybe_billed_twice']:,}")
+        words.append(
+            Text(
+                "possibly billed twice: {maybe_billed_twice}",
+                maybe_billed_twice=f"{summary['maybe_billed_twice']:,}",
+            )
+        )
     if summary["prompt_tokens"] or summary["completion_tokens"]:
-        words.append(f"{summary['prompt_tokens']:,} + {summary['completion_tokens']:,} tokens")
+        words.append(
+            Text(
+                "{prompt_tokens} + {completion_tokens} tokens",
+                prompt_tokens=f"{summary['prompt_tokens']:,}",
+                completion_tokens=f"{summary['completion_tokens']:,}",
+            )
+        )
     if summary["cost_estimate"] is not None:
         words.append(f"≈ ${summary['cost_estimate']:.4f}")
     words.append(f"{summary['seconds']:.1f} s")
-    return "; ".join(words)
+    return join_texts(words, "; ")

@@ -26,6 +26,7 @@ from apiyi_cli.core.groups import (
 )
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.opt import Declared, Group
+from apiyi_cli.text import Text
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _chat(asked: Asked) -> Call:
 def _complete(asked: Asked) -> Call:
     prompt = asked.take("prompt")
     if not prompt or not isinstance(prompt, (str, list)):
-        raise Misfit("prompt" if prompt is not None else "", "the row has no prompt")
+        raise Misfit("prompt" if prompt is not None else "", Text("the row has no prompt"))
     return complete_call(
         model=asked.model,
         prompt=prompt,
@@ -114,7 +115,7 @@ def _respond(asked: Asked) -> Call:
     if given is None or isinstance(given, str):
         text = given or asked.text("prompt")
         if text is None and not earlier and not attached:
-            raise Misfit("", "the row has no input, prompt or messages")
+            raise Misfit("", Text("the row has no input, prompt or messages"))
         given, _ = items(text, earlier=earlier, attachments=attached)
     own = asked.text("instructions", "system")
     functions = asked.functions()
@@ -138,7 +139,9 @@ def _embed(asked: Asked) -> Call:
     given = asked.take("input", "text", "prompt")
     texts = given if isinstance(given, list) else [given]
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise Misfit("input" if given is not None else "", "the row has no input, a text or texts")
+        raise Misfit(
+            "input" if given is not None else "", Text("the row has no input, a text or texts")
+        )
     return embed_call(
         model=asked.model,
         inputs=texts,

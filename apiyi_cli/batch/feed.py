@@ -16,6 +16,7 @@ from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.batch.past import Past, Verdict
 from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
+from apiyi_cli.text import Text
 
 OnUnknown = Literal["retry", "skip", "fail"]
 FIRST_LOOK = 64
@@ -137,7 +138,13 @@ class Feed:
         if verdict == "changed":
             counts.changed += 1
             if counts.changed == 1:
-                self._tell(f"{row.place}: row {row.id} has changed since; changed rows run again")
+                self._tell(
+                    Text(
+                        "{place}: row {id} has changed since; changed rows run again",
+                        place=row.place,
+                        id=row.id,
+                    )
+                )
         if row.error is not None:
             return Outcome(row, error=row.error), False
         if verdict == "unsaved":
@@ -161,13 +168,20 @@ class Feed:
     def _skipped(self, row: Row) -> Outcome:
         if self._policy(row) == "fail":
             raise IncompleteError(
-                f"{row.place}: row {row.id} was in flight when an earlier run ended",
+                Text(
+                    "{place}: row {id} was in flight when an earlier run ended",
+                    place=row.place,
+                    id=row.id,
+                ),
                 describe_billing("maybe"),
-                hint="--on-unknown retry to send such rows again, or skip",
+                hint=Text("--on-unknown retry to send such rows again, or skip"),
             )
         error = IncompleteError(
-            "not sent again",
-            f"it was in flight when an earlier run ended; {describe_billing('maybe')}",
+            Text("not sent again"),
+            Text(
+                "it was in flight when an earlier run ended; {billing}",
+                billing=describe_billing("maybe"),
+            ),
             hint="--retry-failed",
         )
         return Outcome(row, error=error, maybe_billed=True)
@@ -181,8 +195,8 @@ class Feed:
         verdicts = [self._past.of(row) for row in first]
         if first and all(verdict in ("run", "changed") for verdict in verdicts):
             raise SetupError(
-                "the output belongs to another input",
-                f"none of the first {len(first)} rows is in it as it is now",
-                hint="name another -o; --resume to add these rows all the same",
+                Text("the output belongs to another input"),
+                Text("none of the first {count} rows is in it as it is now", count=len(first)),
+                hint=Text("name another -o; --resume to add these rows all the same"),
             )
         return chain(first, rows)

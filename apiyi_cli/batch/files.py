@@ -17,6 +17,7 @@ from typing import Any, Final
 from apiyi_cli.core.disk import write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError
+from apiyi_cli.text import Text, system_reason
 
 LOCK_SUFFIX: Final = ".apiyi-lock"
 _BLOCK = 1 << 16
@@ -38,7 +39,9 @@ class Held:
         try:
             self.fd = os.open(path, flags, 0o666)
         except OSError as failure:
-            raise OutputError(f"cannot write {path}", failure.strerror or str(failure)) from failure
+            raise OutputError(
+                Text("cannot write {path}", path=path), system_reason(failure)
+            ) from failure
         try:
             self._take(holder)
         except BaseException:
@@ -78,7 +81,9 @@ class Held:
             if failure.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise _in_use(self.path, holder()) from None
             if failure.errno not in _LOCKLESS:
-                raise SetupError(f"cannot lock {self.path}", failure.strerror or "") from failure
+                raise SetupError(
+                    Text("cannot lock {path}", path=self.path), system_reason(failure)
+                ) from failure
             self._take_file()
 
     def _take_file(self) -> None:
@@ -95,7 +100,9 @@ class Held:
                     lock.unlink()
                 continue
             except OSError as failure:
-                raise SetupError(f"cannot lock {self.path}", failure.strerror or "") from failure
+                raise SetupError(
+                    Text("cannot lock {path}", path=self.path), system_reason(failure)
+                ) from failure
             write_all(fd, write(ours))
             os.close(fd)
             self._lock_file = lock
@@ -134,11 +141,15 @@ def _boot_id() -> str:
 
 
 def _in_use(path: Path, pid: object, host: object = None) -> SetupError:
-    who = f"process {pid}" if pid else "another process"
+    who = Text("process {pid}", pid=pid) if pid else Text("another process")
     return SetupError(
-        f"{path} is in use",
-        f"{who}{f' on {host}' if host else ''} is writing to it",
-        hint="wait for it, or give this run an output of its own",
+        Text("{path} is in use", path=path),
+        (
+            Text("{who} on {host} is writing to it", who=who, host=host)
+            if host
+            else Text("{who} is writing to it", who=who)
+        ),
+        hint=Text("wait for it, or give this run an output of its own"),
     )
 
 
@@ -157,11 +168,15 @@ def repaired(path: Path, is_record: Callable[[bytes], bool]) -> str | None:
             file.seek(0, os.SEEK_END)
             file.write(b"\n")
             os.fsync(file.fileno())
-            return f"the last line of {path} lacked its end; it is whole now"
+            return Text("the last line of {path} lacked its end; it is whole now", path=path)
         _set_aside(path, tail)
         file.truncate(end)
         os.fsync(file.fileno())
-    return f"the last line of {path} was torn; its {len(tail)} bytes are in {path}.torn now"
+    return Text(
+        "the last line of {path} was torn; its {count} bytes are in {path}.torn now",
+        path=path,
+        count=len(tail),
+    )
 
 
 def blanked(path: Path, places: list[tuple[int, bytes]]) -> None:

@@ -29,6 +29,7 @@ from apiyi_cli.core.disk import write_all
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import OutputError
+from apiyi_cli.text import Text, system_reason
 
 VERSION: Final = 1
 SUFFIX: Final = ".apiyi-journal"
@@ -163,9 +164,9 @@ class Journal:
 
     def _failed(self, failure: OSError) -> OutputError:
         return OutputError(
-            f"cannot write {self.path}",
-            failure.strerror or str(failure),
-            hint="make room, then run the same line again: it goes on where it stopped",
+            Text("cannot write {path}", path=self.path),
+            system_reason(failure),
+            hint=Text("make room, then run the same line again: it goes on where it stopped"),
         )
 
     def _sync_soon(self) -> None:

@@ -20,6 +20,7 @@ from apiyi_cli.batch.saving import Saving
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.text import Text
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
 from apiyi_cli.wire.retry import Tally
@@ -191,7 +192,7 @@ class Lane:
         if outcome.body is not None:
             outcome.refusal = outcome.body
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        outcome.error = ApiyiError("internal error", told, facts=Facts(code="bug"))
+        outcome.error = ApiyiError(Text("internal error"), told, facts=Facts(code="bug"))
         outcome.maybe_billed = self.claims.attempts > 0
 
     @property

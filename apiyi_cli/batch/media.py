@@ -16,6 +16,7 @@ from apiyi_cli.core.groups import Imaging, Transcribing
 from apiyi_cli.core.jsontext import one_line, write
 from apiyi_cli.decode.image import pictures
 from apiyi_cli.decode.transcribe import transcript
+from apiyi_cli.text import Text, system_reason
 
 _URLS = ("https://", "http://", "data:")
 
@@ -28,7 +29,7 @@ def image_row(asked: Asked) -> Call:
     mask = asked.text("mask")
     prompt = asked.text("prompt")
     if prompt is None and not vary:
-        raise Misfit("", "the row has no prompt")
+        raise Misfit("", Text("the row has no prompt"))
     imaging = asked.group(Imaging).replace(vary=vary or None)
     return image_call(
         model=asked.model,
@@ -43,7 +44,7 @@ def image_row(asked: Asked) -> Call:
 def transcribe_row(asked: Asked) -> Call:
     """Return the request of a row that names a recording."""
     recording = upload(asked.prompt("file"))
-    recording.checked_size(MOST_BYTES, "apiyi transcribe --split cuts it at silences")
+    recording.checked_size(MOST_BYTES, Text("apiyi transcribe --split cuts it at silences"))
     return transcribe_call(
         recording,
         model=asked.model,
@@ -76,4 +77,6 @@ def upload(name: str, *, whole: bool = False) -> Upload:
             head = file.read(HEAD_BYTES)
             return Upload(name, name, size, head, head + file.read() if whole else b"")
     except OSError as failure:
-        raise Misfit("", f"cannot read {name}: {failure.strerror or failure}") from None
+        raise Misfit(
+            "", Text("cannot read {name}: {reason}", name=name, reason=system_reason(failure))
+        ) from None

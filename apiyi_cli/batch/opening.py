@@ -23,6 +23,7 @@ from apiyi_cli.batch.past import (
 )
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.errors import OutputError, SetupError
+from apiyi_cli.text import Text, system_reason
 
 Tell = Callable[[str], None]
 
@@ -74,8 +75,10 @@ class Opened:
                 self._journal_path, fsync=self.terms.fsync, synced=synced
             )
         except OSError as failure:
-            why = failure.strerror or str(failure)
-            raise OutputError(f"cannot write {self._journal_path}", why) from failure
+            why = system_reason(failure)
+            raise OutputError(
+                Text("cannot write {journal_path}", journal_path=self._journal_path), why
+            ) from failure
         if self.past.unsettled:
             journal.done(self.past.unsettled)
         errors = None if self.terms.errors is None else str(self.terms.errors.absolute())
@@ -100,9 +103,12 @@ class Opened:
         with suppress(OSError):
             if b'"t":"S"' in self._journal_path.read_bytes():
                 raise SetupError(
-                    f"{self.output} is gone, its journal is there",
-                    "rows that were paid for would be sent again",
-                    hint=f"bring the output back, or --force to begin anew: {self._journal_path}",
+                    Text("{output} is gone, its journal is there", output=self.output),
+                    Text("rows that were paid for would be sent again"),
+                    hint=Text(
+                        "bring the output back, or --force to begin anew: {journal_path}",
+                        journal_path=self._journal_path,
+                    ),
                 )
 
     def _read(self) -> None:
@@ -119,9 +125,11 @@ class Opened:
                 return
             if not terms.resume or terms.texts:
                 raise SetupError(
-                    f"{self.output} has no journal",
-                    "it was not written by a batch, or its journal was lost",
-                    hint="another -o; --resume to go on with its records; --force to begin anew",
+                    Text("{output} has no journal", output=self.output),
+                    Text("it was not written by a batch, or its journal was lost"),
+                    hint=Text(
+                        "another -o; --resume to go on with its records; --force to begin anew"
+                    ),
                 )
             self._repaired(self.output, is_record)
             self.past.ends["out"] = self.output.stat().st_size
@@ -135,10 +143,18 @@ class Opened:
         past, terms = self.past, self.terms
         if past.header and bool(past.header.get("texts")) != terms.texts and size:
             told = "texts" if past.header.get("texts") else "records"
-            raise SetupError(f"{self.output} holds {told}", "--text must be as it was then")
+            raise SetupError(
+                Text("{output} holds {message}", output=self.output, message=told),
+                Text("--text must be as it was then"),
+            )
         if terms.texts:
             if cut_to(self.output, past.ends.get("out", 0)):
-                self._tell(f"the last text of {self.output} was torn; it is in {self.output}.torn")
+                self._tell(
+                    Text(
+                        "the last text of {output} was torn; it is in {output}.torn",
+                        output=self.output,
+                    )
+                )
             trust_journal(past)
             return
         self._repaired(self.output, is_record)
@@ -163,10 +179,16 @@ def errors_descriptor(path: Path, *, fresh: bool) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError as failure:
-        raise OutputError(f"cannot write {path}", failure.strerror or str(failure)) from failure
+        raise OutputError(
+            Text("cannot write {path}", path=path), system_reason(failure)
+        ) from failure
     if fresh and os.fstat(fd).st_size:
         os.close(fd)
-        raise OutputError(f"cannot write {path}", "it exists", hint="another name, or --force")
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("it exists"),
+            hint=Text("another name, or --force"),
+        )
     return fd
 
 

@@ -88,7 +88,7 @@ def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
     return {
         "code": facts.code or (str(facts.status) if facts.status is not None else None),
         "type": type(error).__name__,
-        "message": f"{error.what}: {error.why}" if error.why else error.what,
+        "message": error.summary(),
         "class": class_of(error),
         "maybe_billed": maybe_billed,
     }

@@ -15,6 +15,7 @@ from apiyi_cli.batch.journal import Journal
 from apiyi_cli.batch.outcome import Outcome, record
 from apiyi_cli.core.disk import write_all, written_before
 from apiyi_cli.errors import OutputError
+from apiyi_cli.text import Text, system_reason
 
 
 class Target(Protocol):
@@ -68,9 +69,9 @@ class FileTarget:
             os.ftruncate(self._fd, size)
         self._size = size
         error = OutputError(
-            f"cannot write {self._name}",
-            failure.strerror or str(failure),
-            hint="make room, then run the same line again: it goes on where it stopped",
+            Text("cannot write {name}", name=self._name),
+            system_reason(failure),
+            hint=Text("make room, then run the same line again: it goes on where it stopped"),
         )
         return Untaken(offsets, error)
 
@@ -178,7 +179,7 @@ class Recorder:
 
     def _text(self, outcome: Outcome) -> bytes:
         if outcome.error is not None:
-            self._tell(f"row {outcome.row.id}: {outcome.error}")
+            self._tell(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
             return b""
         text = outcome.text.encode("utf-8", "replace")
         return text if text.endswith(b"\n") else text + b"\n"

@@ -18,6 +18,7 @@ from apiyi_cli.batch.outcome import FREE_AGAIN
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_exact, write
 from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
 
 OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN = 2, 4, 8, 16, 32, 64
 """Flags of an id: succeeded; failed, and runs again by itself; failed for good; the failure
@@ -197,9 +198,9 @@ def check_belonging(past: Past, output: Path) -> None:
             found += bool(flag & RECORD)
     if written and not found and past.records:
         raise SetupError(
-            f"the journal beside {output} is of another output",
-            f"none of the {written} answers that it knows of is in there",
-            hint="bring the two together again, or name another -o",
+            Text("the journal beside {output} is of another output", output=output),
+            Text("none of the {written} answers that it knows of is in there", written=written),
+            hint=Text("bring the two together again, or name another -o"),
         )
 
 
@@ -250,9 +251,9 @@ def _placed(
             broken.append((offset, line))
         else:
             raise SetupError(
-                f"{path}:{number} is broken",
-                "it is no record, and not the last line, which alone may be torn",
-                hint=f"--repair puts such lines into {path}.torn",
+                Text("{path}:{number} is broken", path=path, number=number),
+                Text("it is no record, and not the last line, which alone may be torn"),
+                hint=Text("--repair puts such lines into {path}.torn", path=path),
             )
     if broken:
         blanked(path, broken)

@@ -20,6 +20,7 @@ from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write_canonical, write_text
 from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.text import Text
 
 SEEN = 1
 """The flag of an id that this input has had."""
@@ -53,10 +54,17 @@ class Shard:
     def __init__(self, text: str) -> None:
         number, slash, count = text.partition("/")
         if not (slash and number.isdecimal() and count.isdecimal()):
-            raise UsageError(f"cannot use --shard {text}", "it is not K/N", hint="--shard 3/8")
+            raise UsageError(
+                Text("cannot use --shard {text}", text=text),
+                Text("it is not K/N"),
+                hint="--shard 3/8",
+            )
         self.number, self.count = int(number), int(count)
         if not 1 <= self.count <= 1_000_000 or self.number > self.count:
-            raise UsageError(f"cannot use --shard {text}", "K goes from 0 to N-1, or from 1 to N")
+            raise UsageError(
+                Text("cannot use --shard {text}", text=text),
+                Text("K goes from 0 to N-1, or from 1 to N"),
+            )
 
     def has(self, id: str) -> bool:
         """Tell whether a row belongs to the part; the same on every machine."""
@@ -72,15 +80,17 @@ class Filling:
             pieces = list(string.Formatter().parse(text))
         except ValueError as failure:
             raise UsageError(
-                f"cannot use --template {text!r}", str(failure), hint="write {{ for a brace"
+                Text("cannot use --template {text}", text=repr(text)),
+                str(failure),
+                hint=Text("write {{ for a brace"),
             ) from None
         self._pieces = [(literal, name) for literal, name, _, _ in pieces]
         self.fields = tuple(dict.fromkeys(name for _, name in self._pieces if name is not None))
         if any(spec or conversion for _, _, spec, conversion in pieces) or "" in self.fields:
             raise UsageError(
-                f"cannot use --template {text!r}",
-                "braces hold the name of a column or field, nothing else",
-                hint="write {{ for a brace",
+                Text("cannot use --template {text}", text=repr(text)),
+                Text("braces hold the name of a column or field, nothing else"),
+                hint=Text("write {{ for a brace"),
             )
 
     def text(self, fields: Mapping[str, Any]) -> str:
@@ -90,7 +100,10 @@ class Filling:
             parts.append(literal)
             if name is not None:
                 if name not in fields:
-                    raise Misfit("", f"the template wants {{{name}}}, and the row has no {name}")
+                    raise Misfit(
+                        "",
+                        Text("the template wants {{{name}}}, and the row has no {name}", name=name),
+                    )
                 value = fields[name]
                 parts.append(value if isinstance(value, str) else write_text(value))
         return "".join(parts)
@@ -151,7 +164,9 @@ class Rows:
         slot = self._ids.slot(id)
         if self._ids.flags[slot] & SEEN:
             # A record of its own: under the same id it would replace the other row's answer.
-            error = _refused(f"{place}:{_column(record, 'id', 'custom_id')}", f"duplicate id {id}")
+            error = _refused(
+                f"{place}:{_column(record, 'id', 'custom_id')}", Text("duplicate id {id}", id=id)
+            )
             return Row(index, f"{id}#{index}", place, _sha(record.raw), error=error)
         self._ids.flags[slot] |= SEEN
         if record.fields is None:
@@ -160,19 +175,20 @@ class Rows:
         try:
             endpoint, call = self._request(record)
         except Misfit as misfit:
-            told = f"{misfit.name}: {misfit.why}" if misfit.name else misfit.why
+            told = misfit.why
+            if misfit.name:
+                told = Text("{field}: {why}", field=misfit.name, why=misfit.why)
             error = _refused(f"{place}:{_column(record, misfit.name)}", told)
         except NoModel:
             if index == 0:
                 raise UsageError(
-                    "no model",
-                    f"{place} names none and none is set",
-                    hint="-m MODEL, APIYI_MODEL, or apiyi config set model MODEL",
+                    Text("no model"),
+                    Text("{place} names none and none is set", place=place),
+                    hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
                 ) from None
-            error = _refused(f"{place}:1", "the row has no model, and none is set")
+            error = _refused(f"{place}:1", Text("the row has no model, and none is set"))
         except UsageError as failure:
-            told = f"{failure.what}: {failure.why}" if failure.why else failure.what
-            error = _refused(f"{place}:1", told)
+            error = _refused(f"{place}:1", failure.summary())
         else:
             return Row(index, id, place, hash_of(call), endpoint, call)
         return Row(index, id, place, _sha(record.raw), error=error)
@@ -185,7 +201,7 @@ class Rows:
         fields.pop("id", None)
         endpoint = self._named or ENDPOINTS["chat"]
         if "url" in fields and "body" in fields:
-            raise Misfit("body", "it is not an object")
+            raise Misfit("body", Text("it is not an object"))
         if self._template is not None:
             filled = self._template.text(fields)
             table = endpoint.options
@@ -198,7 +214,9 @@ class Rows:
         elif self._form == "lines":
             fields = {endpoint.input: fields["line"]}
         if self._strict and (name := endpoint.unknown(fields)):
-            raise Misfit(name, f"apiyi {endpoint.name} has no such option or field")
+            raise Misfit(
+                name, Text("apiyi {endpoint} has no such option or field", endpoint=endpoint.name)
+            )
         return endpoint, endpoint.call(fields, self._defaults, as_text=self._form in ("csv", "tsv"))
 
     def _check_columns(self, columns: Mapping[str, Any]) -> None:
@@ -208,8 +226,10 @@ class Rows:
         missing = [name for name in names if name not in columns]
         if missing:
             raise UsageError(
-                f"{self._source.name}:1 has no column {missing[0]}",
-                f"its columns are {', '.join(columns)}",
+                Text(
+                    "{name}:1 has no column {missing}", name=self._source.name, missing=missing[0]
+                ),
+                Text("its columns are {columns}", columns=", ".join(columns)),
                 hint="--template 'Translate: {" + next(iter(columns)) + "}'",
             )
 
@@ -220,22 +240,32 @@ class Rows:
         if url is not None:
             found = by_url(url) if isinstance(url, str) else None
             if found is None:
-                raise Misfit("url", f"no endpoint is known for {url!r}")
+                raise Misfit("url", Text("no endpoint is known for {url}", url=repr(url)))
             if self._named is not None and found is not self._named:
-                raise Misfit("url", f"{url} is a row for apiyi {found.name}, not {endpoint.name}")
+                raise Misfit(
+                    "url",
+                    Text(
+                        "{url} is a row for apiyi {found}, not {endpoint}",
+                        url=url,
+                        found=found.name,
+                        endpoint=endpoint.name,
+                    ),
+                )
             endpoint = found
         if endpoint.name == "transcribe":
-            raise Misfit("body", 'it cannot hold a recording; a row names one: {"file": "a.mp3"}')
+            raise Misfit(
+                "body", Text('it cannot hold a recording; a row names one: {"file": "a.mp3"}')
+            )
         if not isinstance(method, str) or method.upper() != "POST":
-            raise Misfit("method", "it is not POST")
+            raise Misfit("method", Text("it is not POST"))
         if self._strict:
             known = ("id", "method", "url", "body")
             name = next((name for name in fields if name not in known), None)
             if name is not None:
-                raise Misfit(name, "OpenAI's batch rows have no such field")
+                raise Misfit(name, Text("OpenAI's batch rows have no such field"))
         model = body.get("model") or self._defaults.model
         if not isinstance(model, str):
-            raise Misfit("body", "it has no model")
+            raise Misfit("body", Text("it has no model"))
         call = Call(
             "POST",
             endpoint.path,

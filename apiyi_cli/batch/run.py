@@ -31,6 +31,7 @@ from apiyi_cli.errors import (
     describe_billing,
     fails_every_item,
 )
+from apiyi_cli.text import Text
 
 TICK_S = 0.25
 CHECK_EVERY_S = 1.0
@@ -319,8 +320,8 @@ class Batch:
             model = outcome.row.call.model if outcome.row.call else None
             self._begin_stop(
                 UsageError(
-                    "cannot keep to --max-cost",
-                    f"there is no price for {model}",
+                    Text("cannot keep to --max-cost"),
+                    Text("there is no price for {model}", model=model),
                     hint="apiyi models --update-prices",
                 )
             )
@@ -334,15 +335,19 @@ class Batch:
         counts, rules = self.counts, self._rules
         if rules.max_errors is not None and counts.failed >= rules.max_errors:
             name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"
-            self._begin_stop(_limit(name, f"{counts.failed} rows have failed"))
+            self._begin_stop(_limit(name, Text("{failed} rows have failed", failed=counts.failed)))
         percent = rules.max_errors_percent
         if percent is not None and counts.done >= PERCENT_AFTER:
             share = 100 * counts.failed / counts.done
             if share >= percent:
-                told = f"{counts.failed} of {counts.done} rows have failed"
+                told = Text(
+                    "{failed} of {done} rows have failed", failed=counts.failed, done=counts.done
+                )
                 self._begin_stop(_limit(f"--max-errors {percent:g}%", told))
         if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
-            self._begin_stop(_limit("--max-cost", f"≈ ${counts.cost:.4f} are used"))
+            self._begin_stop(
+                _limit("--max-cost", Text("≈ ${cost} are used", cost=f"{counts.cost:.4f}"))
+            )
 
     def _begin_stop(self, failure: ApiyiError | None) -> None:
         self._stop = self._stop or failure
@@ -365,8 +370,13 @@ class Batch:
             if flying := self.in_flight:
                 billing = describe_billing("pending", many=True)
                 self._tell(
-                    f"stopping: {flying} in flight, waiting up to {self._grace_s:.0f} s; "
-                    f"^C again to abandon them ({billing})"
+                    Text(
+                        "stopping: {flying} in flight, waiting up to {grace_s} s; ^C "
+                        "again to abandon them ({billing})",
+                        flying=flying,
+                        grace_s=f"{self._grace_s:.0f}",
+                        billing=billing,
+                    )
                 )
 
     def _ended(self) -> Ended:
@@ -445,7 +455,11 @@ class Batch:
     def _get_along_with(self, count: int) -> None:
         if count < self._jobs:
             self._tell(
-                f"{count} at once instead of {self._jobs}: the system allows no more threads here"
+                Text(
+                    "{count} at once instead of {jobs}: the system allows no more threads here",
+                    count=count,
+                    jobs=self._jobs,
+                )
             )
         self._jobs = count
 
@@ -491,4 +505,6 @@ class Batch:
 
 
 def _limit(name: str, why: str) -> LimitError:
-    return LimitError(f"stopped by {name}", why, hint="run it again to go on with the rest")
+    return LimitError(
+        Text("stopped by {name}", name=name), why, hint=Text("run it again to go on with the rest")
+    )

@@ -18,6 +18,7 @@ from apiyi_cli.decode.image import Picture, is_whole, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
 from apiyi_cli.sinks.files import WholeFile
 from apiyi_cli.sinks.names import Template, slug
+from apiyi_cli.text import Text, join_texts, system_reason
 from apiyi_cli.wire.send import Plan
 
 DEFAULT: Final = "{id}.{ext}"
@@ -57,7 +58,7 @@ class Saving:
             except ApiyiError as error:
                 failure = failure or error
         if failure is None and found.lost:
-            failure = IncompleteError("a picture is missing", "; ".join(found.lost))
+            failure = IncompleteError(Text("a picture is missing"), join_texts(found.lost, "; "))
         if failure is not None:
             failure.facts = Facts(status=200, code=NOT_SAVED, phase="content")
             raise failure
@@ -68,7 +69,9 @@ class Saving:
     def _one(self, row: Row, number: int, picture: Picture, count: int) -> dict[str, Any]:
         content = picture.content
         if not picture.whole:
-            raise IncompleteError("a picture was cut", f"{len(content)} bytes of it came")
+            raise IncompleteError(
+                Text("a picture was cut"), Text("{count} bytes of it came", count=len(content))
+            )
         if picture.url is not None:
             from apiyi_cli.wire.download import download
 
@@ -107,8 +110,8 @@ class Saving:
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as failure:
-            why = failure.strerror or str(failure)
-            raise OutputError(f"cannot write {wanted}", why) from failure
+            why = system_reason(failure)
+            raise OutputError(Text("cannot write {wanted}", wanted=wanted), why) from failure
         path = wanted
         for number in range(2, _MOST_NUMBERS):
             if not path.exists():
@@ -116,10 +119,13 @@ class Saving:
                     file.write(content)
                 return path
             path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-        raise OutputError(f"cannot write {wanted}", "it exists, and so do its numbered names")
+        raise OutputError(
+            Text("cannot write {wanted}", wanted=wanted),
+            Text("it exists, and so do its numbered names"),
+        )
 
 
 def _unfit(content: bytes, kind: str) -> str | None:
     if detect_picture(content) is None:
-        return f"what is there is no picture ({kind or 'of no type'})"
-    return None if is_whole(content) else "the picture was cut"
+        return Text("what is there is no picture ({kind})", kind=kind or "of no type")
+    return None if is_whole(content) else Text("the picture was cut")

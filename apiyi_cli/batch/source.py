@@ -12,6 +12,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
 
 Form = Literal["jsonl", "csv", "tsv", "lines"]
 FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
@@ -131,15 +132,18 @@ class Source:
         try:
             return open(self.path if self._spool is None else self._spool.name, "rb")
         except OSError as failure:
-            why = failure.strerror or str(failure)
-            raise UsageError(f"cannot read {self.name}", why) from None
+            why = system_reason(failure)
+            raise UsageError(Text("cannot read {name}", name=self.name), why) from None
 
 
 def form_of(path: str, given: str | None, lines: bool) -> Form:
     """Return the form of a file: as given, else by its extension, else JSON lines."""
     if lines:
         if given not in (None, "lines"):
-            raise UsageError(f"cannot use --lines with --format {given}", "they say two things")
+            raise UsageError(
+                Text("cannot use --lines with --format {given}", given=given),
+                Text("they say two things"),
+            )
         return "lines"
     if given is not None:
         return given  # type: ignore[return-value]
@@ -152,7 +156,7 @@ def _descriptor(fd: int) -> Iterator[bytes]:
         while piece := os.read(fd, READ_BYTES):
             yield piece
     except OSError as failure:
-        raise UsageError("cannot read stdin", failure.strerror or str(failure)) from None
+        raise UsageError(Text("cannot read stdin"), system_reason(failure)) from None
 
 
 def _line(line: bytes, number: int) -> bytes:
@@ -169,9 +173,11 @@ def _json(number: int, line: bytes) -> Record:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
             return _undecoded(number, line, undecoded)
-        return Record(number, line, None, f"not valid JSON: {failure.msg}", failure.colno)
+        return Record(
+            number, line, None, Text("not valid JSON: {msg}", msg=failure.msg), failure.colno
+        )
     if not isinstance(value, dict):
-        return Record(number, line, None, "the row is not a JSON object", 1)
+        return Record(number, line, None, Text("the row is not a JSON object"), 1)
     return Record(number, line, value)
 
 
@@ -183,7 +189,7 @@ def _text(number: int, line: bytes) -> Record:
 
 
 def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> Record:
-    return Record(number, line, None, "not UTF-8", failure.start + 1)
+    return Record(number, line, None, Text("not UTF-8"), failure.start + 1)
 
 
 def _table(lines: Iterator[tuple[int, bytes]], delimiter: str, name: str) -> Iterator[Record]:
@@ -211,7 +217,13 @@ def _table(lines: Iterator[tuple[int, bytes]], delimiter: str, name: str) -> Ite
         except StopIteration:
             return
         except csv.Error as failure:
-            yield Record(first, b"\n".join(begun), None, f"not a valid table: {failure}", 1)
+            yield Record(
+                first,
+                b"\n".join(begun),
+                None,
+                Text("not a valid table: {reason}", reason=failure),
+                1,
+            )
             continue
         raw = b"\n".join(begun)
         if not cells:
@@ -226,19 +238,22 @@ def _header(cells: list[str], name: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     if not all(names) or len(set(names)) < len(names):
         raise UsageError(
-            f"cannot use {name}:1", "its first line must name each column, each name once"
+            Text("cannot use {name}:1", name=name),
+            Text("its first line must name each column, each name once"),
         )
     return names
 
 
 def _row(number: int, raw: bytes, header: list[str], cells: list[str]) -> Record:
     if len(cells) != len(header):
-        told = f"it has {len(cells)} columns, the first line {len(header)}"
+        told = Text(
+            "it has {count} columns, the first line {count2}", count=len(cells), count2=len(header)
+        )
         return Record(number, raw, None, told, 1)
     for cell in cells:
         try:
             cell.encode("utf-8")
         except UnicodeEncodeError:
             column = next((i for i, byte in enumerate(raw) if byte > 127), 0) + 1
-            return Record(number, raw, None, "not UTF-8", column)
+            return Record(number, raw, None, Text("not UTF-8"), column)
     return Record(number, raw, dict(zip(header, cells, strict=True)))

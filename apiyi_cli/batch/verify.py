@@ -16,6 +16,7 @@ from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.journal import journal_path
 from apiyi_cli.batch.past import OK, RECORD, WRITTEN, entry_of, record_of
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
+from apiyi_cli.text import Text
 
 FAILED = 4
 MOST_PROBLEMS = 20
@@ -118,8 +119,12 @@ class _Ledger:
         for number, _, line in placed_lines(path):
             record = record_of(line)
             if record is None:
-                torn = "" if line.endswith(b"\n") else " (the last line is torn: run it again)"
-                self.problem(f"{path}:{number} is no record{torn}")
+                torn = (
+                    "" if line.endswith(b"\n") else Text(" (the last line is torn: run it again)")
+                )
+                self.problem(
+                    Text("{path}:{number} is no record{torn}", path=path, number=number, torn=torn)
+                )
                 continue
             self.records += 1
             self.attempts += record.get("attempts") or 0
@@ -141,7 +146,7 @@ def verified(output: Path) -> Verified:
     Raises UsageError when it cannot be read.
     """
     if not output.is_file():
-        raise UsageError(f"cannot read {output}", "there is no such file")
+        raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
     claims, ledger = Claims(), _Ledger()
     journal = journal_path(output)
     has_journal = journal.exists()
@@ -163,7 +168,9 @@ def _read_journal(path: Path, claims: Claims, ledger: _Ledger) -> None:
     for number, _, line in placed_lines(path):
         entry = entry_of(line)
         if entry is None:
-            ledger.problem(f"{path}:{number} is no line of a journal")
+            ledger.problem(
+                Text("{path}:{number} is no line of a journal", path=path, number=number)
+            )
             continue
         claims.take(entry)
         if entry["t"] == "D" and entry["failed"] is None:
@@ -175,15 +182,31 @@ def _read_journal(path: Path, claims: Claims, ledger: _Ledger) -> None:
 def _compare(claims: Claims, ledger: _Ledger, output: Path) -> None:
     missing = sum(1 for one in ledger.ids.flags if one & WRITTEN and not one & RECORD)
     if missing:
-        ledger.problem(f"{missing} answers that the journal knows of are not in {output}")
+        ledger.problem(
+            Text(
+                "{missing} answers that the journal knows of are not in {output}",
+                missing=missing,
+                output=output,
+            )
+        )
     if ledger.attempts != claims.expected:
         ledger.problem(
-            f"the records tell of {ledger.attempts} requests, the journal of {claims.expected}"
+            Text(
+                "the records tell of {attempts} requests, the journal of {expected}",
+                attempts=ledger.attempts,
+                expected=claims.expected,
+            )
         )
     found = ledger.count(RECORD)
     if claims.end.get("complete") and found < claims.end["summary"]["total"]:
         total = claims.end["summary"]["total"]
-        ledger.problem(f"the last run had {total} rows, and there are records of {found}")
+        ledger.problem(
+            Text(
+                "the last run had {total} rows, and there are records of {found}",
+                total=total,
+                found=found,
+            )
+        )
 
 
 def _told(output: Path, claims: Claims, ledger: _Ledger, has_journal: bool) -> Verified:
@@ -207,11 +230,14 @@ def _told(output: Path, claims: Claims, ledger: _Ledger, has_journal: bool) -> V
     }
     failure: ApiyiError | None = None
     if ledger.problems:
-        failure = SetupError(f"{output} does not add up", ledger.problems[0])
+        failure = SetupError(Text("{output} does not add up", output=output), ledger.problems[0])
     elif claims.unknown:
         failure = PartialError(
-            f"{len(claims.unknown)} requests have no answer on record",
-            "they were in flight when a run ended; " + describe_billing("maybe", many=True),
-            hint="run the batch again: --on-unknown says what becomes of them",
+            Text("{count} requests have no answer on record", count=len(claims.unknown)),
+            Text(
+                "they were in flight when a run ended; {billing}",
+                billing=describe_billing("maybe", many=True),
+            ),
+            hint=Text("run the batch again: --on-unknown says what becomes of them"),
         )
     return Verified(summary, failure)

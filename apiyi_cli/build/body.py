@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 
 class Family(NamedTuple):
@@ -86,7 +87,8 @@ def placed(body: dict[str, Any], place: str, value: Any) -> None:
         inner = inner.setdefault(step.replace("\0", "."), {})
         if not isinstance(inner, dict):
             raise UsageError(
-                f"cannot set {place}", f"{step} already has a value that is not an object"
+                Text("cannot set {place}", place=place),
+                Text("{step} already has a value that is not an object", step=step),
             )
     inner[last.replace("\0", ".")] = value
 
@@ -96,7 +98,11 @@ def extended(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, A
     for option in options or ():
         key, equals, text = option.partition("=")
         if not equals or not key:
-            raise UsageError(f"cannot use -O {option}", "it is not KEY=VALUE", hint="-O top_k=40")
+            raise UsageError(
+                Text("cannot use -O {option}", option=option),
+                Text("it is not KEY=VALUE"),
+                hint="-O top_k=40",
+            )
         placed(body, key, typed(text))
     return body
 
@@ -121,7 +127,9 @@ def tuned(body: dict[str, Any], kind: Family) -> tuple[str, ...]:
         body.setdefault(kind.max_tokens, limit)
     model = body.get("model", "")
     return tuple(
-        f"{model} is known to refuse {name}; sent as asked" for name in kind.refuses if name in body
+        Text("{model} is known to refuse {name}; sent as asked", model=model, name=name)
+        for name in kind.refuses
+        if name in body
     )
 
 
@@ -135,8 +143,8 @@ def _biases(pairs: Sequence[str]) -> dict[str, float]:
             bias = math.nan
         if not equals or not token.isdigit() or not -100 <= bias <= 100:
             raise UsageError(
-                f"cannot use --logit-bias {pair}",
-                "it is not TOKEN=BIAS with a token id and a bias from -100 to 100",
+                Text("cannot use --logit-bias {pair}", pair=pair),
+                Text("it is not TOKEN=BIAS with a token id and a bias from -100 to 100"),
                 hint="--logit-bias 1734=-100",
             )
         biases[token] = int(bias) if bias == int(bias) else bias

@@ -12,6 +12,7 @@ from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.core.jsontext import InvalidJSON
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -53,13 +54,19 @@ def messages_of(text: str, name: str) -> list[dict[str, Any]]:
         try:
             items = loaded(text)
         except InvalidJSON as failure:
-            raise UsageError(f"cannot read {name}", f"not valid JSON: {failure}") from None
-        found = [_message(item, f"{name}: message {n}") for n, item in enumerate(items, 1)]
+            raise UsageError(
+                Text("cannot read {name}", name=name),
+                Text("not valid JSON: {reason}", reason=failure),
+            ) from None
+        found = [
+            _message(item, Text("{name}: message {n}", name=name, n=n))
+            for n, item in enumerate(items, 1)
+        ]
     else:
         lines = enumerate(text.split("\n"), 1)
         found = [_message(_item(line, name, n), f"{name}:{n}") for n, line in lines if line.strip()]
     if not found:
-        raise UsageError(f"cannot read {name}", "it holds no messages")
+        raise UsageError(Text("cannot read {name}", name=name), Text("it holds no messages"))
     return found
 
 
@@ -135,7 +142,10 @@ def _item(line: str, name: str, number: int) -> Any:
         return loaded(line)
     except InvalidJSON as failure:
         raise UsageError(
-            f"cannot read {name}:{number}:{failure.colno}", f"not valid JSON: {failure.msg}"
+            Text(
+                "cannot read {name}:{number}:{colno}", name=name, number=number, colno=failure.colno
+            ),
+            Text("not valid JSON: {msg}", msg=failure.msg),
         ) from None
 
 
@@ -143,7 +153,7 @@ def _message(item: Any, where: str) -> dict[str, Any]:
     role = item.get("role") if isinstance(item, dict) else None
     if role not in _ROLES:
         raise UsageError(
-            f"cannot use {where}",
-            f"a message is an object whose role is one of {', '.join(_ROLES)}",
+            Text("cannot use {where}", where=where),
+            Text("a message is an object whose role is one of {roles}", roles=", ".join(_ROLES)),
         )
     return dict(item)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.filetypes import SVG, FileType, detect_type
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 
 class Attachment(NamedTuple):
@@ -50,24 +51,26 @@ def base64(content: bytes) -> str:
 
 def refused(name: str, why: str, hint: str | None = None) -> UsageError:
     """Return the error for an attachment that cannot be sent."""
-    return UsageError(f"cannot attach {name}", why, hint=hint)
+    return UsageError(Text("cannot attach {name}", name=name), why, hint=hint)
 
 
 def classified(attachment: Attachment) -> FileType:
     """Return the type of an attachment that has bytes; raise UsageError when it is not usable."""
     content = attachment.content or b""
     if not content:
-        raise refused(attachment.name, "it is empty")
+        raise refused(attachment.name, Text("it is empty"))
     kind = detect_type(content)
     if kind is SVG or (kind is not None and kind.family == "text"):
-        raise refused(attachment.name, "it is text", hint=f"-f {shlex.quote(attachment.name)}")
+        raise refused(
+            attachment.name, Text("it is text"), hint=f"-f {shlex.quote(attachment.name)}"
+        )
     if kind is not None:
         return kind
     try:
         content[:4096].decode("utf-8", "strict" if len(content) <= 4096 else "ignore")
     except UnicodeDecodeError:
-        raise refused(attachment.name, "its type is not known by its content") from None
-    raise refused(attachment.name, "it is text", hint=f"-f {shlex.quote(attachment.name)}")
+        raise refused(attachment.name, Text("its type is not known by its content")) from None
+    raise refused(attachment.name, Text("it is text"), hint=f"-f {shlex.quote(attachment.name)}")
 
 
 def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
@@ -83,7 +86,9 @@ def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
         if kind.extension not in ("wav", "mp3"):
             raise refused(
                 attachment.name,
-                f"chat takes audio as wav or mp3, this is {kind.extension}",
+                Text(
+                    "chat takes audio as wav or mp3, this is {extension}", extension=kind.extension
+                ),
                 hint=f"ffmpeg -i {shlex.quote(attachment.name)} audio.mp3",
             )
         audio = {"data": base64(attachment.content), "format": kind.extension}
@@ -94,8 +99,8 @@ def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
         return {"type": "file", "file": file}, "file.file_data", prefix
     raise refused(
         attachment.name,
-        f"{kind.mime} is not something chat messages can carry",
-        hint="attach pictures, wav or mp3 audio, or PDF",
+        Text("{mime} is not something chat messages can carry", mime=kind.mime),
+        hint=Text("attach pictures, wav or mp3 audio, or PDF"),
     )
 
 
@@ -105,7 +110,7 @@ def _linked(url: str) -> tuple[dict[str, Any], str, str]:
     if path.endswith((".pdf", ".wav", ".mp3", ".mp4", ".m4a", ".ogg", ".flac", ".webm")):
         raise refused(
             url,
-            "only pictures can be attached by URL",
-            hint=f"curl -O {shlex.quote(url)}, then attach the file",
+            Text("only pictures can be attached by URL"),
+            hint=Text("curl -O {url}, then attach the file", url=shlex.quote(url)),
         )
     return {"type": "image_url", "image_url": {"url": url}}, "image_url.url", ""

@@ -9,6 +9,7 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Embedding
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 MOST_INPUTS = 2048
 MOST_TOKENS = 300_000
@@ -43,12 +44,18 @@ def field_text(line: bytes, place: str, field: str) -> str:
         value = read_strict(line)
     except InvalidJSON as failure:
         raise UsageError(
-            f"cannot read {place}:{failure.colno}", f"not valid JSON: {failure.msg}"
+            Text("cannot read {place}:{colno}", place=place, colno=failure.colno),
+            Text("not valid JSON: {msg}", msg=failure.msg),
         ) from None
     if not isinstance(value, dict):
-        raise UsageError(f"cannot read {place}", "the line is not a JSON object")
+        raise UsageError(
+            Text("cannot read {place}", place=place), Text("the line is not a JSON object")
+        )
     text = value.get(field)
     if not isinstance(text, str) or not text.strip():
         near = f" (its fields: {', '.join(list(value)[:8])})" if text is None else ""
-        raise UsageError(f"cannot embed {place}", f"its field {field!r} is no text{near}")
+        raise UsageError(
+            Text("cannot embed {place}", place=place),
+            Text("its field {field} is no text{near}", field=repr(field), near=near),
+        )
     return text

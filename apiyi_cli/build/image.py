@@ -14,6 +14,7 @@ from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Imaging
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 GENERATIONS = "/images/generations"
 EDITS = "/images/edits"
@@ -135,40 +136,52 @@ def _checked(
 ) -> list[Upload]:
     """Return the inputs that are files, once everything about the inputs is known to be fine."""
     if inputs and wanted.edits is None:
-        raise UsageError(f"{model} cannot edit pictures", "leave out -i, or choose another model")
+        raise UsageError(
+            Text("{model} cannot edit pictures", model=model),
+            Text("leave out -i, or choose another model"),
+        )
     if len(inputs) > wanted.most_inputs:
         raise UsageError(
-            "too many pictures to edit",
-            f"{model} takes {wanted.most_inputs}, {len(inputs)} were given",
+            Text("too many pictures to edit"),
+            Text(
+                "{model} takes {most_inputs}, {count} were given",
+                model=model,
+                most_inputs=wanted.most_inputs,
+                count=len(inputs),
+            ),
         )
     files = []
     for one in inputs:
         if isinstance(one, Upload):
-            one.checked_size(wanted.most_bytes, "make it smaller: 1.5 MB is plenty")
+            one.checked_size(wanted.most_bytes, Text("make it smaller: 1.5 MB is plenty"))
             _check_type(one, wanted.inputs, model)
             files.append(one)
         elif not inline or wanted.edits != "json":
             raise UsageError(
-                f"cannot edit {one}",
-                f"{model} takes files, no URLs",
-                hint=f"curl -LO {shlex.quote(one)}, then -i FILE",
+                Text("cannot edit {item}", item=one),
+                Text("{model} takes files, no URLs", model=model),
+                hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(one)),
             )
     if mask is not None:
         if not wanted.masks:
-            raise UsageError("cannot use --mask", f"{model} takes none")
+            raise UsageError(Text("cannot use --mask"), Text("{model} takes none", model=model))
         mask.checked_size(4 * MB)
-        _check_type(mask, ("png",), "a mask")
+        _check_type(mask, ("png",), Text("a mask"))
     return files
 
 
 def _check_type(upload: Upload, taken: tuple[str, ...], taker: str) -> None:
     kind = detect_type(upload.head)
     if kind is None or kind.extension not in taken:
-        told = "no picture" if kind is None or kind.family != "image" else f"a {kind.extension}"
+        told = (
+            Text("no picture")
+            if kind is None or kind.family != "image"
+            else Text("a {extension}", extension=kind.extension)
+        )
         names = ", ".join(taken)
         raise upload.refused(
-            f"it is {told}; {taker} takes {names}",
-            hint=f"ffmpeg -i {shlex.quote(upload.name)} picture.png",
+            Text("it is {message}; {taker} takes {names}", message=told, taker=taker, names=names),
+            hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
         )
 
 
@@ -209,7 +222,13 @@ def _warnings(wanted: Family, body: dict[str, Any]) -> tuple[str, ...]:
         name, equals, value = one.partition("=")
         if name in body and (not equals or body[name] == value):
             shown = one.replace("=", " ")
-            told.append(f"{body['model']} is known to refuse {shown}; sent as asked")
+            told.append(
+                Text(
+                    "{model} is known to refuse {shown}; sent as asked",
+                    model=body["model"],
+                    shown=shown,
+                )
+            )
     if wanted.pattern == "dall-e-3" and body.get("n", 1) != 1:
-        told.append("dall-e-3 makes one picture at a time; sent as asked")
+        told.append(Text("dall-e-3 makes one picture at a time; sent as asked"))
     return tuple(told)

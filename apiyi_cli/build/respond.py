@@ -14,6 +14,7 @@ from apiyi_cli.build.content import Attachment, classified, data_url, refused
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import Responding, Tools
+from apiyi_cli.text import Text
 
 
 def items(
@@ -167,6 +168,6 @@ def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
         return {"type": "input_file", "filename": name, "file_data": url}, "file_data", prefix
     raise refused(
         attachment.name,
-        f"the Responses endpoint takes pictures and PDF, this is {kind.mime}",
-        hint="apiyi chat takes audio",
+        Text("the Responses endpoint takes pictures and PDF, this is {mime}", mime=kind.mime),
+        hint=Text("apiyi chat takes audio"),
     )

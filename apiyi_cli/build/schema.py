@@ -7,6 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 _TYPES = {
     "str": "string",
@@ -34,7 +35,7 @@ def schema(text: str) -> dict[str, Any]:
     object that already has "schema" inside is taken as it is. Raises UsageError.
     """
     if not text.strip():
-        raise UsageError("cannot use --schema", "it is empty", hint=_EXAMPLE)
+        raise UsageError(Text("cannot use --schema"), Text("it is empty"), hint=_EXAMPLE)
     if text.lstrip().startswith(("{", "[")):
         return _wrapped(_json(text))
     return {"name": "answer", "strict": True, "schema": _short(text)}
@@ -45,13 +46,18 @@ def checked(value: Any, what: str) -> dict[str, Any]:
     import jsonschema
 
     if not isinstance(value, dict):
-        raise UsageError(f"cannot use {what}", "a JSON Schema is an object")
+        raise UsageError(Text("cannot use {what}", what=what), Text("a JSON Schema is an object"))
     try:
         jsonschema.Draft202012Validator.check_schema(value)
     except jsonschema.SchemaError as failure:
-        where = ".".join(str(step) for step in failure.absolute_path) or "top level"
+        where = ".".join(str(step) for step in failure.absolute_path) or Text("top level")
         raise UsageError(
-            f"cannot use {what}", f"not a JSON Schema, at {where}: {failure.message[:200]}"
+            Text("cannot use {what}", what=what),
+            Text(
+                "not a JSON Schema, at {where}: {message}",
+                where=where,
+                message=failure.message[:200],
+            ),
         ) from None
     return value
 
@@ -63,22 +69,24 @@ def misfit(wanted: dict[str, Any], answer: str) -> str | None:
     try:
         value = read_strict(answer)
     except InvalidJSON as failure:
-        return f"it is not JSON ({failure})"
+        return Text("it is not JSON ({reason})", reason=failure)
     validator = jsonschema.Draft202012Validator(wanted)
     error = next(iter(sorted(validator.iter_errors(value), key=str)), None)
     if error is None:
         return None
-    where = ".".join(str(step) for step in error.absolute_path) or "top level"
-    return f"at {where}: {error.message[:200]}"
+    where = ".".join(str(step) for step in error.absolute_path) or Text("top level")
+    return Text("at {where}: {message}", where=where, message=error.message[:200])
 
 
 def _json(text: str) -> dict[str, Any]:
     try:
         value = read_strict(text)
     except InvalidJSON as failure:
-        raise UsageError("cannot use --schema", f"not valid JSON: {failure}") from None
+        raise UsageError(
+            Text("cannot use --schema"), Text("not valid JSON: {reason}", reason=failure)
+        ) from None
     if not isinstance(value, dict):
-        raise UsageError("cannot use --schema", "a JSON Schema is an object")
+        raise UsageError(Text("cannot use --schema"), Text("a JSON Schema is an object"))
     return value
 
 
@@ -118,9 +126,12 @@ def _short(text: str) -> dict[str, Any]:
         inner = (match[3] or "str").lower() if match else ""
         if match is None or kind not in _TYPES or inner not in _TYPES:
             raise UsageError(
-                "cannot use --schema",
-                f"{item.strip()!r} is not NAME or NAME TYPE "
-                f"(types: {', '.join(('str', 'int', 'float', 'bool', 'list', 'list[int]'))})",
+                Text("cannot use --schema"),
+                Text(
+                    "{strip} is not NAME or NAME TYPE (types: {value})",
+                    strip=repr(item.strip()),
+                    value=", ".join(("str", "int", "float", "bool", "list", "list[int]")),
+                ),
                 hint="--schema 'name, age int, tags list, bio: one sentence'",
             )
         field: dict[str, Any] = {"type": _TYPES[kind]}
@@ -130,7 +141,7 @@ def _short(text: str) -> dict[str, Any]:
             field["description"] = described.strip()
         properties[match[1]] = field
     if not properties:
-        raise UsageError("cannot use --schema", "it is empty", hint=_EXAMPLE)
+        raise UsageError(Text("cannot use --schema"), Text("it is empty"), hint=_EXAMPLE)
     return {
         "type": "object",
         "properties": properties,

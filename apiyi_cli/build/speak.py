@@ -9,6 +9,7 @@ from apiyi_cli.build.body import extended, wired
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Speaking
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 MOST_CHARACTERS = 4096
 VOICE = "alloy"
@@ -33,15 +34,19 @@ def speak_call(
     """
     if len(text) > MOST_CHARACTERS:
         raise UsageError(
-            "the text is too long to be read in one go",
-            f"it has {len(text)} characters, the API takes {MOST_CHARACTERS}",
-            hint="speak it in parts, a file each, and join them with ffmpeg",
+            Text("the text is too long to be read in one go"),
+            Text(
+                "it has {count} characters, the API takes {most_characters}",
+                count=len(text),
+                most_characters=MOST_CHARACTERS,
+            ),
+            hint=Text("speak it in parts, a file each, and join them with ffmpeg"),
         )
     body: dict[str, Any] = {"model": model, "input": text, "voice": VOICE, **wired(speaking)}
     extended(body, options)
     notes: tuple[str, ...] = ()
     if str(model).startswith("tts-1") and "instructions" in body:
-        notes = (f"{model} is known to refuse instructions; sent as asked",)
+        notes = (Text("{model} is known to refuse instructions; sent as asked", model=model),)
     return Call(
         "POST",
         "/audio/speech",

@@ -9,6 +9,7 @@ from typing import Any
 from apiyi_cli.build.schema import checked
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -25,12 +26,16 @@ def tools(texts: Sequence[str]) -> list[dict[str, Any]]:
         try:
             value = read_strict(text)
         except InvalidJSON as failure:
-            raise UsageError("cannot use --tool", f"not valid JSON: {failure}") from None
+            raise UsageError(
+                Text("cannot use --tool"), Text("not valid JSON: {reason}", reason=failure)
+            ) from None
         for item in value if isinstance(value, list) else [value]:
             tool = _wrapped(item)
             name = tool["function"]["name"]
             if name in names:
-                raise UsageError("cannot use --tool", f"{name} is declared twice")
+                raise UsageError(
+                    Text("cannot use --tool"), Text("{name} is declared twice", name=name)
+                )
             names.add(name)
             found.append(tool)
     return found
@@ -43,15 +48,15 @@ def choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, An
     names = [tool["function"]["name"] for tool in available]
     if text not in names:
         raise UsageError(
-            f"cannot use --tool-choice {text}",
-            f"no --tool has that name (there are: {', '.join(names) or 'none'})",
+            Text("cannot use --tool-choice {text}", text=text),
+            Text("no --tool has that name (there are: {names})", names=", ".join(names) or "none"),
         )
     return {"type": "function", "function": {"name": text}}
 
 
 def _wrapped(item: Any) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise UsageError("cannot use --tool", "a tool is a JSON object")
+        raise UsageError(Text("cannot use --tool"), Text("a tool is a JSON object"))
     if isinstance(item.get("function"), dict):
         function = item["function"]
     else:
@@ -60,8 +65,8 @@ def _wrapped(item: Any) -> dict[str, Any]:
     name = function.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UsageError(
-            "cannot use --tool",
-            f"its name is {name!r}; it must be 1 to 64 of A-Z a-z 0-9 _ -",
+            Text("cannot use --tool"),
+            Text("its name is {name}; it must be 1 to 64 of A-Z a-z 0-9 _ -", name=repr(name)),
             hint='--tool \'{"name": "weather", "parameters": {"type": "object", …}}\'',
         )
     if "parameters" in function:

@@ -12,6 +12,7 @@ from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Transcribing
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 MOST_BYTES = 25 * MB
 
@@ -96,14 +97,14 @@ def named(upload: Upload) -> tuple[str, str]:
     suffix = _SAME.get(suffix, suffix)
     kind = detect_type(upload.head)
     if kind is not None and kind.family not in ("audio", "video"):
-        raise upload.refused(f"it is {kind.mime}, no recording")
+        raise upload.refused(Text("it is {mime}, no recording", mime=kind.mime))
     # What the API does not list it may read all the same, under a name that it lists.
     told = _SAME.get(kind.extension, kind.extension) if kind is not None else ""
     if told not in TYPES:
         if suffix not in TYPES or (kind is None and _is_text(upload.head)):
             raise upload.refused(
-                f"it is none of {', '.join(TYPES)}",
-                hint=f"ffmpeg -i {shlex.quote(upload.name)} recording.mp3",
+                Text("it is none of {types}", types=", ".join(TYPES)),
+                hint=Text("ffmpeg -i {upload} recording.mp3", upload=shlex.quote(upload.name)),
             )
     elif suffix not in _FITTING.get(told, (told,)):
         suffix = told
@@ -122,11 +123,11 @@ def _check_together(transcribing: Transcribing) -> None:
     one = transcribing
     refused = ""
     if one.timestamps and (one.format not in (None, "verbose_json") or one.diarize):
-        refused = "--timestamps come with --format verbose_json, without --diarize"
+        refused = Text("--timestamps come with --format verbose_json, without --diarize")
     elif one.diarize and one.format == "verbose_json":
-        refused = "--diarize has a format of its own: --format text, json, srt or vtt"
+        refused = Text("--diarize has a format of its own: --format text, json, srt or vtt")
     elif one.stream and (one.format not in (None, "text", "json") or one.timestamps):
-        refused = "--stream gives text alone"
+        refused = Text("--stream gives text alone")
     elif one.translate:
         taken = {
             "--language": one.language,
@@ -136,9 +137,9 @@ def _check_together(transcribing: Transcribing) -> None:
         }
         names = [name for name, value in taken.items() if value]
         if names:
-            refused = f"translations do not know {names[0]}"
+            refused = Text("translations do not know {names}", names=names[0])
     if refused:
-        raise UsageError("these options do not go together", refused)
+        raise UsageError(Text("these options do not go together"), refused)
 
 
 def _warnings(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
@@ -146,9 +147,13 @@ def _warnings(model: str, asked: str | None, transcribing: Transcribing) -> tupl
     told = []
     diarizes = name.endswith("-diarize")
     if transcribing.diarize and not diarizes:
-        told.append(f"{model} may not tell speakers apart: gpt-4o-transcribe-diarize does")
+        told.append(
+            Text("{model} may not tell speakers apart: gpt-4o-transcribe-diarize does", model=model)
+        )
     elif "-transcribe" in name and asked in ("srt", "vtt", "verbose_json"):
-        told.append(f"{model} is known to refuse {asked}; whisper-1 has it")
+        told.append(
+            Text("{model} is known to refuse {asked}; whisper-1 has it", model=model, asked=asked)
+        )
     if transcribing.stream and name.startswith("whisper"):
-        told.append(f"{model} does not stream: the text comes in one piece")
+        told.append(Text("{model} does not stream: the text comes in one piece", model=model))
     return tuple(told)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Part
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 MB = 1 << 20
 
@@ -31,15 +32,18 @@ class Upload(NamedTuple):
 
     def refused(self, why: str, hint: str | None = None) -> UsageError:
         """Return the error for a file that must not be sent."""
-        return UsageError(f"cannot send {self.name}", why, hint=hint)
+        return UsageError(Text("cannot send {name}", name=self.name), why, hint=hint)
 
     def checked_size(self, most_bytes: int, hint: str | None = None) -> None:
         """Raise UsageError when the file is empty or larger than the endpoint takes."""
         if not self.size:
-            raise self.refused("it is empty")
+            raise self.refused(Text("it is empty"))
         if self.size > most_bytes:
             size, most = self.size / MB, most_bytes // MB
-            raise self.refused(f"it has {size:.1f} MB, the API takes {most} MB", hint)
+            raise self.refused(
+                Text("it has {size} MB, the API takes {most} MB", size=f"{size:.1f}", most=most),
+                hint,
+            )
 
 
 def form_fields(body: Mapping[str, Any]) -> Iterator[Part]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
+from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -18,7 +19,8 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
     What is said on stderr is redacted there; an error may also stand in a record on stdout.
     """
     redact = session.console.redact
-    failure.what, failure.why = redact(failure.what), redact(failure.why)
+    failure.what = map_text(failure.what, redact)
+    failure.why = map_text(failure.why, redact)
     facts = failure.facts
     texts = {"code": facts.code, "request_id": facts.request_id}
     told: dict[str, Any] = {name: redact(text) for name, text in texts.items() if text}
@@ -26,11 +28,15 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
     if isinstance(failure, UnknownModelError) and call.model:
         near = nearest(call.model, known_models(session))
         if near:
-            failure.hint = f"-m {near[0]}" + (f" (or {', '.join(near[1:])})" if near[1:] else "")
+            failure.hint = (
+                Text("-m {near} (or {near2})", near=near[0], near2=", ".join(near[1:]))
+                if near[1:]
+                else Text("-m {near}", near=near[0])
+            )
     elif isinstance(failure, AuthError) and failure.facts.status == 401:
         source = getattr(session.__dict__.get("secret"), "source", "")
         if source:
-            failure.hint = f"apiyi auth login (the key came from {source})"
+            failure.hint = Text("apiyi auth login (the key came from {source})", source=source)
     return failure
 
 

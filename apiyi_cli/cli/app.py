@@ -17,6 +17,7 @@ from typer.main import get_command as built
 
 from apiyi_cli.cli.helpscreen import HELP_NAMES, HelpedCommand, HelpedGroup
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 CACHE_TTL = "30d"
 """What `--cache` without a value means."""
@@ -153,8 +154,10 @@ def suggestion(refused: Any, message: str) -> UsageError:
         known = list(context.command.list_commands(context))
     plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
     near = difflib.get_close_matches(str(typed), known, 1) if typed else []
-    why = f"did you mean {near[0]}?" if near else ""
-    return UsageError(plain[0].lower() + plain[1:], why, hint=f"{line} --help")
+    why = Text("did you mean {near}?", near=near[0]) if near else ""
+    from apiyi_cli.cli.usage_errors import complaint
+
+    return UsageError(complaint(plain), why, hint=f"{line} --help")
 
 
 def optional_values(argv: Sequence[str]) -> list[str]:

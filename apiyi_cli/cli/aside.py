@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from apiyi_cli.core.events import Event, Finish, Notice, Reasoning, Refusal, Usage
 from apiyi_cli.core.groups import Answer
 from apiyi_cli.errors import IncompleteError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
 
 WARNINGS = {
-    "length": "the answer was cut off by the token limit (raise --max-tokens)",
-    "content_filter": "the answer was cut off by a content filter",
+    "length": Text("the answer was cut off by the token limit (raise --max-tokens)"),
+    "content_filter": Text("the answer was cut off by a content filter"),
 }
 DIM = "2"
 
@@ -63,12 +64,12 @@ class Aside:
         self._end_line()
         session = self._session
         if self._refusals:
-            session.note(f"the model refused: {''.join(self._refusals)}")
+            session.note(Text("the model refused: {refusals}", refusals="".join(self._refusals)))
         self._tell_usage()
         for reason in dict.fromkeys(self.finishes or self._settled):
             if warning := WARNINGS.get(reason):
                 if self._strict:
-                    raise IncompleteError("the answer is not whole", warning)
+                    raise IncompleteError(Text("the answer is not whole"), warning)
                 session.note(warning)
 
     def _tell_usage(self) -> None:

@@ -8,6 +8,7 @@ from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.core.groups import Connection
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import PartialError, UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -62,7 +63,7 @@ def show(session: Session, rows: Rows) -> None:
     from apiyi_cli.cli.preview import described
 
     if session.request.code:
-        raise UsageError("cannot use --code", "it shows one request", hint="--dry-run")
+        raise UsageError(Text("cannot use --code"), Text("it shows one request"), hint="--dry-run")
     urls = session.settings.base_urls
     base_url = urls[0] if urls else "http://127.0.0.1:1/v1"
     extra = session.fill(Connection()).header
@@ -80,7 +81,9 @@ def show(session: Session, rows: Rows) -> None:
             block, size = [], 0
     session.console.write(b"".join(session.filtered(block)))
     if bad.count:
-        raise PartialError("not all rows can be sent", f"{bad.count:,} are bad")
+        raise PartialError(
+            Text("not all rows can be sent"), Text("{count} are bad", count=f"{bad.count:,}")
+        )
 
 
 def refuse_bad(session: Session, rows: Rows) -> None:
@@ -101,9 +104,11 @@ class _Bad:
 
     def add(self, row: Row) -> None:
         self.count += 1
-        if self.count <= BAD_ROWS_TOLD:
-            self._session.console.say(f"apiyi: {row.error}")
+        if self.count <= BAD_ROWS_TOLD and row.error is not None:
+            self._session.run.say_error(row.error)
 
     def refuse(self) -> None:
         if self.count:
-            raise UsageError("nothing was sent", f"bad rows: {self.count:,}")
+            raise UsageError(
+                Text("nothing was sent"), Text("bad rows: {count}", count=f"{self.count:,}")
+            )

@@ -30,6 +30,7 @@ from apiyi_cli.errors import (
     PartialError,
     UsageError,
 )
+from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.batch.journal import Journal
@@ -74,7 +75,14 @@ def compact(session: Session, path: str) -> None:
     from apiyi_cli.batch.compact import compacted
 
     kept, dropped = compacted(Path(path))
-    session.note(f"{path}: {kept:,} records kept, {dropped:,} left out")
+    session.note(
+        Text(
+            "{path}: {kept} records kept, {dropped} left out",
+            path=path,
+            kept=f"{kept:,}",
+            dropped=f"{dropped:,}",
+        )
+    )
 
 
 class _Running:
@@ -93,7 +101,13 @@ class _Running:
             jobs = min(jobs, plan.limiter.limits.concurrency)
         self._jobs = most_jobs(jobs)
         if self._jobs < jobs:
-            session.note(f"{self._jobs} at once instead of {jobs}: few files may be open here")
+            session.note(
+                Text(
+                    "{jobs} at once instead of {jobs2}: few files may be open here",
+                    jobs=self._jobs,
+                    jobs2=jobs,
+                )
+            )
 
     def run(self) -> None:
         """Run the batch; raise what it ends with, unless all is well."""
@@ -158,9 +172,14 @@ class _Running:
                 continue
             other = names.setdefault(Path(path).resolve(), name)
             if other != name:
-                raise UsageError(f"cannot use {name} {path}", f"it is the file of {other}")
+                raise UsageError(
+                    Text("cannot use {name} {path}", name=name, path=path),
+                    Text("it is the file of {other}", other=other),
+                )
         if options.summary == "-" and self._target in (None, "-"):
-            raise UsageError("cannot use --summary -", "the records go to stdout", hint="-o FILE")
+            raise UsageError(
+                Text("cannot use --summary -"), Text("the records go to stdout"), hint="-o FILE"
+            )
 
     def _outputs(self) -> tuple[Recorder, Past, Journal | None]:
         """Open where the records go; with a file, read what is there."""
@@ -186,7 +205,9 @@ class _Running:
                 own = FileTarget(errors_descriptor(errors, fresh=True), str(errors))
             return Recorder(stream, None, errors=own, **told), Past(), None
         if session.filter is not None:
-            raise UsageError("cannot use --jq with -o", "the output holds whole records")
+            raise UsageError(
+                Text("cannot use --jq with -o"), Text("the output holds whole records")
+            )
         path = Path(self._target)
         if is_device(path):
             import os
@@ -211,12 +232,22 @@ class _Running:
 
     def _tell_past(self, past: Past) -> None:
         if past.records:
-            self._session.note(f"going on with {self._target}: {past.records:,} records in it")
+            self._session.note(
+                Text(
+                    "going on with {target}: {records} records in it",
+                    target=self._target,
+                    records=f"{past.records:,}",
+                )
+            )
         if past.claims:
             lost = sum(past.lost(id) for id in past.claims)
             self._session.note(
-                f"{lost} requests were in flight when an earlier run ended and may be "
-                "billed twice if they are sent again (--on-unknown skip does not)"
+                Text(
+                    "{lost} requests were in flight when an earlier run ended and "
+                    "may be billed twice if they are sent again (--on-unknown skip "
+                    "does not)",
+                    lost=lost,
+                )
             )
 
     def _filtered(self, data: bytes) -> bytes:
@@ -229,11 +260,14 @@ class _Running:
         total_at = self._plan.timeouts.total_at
         if total_at is not None and self._session.run.clock.monotonic() >= total_at:
             return LimitError(
-                "stopped by --max-time", "not all rows were sent", hint="run it again to go on"
+                Text("stopped by --max-time"),
+                Text("not all rows were sent"),
+                hint=Text("run it again to go on"),
             )
         if self._opened is not None and self._opened.held.replaced:
             return OutputError(
-                f"{self._target} was removed or replaced", "nothing more can be recorded in it"
+                Text("{target} was removed or replaced", target=self._target),
+                Text("nothing more can be recorded in it"),
             )
         return None
 
@@ -249,7 +283,7 @@ class _Running:
             except OutputError as broken:
                 failure = failure or broken
         if session.output.usage:
-            session.console.say(f"apiyi: {told(summary)}")
+            session.run.say_line(told(summary))
         elif summary["total"] or failure is None:
             session.note(told(summary))
         self._write_summary(summary)
@@ -261,9 +295,15 @@ class _Running:
             raise failure
         if summary["failed"]:
             raise PartialError(
-                f"{summary['failed']:,} of {summary['total']:,} rows failed",
-                "their records say why",
-                hint="run it again with --retry-failed" if self._opened is not None else None,
+                Text(
+                    "{failed} of {total} rows failed",
+                    failed=f"{summary['failed']:,}",
+                    total=f"{summary['total']:,}",
+                ),
+                Text("their records say why"),
+                hint=(
+                    Text("run it again with --retry-failed") if self._opened is not None else None
+                ),
             )
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
@@ -295,10 +335,18 @@ class _Running:
         try:
             path = self._session.rescue.keep(pieces)
         except OSError as lost:
-            self._session.note(f"{len(ended.rescued)} records were lost: {lost.strerror or lost}")
+            self._session.note(
+                Text(
+                    "{count} records were lost: {reason}",
+                    count=len(ended.rescued),
+                    reason=system_reason(lost),
+                )
+            )
             return
         if failure is not None:
-            failure.hint = f"make room, append {path} to the output, then run it again to go on"
+            failure.hint = Text(
+                "make room, append {path} to the output, then run it again to go on", path=path
+            )
 
 
 def _plan(session: Session) -> Plan:
@@ -322,15 +370,17 @@ def _rules(session: Session, options: Batching) -> Rules:
         except ValueError:
             value = -1
         if not 0 < value <= (100 if text.endswith("%") else 1 << 60):
-            raise UsageError(f"cannot use --max-errors {text}", "it is not N or N%")
+            raise UsageError(
+                Text("cannot use --max-errors {text}", text=text), Text("it is not N or N%")
+            )
         most, percent = (None, value) if text.endswith("%") else (int(value), None)
     if options.max_cost is not None:
         from apiyi_cli.cli.books import prices_of
 
         if not len(prices_of(session)):
             raise UsageError(
-                "cannot keep to --max-cost",
-                "there is no price list",
+                Text("cannot keep to --max-cost"),
+                Text("there is no price list"),
                 hint="apiyi models --update-prices",
             )
     return Rules(most, percent, options.max_cost)

@@ -14,6 +14,7 @@ from apiyi_cli.batch.rows import Filling, Rows, Shard
 from apiyi_cli.batch.source import Source, form_of
 from apiyi_cli.core.groups import Batching, Model
 from apiyi_cli.core.opt import given
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -114,4 +115,4 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
 
 
 def _standard_input(session: Session) -> Iterator[bytes]:
-    return session.sources.pieces("the rows")
+    return session.sources.pieces(Text("the rows"))

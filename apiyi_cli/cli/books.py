@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apiyi_cli.settings.paths import cache_dir, state_dir
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -64,7 +65,9 @@ class Books:
 
     def _tell(self, failure: Exception) -> None:
         told = str(failure) or type(failure).__name__
-        self._session.detail(f"* the usage ledger could not be written: {told}")
+        self._session.detail(
+            Text("* the usage ledger could not be written: {message}", message=told)
+        )
 
     def _record(self, sent: Sent) -> Record:
         from apiyi_cli.store.ledger import Record

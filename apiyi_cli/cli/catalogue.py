@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import IncompleteError, SetupError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def fetched_models(
         if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"].strip()
     }
     if not by_id:
-        raise IncompleteError("the model list is empty", "the gateway named no models")
+        raise IncompleteError(Text("the model list is empty"), Text("the gateway named no models"))
     models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
     _keep(session, [one["id"] for one in models])
     return models, raw
@@ -72,10 +73,10 @@ def updated_prices(session: Session) -> None:
     try:
         content = listed(found, session.run.clock.wall())
     except ValueError as failure:
-        raise IncompleteError("cannot read the price list", str(failure)) from None
+        raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
     path = private_dir(cache_dir(session.run.environ)) / "prices.json"
     private_write(path, content)
-    session.note(f"kept the prices in {path}")
+    session.note(Text("kept the prices in {path}", path=path))
 
 
 def _keep(session: Session, names: list[str]) -> None:
@@ -87,4 +88,4 @@ def _keep(session: Session, names: list[str]) -> None:
         private_dir(path.parent)
         private_write(path, "".join(f"{name}\n" for name in plain).encode())
     except (OSError, SetupError):
-        session.detail("* the model list could not be kept for completion")
+        session.detail(Text("* the model list could not be kept for completion"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "warning", "failure"]
 SKEW_S = 30.0
 SLOW_S = 3.0
-ADVICE = "check the network, the proxy and the address"
+ADVICE = Text("check the network, the proxy and the address")
 
 
 class Finding(NamedTuple):
@@ -40,22 +41,24 @@ def config(session: Session) -> Iterator[Finding]:
     settings = session.settings
     profile = settings.in_profile
     path = settings.config_path
-    where = str(path) if path.exists() else f"no file ({path})"
-    yield Finding("config", "ok", f"{where}, profile {profile.name}")
+    where = str(path) if path.exists() else Text("no file ({path})", path=path)
+    yield Finding(
+        "config", "ok", Text("{where}, profile {profile}", where=where, profile=profile.name)
+    )
     model = settings.value("model")
     if model:
         yield Finding("model", "ok", f"{model} ({settings.origin('model')})")
     else:
-        yield Finding("model", "warning", "no default model", "apiyi config set model MODEL")
+        yield Finding("model", "warning", Text("no default model"), "apiyi config set model MODEL")
 
 
 def key(session: Session) -> Iterator[Finding]:
     """Tell where the key comes from, never the key."""
     if session.settings.sandbox:
-        yield Finding("key", "ok", "the sandbox needs none")
+        yield Finding("key", "ok", Text("the sandbox needs none"))
         return
     secret = session.secret
-    yield Finding("key", "ok", f"{secret.tail} from {secret.source}")
+    yield Finding("key", "ok", Text("{tail} from {source}", tail=secret.tail, source=secret.source))
 
 
 def keyring(session: Session) -> Iterator[Finding]:
@@ -65,9 +68,13 @@ def keyring(session: Session) -> Iterator[Finding]:
     for place in places(session.settings):
         if "keyring" in place.name:
             if place.present is None:
-                yield Finding("keyring", "warning", place.note or "it does not answer")
+                yield Finding("keyring", "warning", place.note or Text("it does not answer"))
             else:
-                told = "holds a key for this profile" if place.present else "answers, no key in it"
+                told = (
+                    Text("holds a key for this profile")
+                    if place.present
+                    else Text("answers, no key in it")
+                )
                 yield Finding("keyring", "ok", told)
 
 
@@ -82,7 +89,11 @@ def proxy(session: Session) -> Iterator[Finding]:
     for base_url in session.settings.base_urls:
         parts = urlsplit(base_url)
         found = proxy_for(parts.scheme, parts.hostname or "", explicit, session.run.environ)
-        via = f"through {found.shown} ({found.source})" if found else "direct"
+        via = (
+            Text("through {shown} ({source})", shown=found.shown, source=found.source)
+            if found
+            else Text("direct")
+        )
         yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
 
 
@@ -95,7 +106,7 @@ def tls(session: Session) -> Iterator[Finding]:
 
     cacert = session.fill(Connection()).cacert
     tls_context(cacert, session.run.environ)
-    named = cacert or session.run.environ.get("SSL_CERT_FILE") or "the system's certificates"
+    named = cacert or session.run.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
     yield Finding("tls", "ok", f"{ssl.OPENSSL_VERSION}, {named}")
 
 
@@ -128,7 +139,7 @@ def hosts(session: Session) -> Iterator[Finding]:
 
 def _unreached(base_url: str, failure: ApiyiError) -> Finding:
     advice = ADVICE if isinstance(failure, TemporaryError) else failure.hint or ""
-    told = f"{base_url}: {failure.what}: {failure.why}"
+    told = Text("{url}: {failure}", url=base_url, failure=failure.summary())
     return Finding("host", "failure", told, advice, failure.exit_code)
 
 
@@ -143,7 +154,11 @@ def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthErro
     """Return the finding for a host that answered, but not to this key."""
     if _has_key(session):
         return _unreached(base_url, failure)
-    told = f"{base_url}: connected in {sender.connected_s * 1000:.0f} ms, it wants a key"
+    told = Text(
+        "{base_url}: connected in {connected_s} ms, it wants a key",
+        base_url=base_url,
+        connected_s=f"{sender.connected_s * 1000:.0f}",
+    )
     return Finding("host", "ok", told)
 
 
@@ -165,12 +180,17 @@ def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
     connect_s = sender.connected_s
     took_s = first_byte_s - began_s
     state: Any = "warning" if took_s > SLOW_S or not count else "ok"
-    advice = "try the other host, or --proxy" if took_s > SLOW_S else ""
+    advice = Text("try the other host, or --proxy") if took_s > SLOW_S else ""
     yield Finding(
         "host",
         state,
-        f"{base_url}: connected in {connect_s * 1000:.0f} ms, first byte after "
-        f"{took_s * 1000:.0f} ms, {count} models",
+        Text(
+            "{base_url}: connected in {connect_s} ms, first byte after {took_s} ms, {count} models",
+            base_url=base_url,
+            connect_s=f"{connect_s * 1000:.0f}",
+            took_s=f"{took_s * 1000:.0f}",
+            count=count,
+        ),
         advice,
     )
     yield from _clock(session, reply)
@@ -190,21 +210,27 @@ def _clock(session: Session, reply: Reply) -> Iterator[Finding]:
         yield Finding(
             "clock",
             "warning",
-            f"this machine's clock is {skew_s:+.0f} s off the server's",
-            "set the clock: certificates and reports depend on it",
+            Text("this machine's clock is {skew_s} s off the server's", skew_s=f"{skew_s:+.0f}"),
+            Text("set the clock: certificates and reports depend on it"),
         )
     else:
-        yield Finding("clock", "ok", f"within {abs(skew_s):.0f} s of the server's")
+        yield Finding(
+            "clock", "ok", Text("within {skew_s} s of the server's", skew_s=f"{abs(skew_s):.0f}")
+        )
 
 
 def terminal(session: Session) -> Iterator[Finding]:
     """Tell what the terminal can show."""
     console, environ = session.console, session.run.environ
     if not console.stdout_is_terminal:
-        yield Finding("terminal", "ok", "stdout is no terminal: plain output")
+        yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
         return
     kind = environ.get("TERM") or "unknown"
-    told = f"{kind}, {console.width} columns, colour {'on' if session.color else 'off'}"
+    told = (
+        Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
+        if session.color
+        else Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
+    )
     yield Finding("terminal", "ok", told)
 
 
@@ -223,24 +249,33 @@ def installation(session: Session) -> Iterator[Finding]:
         "fish": "share/fish/vendor_completions.d/apiyi.fish",
     }
     if manual:
-        yield Finding("manual", "ok", "installed: man apiyi")
+        yield Finding("manual", "ok", Text("installed: man apiyi"))
     else:
-        yield Finding("manual", "warning", "no man pages found", "apiyi help")
+        yield Finding("manual", "warning", Text("no man pages found"), "apiyi help")
     place = places.get(shell)
     if place and any((prefix / place).exists() for prefix in prefixes):
-        yield Finding("completion", "ok", f"installed for {shell}")
+        yield Finding("completion", "ok", Text("installed for {shell}", shell=shell))
     else:
-        advice = f"apiyi completion {shell if place else 'bash'}; see apiyi help completion"
-        yield Finding("completion", "warning", f"none found for {shell}", advice)
+        advice = (
+            Text("apiyi completion {shell}; see apiyi help completion", shell=shell)
+            if place
+            else Text("apiyi completion bash; see apiyi help completion")
+        )
+        yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
 
 
 def limits(session: Session) -> Iterator[Finding]:
     """Tell the limits in force and whether all processes share them."""
     kept = session.settings.limits
-    told = f"{kept.rpm} requests and {kept.tpm} tokens in {kept.window_s:g} s, "
-    told += f"{kept.concurrency} at once"
+    told = Text(
+        "{rpm} requests and {tpm} tokens in {window_s} s, ",
+        rpm=kept.rpm,
+        tpm=kept.tpm,
+        window_s=f"{kept.window_s:g}",
+    )
+    told += Text("{concurrency} at once", concurrency=kept.concurrency)
     if session.settings.sandbox or not _has_key(session):
-        yield Finding("limits", "ok", f"{told}, shared by all processes")
+        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
     elif kept.store is not None:
         yield _shared(session, kept.store, told)
     else:
@@ -250,9 +285,9 @@ def limits(session: Session) -> Iterator[Finding]:
         trouble: list[str] = []
         Limiter(runtime_dir(session.run.environ), session.secret.value, kept, tell=trouble.append)
         if trouble:
-            yield Finding("limits", "warning", f"{told}; {trouble[0]}")
+            yield Finding("limits", "warning", join_texts((told, trouble[0]), "; "))
         else:
-            yield Finding("limits", "ok", f"{told}, shared by all processes")
+            yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
 
 
 def _shared(session: Session, store: str, told: str) -> Finding:
@@ -265,4 +300,13 @@ def _shared(session: Session, store: str, told: str) -> Finding:
     except SetupError as failure:
         return failed("limits", failure)
     took_ms = (session.run.clock.monotonic() - began_s) * 1000
-    return Finding("limits", "ok", f"{told}, shared through {shown(store)} ({took_ms:.0f} ms)")
+    return Finding(
+        "limits",
+        "ok",
+        Text(
+            "{message}, shared through {store} ({took_ms} ms)",
+            message=told,
+            store=shown(store),
+            took_ms=f"{took_ms:.0f}",
+        ),
+    )

@@ -10,6 +10,7 @@ from apiyi_cli.cli.flow import flow
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Delta, Finish, ToolCall, Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +44,12 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
     """
     if talk.toolbox is not None or talk.keeps:
         raise UsageError(
-            "cannot compare models in a conversation",
-            "--run, --session and --continue work with one model",
-            hint="give one -m",
+            Text("cannot compare models in a conversation"),
+            Text("--run, --session and --continue work with one model"),
+            hint=Text("give one -m"),
         )
     if any((call.json or {}).get("n", 1) != 1 for call in calls):
-        raise UsageError("cannot use --n with several models", "each gives one answer")
+        raise UsageError(Text("cannot use --n with several models"), Text("each gives one answer"))
     if session.request.code or session.request.dry_run:
         for call in calls:
             session.shown(call)
@@ -80,22 +81,26 @@ def _concluded(session: Session, outcomes: Sequence[Outcome]) -> None:
     """Tell usage and warnings; raise the error that stands for those of the models."""
     for one in outcomes:
         if one.warning:
-            session.note(f"{one.model}: {one.warning}")
+            session.note(Text("{model}: {warning}", model=one.model, warning=one.warning))
         if session.output.usage and one.error is None:
             from apiyi_cli.render.choose import usage_line
 
-            told = usage_line(one.usage) if one.usage else "usage: unknown"
-            cached = " (answered from the cache)" if one.from_cache else ""
-            session.console.say(f"{one.model}: {told}{cached}")
+            told = usage_line(one.usage) if one.usage else Text("usage: unknown")
+            cached = Text(" (answered from the cache)") if one.from_cache else ""
+            say = session.run.translate
+            session.console.say(say(Text("{model}: {usage}", model=one.model, usage=told + cached)))
     failures = [one.error for one in outcomes if one.error is not None]
     alike = len(failures) == len(outcomes) and len({one.exit_code for one in failures}) == 1
     for one in outcomes:
         if one.error is not None and not (alike and one.error is failures[0]):
-            session.note(f"{one.model}: {one.error}")
+            session.note(Text("{model}: {error}", model=one.model, error=one.error.sentence()))
     if failures and alike:
         raise failures[0]
     if failures:
-        raise PartialError("some models failed", f"{len(failures)} of {len(outcomes)}")
+        raise PartialError(
+            Text("some models failed"),
+            Text("{count} of {count2}", count=len(failures), count2=len(outcomes)),
+        )
 
 
 def _asked(session: Session, talk: Talk, call: Call, decode: Decode, sender: Sender) -> Outcome:
@@ -123,7 +128,7 @@ def _asked(session: Session, talk: Talk, call: Call, decode: Decode, sender: Sen
                     warning = WARNINGS.get(event.reason, "")
         text = "".join(texts)
         if warning and talk.answer.strict_finish:
-            error = IncompleteError("the answer is not whole", warning)
+            error = IncompleteError(Text("the answer is not whole"), warning)
         elif talk.schema is not None and not calls:
             talk.fitting(text)
     except ApiyiError as failure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from apiyi_cli.core.groups import Connection
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
+from apiyi_cli.text import Text
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota
 from apiyi_cli.wire.send import Plan, Sender
@@ -173,7 +174,9 @@ def _cache(session: Session) -> tuple[Cache | None, float]:
         origin = session.settings.origin("cache")
         if origin.startswith("flag"):
             raise
-        raise SetupError(f"cache: {origin}", unfit.why, hint=unfit.hint) from unfit
+        raise SetupError(
+            Text("cache: {origin}", origin=origin), unfit.why, hint=unfit.hint
+        ) from unfit
     cache = Cache(cache_dir(session.run.environ) / "replies.sqlite3", clock=session.run.clock)
     session.run.closing(cache.close)
     return cache, seconds

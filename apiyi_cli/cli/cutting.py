@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.filetypes import HEAD_BYTES
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -40,8 +41,8 @@ def require_ffmpeg(upload: Upload) -> None:
     """Raise UsageError when there is no ffmpeg to cut the file with."""
     if shutil.which("ffmpeg") is None:
         raise upload.refused(
-            "it is too large for one request, and there is no ffmpeg to cut it",
-            hint="install ffmpeg, or cut it yourself",
+            Text("it is too large for one request, and there is no ffmpeg to cut it"),
+            hint=Text("install ffmpeg, or cut it yourself"),
         )
 
 
@@ -53,7 +54,7 @@ def cuts(session: Session, upload: Upload, folder: Path) -> Iterator[Cut]:
     told = _ffmpeg(session, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
     length_s = _length_s(told)
     if not length_s:
-        raise upload.refused("ffmpeg finds no sound in it")
+        raise upload.refused(Text("ffmpeg finds no sound in it"))
     points = cut_points(length_s, _silences(told, length_s))
     for number, (begin_s, end_s) in enumerate(pairwise((0.0, *points, length_s))):
         path = folder / f"{number:04}.flac"
@@ -124,6 +125,6 @@ def _ffmpeg(session: Session, upload: Upload, *args: str, before: Sequence[str] 
     session.run.closing(process.kill)
     told = process.communicate()[1].decode("utf-8", "replace")
     if process.returncode:
-        last = (told.strip().splitlines() or ["it does not say why"])[-1]
-        raise upload.refused(f"ffmpeg cannot read it: {last.strip()}")
+        last = (told.strip().splitlines() or [Text("it does not say why")])[-1]
+        raise upload.refused(Text("ffmpeg cannot read it: {strip}", strip=last.strip()))
     return told

@@ -18,6 +18,7 @@ from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.opt import Declared, declared
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
 from apiyi_cli.manual.handwritten import TOPICS
+from apiyi_cli.text import Text
 
 FILES = frozenset(("FILE", "FILES", "PATH"))
 FOLDERS = frozenset(("DIR", "FOLDER"))
@@ -49,7 +50,7 @@ def described(
     table = _table(typed, path)
     name = path[1] if len(path) == 2 else None
     options = [_option(one, table, name) for one in typed.params if _is_option(one)]
-    options.append(Option(("-h", "--help"), "Show this help and exit."))
+    options.append(Option(("-h", "--help"), Text("Show this help and exit.")))
     return Command(
         path,
         entry.help if entry else told,

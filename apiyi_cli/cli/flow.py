@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from apiyi_cli.core.threads import start_thread
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -84,8 +85,11 @@ def flow(
     workers = _started(serve, jobs)
     if len(workers) < jobs:
         session.note(
-            f"{max(1, len(workers))} at once instead of {jobs}: "
-            "the system allows no more threads here"
+            Text(
+                "{count} at once instead of {jobs}: the system allows no more threads here",
+                count=max(1, len(workers)),
+                jobs=jobs,
+            )
         )
     if not workers or start_thread(feed) is None:
         for _ in workers:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.core.filetypes import PNG, detect_picture
 from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -27,7 +28,7 @@ def previewed(session: Session, path: str) -> None:
     elif drawn := _drawn(path, session.console.width):
         session.console.write(drawn)
     else:
-        session.note("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa")
+        session.note(Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa"))
 
 
 def _drawn(path: str, width: int) -> bytes:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 from apiyi_cli import __version__
 from apiyi_cli.cli.described import program
-from apiyi_cli.core.catalogue import FOLDER, Catalogue
-from apiyi_cli.manual import po
+from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
 from apiyi_cli.manual.completion import FILES, script
 from apiyi_cli.manual.man import pages
+
+FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
 
 
 def generated() -> dict[str, str]:
     """Return every generated text by its path below the top of the source tree."""
     described = program()
-    say = Catalogue(po.read(source())).translate
+    messages = {str(one.id): str(one.string) for one in catalogue() if one.id and one.string}
+    say = translate_by(lambda template: messages.get(template, template))
     chinese = pages(described, __version__, say)
     return {
         **{f"man/{name}": text for name, text in pages(described, __version__).items()},
@@ -37,16 +45,20 @@ def write(top: Path) -> None:
         (top / name).write_text(text, "utf-8", newline="\n")
 
 
-def source() -> str:
-    """Return the source of the Chinese messages."""
-    return (FOLDER / "apiyi.po").read_text("utf-8")
+@cache
+def catalogue() -> Catalog:
+    """Return the Chinese messages as their source has them."""
+    with (FOLDER / f"{DOMAIN}.po").open("rb") as file:
+        return read_po(file)
 
 
-def catalogue() -> bytes:
+def compiled() -> bytes:
     """Return the Chinese messages compiled."""
-    return po.compiled(po.read(source()))
+    file = BytesIO()
+    write_mo(file, catalogue())
+    return file.getvalue()
 
 
 if __name__ == "__main__":
-    (FOLDER / "apiyi.mo").write_bytes(catalogue())
+    (FOLDER / f"{DOMAIN}.mo").write_bytes(compiled())
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from apiyi_cli.text import Text
+
 if TYPE_CHECKING:
     from apiyi_cli.core.language import Translate
 
@@ -49,7 +51,7 @@ class _Screen:
                 is_flag=True,
                 expose_value=False,
                 is_eager=True,
-                help="Show this help and exit.",
+                help=Text("Show this help and exit."),
                 callback=_wanted,
             )
         return self._help_option

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from apiyi_cli.core.call import Source
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
 
 STDIN = 0
 PATIENCE_S = 2.0
@@ -51,29 +52,29 @@ class Sources:
         pieces = [self.file(path) for path in files]
         self._files = list(zip(files, pieces, strict=True))
         if "-" in words:
-            pieces.append(self.stdin("the prompt"))
+            pieces.append(self.stdin(Text("the prompt")))
         elif not self._no_stdin and self._claimed is None:
             waiting = _waiting()
             if waiting == "part-read" and said:
                 raise UsageError(
-                    "cannot tell whether stdin belongs to the prompt",
-                    "it is a file that something else is part-way through reading",
-                    hint="-n to leave stdin alone, - to read the rest of it",
+                    Text("cannot tell whether stdin belongs to the prompt"),
+                    Text("it is a file that something else is part-way through reading"),
+                    hint=Text("-n to leave stdin alone, - to read the rest of it"),
                 )
             alone = not (said or pieces)
             readable = waiting in ("pipe", "file", "part-read") and (joins_stdin or alone)
             # With words, /dev/null and the like are what cron gives, not a prompt.
             if readable or (waiting == "device" and alone):
-                piece = self.stdin("the prompt")
+                piece = self.stdin(Text("the prompt"))
                 if piece or needed:
                     pieces.append(piece)
         if said:
-            pieces.append(sound(" ".join(said), "the prompt"))
+            pieces.append(sound(" ".join(said), Text("the prompt")))
         if not pieces:
             return None
         text = joined(pieces)
         if not text.strip():
-            raise UsageError("nothing to send", "the input is empty")
+            raise UsageError(Text("nothing to send"), Text("the input is empty"))
         return text
 
     def places(self, text: str, place: str) -> tuple[Source, ...]:
@@ -105,7 +106,9 @@ class Sources:
             with open(path, "rb") as file:
                 return file.read()
         except OSError as failure:
-            raise UsageError(f"cannot read {path}", failure.strerror or str(failure)) from None
+            raise UsageError(
+                Text("cannot read {path}", path=path), system_reason(failure)
+            ) from None
 
     def stdin(self, reader: str) -> str:
         """Return all of standard input as text; `reader` names who wants it."""
@@ -150,7 +153,10 @@ class Sources:
             if value and os.path.exists(value):
                 return self.file(value)
             if value.endswith(".json"):
-                raise UsageError(f"cannot use {option} {value}", "there is no such file")
+                raise UsageError(
+                    Text("cannot use {option} {value}", option=option, value=value),
+                    Text("there is no such file"),
+                )
         return value
 
     def _stdin(self, reader: str) -> bytes:
@@ -159,10 +165,14 @@ class Sources:
 
     def _claim(self, reader: str) -> None:
         if self._no_stdin:
-            raise UsageError(f"cannot read stdin for {reader}", "-n/--no-stdin forbids it")
+            raise UsageError(
+                Text("cannot read stdin for {reader}", reader=reader),
+                Text("-n/--no-stdin forbids it"),
+            )
         if self._claimed is not None:
             raise UsageError(
-                f"cannot read stdin for {reader}", f"{self._claimed} has read it already"
+                Text("cannot read stdin for {reader}", reader=reader),
+                Text("{claimed} has read it already", claimed=self._claimed),
             )
         self._claimed = reader
 
@@ -203,7 +213,7 @@ def batches(
     if batch:
         yield batch
     if not seen:
-        raise UsageError("nothing to send", "stdin has no lines")
+        raise UsageError(Text("nothing to send"), Text("stdin has no lines"))
 
 
 def joined(pieces: Sequence[str]) -> str:
@@ -228,11 +238,13 @@ def _utf8(content: bytes, name: str) -> str:
     except UnicodeDecodeError as failure:
         piped = name.partition(":")[0] == "stdin"
         raise UsageError(
-            f"cannot read {name}",
-            f"not UTF-8 at byte {failure.start}",
-            hint="convert it first: iconv -f GB18030 -t UTF-8"
-            if piped
-            else f"iconv -f GB18030 -t UTF-8 {name} > converted.txt",
+            Text("cannot read {name}", name=name),
+            Text("not UTF-8 at byte {start}", start=failure.start),
+            hint=(
+                Text("convert it first: iconv -f GB18030 -t UTF-8")
+                if piped
+                else Text("iconv -f GB18030 -t UTF-8 {name} > converted.txt", name=name)
+            ),
         ) from None
 
 
@@ -242,7 +254,9 @@ def sound(text: str, name: str) -> str:
         text.encode()
     except UnicodeEncodeError as failure:
         offset = len(text[: failure.start].encode())
-        raise UsageError(f"cannot read {name}", f"not UTF-8 at byte {offset}") from None
+        raise UsageError(
+            Text("cannot read {name}", name=name), Text("not UTF-8 at byte {offset}", offset=offset)
+        ) from None
     return text
 
 
@@ -265,7 +279,9 @@ def _arriving(notice: Callable[[str], None], linger_s: float | None = None) -> I
 
     With `linger_s` an empty piece is yielded when that long nothing has come.
     """
-    told = threading.Timer(PATIENCE_S, notice, ("waiting for stdin to end (-n: do not read it)",))
+    told = threading.Timer(
+        PATIENCE_S, notice, (Text("waiting for stdin to end (-n: do not read it)"),)
+    )
     told.daemon = True
     try:
         if not _ready():
@@ -279,7 +295,7 @@ def _arriving(notice: Callable[[str], None], linger_s: float | None = None) -> I
                 return
             yield piece
     except OSError as failure:
-        raise UsageError("cannot read stdin", failure.strerror or str(failure)) from None
+        raise UsageError(Text("cannot read stdin"), system_reason(failure)) from None
     finally:
         told.cancel()
 

@@ -10,6 +10,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.filetypes import FileType, detect_picture
 from apiyi_cli.decode.image import Picture, Pictures, is_whole, pictures
 from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -29,7 +30,7 @@ class Task(NamedTuple):
     @property
     def maker(self) -> str:
         """Return what messages call it."""
-        return f"input {self.place}"
+        return Text("input {place}", place=self.place)
 
     def values(self, model: str, n: int) -> dict[str, object]:
         """Return what the fields of a template stand for."""
@@ -100,8 +101,8 @@ class Maker:
         content = picture.content
         if not picture.whole:
             raise IncompleteError(
-                "the picture was cut",
-                f"{len(content)} bytes of it came",
+                Text("the picture was cut"),
+                Text("{count} bytes of it came", count=len(content)),
                 hint=self._rescued(content),
             )
         if picture.url is not None:
@@ -114,7 +115,7 @@ class Maker:
 
     def _rescued(self, content: bytes) -> str | None:
         try:
-            return f"take what came from {self._session.rescue.keep([content])}"
+            return Text("take what came from {keep}", keep=self._session.rescue.keep([content]))
         except OSError:
             return None
 
@@ -125,7 +126,13 @@ class Maker:
         path = self._places.write(values, kind.extension, content, self._session.rescue)
         suffix = path.suffix.lower().removeprefix(".")
         if suffix in _NAMED and _NAMED[suffix] != kind.extension:
-            self._session.note(f"{path} holds {kind.extension}, whatever its name says")
+            self._session.note(
+                Text(
+                    "{path} holds {extension}, whatever its name says",
+                    path=path,
+                    extension=kind.extension,
+                )
+            )
         return {"path": str(path), "bytes": len(content), "type": kind.mime}
 
     def _record(
@@ -157,14 +164,23 @@ class Maker:
 def _unfit(content: bytes, declared: str) -> str | None:
     """Say why a download is no picture, None when it is one."""
     if not content:
-        return "the file is empty"
+        return Text("the file is empty")
     if detect_picture(content) is None:
-        return f"the file is no picture ({declared.partition(';')[0] or 'of unknown type'})"
-    return None if is_whole(content) else f"the file is cut after {len(content)} bytes"
+        return Text(
+            "the file is no picture ({partition})",
+            partition=declared.partition(";")[0] or "of unknown type",
+        )
+    return (
+        None
+        if is_whole(content)
+        else Text("the file is cut after {count} bytes", count=len(content))
+    )
 
 
 def _missing(reply: Pictures, wanted: int) -> IncompleteError:
-    why = f"{len(reply.items)} of {wanted} pictures are in the answer"
+    why = Text(
+        "{count} of {wanted} pictures are in the answer", count=len(reply.items), wanted=wanted
+    )
     if reply.lost:
-        why += f"; {'; '.join(dict.fromkeys(reply.lost))}"
-    return IncompleteError("the answer is not what was asked for", why)
+        why += Text("; {lost}", lost=join_texts(dict.fromkeys(reply.lost), "; "))
+    return IncompleteError(Text("the answer is not what was asked for"), why)

@@ -14,6 +14,7 @@ from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.flow import flow
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
+from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -36,7 +37,9 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
     path, shown = name, name
     if name == "-" and session.request.code:
         raise UsageError(
-            "cannot write a program about stdin", "it needs a file to read", hint="name the file"
+            Text("cannot write a program about stdin"),
+            Text("it needs a file to read"),
+            hint=Text("name the file"),
         )
     try:
         if name == "-":
@@ -49,7 +52,7 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
             head = file.read(HEAD_BYTES)
             content = head + file.read() if whole else b""
     except OSError as failure:
-        raise UsageError(f"cannot read {shown}", failure.strerror or str(failure)) from None
+        raise UsageError(Text("cannot read {shown}", shown=shown), system_reason(failure)) from None
     return Upload(shown, path, size, head, content)
 
 
@@ -86,7 +89,13 @@ def each(
         results.close()  # type: ignore[attr-defined]
         if count := running.count:
             what = "request that is" if count == 1 else "requests that are"
-            session.note(f"stopping: waiting for {count} {what} under way (again: stop at once)")
+            session.note(
+                Text(
+                    "stopping: waiting for {count} {what} under way (again: stop at once)",
+                    count=count,
+                    what=what,
+                )
+            )
         for result in running.rest():
             if not (isinstance(stop, Interrupted) and stop.signum == _SIGPIPE):
                 with suppress(ApiyiError):
@@ -143,7 +152,7 @@ def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
     known = [one.raw for one in told if one is not None and one.raw]
     seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
     if seconds:
-        session.console.say(say(f"usage: {sum(seconds):g} s of audio"))
+        session.console.say(say(Text("usage: {seconds} s of audio", seconds=f"{sum(seconds):g}")))
         return
     total: dict[str, Any] = {}
     for one in known:
@@ -152,7 +161,7 @@ def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
                 total[name] = total.get(name, 0) + count
     counts = usage(total)
     if counts is None:
-        session.console.say(say("usage: unknown (the gateway did not tell)"))
+        session.console.say(say(Text("usage: unknown (the gateway did not tell)")))
     else:
         from apiyi_cli.cli.books import estimate
 
@@ -163,7 +172,9 @@ def refuse_terminal(session: Session, what: str, hint: str) -> None:
     """Raise UsageError when bytes that are no text would go to the terminal."""
     session.console.require_stdout()
     if session.console.stdout_is_terminal:
-        raise UsageError(f"cannot write {what} to the terminal", "it is no text", hint=hint)
+        raise UsageError(
+            Text("cannot write {what} to the terminal", what=what), Text("it is no text"), hint=hint
+        )
 
 
 def _spooled(session: Session, pieces: Iterable[bytes]) -> str:

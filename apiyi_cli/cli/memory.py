@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.core.groups import Kept
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -30,8 +31,8 @@ def session_name(session: Session, kept: Kept) -> str | None:
     latest = sessions(session).latest()
     if latest is None:
         raise UsageError(
-            "there is no conversation to continue",
-            "none was kept yet",
-            hint="apiyi chat --session NAME … keeps one",
+            Text("there is no conversation to continue"),
+            Text("none was kept yet"),
+            hint=Text("apiyi chat --session NAME … keeps one"),
         )
     return latest

@@ -25,6 +25,7 @@ from apiyi_cli.errors import (
     fails_every_item,
 )
 from apiyi_cli.sinks.names import slug
+from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -74,11 +75,13 @@ class Studio:
         if self._stdout:
             if pictures_wanted > 1:
                 raise UsageError(
-                    "cannot write several pictures to stdout",
-                    f"{pictures_wanted} are asked for",
+                    Text("cannot write several pictures to stdout"),
+                    Text("{pictures_wanted} are asked for", pictures_wanted=pictures_wanted),
                     hint=f"-o '{DISTINCT_NAME}'",
                 )
-            refuse_terminal(session, "a picture", "-o FILE, or | a program that takes it")
+            refuse_terminal(
+                session, Text("a picture"), Text("-o FILE, or | a program that takes it")
+            )
         else:
             if imaging.skip_existing:
                 self._leave_out()
@@ -113,9 +116,9 @@ class Studio:
             raise self._failed[0]
         if self._failed:
             raise PartialError(
-                "some pictures are missing",
-                f"{len(self._failed)} of {total} requests failed",
-                hint="run it again with --skip-existing to make only those",
+                Text("some pictures are missing"),
+                Text("{count} of {total} requests failed", count=len(self._failed), total=total),
+                hint=Text("run it again with --skip-existing to make only those"),
             )
 
     @cached_property
@@ -181,7 +184,9 @@ class Studio:
         text = session.sources.prompt(words, files, joins_stdin=False, needed=not from_stdin)
         if text is None:
             raise UsageError(
-                "nothing to draw", "no prompt was given", hint='apiyi image "a cat in the rain"'
+                Text("nothing to draw"),
+                Text("no prompt was given"),
+                hint='apiyi image "a cat in the rain"',
             )
         yield text
 
@@ -214,7 +219,11 @@ class Studio:
                 left.append(task._replace(numbers=missing))
         self._tasks = left
         if found:
-            self._session.note(f"skipped {found} that {'exists' if found == 1 else 'exist'}")
+            self._session.note(
+                Text("skipped {found} that exists", found=found)
+                if found == 1
+                else Text("skipped {found} that exist", found=found)
+            )
 
     def _is_there(self, task: Task, n: int) -> bool:
         path = self._places.standing(task.values(self._model, n))
@@ -225,9 +234,13 @@ class Studio:
                 if detect_picture(file.read(HEAD_BYTES)) is not None:
                     return True
         except OSError as failure:
-            raise OutputError(f"cannot read {path}", failure.strerror or "") from None
+            raise OutputError(
+                Text("cannot read {path}", path=path), system_reason(failure)
+            ) from None
         raise OutputError(
-            f"cannot skip {path}", "it exists and is no picture", hint="move it out of the way"
+            Text("cannot skip {path}", path=path),
+            Text("it exists and is no picture"),
+            hint=Text("move it out of the way"),
         )
 
     def _take(self, outcome: Outcome) -> None:
@@ -248,7 +261,7 @@ class Studio:
         if failure is not None:
             self._failed.append(failure)
             if not alone:
-                failure.what = f"{outcome.task.maker}: {failure.what}"
+                failure.what = Text("{place}: {what}", place=outcome.task.maker, what=failure.what)
                 if fails_every_item(failure):
                     raise failure
                 session.run.report(failure)
@@ -288,17 +301,17 @@ def _check_together(session: Session, imaging: Imaging, words: list[str], files:
     count = len(imaging.input or ())
     why = ""
     if imaging.mask is not None and not count:
-        why = "--mask needs the picture that it belongs to: -i FILE"
+        why = Text("--mask needs the picture that it belongs to: -i FILE")
     elif imaging.vary and count != 1:
-        why = "--vary needs one picture: -i FILE"
+        why = Text("--vary needs one picture: -i FILE")
     elif imaging.vary and (words or files or imaging.lines or imaging.mask is not None):
-        why = "--vary takes a picture and nothing else: no prompt, no --mask, no --lines"
+        why = Text("--vary takes a picture and nothing else: no prompt, no --mask, no --lines")
     elif imaging.lines and (words or files):
-        why = "with --lines the prompts are the lines of stdin alone"
+        why = Text("with --lines the prompts are the lines of stdin alone")
     elif imaging.skip_existing and (session.output.force or session.output.output == "-"):
         other = "--force" if session.output.force else "-o -"
-        why = f"--skip-existing does not go with {other}"
+        why = Text("--skip-existing does not go with {other}", other=other)
     elif session.output.output == "-" and session.form != "text":
-        why = "stdout takes the picture (-o -) or the JSON, not both"
+        why = Text("stdout takes the picture (-o -) or the JSON, not both")
     if why:
-        raise UsageError("cannot do that", why)
+        raise UsageError(Text("cannot do that"), why)

@@ -9,6 +9,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.sinks.files import clear_stale_parts, is_device, refuse_existing, write_file
 from apiyi_cli.sinks.names import Numbered, Template
 from apiyi_cli.sinks.rescue import Rescue
+from apiyi_cli.text import Text
 
 Values = Mapping[str, object]
 
@@ -71,10 +72,15 @@ class Places:
         for maker, values in wanted:
             path = self.likely(values)
             if not is_device(path) and numbered.distinct(path) != path:
-                first = makers.get(path, "another one")
+                first = makers.get(path, Text("another one"))
                 raise UsageError(
-                    f"{first} and {maker} would both be written to {path}",
-                    hint=f"name them apart: -o '{self._apart}'",
+                    Text(
+                        "{first} and {maker} would both be written to {path}",
+                        first=first,
+                        maker=maker,
+                        path=path,
+                    ),
+                    hint=Text("name them apart: -o '{apart}'", apart=self._apart),
                 )
             makers[path] = maker
             refuse_existing(path, force=self._force)

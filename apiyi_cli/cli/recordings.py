@@ -22,6 +22,7 @@ from apiyi_cli.errors import (
     UsageError,
     fails_every_item,
 )
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -66,7 +67,9 @@ class Desk:
         _check_together(session, transcribing)
         if not names:
             raise UsageError(
-                "nothing to transcribe", "no file was given", hint="apiyi transcribe talk.mp3"
+                Text("nothing to transcribe"),
+                Text("no file was given"),
+                hint="apiyi transcribe talk.mp3",
             )
         self._uploads = [upload(session, name) for name in names]
         self._parts: list[tuple[Transcript, float]] = []
@@ -151,14 +154,17 @@ class Desk:
     def _check(self, one: Upload) -> None:
         named(one)
         if not one.size:
-            raise one.refused("it is empty")
+            raise one.refused(Text("it is empty"))
         if one.size <= MOST_BYTES:
             return
         if not self._transcribing.split:
             one.checked_size(
                 MOST_BYTES,
-                "--split (cuts it at silences with ffmpeg), or a smaller file: "
-                f"ffmpeg -i '{one.name}' -ac 1 -b:a 32k small.mp3",
+                Text(
+                    "--split (cuts it at silences with ffmpeg), or a smaller file: "
+                    "ffmpeg -i '{item}' -ac 1 -b:a 32k small.mp3",
+                    item=one.name,
+                ),
             )
         from apiyi_cli.cli.cutting import require_ffmpeg
 
@@ -235,7 +241,7 @@ class Desk:
             self._keep(lost, joined(parts))
         self._failed.append(lost)
         if len(self._uploads) > 1:
-            lost.what = f"{self._uploads[piece.place].name}: {lost.what}"
+            lost.what = Text("{file}: {what}", file=self._uploads[piece.place].name, what=lost.what)
             if fails_every_item(lost):
                 raise lost
             self._session.run.report(lost)
@@ -246,8 +252,8 @@ class Desk:
             path = self._session.rescue.keep([written(part, "text")])
         except (OSError, ApiyiError):
             return
-        kept = f"what was heard is in {path}"
-        lost.hint = f"{lost.hint}; {kept}" if lost.hint else kept
+        kept = Text("what was heard is in {path}", path=path)
+        lost.hint = join_texts(filter(None, (lost.hint, kept)), "; ")
 
     def _write(self, index: int, found: Transcript) -> None:
         session = self._session
@@ -259,13 +265,15 @@ class Desk:
         else:
             lines = [written(found, self._form)]
         if self._form == "verbose_json" and not (found.value or {}).keys() & {"segments", "words"}:
-            session.note(f"{self._uploads[index].name}: the gateway told no timestamps")
+            session.note(
+                Text("{name}: the gateway told no timestamps", name=self._uploads[index].name)
+            )
         if self._places is None:
             session.console.write_lines(lines, session.rescue)
             return
         extension = EXTENSIONS.get(self._form, self._form)
         path = self._places.write(self._values(index), extension, b"".join(lines), session.rescue)
-        session.detail(f"saved {path}")
+        session.detail(Text("saved {path}", path=path))
 
     def _end(self) -> None:
         if not self._failed:
@@ -273,7 +281,8 @@ class Desk:
         if len(self._uploads) == 1:
             raise self._failed[0]
         raise PartialError(
-            "some recordings are missing", f"{len(self._failed)} of {len(self._uploads)} failed"
+            Text("some recordings are missing"),
+            Text("{count} of {count2} failed", count=len(self._failed), count2=len(self._uploads)),
         )
 
     def _print_streams(self) -> None:
@@ -284,7 +293,7 @@ class Desk:
 
         for one in self._uploads:
             if one.size > MOST_BYTES:
-                raise one.refused("--stream and --split do not go together")
+                raise one.refused(Text("--stream and --split do not go together"))
         for one in self._uploads:
             printed(self._session, self._call(one), Answer(), decode)
 
@@ -321,7 +330,10 @@ def _check_together(session: Session, transcribing: Transcribing) -> None:
     plain = transcribing.format in ("text", "srt", "vtt")
     if session.form != "text" and plain and not transcribing.stream:
         raise UsageError(
-            "these options do not go together",
-            f"{transcribing.format} is no JSON, which --json, --ndjson and --jq are about",
-            hint="leave out --format, or use --format verbose_json",
+            Text("these options do not go together"),
+            Text(
+                "{format} is no JSON, which --json, --ndjson and --jq are about",
+                format=transcribing.format,
+            ),
+            hint=Text("leave out --format, or use --format verbose_json"),
         )

@@ -20,6 +20,7 @@ from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.render.safe import safe
 from apiyi_cli.settings.resolve import BASE_URLS, Settings
 from apiyi_cli.sinks.console import Console
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.aside import Aside
@@ -85,9 +86,17 @@ class Run:
             self.console.say(write_text(failure.as_json()))
             return
         say = self.translate
-        self.console.say(f"apiyi: {failure.told(say)}")
+        self.say_error(failure)
         if failure.hint:
-            self.console.say(f"  {say('try: ')}{say(failure.hint)}")
+            self.console.say(f"  {say(Text('try: '))}{say(failure.hint)}")
+
+    def say_error(self, failure: ApiyiError) -> None:
+        """Print an error's line on stderr, without its hint."""
+        self.say_line(failure.sentence())
+
+    def say_line(self, message: str) -> None:
+        """Print a message of the program on stderr."""
+        self.console.say(f"apiyi: {self.translate(message)}")
 
     @cached_property
     def translate(self) -> Translate:
@@ -166,10 +175,12 @@ class Session:
             models = () if chosen is None else (chosen,)
         if not models:
             raise UsageError(
-                "no model",
-                "none was given and none is set",
-                hint="-m MODEL, APIYI_MODEL, "
-                "or apiyi config set model MODEL; apiyi models lists them",
+                Text("no model"),
+                Text("none was given and none is set"),
+                hint=Text(
+                    "-m MODEL, APIYI_MODEL, or apiyi config set model MODEL; apiyi "
+                    "models lists them"
+                ),
             )
         return models
 
@@ -199,7 +210,9 @@ class Session:
             language = self.request.code
             self.console.write(program(call, language, self._address(real=True), extra, self.note))
             for name in self._stays_here():
-                self.note(f"{name} is left out: the program shows the answer its own way")
+                self.note(
+                    Text("{name} is left out: the program shows the answer its own way", name=name)
+                )
             return True
         if self.request.dry_run:
             from apiyi_cli.cli.preview import described

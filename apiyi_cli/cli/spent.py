@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import Usage
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -33,21 +34,35 @@ class Spent:
             return
         console, say = session.console, session.run.translate
         if self._requests and self._cached == self._requests:
-            console.say(say("usage: none (answered from the cache)"))
+            console.say(say(Text("usage: none (answered from the cache)")))
             return
         if not self._told:
-            console.say(say("usage: unknown (the gateway did not tell)"))
+            console.say(say(Text("usage: unknown (the gateway did not tell)")))
             return
         from apiyi_cli.cli.books import estimate
         from apiyi_cli.render.choose import usage_line
 
         total = self._total()
-        line = say(usage_line(total)) + estimate(session, session.models[0], total)
+        line = usage_line(total) + estimate(session, session.models[0], total)
         if silent := self._requests - self._cached - len(self._told):
-            line += "; " + say(f"not told for {silent} of {self._requests} requests")
+            line += Text(
+                "; {more}",
+                more=Text(
+                    "not told for {silent} of {requests} requests",
+                    silent=silent,
+                    requests=self._requests,
+                ),
+            )
         if self._cached:
-            line += "; " + say(f"{self._cached} of {self._requests} answered from the cache")
-        console.say(line)
+            line += Text(
+                "; {more}",
+                more=Text(
+                    "{cached} of {requests} answered from the cache",
+                    cached=self._cached,
+                    requests=self._requests,
+                ),
+            )
+        console.say(say(line))
 
     def _total(self) -> Usage:
         told = self._told

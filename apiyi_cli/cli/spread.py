@@ -18,6 +18,7 @@ import typer
 from apiyi_cli.cli.session import Run, Session
 from apiyi_cli.core.opt import Declared, Group, declared, refusal
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
 """The words of a prompt or query, in order, None when there are none."""
@@ -93,5 +94,5 @@ def _checked(one: Declared, value: Any) -> Any:
         if why := refusal(one, single):
             near = difflib.get_close_matches(str(single), one.opt.choices, 1)
             hint = f"{one.long} {near[0]}" if near else None
-            raise UsageError(f"cannot use {one.long}", why, hint=hint)
+            raise UsageError(Text("cannot use {long}", long=one.long), why, hint=hint)
     return value

@@ -10,6 +10,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
@@ -103,7 +104,7 @@ class Talk:
         """
         session = self.session
         if self.toolbox is not None and choices > 1:
-            raise UsageError("cannot use --run with --n", "only one answer can go on")
+            raise UsageError(Text("cannot use --run with --n"), Text("only one answer can go on"))
         session.ready()
         aside = session.aside(self.answer)
         render = session.renderer(aside, self.answer, self.form)
@@ -122,9 +123,9 @@ class Talk:
                     return
                 if step == self._most_steps:
                     raise LimitError(
-                        "stopped by --max-steps",
-                        f"the model still calls functions after {step} requests",
-                        hint="raise --max-steps",
+                        Text("stopped by --max-steps"),
+                        Text("the model still calls functions after {step} requests", step=step),
+                        hint=Text("raise --max-steps"),
                     )
                 state.extend(turn(heard, self.toolbox.results(heard.calls, heard.finished)))
 
@@ -174,7 +175,7 @@ class Talk:
         assert self.schema is not None
         why = misfit(self.schema["schema"], text)
         if why is not None:
-            raise IncompleteError("the answer does not fit --schema", why)
+            raise IncompleteError(Text("the answer does not fit --schema"), why)
 
     def _remembered(self) -> list[dict[str, Any]]:
         from apiyi_cli.cli.memory import session_name, sessions
@@ -314,9 +315,9 @@ def printed(
 def nothing_to_send(session: Session) -> UsageError:
     """Return the error for a run without any input."""
     return UsageError(
-        "nothing to send",
-        "no prompt was given",
-        hint='apiyi chat "Why is the sky blue?", or … | apiyi chat; apiyi chat --help',
+        Text("nothing to send"),
+        Text("no prompt was given"),
+        hint=Text('apiyi chat "Why is the sky blue?", or … | apiyi chat; apiyi chat --help'),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import Running
 from apiyi_cli.errors import IncompleteError, UsageError
+from apiyi_cli.text import Text
 from apiyi_cli.tools.run import Tool, results, runnable
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class Toolbox:
         self.most_steps = running.max_steps or MOST_STEPS
         if not self._agreed and not _answers():
             raise UsageError(
-                "cannot ask whether --run may run its commands",
-                "there is no terminal",
-                hint="add --yes if they may run unasked",
+                Text("cannot ask whether --run may run its commands"),
+                Text("there is no terminal"),
+                hint=Text("add --yes if they may run unasked"),
             )
 
     def has(self, name: str) -> bool:
@@ -55,9 +56,12 @@ class Toolbox:
         """
         if finished in ("length", "content_filter"):
             raise IncompleteError(
-                "the function calls were not run",
-                f"the answer was cut off ({finished}), and perhaps the arguments",
-                hint="raise --max-tokens",
+                Text("the function calls were not run"),
+                Text(
+                    "the answer was cut off ({finished}), and perhaps the arguments",
+                    finished=finished,
+                ),
+                hint=Text("raise --max-tokens"),
             )
         told: dict[int, str] = {}
         runs: dict[int, tuple[Tool, ToolCall]] = {}
@@ -79,9 +83,9 @@ class Toolbox:
     def _allowed(self, tool: Tool, call: ToolCall) -> bool:
         told = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
         if self._agreed:
-            self._session.note(f"running {told}")
+            self._session.note(Text("running {message}", message=told))
             return True
-        question = self._session.run.translate(f"run {told}?")
+        question = self._session.run.translate(Text("run {message}?", message=told))
         return _yes(self._session, f"apiyi: {question} [y/N] ")
 
 

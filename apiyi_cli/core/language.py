@@ -1,18 +1,27 @@
-"""Which language a person reads: English, or Chinese where the environment asks for it.
+"""Which language a person reads, and the messages in that language.
 
-Only strings are compared here, so that English costs nothing; the messages themselves are
-`core.catalogue`'s.
+English costs nothing: only strings are compared until Chinese is asked for. The Chinese
+messages are a gettext catalogue, read by the standard library.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from apiyi_cli.text import Text
 
 Translate = Callable[[str], str]
+"""Puts a message into the reader's language; a plain str is returned as it is."""
+
+LOCALE = Path(__file__).parents[1] / "locale"
+DOMAIN = "apiyi"
+CHINESE = "zh_CN"
 
 
 def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
-    """Tell whether people are spoken to in Chinese.
+    """Return True if messages are shown in Chinese.
 
     `APIYI_LANG` decides where it is set, then what is `configured`, then the locale as gettext
     reads it: the first of LC_ALL, LC_MESSAGES and LANG that is set, which LANGUAGE overrides
@@ -29,16 +38,42 @@ def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
 
 def translator(environ: Mapping[str, str], configured: str | None = None) -> Translate:
     """Return what puts a message into the language of the user; see `chinese`."""
-    if not chinese(environ, configured):
-        return as_is
-    from apiyi_cli.core.catalogue import installed
-
-    return installed().translate
+    return to_chinese() if chinese(environ, configured) else as_is
 
 
 def as_is(text: str) -> str:
     """Return the text: what translates into English."""
     return text
+
+
+@cache
+def to_chinese() -> Translate:
+    """Return what puts messages into Chinese; without a catalogue they stay English."""
+    import gettext
+
+    try:
+        catalogue = gettext.translation(DOMAIN, LOCALE, [CHINESE])
+    except OSError:
+        return as_is
+    return translate_by(catalogue.gettext)
+
+
+def translate_by(lookup: Callable[[str], str]) -> Translate:
+    """Return what translates a Text by its template, and each value that is itself a Text."""
+
+    def translate(text: str) -> str:
+        if not isinstance(text, Text) or not text:
+            return text
+        template = lookup(text.template)
+        if not text.values:
+            return template
+        values = {
+            name: translate(value) if isinstance(value, Text) else value
+            for name, value in text.values.items()
+        }
+        return template.format_map(values)
+
+    return translate
 
 
 def _is_chinese(locale: str) -> bool:

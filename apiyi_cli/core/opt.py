@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+from apiyi_cli.text import Text
+
 Complete = Literal["file", "dir", "model", "profile"]
 
 
@@ -127,11 +129,18 @@ def refusal(one: Declared, value: Any) -> str | None:
     """Say why a single value is outside what the option accepts, None when it is not."""
     opt = one.opt
     if opt.choices and value not in opt.choices:
-        return f"{value!r} is none of {', '.join(opt.choices)}"
+        return Text(
+            "{value} is none of {choices}", value=repr(value), choices=", ".join(opt.choices)
+        )
     if one.kind is float and value - value != 0:
-        return f"{value} is not a finite number"
+        return Text("{value} is not a finite number", value=value)
     if (opt.low is not None and value < opt.low) or (opt.high is not None and value > opt.high):
         if opt.high is None:
-            return f"{value} is less than {opt.low:g}"
-        return f"{value} is not between {opt.low:g} and {opt.high:g}"
+            return Text("{value} is less than {low}", value=value, low=f"{opt.low:g}")
+        return Text(
+            "{value} is not between {low} and {high}",
+            value=value,
+            low=f"{opt.low:g}",
+            high=f"{opt.high:g}",
+        )
     return None

@@ -23,6 +23,7 @@ from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.lenient import Halves
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
+from apiyi_cli.text import Text
 
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
 
@@ -85,7 +86,7 @@ class Answer:
         """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
         for kind, index in self._halves.left():
             out.append(kind("\ufffd", index))
-            out.append(Notice("a character that came only in half was replaced by U+FFFD"))
+            out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
         for index in sorted(self.calls):
             for place, call in enumerate(self.calls[index].calls):
                 if call.name and (self.proved or call.is_complete):
@@ -97,7 +98,7 @@ class Answer:
             and not self.calls
             and "length" in self.reasons.values()
         ):
-            out.append(Notice("all tokens went into reasoning: raise --max-tokens"))
+            out.append(Notice(Text("all tokens went into reasoning: raise --max-tokens")))
         out.extend(Finish(self.reasons[index], index) for index in sorted(self.reasons))
         if self.id is not None or self.model is not None:
             out.append(About(self.id, self.model))
@@ -118,7 +119,13 @@ class Answer:
     def progress(self) -> str:
         """Return in words how much had come."""
         if not self.pieces and not self.calls:
-            return "nothing of the answer had come"
+            return Text("nothing of the answer had come")
         characters = "character" if self.chars == 1 else "characters"
         pieces = "piece" if self.pieces == 1 else "pieces"
-        return f"{self.chars} {characters} in {self.pieces} {pieces} had come"
+        return Text(
+            "{chars} {characters} in {pieces} {pieces2} had come",
+            chars=self.chars,
+            characters=characters,
+            pieces=self.pieces,
+            pieces2=pieces,
+        )

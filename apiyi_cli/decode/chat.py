@@ -12,6 +12,7 @@ from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
+from apiyi_cli.text import Text
 
 _REASONS = {
     "end_turn": "stop",
@@ -136,7 +137,7 @@ class ChatAnswer(Answer):
     def _finish(self, choice: dict[str, Any], told: object, index: int) -> object:
         """Note that a choice is finished; return its error if that is what ended it."""
         if told == "error":
-            return {"error": choice.get("error") or "the model ended with an error"}
+            return {"error": choice.get("error") or Text("the model ended with an error")}
         if reason := finish_reason(told):
             self.reasons[index] = reason
         return None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import read_first, trim, whole_characters
 from apiyi_cli.decode.lenient import is_page
+from apiyi_cli.text import Text
 
 _MAX_MESSAGE = 500
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~%-]{6,}")
@@ -97,7 +98,9 @@ def page(text: bytes, headers: Mapping[str, str]) -> Complaint:
     import html
 
     said = _shown(html.unescape(title))
-    return Complaint(f"HTML page “{said}”" if said else "an HTML page", request_id=ray)
+    return Complaint(
+        (Text("HTML page “{said}”", said=said) if said else Text("an HTML page")), request_id=ray
+    )
 
 
 def _complaint(value: Any) -> Complaint | None:

@@ -19,6 +19,7 @@ from apiyi_cli.core.jsontext import as_line, read, read_exact, value_end, write
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import body, value
 from apiyi_cli.errors import Facts, IncompleteError, describe_billing
+from apiyi_cli.text import Text
 
 _KEY = b'"embedding"'
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
@@ -50,17 +51,29 @@ def vectors(
     items = [one for one in data or () if isinstance(one, dict)]
     places = [one.get("index", place) for place, one in enumerate(items)]
     if sorted(place for place in places if isinstance(place, int)) != list(range(wanted)):
-        raise _unfit(reply, f"{len(items)} vectors came for {wanted} inputs")
+        raise _unfit(
+            reply, Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
+        )
     texts: list[bytes | memoryview] = [b""] * wanted
     length = dimensions
     for place, one in zip(places, items, strict=True):
         text = _text(one.get("embedding"), raw, spans)
         if text is None:
-            raise _unfit(reply, f"the vector of input {place} holds something but numbers")
+            raise _unfit(
+                reply, Text("the vector of input {place} holds something but numbers", place=place)
+            )
         count = bytes(text).count(b",") + 1
         length = length or count
         if count != length:
-            raise _unfit(reply, f"the vector of input {place} has {count} numbers, not {length}")
+            raise _unfit(
+                reply,
+                Text(
+                    "the vector of input {place} has {count} numbers, not {length}",
+                    place=place,
+                    count=count,
+                    length=length,
+                ),
+            )
         texts[place] = text
     told = usage(skeleton.get("usage") if isinstance(skeleton, dict) else None)
     return Vectors(texts, told, raw if keep_body else b"", length or 0)
@@ -121,9 +134,9 @@ def _unpacked(text: str) -> bytes | None:
 
 def _unfit(reply: Reply, why: str) -> IncompleteError:
     return IncompleteError(
-        "the answer is not what was asked for",
+        Text("the answer is not what was asked for"),
         why,
-        hint=describe_billing("yes", "nothing of it is used"),
+        hint=describe_billing("yes", Text("nothing of it is used")),
         facts=Facts(status=reply.status, request_id=reply.request_id, host=reply.host or None),
     )
 

@@ -16,6 +16,7 @@ from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of
 from apiyi_cli.decode.lenient import is_page
 from apiyi_cli.decode.verdict import Verdict, verdict
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
+from apiyi_cli.text import Text
 
 _NO_HEADERS: Mapping[str, str] = {}
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
@@ -44,9 +45,11 @@ def fault(
     told = complaint_in(raw, headers)
     found = verdict(told, status, cost, model)
     if status in (401, 403) and is_page(trim(raw)):
-        found = found._replace(hint="check the base URL and the network: a firewall answered")
+        found = found._replace(hint=Text("check the base URL and the network: a firewall answered"))
     elif status == 502 and not raw.strip() and not _request_id(headers, told):
-        found = found._replace(hint="check the proxy (HTTPS_PROXY, --proxy): it may have answered")
+        found = found._replace(
+            hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
+        )
     return _error(found, told, status, headers, host, "status", now_wall)
 
 
@@ -70,7 +73,7 @@ def fault_of(
         return None
     found = verdict(told, told.status or 200, cost, model)
     if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
-        found = Verdict(RejectedError, "the gateway refused the request")
+        found = Verdict(RejectedError, Text("the gateway refused the request"))
     return _error(found, told, status, headers, host, phase, None)
 
 
@@ -149,7 +152,12 @@ def _error(
     again = headers.get("x-should-retry", "").strip().lower()
     return found.error(
         found.what,
-        told.message or (f"upstream status {told.status}" if told.status else "no reason given"),
+        told.message
+        or (
+            Text("upstream status {status}", status=told.status)
+            if told.status
+            else Text("no reason given")
+        ),
         hint=found.hint,
         facts=Facts(
             status=status,
@@ -178,9 +186,9 @@ def _request_id(headers: Mapping[str, str], told: Complaint) -> str | None:
 def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
     target = headers.get("location", "")
     return RejectedError(
-        "the gateway redirects elsewhere, which is not followed with a key",
-        f"to {target}" if target else "it does not say where",
-        hint="set the address meant as base URL (--base-url) if you trust it",
+        Text("the gateway redirects elsewhere, which is not followed with a key"),
+        (Text("to {target}", target=target) if target else Text("it does not say where")),
+        hint=Text("set the address meant as base URL (--base-url) if you trust it"),
         facts=Facts(
             status=status,
             host=host or None,

@@ -15,6 +15,7 @@ from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
 from apiyi_cli.errors import IncompleteError, describe_billing
+from apiyi_cli.text import Text, join_texts
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*,", re.ASCII)
 _BLANKS = str.maketrans("", "", " \t\r\n")
@@ -81,11 +82,11 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
         except ValueError as why:
             lost.append(str(why))
     if not items:
-        said = _words(found) or "; ".join(dict.fromkeys(lost)) or "it has no data"
+        said = _words(found) or join_texts(dict.fromkeys(lost), "; ") or Text("it has no data")
         raise IncompleteError(
-            "there is no picture in the answer",
+            Text("there is no picture in the answer"),
             said,
-            hint=describe_billing("maybe", "change the prompt, or ask another model"),
+            hint=describe_billing("maybe", Text("change the prompt, or ask another model")),
             facts=facts_of(reply, "content"),
         )
     told = usage(found.get("usage") if isinstance(found, dict) else None)
@@ -198,7 +199,7 @@ def _words(found: Any) -> str:
         texts += [_text(found.get(name)) for name in ("text", "message", "output_text")]
     texts += [_text(item.get("revised_prompt")) for item in _items(found) if isinstance(item, dict)]
     said = next((text for text in texts if text), "")
-    return f"it says: {_short(whole_characters(said))}" if said else ""
+    return Text("it says: {short}", short=_short(whole_characters(said))) if said else ""
 
 
 def _short(text: str) -> str:

@@ -24,6 +24,7 @@ from apiyi_cli.decode.whole import (
     refused,
 )
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
+from apiyi_cli.text import Text, join_texts
 
 
 def bursts(
@@ -62,9 +63,9 @@ def _whole(
         raise error
     if not isinstance(value, dict) or answer.whole_key not in value:
         raise RejectedError(
-            "what answered is not the API",
-            f"its JSON has no “{answer.whole_key}”",
-            hint="check the base URL and the model: they may belong to another endpoint",
+            Text("what answered is not the API"),
+            Text("its JSON has no “{whole_key}”", whole_key=answer.whole_key),
+            hint=Text("check the base URL and the model: they may belong to another endpoint"),
             facts=facts_of(reply, "opened"),
         )
     out: Burst = [Chunk(as_line(raw), whole=True)] if verbatim else []
@@ -110,7 +111,9 @@ class _Stream:
             problem = broken(error, self.reply, answer.phase, answer.progress)
         self.reply.close()
         if problem and cause is None and answer.proved:
-            out.append(Notice(f"after its answer the gateway reported: {problem.why}"))
+            out.append(
+                Notice(Text("after its answer the gateway reported: {why}", why=problem.why))
+            )
         answer.close(out)
         if out:
             yield out
@@ -146,14 +149,14 @@ class _Stream:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
-            self._notice("bytes that are not UTF-8 were replaced by U+FFFD", out)
+            self._notice(Text("bytes that are not UTF-8 were replaced by U+FFFD"), out)
         try:
             return read(data)
         except ValueError:
             if event == "error":
                 return data.decode("utf-8", "replace")
             if data.strip():
-                self._notice("a part of the stream that is not JSON was passed over", out)
+                self._notice(Text("a part of the stream that is not JSON was passed over"), out)
             return None
 
     def _oddity(self, value: Any, data: bytes, event: str, out: Burst) -> object:
@@ -191,13 +194,13 @@ def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> Apiy
         cost=cost,
         phase=phase,
     ) or IncompleteError(
-        "the gateway reported an error", "no reason given", facts=facts_of(reply, phase)
+        Text("the gateway reported an error"), Text("no reason given"), facts=facts_of(reply, phase)
     )
     if phase == "opened" or answer.proved:
         return error
     return IncompleteError(
-        "the answer was cut by an error",
-        f"{error.why}; {answer.progress}",
+        Text("the answer was cut by an error"),
+        join_texts((error.why, answer.progress), "; "),
         hint=error.hint,
         facts=error.facts,
     )
@@ -207,11 +210,17 @@ def _unproved(reply: Reply, answer: Answer) -> IncompleteError:
     """Return the error for an answer that ended without a sign that it is complete."""
     facts = facts_of(reply, answer.phase, kind="cut")
     if not answer.started:
-        return IncompleteError("the answer is empty", "it ended before it began", facts=facts)
+        return IncompleteError(
+            Text("the answer is empty"), Text("it ended before it began"), facts=facts
+        )
     finished = len(answer.reasons.keys() & answer.indices) if answer.choices > 1 else 0
     why = (
-        f"{finished} of {answer.choices} choices are complete"
+        Text(
+            "{finished} of {choices} choices are complete",
+            finished=finished,
+            choices=answer.choices,
+        )
         if answer.choices > 1
-        else "it ended without a sign that it is complete"
+        else Text("it ended without a sign that it is complete")
     )
-    return IncompleteError("the answer was cut", f"{why}; {answer.progress}", facts=facts)
+    return IncompleteError(Text("the answer was cut"), f"{why}; {answer.progress}", facts=facts)

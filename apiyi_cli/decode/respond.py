@@ -18,6 +18,7 @@ from apiyi_cli.decode.answer import Answer, Spoken
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
+from apiyi_cli.text import Text
 
 _TEXTS: dict[str, Spoken] = {
     "response.output_text": Delta,
@@ -148,7 +149,9 @@ class ResponseAnswer(Answer):
             if rest := full[len(said) :]:
                 self._say(text, rest, out)
         else:
-            out.append(Notice("the gateway corrected its text afterwards: what was shown differs"))
+            out.append(
+                Notice(Text("the gateway corrected its text afterwards: what was shown differs"))
+            )
             text.pieces = [full]
 
     def _said(self, kind: Spoken) -> str:
@@ -211,7 +214,9 @@ class ResponseAnswer(Answer):
         elif status == "completed":
             self.reasons[0] = "tool_calls" if self.calls else "stop"
         elif status in ("failed", "cancelled"):
-            return {"error": response.get("error") or f"the response is {status}"}
+            return {
+                "error": response.get("error") or Text("the response is {status}", status=status)
+            }
         return None
 
 

@@ -14,6 +14,7 @@ from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
+from apiyi_cli.text import Text
 
 _HEAD_BYTES = 64
 _WAV_HEADER_BYTES = 44
@@ -45,12 +46,14 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
             if error.facts.phase == "content" or not (came or error.facts.kind):
                 raise
             phase: Phase = "content" if came else "opened"
-            raise broken(error, reply, phase, f"{came} bytes of audio had come") from error
+            raise broken(
+                error, reply, phase, Text("{came} bytes of audio had come", came=came)
+            ) from error
         if came <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
             raise IncompleteError(
-                "the audio is empty",
-                f"{came} bytes came, and no sound",
-                hint="look at the log in the console before repeating it",
+                Text("the audio is empty"),
+                Text("{came} bytes came, and no sound", came=came),
+                hint=Text("look at the log in the console before repeating it"),
                 facts=facts_of(reply, "opened"),
             )
     finally:
@@ -103,8 +106,8 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
         model=model,
     )
     raise error or IncompleteError(
-        "the answer is not what was asked for",
-        "JSON came in place of audio",
+        Text("the answer is not what was asked for"),
+        Text("JSON came in place of audio"),
         facts=facts_of(reply, "opened"),
     )
 
@@ -126,14 +129,14 @@ def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield binascii.a2b_base64(event["audio"])
             except binascii.Error:
                 raise IncompleteError(
-                    "the answer was cut",
-                    "a piece of the audio is not base64",
+                    Text("the answer was cut"),
+                    Text("a piece of the audio is not base64"),
                     facts=facts_of(reply, "content"),
                 ) from None
         done = done or kind == "speech.audio.done"
     if not done:
         raise IncompleteError(
-            "the answer was cut",
-            "it ended without a sign that it is complete",
+            Text("the answer was cut"),
+            Text("it ended without a sign that it is complete"),
             facts=facts_of(reply, "content"),
         )

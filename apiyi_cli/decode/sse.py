@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from apiyi_cli.core.jsontext import read_event
 from apiyi_cli.errors import ApiyiError, RejectedError
+from apiyi_cli.text import Text
 
 _MAX_EVENT = 256 * 2**20
 _BOM = b"\xef\xbb\xbf"
@@ -48,8 +49,11 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
                 if size > _MAX_EVENT:
                     held.clear()
                     raise RejectedError(
-                        "the answer cannot be read",
-                        f"one event of the stream is larger than {_MAX_EVENT // 2**20} MB",
+                        Text("the answer cannot be read"),
+                        Text(
+                            "one event of the stream is larger than {max_event} MB",
+                            max_event=_MAX_EVENT // 2**20,
+                        ),
                     )
                 continue
             done = _events(b"".join((*held, chunk[:cut])))

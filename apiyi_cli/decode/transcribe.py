@@ -22,6 +22,7 @@ from apiyi_cli.decode.subtitles import Cue, cues, cues_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, opening, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
+from apiyi_cli.text import Text
 
 _PAGE = re.compile(rb"<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _OBJECT = re.compile(rb'\{\s*"')
@@ -98,9 +99,9 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
     text = found.get("text")
     if not isinstance(text, str):
         raise IncompleteError(
-            "the answer is not what was asked for",
-            "it is an object without a text",
-            hint=describe_billing("maybe", "see it with apiyi api"),
+            Text("the answer is not what was asked for"),
+            Text("it is an object without a text"),
+            hint=describe_billing("maybe", Text("see it with apiyi api")),
             facts=facts_of(reply, "content"),
         )
     text = whole_characters(text)
@@ -124,18 +125,18 @@ def written(one: Transcript, form: str) -> bytes:
             return _ended(one.raw)
         if one.cues is None:
             raise IncompleteError(
-                f"the answer cannot be written as {form}",
-                "it says nothing about times",
-                hint="-m whisper-1 tells them",
+                Text("the answer cannot be written as {form}", form=form),
+                Text("it says nothing about times"),
+                hint=Text("-m whisper-1 tells them"),
             )
         return _WRITERS[form](one.cues).encode("utf-8", "replace")
     if one.value is not None and not _is_cues(one):
         return one_line(one.raw) + b"\n"
     if form == "verbose_json" and one.cues is None:
         raise IncompleteError(
-            "the answer cannot be written as verbose_json",
-            "text came in its place, without times",
-            hint="-m whisper-1 tells them",
+            Text("the answer cannot be written as verbose_json"),
+            Text("text came in its place, without times"),
+            hint=Text("-m whisper-1 tells them"),
         )
     made: dict[str, Any] = {"text": one.text}
     if form == "verbose_json":
@@ -189,7 +190,7 @@ def events(
                 yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]
                 return
         except ApiyiError as error:
-            raise broken(error, reply, "opened", "nothing of the answer had come") from error
+            raise broken(error, reply, "opened", Text("nothing of the answer had come")) from error
     yield from bursts(reply, TranscriptAnswer(speakers=speakers), verbatim=verbatim, cost=cost)
 
 

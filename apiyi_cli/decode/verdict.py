@@ -21,6 +21,7 @@ from apiyi_cli.errors import (
     UnknownModelError,
     describe_billing,
 )
+from apiyi_cli.text import Text
 
 _UNITS_PER_DOLLAR = 500_000
 
@@ -134,29 +135,33 @@ def verdict(told: Complaint, status: int, cost: Cost, model: str | None) -> Verd
         return bool(words & codes) or (pattern is not None and bool(pattern.search(text)))
 
     if status == 402 or says(_FUNDS_CODES, _FUNDS):
-        return Verdict(FundsError, "the quota is used up", _funds_hint(text))
+        return Verdict(FundsError, Text("the quota is used up"), _funds_hint(text))
     if says(_CONTENT_CODES, _CONTENT):
         return Verdict(
             RejectedError,
-            "the content was refused",
-            "change the prompt; repeating it will not help",
+            Text("the content was refused"),
+            Text("change the prompt; repeating it will not help"),
         )
     if status == 401 or (status in (200, 403) and says(_AUTH_CODES, _AUTH)):
-        return Verdict(AuthError, "the gateway refused the key")
+        return Verdict(AuthError, Text("the gateway refused the key"))
     if status == 403 or (status == 200 and says(_PERMISSION_CODES, _PERMISSION)):
         return Verdict(
             AuthError,
-            "the key may not do this",
-            "check the key's group, models and allowed addresses in the console",
+            Text("the key may not do this"),
+            Text("check the key's group, models and allowed addresses in the console"),
         )
     if status in (200, 400, 404, 500, 503) and says(_MODEL_CODES, _MODEL):
-        name = f"no such model for this key: {model}" if model else "no such model for this key"
+        name = (
+            Text("no such model for this key: {model}", model=model)
+            if model
+            else Text("no such model for this key")
+        )
         return Verdict(UnknownModelError, name)
     if status == 429 or says(_BUSY_CODES, _BUSY):
         return Verdict(
             TemporaryError,
-            "the gateway is too busy for this request",
-            "wait a little, or send less at once (-j, --rpm)",
+            Text("the gateway is too busy for this request"),
+            Text("wait a little, or send less at once (-j, --rpm)"),
         )
     if status == 200 and says(_LATE_CODES):
         status = 504
@@ -169,29 +174,31 @@ def _by_status(told: Complaint, status: int, cost: Cost) -> Verdict:
     if status in _LATE or (status == 408 and cost == "heavy"):
         return Verdict(
             IncompleteError,
-            "the gateway stopped waiting for the answer",
-            describe_billing("maybe", "look at the log in the console before repeating it"),
+            Text("the gateway stopped waiting for the answer"),
+            describe_billing("maybe", Text("look at the log in the console before repeating it")),
         )
     temporary = status == 200 or status >= 500 or status in (408, 409, 425)
     if temporary and status not in _REJECTED:
-        return Verdict(TemporaryError, "the gateway has a problem", "run it again in a minute")
-    return Verdict(RejectedError, "the gateway refused the request", _fix(told, status))
+        return Verdict(
+            TemporaryError, Text("the gateway has a problem"), Text("run it again in a minute")
+        )
+    return Verdict(RejectedError, Text("the gateway refused the request"), _fix(told, status))
 
 
 def _fix(told: Complaint, status: int) -> str | None:
     """Return what to change in a request that was refused, where that is known."""
     if _LENGTH.search(f"{told.code} {told.message}"):
-        return "shorten the input, or choose a model with a longer context"
+        return Text("shorten the input, or choose a model with a longer context")
     if _CHAT_MODEL.search(told.message):
         return "apiyi chat"
     if status == 413:
-        return "send less: shorten the input, or compress the files"
+        return Text("send less: shorten the input, or compress the files")
     if status == 501:
-        return "the gateway does not offer this; use another command or model"
+        return Text("the gateway does not offer this; use another command or model")
     if status in (404, 405):
-        return "check the base URL: it should end in /v1"
+        return Text("check the base URL: it should end in /v1")
     if told.param and not told.param.isdigit():
-        return f"change or leave out {told.param}"
+        return Text("change or leave out {param}", param=told.param)
     return None
 
 
@@ -200,9 +207,11 @@ def _funds_hint(text: str) -> str | None:
     has, needs = _dollars(_HAS, text), _dollars(_NEEDS, text)
     if has is None or needs is None:
         return None
-    return (
-        f"has ${has:.4f}, needs ${needs:.4f} at most: lower --max-tokens, shorten the input, "
-        f"or top up at https://api.apiyi.com"
+    return Text(
+        "has ${has}, needs ${needs} at most: lower --max-tokens, shorten "
+        "the input, or top up at https://api.apiyi.com",
+        has=f"{has:.4f}",
+        needs=f"{needs:.4f}",
     )
 
 

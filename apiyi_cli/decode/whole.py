@@ -23,6 +23,7 @@ from apiyi_cli.errors import (
     Phase,
     RejectedError,
 )
+from apiyi_cli.text import Text, join_texts
 
 Kind = Literal["sse", "json", "html", "empty", "text"]
 
@@ -47,8 +48,8 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
             size += len(chunk)
             if size > limit:
                 raise RejectedError(
-                    "the answer cannot be read",
-                    f"it is larger than {limit // 2**20} MB",
+                    Text("the answer cannot be read"),
+                    Text("it is larger than {limit} MB", limit=limit // 2**20),
                     facts=facts_of(reply, "content"),
                 )
     except RejectedError as error:
@@ -58,7 +59,7 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
         if is_complete(raw):
             return raw
         raise broken(
-            error, reply, "content" if size else "opened", f"{size} bytes had come"
+            error, reply, "content" if size else "opened", Text("{size} bytes had come", size=size)
         ) from error
     finally:
         reply.close()
@@ -132,7 +133,7 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
                 break
     except ApiyiError as error:
-        raise broken(error, reply, "opened", "nothing of the answer had come") from error
+        raise broken(error, reply, "opened", Text("nothing of the answer had come")) from error
     return _kind(head, declared), chain(read, chunks)
 
 
@@ -159,8 +160,8 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
     """
     if kind == "empty" or not trim(raw):
         raise IncompleteError(
-            "the answer is empty",
-            f"the gateway sent status {reply.status} and nothing else",
+            Text("the answer is empty"),
+            Text("the gateway sent status {status} and nothing else", status=reply.status),
             facts=facts_of(reply, "opened"),
         )
     if kind == "html":
@@ -168,9 +169,13 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
 
         told = page(trim(raw), reply.headers)
         raise RejectedError(
-            "what answered is not the API",
-            f"{told.message} instead of JSON, from {reply.url or reply.host or 'the gateway'}",
-            hint="check the base URL: it should end in /v1",
+            Text("what answered is not the API"),
+            Text(
+                "{message} instead of JSON, from {url}",
+                message=told.message,
+                url=reply.url or reply.host or "the gateway",
+            ),
+            hint=Text("check the base URL: it should end in /v1"),
             facts=facts_of(reply, "opened")._replace(request_id=told.request_id),
         )
     try:
@@ -178,17 +183,17 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
     except ValueError as error:
         if kind == "json":
             raise IncompleteError(
-                "the answer was cut",
-                f"its {len(raw)} bytes are not complete JSON",
+                Text("the answer was cut"),
+                Text("its {count} bytes are not complete JSON", count=len(raw)),
                 facts=facts_of(reply, "content"),
             ) from error
         found = None
     if not isinstance(found, dict | list):
         start = trim(raw)[:80].decode("utf-8", "replace")
         raise RejectedError(
-            "what answered is not the API",
-            f"text instead of JSON: {' '.join(start.split())}",
-            hint="check the base URL: it should end in /v1",
+            Text("what answered is not the API"),
+            Text("text instead of JSON: {split}", split=" ".join(start.split())),
+            hint=Text("check the base URL: it should end in /v1"),
             facts=facts_of(reply, "opened"),
         )
     return found
@@ -219,9 +224,9 @@ def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiErro
         host=error.facts.host or reply.host or None,
         phase=phase,
     )
-    what = "the answer was cut"
-    cause = error.why if error.what == what else f"{error.what}: {error.why}"
-    return IncompleteError(what, f"{cause}; {why}", hint=error.hint, facts=known)
+    what = Text("the answer was cut")
+    cause = error.why if error.what == what else error.summary()
+    return IncompleteError(what, join_texts((cause, why), "; "), hint=error.hint, facts=known)
 
 
 def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
@@ -239,8 +244,8 @@ def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
     if found := assembled(data):
         return found
     raise IncompleteError(
-        "the answer is empty",
-        "the gateway sent events without an answer in them",
+        Text("the answer is empty"),
+        Text("the gateway sent events without an answer in them"),
         facts=facts_of(reply, "opened"),
     )
 

@@ -11,6 +11,7 @@ from apiyi_cli.export.blocks import Blocks
 from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.quote import csharp, fill, json_text
+from apiyi_cli.text import Text
 
 _PROGRAM = """\
 // Needs .NET 8 or newer: the Program.cs of `dotnet new console`.
@@ -291,7 +292,10 @@ def program(call: Call, base_url: str) -> Program:
 def _notes(plan: Outline) -> Iterator[str]:
     for field in plan.fields:
         if not f"{field.name}{field.filename}".isascii():
-            yield f".NET sends names in ASCII: {field.filename or field.name} is changed"
+            yield Text(
+                ".NET sends names in ASCII: {filename} is changed",
+                filename=field.filename or field.name,
+            )
 
 
 def _headers(plan: Outline) -> Iterator[str]:

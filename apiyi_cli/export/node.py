@@ -11,6 +11,7 @@ from apiyi_cli.export.blocks import Blocks
 from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.quote import Notation, fill, javascript, json_text, layout
+from apiyi_cli.text import Text
 
 _PROGRAM = """\
 // Needs Node 20 or newer; save as program.mjs.
@@ -244,11 +245,16 @@ def program(call: Call, base_url: str) -> Program:
 
 
 def _notes(plan: Outline) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if not plan.stream and plan.timeout_s > _HEADERS_S:
-        notes.append(f"Node's fetch waits at most {_HEADERS_S} s for an answer to begin")
+        notes.append(
+            Text(
+                "Node's fetch waits at most {headers_s} s for an answer to begin",
+                headers_s=_HEADERS_S,
+            )
+        )
     if any(re.search(r"\r(?!\n)|(?<!\r)\n", field.value or "") for field in plan.fields):
-        notes.append("Node's FormData sends the line ends of a field as CR LF")
+        notes.append(Text("Node's FormData sends the line ends of a field as CR LF"))
     return notes
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.text import Text
 
 Kind = Literal[
     "chat", "complete", "respond", "embed", "image", "transcribe", "speak", "models", "other"
@@ -146,7 +147,9 @@ def outline(call: Call, base_url: str) -> Outline:
     kind = _kind(call)
     if isinstance(call.json, dict) and call.stream and (call.json.get("n") or 1) > 1:
         kind = "other"
-        notes.append("several answers in one stream come mixed: the program prints the events")
+        notes.append(
+            Text("several answers in one stream come mixed: the program prints the events")
+        )
     asked = _asked(call)
     total_s, silence_s = _patience_s(kind, call, asked)
     raw_path = next((one.path for one in call.sources if not one.place), None)
@@ -155,7 +158,10 @@ def outline(call: Call, base_url: str) -> Outline:
     elif call.raw is not None and raw_path is None and not _is_text(call.raw):
         raw_path = "body.bin"
         notes.append(
-            f"the body of {len(call.raw)} bytes is not in the program: save it as body.bin"
+            Text(
+                "the body of {count} bytes is not in the program: save it as body.bin",
+                count=len(call.raw),
+            )
         )
     return Outline(
         kind=kind,
@@ -243,7 +249,9 @@ def _saves(kind: Kind, asked: dict[str, Any]) -> Iterator[str]:
 def _public_path(path: str, notes: list[str]) -> str:
     public = _SECRET_QUERY.sub("", path).rstrip("?&")
     if public != path.rstrip("?&"):
-        notes.append("the key in the address is left out: the program sends APIYI_API_KEY instead")
+        notes.append(
+            Text("the key in the address is left out: the program sends APIYI_API_KEY instead")
+        )
         return public
     return path
 
@@ -257,13 +265,24 @@ def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
         yield "Content-Type", call.content_type or "application/octet-stream"
     for name, value in call.headers:
         if name.lower() in _SECRET_HEADERS:
-            notes.append(f"the header {name} is left out: the program sends APIYI_API_KEY instead")
+            notes.append(
+                Text(
+                    "the header {name} is left out: the program sends APIYI_API_KEY instead",
+                    name=name,
+                )
+            )
         elif name.lower() == "content-type" and call.parts:
-            notes.append(f"the header {name} is left out: it must name the multipart boundary")
+            notes.append(
+                Text(
+                    "the header {name} is left out: it must name the multipart boundary", name=name
+                )
+            )
         elif name.lower() in _TRANSPORT_HEADERS:
-            notes.append(f"the header {name} is left out: the program's library sets it")
+            notes.append(
+                Text("the header {name} is left out: the program's library sets it", name=name)
+            )
         elif not f"{name}{value}".isascii():
-            notes.append(f"the header {name} is left out: HTTP carries ASCII only")
+            notes.append(Text("the header {name} is left out: HTTP carries ASCII only", name=name))
         else:
             yield name, value
 
@@ -276,7 +295,14 @@ def _field(part: Part, notes: list[str]) -> Field:
     path, content = part.path, part.content or b""
     if path is None and len(content) > INLINE_BYTES:
         path = PurePath(filename).name
-        notes.append(f"the {len(content)} bytes of {part.name} are not in the program: save {path}")
+        notes.append(
+            Text(
+                "the {count} bytes of {part} are not in the program: save {path}",
+                count=len(content),
+                part=part.name,
+                path=path,
+            )
+        )
     return Field(part.name, path=path, content=content, filename=filename, type=media)
 
 

@@ -12,6 +12,7 @@ from apiyi_cli.export.blocks import Blocks
 from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.quote import Notation, fill, layout, php
+from apiyi_cli.text import Text
 
 _PROGRAM = """\
 <?php
@@ -303,7 +304,7 @@ def _notes(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         items = value
     elif isinstance(value, int) and value not in _RANGE:
-        yield f"PHP has no integer as large as {value}: it is sent as a fraction"
+        yield Text("PHP has no integer as large as {value}: it is sent as a fraction", value=value)
     for item in items:
         yield from _notes(item)
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 LANGUAGES: dict[str, str] = {
     "curl": "curl",
@@ -37,9 +38,9 @@ def program(language: str, call: Call, base_url: str) -> Program:
     """
     if language not in LANGUAGES:
         raise UsageError(
-            f"cannot write a program in {language!r}",
-            "unknown language",
-            hint=f"--code takes one of {', '.join(LANGUAGES)}",
+            Text("cannot write a program in {language}", language=repr(language)),
+            Text("unknown language"),
+            hint=Text("--code takes one of {languages}", languages=", ".join(LANGUAGES)),
         )
     module = import_module(f"apiyi_cli.export.{LANGUAGES[language]}")
     written: Program = module.program(call, base_url)

@@ -15,6 +15,7 @@ from apiyi_cli.export.outline import Field, Outline, outline
 from apiyi_cli.export.program import Program
 from apiyi_cli.export.python_values import bytes_of, imports, raw_bytes, readers, value_of
 from apiyi_cli.export.quote import fill, python
+from apiyi_cli.text import Text
 
 _PROGRAM = """\
 # Needs Python 3.9 or newer: pip install --upgrade openai
@@ -293,8 +294,8 @@ def _untyped(plan: Outline) -> str:
     verb = plan.method.lower()
     if verb not in _VERBS or (verb == "get" and plan.has_body):
         raise UsageError(
-            f"cannot write this {plan.method} request with the openai package",
-            "the package does not send it",
+            Text("cannot write this {method} request with the openai package", method=plan.method),
+            Text("the package does not send it"),
             hint="--code requests",
         )
     headers = _headers(plan)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from apiyi_cli.core.language import Translate
+from apiyi_cli.text import Text
 
 Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
 
@@ -127,11 +128,11 @@ class Command(NamedTuple):
         """
         paragraphs = (" ".join(one.split()) for one in self.more.split("\n\n"))
         return self._replace(
-            line=say(self.line),
-            help=say(self.help),
-            more="\n\n".join(map(say, paragraphs)),
-            arguments=tuple(one._replace(help=say(one.help)) for one in self.arguments),
-            options=tuple(one._replace(help=say(one.help)) for one in self.options),
+            line=say(Text(self.line)),
+            help=say(Text(self.help)),
+            more="\n\n".join(say(Text(one)) for one in paragraphs),
+            arguments=tuple(one._replace(help=say(Text(one.help))) for one in self.arguments),
+            options=tuple(one._replace(help=say(Text(one.help))) for one in self.options),
             commands=tuple(one.translated(say) for one in self.commands),
         )
 

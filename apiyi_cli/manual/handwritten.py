@@ -13,6 +13,7 @@ from pathlib import Path
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.errors import EXIT_CODES, ExitCode
 from apiyi_cli.manual.markdown import Block, Definitions, Paragraph, Span, blocks, plain, text
+from apiyi_cli.text import Text
 
 SECTIONS = Path(__file__).parent / "sections"
 TOPICS = ("exit-codes", "environment", "config", "formatting", "retries", "batch")
@@ -65,4 +66,6 @@ def config_keys() -> Paragraph:
 
 def _sentences(row: ExitCode) -> list[str]:
     when = f"{row.when[0].upper()}{row.when[1:]}."
-    return [when] if row.again == "-" else [when, f"Again: {row.again}."]
+    if row.again == "-":
+        return [Text(when)]
+    return [Text(when), Text("Again: {again}.", again=Text(row.again))]

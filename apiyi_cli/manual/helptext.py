@@ -5,6 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import Argument, Command, Option
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
+from apiyi_cli.text import Text
 
 _TEXT_AT = 28
 _NARROW = 60
@@ -17,7 +18,7 @@ def helptext(command: Command, width: int, *, bold: bool = False, say: Translate
     """
     width = max(20, min(width, WIDEST))
     command = command.translated(say)
-    usage = say("Usage:")
+    usage = say(Text("Usage:"))
     hanging = " " * (columns(usage) + 1)
     lines = filled(f"{command.title} {command.usage}".rstrip(), width, f"{usage} ", hanging)
     lines[0] = lines[0].replace(usage, _strong(usage, bold), 1)
@@ -27,9 +28,9 @@ def helptext(command: Command, width: int, *, bold: bool = False, say: Translate
     for group in (_words(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
-            lines += ["", _strong(f"{say(heading)}:", bold), *_rows(rows, width, text_at)]
+            lines += ["", _strong(f"{say(Text(heading))}:", bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
-        more = say("`apiyi help COMMAND` and `apiyi help TOPIC` tell more.")
+        more = say(Text("`apiyi help COMMAND` and `apiyi help TOPIC` tell more."))
         lines += ["", *filled(more, width)]
     return "\n".join(lines) + "\n"
 
@@ -43,12 +44,14 @@ def spelled(option: Option) -> str:
 def remarks(option: Option) -> list[str]:
     """Return what the option's help leaves out: choices, default, variable, as short words."""
     choices = option.rule.choices
-    told = all(one in option.help for one in choices)
-    return [
-        *([] if told else [", ".join(choices)]),
-        *([f"default: {option.default}"] if option.default is not None else []),
-        *([f"env: {option.envvar}"] if option.envvar and option.envvar not in option.help else []),
-    ]
+    words: list[str] = []
+    if not all(choice in option.help for choice in choices):
+        words.append(", ".join(choices))
+    if option.default is not None:
+        words.append(Text("default: {default}", default=option.default))
+    if option.envvar and option.envvar not in option.help:
+        words.append(Text("env: {variable}", variable=option.envvar))
+    return words
 
 
 Tables = list[tuple[str, list[tuple[str, str]]]]

@@ -12,6 +12,7 @@ from apiyi_cli.manual.describe import Command, Option
 from apiyi_cli.manual.handwritten import TOPICS, command_sections, topic
 from apiyi_cli.manual.markdown import Block, Heading, Table, text
 from apiyi_cli.manual.roff import escaped, inline, line, roff
+from apiyi_cli.text import Text
 
 OWN = "Options"
 """The heading of the options that only one command has."""
@@ -44,12 +45,12 @@ def _page(command: Command, program: Command, version: str, say: Translate) -> s
     lines = [
         *(["'\\\" t"] if tables else []),
         f'.TH "{escaped(name.upper(), literal=True)}" 1 "{RELEASED[version]}" '
-        f'"apiyi {version}" "{escaped(say("apiyi manual"))}"',
+        f'"apiyi {version}" "{escaped(say(Text("apiyi manual")))}"',
         ".nh",
         ".ad l",
-        _section(say("NAME")),
+        _section(say(Text("NAME"))),
         f"{escaped(name, literal=True)} \\- {escaped(command.line.rstrip('.。'))}",
-        _section(say("SYNOPSIS")),
+        _section(say(Text("SYNOPSIS"))),
         *_synopsis(command),
         *(before or _description(command, say)),
         *(_commands(command, say) if command.commands and is_root else _subcommands(command, say)),
@@ -78,7 +79,7 @@ def _for_command(command: Command, say: Translate) -> list[Block]:
 def _divided(written: list[Block], say: Translate) -> tuple[list[str], list[str]]:
     """Return the DESCRIPTION section, which goes before the options, and the rest."""
     at = [i for i, one in enumerate(written) if isinstance(one, Heading) and one.level == 1]
-    if not at or written[at[0]] != Heading(1, say("DESCRIPTION")):
+    if not at or written[at[0]] != Heading(1, say(Text("DESCRIPTION"))):
         return [], list(roff(written))
     end = at[1] if len(at) > 1 else len(written)
     return list(roff(written[:end])), list(roff(written[end:]))
@@ -93,7 +94,7 @@ def _synopsis(command: Command) -> Iterator[str]:
 
 
 def _description(command: Command, say: Translate) -> Iterator[str]:
-    yield _section(say("DESCRIPTION"))
+    yield _section(say(Text("DESCRIPTION")))
     yield from _explained(command)
 
 
@@ -106,7 +107,7 @@ def _explained(command: Command) -> Iterator[str]:
 
 
 def _commands(command: Command, say: Translate) -> Iterator[str]:
-    yield _section(say("COMMANDS"))
+    yield _section(say(Text("COMMANDS")))
     for one in command.commands:
         yield from (".TP", f"\\fB{'-'.join(one.path)}\\fR(1)".replace("-", r"\-"))
         yield line(escaped(one.line))
@@ -115,7 +116,7 @@ def _commands(command: Command, say: Translate) -> Iterator[str]:
 def _subcommands(command: Command, say: Translate) -> Iterator[str]:
     if not command.commands:
         return
-    yield _section(say("COMMANDS"))
+    yield _section(say(Text("COMMANDS")))
     for one in command.commands:
         yield f".SS {escaped(one.title, literal=True)} {escaped(one.usage)}".rstrip()
         yield from _explained(one)
@@ -132,7 +133,7 @@ def _arguments(command: Command) -> Iterator[str]:
 
 
 def _options(command: Command, say: Translate) -> Iterator[str]:
-    yield _section(say("OPTIONS"))
+    yield _section(say(Text("OPTIONS")))
     yield from _arguments(command)
     below = command.commands if len(command.path) > 1 else ()
     panels = command.panels()
@@ -140,7 +141,7 @@ def _options(command: Command, say: Translate) -> Iterator[str]:
         panels = {**{panel: [] for one in below for panel in one.panels()}, **panels}
     for panel, options in panels.items():
         if len(panels) > 1:
-            yield f".SS {escaped(say('General' if panel == OWN else panel))}"
+            yield f".SS {escaped(say(Text('General' if panel == OWN else panel)))}"
         if panel != OWN:
             yield from _takers(below, panel, say)
             options += _shared(below, panel)
@@ -152,7 +153,7 @@ def _takers(below: tuple[Command, ...], panel: str, say: Translate) -> Iterator[
     """Say which commands of a group take the options of a panel, unless all do."""
     takers = [one.name for one in below if panel in one.panels()]
     if takers and len(takers) < len(below):
-        yield escaped(say(f"Taken by {', '.join(takers)}."))
+        yield escaped(say(Text("Taken by {commands}.", commands=", ".join(takers))))
 
 
 def _shared(below: tuple[Command, ...], panel: str) -> list[Option]:
@@ -174,18 +175,18 @@ def facts(option: Option) -> list[str]:
     told: list[str] = []
     choices = option.rule.choices
     if choices and not all(one in option.help for one in choices):
-        told.append(f"Takes one of {', '.join(choices)}.")
+        told.append(Text("Takes one of {choices}.", choices=", ".join(choices)))
     low, high = option.low, option.high
     if low is not None and high is not None and high < _ANY_NUMBER:
-        told.append(f"From {_number(low)} to {_number(high)}.")
+        told.append(Text("From {low} to {high}.", low=_number(low), high=_number(high)))
     elif low is not None and low > -_ANY_NUMBER:
-        told.append(f"At least {_number(low)}.")
+        told.append(Text("At least {low}.", low=_number(low)))
     if option.default is not None:
-        told.append(f"Default: {option.default}.")
+        told.append(Text("Default: {default}.", default=option.default))
     if option.envvar and option.envvar not in option.help:
-        told.append(f"Environment: {option.envvar}.")
+        told.append(Text("Environment: {variable}.", variable=option.envvar))
     if option.config:
-        told.append(f"Config: {option.config}.")
+        told.append(Text("Config: {key}.", key=option.config))
     return told
 
 
@@ -195,7 +196,7 @@ def _number(value: float) -> str:
 
 def _see_also(command: Command, program: Command, say: Translate) -> Iterator[str]:
     others = [one for one in (program, *program.commands) if one is not command]
-    yield _section(say("SEE ALSO"))
+    yield _section(say(Text("SEE ALSO")))
     for count, one in enumerate(others):
         end = "," if count < len(others) - 1 else ""
         yield f".BR {escaped('-'.join(one.path), literal=True)} (1){end}"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from apiyi_cli.core.language import Translate, as_is
+from apiyi_cli.text import Text
 
 
 class Span(NamedTuple):
@@ -22,7 +23,7 @@ class Span(NamedTuple):
     style: Literal["plain", "bold", "italic", "code"] = "plain"
 
 
-Text = tuple[Span, ...]
+Spans = tuple[Span, ...]
 
 
 class Heading(NamedTuple):
@@ -35,26 +36,26 @@ class Heading(NamedTuple):
 class Paragraph(NamedTuple):
     """Running text."""
 
-    text: Text
+    text: Spans
 
 
 class Items(NamedTuple):
     """A list; `numbered` counts its items from 1."""
 
-    items: tuple[Text, ...]
+    items: tuple[Spans, ...]
     numbered: bool = False
 
 
 class Definitions(NamedTuple):
     """Terms, each with its explanation."""
 
-    items: tuple[tuple[Text, Text], ...]
+    items: tuple[tuple[Spans, Spans], ...]
 
 
 class Table(NamedTuple):
     """Rows of cells; the first one is the heading."""
 
-    rows: tuple[tuple[Text, ...], ...]
+    rows: tuple[tuple[Spans, ...], ...]
 
 
 class Code(NamedTuple):
@@ -87,7 +88,7 @@ def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
             yield Code(tuple(lines[at + 1 : end]))
             at = end + 1
         elif heading := re.fullmatch(r"(##?) (.+)", line):
-            yield Heading(len(heading[1]), say(heading[2]))
+            yield Heading(len(heading[1]), say(Text(heading[2])))
             at += 1
         else:
             end = _end(lines, at)
@@ -95,7 +96,7 @@ def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
             at = end
 
 
-def text(source: str) -> Text:
+def text(source: str) -> Spans:
     """Return the spans of one running text."""
     found: list[Span] = []
     at = 0
@@ -113,7 +114,7 @@ def text(source: str) -> Text:
     return tuple(found)
 
 
-def plain(spans: Text, *, quoted: bool = False) -> str:
+def plain(spans: Spans, *, quoted: bool = False) -> str:
     """Return the text without its styles; `quoted` keeps the backticks of code with spaces."""
     return "".join(
         f"`{one.text}`" if quoted and one.style == "code" and " " in one.text else one.text
@@ -157,12 +158,12 @@ def _block(lines: list[str], say: Translate) -> Block:
         return _items(lines, say)
     if _defines(lines, 0):
         return _definitions(lines, say)
-    return Paragraph(text(say(" ".join(line.strip() for line in lines))))
+    return Paragraph(text(say(Text(" ".join(line.strip() for line in lines)))))
 
 
-def _cells(row: str, say: Translate) -> tuple[Text, ...]:
+def _cells(row: str, say: Translate) -> tuple[Spans, ...]:
     cells = re.split(r"(?<!\\)\|", row.strip().strip("|"))
-    return tuple(text(say(cell.strip().replace("\\|", "|"))) for cell in cells)
+    return tuple(text(say(Text(cell.strip().replace("\\|", "|")))) for cell in cells)
 
 
 def _items(lines: list[str], say: Translate) -> Items:
@@ -172,7 +173,7 @@ def _items(lines: list[str], say: Translate) -> Items:
             found.append(match[2].strip())
         elif line.strip():
             found[-1] += " " + line.strip()
-    return Items(tuple(text(say(item)) for item in found), numbered=lines[0][0].isdigit())
+    return Items(tuple(text(say(Text(item))) for item in found), numbered=lines[0][0].isdigit())
 
 
 def _definitions(lines: list[str], say: Translate) -> Definitions:
@@ -183,4 +184,6 @@ def _definitions(lines: list[str], say: Translate) -> Definitions:
         elif line.strip():
             said = line.removeprefix(": ").strip()
             found[-1][1] += f" {said}" if found[-1][1] else said
-    return Definitions(tuple((text(say(term)), text(say(said))) for term, said in found))
+    return Definitions(
+        tuple((text(say(Text(term))), text(say(Text(said)))) for term, said in found)
+    )

@@ -11,8 +11,8 @@ from apiyi_cli.manual.markdown import (
     Heading,
     Items,
     Paragraph,
+    Spans,
     Table,
-    Text,
     plain,
 )
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
@@ -49,7 +49,7 @@ def _lines(block: Block, width: int) -> list[str]:
             return _table([[plain(cell) for cell in row] for row in rows], width)
 
 
-def _definition(term: Text, said: Text, width: int) -> list[str]:
+def _definition(term: Spans, said: Spans, width: int) -> list[str]:
     return [
         *filled(plain(term), width, "  "),
         *filled(plain(said, quoted=True), width, " " * 6),

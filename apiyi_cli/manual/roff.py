@@ -17,8 +17,8 @@ from apiyi_cli.manual.markdown import (
     Items,
     Paragraph,
     Span,
+    Spans,
     Table,
-    Text,
 )
 
 _SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[", re.ASCII)
@@ -63,7 +63,7 @@ def line(text: str) -> str:
     return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
-def inline(spans: Text) -> str:
+def inline(spans: Spans) -> str:
     """Return spans as one line in their fonts."""
     return line("".join(_span(span) for span in spans))
 
@@ -98,7 +98,7 @@ def _lines(block: Block, after_heading: bool) -> Iterator[str]:
             yield from _table(rows)
 
 
-def _table(rows: tuple[tuple[Text, ...], ...]) -> Iterator[str]:
+def _table(rows: tuple[tuple[Spans, ...], ...]) -> Iterator[str]:
     """Yield a tbl(1) table: bold heading, the last column wrapped to the room that is left."""
     count = len(rows[0])
     yield from (".PP", ".TS", "tab(\t);")

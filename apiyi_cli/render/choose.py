@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from apiyi_cli.core.events import Burst, Usage
 from apiyi_cli.render.text import Aside
+from apiyi_cli.text import Text, join_texts
 
 Form = Literal["text", "ndjson", "json", "extract"]
 Renderer = Callable[[Iterable[Burst]], Iterator[bytes]]
@@ -104,10 +105,18 @@ def usage_line(usage: Usage) -> str:
         "unknown" if count is None else str(count)
         for count in (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
     )
-    line = f"usage: {prompt} prompt + {completion} completion = {total} tokens"
+    line = Text(
+        "usage: {prompt} prompt + {completion} completion = {total} tokens",
+        prompt=prompt,
+        completion=completion,
+        total=total,
+    )
     details = [
-        f"{count} {word}"
-        for count, word in ((usage.cached_tokens, "cached"), (usage.reasoning_tokens, "reasoning"))
+        text
+        for count, text in (
+            (usage.cached_tokens, Text("{count} cached", count=usage.cached_tokens)),
+            (usage.reasoning_tokens, Text("{count} reasoning", count=usage.reasoning_tokens)),
+        )
         if count
     ]
-    return f"{line} ({', '.join(details)})" if details else line
+    return Text("{line} ({details})", line=line, details=join_texts(details)) if details else line

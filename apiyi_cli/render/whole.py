@@ -10,6 +10,7 @@ from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ASIDE
 from apiyi_cli.render.text import Aside, encoded
+from apiyi_cli.text import Text
 
 Assembled = Callable[[list[bytes]], Any]
 """Puts the chunks of a stream together into the object that no stream would have given."""
@@ -50,14 +51,18 @@ def compiled(expression: str) -> Any:
         import jq
     except ImportError:
         raise SetupError(
-            "--jq needs the jq package", "not installed", hint="pip install 'apiyi-cli[jq]'"
+            Text("--jq needs the jq package"),
+            Text("not installed"),
+            hint="pip install 'apiyi-cli[jq]'",
         ) from None
     try:
         return jq.compile(expression)
     except ValueError as error:
         why = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"--jq {expression!r} is not a jq expression", why, hint="see jq(1)"
+            Text("--jq {expression} is not a jq expression", expression=repr(expression)),
+            why,
+            hint=Text("see jq(1)"),
         ) from None
 
 
@@ -82,7 +87,7 @@ def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
             yield b"\n".join([*outputs, b""])
     if failed:
         raise IncompleteError(
-            "--jq cannot be applied to the answer",
+            Text("--jq cannot be applied to the answer"),
             str(failed).strip(),
-            hint="look at the answer with --json first",
+            hint=Text("look at the answer with --json first"),
         )

@@ -9,6 +9,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
+from apiyi_cli.text import Text
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
@@ -28,16 +29,18 @@ def normal_base_url(text: str, source: str) -> str:
     """
     parts = _split(text, source)
     if parts.scheme not in ("http", "https"):
-        raise _refusal(source, "a base URL starts with https://", _EXAMPLE)
+        raise _refusal(source, Text("a base URL starts with https://"), _EXAMPLE)
     host = (parts.hostname or "").removesuffix(".")
     if not _HOST.fullmatch(host):
-        raise _refusal(source, "a base URL needs a host name in ASCII", _EXAMPLE)
+        raise _refusal(source, Text("a base URL needs a host name in ASCII"), _EXAMPLE)
     if "@" in parts.netloc:
         raise _refusal(
-            source, "a base URL holds no user or password", "put the key into APIYI_API_KEY"
+            source,
+            Text("a base URL holds no user or password"),
+            Text("put the key into APIYI_API_KEY"),
         )
     if parts.query or parts.fragment or text.rstrip().endswith(("?", "#")):
-        raise _refusal(source, "a base URL ends with its path, without ? or #", _EXAMPLE)
+        raise _refusal(source, Text("a base URL ends with its path, without ? or #"), _EXAMPLE)
     place = f"[{host}]" if ":" in host else host
     if (port := _port(parts, source)) not in (None, 443 if parts.scheme == "https" else 80):
         place += f":{port}"
@@ -45,8 +48,8 @@ def normal_base_url(text: str, source: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise SetupError(
             source,
-            f"plain http would show the key to everyone on the way to {host}",
-            hint=f"use https://{place}{path}",
+            Text("plain http would show the key to everyone on the way to {host}", host=host),
+            hint=Text("use https://{place}{path}", place=place, path=path),
         )
     return f"{parts.scheme}://{place}{path}"
 
@@ -75,38 +78,40 @@ def _split(text: str, source: str) -> SplitResult:
     stripped = text.strip()
     # A backslash is a slash to some programs and part of the name to others.
     if not stripped.isprintable() or re.search(r'[\s\\"<>^`{|}]', stripped):
-        raise _refusal(source, "a base URL holds no spaces, quotes or backslashes", _EXAMPLE)
+        raise _refusal(source, Text("a base URL holds no spaces, quotes or backslashes"), _EXAMPLE)
     try:
         return urlsplit(stripped)
     except ValueError as error:
-        raise _refusal(source, "this is not a URL", _EXAMPLE) from error
+        raise _refusal(source, Text("this is not a URL"), _EXAMPLE) from error
 
 
 def _port(parts: SplitResult, source: str) -> int | None:
     try:
         port = parts.port
     except ValueError as error:
-        raise _refusal(source, "the port is a number from 1 to 65535", _EXAMPLE) from error
+        raise _refusal(source, Text("the port is a number from 1 to 65535"), _EXAMPLE) from error
     if port == 0:
-        raise _refusal(source, "the port is a number from 1 to 65535", _EXAMPLE)
+        raise _refusal(source, Text("the port is a number from 1 to 65535"), _EXAMPLE)
     return port
 
 
 def _normal_path(parts: SplitResult, server: str, source: str) -> str:
     segments = parts.path.rstrip("/").split("/")[1:]
     if any(segment in ("", ".", "..") for segment in segments):
-        raise _refusal(source, "the path of a base URL has empty or dotted parts", _EXAMPLE)
+        raise _refusal(source, Text("the path of a base URL has empty or dotted parts"), _EXAMPLE)
     versions = [at for at, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
     if not versions:
         path = "/".join(("", *segments, "v1"))
-        raise _refusal(source, "a base URL ends in /v1", f"{server}{path}")
+        raise _refusal(source, Text("a base URL ends in /v1"), f"{server}{path}")
     below = segments[versions[0] + 1 :]
     kept = "/".join(("", *segments[: versions[0] + 1]))
     if len(versions) > 1:
-        raise _refusal(source, "the version stands twice in the base URL", f"{server}{kept}")
+        raise _refusal(source, Text("the version stands twice in the base URL"), f"{server}{kept}")
     if below and below[0] in _ENDPOINTS:
         raise _refusal(
-            source, f"/{'/'.join(below)} is an endpoint, not a base URL", f"{server}{kept}"
+            source,
+            Text("/{below} is an endpoint, not a base URL", below="/".join(below)),
+            f"{server}{kept}",
         )
     return "/".join(("", *segments))
 

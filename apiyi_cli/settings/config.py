@@ -16,6 +16,7 @@ from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.values import Unfit, configurable, fitted_any, options
+from apiyi_cli.text import Text, system_reason
 
 LANGUAGES = ("en", "zh")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -72,11 +73,11 @@ def load(path: Path, *, required: bool = False) -> Config:
     except FileNotFoundError as error:
         if required:
             raise SetupError(
-                str(path), "there is no such file", hint="correct or unset APIYI_CONFIG"
+                str(path), Text("there is no such file"), hint=Text("correct or unset APIYI_CONFIG")
             ) from error
         return Config(path)
     except OSError as error:
-        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+        raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
     config = parse(decoded(path, data), path)
     _refuse_shared(path, mode, config)
     return config
@@ -88,7 +89,7 @@ def decoded(path: Path, data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise SetupError(f"{path}:{line}", "this is not UTF-8") from error
+        raise SetupError(f"{path}:{line}", Text("this is not UTF-8")) from error
 
 
 def parse(text: str, path: Path) -> Config:
@@ -108,7 +109,7 @@ def _refuse_shared(path: Path, mode: int, config: Config) -> None:
     if commands and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
         raise SetupError(
             str(path),
-            "it has a key_command, and every user of this machine can change it",
+            Text("it has a key_command, and every user of this machine can change it"),
             hint=f"chmod 600 {path}",
         )
 
@@ -123,7 +124,7 @@ def _syntax_error(path: Path, text: str, told: str) -> SetupError:
     else:
         lines = text.split("\n")
         line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    return SetupError(f"{path}:{line}:{column}", f"not valid TOML: {why}")
+    return SetupError(f"{path}:{line}:{column}", Text("not valid TOML: {why}", why=why))
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:
@@ -176,20 +177,26 @@ class _Reader:
         return f"{self.path}:{line}" if line else str(self.path)
 
     def fail(self, keys: Sequence[str], why: str, hint: str | None = None) -> NoReturn:
-        raise SetupError(self.place(keys), f"{dotted(keys)}: {why}", hint=hint)
+        raise SetupError(
+            self.place(keys), Text("{key}: {why}", key=dotted(keys), why=why), hint=hint
+        )
 
     def unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
         """Refuse a name; what it was set to may be a key and is not repeated."""
         name = keys[-1]
         if name.lower().replace("-", "_") in _KEY_NAMES:
-            self.fail(keys, "keys do not belong in this file", "apiyi auth login")
+            self.fail(keys, Text("keys do not belong in this file"), "apiyi auth login")
         close = nearest(name, known)
-        meant = f"did you mean {close}?" if close else f"known here: {', '.join(known)}"
-        self.fail(keys, f"unknown setting; {meant}")
+        meant = (
+            Text("did you mean {close}?", close=close)
+            if close
+            else Text("known here: {known}", known=", ".join(known))
+        )
+        self.fail(keys, Text("unknown setting; {meant}", meant=meant))
 
     def table(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            self.fail(keys, f"expected a table, found {_found(value)}")
+            self.fail(keys, Text("expected a table, found {value}", value=_found(value)))
         return value
 
     def texts(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
@@ -198,7 +205,13 @@ class _Reader:
             or not value
             or not all(isinstance(one, str) and one for one in value)
         ):
-            self.fail(keys, f'expected a list of texts such as ["…", "…"], found {_found(value)}')
+            self.fail(
+                keys,
+                Text(
+                    'expected a list of texts such as ["…", "…"], found {value}',
+                    value=_found(value),
+                ),
+            )
         return tuple(value)
 
     def config(self, document: Mapping[str, Any]) -> Config:
@@ -207,10 +220,15 @@ class _Reader:
                 self.unknown([key], [*_TOP, *_LISTS, "limits", *configurable()])
         language = document.get("language")
         if language is not None and language not in LANGUAGES:
-            self.fail(["language"], f"expected one of {', '.join(LANGUAGES)}")
+            self.fail(
+                ["language"], Text("expected one of {languages}", languages=", ".join(LANGUAGES))
+            )
         ledger = document.get("usage_ledger")
         if ledger is not None and not isinstance(ledger, bool):
-            self.fail(["usage_ledger"], f"expected true or false, found {_found(ledger)}")
+            self.fail(
+                ["usage_ledger"],
+                Text("expected true or false, found {ledger}", ledger=_found(ledger)),
+            )
         profiles = self.table(["profile"], document.get("profile", {}))
         families = self.table(["families"], document.get("families", {}))
         return Config(
@@ -224,11 +242,11 @@ class _Reader:
     def profile(self, name: str, value: object) -> Profile:
         at = ["profile", name]
         if not is_profile_name(name):
-            self.fail(at, "a profile's name has letters, digits, - . and _ only, at most 64")
+            self.fail(at, Text("a profile's name has letters, digits, - . and _ only, at most 64"))
         table = dict(self.table(at, value))
         bare = Profile(name)
         if name == "sandbox" and (own := [one for one in _LISTS if one in table]):
-            self.fail([*at, own[0]], "the sandbox profile is built in and has its own")
+            self.fail([*at, own[0]], Text("the sandbox profile is built in and has its own"))
         urls, command, limits = (table.pop(one, None) for one in (*_LISTS, "limits"))
         return Profile(
             name,
@@ -246,17 +264,21 @@ class _Reader:
     def option(self, keys: Sequence[str], value: object) -> Any:
         name = keys[-1]
         if name in ("rpm", "tpm"):
-            self.fail(keys, f"stands in {dotted([*keys[:-1], 'limits'])}")
+            self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:-1], "limits"])))
         found = options(name)
         if not found:
             self.unknown(keys, [*_LISTS, "limits", *configurable()])
         if not any(one.opt.config for one in found):
             hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
-            self.fail(keys, f"{found[0].long} is for one command, a profile cannot set it", hint)
+            self.fail(
+                keys,
+                Text("{long} is for one command, a profile cannot set it", long=found[0].long),
+                hint,
+            )
         try:
             return fitted_any(name, value)
         except Unfit as unfit:
-            self.fail(keys, f"{unfit}, found {_found(value)}")
+            self.fail(keys, Text("{unfit}, found {value}", unfit=unfit, value=_found(value)))
 
     def limits(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
         table = self.table(keys, value)
@@ -266,12 +288,24 @@ class _Reader:
                 self.unknown(at, _LIMITS)
             if name == "store":
                 if not isinstance(limit, str) or not limit.startswith(_STORES):
-                    self.fail(at, "expected the address of a Redis server, redis://HOST:PORT/DB")
+                    self.fail(
+                        at, Text("expected the address of a Redis server, redis://HOST:PORT/DB")
+                    )
             elif name == "window_s":
                 if type(limit) not in (int, float) or not 1 <= limit <= 86400:
-                    self.fail(at, f"expected seconds from 1 to 86400, found {_found(limit)}")
+                    self.fail(
+                        at,
+                        Text(
+                            "expected seconds from 1 to 86400, found {limit}", limit=_found(limit)
+                        ),
+                    )
             elif type(limit) is not int or not 1 <= limit <= 10**12:
-                self.fail(at, f"expected a whole number of at least 1, found {_found(limit)}")
+                self.fail(
+                    at,
+                    Text(
+                        "expected a whole number of at least 1, found {limit}", limit=_found(limit)
+                    ),
+                )
         return table
 
     def family(self, pattern: str, value: object) -> Family:
@@ -282,7 +316,7 @@ class _Reader:
                 self.unknown([*at, name], ("max_tokens", "refuses"))
         field = table.get("max_tokens")
         if field is not None and not (isinstance(field, str) and field):
-            self.fail([*at, "max_tokens"], "expected the name of a request field")
+            self.fail([*at, "max_tokens"], Text("expected the name of a request field"))
         refuses = table.get("refuses", [])
         if refuses != []:
             refuses = self.texts([*at, "refuses"], refuses)
@@ -311,5 +345,5 @@ def _found(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return str(value)
-    kinds: dict[type, str] = {str: "a text", list: "a list", dict: "a table"}
-    return kinds.get(type(value), "a date or time")
+    kinds: dict[type, str] = {str: Text("a text"), list: Text("a list"), dict: Text("a table")}
+    return kinds.get(type(value), Text("a date or time"))

@@ -14,6 +14,7 @@ from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config import decoded, dotted, parse
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.settings.values import Unfit, expected, options, parsed
+from apiyi_cli.text import Text, system_reason
 
 _TOP = frozenset(("profile", "families", "language", "usage_ledger"))
 _LIMITS = frozenset(("rpm", "tpm", "concurrency", "window_s"))
@@ -31,13 +32,14 @@ def located(key: str, profile: str) -> tuple[str, ...]:
     try:
         node: Any = tomllib.loads(f"{key} = 0")
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{key!r} is not a key", hint="a key is like model or limits.rpm") from (
-            error
-        )
+        raise UsageError(
+            Text("{key} is not a key", key=repr(key)),
+            hint=Text("a key is like model or limits.rpm"),
+        ) from (error)
     keys: list[str] = []
     while isinstance(node, dict):
         if len(node) != 1:
-            raise UsageError(f"{key!r} is not one key")
+            raise UsageError(Text("{key} is not one key", key=repr(key)))
         ((name, node),) = node.items()
         keys.append(name)
     if keys[0] not in _TOP:
@@ -65,7 +67,10 @@ def typed(keys: Sequence[str], words: Sequence[str]) -> object:
     if many and len(words) > 1:
         return [_single(keys, word) for word in words]
     if len(words) != 1:
-        raise UsageError(f"{dotted(keys)} takes one value", f"{len(words)} were given")
+        raise UsageError(
+            Text("{keys} takes one value", keys=dotted(keys)),
+            Text("{count} were given", count=len(words)),
+        )
     return _single(keys, words[0])
 
 
@@ -86,7 +91,10 @@ def write(path: Path, keys: Sequence[str], value: object) -> None:
             node[key] = tomlkit.table(is_super_table=at + 2 < len(keys))
         node = node[key]
         if not isinstance(node, MutableMapping):
-            raise UsageError(f"cannot set {dotted(keys)}", f"{dotted(keys[: at + 1])} is a value")
+            raise UsageError(
+                Text("cannot set {keys}", keys=dotted(keys)),
+                Text("{dotted} is a value", dotted=dotted(keys[: at + 1])),
+            )
     node[keys[-1]] = value
     _replace(path, old, document.as_string(), keys, value)
 
@@ -123,7 +131,7 @@ def _array(name: str, text: str) -> list[Any]:
     try:
         return list(tomllib.loads(f"x = {text}")["x"])
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{name}: not a TOML array", str(error)) from error
+        raise UsageError(Text("{name}: not a TOML array", name=name), str(error)) from error
 
 
 def _single(keys: Sequence[str], word: str) -> object:
@@ -136,7 +144,10 @@ def _single(keys: Sequence[str], word: str) -> object:
             continue
         return value[0] if one.many else value
     if found:
-        raise UsageError(f"cannot set {dotted(keys)}", f"expected {expected(found[0])}")
+        raise UsageError(
+            Text("cannot set {keys}", keys=dotted(keys)),
+            Text("expected {expected}", expected=expected(found[0])),
+        )
     if name in _LIMITS or name == "usage_ledger":
         return _toml_value(word)
     return word
@@ -159,7 +170,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+        raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
 
 
 def _document(path: Path, text: str) -> Any:
@@ -197,9 +208,13 @@ def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object)
         parse(old, path)
         name = dotted(keys)
         why = error.why.removeprefix(f"{name}: ")
-        raise UsageError(f"cannot set {name}", why, hint=error.hint) from error
+        raise UsageError(Text("cannot set {name}", name=name), why, hint=error.hint) from error
     private_write(path, new.encode())
 
 
 def _by_hand(path: Path) -> SetupError:
-    return SetupError(f"cannot edit {path}", "its layout needs a person", hint="apiyi config edit")
+    return SetupError(
+        Text("cannot edit {path}", path=path),
+        Text("its layout needs a person"),
+        hint="apiyi config edit",
+    )

@@ -10,6 +10,7 @@ from typing import IO
 
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError
+from apiyi_cli.text import Text
 
 LIMIT_S = 10.0
 _LONGEST_NOTE = 300
@@ -47,23 +48,29 @@ def printed_key(
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise AuthError(f"{what} did not start", f"{program}: {why}", hint=_hint()) from error
+        raise AuthError(
+            Text("{what} did not start", what=what), f"{program}: {why}", hint=_hint()
+        ) from error
     printed, complained = _Heard(child.stdout), _Heard(child.stderr)
     try:
         child.wait(limit_s)
     except subprocess.TimeoutExpired:
-        why = f"{program} gave no key within {limit_s:g} s"
-        raise AuthError(f"{what} was stopped", why, hint=_hint()) from None
+        why = Text(
+            "{program} gave no key within {limit_s} s", program=program, limit_s=f"{limit_s:g}"
+        )
+        raise AuthError(Text("{what} was stopped", what=what), why, hint=_hint()) from None
     finally:
         child.kill()
         child.wait()
     out, err = printed.text(), complained.text()
     text = out.decode("utf-8", "replace")
     if child.returncode:
-        why = f"{program} ended with status {child.returncode}"
+        why = Text(
+            "{program} ended with status {returncode}", program=program, returncode=child.returncode
+        )
         if said := _one_line(err, text):
             why += f": {said}"
-        raise AuthError(f"{what} failed", why, hint=_hint())
+        raise AuthError(Text("{what} failed", what=what), why, hint=_hint())
     return text
 
 
@@ -93,7 +100,7 @@ class _Heard:
 
 
 def _hint() -> str:
-    return "run the command yourself, or set APIYI_API_KEY"
+    return Text("run the command yourself, or set APIYI_API_KEY")
 
 
 def _one_line(said: bytes, printed: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from apiyi_cli.core.disk import make_private_folder, replace_private
 from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text, system_reason
 
 _NAME = "apiyi"
 _WINDOWS = sys.platform == "win32"
@@ -74,7 +75,9 @@ def _home(environ: Mapping[str, str]) -> Path:
 
         with suppress(KeyError):
             return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    raise SetupError("no home folder", "HOME is not set", hint="set HOME or APIYI_CONFIG")
+    raise SetupError(
+        Text("no home folder"), Text("HOME is not set"), hint=Text("set HOME or APIYI_CONFIG")
+    )
 
 
 def private_dir(path: Path) -> Path:
@@ -90,7 +93,9 @@ def private_dir(path: Path) -> Path:
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:
-        raise SetupError(f"cannot use the folder {path}", error.strerror or str(error)) from error
+        raise SetupError(
+            Text("cannot use the folder {path}", path=path), system_reason(error)
+        ) from error
     return path
 
 
@@ -103,7 +108,7 @@ def private_write(path: Path, data: bytes) -> None:
     try:
         replace_private(path, data)
     except OSError as error:
-        raise SetupError(f"cannot write {path}", error.strerror or str(error)) from error
+        raise SetupError(Text("cannot write {path}", path=path), system_reason(error)) from error
 
 
 def refuse_readable(path: Path, status: os.stat_result) -> None:
@@ -112,7 +117,9 @@ def refuse_readable(path: Path, status: os.stat_result) -> None:
         from shlex import quote
 
         raise SetupError(
-            f"{path} holds a key",
-            f"others can read it (mode {stat.S_IMODE(status.st_mode):04o})",
+            Text("{path} holds a key", path=path),
+            Text(
+                "others can read it (mode {st_mode})", st_mode=f"{stat.S_IMODE(status.st_mode):04o}"
+            ),
             hint=f"chmod 600 {quote(str(path))}",
         )

@@ -18,6 +18,7 @@ from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.config import Config, Family, Profile, is_profile_name, load, nearest
 from apiyi_cli.settings.paths import config_file
 from apiyi_cli.settings.values import Unfit, fitted, options, parsed
+from apiyi_cli.text import Text
 
 G = TypeVar("G", bound=Group)
 
@@ -103,7 +104,7 @@ class _Found(NamedTuple):
     origin: str
 
 
-_NOTHING = _Found(None, "not set")
+_NOTHING = _Found(None, Text("not set"))
 
 
 class Settings:
@@ -287,8 +288,8 @@ class Settings:
         flag, variable = self._flag(one), self._variable(one)
         if self.sandbox:
             if flag is not None:
-                raise UsageError("--base-url", "the sandbox profile has its own address")
-            return _Found((), "built in")
+                raise UsageError("--base-url", Text("the sandbox profile has its own address"))
+            return _Found((), Text("built in"))
         if flag is not None:
             return _Found((normal_base_url(flag.value, "--base-url"),), flag.origin)
         if variable is not None:
@@ -322,16 +323,16 @@ class Settings:
         spelled = declared_as.long
         for name in declared_as.opt.names if value is False else ():
             spelled = name.split("/")[-1]
-        return _Found(value, f"flag {spelled}")
+        return _Found(value, Text("flag {spelled}", spelled=spelled))
 
     def _variable(self, one: Declared) -> _Found | None:
         name = one.opt.envvar
         if not name or not (text := self.environ.get(name)):
             return None
         try:
-            return _Found(parsed(one, text), f"environment {name}")
+            return _Found(parsed(one, text), Text("environment {name}", name=name))
         except Unfit as unfit:
-            raise SetupError(f"environment {name}", str(unfit)) from unfit
+            raise SetupError(Text("environment {name}", name=name), str(unfit)) from unfit
 
     def _in_profile(self, one: Declared) -> _Found | None:
         profile = self.in_profile
@@ -352,21 +353,33 @@ class Settings:
     def _option_text(self, profile: Profile, name: str) -> str:
         own = self.config.profiles.get(profile.name)
         written = own is not None and (name in own.options or name in own.limits)
-        return self._profile_text(profile) if written else f"profile {profile.name}, built in"
+        return (
+            self._profile_text(profile)
+            if written
+            else Text("profile {profile}, built in", profile=profile.name)
+        )
 
     def _profile_text(self, profile: Profile) -> str:
-        return f"profile {profile.name} in {self.config_path}"
+        return Text(
+            "profile {profile} in {config_path}", profile=profile.name, config_path=self.config_path
+        )
 
     def _limit_origin(self, name: str) -> str:
         if name in ("rpm", "tpm") and name in self._flags:
-            return f"flag --{name}"
+            return Text("flag --{name}", name=name)
         profile = self.in_profile
         return self._profile_text(profile) if name in profile.limits else "default"
 
     def _unknown_profile(self, name: str) -> SetupError:
         known = self.profiles
         close = nearest(name, known)
-        why = f"did you mean {close}?" if close else f"known are {', '.join(known)}"
+        why = (
+            Text("did you mean {close}?", close=close)
+            if close
+            else Text("known are {known}", known=", ".join(known))
+        )
         return SetupError(
-            f"there is no profile {name!r}", why, hint="apiyi config list, or --profile NAME"
+            Text("there is no profile {name}", name=repr(name)),
+            why,
+            hint=Text("apiyi config list, or --profile NAME"),
         )

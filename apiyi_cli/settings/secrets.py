@@ -19,10 +19,11 @@ from apiyi_cli.settings.base_url import origin
 from apiyi_cli.settings.paths import refuse_readable
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.settings.vault import WAYS
+from apiyi_cli.text import Text, system_reason
 
 KEY_VARIABLE = "APIYI_API_KEY"
 _LONGEST = 8192
-_SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", "built in: the sandbox needs no key")
+_SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox needs no key"))
 
 
 class Place(NamedTuple):
@@ -49,7 +50,7 @@ def find_key(settings: Settings) -> Secret:
     if named and from_flag:
         return key_file(Path(named).expanduser(), "--key-file")
     if text := settings.environ.get(KEY_VARIABLE):
-        return checked(text, f"environment {KEY_VARIABLE}")
+        return checked(text, Text("environment {key_variable}", key_variable=KEY_VARIABLE))
     if named:
         path = settings.config_path.parent / Path(named).expanduser()
         source = settings.origin("key_file")
@@ -70,21 +71,29 @@ def checked(text: str, source: str) -> Secret:
     """
     value = text.strip()
     if not value:
-        raise AuthError(f"no key from {source}", "it is empty", hint=WAYS)
+        raise AuthError(Text("no key from {source}", source=source), Text("it is empty"), hint=WAYS)
     why = None
     if len(value) > _LONGEST:
-        why = f"it is longer than {_LONGEST} characters"
+        why = Text("it is longer than {longest} characters", longest=_LONGEST)
     elif not value.isascii():
-        why = "it has characters that are not ASCII"
+        why = Text("it has characters that are not ASCII")
     elif any(character.isspace() for character in value):
-        lone = "it has white space inside"
-        why = f"{lone} (leave out `Bearer`)" if value.lower().startswith("bearer ") else lone
+        lone = Text("it has white space inside")
+        why = (
+            Text("{lone} (leave out `Bearer`)", lone=lone)
+            if value.lower().startswith("bearer ")
+            else lone
+        )
     elif not value.isprintable():
-        why = "it has control characters"
+        why = Text("it has control characters")
     elif any(quote in value for quote in "\"'`"):
-        why = "it has quotes"
+        why = Text("it has quotes")
     if why:
-        raise AuthError(f"the key from {source} cannot be a key", why, hint="copy the key again")
+        raise AuthError(
+            Text("the key from {source} cannot be a key", source=source),
+            why,
+            hint=Text("copy the key again"),
+        )
     return Secret(value, source)
 
 
@@ -100,7 +109,9 @@ def key_file(path: Path, source: str) -> Secret:
             refuse_readable(path, status)
             data = file.read(_LONGEST * 2)
     except OSError as error:
-        raise SetupError(f"cannot read the key file {path}", error.strerror or "") from error
+        raise SetupError(
+            Text("cannot read the key file {path}", path=path), system_reason(error)
+        ) from error
     return checked(data.decode("utf-8", "replace"), f"{source} ({path})")
 
 
@@ -149,8 +160,11 @@ def places(settings: Settings) -> list[Place]:
     named = settings.value("key_file")
     command = settings.in_profile.key_command
     found = [
-        Place("key file", bool(named), str(named or "")),
-        Place(f"environment {KEY_VARIABLE}", bool(settings.environ.get(KEY_VARIABLE))),
+        Place(Text("key file"), bool(named), str(named or "")),
+        Place(
+            Text("environment {key_variable}", key_variable=KEY_VARIABLE),
+            bool(settings.environ.get(KEY_VARIABLE)),
+        ),
         Place("key_command", bool(command), " ".join(command[:1])),
     ]
     try:
@@ -170,7 +184,7 @@ def origins(base_urls: Iterable[str]) -> list[str]:
 def _commanded(command: tuple[str, ...], settings: Settings) -> Secret:
     from apiyi_cli.settings.key_command import printed_key
 
-    what = f"key_command of profile {settings.profile}"
+    what = Text("key_command of profile {profile}", profile=settings.profile)
     environ = child_environment(settings.environ)
     return checked(printed_key(command, environ, settings.config_path.parent, what), what)
 
@@ -190,7 +204,9 @@ def _stored(settings: Settings) -> Secret:
     if entry is None:
         # That a machine has no keyring is normal; one that is there and fails is told.
         why = "" if silent is None or isinstance(silent, vault.NoKeyring) else silent.why
-        raise AuthError(f"no key for profile {settings.profile}", why, hint=WAYS)
+        raise AuthError(
+            Text("no key for profile {profile}", profile=settings.profile), why, hint=WAYS
+        )
     _refuse_foreign(source, entry.origins, settings)
     return checked(entry.key, source)
 
@@ -204,9 +220,14 @@ def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settin
     foreign = [one for one in origins(settings.base_urls) if one not in home]
     if foreign:
         raise AuthError(
-            f"the key from {source} is not sent to {foreign[0]}",
-            f"it belongs to {', '.join(sorted(home))}",
-            hint=f"set {KEY_VARIABLE} for that server, or log in with a profile of its own",
+            Text(
+                "the key from {source} is not sent to {foreign}", source=source, foreign=foreign[0]
+            ),
+            Text("it belongs to {home}", home=", ".join(sorted(home))),
+            hint=Text(
+                "set {key_variable} for that server, or log in with a profile of its own",
+                key_variable=KEY_VARIABLE,
+            ),
         )
 
 

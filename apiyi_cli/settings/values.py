@@ -11,8 +11,14 @@ from typing import Any
 
 from apiyi_cli.core import groups
 from apiyi_cli.core.opt import Declared, Group, declared, refusal
+from apiyi_cli.text import Text
 
-_KIND_TEXT = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_KIND_TEXT = {
+    str: "text",
+    int: Text("a whole number"),
+    float: Text("a number"),
+    bool: Text("true or false"),
+}
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
 
@@ -44,15 +50,16 @@ def configurable() -> tuple[str, ...]:
 def expected(one: Declared) -> str:
     """Say in words what the option takes."""
     opt = one.opt
+    text: str
     if opt.choices:
-        text = "one of " + ", ".join(opt.choices)
+        text = Text("one of {choices}", choices=", ".join(opt.choices))
     else:
         text = _KIND_TEXT[one.kind]
         if opt.low is not None and opt.high is not None:
-            text += f" from {opt.low:g} to {opt.high:g}"
+            text += Text(" from {low} to {high}", low=f"{opt.low:g}", high=f"{opt.high:g}")
         elif opt.low is not None:
-            text += f" of at least {opt.low:g}"
-    return f"{text}, or a list of such" if one.many else text
+            text += Text(" of at least {low}", low=f"{opt.low:g}")
+    return Text("{text}, or a list of such", text=text) if one.many else text
 
 
 def fitted(one: Declared, value: object) -> Any:
@@ -71,7 +78,7 @@ def _fitted_item(one: Declared, value: object) -> Any:
         value = float(value)
     # type(), for True is an int to isinstance().
     if type(value) is not one.kind or refusal(one, value):
-        raise Unfit(f"expected {expected(one)}")
+        raise Unfit(Text("expected {item}", item=expected(one)))
     return value
 
 

@@ -16,13 +16,14 @@ from apiyi_cli.core.jsontext import read_strict, write_ascii
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings.paths import config_dir, private_dir, private_write, refuse_readable
+from apiyi_cli.text import Text, system_reason
 
 T = TypeVar("T")
 
 SERVICE = "apiyi"
 KEYRING = "keyring"
 KEYRING_LIMIT_S = 3.0
-WAYS = (
+WAYS = Text(
     "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
     "(without a keyring also: apiyi auth login --insecure-storage)"
 )
@@ -60,13 +61,17 @@ def write_keyring(profile: str, entry: Entry) -> None:
     def write(ring: Any) -> bool:
         first = next(iter(getattr(ring, "backends", ())), ring)
         if "Plaintext" in type(first).__name__ and not os.environ.get("PYTHON_KEYRING_BACKEND"):
-            raise NoKeyring("the keyring", "its backend keeps passwords in the clear", hint=WAYS)
+            raise NoKeyring(
+                Text("the keyring"), Text("its backend keeps passwords in the clear"), hint=WAYS
+            )
         ring.set_password(SERVICE, profile, text)
         # The null backend takes everything and keeps nothing.
         return bool(ring.get_password(SERVICE, profile) == text)
 
     if not _asked("written", write, Secret(entry.key)):
-        raise AuthError("the keyring did not keep the key", "it gives back another", hint=WAYS)
+        raise AuthError(
+            Text("the keyring did not keep the key"), Text("it gives back another"), hint=WAYS
+        )
 
 
 def delete_keyring(profile: str) -> bool:
@@ -119,11 +124,12 @@ def _read(path: Path) -> dict[str, Entry]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise SetupError(f"cannot read {path}", error.strerror or str(error)) from error
+        raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
     # The parser's own message would repeat what it found.
     except (ValueError, AttributeError):
         raise SetupError(
-            f"{path} is damaged", hint="remove it, then: apiyi auth login --insecure-storage"
+            Text("{path} is damaged", path=path),
+            hint=Text("remove it, then: apiyi auth login --insecure-storage"),
         ) from None
 
 
@@ -157,7 +163,9 @@ def _checked(value: Any, source: str) -> Entry:
     key, origins = fields.get("key"), fields.get("origins")
     known = origins is None or isinstance(origins, list)
     if not isinstance(key, str) or not known:
-        raise AuthError("no usable key", f"the entry in {source} is damaged")
+        raise AuthError(
+            Text("no usable key"), Text("the entry in {source} is damaged", source=source)
+        )
     return Entry(key, None if origins is None else tuple(map(str, origins)))
 
 
@@ -185,17 +193,21 @@ def _asked(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
     thread.join(KEYRING_LIMIT_S)
     if answers:
         return answers[0]
-    what = f"the keyring cannot be {verb}"
+    what = Text("the keyring cannot be {verb}", verb=verb)
+    why: str
     if not failures:
-        why = f"it gave no answer within {KEYRING_LIMIT_S:g} s (is it locked?)"
+        why = Text(
+            "it gave no answer within {keyring_limit_s} s (is it locked?)",
+            keyring_limit_s=f"{KEYRING_LIMIT_S:g}",
+        )
         raise AuthError(what, why, hint=WAYS)
     error = failures[0]
     if isinstance(error, AuthError):
         raise error
     why = redact(" ".join(str(error).split()) or type(error).__name__, secrets)
     if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
-        raise NoKeyring(what, "this machine has none", hint=WAYS) from None
+        raise NoKeyring(what, Text("this machine has none"), hint=WAYS) from None
     if type(error).__name__ == "KeyringLocked":
-        why = f"it is locked: {why}"
+        why = Text("it is locked: {why}", why=why)
     # The cause is cut off: a traceback through the backend would show the arguments.
     raise AuthError(what, why, hint=WAYS) from None

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 
 from apiyi_cli.errors import Interrupted, OutputError
 from apiyi_cli.sinks.rescue import Rescue, write_all
+from apiyi_cli.text import Text, system_reason
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 STDERR_PATIENCE_S = 2.0
@@ -203,12 +204,14 @@ def _writable(fd: int) -> bool:
 
 
 def _cannot_write(error: OSError) -> OutputError:
-    why = error.strerror or str(error)
-    return OutputError("cannot write to standard output", why, hint=_ADVICE.get(error.errno))
+    why = system_reason(error)
+    return OutputError(Text("cannot write to standard output"), why, hint=_ADVICE.get(error.errno))
 
 
 _ADVICE: dict[int | None, str] = {
-    errno.EBADF: "give it an output: > FILE, or -o FILE",
-    errno.ENOSPC: "free some space, or write to another disk with -o FILE",
-    getattr(errno, "EDQUOT", None): "raise the disk quota, or write to another disk with -o FILE",
+    errno.EBADF: Text("give it an output: > FILE, or -o FILE"),
+    errno.ENOSPC: Text("free some space, or write to another disk with -o FILE"),
+    getattr(errno, "EDQUOT", None): Text(
+        "raise the disk quota, or write to another disk with -o FILE"
+    ),
 }

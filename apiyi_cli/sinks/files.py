@@ -19,6 +19,7 @@ from typing import Self
 from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.sinks.rescue import Kept, Rescue
+from apiyi_cli.text import Text, system_reason
 
 _PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
 # Links to whatever the descriptor is: replacing one would replace the system's own.
@@ -151,19 +152,29 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
         return
     if is_reserved(path):
         raise OutputError(
-            f"cannot write {path}", "its name is that of a batch's own journal or lock"
+            Text("cannot write {path}", path=path),
+            Text("its name is that of a batch's own journal or lock"),
         )
     if path.is_dir():
-        raise OutputError(f"cannot write {path}", "it is a directory", hint="name a file in it")
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("it is a directory"),
+            hint=Text("name a file in it"),
+        )
     if not force and (path.exists() or path.is_symlink()):
         raise _exists(path)
     parent = path.parent
     if not parent.is_dir():
         raise OutputError(
-            f"cannot write {path}", f"there is no directory {parent}", hint=f"mkdir -p '{parent}'"
+            Text("cannot write {path}", path=path),
+            Text("there is no directory {parent}", parent=parent),
+            hint=f"mkdir -p '{parent}'",
         )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}", f"no permission to write in {parent}")
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("no permission to write in {parent}", parent=parent),
+        )
 
 
 def clear_stale_parts(directory: Path) -> list[Path]:
@@ -217,9 +228,11 @@ def _rename_new(part: Path, path: Path) -> None:
 
 def _exists(path: Path) -> OutputError:
     return OutputError(
-        f"cannot write {path}", "it exists", hint="choose another name, or overwrite with --force"
+        Text("cannot write {path}", path=path),
+        Text("it exists"),
+        hint=Text("choose another name, or overwrite with --force"),
     )
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write {path}", error.strerror or str(error))
+    return OutputError(Text("cannot write {path}", path=path), system_reason(error))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 NAME_MAX_BYTES = 200
 VALUE_MAX_BYTES = 100
@@ -114,7 +115,7 @@ class Template:
         self._known = tuple(known)
         self._pieces = list(self._parsed())
         if "\0" in text or Path(text).name in ("", ".."):
-            raise UsageError(f"{text!r} is not the name of a file")
+            raise UsageError(Text("{text} is not the name of a file", text=repr(text)))
 
     @property
     def fields(self) -> frozenset[str]:
@@ -151,7 +152,9 @@ class Template:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
             raise UsageError(
-                f"{self.text!r} is not a template", str(error), hint="write {{ for a brace"
+                Text("{text} is not a template", text=repr(self.text)),
+                str(error),
+                hint=Text("write {{ for a brace"),
             ) from None
         for literal, field, spec, conversion in pieces:
             if field is None:
@@ -159,12 +162,20 @@ class Template:
                 continue
             if field not in self._known or conversion:
                 raise UsageError(
-                    f"{self.text!r} has no field {{{field}}} to fill", hint=f"use {known}"
+                    Text(
+                        "{text} has no field {{{field}}} to fill", text=repr(self.text), field=field
+                    ),
+                    hint=Text("use {known}", known=known),
                 )
             if spec and not (field in ("index", "n") and re.fullmatch(r"0?[1-9]\d?", spec)):
                 raise UsageError(
-                    f"{self.text!r}: {{{field}:{spec}}} is not a width",
-                    hint="write {index:04} or {n:02}",
+                    Text(
+                        "{text}: {{{field}:{spec}}} is not a width",
+                        text=repr(self.text),
+                        field=field,
+                        spec=spec,
+                    ),
+                    hint=Text("write {index:04} or {n:02}"),
                 )
             yield literal, field, spec or ""
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import make_private_folder
 from apiyi_cli.errors import ApiyiError, OutputError
+from apiyi_cli.text import Text, system_reason
 
 KEPT_MAX_BYTES = 64 << 20
 
@@ -44,7 +45,7 @@ class Rescue(NamedTuple):
 
     def _opened(self) -> tuple[int, Path]:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
-        failure = OSError("there is no directory for it")
+        failure = OSError(Text("there is no directory for it"))
         for directory in self.directories:
             for count in range(1, 1000):
                 name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
@@ -90,13 +91,19 @@ class Kept:
         if not (self._came or self._has_come):
             return None
         rescue.stop()
-        what = "the answer" if self._size <= KEPT_MAX_BYTES else "the rest of the answer"
+        what = (
+            Text("the answer") if self._size <= KEPT_MAX_BYTES else Text("the rest of the answer")
+        )
         try:
             path = rescue.keep(chain(self._came, self._items))
         except OSError as error:
-            why = error.strerror or error
-            return f"make room, then ask again: {what} could not be kept elsewhere either ({why})"
-        return f"take {what} from {path}"
+            why = system_reason(error)
+            return Text(
+                "make room, then ask again: {what} could not be kept elsewhere either ({why})",
+                what=what,
+                why=why,
+            )
+        return Text("take {what} from {path}", what=what, path=path)
 
 
 def write_all(

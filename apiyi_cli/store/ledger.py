@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from apiyi_cli.core.disk import make_private_folder, write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
 from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -114,9 +115,9 @@ class Ledger:
                         _take(database, path)
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
-                "cannot read the usage ledger",
-                f"{self.path}: {failure}",
-                hint=f"move {self.path} away to begin a new one",
+                Text("cannot read the usage ledger"),
+                Text("{path}: {reason}", path=self.path, reason=failure),
+                hint=Text("move {path} away to begin a new one", path=self.path),
             ) from None
 
     def totals(self, since: float, by: str) -> list[Total]:
@@ -131,7 +132,10 @@ class Ledger:
             with closing(self._opened()) as database:
                 return [Total(*row) for row in database.execute(query, (since,))]
         except (sqlite3.Error, OSError) as failure:
-            raise SetupError("cannot read the usage ledger", f"{self.path}: {failure}") from None
+            raise SetupError(
+                Text("cannot read the usage ledger"),
+                Text("{path}: {reason}", path=self.path, reason=failure),
+            ) from None
 
     def _opened(self) -> sqlite3.Connection:
         import sqlite3

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.disk import make_private_folder
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
 MOST_NAME_BYTES = 200
@@ -42,9 +43,12 @@ class Sessions:
         """Return the file of a conversation. Raises UsageError for what cannot be a name."""
         if not _NAME.fullmatch(name) or len(name.encode()) > MOST_NAME_BYTES:
             raise UsageError(
-                f"cannot use the session name {name!r}",
-                "a name is letters, digits and . @ + - _, begins with a letter or digit, and has "
-                f"{MOST_NAME_BYTES} bytes at most",
+                Text("cannot use the session name {name}", name=repr(name)),
+                Text(
+                    "a name is letters, digits and . @ + - _, begins with a letter "
+                    "or digit, and has {most_name_bytes} bytes at most",
+                    most_name_bytes=MOST_NAME_BYTES,
+                ),
             )
         return self._folder / f"{name}{ENDING}"
 
@@ -56,7 +60,9 @@ class Sessions:
         except FileNotFoundError:
             return []
         except OSError as failure:
-            raise SetupError(f"cannot read {path}", failure.strerror or str(failure)) from None
+            raise SetupError(
+                Text("cannot read {path}", path=path), system_reason(failure)
+            ) from None
         found = []
         for number, line in enumerate(content.split(b"\n"), 1):
             if not line.strip():
@@ -66,7 +72,7 @@ class Sessions:
             except InvalidJSON as failure:
                 raise _broken(path, number, str(failure)) from None
             if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-                raise _broken(path, number, "not a message with a role")
+                raise _broken(path, number, Text("not a message with a role"))
             found.append(message)
         return found
 
@@ -92,7 +98,8 @@ class Sessions:
                 os.fsync(file.fileno())
         except OSError as failure:
             raise OutputError(
-                f"cannot keep the conversation in {path}", failure.strerror or str(failure)
+                Text("cannot keep the conversation in {path}", path=path),
+                system_reason(failure),
             ) from None
 
     def latest(self) -> str | None:
@@ -127,7 +134,9 @@ class Sessions:
             self.path(name).unlink()
         except FileNotFoundError:
             raise UsageError(
-                f"there is no session {name!r}", "nothing was removed", hint="apiyi session list"
+                Text("there is no session {name}", name=repr(name)),
+                Text("nothing was removed"),
+                hint="apiyi session list",
             ) from None
 
 
@@ -137,7 +146,9 @@ def _line(message: dict[str, Any]) -> bytes:
 
 def _broken(path: Path, number: int, why: str) -> SetupError:
     return SetupError(
-        f"cannot read {path}:{number}",
+        Text("cannot read {path}:{number}", path=path, number=number),
         why,
-        hint=f"correct or delete line {number}; the rest of the file is untouched",
+        hint=Text(
+            "correct or delete line {number}; the rest of the file is untouched", number=number
+        ),
     )

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
 
 TIMEOUT_S = 120.0
 MOST_BYTES = 256 * 1024
@@ -52,19 +53,26 @@ def runnable(commands: Sequence[str], functions: Sequence[dict[str, Any]]) -> di
         try:
             argv = tuple(shlex.split(command))
         except ValueError as failure:
-            raise UsageError(f"cannot use --run {value}", str(failure).lower()) from None
+            raise UsageError(
+                Text("cannot use --run {value}", value=value), str(failure).lower()
+            ) from None
         if not equals or not name or not argv:
             raise UsageError(
-                f"cannot use --run {value}", "it is not NAME=COMMAND", hint="--run 'now=date -Is'"
+                Text("cannot use --run {value}", value=value),
+                Text("it is not NAME=COMMAND"),
+                hint="--run 'now=date -Is'",
             )
         if name not in schemas:
             raise UsageError(
-                f"cannot use --run {name}",
-                f"no --tool describes it (there are: {', '.join(schemas) or 'none'})",
-                hint=f'describe it: --tool \'{{"name": "{name}"}}\'',
+                Text("cannot use --run {name}", name=name),
+                Text(
+                    "no --tool describes it (there are: {schemas})",
+                    schemas=", ".join(schemas) or "none",
+                ),
+                hint=Text('describe it: --tool \'{{"name": "{name}"}}\'', name=name),
             )
         if name in found:
-            raise UsageError(f"cannot use --run {name}", "it is given twice")
+            raise UsageError(Text("cannot use --run {name}", name=name), Text("it is given twice"))
         found[name] = Tool(name, argv, schemas[name])
     return found
 
@@ -122,7 +130,7 @@ def _told(
     try:
         command = running.started(tool.argv, most_bytes)
     except OSError as failure:
-        return f"error: {tool.argv[0]} cannot be run: {failure.strerror or failure}"
+        return f"error: {tool.argv[0]} cannot be run: {system_reason(failure)}"
     if command is None:
         return "error: the run was stopped"
     ended = command.ended(call.arguments.encode("utf-8", "replace"), timeout_s)

@@ -15,6 +15,7 @@ from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
 from apiyi_cli.wire.places import Sleep
 from apiyi_cli.wire.rates import estimate
 from apiyi_cli.wire.rings import NETWORK
@@ -136,9 +137,12 @@ class Admission:
     def _sleep(self, wait_s: float) -> None:
         if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
             raise LimitError(
-                "stopped by --max-time",
-                f"the rate limits ask for {wait_s:.1f} s more; the request had not been sent",
-                hint="raise --max-time",
+                Text("stopped by --max-time"),
+                Text(
+                    "the rate limits ask for {wait_s} s more; the request had not been sent",
+                    wait_s=f"{wait_s:.1f}",
+                ),
+                hint=Text("raise --max-time"),
             )
         self._waits(wait_s)
         self._clock.sleep(wait_s)

@@ -21,6 +21,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import private_dir
+from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,8 +96,8 @@ def ttl_s(text: str) -> float:
     if not 0 < seconds <= LONGEST_TTL_S:
         raise UsageError(
             "--cache",
-            f"{text!r} is not a time to keep answers",
-            hint="a number with s, m, h, d or w, up to ten years: --cache 30d",
+            Text("{text} is not a time to keep answers", text=repr(text)),
+            hint=Text("a number with s, m, h, d or w, up to ten years: --cache 30d"),
         )
     return seconds
 
@@ -230,8 +231,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
-        why = f"{path}: {error.strerror}"
-        raise SetupError("the cache cannot be used", why, hint="--no-cache") from error
+        why = Text("{path}: {reason}", path=path, reason=system_reason(error))
+        raise SetupError(Text("the cache cannot be used"), why, hint="--no-cache") from error
     _check_owner(path)
     connection = sqlite3.connect(
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -279,7 +280,9 @@ def _was_ours(path: Path) -> bool:
 
 def _foreign(path: Path) -> SetupError:
     return SetupError(
-        "the cache cannot be used", f"{path} is something else", hint=f"move {path} away"
+        Text("the cache cannot be used"),
+        Text("{path} is something else", path=path),
+        hint=Text("move {path} away", path=path),
     )
 
 
@@ -287,11 +290,17 @@ def _check_owner(path: Path) -> None:
     with suppress(FileNotFoundError):
         if path.is_symlink() and not path.is_dir():
             # Its mode is set when it is opened, and a link may name anything of the user's.
-            raise SetupError("the cache cannot be used", f"{path} is a link", hint="--no-cache")
+            raise SetupError(
+                Text("the cache cannot be used"),
+                Text("{path} is a link", path=path),
+                hint="--no-cache",
+            )
         owner = path.stat().st_uid
         if hasattr(os, "getuid") and owner != os.getuid():
             raise SetupError(
-                "the cache cannot be used", f"{path} belongs to user {owner}", hint="--no-cache"
+                Text("the cache cannot be used"),
+                Text("{path} belongs to user {owner}", path=path, owner=owner),
+                hint="--no-cache",
             )
 
 

@@ -25,6 +25,7 @@ from apiyi_cli.errors import (
     UsageError,
     describe_billing,
 )
+from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.clocks import Clocks, Timeouts
 from apiyi_cli.wire.coding import decoded
 from apiyi_cli.wire.engine import httpcore
@@ -263,9 +264,9 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
             encoded.append((name.encode("ascii"), value.encode("latin-1")))
         except UnicodeEncodeError:
             raise UsageError(
-                f"cannot send the header {name!r}",
-                "it has characters that HTTP headers cannot carry",
-                hint="use plain ASCII in -H and in the key",
+                Text("cannot send the header {name}", name=repr(name)),
+                Text("it has characters that HTTP headers cannot carry"),
+                hint=Text("use plain ASCII in -H and in the key"),
                 facts=Facts(phase="connect"),
             ) from None
     return encoded
@@ -278,23 +279,27 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return SetupError(
-            "cannot trust the gateway's certificate",
-            cause.verify_message or "verification failed",
-            hint="check the clock, --cacert and SSL_CERT_FILE, and who sits in between",
+            Text("cannot trust the gateway's certificate"),
+            cause.verify_message or Text("verification failed"),
+            hint=Text("check the clock, --cacert and SSL_CERT_FILE, and who sits in between"),
             facts=clocks.facts("certificate"),
         )
     if isinstance(failure, httpcore.ProxyError):
         return SetupError(
-            "the proxy refused",
-            f"{proxy.shown if proxy else 'proxy'}: {str(failure)[:200]}",
-            hint=f"check {proxy.source}" if proxy else None,
+            Text("the proxy refused"),
+            (
+                Text("{shown}: {reason}", shown=proxy.shown, reason=str(failure)[:200])
+                if proxy
+                else Text("proxy: {reason}", reason=str(failure)[:200])
+            ),
+            hint=(Text("check {source}", source=proxy.source) if proxy else None),
             facts=clocks.facts("proxy"),
         )
     if isinstance(failure, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
         return UsageError(
-            "cannot send the request",
-            "a header or the address is not valid HTTP",
-            hint="look at -H, the key and --base-url",
+            Text("cannot send the request"),
+            Text("a header or the address is not valid HTTP"),
+            hint=Text("look at -H, the key and --base-url"),
             facts=Facts(phase="connect"),
         )
     if clocks.sent_at is None:
@@ -303,23 +308,24 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
 
 
 def _unsent(cause: BaseException | None, clocks: Clocks, proxy: Proxy | None) -> ApiyiError:
-    via = f" through the proxy {proxy.shown}" if proxy else ""
+    via = Text(" through the proxy {proxy}", proxy=proxy.shown) if proxy else ""
+    why: str
     if isinstance(cause, socket.gaierror):
-        kind, why = "dns", "its name cannot be resolved"
+        kind, why = "dns", Text("its name cannot be resolved")
     elif isinstance(cause, ConnectionRefusedError):
-        kind, why = "refused", "connection refused"
+        kind, why = "refused", Text("connection refused")
     elif isinstance(cause, ssl.SSLError):
-        kind, why = "tls", f"the TLS handshake failed ({cause.reason or 'cut'})"
+        kind, why = "tls", Text("the TLS handshake failed ({reason})", reason=cause.reason or "cut")
     elif isinstance(cause, TimeoutError):
-        kind, why = "timeout", "no connection in time"
+        kind, why = "timeout", Text("no connection in time")
     elif isinstance(cause, OSError):
-        kind, why = "reset", (cause.strerror or "connection lost").lower()
+        kind, why = "reset", system_reason(cause, Text("connection lost"))
     else:
-        kind, why = "reset", "connection lost before the request was sent"
+        kind, why = "reset", Text("connection lost before the request was sent")
     return TemporaryError(
-        f"cannot reach the gateway{via}",
+        Text("cannot reach the gateway{via}", via=via),
         why,
-        hint="check the network, the proxy and --base-url: apiyi doctor",
+        hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
         facts=clocks.facts(kind),
     )
 
@@ -329,18 +335,20 @@ def _unanswered(failure: Exception, clocks: Clocks) -> ApiyiError:
     told = str(failure)
     if clocks.headers_at is not None:
         facts = clocks.facts("reset" if reset else "cut")
-        return IncompleteError("the answer was cut", "the connection broke", facts=facts)
+        return IncompleteError(
+            Text("the answer was cut"), Text("the connection broke"), facts=facts
+        )
     if reset or "without sending a response" in told:
         facts = clocks.facts("reset")
-        why = "the connection was closed before an answer"
+        why = Text("the connection was closed before an answer")
         if facts.reused or clocks.facts("").phase == "connect":
-            return TemporaryError("no answer from the gateway", why, facts=facts)
+            return TemporaryError(Text("no answer from the gateway"), why, facts=facts)
         return IncompleteError(
-            "no answer from the gateway", why, hint=describe_billing("maybe"), facts=facts
+            Text("no answer from the gateway"), why, hint=describe_billing("maybe"), facts=facts
         )
     return RejectedError(
-        "cannot read the answer",
-        "what came back is not HTTP",
-        hint="check --base-url and the proxy",
+        Text("cannot read the answer"),
+        Text("what came back is not HTTP"),
+        hint=Text("check --base-url and the proxy"),
         facts=clocks.facts("protocol"),
     )

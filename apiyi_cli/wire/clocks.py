@@ -21,6 +21,7 @@ from apiyi_cli.errors import (
     TemporaryError,
     describe_billing,
 )
+from apiyi_cli.text import Text
 
 EARLY_S = 0.01
 """How much too early a wait for a socket may end."""
@@ -110,32 +111,41 @@ class Clocks:
         facts = self.facts("timeout")
         if self._timeouts.total_at is not None and now >= self._timeouts.total_at - EARLY_S:
             return LimitError(
-                "stopped by --max-time",
+                Text("stopped by --max-time"),
                 self._describe_sending(),
-                hint="raise --max-time",
+                hint=Text("raise --max-time"),
                 facts=facts._replace(kind="max-time"),
             )
         if self.headers_at is None and self.sent_at is None:
-            why = "it stopped taking the request" if self._is_connected else "no connection in time"
-            return TemporaryError("cannot reach the gateway", why, facts=facts)
-        what = "the gateway went silent"
+            why = (
+                Text("it stopped taking the request")
+                if self._is_connected
+                else Text("no connection in time")
+            )
+            return TemporaryError(Text("cannot reach the gateway"), why, facts=facts)
+        what = Text("the gateway went silent")
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)
-            why = f"no answer within {waited_s:.3g} s of sending"
+            why = Text("no answer within {waited_s} s of sending", waited_s=f"{waited_s:.3g}")
         elif self._stream and now - self._event_at >= self._timeouts.events_s - EARLY_S:
-            why = f"no event for {now - self._event_at:.3g} s"
+            why = Text("no event for {now} s", now=f"{now - self._event_at:.3g}")
         else:
-            why = f"no byte for {self._timeouts.bytes_s:.3g} s"
+            why = Text("no byte for {bytes_s} s", bytes_s=f"{self._timeouts.bytes_s:.3g}")
         if self._free:
-            return TemporaryError(what, why, hint="try again, or raise --timeout", facts=facts)
-        hint = describe_billing("maybe", "raise --timeout before trying again")
+            return TemporaryError(
+                what, why, hint=Text("try again, or raise --timeout"), facts=facts
+            )
+        hint = describe_billing("maybe", Text("raise --timeout before trying again"))
         return IncompleteError(what, why, hint=hint, facts=facts)
 
     def _describe_sending(self) -> str:
         if not self.sent_at:
-            return f"the request had not been sent; {describe_billing('no')}"
+            return Text(
+                "the request had not been sent; {billing}",
+                billing=describe_billing("no"),
+            )
         billed: Billed = "no" if self._free else "pending"
-        return f"the request had been sent; {describe_billing(billed)}"
+        return Text("the request had been sent; {billing}", billing=describe_billing(billed))
 
     def _least(self, seconds: float) -> float:
         total_at = self._timeouts.total_at

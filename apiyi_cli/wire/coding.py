@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from apiyi_cli.errors import Facts, IncompleteError, RejectedError
+from apiyi_cli.text import Text
 
 PIECE = 1 << 20
 UNFOLDED_FREE = 16 << 20
@@ -34,9 +35,9 @@ def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         yield from _deflated(iter(chunks))
     else:
         raise RejectedError(
-            "cannot read the answer",
-            f"its content-encoding {name[:40]} was not asked for",
-            hint="check the proxy or gateway in between",
+            Text("cannot read the answer"),
+            Text("its content-encoding {name} was not asked for", name=name[:40]),
+            hint=Text("check the proxy or gateway in between"),
             facts=Facts(phase="opened", kind="protocol"),
         )
 
@@ -88,23 +89,23 @@ def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes
                     inflater = zlib.decompressobj(bits)
     except zlib.error:
         raise IncompleteError(
-            "the answer is broken",
-            "its compressed body cannot be read",
+            Text("the answer is broken"),
+            Text("its compressed body cannot be read"),
             facts=Facts(phase="opened", kind="cut"),
         ) from None
     if head and not inflater.eof:
         raise IncompleteError(
-            "the answer was cut",
-            "its compressed body ends early",
+            Text("the answer was cut"),
+            Text("its compressed body ends early"),
             facts=Facts(phase="opened", kind="cut"),
         )
 
 
 def _bomb(unfolded: int) -> RejectedError:
     return RejectedError(
-        "cannot read the answer",
-        f"its compressed body unfolds to more than {unfolded >> 20} MB",
-        hint="check what answers at --base-url",
+        Text("cannot read the answer"),
+        Text("its compressed body unfolds to more than {unfolded} MB", unfolded=unfolded >> 20),
+        hint=Text("check what answers at --base-url"),
         facts=Facts(phase="opened", kind="protocol"),
     )
 

@@ -23,6 +23,7 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
 )
+from apiyi_cli.text import Text
 from apiyi_cli.wire.client import Client, Outgoing
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.proxies import is_loopback, proxy_for
@@ -74,9 +75,11 @@ def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False)
         raise
     except ApiyiError as failure:
         raise IncompleteError(
-            "the picture cannot be downloaded",
+            Text("the picture cannot be downloaded"),
             failure.why or failure.what,
-            hint=f"curl -L -o picture '{url}' (it is paid for; the link may die in minutes)",
+            hint=Text(
+                "curl -L -o picture '{url}' (it is paid for; the link may die in minutes)", url=url
+            ),
             facts=Facts(phase="content"),
         ) from failure
     finally:
@@ -113,9 +116,14 @@ class _Fetch:
             finally:
                 reply.close()
             if not target:
-                raise RejectedError("the server redirects and does not say where")
+                raise RejectedError(Text("the server redirects and does not say where"))
             url = urljoin(url, target)
-        raise RejectedError(f"the server redirects more than {MOST_REDIRECTS} times")
+        raise RejectedError(
+            Text(
+                "the server redirects more than {most_redirects} times",
+                most_redirects=MOST_REDIRECTS,
+            )
+        )
 
     def close(self) -> None:
         """Drop the connections."""
@@ -125,7 +133,7 @@ class _Fetch:
         parts = urlsplit(url)
         self._trusted = self._private or _origin(url) in self._own
         if parts.scheme not in ("https", "http") or not parts.hostname or _CONTROL.search(url):
-            raise RejectedError("its address is no https URL")
+            raise RejectedError(Text("its address is no https URL"))
         if not self._trusted:
             self._check(url)
         total_at = self._plan.timeouts.total_at
@@ -140,11 +148,11 @@ class _Fetch:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
         if parts.scheme != "https":
-            raise RejectedError("its address is not https")
+            raise RejectedError(Text("its address is not https"))
         if parts.username is not None or parts.password is not None:
-            raise RejectedError("its address has a user name in it")
+            raise RejectedError(Text("its address has a user name in it"))
         if is_loopback(host) or host.endswith(_INNER_NAMES):
-            raise RejectedError(f"{host} is not a public address")
+            raise RejectedError(Text("{host} is not a public address", host=host))
         if proxy_for("https", host, self._plan.proxy, self._plan.environ) is not None:
             self._check_behind_proxy(host, parts.port or 443)
 
@@ -152,7 +160,7 @@ class _Fetch:
         """Refuse private addresses as far as this machine can tell where the proxy will go."""
         self._trusted = True  # The address that is connected to is the proxy's.
         if "." not in host and ":" not in host:
-            raise RejectedError(f"{host} is not a public address")
+            raise RejectedError(Text("{host} is not a public address", host=host))
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
@@ -169,7 +177,7 @@ class _Fetch:
             kind = TemporaryError
             if reply.status < 500 and reply.status not in _PASSING:
                 kind = RejectedError  # type: ignore[assignment]
-            raise kind(f"the server answers HTTP {reply.status}")
+            raise kind(Text("the server answers HTTP {status}", status=reply.status))
         announced = reply.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MOST_BYTES:
             raise _too_large()
@@ -181,7 +189,13 @@ class _Fetch:
             if size > MOST_BYTES:
                 raise _too_large()
             if self._plan.clock.monotonic() > ends_at:
-                raise TemporaryError(f"only {size} bytes came in {LONGEST_S:g} s")
+                raise TemporaryError(
+                    Text(
+                        "only {size} bytes came in {longest_s} s",
+                        size=size,
+                        longest_s=f"{LONGEST_S:g}",
+                    )
+                )
         content = b"".join(pieces)
         if why := accepted(content, reply.headers.get("content-type", "")):
             raise TemporaryError(why)
@@ -207,7 +221,7 @@ def is_public(address: str) -> bool:
 
 def _require_public(address: str) -> None:
     if not is_public(address):
-        raise RejectedError(f"{address} is not a public address")
+        raise RejectedError(Text("{address} is not a public address", address=address))
 
 
 def _origin(url: str) -> tuple[str, str, int]:
@@ -215,9 +229,9 @@ def _origin(url: str) -> tuple[str, str, int]:
     try:
         port = parts.port
     except ValueError:
-        raise RejectedError("its address is no https URL") from None
+        raise RejectedError(Text("its address is no https URL")) from None
     return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def _too_large() -> RejectedError:
-    return RejectedError(f"it is larger than {MOST_BYTES >> 20} MB")
+    return RejectedError(Text("it is larger than {most_bytes} MB", most_bytes=MOST_BYTES >> 20))

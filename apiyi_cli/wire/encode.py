@@ -14,6 +14,7 @@ from apiyi_cli import __version__
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.jsontext import whole_characters, write
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.client import Outgoing
 
 READ_BYTES = 1 << 16
@@ -32,7 +33,9 @@ def json_bytes(value: Any) -> bytes:
     try:
         return write(value, clean=_sendable)
     except TypeError as failure:
-        raise UsageError("cannot send the request", f"its body is no JSON: {failure}") from None
+        raise UsageError(
+            Text("cannot send the request"), Text("its body is no JSON: {reason}", reason=failure)
+        ) from None
 
 
 def _sendable(text: str) -> str:
@@ -41,8 +44,8 @@ def _sendable(text: str) -> str:
     Python shows such bytes of an argument as U+DC80 to U+DCFF.
     """
     if any("\udc80" <= character <= "\udcff" for character in text):
-        why = "an argument holds bytes that are not UTF-8"
-        raise UsageError("cannot send the request", why)
+        why = Text("an argument holds bytes that are not UTF-8")
+        raise UsageError(Text("cannot send the request"), why)
     return whole_characters(text)
 
 
@@ -75,7 +78,9 @@ def split_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     plain = name.replace("-", "").replace("_", "")
     if not colon or not plain.isascii() or not plain.isalnum() or set(value) & set("\r\n\0"):
-        raise UsageError(f"cannot use -H {text!r}", "it is not 'Name: value'")
+        raise UsageError(
+            Text("cannot use -H {text}", text=repr(text)), Text("it is not 'Name: value'")
+        )
     return name, value.strip()
 
 
@@ -165,6 +170,6 @@ def _opened(path: str, opened: list[IO[bytes]]) -> IO[bytes]:
     try:
         file = open(path, "rb")
     except OSError as failure:
-        raise UsageError(f"cannot read {path}", failure.strerror or str(failure)) from None
+        raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
     opened.append(file)
     return file

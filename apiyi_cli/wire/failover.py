@@ -22,6 +22,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import ApiyiError, SetupError, TemporaryError
 from apiyi_cli.settings.paths import private_write
+from apiyi_cli.text import Text
 
 DOWN_S: Final = 60.0
 _MOST_BYTES: Final = 65_536
@@ -136,7 +137,14 @@ class Hosts:
 
     def left(self, address: str, why: str, heir: str) -> None:
         """Tell that a request goes on at `heir`, and why."""
-        self._tell(f"{address} is in trouble ({why}), going on with {heir}")
+        self._tell(
+            Text(
+                "{address} is in trouble ({why}), going on with {heir}",
+                address=address,
+                why=why,
+                heir=heir,
+            )
+        )
 
     def _is_usable(self, address: str) -> bool:
         if len(self.base_urls) == 1:
@@ -186,7 +194,7 @@ class Route:
             return
         self._failures_here += 1
         # Something in front of the API recovers within a second more often than not.
-        if trouble == "in front" and self._failures_here < 2:
+        if trouble == Text("in front") and self._failures_here < 2:
             return
         if len(self._hosts.base_urls) == 1:
             return
@@ -197,7 +205,11 @@ class Route:
         self._failures_here = 0
         self.address = self._hosts.first_usable(self._avoid)
         if self.address != left:
-            why = f"HTTP {error.facts.status}" if error.facts.status else error.why or error.what
+            why = (
+                Text("HTTP {status}", status=error.facts.status)
+                if error.facts.status
+                else error.why or error.what
+            )
             # Told when there is another attempt, not before.
             self._left = left, why
 

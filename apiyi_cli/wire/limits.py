@@ -27,6 +27,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
 from apiyi_cli.wire import rates, waiting
 from apiyi_cli.wire.places import Places, Sleep, open_own, places_of
 from apiyi_cli.wire.rings import Row
@@ -67,12 +68,12 @@ class Limiter:
         fcntl = _fcntl()
         try:
             if fcntl is None:
-                raise SetupError("this system has no file locks")
+                raise SetupError(Text("this system has no file locks"))
             private_dir(folder)
             self._row: _Row = _SharedRow(folder / numbers, fcntl)
             self._places = places_of(folder / f"{name}.slots", fcntl)
         except (OSError, SetupError) as error:
-            tell(f"rate limits are kept within this process only: {error}")
+            tell(Text("rate limits are kept within this process only: {error}", error=error))
             self._row = _Row()
             self._places = Places()
 

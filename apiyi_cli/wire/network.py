@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from apiyi_cli.core.threads import start_thread
+from apiyi_cli.text import Text
 from apiyi_cli.wire.clocks import Clocks
 from apiyi_cli.wire.engine import httpcore
 
@@ -70,7 +71,7 @@ class Network(httpcore.NetworkBackend):
                     raise clocks.expired() from None
                 if last:
                     raise
-        raise httpcore.ConnectError(f"{host} has no address")
+        raise httpcore.ConnectError(Text("{host} has no address", host=host))
 
 
 def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
@@ -101,7 +102,7 @@ def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
     if not ended.is_set():
         if clocks.connect_s() <= GLANCE_S:
             raise clocks.expired()
-        failed.append(socket.gaierror(socket.EAI_AGAIN, "the resolver does not answer"))
+        failed.append(socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer")))
     try:
         if failed:
             raise failed[0]

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Final
 
+from apiyi_cli.text import Text
+
 Sleep = Callable[[float], None]
 
 
@@ -137,5 +139,5 @@ def open_own(path: Path) -> int:
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
         os.close(descriptor)
-        raise OSError(f"{path} is not a file of this user")
+        raise OSError(Text("{path} is not a file of this user", path=path))
     return descriptor

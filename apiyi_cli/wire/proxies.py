@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
 
 _SCHEMES = {
     "http": "http",
@@ -78,16 +79,18 @@ def parsed(value: str, source: str) -> Proxy:
     scheme = _SCHEMES.get(parts.scheme.lower())
     if scheme is None:
         raise SetupError(
-            f"cannot use {source}",
-            f"proxies of the kind {parts.scheme}:// are not supported",
-            hint="use http://, https://, socks5:// or socks5h://",
+            Text("cannot use {source}", source=source),
+            Text("proxies of the kind {scheme}:// are not supported", scheme=parts.scheme),
+            hint=Text("use http://, https://, socks5:// or socks5h://"),
         )
     host = parts.hostname or ""
     if not _HOST.fullmatch(host):
         raise SetupError(
-            f"cannot use {source}",
-            "its value is not the URL of a proxy",
-            hint=f"set {source} to something like http://127.0.0.1:7890, or unset it",
+            Text("cannot use {source}", source=source),
+            Text("its value is not the URL of a proxy"),
+            hint=Text(
+                "set {source} to something like http://127.0.0.1:7890, or unset it", source=source
+            ),
         )
     return Proxy(
         scheme,

@@ -31,6 +31,7 @@ from typing import Final, NamedTuple
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
 from apiyi_cli.wire import rings
 from apiyi_cli.wire.rings import Row
 
@@ -54,10 +55,17 @@ def checked(limits: Limits) -> Limits:
         value = getattr(limits, name)
         kinds = (int, float) if name == "window_s" else (int,)
         if type(value) not in kinds or not low <= value <= high:
-            told = "a number" if float in kinds else "a whole number"
+            told = Text("a number") if float in kinds else Text("a whole number")
             raise SetupError(
-                "the rate limits cannot be used",
-                f"{name} is {value!r}, not {told} from {low} to {high}",
+                Text("the rate limits cannot be used"),
+                Text(
+                    "{name} is {value}, not {message} from {low} to {high}",
+                    name=name,
+                    value=repr(value),
+                    message=told,
+                    low=low,
+                    high=high,
+                ),
                 hint=f"apiyi config unset limits.{name}",
             )
     return limits

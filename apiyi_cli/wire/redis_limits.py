@@ -22,6 +22,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
 from apiyi_cli.wire import rates, rings
 from apiyi_cli.wire.limits import LONGEST_PAUSE_S
 from apiyi_cli.wire.places import Places, Sleep
@@ -197,14 +198,20 @@ class _Server:
         """Say once that the server has gone away."""
         if not self.is_missed:
             self.is_missed = True
-            self._tell(f"the limits' server {self._shown} does not answer: {_reason(failure)}")
+            self._tell(
+                Text(
+                    "the limits' server {shown} does not answer: {reason}",
+                    shown=self._shown,
+                    reason=_reason(failure),
+                )
+            )
 
     def unusable(self, failure: Exception) -> SetupError:
         """Return the error that ends the run."""
         return SetupError(
-            "cannot share the limits between machines",
-            f"{self._shown}: {_reason(failure)}",
-            hint="start that Redis server, or: apiyi config unset limits.store",
+            Text("cannot share the limits between machines"),
+            Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
+            hint=Text("start that Redis server, or: apiyi config unset limits.store"),
         )
 
 
@@ -270,8 +277,8 @@ def _package() -> Any:
         import redis.retry
     except ImportError:
         raise SetupError(
-            "cannot share the limits between machines",
-            "limits.store needs the Python package redis",
+            Text("cannot share the limits between machines"),
+            Text("limits.store needs the Python package redis"),
             hint="pip install 'apiyi-cli[redis]'",
         ) from None
     return redis

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError, describe_billing
+from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.verdict import (
     BATCH,
     INTERACTIVE,
@@ -215,14 +216,17 @@ class _Run:
         return verdict.wait_s
 
     def _announce(self, error: ApiyiError, verdict: Verdict) -> None:
-        line = (
-            f"retry {self.attempt} of {self.policy.attempts - 1} in {verdict.wait_s:.1f} s: "
-            f"{_reason(error)}"
+        line = Text(
+            "retry {attempt} of {attempts} in {wait_s} s: {error}",
+            attempt=self.attempt,
+            attempts=self.policy.attempts - 1,
+            wait_s=f"{verdict.wait_s:.1f}",
+            error=_reason(error),
         )
         if verdict.ambiguous:
             self.ambiguous += 1
             self.tally.ambiguous += 1
-            line += f"; possibly billed twice: {self.ambiguous}"
+            line += Text("; possibly billed twice: {ambiguous}", ambiguous=self.ambiguous)
         self.tell(line)
         if self.on_retry is not None:
             self.on_retry(Retry(self.attempt, verdict.wait_s, verdict.ambiguous, error))
@@ -232,25 +236,42 @@ class _Run:
         hint = error.hint
         if stop == "cap":
             most_s = self.policy.retry_after_cap_s
-            told.append(f"asked to wait {verdict.wait_s:.0f} s, the most is {most_s:.0f} s")
-            hint = f"run it again in {verdict.wait_s:.0f} s"
+            told.append(
+                Text(
+                    "asked to wait {wait_s} s, the most is {most_s} s",
+                    wait_s=f"{verdict.wait_s:.0f}",
+                    most_s=f"{most_s:.0f}",
+                )
+            )
+            hint = Text("run it again in {wait_s} s", wait_s=f"{verdict.wait_s:.0f}")
         elif stop == "budget":
-            told.append(f"no time for another attempt in {self.policy.max_retry_time_s:g} s")
+            told.append(
+                Text(
+                    "no time for another attempt in {max_retry_time_s} s",
+                    max_retry_time_s=f"{self.policy.max_retry_time_s:g}",
+                )
+            )
         elif stop == "quota":
-            told.append("too many retries in this process")
+            told.append(Text("too many retries in this process"))
         kind = type(error)
         # A status tells by itself whether this attempt was billed; a silence does not.
         unsure = verdict.ambiguous and error.facts.phase != "status"
         if isinstance(error, TemporaryError) and (stop == "shown" or self.ambiguous or unsure):
             kind = IncompleteError
             if self.ambiguous:
-                told.append(f"attempts that may have been billed: {self.ambiguous}")
-            hint = hint or describe_billing("maybe", "running it again may be billed again")
+                told.append(
+                    Text(
+                        "attempts that may have been billed: {ambiguous}", ambiguous=self.ambiguous
+                    )
+                )
+            hint = hint or describe_billing("maybe", Text("running it again may be billed again"))
         if self.cost != "free" and is_unreadable(error.facts):
-            hint = describe_billing("maybe", "look at the log in the console before repeating it")
+            hint = describe_billing(
+                "maybe", Text("look at the log in the console before repeating it")
+            )
         if not told and kind is type(error) and hint == error.hint:
             raise error
-        why = "; ".join(part for part in (error.why, *told) if part)
+        why = join_texts((part for part in (error.why, *told) if part), "; ")
         raise kind(error.what, why, hint=hint, facts=error.facts) from error
 
 
@@ -258,4 +279,8 @@ def _reason(error: ApiyiError) -> str:
     facts = error.facts
     if facts.status is None:
         return error.why or error.what
-    return f"HTTP {facts.status}" + (f", code {facts.code}" if facts.code else "")
+    return (
+        Text("HTTP {status}, code {code}", status=facts.status, code=facts.code)
+        if facts.code
+        else Text("HTTP {status}", status=facts.status)
+    )

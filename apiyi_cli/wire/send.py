@@ -16,6 +16,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError
+from apiyi_cli.text import Text
 from apiyi_cli.wire.client import Client, Watch
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.encode import outgoing
@@ -172,7 +173,9 @@ class Sender:
         """Tell of a long wait for the limits: the first one, for a batch has one per request."""
         if wait_s >= TOLD_WAIT_S and not self._told_wait:
             self._told_wait = True
-            self.plan.tell(f"waiting {wait_s:.1f} s for the key's rate limits")
+            self.plan.tell(
+                Text("waiting {wait_s} s for the key's rate limits", wait_s=f"{wait_s:.1f}")
+            )
 
     @property
     def connected_s(self) -> float:

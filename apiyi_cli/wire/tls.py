@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     import ssl
@@ -48,17 +49,27 @@ def tls_context(cacert: str | None, environ: Mapping[str, str]) -> ssl.SSLContex
 
 def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | None) -> None:
     path = file or folder or ""
-    hint = f"give {source} a file of PEM certificates" if file else f"correct {source}"
+    hint = (
+        Text("give {source} a file of PEM certificates", source=source)
+        if file
+        else Text("correct {source}", source=source)
+    )
     if folder and not Path(folder).is_dir():
         raise SetupError(
-            "cannot use SSL_CERT_DIR",
-            f"{folder} is not a directory",
-            hint="correct SSL_CERT_DIR, or unset it",
+            Text("cannot use SSL_CERT_DIR"),
+            Text("{folder} is not a directory", folder=folder),
+            hint=Text("correct SSL_CERT_DIR, or unset it"),
         )
     try:
         context.load_verify_locations(cafile=file, capath=folder)
     except FileNotFoundError:
-        raise SetupError(f"cannot use {source}", f"{path} does not exist", hint=hint) from None
+        raise SetupError(
+            Text("cannot use {source}", source=source),
+            Text("{path} does not exist", path=path),
+            hint=hint,
+        ) from None
     except OSError as failure:
-        why = failure.strerror or "holds no certificate"
-        raise SetupError(f"cannot use {source}", f"{path}: {why}", hint=hint) from None
+        why = failure.strerror or Text("holds no certificate")
+        raise SetupError(
+            Text("cannot use {source}", source=source), f"{path}: {why}", hint=hint
+        ) from None

@@ -16,6 +16,7 @@ from apiyi_cli.core.groups import Connection, Output, Request
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.decode.whole import body, refused
 from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.text import Text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 MOST_SAID = 1 << 20
@@ -32,7 +33,7 @@ COSTS: dict[str, Cost] = {
 Parts = Annotated[
     list[str],
     typer.Argument(
-        metavar="[METHOD] PATH", help="Path: /x is below the host, x below the base URL."
+        metavar="[METHOD] PATH", help=Text("Path: /x is below the host, x below the base URL.")
     ),
 ]
 
@@ -43,7 +44,7 @@ class Fields(Group):
     field: list[str] | None = flag(
         "-f",
         "--raw-field",
-        help="Field as a string, KEY=VALUE (repeatable).",
+        help=Text("Field as a string, KEY=VALUE (repeatable)."),
         panel="Request",
         metavar="KEY=VALUE",
         config=False,
@@ -51,14 +52,14 @@ class Fields(Group):
     typed_field: list[str] | None = flag(
         "-F",
         "--field",
-        help="Field as JSON where it is JSON; @FILE reads a file (repeatable).",
+        help=Text("Field as JSON where it is JSON; @FILE reads a file (repeatable)."),
         panel="Request",
         metavar="KEY=VALUE",
         config=False,
     )
     input: str | None = flag(
         "--input",
-        help="File that is the body, byte for byte (- for stdin).",
+        help=Text("File that is the body, byte for byte (- for stdin)."),
         panel="Request",
         metavar="FILE",
         complete="file",
@@ -129,7 +130,9 @@ def _split(parts: list[str]) -> tuple[str | None, str]:
     if len(parts) == 2 and parts[0].upper() in METHODS:
         return parts[0].upper(), parts[1]
     if len(parts) != 1:
-        raise UsageError("cannot call that", "it is not [METHOD] PATH", hint="apiyi api GET models")
+        raise UsageError(
+            Text("cannot call that"), Text("it is not [METHOD] PATH"), hint="apiyi api GET models"
+        )
     return None, parts[0]
 
 
@@ -140,7 +143,10 @@ def _fields(session: Session, fields: Fields) -> dict[str, Any]:
         for value in values or ():
             key, equals, text = value.partition("=")
             if not equals or not key:
-                raise UsageError(f"cannot use {option} {value}", "it is not KEY=VALUE")
+                raise UsageError(
+                    Text("cannot use {option} {value}", option=option, value=value),
+                    Text("it is not KEY=VALUE"),
+                )
             placed(found, key, text if option == "-f" else _read(session, text))
     return found
 
@@ -156,7 +162,9 @@ def _call(
 
     if "://" in path:
         raise UsageError(
-            f"cannot call {path}", "PATH is below the gateway", hint="--base-url for another one"
+            Text("cannot call {path}", path=path),
+            Text("PATH is below the gateway"),
+            hint=Text("--base-url for another one"),
         )
     from_host = path.startswith("/")
     place = path if from_host else f"/{path}"
@@ -164,7 +172,9 @@ def _call(
     cost = _cost(method, path)
     if source is not None:
         if sent:
-            raise UsageError("cannot use fields with --input", "the input is the whole body")
+            raise UsageError(
+                Text("cannot use fields with --input"), Text("the input is the whole body")
+            )
         content = session.sources.content(source)
         told = _told(content)
         return Call(

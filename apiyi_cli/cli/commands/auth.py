@@ -13,6 +13,7 @@ from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
+from apiyi_cli.text import Text
 
 TOKEN_PAGE = "https://api.apiyi.com/token"
 PROBE_S = 15.0
@@ -22,14 +23,16 @@ def login(
     session: Session,
     *,
     with_token: Annotated[
-        bool, typer.Option("--with-token", help="Read the key from stdin.")
+        bool, typer.Option("--with-token", help=Text("Read the key from stdin."))
     ] = False,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Keep the key without asking the gateway.")
+        bool, typer.Option("--no-check", help=Text("Keep the key without asking the gateway."))
     ] = False,
     insecure_storage: Annotated[
         bool,
-        typer.Option("--insecure-storage", help="Keep it in a 0600 file, not in the keyring."),
+        typer.Option(
+            "--insecure-storage", help=Text("Keep it in a 0600 file, not in the keyring.")
+        ),
     ] = False,
     connection: Connection,
     output: Output,
@@ -39,20 +42,28 @@ def login(
 
     settings = session.settings
     if settings.sandbox:
-        raise UsageError("cannot log in", "the sandbox profile needs no key")
+        raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     addresses = settings.base_urls
     if with_token:
         key = checked(session.sources.stdin("--with-token"), "stdin")
     else:
-        key = checked(_typed(session, addresses), "the prompt")
+        key = checked(_typed(session, addresses), Text("the prompt"))
     session.run.secrets.append(key)
     if not no_check:
         _check(session, key)
     kept = store_key(settings, key, insecure=insecure_storage)
     hosts = ", ".join(_host(url) for url in addresses)
-    session.note(f"the key {key.tail} of profile {settings.profile} is kept in {kept}, for {hosts}")
+    session.note(
+        Text(
+            "the key {tail} of profile {profile} is kept in {kept}, for {hosts}",
+            tail=key.tail,
+            profile=settings.profile,
+            kept=kept,
+            hosts=hosts,
+        )
+    )
     if settings.environ.get(KEY_VARIABLE):
-        session.note(f"{KEY_VARIABLE} is set and is used before it")
+        session.note(Text("{key_variable} is set and is used before it", key_variable=KEY_VARIABLE))
 
 
 def status(session: Session, *, connection: Connection, output: Output) -> None:
@@ -64,8 +75,12 @@ def status(session: Session, *, connection: Connection, output: Output) -> None:
     refused: ApiyiError | None = None
     if session.output.verbose:
         for place in places(settings):
-            found = {True: "has a key", False: "no key", None: "cannot tell"}[place.present]
-            session.detail(f"* {place.name}: {found}{f' ({place.note})' if place.note else ''}")
+            found = {True: Text("has a key"), False: Text("no key"), None: Text("cannot tell")}[
+                place.present
+            ]
+            if place.note:
+                found = Text("{found} ({note})", found=found, note=place.note)
+            session.detail(Text("* {place}: {found}", place=place.name, found=found))
     try:
         secret = find_key(settings)
     except AuthError as failure:
@@ -91,13 +106,19 @@ def logout(session: Session, *, connection: Connection, output: Output) -> None:
     profile = settings.in_profile
     removed = forget_key(settings)
     for place in removed:
-        session.note(f"the key of profile {profile.name} was removed from {place}")
+        session.note(
+            Text(
+                "the key of profile {profile} was removed from {place}",
+                profile=profile.name,
+                place=place,
+            )
+        )
     if not removed:
-        session.note(f"no key was stored for profile {profile.name}")
+        session.note(Text("no key was stored for profile {profile}", profile=profile.name))
     if settings.environ.get(KEY_VARIABLE):
-        session.note(f"{KEY_VARIABLE} is still set")
+        session.note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
     if profile.key_command:
-        session.note(f"profile {profile.name} still has its key_command")
+        session.note(Text("profile {profile} still has its key_command", profile=profile.name))
 
 
 def token(session: Session, *, connection: Connection) -> None:
@@ -110,20 +131,22 @@ def _typed(session: Session, addresses: tuple[str, ...]) -> str:
     console, say = session.console, session.run.translate
     if not console.stdin_is_terminal:
         raise UsageError(
-            "there is no terminal to ask for the key on",
+            Text("there is no terminal to ask for the key on"),
             hint="apiyi auth login --with-token < FILE",
         )
     if any(_host(url).endswith("apiyi.com") for url in addresses):
-        console.say(say(f"Keys are made at {TOKEN_PAGE}"))
+        console.say(say(Text("Keys are made at {token_page}", token_page=TOKEN_PAGE)))
     else:
-        console.say(say(f"Keys are made in the console of {_host(addresses[0])}"))
+        console.say(say(Text("Keys are made in the console of {host}", host=_host(addresses[0]))))
     from getpass import getpass
 
     try:
-        asked = say(f"Key for profile {session.settings.profile} (not shown):")
+        asked = say(
+            Text("Key for profile {profile} (not shown):", profile=session.settings.profile)
+        )
         return getpass(f"{asked} ")
     except EOFError:
-        raise AuthError("no key", "nothing was typed") from None
+        raise AuthError(Text("no key"), Text("nothing was typed")) from None
 
 
 def _check(session: Session, key: Secret) -> None:
@@ -134,12 +157,12 @@ def _check(session: Session, key: Secret) -> None:
     try:
         fetched_models(session)
     except AuthError as failure:
-        failure.hint = "copy the key again; nothing was kept"
+        failure.hint = Text("copy the key again; nothing was kept")
         raise
     except IncompleteError:
-        session.note("the gateway took the key and named no models")
+        session.note(Text("the gateway took the key and named no models"))
     except ApiyiError as failure:
-        failure.hint = "--no-check keeps the key without asking the gateway"
+        failure.hint = Text("--no-check keeps the key without asking the gateway")
         raise
 
 
@@ -174,7 +197,11 @@ def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
         from apiyi_cli.render.whole import filtered
 
         return list(filtered(lines, session.filter))
-    key = f"{told['key']} from {told['source']}" if told["key"] else "none for this run"
+    key = (
+        Text("{key} from {source}", key=told["key"], source=told["source"])
+        if told["key"]
+        else Text("none for this run")
+    )
     rows = [("profile", told["profile"]), ("key", key)]
     for host in told["hosts"]:
         if "reachable" not in host:

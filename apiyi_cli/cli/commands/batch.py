@@ -8,6 +8,7 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.core.groups import Batching, Connection, Jobs, Model, RecordOutput, Request
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 WORDS = ("verify", "compact")
 
@@ -38,9 +39,13 @@ def batch(
         runs.compact(session, words[1])
     elif len(words) != 1 or words[0] in WORDS:
         raise UsageError(
-            "cannot run the batch",
-            f"{words[0]} takes one output" if words[:1] and words[0] in WORDS else "name one FILE",
-            hint="apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help",
+            Text("cannot run the batch"),
+            (
+                Text("{words} takes one output", words=words[0])
+                if words[:1] and words[0] in WORDS
+                else Text("name one FILE")
+            ),
+            hint=Text("apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help"),
         )
     else:
         runs.batch(session, words[0], batching, rows)

@@ -7,6 +7,7 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Output
 from apiyi_cli.settings.paths import cache_dir
+from apiyi_cli.text import Text
 from apiyi_cli.wire.cache import Cache
 
 
@@ -28,7 +29,7 @@ def stats(session: Session, *, output: Output) -> None:
 
     found = cache(session).stats()
     if session.form == "text" and session.console.stdout_is_terminal:
-        state = "; it is damaged: apiyi cache clear" if found.is_damaged else ""
+        state = Text("; it is damaged: apiyi cache clear") if found.is_damaged else ""
         text = f"{found.entries} answers, {found.bytes} of {found.cap_bytes} bytes{state}\n"
         session.write([text.encode()])
         return

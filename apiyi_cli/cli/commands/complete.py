@@ -26,6 +26,7 @@ from apiyi_cli.core.groups import (
 )
 from apiyi_cli.decode.complete import events
 from apiyi_cli.errors import IncompleteError, RejectedError, UnknownModelError, UsageError
+from apiyi_cli.text import Text
 
 BATCH_SIZE = 20
 
@@ -48,8 +49,8 @@ def complete(
     answer = session.fill(answer)
     if answer.schema is not None or answer.json_mode:
         raise UsageError(
-            "cannot use --schema or --json-mode",
-            "the completions endpoint has no response format",
+            Text("cannot use --schema or --json-mode"),
+            Text("the completions endpoint has no response format"),
             hint="apiyi chat",
         )
     options = body_options(session)
@@ -66,19 +67,23 @@ def complete(
 
     if completing.lines:
         if prompt or session.fill(source).file:
-            raise UsageError("cannot use --lines", "the prompts are the lines of stdin alone")
+            raise UsageError(
+                Text("cannot use --lines"), Text("the prompts are the lines of stdin alone")
+            )
         session.models  # noqa: B018 - what is missing is said before stdin is read
         with _chat_advised():
             cut = _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
         if cut and answer.strict_finish:
-            raise IncompleteError("not every answer is whole", f"{cut} did not end by themselves")
+            raise IncompleteError(
+                Text("not every answer is whole"), Text("{cut} did not end by themselves", cut=cut)
+            )
         return
     text = session.sources.prompt(prompt or (), session.fill(source).file or ())
     if text is None:
         raise nothing_to_send(session)
     wanted = session.form != "json" if answer.stream is None else answer.stream
     if answer.stream and completing.best_of:
-        session.note("--best-of turns streaming off: the server chooses among whole texts")
+        session.note(Text("--best-of turns streaming off: the server chooses among whole texts"))
     call = built(text, wanted and completing.best_of is None)
     if not session.shown(call):
         with _chat_advised():
@@ -141,11 +146,13 @@ def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
     }
     if sorted(key for key in by_index if isinstance(key, int)) != list(range(wanted)):
         raise IncompleteError(
-            "the answer is not what was asked for",
-            f"{len(by_index)} completions came for {wanted} wanted",
+            Text("the answer is not what was asked for"),
+            Text(
+                "{count} completions came for {wanted} wanted", count=len(by_index), wanted=wanted
+            ),
         )
     if not all(isinstance(one.get("finish_reason"), str) for one in by_index.values()):
-        raise IncompleteError("the answer was cut", "a completion has no finish_reason")
+        raise IncompleteError(Text("the answer was cut"), Text("a completion has no finish_reason"))
     return [by_index[index] for index in range(wanted)]
 
 
@@ -158,7 +165,7 @@ def _chat_advised() -> Iterator[None]:
         told = failure.why.lower()
         named = "chat model" in told or "chat/completions" in told
         if named or (failure.facts.status == 404 and not isinstance(failure, UnknownModelError)):
-            failure.hint = "apiyi chat (this model answers on the chat endpoint only)"
+            failure.hint = Text("apiyi chat (this model answers on the chat endpoint only)")
         raise
 
 

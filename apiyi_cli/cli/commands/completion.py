@@ -9,10 +9,11 @@ import typer
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
+from apiyi_cli.text import Text
 
 Shell = Annotated[
     Literal["bash", "zsh", "fish", "powershell"],
-    typer.Argument(metavar="SHELL", help="Which shell the script is for."),
+    typer.Argument(metavar="SHELL", help=Text("Which shell the script is for.")),
 ]
 
 

@@ -13,9 +13,10 @@ from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
 
-Key = Annotated[str, typer.Argument(help="Such as model, limits.rpm or profile.work.model.")]
-Values = Annotated[list[str], typer.Argument(help="The value; a list takes several.")]
+Key = Annotated[str, typer.Argument(help=Text("Such as model, limits.rpm or profile.work.model."))]
+Values = Annotated[list[str], typer.Argument(help=Text("The value; a list takes several."))]
 
 NEW_FILE = """\
 # Configuration of apiyi; `apiyi help config` tells what may stand here.
@@ -29,7 +30,7 @@ def list_(
     session: Session,
     *,
     origin: Annotated[
-        bool, typer.Option("--origin", help="Tell where each value comes from.")
+        bool, typer.Option("--origin", help=Text("Tell where each value comes from."))
     ] = False,
     connection: Connection,
     output: Output,
@@ -74,7 +75,9 @@ def get(session: Session, key: Key, *, connection: Connection) -> None:
     value = _in_force(session, key)
     if value is None:
         keys = located(key, settings.profile)
-        raise UsageError(f"{key} is not set", hint=f"apiyi config set {_dotted(keys)} VALUE")
+        raise UsageError(
+            Text("{key} is not set", key=key), hint=f"apiyi config set {_dotted(keys)} VALUE"
+        )
     items = value if isinstance(value, (list, tuple)) else [value]
     session.console.write("".join(f"{_plain(item)}\n" for item in items).encode())
 
@@ -95,7 +98,13 @@ def unset(session: Session, key: Key, *, connection: Connection) -> None:
     settings = session.settings
     keys = located(key, settings.profile)
     if not remove(settings.config_path, keys):
-        session.note(f"{_dotted(keys)} was not in {settings.config_path}")
+        session.note(
+            Text(
+                "{keys} was not in {config_path}",
+                keys=_dotted(keys),
+                config_path=settings.config_path,
+            )
+        )
 
 
 def path(session: Session, *, connection: Connection) -> None:
@@ -114,10 +123,12 @@ def edit(session: Session, *, connection: Connection) -> None:
     except FileNotFoundError:
         old = NEW_FILE.encode()
     except OSError as failure:
-        raise SetupError(f"cannot read {target}", failure.strerror or "") from None
+        raise SetupError(
+            Text("cannot read {target}", target=target), system_reason(failure)
+        ) from None
     copy = target.with_name(f"{target.stem}.edited.toml")
     if copy.exists():
-        session.note(f"going on with {copy}, which was not taken over before")
+        session.note(Text("going on with {copy}, which was not taken over before", copy=copy))
     else:
         private_write(copy, old)
     _edited(session, copy)
@@ -127,7 +138,11 @@ def edit(session: Session, *, connection: Connection) -> None:
     if new != old:
         private_write(target, new)
     copy.unlink()
-    session.note(f"{target} is {'changed' if new != old else 'unchanged'}")
+    session.note(
+        Text("{target} is changed", target=target)
+        if new != old
+        else Text("{target} is unchanged", target=target)
+    )
 
 
 def _edited(session: Session, file: Path) -> None:
@@ -145,11 +160,18 @@ def _edited(session: Session, file: Path) -> None:
     except (OSError, ValueError) as failure:
         file.unlink()
         why = getattr(failure, "strerror", None) or str(failure)
-        raise SetupError(f"cannot start the editor {named!r}", why, hint="set EDITOR") from None
+        raise SetupError(
+            Text("cannot start the editor {named}", named=repr(named)), why, hint=Text("set EDITOR")
+        ) from None
     if ended.returncode:
         file.unlink()
         raise SetupError(
-            "nothing is changed", f"the editor {named!r} ended with status {ended.returncode}"
+            Text("nothing is changed"),
+            Text(
+                "the editor {named} ended with status {returncode}",
+                named=repr(named),
+                returncode=ended.returncode,
+            ),
         )
 
 
@@ -169,7 +191,10 @@ def _in_force(session: Session, key: str) -> Any:
     known = (*rows, *configurable(), "key_command", "limits.store")
     if name not in known:
         near = nearest(name, known)
-        raise UsageError(f"unknown setting {key}", f"did you mean {near}?" if near else "")
+        raise UsageError(
+            Text("unknown setting {key}", key=key),
+            (Text("did you mean {near}?", near=near) if near else ""),
+        )
     return rows.get(name)
 
 

@@ -11,6 +11,7 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.errors import ApiyiError
+from apiyi_cli.text import Text
 
 MARKS: dict[State, tuple[str, str]] = {
     "ok": ("ok", "32"),
@@ -78,7 +79,7 @@ def _line(session: Session, finding: Finding) -> bytes:
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
     say = session.run.translate
     made = session.console.safe(session.console.redact(say(finding.told)))
-    advice = f"\n       {say('try: ')}{say(finding.advice)}" if finding.advice else ""
+    advice = f"\n       {say(Text('try: '))}{say(finding.advice)}" if finding.advice else ""
     return f"{shown} {finding.check:12} {made}{advice}\n".encode("utf-8", "replace")
 
 

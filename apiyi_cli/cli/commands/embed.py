@@ -18,6 +18,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
 from apiyi_cli.decode.embed import Vectors, merged, vectors, with_vector
 from apiyi_cli.errors import IncompleteError, UsageError
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
@@ -100,8 +101,12 @@ def _alike(results: Iterator[Answered], spent: Spent) -> Iterator[Answered]:
         length = length or one.vectors.length
         if one.vectors.length != length:
             raise IncompleteError(
-                "the answer is not what was asked for",
-                f"vectors of {one.vectors.length} numbers came after vectors of {length}",
+                Text("the answer is not what was asked for"),
+                Text(
+                    "vectors of {length} numbers came after vectors of {length2}",
+                    length=one.vectors.length,
+                    length2=length,
+                ),
             )
         yield one
 
@@ -114,12 +119,17 @@ def _inputs(
     if embedding.lines or embedding.jsonl is not None:
         option = "--lines" if embedding.lines else "--jsonl"
         if embedding.lines and embedding.jsonl is not None:
-            raise UsageError("cannot use --lines with --jsonl", "a line is a text or an object")
+            raise UsageError(
+                Text("cannot use --lines with --jsonl"), Text("a line is a text or an object")
+            )
         if words or files:
-            raise UsageError(f"cannot use {option}", "the inputs are the lines of stdin alone")
+            raise UsageError(
+                Text("cannot use {option}", option=option),
+                Text("the inputs are the lines of stdin alone"),
+            )
         field = embedding.jsonl
         if field == "embedding":
-            raise UsageError("cannot use --jsonl embedding", "the vector is put there")
+            raise UsageError(Text("cannot use --jsonl embedding"), Text("the vector is put there"))
         reads = None if field is None else lambda line, place: field_text(line, place, field)
         return batches(session.sources, option, size, MOST_BYTES, reads)
     texts = [session.sources.file(path) for path in files]
@@ -131,7 +141,9 @@ def _inputs(
         texts = [whole]
     for number, text in enumerate(texts, 1):
         if not text.strip():
-            raise UsageError("nothing to embed", f"input {number} is empty")
+            raise UsageError(
+                Text("nothing to embed"), Text("input {number} is empty", number=number)
+            )
     return iter(
         [[(b"", text) for text in texts[at : at + size]] for at in range(0, len(texts), size)]
     )

@@ -16,12 +16,13 @@ from apiyi_cli.cli.spread import spread
 from apiyi_cli.errors import UsageError
 from apiyi_cli.manual.handwritten import TOPICS, topic
 from apiyi_cli.manual.markdown import Block, Paragraph, text
+from apiyi_cli.text import Text
 
 Topic = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TOPIC",
-        help=f"A command, or one of {', '.join(TOPICS)}.",
+        help=Text("A command, or one of {topics}.", topics=", ".join(TOPICS)),
         show_default=False,
     ),
 ]
@@ -48,7 +49,9 @@ def _print(session: Session, name: str) -> None:
     say = session.run.translate
     blocks: list[Block] = topic(name, say)
     if name in COMMANDS:
-        blocks.append(Paragraph(text(say(f"The command's own help: `apiyi {name} --help`."))))
+        blocks.append(
+            Paragraph(text(say(Text("The command's own help: `apiyi {name} --help`.", name=name))))
+        )
     bold = color_wanted("auto", session.run.environ, console.stdout_is_terminal)
     console.write(page(blocks, console.width, bold=bold).encode())
 
@@ -61,7 +64,10 @@ def _found(words: list[str]) -> Any:
         if word not in known or (word in TOPICS and word not in COMMANDS):
             near = difflib.get_close_matches(word, known, 1)
             hint = " ".join(["apiyi help", *words[:at], *near])
-            raise UsageError(f"there is no help on {' '.join(words[: at + 1])!r}", hint=hint)
+            raise UsageError(
+                Text("there is no help on {words}", words=repr(" ".join(words[: at + 1]))),
+                hint=hint,
+            )
         found = command(word) if at == 0 else found.commands[word]
         known = list(getattr(found, "commands", {}))
     return found

@@ -12,6 +12,7 @@ from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.core.groups import Connection, Output, Request
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
+from apiyi_cli.text import Text
 
 CONSTANT_CREATED = 1626777600
 """The date that gateways of this family give when they do not know one."""
@@ -22,7 +23,7 @@ class Pricing(Group):
 
     update_prices: bool | None = flag(
         "--update-prices",
-        help="Fetch the price list that cost estimates are made from.",
+        help=Text("Fetch the price list that cost estimates are made from."),
         panel="Options",
         config=False,
     )
@@ -55,8 +56,8 @@ def models(
         if not found:
             near = nearest(" ".join(words), [one["id"] for one in listed])
             raise RejectedError(
-                "no model has that name",
-                f"none of the gateway's models matches {' '.join(words)!r}",
+                Text("no model has that name"),
+                Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
                 hint=f"apiyi models {near[0]}" if near else "apiyi models",
             )
     session.write(_lines(session, found, raw if not words else None, bool(words[:1] == ["show"])))
@@ -64,14 +65,16 @@ def models(
 
 def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
     if len(words) != 2:
-        raise UsageError("cannot show a model", "models show takes one ID", hint="models show ID")
+        raise UsageError(
+            Text("cannot show a model"), Text("models show takes one ID"), hint="models show ID"
+        )
     for one in found:
         if one["id"] == words[1]:
             return one
     near = nearest(words[1], [one["id"] for one in found])
     raise UnknownModelError(
-        f"there is no model {words[1]!r}",
-        f"the gateway lists {len(found)} models and not this one",
+        Text("there is no model {words}", words=repr(words[1])),
+        Text("the gateway lists {count} models and not this one", count=len(found)),
         hint=f"apiyi models show {near[0]}" if near else None,
     )
 

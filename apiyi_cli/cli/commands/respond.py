@@ -27,6 +27,7 @@ from apiyi_cli.core.groups import (
 from apiyi_cli.decode.output import output_items
 from apiyi_cli.decode.respond import events
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 
 def respond(
@@ -48,7 +49,9 @@ def respond(
     """Ask the Responses endpoint and print the answer as it comes."""
     if responding.instructions is not None and surroundings.system is not None:
         raise UsageError(
-            "cannot use --instructions with -s", "both are the system text", hint="give one of them"
+            Text("cannot use --instructions with -s"),
+            Text("both are the system text"),
+            hint=Text("give one of them"),
         )
     talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
     responding = session.fill(responding)

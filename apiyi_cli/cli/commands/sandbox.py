@@ -10,6 +10,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
 
 KEY = "sk-sandbox"
 
@@ -17,11 +18,11 @@ KEY = "sk-sandbox"
 def sandbox(
     session: Session,
     port: Annotated[
-        int, typer.Option("--port", help="Port to listen on (0: any free one).", metavar="N")
+        int, typer.Option("--port", help=Text("Port to listen on (0: any free one)."), metavar="N")
     ] = 0,
     fault: Annotated[
         str | None,
-        typer.Option("--fault", help="Play this fault on every request, e.g. 503 or cut@3."),
+        typer.Option("--fault", help=Text("Play this fault on every request, e.g. 503 or cut@3.")),
     ] = None,
 ) -> None:
     """Run the offline gateway in the foreground, until Ctrl-C.
@@ -34,19 +35,23 @@ def sandbox(
     from apiyi_cli.sandbox.server import Gateway
 
     if not 0 <= port <= 65535:
-        raise UsageError("cannot use --port", f"{port} is not between 0 and 65535")
+        raise UsageError(
+            Text("cannot use --port"), Text("{port} is not between 0 and 65535", port=port)
+        )
     try:
         gateway = Gateway(port=port, fault=fault).start()
     except ValueError as failure:
-        raise UsageError("cannot use --fault", str(failure)) from None
+        raise UsageError(Text("cannot use --fault"), str(failure)) from None
     except OSError as failure:
         raise SetupError(
-            f"cannot listen on port {port}", failure.strerror or str(failure), hint="--port 0"
+            Text("cannot listen on port {port}", port=port),
+            system_reason(failure),
+            hint="--port 0",
         ) from None
     session.run.closing(gateway.close)
     told = f"export APIYI_BASE_URL={gateway.base_url}\nexport APIYI_API_KEY={KEY}\n"
     session.console.write(told.encode())
-    session.note("the sandbox is running; Ctrl-C ends it")
+    session.note(Text("the sandbox is running; Ctrl-C ends it"))
     while True:
         signal.pause()
 

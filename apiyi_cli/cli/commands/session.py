@@ -13,9 +13,12 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Output
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
-Name = Annotated[str, typer.Argument(help="Name of the conversation.", show_default=False)]
-Names = Annotated[list[str], typer.Argument(help="Names of conversations.", show_default=False)]
+Name = Annotated[str, typer.Argument(help=Text("Name of the conversation."), show_default=False)]
+Names = Annotated[
+    list[str], typer.Argument(help=Text("Names of conversations."), show_default=False)
+]
 
 
 def listed(session: Session, *, output: Output) -> None:
@@ -54,7 +57,9 @@ def show(session: Session, name: Name, *, output: Output) -> None:
 
     messages = sessions(session).messages(name)
     if not messages:
-        raise UsageError(f"there is no session {name!r}", "", hint="apiyi session list")
+        raise UsageError(
+            Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
+        )
     if session.console.stdout_is_terminal and session.form == "text":
         session.write(_spoken(session, message) for message in messages)
     else:

@@ -14,6 +14,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Model, Output, Prompt, Request, Speaking
 from apiyi_cli.decode.speak import audio
 from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
 
 
 def speak(
@@ -34,11 +35,15 @@ def speak(
     from apiyi_cli.cli.media import refuse_terminal
 
     if session.form != "text":
-        raise UsageError("cannot print speech as JSON", "it is audio", hint="-o speech.mp3")
+        raise UsageError(
+            Text("cannot print speech as JSON"), Text("it is audio"), hint="-o speech.mp3"
+        )
     said = session.sources.prompt(text or (), session.fill(source).file or (), joins_stdin=False)
     if said is None:
         raise UsageError(
-            "nothing to say", "no text was given", hint='apiyi speak "Good morning" -o hello.mp3'
+            Text("nothing to say"),
+            Text("no text was given"),
+            hint='apiyi speak "Good morning" -o hello.mp3',
         )
     call = speak_call(
         model=session.models[0],
@@ -50,7 +55,7 @@ def speak(
         return
     session.ready()
     if session.output.output in (None, "-"):
-        refuse_terminal(session, "speech", "-o speech.mp3, or | a player: mpv -, ffplay -")
+        refuse_terminal(session, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
 
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)
@@ -68,8 +73,8 @@ def _completed(session: Session, speaking: Speaking) -> Speaking:
         return speaking
     if suffix not in FORMATS:
         raise UsageError(
-            f"cannot tell the format of {target}",
-            f"its extension is none of {', '.join(FORMATS)}",
+            Text("cannot tell the format of {target}", target=target),
+            Text("its extension is none of {formats}", formats=", ".join(FORMATS)),
             hint=f"--format {next(iter(FORMATS))}",
         )
     return speaking.replace(format=FORMATS[suffix])

@@ -14,6 +14,7 @@ from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import UsageError
 from apiyi_cli.store.ledger import Total
 from apiyi_cli.store.prices import shown
+from apiyi_cli.text import Text
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 BAR = 16
@@ -25,14 +26,14 @@ class Span(Group):
 
     since: str | None = flag(
         "--since",
-        help="How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d).",
+        help=Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d)."),
         panel="Options",
         metavar="SPAN",
         config=False,
     )
     by: str | None = flag(
         "--by",
-        help="What to sum by (model).",
+        help=Text("What to sum by (model)."),
         panel="Options",
         metavar="GROUP",
         choices=("model", "day", "profile", "endpoint"),
@@ -51,11 +52,11 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
     totals = ledger(session).totals(since, by)
     if session.form == "text" and session.console.stdout_is_terminal:
         if not totals:
-            session.note("nothing was used in that time")
+            session.note(Text("nothing was used in that time"))
             return
         session.write([_table(session, totals, by)])
         if not len(prices_of(session)):
-            session.note("no price list: apiyi models --update-prices fetches it")
+            session.note(Text("no price list: apiyi models --update-prices fetches it"))
         return
     from apiyi_cli.core.jsontext import write
 
@@ -76,8 +77,8 @@ def _moment(span: str, now: float) -> float:
         return time.mktime(time.strptime(span, "%Y-%m-%d"))
     except (ValueError, OverflowError):
         raise UsageError(
-            f"cannot use --since {span}",
-            "it is neither a span nor a date",
+            Text("cannot use --since {span}", span=span),
+            Text("it is neither a span nor a date"),
             hint="--since 7d, or --since 2026-01-31",
         ) from None
 
