@@ -295,9 +295,11 @@ def fails_every_item(error: ApiyiError, *, waits_for_network: bool = False) -> b
 class Interrupted(BaseException):
     """A signal asked the process to stop: `main` cleans up and dies by `signum`.
 
-    Not an `Exception`, so that nothing on the way mistakes it for a failure.
+    Not an `Exception`, so that nothing on the way mistakes it for a failure. `note` is what
+    the user has to know all the same, such as where an answer was kept.
     """
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+        self.note = ""

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _outcome(argv, started)
     except Interrupted as stop:
-        return _die(stop.signum, started)
+        return _die(stop.signum, started, stop.note)
     except KeyboardInterrupt:
         return _die(signal.SIGINT, started)
     finally:
@@ -156,7 +156,7 @@ def _end_in(most_s: float, signum: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, most_s)
 
 
-def _die(signum: int, started: Run) -> int:
+def _die(signum: int, started: Run, note: str = "") -> int:
     """End the process by the signal, so that a shell loop around it stops as well.
 
     An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
@@ -164,8 +164,13 @@ def _die(signum: int, started: Run) -> int:
     """
     _let_signals_through()
     started.close()
-    if signum == getattr(signal, "SIGINT", None) and started.console.stderr_is_terminal:
-        started.console.say("")
+    # After the ^C that the terminal shows, and after a line that has no end yet.
+    interrupted = signum == getattr(signal, "SIGINT", None)
+    console = started.console
+    if console.line_is_open or (interrupted and console.stderr_is_terminal):
+        console.say("")
+    if note:
+        started.console.say(f"apiyi: {started.translate(note)}")
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -33,7 +33,7 @@ AREAS = {
     "cache": ("wire/cache.py",),
     "sse": ("decode/sse.py",),
     "redaction": ("core/secret.py",),
-    "safe text": ("render/safe.py",),
+    "safe text": ("core/terminal_text.py",),
     "output names": ("sinks/names.py",),
 }
 """The parts of the program in which no branch may go untested."""

@@ -29,14 +29,12 @@ class Aside:
         self._reasons = (
             console.stderr_is_terminal and not answer.hide_reasoning and not session.output.quiet
         )
-        self._styled = False
-        self._open = False
         self.usage: Usage | None = None
         self.finishes: list[str] = []
         self._settled: list[str] = []
         self._used: list[tuple[Usage | None, bool]] = []
         self._refusals: list[str] = []
-        session.run.closing(self._end_line)
+        session.run.closing(console.end_speech)
 
     def __call__(self, event: Event) -> None:
         """Take one event, in order of arrival."""
@@ -45,7 +43,7 @@ class Aside:
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Finish):
-            self._end_line()
+            self._session.console.end_speech()
             self.finishes.append(event.reason)
         elif isinstance(event, Refusal):
             self._refusals.append(event.text)
@@ -54,14 +52,14 @@ class Aside:
 
     def step(self) -> None:
         """End one answer of several: only the last one's finish counts."""
-        self._end_line()
+        self._session.console.end_speech()
         self._settled, self.finishes = self.finishes, []
         self._used.append((self.usage, self._session.sender.from_cache))
         self.usage = None
 
     def close(self) -> None:
         """Tell usage and warnings; raise IncompleteError for a cut that the user refuses."""
-        self._end_line()
+        self._session.console.end_speech()
         session = self._session
         if self._refusals:
             session.note(Text("the model refused: {refusals}", refusals="".join(self._refusals)))
@@ -85,7 +83,6 @@ class Aside:
 
     def _reason(self, text: str) -> None:
         if self._reasons and text:
-            self._open = not text.endswith("\n")
             self._session.console.say(text, end="", style=self._style())
 
     def _style(self) -> str:
@@ -94,8 +91,3 @@ class Aside:
         session = self._session
         when = session.output.color or "auto"
         return DIM if color_wanted(when, session.run.environ, True) else ""
-
-    def _end_line(self) -> None:
-        if self._open:
-            self._open = False
-            self._session.console.say("")

@@ -23,7 +23,6 @@ def check(session: Session, rows: Rows) -> None:
     Raises UsageError when a row is bad, after naming the first of them.
     """
     from apiyi_cli.render.progress import span
-    from apiyi_cli.wire.encode import json_bytes
     from apiyi_cli.wire.rates import estimate
 
     bad = _Bad(session)
@@ -36,7 +35,7 @@ def check(session: Session, rows: Rows) -> None:
         body = row.call.json if isinstance(row.call.json, dict) else {}
         names = ("max_completion_tokens", "max_output_tokens", "max_tokens")
         limit = next((body[name] for name in names if isinstance(body.get(name), int)), None)
-        tokens += estimate(len(json_bytes(body)), 0 if row.call.cost != "text" else limit)
+        tokens += estimate(len(write(body)), 0 if row.call.cost != "text" else limit)
     limits = session.settings.limits
     seconds = limits.window_s * max(count / limits.rpm, tokens / limits.tpm)
     found = {
@@ -54,7 +53,7 @@ def check(session: Session, rows: Rows) -> None:
         )
         session.console.write(shown.encode())
     else:
-        session.console.write(b"".join(session.filtered([write(found) + b"\n"])))
+        session.console.write(b"".join(session.filtered([write(found) + b"\n"])), "json")
     bad.refuse()
 
 
@@ -77,9 +76,9 @@ def show(session: Session, rows: Rows) -> None:
         block.append(described(row.call, base_url, extra))
         size += len(block[-1])
         if size > BLOCK_BYTES:
-            session.console.write(b"".join(session.filtered(block)))
+            session.console.write(b"".join(session.filtered(block)), "json")
             block, size = [], 0
-    session.console.write(b"".join(session.filtered(block)))
+    session.console.write(b"".join(session.filtered(block)), "json")
     if bad.count:
         raise PartialError(
             Text("not all rows can be sent"), Text("{count} are bad", count=f"{bad.count:,}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from apiyi_cli.batch.journal import Journal
     from apiyi_cli.cli.session import Session
     from apiyi_cli.core.events import Usage
+    from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Plan
 
 
@@ -65,7 +66,7 @@ def verify(session: Session, path: str) -> None:
     from apiyi_cli.core.jsontext import write
 
     found = verified(Path(path))
-    session.console.write(write(found.summary) + b"\n")
+    session.console.write(write(found.summary) + b"\n", "json")
     if found.failure is not None:
         raise found.failure
 
@@ -197,7 +198,8 @@ class _Running:
             refuse_existing(Path(options.summary), force=True)
         if self._target is None or self._target == "-":
             session.console.require_stdout()
-            stream = StreamTarget(lambda data: session.console.write(self._filtered(data)))
+            content: Content = "text" if texts else "json"
+            stream = StreamTarget(lambda data: session.console.write(self._filtered(data), content))
             own = None
             if errors is not None:
                 if session.output.force:
@@ -312,7 +314,7 @@ class _Running:
 
         line = write(summary) + b"\n"
         if self._options.summary == "-":
-            self._session.console.write(line)
+            self._session.console.write(line, "json")
         elif self._options.summary is not None:
             write_file([line], Path(self._options.summary), force=True)
 

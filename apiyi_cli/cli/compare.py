@@ -2,45 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.aside import WARNINGS
-from apiyi_cli.cli.flow import flow
+from apiyi_cli.cli.flow import GLANCE_S, hushed
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Delta, Finish, ToolCall, Usage
+from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from apiyi_cli.cli.session import Session
     from apiyi_cli.cli.talk import Decode, Talk
     from apiyi_cli.core.events import Burst
     from apiyi_cli.wire.send import Sender
 
 
-class Outcome(NamedTuple):
-    """What one model answered, how long it took, or how it failed; `warning` is what is wrong
-    with an answer that is complete all the same."""
+class ModelAnswer:
+    """What one model has answered so far, how long it took, or how it failed.
 
-    model: str
-    text: str
-    calls: tuple[ToolCall, ...]
-    usage: Usage | None
-    from_cache: bool
-    ms: int
-    warning: str
-    error: ApiyiError | None
+    Filled by a worker thread while the main thread may look at it. `warning` is what is wrong
+    with an answer that is complete all the same; `defect` an exception that nobody expected.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.model = call.model or ""
+        self.texts: list[str] = []
+        self.calls: list[ToolCall] = []
+        self.usage: Usage | None = None
+        self.from_cache = False
+        self.ms = 0
+        self.warning = ""
+        self.error: ApiyiError | None = None
+        self.defect: Exception | None = None
+        self.is_done = False
+
+    def begin(self) -> None:
+        """Forget what an attempt that failed has left."""
+        self.texts, self.calls = [], []
+        self.usage, self.warning = None, ""
+
+    @property
+    def text(self) -> str:
+        """Return the text that has come."""
+        return "".join(self.texts)
+
+    def take(self, burst: Burst) -> None:
+        """Add the events of a burst."""
+        for event in burst:
+            if isinstance(event, Delta):
+                self.texts.append(event.text)
+            elif isinstance(event, ToolCall):
+                self.calls.append(event)
+            elif isinstance(event, Usage):
+                self.usage = event
+            elif isinstance(event, Finish):
+                self.warning = WARNINGS.get(event.reason, "")
 
 
 def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode) -> None:
-    """Send every call at once and print the outcomes in the order of the models.
+    """Send every call at once and print each answer as it is done.
 
     In a pipe one JSON object a line: `{"model","text","usage","ms","error"}`. On a terminal
-    the answers stand side by side. Raises PartialError when some failed, and the error
-    itself when all failed alike.
+    the answers stand side by side. A signal prints what has come, finished or not. Raises
+    PartialError when some failed, and the error itself when all failed alike.
     """
     if talk.toolbox is not None or talk.keeps:
         raise UsageError(
@@ -55,31 +87,122 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
             session.shown(call)
         return
     session.ready()
-
-    def work(sender: Sender, call: Call) -> Outcome:
-        return _asked(session, talk, call, decode, sender)
-
-    outcomes = flow(session, iter(calls), work, len(calls))
-    seen: list[Outcome] = []
-
-    def lines() -> Iterator[bytes]:
-        from apiyi_cli.core.jsontext import write
-
-        for outcome in outcomes:
-            seen.append(outcome)
-            yield write(_record(outcome)) + b"\n"
-
+    answers = [ModelAnswer(call) for call in calls]
+    done = _ask_all(session, talk, answers, decode)
     if session.console.stdout_is_terminal and session.form == "text":
-        seen.extend(outcomes)
-        session.write([_side_by_side(session, seen)])
+        session.write(_page(session, answers, done), content="styled")
     else:
-        session.write(session.filtered(lines()))
-    _concluded(session, seen)
+        session.write(session.filtered(_records(answers, done)), content="json")
+    _conclude(session, answers)
 
 
-def _concluded(session: Session, outcomes: Sequence[Outcome]) -> None:
-    """Tell usage and warnings; raise the error that stands for those of the models."""
-    for one in outcomes:
+def _records(answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]) -> Iterator[bytes]:
+    """Yield a line for each model as it is done; before a failure goes on, for all the others."""
+    from apiyi_cli.core.jsontext import write
+
+    left = list(answers)
+    try:
+        for answer in done:
+            left.remove(answer)
+            yield write(_record(answer)) + b"\n"
+    except GeneratorExit:
+        raise
+    except BaseException:
+        for answer in left:
+            if answer.is_done or answer.texts or answer.calls:
+                yield write(_record(answer)) + b"\n"
+        raise
+
+
+def _page(
+    session: Session, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
+) -> Iterator[bytes]:
+    """Yield the answers beside each other once all are done, or as far as they have come."""
+    try:
+        for _ in done:
+            pass
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if any(answer.is_done or answer.texts for answer in answers):
+            yield _side_by_side(session, answers)
+        raise
+    yield _side_by_side(session, answers)
+
+
+def _ask_all(
+    session: Session, talk: Talk, answers: Sequence[ModelAnswer], decode: Decode
+) -> Iterator[ModelAnswer]:
+    """Ask all models, each on a connection of its own; yield the answers as they are done.
+
+    An exception that nobody expected is raised after the last of them.
+    """
+    from apiyi_cli.wire.send import Sender
+
+    stop = threading.Event()
+    # Made here once: a missing key ends the run, not each of its threads.
+    plan = hushed(session.sender.plan, stop)
+    ended: queue.SimpleQueue[ModelAnswer] = queue.SimpleQueue()
+
+    def ask(answer: ModelAnswer) -> None:
+        sender = Sender(plan)
+        try:
+            _ask(session, talk, answer, decode, sender)
+        except Exception as defect:
+            answer.defect = defect
+        answer.is_done = True
+        ended.put(answer)
+        sender.close()
+
+    session.run.closing(stop.set)
+    for answer in answers:
+        if start_thread(partial(ask, answer)) is None:
+            ask(answer)
+    for _ in answers:
+        yield _wait_for(ended)
+    for answer in answers:
+        if answer.defect is not None:
+            raise answer.defect
+
+
+def _wait_for(ended: queue.SimpleQueue[ModelAnswer]) -> ModelAnswer:
+    while True:
+        # An endless wait would not be ended by a signal that comes just before it.
+        with suppress(queue.Empty):
+            return ended.get(timeout=GLANCE_S)
+
+
+def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, sender: Sender) -> None:
+    """Ask one model and collect what it says."""
+    began_s = session.run.clock.monotonic()
+    call = answer.call
+
+    def decoded(reply: Reply) -> Iterator[Burst]:
+        # Here, because what is yielded is held back until no other attempt can follow.
+        answer.begin()
+        for burst in decode(reply, choices=1, cost=call.cost):
+            answer.take(burst)
+            yield burst
+
+    try:
+        for _ in session.answers(call, decoded, sender=sender):
+            pass
+        if answer.warning and talk.answer.strict_finish:
+            answer.error = IncompleteError(Text("the answer is not whole"), answer.warning)
+        elif talk.schema is not None and not answer.calls:
+            talk.fitting(answer.text)
+    except ApiyiError as failure:
+        answer.error = failure
+    finally:
+        answer.ms = round((session.run.clock.monotonic() - began_s) * 1000)
+        answer.from_cache = sender.from_cache
+        if answer.error:
+            answer.warning = ""
+
+
+def _conclude(session: Session, answers: Sequence[ModelAnswer]) -> None:
+    """Print usage and warnings; raise the error that stands for those of the models."""
+    for one in answers:
         if one.warning:
             session.note(Text("{model}: {warning}", model=one.model, warning=one.warning))
         if session.output.usage and one.error is None:
@@ -89,9 +212,9 @@ def _concluded(session: Session, outcomes: Sequence[Outcome]) -> None:
             cached = Text(" (answered from the cache)") if one.from_cache else ""
             say = session.run.translate
             session.console.say(say(Text("{model}: {usage}", model=one.model, usage=told + cached)))
-    failures = [one.error for one in outcomes if one.error is not None]
-    alike = len(failures) == len(outcomes) and len({one.exit_code for one in failures}) == 1
-    for one in outcomes:
+    failures = [one.error for one in answers if one.error is not None]
+    alike = len(failures) == len(answers) and len({one.exit_code for one in failures}) == 1
+    for one in answers:
         if one.error is not None and not (alike and one.error is failures[0]):
             session.note(Text("{model}: {error}", model=one.model, error=one.error.sentence()))
     if failures and alike:
@@ -99,74 +222,38 @@ def _concluded(session: Session, outcomes: Sequence[Outcome]) -> None:
     if failures:
         raise PartialError(
             Text("some models failed"),
-            Text("{count} of {count2}", count=len(failures), count2=len(outcomes)),
+            Text("{count} of {count2}", count=len(failures), count2=len(answers)),
         )
 
 
-def _asked(session: Session, talk: Talk, call: Call, decode: Decode, sender: Sender) -> Outcome:
-    """Ask one model, on a connection of its own."""
-    began_s = session.run.clock.monotonic()
-    texts: list[str] = []
-    calls: list[ToolCall] = []
-    usage: Usage | None = None
-    warning = ""
-    error: ApiyiError | None = None
-
-    def decoded(reply: Reply) -> Iterator[Burst]:
-        return decode(reply, choices=1, cost=call.cost)
-
-    try:
-        for burst in session.answers(call, decoded, sender=sender):
-            for event in burst:
-                if isinstance(event, Delta):
-                    texts.append(event.text)
-                elif isinstance(event, ToolCall):
-                    calls.append(event)
-                elif isinstance(event, Usage):
-                    usage = event
-                elif isinstance(event, Finish):
-                    warning = WARNINGS.get(event.reason, "")
-        text = "".join(texts)
-        if warning and talk.answer.strict_finish:
-            error = IncompleteError(Text("the answer is not whole"), warning)
-        elif talk.schema is not None and not calls:
-            talk.fitting(text)
-    except ApiyiError as failure:
-        error = failure
-    ms = round((session.run.clock.monotonic() - began_s) * 1000)
-    return Outcome(
-        model=call.model or "",
-        text="".join(texts),
-        calls=tuple(calls),
-        usage=usage,
-        from_cache=sender.from_cache,
-        ms=ms,
-        warning="" if error else warning,
-        error=error,
-    )
-
-
-def _record(outcome: Outcome) -> dict[str, Any]:
+def _record(answer: ModelAnswer) -> dict[str, Any]:
+    error: object = answer.error.as_json()["error"] if answer.error else None
+    if not answer.is_done:
+        error = {"message": "the run was stopped before the answer was complete"}
+    elif answer.defect is not None:
+        error = {"message": f"internal error: {type(answer.defect).__name__}"}
     record: dict[str, Any] = {
-        "model": outcome.model,
-        "text": outcome.text,
-        "usage": outcome.usage.raw if outcome.usage else None,
-        "ms": outcome.ms,
-        "error": outcome.error.as_json()["error"] if outcome.error else None,
+        "model": answer.model,
+        "text": answer.text,
+        "usage": answer.usage.raw if answer.usage else None,
+        "ms": answer.ms,
+        "error": error,
     }
-    if outcome.calls:
+    if answer.calls:
         record["tool_calls"] = [
-            {"id": one.id, "name": one.name, "arguments": one.arguments} for one in outcome.calls
+            {"id": one.id, "name": one.name, "arguments": one.arguments} for one in answer.calls
         ]
     return record
 
 
-def _side_by_side(session: Session, outcomes: Sequence[Outcome]) -> bytes:
+def _side_by_side(session: Session, answers: Sequence[ModelAnswer]) -> bytes:
     from apiyi_cli.render.columns import columns
 
     shown = []
-    for one in outcomes:
-        seconds = f"{one.ms / 1000:.1f} s"
-        text = one.text if one.error is None else f"{one.text}\n({one.error})".lstrip("\n")
-        shown.append((f"{one.model} · {seconds}", text))
+    for one in answers:
+        title = f"{one.model} · {one.ms / 1000:.1f} s" if one.is_done else f"{one.model} · …"
+        text = one.text
+        if one.error is not None:
+            text = f"{text}\n({one.error})".lstrip("\n")
+        shown.append((title, text))
     return columns(shown, width=session.console.width, color=session.color)

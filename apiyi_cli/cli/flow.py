@@ -47,7 +47,7 @@ def flow(
     room = threading.Semaphore(jobs + 2)
     stop = stop or threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
-    plan = _hushed(session.sender.plan, stop)
+    plan = hushed(session.sender.plan, stop)
 
     def feed() -> None:
         try:
@@ -161,7 +161,7 @@ def _next(made: queue.Queue[T]) -> T:
             return made.get(timeout=GLANCE_S)
 
 
-def _hushed(plan: Plan, stop: threading.Event) -> Plan:
+def hushed(plan: Plan, stop: threading.Event) -> Plan:
     """Return the plan with notices that end when the run does: threads outlive its words."""
 
     def tell(text: str) -> None:

@@ -22,11 +22,11 @@ def previewed(session: Session, path: str) -> None:
     content = Path(path).read_bytes()
     spoken = protocol(session.run.environ)
     if spoken == "iterm":
-        session.console.write(iterm(content))
+        session.console.write(iterm(content), "raw")
     elif spoken == "kitty" and detect_picture(content) is PNG:
-        session.console.write(kitty(content))
+        session.console.write(kitty(content), "raw")
     elif drawn := _drawn(path, session.console.width):
-        session.console.write(drawn)
+        session.console.write(drawn, "raw")
     else:
         session.note(Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa"))
 

@@ -26,7 +26,7 @@ def shown(typed: Any, path: tuple[str, ...], run: Any) -> None:
     console = run.console
     bold = color_wanted("auto", run.environ, console.stdout_is_terminal)
     text = _text(typed, path, console.width, run.translate, bold=bold)
-    console.write(text.encode("utf-8", "replace"))
+    console.write(text.encode("utf-8", "replace"), "styled")
 
 
 def _text(

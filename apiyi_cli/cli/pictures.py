@@ -251,10 +251,10 @@ class Studio:
         if outcome.reply is not None:
             self._usage.append(outcome.reply.usage)
         if self._stdout and outcome.content:
-            session.console.write_lines([outcome.content], session.rescue)
+            session.console.write_lines([outcome.content], session.rescue, "raw")
         elif session.form != "ndjson" or outcome.reply is not None or not alone:
             for line in session.filtered(list(self._lines(outcome))):
-                session.console.write(line)
+                session.console.write(line, "text" if session.form == "text" else "json")
         if self._imaging.preview:
             self._preview(outcome)
         failure = outcome.failure

@@ -27,6 +27,7 @@ from apiyi_cli.text import Text, join_texts
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
     from apiyi_cli.core.events import Burst, Usage
+    from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Sender
 
 FIELDS = ("index", "stem", "model", "ext")
@@ -269,7 +270,9 @@ class Desk:
                 Text("{name}: the gateway told no timestamps", name=self._uploads[index].name)
             )
         if self._places is None:
-            session.console.write_lines(lines, session.rescue)
+            json_forms = ("ndjson", "json", "verbose_json")
+            content: Content = "json" if self._form in json_forms else "text"
+            session.console.write_lines(lines, session.rescue, content)
             return
         extension = EXTENSIONS.get(self._form, self._form)
         path = self._places.write(self._values(index), extension, b"".join(lines), session.rescue)

@@ -8,6 +8,7 @@ Commands read like a list because the decisions that all of them share are made 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,17 +17,19 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
-from apiyi_cli.errors import ApiyiError, UsageError
-from apiyi_cli.render.safe import safe
+from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.settings.resolve import BASE_URLS, Settings
 from apiyi_cli.sinks.console import Console
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from apiyi_cli.cli.aside import Aside
     from apiyi_cli.cli.input import Sources
     from apiyi_cli.core.events import Burst
     from apiyi_cli.core.language import Translate
+    from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.render.choose import Renderer
     from apiyi_cli.sinks.rescue import Rescue
     from apiyi_cli.wire.send import Sender, Sent
@@ -55,7 +58,6 @@ class Run:
         self.heed: Callable[[str, int], float | None] | None = None
         self._closers: list[Callable[[], None]] = []
         console.redact = lambda text: redact(text, self.secrets)
-        console.safe = safe
 
     @classmethod
     def started(cls, environ: Mapping[str, str]) -> Run:
@@ -83,7 +85,7 @@ class Run:
         if self.machine_errors:
             from apiyi_cli.core.jsontext import write_text
 
-            self.console.say(write_text(failure.as_json()))
+            self.console.say(write_text(failure.as_json()), content="json")
             return
         say = self.translate
         self.say_error(failure)
@@ -217,7 +219,8 @@ class Session:
         if self.request.dry_run:
             from apiyi_cli.cli.preview import described
 
-            self.console.write(described(call, self._address(), self.fill(Connection()).header))
+            request = described(call, self._address(), self.fill(Connection()).header)
+            self.console.write(request, "json")
             return True
         return False
 
@@ -327,15 +330,23 @@ class Session:
 
         return Aside(self, answer)
 
-    def write(self, lines: Iterable[bytes], stop: Callable[[], object] | None = None) -> None:
+    def write(
+        self,
+        lines: Iterable[bytes],
+        stop: Callable[[], object] | None = None,
+        *,
+        content: Content | None = None,
+    ) -> None:
         """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
 
-        `stop` is called then: it makes `lines` end with what was on its way.
+        `stop` is called then: it makes `lines` end with what was on its way. `content` is
+        what the lines are; by default JSON where the form of the output is a JSON one.
         """
         target = self.output.output
         rescue = self.rescue if stop is None else self.rescue._replace(stop=stop)
         if target is None or target == "-":
-            self.console.write_lines(lines, rescue)
+            kind = content or ("text" if self.form == "text" else "json")
+            self.console.write_lines(lines, rescue, kind)
             return
         from pathlib import Path
 
@@ -358,19 +369,25 @@ class Session:
     @property
     def rescue(self) -> Rescue:
         """Return where an answer goes when its output fails."""
-        import tempfile
-        from pathlib import Path
-
         from apiyi_cli.settings.paths import state_dir
         from apiyi_cli.sinks.rescue import Rescue
 
-        own = state_dir(self.run.environ) / "rescue"
-        return Rescue((own, Path(tempfile.gettempdir())))
+        own: tuple[Path, ...] = ()
+        with suppress(SetupError):
+            own = (state_dir(self.run.environ) / "rescue",)
+        return Rescue(own, spare=_temporary_directory)
 
     def _address(self, *, real: bool = False) -> str:
         """Return the address to show; the sandbox has one only while it runs."""
         urls = self.settings.base_urls
         return urls[0] if urls else BASE_URLS[0] if real else "http://sandbox.localhost/v1"
+
+
+def _temporary_directory() -> Iterator[Path]:
+    import tempfile
+    from pathlib import Path
+
+    yield Path(tempfile.gettempdir())
 
 
 def _completed(group: G, before: Mapping[str, Any]) -> G:

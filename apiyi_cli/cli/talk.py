@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
-from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, UsageError
+from apiyi_cli.errors import IncompleteError, LimitError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Talk:
                     )
                 state.extend(turn(heard, self.toolbox.results(heard.calls, heard.finished)))
 
-        session.write(pages())
+        session.write(pages(), content=render.content)
         aside.close()
         if self.schema is not None and not answers[-1].calls:
             self.fitting(answers[-1].text)
@@ -139,7 +139,7 @@ class Talk:
         held: list[bytes] = []
         try:
             held.extend(pages)
-        except ApiyiError:
+        except BaseException:
             yield from held
             raise
         if not heard.to_run:
@@ -308,7 +308,7 @@ def printed(
         verbatim = form in ("json", "ndjson")
         return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-    session.write(render(session.bursts(call, decoded, held=held)))
+    session.write(render(session.bursts(call, decoded, held=held)), content=render.content)
     aside.close()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import Running
+from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
 from apiyi_cli.tools.run import Tool, results, runnable
@@ -100,5 +101,5 @@ def _answers() -> bool:
 def _yes(session: Session, question: str) -> bool:
     """Ask on the terminal itself: stdin may be the prompt, stderr a file."""
     with open("/dev/tty", "r+b", buffering=0) as terminal:
-        terminal.write(session.console.safe(session.console.redact(question)).encode())
+        terminal.write(neutralize(session.console.redact(question)).encode())
         return terminal.readline().strip().lower() in (b"y", b"yes")

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.events import Burst, Usage
+from apiyi_cli.core.terminal_text import Content, neutralize_json
 from apiyi_cli.render.text import Aside
 from apiyi_cli.text import Text, join_texts
 
 Form = Literal["text", "ndjson", "json", "extract"]
-Renderer = Callable[[Iterable[Burst]], Iterator[bytes]]
+
+
+class Renderer(NamedTuple):
+    """Turns bursts into what is written; `content` is what that is, for the console."""
+
+    render: Callable[[Iterable[Burst]], Iterator[bytes]]
+    content: Content
+
+    def __call__(self, bursts: Iterable[Burst]) -> Iterator[bytes]:
+        """Return the pieces to write, each as soon as it is there."""
+        return self.render(bursts)
 
 
 def choose(
@@ -35,41 +46,30 @@ def choose(
     if form == "text" and terminal and (color if markdown is None else markdown):
         from apiyi_cli.render.pretty import pretty
 
-        return lambda bursts: pretty(bursts, aside=aside, width=width, color=color)
-    plain = _plain(form, aside, newline, assembled, program)
-    if not terminal:
-        return plain
-    from apiyi_cli.render.safe import shown
+        return Renderer(
+            lambda bursts: pretty(bursts, aside=aside, width=width, color=color), "styled"
+        )
+    if form in ("text", "extract"):
+        from apiyi_cli.render.text import extracted, text
 
-    return lambda bursts: shown(plain(bursts))
-
-
-def _plain(
-    form: Form,
-    aside: Aside,
-    newline: bool,
-    assembled: Callable[[list[bytes]], Any] | None,
-    program: Any,
-) -> Renderer:
-    if form == "text":
-        from apiyi_cli.render.text import text
-
-        return lambda bursts: text(bursts, aside=aside, newline=newline)
-    if form == "extract":
-        from apiyi_cli.render.text import extracted
-
-        return lambda bursts: extracted(bursts, aside=aside, newline=newline)
+        printed = text if form == "text" else extracted
+        # Function calls are lines of JSON inside a text.
+        json_text = neutralize_json if terminal else str
+        return Renderer(
+            lambda bursts: printed(bursts, aside=aside, newline=newline, json_text=json_text),
+            "text",
+        )
     lines = _json_lines(form, aside, assembled)
     if program is None:
-        return lines
+        return Renderer(lines, "json")
     from apiyi_cli.render.whole import filtered
 
-    return lambda bursts: filtered(lines(bursts), program)
+    return Renderer(lambda bursts: filtered(lines(bursts), program), "json")
 
 
 def _json_lines(
     form: Form, aside: Aside, assembled: Callable[[list[bytes]], Any] | None
-) -> Renderer:
+) -> Callable[[Iterable[Burst]], Iterator[bytes]]:
     if form == "ndjson":
         from apiyi_cli.render.ndjson import ndjson
 

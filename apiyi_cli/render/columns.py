@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.render.safe import safe
+from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 
 NARROWEST = 24
 
@@ -28,7 +28,10 @@ def columns(texts: Sequence[tuple[str, str]], *, width: int, color: bool) -> byt
         color_system="standard" if color else None,
         legacy_windows=False,
     )
-    shown = [(Text(safe(title), style="bold"), Text(safe(text))) for title, text in texts]
+    shown = [
+        (Text(neutralize_line(title), style="bold"), Text(neutralize(text)))
+        for title, text in texts
+    ]
     if width // max(len(shown), 1) < NARROWEST:
         for title, text in shown:
             console.print(title)

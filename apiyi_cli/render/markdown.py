@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.render.pretty import Block, Blocks
-from apiyi_cli.render.safe import safe
 from apiyi_cli.render.wrap import cuts
 
 if TYPE_CHECKING:
@@ -222,15 +222,19 @@ class Markdown:
 
     def _append(self, words: Text, token: Token, style: Style) -> None:
         # An entity (&#x202e;) can stand for what was neutralised in the text itself.
-        content = safe(token.content)
+        content = neutralize(token.content)
         if token.type == "code_inline":
             words.append(content if self._color else f"`{content}`", style=style + _CODE)
         elif token.type in ("softbreak", "hardbreak"):
             words.append("\n")
         elif token.type == "image":
-            words.append(f"![{content}]({safe(str(token.attrs.get('src', '')))})", style=style)
+            words.append(
+                f"![{content}]({neutralize(str(token.attrs.get('src', '')))})", style=style
+            )
         elif token.type == "text_special" and token.info == "escape":
-            words.append(content if content in _ESCAPABLE else safe(token.markup), style=style)
+            words.append(
+                content if content in _ESCAPABLE else neutralize(token.markup), style=style
+            )
         else:
             words.append(content, style=style)
 
@@ -240,7 +244,7 @@ class Markdown:
             return
         href, start = links.pop()
         if words.plain[start:] not in (href, href.removeprefix("mailto:")):
-            words.append(f" ({safe(href)})", style=_DIM)
+            words.append(f" ({neutralize(href)})", style=_DIM)
 
 
 def _styled(text: str, style: Style) -> Text:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from apiyi_cli.core.events import Burst
+from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
 from apiyi_cli.render.fence import Fence
-from apiyi_cli.render.safe import Safe, safe
 from apiyi_cli.render.text import Aside, printed
 
 Kind = Literal[
@@ -47,7 +47,13 @@ def pretty(bursts: Iterable[Burst], *, aside: Aside, width: int, color: bool) ->
     made safe for a terminal; brackets and emoji codes stay as they are. What a cut stream
     left unfinished is printed as far as it came.
     """
-    return printed(bursts, aside=aside, through=lambda: Rendered(width, color), verbatim=safe)
+    return printed(
+        bursts,
+        aside=aside,
+        through=lambda: Rendered(width, color),
+        verbatim=neutralize,
+        json_text=neutralize_json,
+    )
 
 
 class Rendered:
@@ -56,18 +62,25 @@ class Rendered:
     def __init__(self, width: int, color: bool) -> None:
         from apiyi_cli.render.markdown import Markdown
 
-        self._safe = Safe()
+        self._neutralizer = Neutralizer()
         self._blocks = Blocks()
         self._markdown = Markdown(width, color)
 
     def feed(self, text: str) -> str:
         """Return what the blocks that are closed by now look like."""
-        return self._markdown.rendered(self._blocks.feed(self._safe.feed(text)))
+        return self._laid_out(self._blocks.feed(self._neutralizer.feed(text)))
 
     def close(self) -> str:
         """Return what the block still open looks like."""
-        blocks = [*self._blocks.feed(self._safe.close()), *self._blocks.close()]
-        return self._markdown.rendered(blocks)
+        blocks = [*self._blocks.feed(self._neutralizer.close()), *self._blocks.close()]
+        return self._laid_out(blocks)
+
+    def _laid_out(self, blocks: list[Block]) -> str:
+        try:
+            return self._markdown.rendered(blocks)
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            # A layout that fails must not take away an answer that was paid for.
+            return "".join(f"{block.text}\n" for block in blocks)
 
 
 class Blocks:

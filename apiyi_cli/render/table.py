@@ -21,7 +21,8 @@ def table(
     cells = [[_cell(value) for value in row] for row in values]
     columns = range(len(headers))
     right = [_is_numeric([row[at] for row in values]) for at in columns]
-    natural = [widest([headers[at], *(row[at] for row in cells)]) for at in columns]
+    titles = [_cell(header) for header in headers]
+    natural = [widest([titles[at], *(row[at] for row in cells)]) for at in columns]
     widths = fitted(natural, width, gap=2) or natural
 
     def line(row: Sequence[str]) -> str:
@@ -30,18 +31,18 @@ def table(
         )
         return clipped("  ".join(fields).rstrip(), width)
 
-    head = line([_cell(header) for header in headers])
+    head = line(titles)
     if color:
         head = f"\x1b[1m{head}\x1b[0m"
     return "".join(text + "\n" for text in (head, *map(line, cells)))
 
 
 def _cell(value: object) -> str:
-    from apiyi_cli.render.safe import safe
+    from apiyi_cli.core.terminal_text import neutralize_line
 
     if value is None:
         return ""
-    return safe(f"{value:,}" if _is_number(value) else str(value)).replace("\n", "␊").expandtabs(1)
+    return neutralize_line(f"{value:,}" if _is_number(value) else str(value))
 
 
 def _is_number(value: object) -> bool:

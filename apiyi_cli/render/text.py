@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Refusal, ToolCall
-from apiyi_cli.errors import ApiyiError
 from apiyi_cli.render.fence import FirstBlock
 
 Aside = Callable[[Event], None]
@@ -31,7 +30,13 @@ def _as_is(text: str) -> str:
     return text
 
 
-def text(bursts: Iterable[Burst], *, aside: Aside, newline: bool = True) -> Iterator[bytes]:
+def text(
+    bursts: Iterable[Burst],
+    *,
+    aside: Aside,
+    newline: bool = True,
+    json_text: Callable[[str], str] = _as_is,
+) -> Iterator[bytes]:
     """Yield the answer as it arrives, at most one item for each burst, then what waited.
 
     The first choice (index 0) streams; the others follow it in the order of their index,
@@ -39,10 +44,10 @@ def text(bursts: Iterable[Burst], *, aside: Aside, newline: bool = True) -> Iter
     object `{"id","name","arguments"}` a line. A choice that has neither is what it said in
     refusal. A final newline is added if missing, unless `newline` is False.
 
-    When `bursts` raises an `ApiyiError` (a cut stream), all that was received is yielded
-    first. `aside` gets a `Refusal` even when it also became the answer.
+    When `bursts` raises (a cut stream, a signal), all that was received is yielded first.
+    `aside` gets a `Refusal` even when it also became the answer.
     """
-    return printed(bursts, aside=aside, newline=newline)
+    return printed(bursts, aside=aside, newline=newline, json_text=json_text)
 
 
 def printed(
@@ -52,17 +57,22 @@ def printed(
     newline: bool = True,
     through: Callable[[], Through] | None = None,
     verbatim: Callable[[str], str] = _as_is,
+    json_text: Callable[[str], str] = _as_is,
 ) -> Iterator[bytes]:
     """Yield what `text` does, each choice's text sent through a fresh `through` of its own.
 
-    `verbatim` is applied to what is printed as it came: function calls and refusals.
+    `verbatim` is applied to what is printed as it came, refusals; `json_text` to function
+    calls.
     """
-    page = _Page(aside, through, verbatim)
+    page = _Page(aside, through, verbatim, json_text)
     try:
         for burst in bursts:
             if out := page.take(burst):
                 yield encoded(out)
-    except ApiyiError:
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # A cut, a signal, a defect: what came was paid for, and is shown.
         if out := page.rest(newline):
             yield encoded(out)
         raise
@@ -70,12 +80,18 @@ def printed(
         yield encoded(out)
 
 
-def extracted(bursts: Iterable[Burst], *, aside: Aside, newline: bool = True) -> Iterator[bytes]:
+def extracted(
+    bursts: Iterable[Burst],
+    *,
+    aside: Aside,
+    newline: bool = True,
+    json_text: Callable[[str], str] = _as_is,
+) -> Iterator[bytes]:
     """Yield the first fenced code block of each choice, else its whole text.
 
     All else is as in `text`. A block that is never closed ends with the text.
     """
-    return printed(bursts, aside=aside, newline=newline, through=FirstBlock)
+    return printed(bursts, aside=aside, newline=newline, through=FirstBlock, json_text=json_text)
 
 
 def encoded(text: str) -> bytes:
@@ -94,9 +110,11 @@ class _Page:
         aside: Aside,
         through: Callable[[], Through] | None,
         verbatim: Callable[[str], str],
+        json_text: Callable[[str], str],
     ) -> None:
         self._aside = aside
         self._verbatim = verbatim
+        self._json_text = json_text
         self._through = through
         self._first = through() if through else None
         self._tail = ""
@@ -167,7 +185,7 @@ class _Page:
         if not calls:
             return ""
         line_end = "\n" if self._tail and not self._tail.endswith("\n") else ""
-        return self._told(line_end + self._verbatim("".join(map(call_line, calls))))
+        return self._told(line_end + self._json_text("".join(map(call_line, calls))))
 
     def _spoke(self, index: int) -> bool:
         return index in self._waiting or index in self._calls

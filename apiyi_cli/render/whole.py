@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.events import Burst, Chunk
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
+from apiyi_cli.errors import IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ASIDE
 from apiyi_cli.render.text import Aside, encoded
 from apiyi_cli.text import Text
@@ -19,7 +19,7 @@ Assembled = Callable[[list[bytes]], Any]
 def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Iterator[bytes]:
     """Yield the server's object as one line: verbatim, or put together from its chunks.
 
-    When `bursts` raises an `ApiyiError` after some chunks, the object made of those is
+    When `bursts` raises after some chunks (a cut, a signal), the object made of those is
     yielded first: its `finish_reason` tells that it is not complete.
     """
     chunks: list[bytes] = []
@@ -33,7 +33,9 @@ def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Ite
                         chunks.append(event.data)
                 elif isinstance(event, ASIDE):
                     aside(event)
-    except ApiyiError:
+    except GeneratorExit:
+        raise
+    except BaseException:
         if chunks:
             yield write(assembled(chunks)) + b"\n"
         raise

@@ -4,6 +4,9 @@ Writing goes past `sys.stdout`: that object may be None, may be block-buffered, 
 the locale's charset and swallows what fails at interpreter exit. Here bytes are UTF-8 always,
 each write is complete or an error, and a reader that went away ends the run as SIGPIPE
 would. Nothing else in the program touches descriptors 1 and 2.
+
+This is also the one place where output is made safe for a terminal: what is written to
+stdout if that is a terminal, by the kind of its content; what is said on stderr always.
 """
 
 from __future__ import annotations
@@ -14,7 +17,17 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cached_property
 
+from apiyi_cli.core.terminal_text import (
+    Content,
+    TerminalEncoder,
+    encode_for_terminal,
+    neutralize,
+    neutralize_json,
+    neutralize_line,
+)
 from apiyi_cli.errors import Interrupted, OutputError
 from apiyi_cli.sinks.rescue import Rescue, write_all
 from apiyi_cli.text import Text, system_reason
@@ -31,8 +44,8 @@ def _as_is(text: str) -> str:
 class Console:
     """The terminal, pipes or files that the process was started with.
 
-    `redact` takes secrets out of what is said on stderr, `safe` makes it harmless for a
-    terminal; both may be set later, when the settings are known.
+    `redact` takes secrets out of what is said on stderr; it may be set later, when the
+    settings are known.
     """
 
     def __init__(
@@ -40,18 +53,17 @@ class Console:
         closed: frozenset[int] = frozenset(),
         *,
         redact: Callable[[str], str] = _as_is,
-        safe: Callable[[str], str] = _as_is,
     ) -> None:
         self._closed = closed
         self.redact = redact
-        self.safe = safe
         self._status = ""
+        # Which stream has left the cursor of its terminal inside a line.
+        self._answer_is_open = False
+        self._speech_is_open = False
         self._lock = threading.RLock()
 
     @classmethod
-    def opened(
-        cls, *, redact: Callable[[str], str] = _as_is, safe: Callable[[str], str] = _as_is
-    ) -> Console:
+    def opened(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
         """Return the console, with the null device in place of descriptors 0-2 that are closed.
 
         To be called before any file is opened: the lowest free number goes to the next file,
@@ -67,7 +79,7 @@ class Console:
                 os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if STDOUT not in closed and not _writable(STDOUT):
             closed.add(STDOUT)
-        return cls(frozenset(closed), redact=redact, safe=safe)
+        return cls(frozenset(closed), redact=redact)
 
     @property
     def stdin_closed(self) -> bool:
@@ -79,17 +91,17 @@ class Console:
         """Tell whether the process was started without an output that can be written."""
         return STDOUT in self._closed
 
-    @property
+    @cached_property
     def stdin_is_terminal(self) -> bool:
         """Tell whether a person may be typing."""
         return STDIN not in self._closed and os.isatty(STDIN)
 
-    @property
+    @cached_property
     def stdout_is_terminal(self) -> bool:
         """Tell whether a person reads the answer."""
         return STDOUT not in self._closed and os.isatty(STDOUT)
 
-    @property
+    @cached_property
     def stderr_is_terminal(self) -> bool:
         """Tell whether a person reads the notices."""
         return STDERR not in self._closed and os.isatty(STDERR)
@@ -111,15 +123,44 @@ class Console:
         if self.stdout_closed:
             raise _cannot_write(OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
-    def write(self, data: bytes) -> None:
-        """Write all of `data` to stdout now.
+    def write(self, data: bytes, content: Content = "text") -> None:
+        """Write all of `data`, a whole text or object, to stdout now.
 
-        Waits for a slow reader. Raises Interrupted(SIGPIPE) when the reader went away, and
-        OutputError naming what the system said about anything else.
+        Into a pipe or file the bytes go as they are; on a terminal they are made safe as
+        `content` needs it. Waits for a slow reader. Raises Interrupted(SIGPIPE) when the
+        reader went away, and OutputError naming what the system said about anything else.
         """
-        self.require_stdout()
+        self._put(encode_for_terminal(data, content) if self.stdout_is_terminal else data)
+
+    def write_lines(
+        self, lines: Iterable[bytes], rescue: Rescue | None = None, content: Content = "text"
+    ) -> None:
+        """Write each item as it comes; what was received and cannot be written is rescued.
+
+        The items are pieces of one output: a character may be split over two of them. Raises
+        what `write` and `lines` raise; see `rescue.write_all`.
+        """
+        if not self.stdout_is_terminal:
+            write_all(lines, self._put, rescue)
+            return
+        encoder = TerminalEncoder(content)
         try:
-            if self._status and os.isatty(STDOUT):
+            write_all(lines, lambda data: self._put(encoder.feed(data)), rescue)
+        except OutputError:
+            raise
+        except BaseException:
+            with suppress(OutputError, Interrupted):
+                self._put(encoder.close())
+            raise
+        self._put(encoder.close())
+
+    def _put(self, data: bytes) -> None:
+        self.require_stdout()
+        if not data:
+            return
+        self.end_speech()
+        try:
+            if self._status and self.stdout_is_terminal:
                 with self._lock:
                     self._draw(_ERASE)
                     _write(STDOUT, data, patience_s=None)
@@ -130,13 +171,14 @@ class Console:
             raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
         except OSError as error:
             raise _cannot_write(error) from error
+        self._answer_is_open = self._shares_terminal and not data.endswith(b"\n")
 
-    def write_lines(self, lines: Iterable[bytes], rescue: Rescue | None = None) -> None:
-        """Write each item as it comes; what was received and cannot be written is rescued.
-
-        Raises what `write` and `lines` raise; see `rescue.write_all`.
-        """
-        write_all(lines, self.write, rescue)
+    @cached_property
+    def _shares_terminal(self) -> bool:
+        """Return True if stdout and stderr are the same terminal."""
+        if not (self.stdout_is_terminal and self.stderr_is_terminal):
+            return False
+        return os.fstat(STDOUT).st_rdev == os.fstat(STDERR).st_rdev
 
     def finish(self) -> None:
         """Make sure that stdout took everything.
@@ -151,18 +193,39 @@ class Console:
         except OSError as error:
             raise _cannot_write(error) from error
 
-    def say(self, text: str, *, end: str = "\n", style: str = "") -> None:
+    def say(
+        self, text: str, *, end: str = "\n", style: str = "", content: Content = "text"
+    ) -> None:
         """Print a text on stderr, redacted and made safe; never raise.
 
         `style` is the parameters of an SGR sequence ("2" is dim), for a terminal with
-        colour only. A stderr that is closed, full or stuck loses the text: what the exit
-        code says about the answer must not depend on it.
+        colour only. `end` is empty for a piece of a longer text. Nothing that is said shares
+        a line with the answer, and no message one with the pieces before it. A stderr that
+        is closed, full or stuck loses the text: what the exit code says about the answer
+        must not depend on it.
         """
-        told = self.safe(self.redact(text))
-        if style:
-            told = f"\x1b[{style}m{told}\x1b[0m"
+        make_safe = neutralize_json if content == "json" else neutralize
+        message = make_safe(self.redact(text))
+        shown = f"\x1b[{style}m{message}\x1b[0m" if style else message
         with self._lock:
-            self._draw((_ERASE if self._status else "") + told + end + self._status)
+            begin = _ERASE if self._status else ""
+            if message and (self._answer_is_open or (self._speech_is_open and end)):
+                begin += "\n"
+            self._answer_is_open = False
+            self._speech_is_open = self.stderr_is_terminal and not (message + end).endswith("\n")
+            self._draw(begin + shown + end + self._status)
+
+    @property
+    def line_is_open(self) -> bool:
+        """Return True if the cursor of the terminal stands inside a line."""
+        return self._answer_is_open or self._speech_is_open
+
+    def end_speech(self) -> None:
+        """End the line on stderr that pieces of a text have left open; never raise."""
+        if self._speech_is_open:
+            with self._lock:
+                self._speech_is_open = False
+                self._draw("\n")
 
     def status(self, text: str) -> None:
         """Show a text as the last line of the terminal on stderr, in place of the one before.
@@ -170,7 +233,7 @@ class Console:
         What is said or written meanwhile goes above it; an empty text takes it away. The
         text must be shorter than the terminal is wide. Never raises.
         """
-        told = self.safe(self.redact(text))
+        told = neutralize_line(self.redact(text))
         with self._lock:
             before, self._status = self._status, told
             if before or told:

@@ -129,6 +129,10 @@ def write_file(
         if rescue is not None:
             error.hint = kept.rescued(rescue) or error.hint
         raise
+    except Interrupted as stop:
+        if rescue is not None and (place := kept.keep_after(stop, rescue)):
+            stop.note = Text("what had come of the answer is in {place}", place=place)
+        raise
 
 
 def is_device(path: Path) -> bool:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import make_private_folder
-from apiyi_cli.errors import ApiyiError, OutputError
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.text import Text, system_reason
 
 KEPT_MAX_BYTES = 64 << 20
+SIGPIPE = getattr(signal, "SIGPIPE", 13)
 
 
 class Rescue(NamedTuple):
     """Where an answer goes when its output failed: the first of `directories` that takes it.
 
-    The usual ones are `$XDG_STATE_HOME/apiyi/rescue` and the system's temporary directory,
-    which may be on another disk. `stop` is called before the rest of the answer is received,
-    so that nothing is sent any more for an output that nobody gets.
+    The usual one is `$XDG_STATE_HOME/apiyi/rescue`. `spare` names others when those fail,
+    such as the system's temporary directory, which may be on another disk; it is called then
+    only, because looking for that directory writes to the disk. `stop` is called before the
+    rest of the answer is received, so that nothing is sent any more for an output that
+    nobody gets.
     """
 
     directories: tuple[Path, ...]
     clock: Clock = CLOCK
     stop: Callable[[], object] = lambda: None
+    spare: Callable[[], Iterable[Path]] = tuple
 
     def keep(self, data: Iterable[bytes]) -> Path:
         """Write the data to a new file, 0600, and return its path.
@@ -46,7 +52,7 @@ class Rescue(NamedTuple):
     def _opened(self) -> tuple[int, Path]:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
         failure = OSError(Text("there is no directory for it"))
-        for directory in self.directories:
+        for directory in chain(self.directories, self._spare()):
             for count in range(1, 1000):
                 name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -59,6 +65,10 @@ class Rescue(NamedTuple):
                     failure = error
                     break
         raise failure
+
+    def _spare(self) -> Iterator[Path]:
+        with suppress(OSError, ApiyiError):
+            yield from self.spare()
 
 
 class Kept:
@@ -105,6 +115,29 @@ class Kept:
             )
         return Text("take {what} from {path}", what=what, path=path)
 
+    def after(self, stop: Interrupted) -> Iterator[bytes]:
+        """Yield what has come already, telling its source that a signal stops the run.
+
+        A renderer that holds text back hands it out then; what has not been received yet is
+        not waited for.
+        """
+        throw = getattr(self._items, "throw", None)
+        try:
+            if throw is not None:
+                yield throw(stop)
+            if throw is not None or self._has_come:
+                yield from self._items
+        except (Interrupted, StopIteration):
+            return
+
+    def keep_after(self, stop: Interrupted, rescue: Rescue) -> Path | None:
+        """Keep what has come when a signal stops the run; return where, None if nowhere."""
+        came = [*self._came, *self.after(stop)]
+        try:
+            return rescue.keep(came) if any(came) else None
+        except OSError:
+            return None
+
 
 def write_all(
     lines: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
@@ -112,7 +145,9 @@ def write_all(
     """Write each item as it comes; when that fails, receive the rest and rescue it all.
 
     Raises the OutputError of `write`, its hint naming the file that holds the answer. A
-    reader that went away (`Interrupted`) is no failure, and nothing is rescued.
+    reader that went away (`Interrupted` by SIGPIPE) is no failure, and nothing is rescued.
+    When another signal arrives while an item is written, what `lines` hold back is written
+    before the signal goes on; one that arrives while they wait is theirs to handle.
     """
     kept = Kept(lines)
     for item in kept:
@@ -121,6 +156,11 @@ def write_all(
         except OutputError as error:
             if rescue is not None:
                 error.hint = kept.rescued(rescue) or error.hint
+            raise
+        except Interrupted as stop:
+            if stop.signum != SIGPIPE:
+                for rest in kept.after(stop):
+                    write(rest)
             raise
 
 

@@ -146,8 +146,8 @@ def persist(
                     held.append(item)
                     if shows(item):
                         shown = True
-                        yield from held
-                        held.clear()
+                        ready, held = held, []
+                        yield from ready
                         yield from items
             finally:
                 # A reader who goes away must end the request now, not at the next collection.
@@ -162,6 +162,12 @@ def persist(
                 raise
             clock.sleep(wait_s)
             continue
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # A signal or a defect: what came may be paid for, and is not for us to drop.
+            yield from held
+            raise
         if quota is not None:
             quota.refund()
         yield from held

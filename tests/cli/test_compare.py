@@ -22,14 +22,17 @@ def records(out: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_each_model_has_one_line_in_the_order_of_the_options(
-    apiyi: Program, gateway: Gateway
-) -> None:
+def by_model(out: bytes, *models: str) -> list[dict[str, Any]]:
+    """Return the records of these models, which come as each is done."""
+    found = {record["model"]: record for record in records(out)}
+    assert found.keys() == {*models}
+    return [found[model] for model in models]
+
+
+def test_each_model_has_one_line(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("chat hi -m gpt-4.1 -m gpt-4o -m gpt-4o-mini")
     assert (ran.code, ran.err) == (0, "")
-    found = records(ran.out)
-    assert [one["model"] for one in found] == ["gpt-4.1", "gpt-4o", "gpt-4o-mini"]
-    for one in found:
+    for one in by_model(ran.out, "gpt-4.1", "gpt-4o", "gpt-4o-mini"):
         assert list(one) == ["model", "text", "usage", "ms", "error"]
         assert one["text"] == "[sandbox] You said: hi"
         assert one["usage"]["total_tokens"] > 0 and one["error"] is None
@@ -48,7 +51,7 @@ def test_all_are_asked_at_the_same_time(apiyi: Program, gateway: Gateway) -> Non
 def test_some_failures_exit_3_and_leave_the_others_alone(apiyi: Program) -> None:
     ran = apiyi("chat hi -m fault:500 -m gpt-4o -m fault:401 --retries 0")
     assert ran.code == 3
-    first, second, third = records(ran.out)
+    first, second, third = by_model(ran.out, "fault:500", "gpt-4o", "fault:401")
     assert (first["error"]["exit_code"], first["text"]) == (5, "")
     assert second["error"] is None and second["text"]
     assert third["error"]["status"] == 401
@@ -70,7 +73,8 @@ def test_when_all_fail_alike_the_code_is_theirs(apiyi: Program, models: str, cod
 
 
 def test_a_cut_answer_keeps_its_text_beside_its_error(apiyi: Program) -> None:
-    cut, whole = records(apiyi("chat hi -m fault:cut@3 -m gpt-4o --retries 0").out)
+    ran = apiyi("chat hi -m fault:cut@3 -m gpt-4o --retries 0")
+    cut, whole = by_model(ran.out, "fault:cut@3", "gpt-4o")
     assert cut["error"]["exit_code"] == 8
     assert whole["text"].startswith(cut["text"])
 
@@ -89,7 +93,8 @@ def test_an_answer_cut_by_length_is_a_warning_or_with_strict_finish_a_failure(
     assert ran.code == 0 and "fault:length: the answer was cut off" in ran.err
     strict = apiyi("chat hi -m fault:length -m gpt-4o --strict-finish")
     assert strict.code == 3
-    assert records(strict.out)[0]["error"]["exit_code"] == 8
+    cut, _ = by_model(strict.out, "fault:length", "gpt-4o")
+    assert cut["error"]["exit_code"] == 8
 
 
 def test_each_answer_is_checked_against_the_schema(apiyi: Program, gateway: Gateway) -> None:

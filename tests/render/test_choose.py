@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from apiyi_cli.core.events import Burst, Chunk, Delta, Usage
+from apiyi_cli.core.terminal_text import encode_for_terminal
 from apiyi_cli.render.choose import Form, choose, color_wanted, usage_line
 from apiyi_cli.render.whole import compiled
 
@@ -28,7 +29,8 @@ def printed(
         assembled=lambda chunks: {"n": len(chunks)},
         program=program,
     )
-    return b"".join(renderer([BURST]))
+    data = b"".join(renderer([BURST]))
+    return encode_for_terminal(data, renderer.content) if terminal else data
 
 
 @pytest.mark.parametrize("markdown", [None, True, False])
@@ -65,7 +67,7 @@ def test_markdown_is_rendered_when_asked_for_or_when_there_are_styles_for_it(
 
 def test_a_jq_program_filters_both_json_forms() -> None:
     assert printed("ndjson", program=compiled(".t")) == b"\x7f\n"
-    assert printed("ndjson", program=compiled(".t"), terminal=True) == "␡\n".encode()
+    assert printed("ndjson", program=compiled(".t"), terminal=True) == b"\\u007f\n"
     assert printed("json", program=compiled(".n")) == b"1\n"
 
 

@@ -294,7 +294,7 @@ def test_calls_and_events_that_are_not_the_answer_go_their_own_ways() -> None:
     assert asides == [Reasoning("hm")]
     assert printed.splitlines() == [
         "a",
-        '{"id":"1","name":"f","arguments":{"p":"**x** \\x9b"}}',
+        '{"id":"1","name":"f","arguments":{"p":"**x** \\u009b"}}',
         "",
         "# b",
     ]

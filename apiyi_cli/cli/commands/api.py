@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,9 @@ from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.decode.whole import body, refused
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.core.terminal_text import Content
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 MOST_SAID = 1 << 20
@@ -100,24 +104,19 @@ def api(
             raise refused(reply._replace(chunks=(said,)), cost=call.cost, model=call.model)
         yield from reply.chunks
 
+    answer = session.answers(call, decode, shows=bool)
     try:
-        session.write(_shown(session, session.answers(call, decode, shows=bool)))
+        if session.filter is not None:
+            session.write(session.filtered(_line(answer)), content="json")
+        else:
+            first = next(answer, b"")
+            kind: Content = "json" if first.lstrip()[:1] in (b"{", b"[") else "text"
+            session.write(chain([first], answer), content=kind)
     except ApiyiError:
         # Of several attempts only the last one's words are of interest.
         if said.strip():
             session.console.say(said.decode("utf-8", "replace").rstrip("\n"))
         raise
-
-
-def _shown(session: Session, answer: Iterator[bytes]) -> Iterable[bytes]:
-    """Return the answer as it comes: filtered by `--jq`, and harmless on a terminal."""
-    if session.filter is not None:
-        return session.filtered(_line(answer))
-    if session.output.output is None and session.console.stdout_is_terminal:
-        from apiyi_cli.render.safe import shown
-
-        return shown(answer)
-    return answer
 
 
 def _line(answer: Iterator[bytes]) -> Iterator[bytes]:

@@ -211,9 +211,7 @@ def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
         else:
             says = f"reachable, {host['models']} models"
         rows.append(("host", f"{host['host']}  {says}"))
-    from apiyi_cli.render.safe import safe
-
-    return [safe(f"{name:<9}{value}").encode() + b"\n" for name, value in rows]
+    return [f"{name:<9}{value}\n".encode("utf-8", "replace") for name, value in rows]
 
 
 def _host(url: str) -> str:

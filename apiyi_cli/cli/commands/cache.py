@@ -34,7 +34,7 @@ def stats(session: Session, *, output: Output) -> None:
         session.write([text.encode()])
         return
     line = write({**found._asdict(), "path": str(found.path)}) + b"\n"
-    session.write(session.filtered([line]))
+    session.write(session.filtered([line]), content="json")
 
 
 def clear(session: Session, *, output: Output) -> None:

@@ -199,13 +199,11 @@ def _in_force(session: Session, key: str) -> Any:
 
 
 def _listed(rows: list[tuple[str, Any, str]], origin: bool) -> bytes:
-    from apiyi_cli.render.safe import safe
-
     lines = [f"{name} = {_toml(value)}" for name, value, _ in rows]
     if origin:
         width = min(48, max(map(len, lines)))
         lines = [f"{line:<{width}}  # {row[2]}" for line, row in zip(lines, rows, strict=True)]
-    return "".join(f"{safe(line)}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _shown(name: str, value: Any) -> Any:

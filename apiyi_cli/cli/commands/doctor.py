@@ -10,6 +10,7 @@ from apiyi_cli.cli.checkup import Finding, State, failed
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.text import Text
 
@@ -44,7 +45,10 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
         if session.form == "json":
             yield write({"checks": [_record(one) for one in found]}) + b"\n"
 
-    session.write(session.filtered(lines()) if session.form != "text" else lines())
+    if session.form == "text":
+        session.write(lines(), content="styled")
+    else:
+        session.write(session.filtered(lines()))
     first = next((one for one in found if one.state == "failure"), None)
     session.run.exit_code = first.exit_code if first is not None else 0
 
@@ -78,9 +82,10 @@ def _line(session: Session, finding: Finding) -> bytes:
     mark, style = MARKS[finding.state]
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
     say = session.run.translate
-    made = session.console.safe(session.console.redact(say(finding.told)))
-    advice = f"\n       {say(Text('try: '))}{say(finding.advice)}" if finding.advice else ""
-    return f"{shown} {finding.check:12} {made}{advice}\n".encode("utf-8", "replace")
+    text = f"{finding.check:12} {say(finding.told)}"
+    if finding.advice:
+        text += f"\n       {say(Text('try: '))}{say(finding.advice)}"
+    return f"{shown} {neutralize(session.console.redact(text))}\n".encode("utf-8", "replace")
 
 
 app = single(spread(doctor))

@@ -81,7 +81,7 @@ def embed(
     spent, stop = Spent(), threading.Event()
     results = _alike(flow(session, _numbered(found), asked, session.jobs, stop), spent)
     lines = _merged(results) if one_object else _records(results, embedding)
-    session.write(session.filtered(lines), stop.set)
+    session.write(session.filtered(lines), stop.set, content="json")
     spent.tell(session)
 
 

@@ -53,7 +53,7 @@ def _print(session: Session, name: str) -> None:
             Paragraph(text(say(Text("The command's own help: `apiyi {name} --help`.", name=name))))
         )
     bold = color_wanted("auto", session.run.environ, console.stdout_is_terminal)
-    console.write(page(blocks, console.width, bold=bold).encode())
+    console.write(page(blocks, console.width, bold=bold).encode(), "styled")
 
 
 def _found(words: list[str]) -> Any:

@@ -60,7 +60,9 @@ def models(
                 Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
                 hint=f"apiyi models {near[0]}" if near else "apiyi models",
             )
-    session.write(_lines(session, found, raw if not words else None, bool(words[:1] == ["show"])))
+    shows_one = words[:1] == ["show"]
+    lines = _lines(session, found, raw if not words else None, shows_one)
+    session.write(lines, content="styled" if session.form == "text" and not shows_one else "json")
 
 
 def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:

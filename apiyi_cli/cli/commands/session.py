@@ -12,6 +12,7 @@ from apiyi_cli.cli.memory import sessions
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Output
+from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -46,7 +47,7 @@ def listed(session: Session, *, output: Output) -> None:
         ]
         headers = ["session", "messages", "last used"]
         shown = table(rows, headers, width=session.console.width, color=session.color)
-        session.write([shown.encode("utf-8", "replace")])
+        session.write([shown.encode("utf-8", "replace")], content="styled")
     else:
         session.write(f"{one.name}\n".encode() for one in kept)
 
@@ -61,10 +62,11 @@ def show(session: Session, name: Name, *, output: Output) -> None:
             Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
         )
     if session.console.stdout_is_terminal and session.form == "text":
-        session.write(_spoken(session, message) for message in messages)
+        spoken = (_spoken(session, message) for message in messages)
+        session.write(spoken, content="styled")
     else:
         lines = (write(message) + b"\n" for message in messages)
-        session.write(session.filtered(lines))
+        session.write(session.filtered(lines), content="json")
 
 
 def rm(session: Session, names: Names, *, output: Output) -> None:
@@ -78,8 +80,10 @@ def rm(session: Session, names: Names, *, output: Output) -> None:
 def _spoken(session: Session, message: dict[str, object]) -> bytes:
     content = message.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
-    role = f"\x1b[1m{message['role']}\x1b[0m" if session.color else str(message["role"])
-    return f"{role}: {session.console.safe(text)}\n".encode("utf-8", "replace")
+    role = neutralize_line(str(message["role"]))
+    if session.color:
+        role = f"\x1b[1m{role}\x1b[0m"
+    return f"{role}: {neutralize(text)}\n".encode("utf-8", "replace")
 
 
 app = several(list=spread(listed), show=spread(show), rm=spread(rm))

@@ -60,7 +60,7 @@ def speak(
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)
 
-    session.write(session.answers(call, decode, shows=lambda piece: True))
+    session.write(session.answers(call, decode, shows=lambda piece: True), content="raw")
 
 
 def _completed(session: Session, speaking: Speaking) -> Speaking:

@@ -54,7 +54,7 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
         if not totals:
             session.note(Text("nothing was used in that time"))
             return
-        session.write([_table(session, totals, by)])
+        session.write([_table(session, totals, by)], content="styled")
         if not len(prices_of(session)):
             session.note(Text("no price list: apiyi models --update-prices fetches it"))
         return
@@ -65,7 +65,7 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
         write({name: value for name, value in row.items() if name != "group"}) + b"\n"
         for row in rows
     )
-    session.write(session.filtered(lines))
+    session.write(session.filtered(lines), content="json")
 
 
 def _moment(span: str, now: float) -> float:
@@ -107,7 +107,7 @@ def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
         headers.append("tokens")
         for row, one in zip(rows, totals, strict=True):
             row.append(_bar(one.total_tokens, most, room))
-    return table(rows, headers, width=width, color=session.color).encode()
+    return table(rows, headers, width=width, color=session.color).encode("utf-8", "replace")
 
 
 def _bar(tokens: int | None, most: int, room: int) -> str:

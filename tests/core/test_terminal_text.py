@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import json
+import re
+
 import pyte
 import pytest
 
 from apiyi_cli.core.events import Burst, Delta
-from apiyi_cli.errors import IncompleteError
+from apiyi_cli.core.terminal_text import (
+    Neutralizer,
+    TerminalEncoder,
+    encode_for_terminal,
+    neutralize,
+    neutralize_json,
+)
 from apiyi_cli.render.pretty import pretty
-from apiyi_cli.render.safe import Safe, safe, shown
 
 PAYLOADS = [
     "\x1b]0;owned\x07",
@@ -107,18 +115,20 @@ def test_a_payload_has_no_effect_on_the_terminal_whole_or_in_single_characters(
     payload: str,
 ) -> None:
     said = f"x{payload}y"
-    assert_untouched(safe(said).encode())
-    safely = Safe()
+    assert_untouched(neutralize(said).encode())
+    safely = Neutralizer()
     piecewise = "".join(map(safely.feed, said)) + safely.close()
-    assert piecewise == safe(said)
+    assert piecewise == neutralize(said)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
 def test_a_payload_in_bytes_has_no_effect_wherever_the_bytes_are_split(payload: str) -> None:
     data = f"x{payload}y".encode()
-    printed = b"".join(shown(data[at : at + 1] for at in range(len(data))))
+    encoder = TerminalEncoder("text")
+    pieces = [encoder.feed(data[at : at + 1]) for at in range(len(data))]
+    printed = b"".join([*pieces, encoder.close()])
     assert_untouched(printed)
-    assert printed == b"".join(shown([data]))
+    assert printed == encode_for_terminal(data, "text")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
@@ -138,7 +148,8 @@ def test_the_payloads_do_have_an_effect_on_a_terminal_that_gets_them_as_they_are
 
 @pytest.mark.parametrize("one", range(0x80, 0xA0))
 def test_a_single_byte_c1_control_is_no_utf_8_and_becomes_a_replacement(one: int) -> None:
-    assert b"".join(shown([b"a" + bytes([one]) + b"2Jb"])) == "a\ufffd2Jb".encode()
+    said = b"a" + bytes([one]) + b"2Jb"
+    assert encode_for_terminal(said, "text") == "a\ufffd2Jb".encode()
 
 
 @pytest.mark.parametrize(
@@ -160,14 +171,14 @@ def test_a_single_byte_c1_control_is_no_utf_8_and_becomes_a_replacement(one: int
 def test_what_would_drive_the_terminal_is_shown_and_the_rest_is_as_it_was(
     said: str, seen: str
 ) -> None:
-    assert safe(said) == seen
+    assert neutralize(said) == seen
     for at in range(len(said) + 1):
-        safely = Safe()
+        safely = Neutralizer()
         assert safely.feed(said[:at]) + safely.feed(said[at:]) + safely.close() == seen
 
 
 def test_a_line_end_may_be_split_over_pieces_with_empty_ones_between() -> None:
-    safely = Safe()
+    safely = Neutralizer()
     assert [safely.feed("a\r"), safely.feed(""), safely.feed("\nb"), safely.close()] == [
         "a",
         "",
@@ -178,26 +189,42 @@ def test_a_line_end_may_be_split_over_pieces_with_empty_ones_between() -> None:
 
 def test_a_character_split_over_items_is_shown_whole_and_a_torn_one_as_replacement() -> None:
     data = "中\r".encode()
-    assert list(shown([data[:1], data[1:], b"\xe4"])) == ["中".encode(), "␍\ufffd".encode()]
+    encoder = TerminalEncoder("text")
+    pieces = [encoder.feed(data[:1]), encoder.feed(data[1:]), encoder.feed(b"\xe4")]
+    assert [*pieces, encoder.close()] == [
+        b"",
+        "中".encode(),
+        b"",
+        "␍\ufffd".encode(),
+    ]
 
 
-def test_what_was_held_is_shown_before_the_failure_passes_through() -> None:
-    def cut() -> object:
-        yield b"half\r"
-        raise IncompleteError("cut")
+@pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
+def test_json_made_safe_is_still_the_same_json(payload: str) -> None:
+    value = {payload: [f"x{payload}y", 1.5, None]}
+    said = json.dumps(value, ensure_ascii=False)
+    shown = encode_for_terminal(f"{said}\n".encode(), "json").decode()
+    assert json.loads(shown) == value
+    assert_untouched(shown.removesuffix("\n").encode())
+    assert neutralize_json(said) == shown.removesuffix("\n")
 
-    items = shown(cut())  # type: ignore[arg-type]
-    assert [next(items), next(items)] == [b"half", "␍".encode()]
-    with pytest.raises(IncompleteError):
-        next(items)
+
+def test_json_with_raw_control_characters_becomes_valid_json() -> None:
+    shown = encode_for_terminal(b'{"a":"x\x1b[2J\x00"}\r\n', "json")
+    assert shown == b'{"a":"x\\u001b[2J\\u0000"}\n'
+    assert json.loads(shown) == {"a": "x\x1b[2J\x00"}
 
 
-def test_a_failure_with_nothing_held_passes_at_once() -> None:
-    def cut() -> object:
-        yield b"half"
-        raise IncompleteError("cut")
+@pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
+def test_of_styled_output_the_colours_alone_pass(payload: str) -> None:
+    said = f"\x1b[1mx\x1b[0m{payload}y"
+    shown = encode_for_terminal(said.encode(), "styled").decode()
+    assert shown.startswith("\x1b[1mx\x1b[0m")
+    rest = re.sub("\x1b\\[[0-9;]*m", "", shown)
+    assert_untouched(rest.encode())
 
-    items = shown(cut())  # type: ignore[arg-type]
-    assert next(items) == b"half"
-    with pytest.raises(IncompleteError):
-        next(items)
+
+def test_what_is_no_text_passes_as_it_is() -> None:
+    assert (
+        encode_for_terminal(b"\x1b_Gf=100;AAAA\x1b\\\xff", "raw") == b"\x1b_Gf=100;AAAA\x1b\\\xff"
+    )
