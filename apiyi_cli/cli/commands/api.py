@@ -110,13 +110,17 @@ def api(
             session.write(session.filtered(_line(answer)), content="json")
         else:
             first = next(answer, b"")
-            kind: Content = "json" if first.lstrip()[:1] in (b"{", b"[") else "text"
-            session.write(chain([first], answer), content=kind)
+            session.write(chain([first], answer), content=_content_of(first))
     except ApiyiError:
         # Of several attempts only the last one's words are of interest.
         if said.strip():
-            session.console.say(said.decode("utf-8", "replace").rstrip("\n"))
+            words = said.decode("utf-8", "replace").rstrip("\n")
+            session.console.say(words, content=_content_of(said))
         raise
+
+
+def _content_of(data: bytes) -> Content:
+    return "json" if data.lstrip()[:1] in (b"{", b"[") else "text"
 
 
 def _line(answer: Iterator[bytes]) -> Iterator[bytes]:
