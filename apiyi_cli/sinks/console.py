@@ -159,6 +159,8 @@ class Console:
         if not data:
             return
         self.end_speech()
+        # Before it is written: a signal may come right after.
+        self._answer_is_open = self._shares_terminal and not data.endswith(b"\n")
         try:
             if self._status and self.stdout_is_terminal:
                 with self._lock:
@@ -171,7 +173,6 @@ class Console:
             raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
         except OSError as error:
             raise _cannot_write(error) from error
-        self._answer_is_open = self._shares_terminal and not data.endswith(b"\n")
 
     @cached_property
     def _shares_terminal(self) -> bool:
