@@ -22,8 +22,8 @@ def check(session: Session, rows: Rows) -> None:
 
     Raises UsageError when a row is bad, after naming the first of them.
     """
+    from apiyi_cli.build.tokens import estimate_tokens
     from apiyi_cli.render.progress import span
-    from apiyi_cli.wire.rates import estimate
 
     bad = _Bad(session)
     count = tokens = 0
@@ -32,10 +32,7 @@ def check(session: Session, rows: Rows) -> None:
             bad.add(row)
             continue
         count += 1
-        body = row.call.json if isinstance(row.call.json, dict) else {}
-        names = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-        limit = next((body[name] for name in names if isinstance(body.get(name), int)), None)
-        tokens += estimate(len(write(body)), 0 if row.call.cost != "text" else limit)
+        tokens += estimate_tokens(row.call)
     limits = session.settings.limits
     seconds = limits.window_s * max(count / limits.rpm, tokens / limits.tpm)
     found = {

@@ -353,10 +353,10 @@ class _Running:
 
 def _plan(session: Session) -> Plan:
     """Return the session's plan with the policy of a batch."""
-    from apiyi_cli.cli.connection import plan, policy
+    from apiyi_cli.cli.connection import bulk, plan, policy
     from apiyi_cli.wire.retry import BATCH
 
-    return plan(session)._replace(
+    return bulk(session, plan(session))._replace(
         policy=policy(session.fill(Connection()), BATCH),
         tell=session.detail,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,17 @@ def policy(options: Connection, base: Policy) -> Policy:
         max_retry_time_s=budget_s,
         fixed=retries is not None,
     )
+
+
+def bulk(session: Session, plan: Plan) -> Plan:
+    """Return the plan of a run of many requests; the first wait for the limits is said once."""
+    said = threading.Lock()
+
+    def tell_first(text: str) -> None:
+        if said.acquire(blocking=False):
+            session.note(text)
+
+    return plan._replace(bulk=True, waits=tell_first)
 
 
 def _hosts(session: Session, plan: Plan) -> Hosts:

@@ -80,7 +80,7 @@ def each(
     second signal does not wait.
     """
     running = _UnderWay(work)
-    results = flow(session, iter(items), running.work, jobs)
+    results = flow(session, iter(items), running.work, jobs, bulk=True)
     try:
         for result in results:
             running.taken(result)

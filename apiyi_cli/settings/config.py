@@ -22,8 +22,8 @@ LANGUAGES = ("en", "zh")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _TOP = ("profile", "families", "language", "usage_ledger")
 _LISTS = ("base_urls", "key_command")
-_LIMITS = ("rpm", "tpm", "concurrency", "window_s", "store")
-_STORES = ("redis://", "rediss://", "unix://")
+LIMIT_NAMES = ("rpm", "tpm", "concurrency", "window_s", "store", "store_wait_s")
+STORES = ("redis://", "rediss://", "unix://")
 _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
 
@@ -284,19 +284,22 @@ class _Reader:
         table = self.table(keys, value)
         for name, limit in table.items():
             at = [*keys, name]
-            if name not in _LIMITS:
-                self.unknown(at, _LIMITS)
+            if name not in LIMIT_NAMES:
+                self.unknown(at, LIMIT_NAMES)
             if name == "store":
-                if not isinstance(limit, str) or not limit.startswith(_STORES):
+                if not isinstance(limit, str) or not limit.startswith(STORES):
                     self.fail(
                         at, Text("expected the address of a Redis server, redis://HOST:PORT/DB")
                     )
-            elif name == "window_s":
-                if type(limit) not in (int, float) or not 1 <= limit <= 86400:
+            elif name in ("window_s", "store_wait_s"):
+                least = 1 if name == "window_s" else 0
+                if type(limit) not in (int, float) or not least <= limit <= 86400:
                     self.fail(
                         at,
                         Text(
-                            "expected seconds from 1 to 86400, found {limit}", limit=_found(limit)
+                            "expected seconds from {least} to 86400, found {limit}",
+                            least=least,
+                            limit=_found(limit),
                         ),
                     )
             elif type(limit) is not int or not 1 <= limit <= 10**12:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config import decoded, dotted, parse
+from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.settings.values import Unfit, expected, options, parsed
 from apiyi_cli.text import Text, system_reason
 
 _TOP = frozenset(("profile", "families", "language", "usage_ledger"))
-_LIMITS = frozenset(("rpm", "tpm", "concurrency", "window_s"))
 _LISTS = frozenset(("base_urls", "key_command", "refuses"))
 
 
@@ -46,7 +45,7 @@ def located(key: str, profile: str) -> tuple[str, ...]:
         keys = ["profile", profile, *keys]
     if keys[0] == "profile":
         keys[2:] = [name.replace("-", "_") for name in keys[2:]]
-        if len(keys) == 3 and keys[2] in _LIMITS:
+        if len(keys) == 3 and keys[2] in LIMIT_NAMES:
             keys.insert(2, "limits")
     return tuple(keys)
 
@@ -148,7 +147,7 @@ def _single(keys: Sequence[str], word: str) -> object:
             Text("cannot set {keys}", keys=dotted(keys)),
             Text("expected {expected}", expected=expected(found[0])),
         )
-    if name in _LIMITS or name == "usage_ledger":
+    if name in LIMIT_NAMES or name == "usage_ledger":
         return _toml_value(word)
     return word
 

@@ -15,7 +15,15 @@ from typing import Any, NamedTuple, TypeVar
 from apiyi_cli.core.opt import Declared, Group, declared, given
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.base_url import normal_base_url
-from apiyi_cli.settings.config import Config, Family, Profile, is_profile_name, load, nearest
+from apiyi_cli.settings.config import (
+    STORES,
+    Config,
+    Family,
+    Profile,
+    is_profile_name,
+    load,
+    nearest,
+)
 from apiyi_cli.settings.paths import config_file
 from apiyi_cli.settings.values import Unfit, fitted, options, parsed
 from apiyi_cli.text import Text
@@ -24,13 +32,17 @@ G = TypeVar("G", bound=Group)
 
 
 class Limits(NamedTuple):
-    """What all processes of a key keep to together; `store` is a Redis address or None."""
+    """What all processes of a key keep to together.
+
+    `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
+    """
 
     rpm: int = 3000
     tpm: int = 1_000_000
     concurrency: int = 100
     window_s: float = 60.0
     store: str | None = None
+    store_wait_s: float = 300.0
 
 
 class Timeouts(NamedTuple):
@@ -48,6 +60,7 @@ class Timeouts(NamedTuple):
 
 BASE_URLS = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
 LIMITS = Limits()
+STORE_VARIABLE = "APIYI_LIMITS_STORE"
 TIMEOUTS = Timeouts()
 DEFAULTS: Mapping[str, Any] = {
     "profile": "default",
@@ -188,6 +201,13 @@ class Settings:
         for name in ("rpm", "tpm"):
             if name in self._flags:
                 values[name] = self._flags[name][1]
+        if store := self.environ.get(STORE_VARIABLE):
+            if not store.startswith(STORES):
+                raise SetupError(
+                    Text("environment {name}", name=STORE_VARIABLE),
+                    Text("expected the address of a Redis server, redis://HOST:PORT/DB"),
+                )
+            values["store"] = store
         return LIMITS._replace(**values)
 
     @cached_property
@@ -367,6 +387,8 @@ class Settings:
     def _limit_origin(self, name: str) -> str:
         if name in ("rpm", "tpm") and name in self._flags:
             return Text("flag --{name}", name=name)
+        if name == "store" and self.environ.get(STORE_VARIABLE):
+            return Text("environment {name}", name=STORE_VARIABLE)
         profile = self.in_profile
         return self._profile_text(profile) if name in profile.limits else "default"
 

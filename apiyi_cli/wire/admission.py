@@ -6,21 +6,25 @@ decided elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
+from apiyi_cli.build.tokens import estimate_tokens
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
-from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.places import Sleep
-from apiyi_cli.wire.rates import estimate
+from apiyi_cli.wire.rates import Cause
 from apiyi_cli.wire.rings import NETWORK
 
-_MOST_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+Waits = Callable[[float, Cause], None]
+_SILENT_S = 2.0
+_OF_TOKENS = re.compile(r"(?i)\btokens?\b|\btpm\b|令牌数|词元")
 
 
 class RateLimiter(Protocol):
@@ -28,10 +32,19 @@ class RateLimiter(Protocol):
 
     limits: Limits
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
+    def acquire(
+        self,
+        tokens: int = 0,
+        sleep: Sleep | None = None,
+        place: int = -1,
+        *,
+        alone: bool = False,
+        waits: Waits = ...,
+    ) -> float:
         """Wait until a request of about `tokens` tokens may start; return the seconds waited.
 
-        `place` is the one in flight that the caller holds.
+        `place` is the one in flight that the caller holds; `alone` is a request that is not
+        one of many; `waits` is told of each wait.
         """
 
     def leave(self, tokens: int, late_s: float) -> None:
@@ -42,6 +55,13 @@ class RateLimiter(Protocol):
 
     def pause(self, wait_s: float) -> None:
         """Let nobody start a request for `wait_s` seconds."""
+
+    def note_throttled(self) -> None:
+        """Note that the gateway has answered 429 for tokens."""
+
+    @property
+    def clear(self) -> str:
+        """Return the command line that forgets what was counted so far."""
 
     def mean(self, model: str) -> float:
         """Return how many tokens an answer of the model has on the mean."""
@@ -60,25 +80,25 @@ class Admission:
     """Entered when an attempt may start, left when it has ended. What entering returns is called
     when the request really leaves.
 
-    `size` is the request's length in bytes, `used` what its answer cost so far, and
-    `total_at` when the run must have ended. `waits(seconds)` is told of each wait. Entering
-    raises LimitError when the wait would be longer than the run may take.
+    `alone` is a request that is not one of many. `used` is what its answer cost so far, and
+    `total_at` when the run must have ended. `waits(seconds, cause)` is told of each wait.
+    Entering raises LimitError when the wait would be longer than the run may take.
     """
 
     def __init__(
         self,
         limiter: RateLimiter,
         call: Call,
-        size: int,
         *,
+        alone: bool = False,
         used: Callable[[], Usage | None],
-        waits: Callable[[float], None],
+        waits: Waits,
         total_at: float | None,
         clock: Clock,
     ) -> None:
         self._limiter = limiter
         self._call = call
-        self._size = size
+        self._alone = alone
         self._used = used
         self._waits = waits
         self._total_at = total_at
@@ -86,14 +106,18 @@ class Admission:
         self._tokens = 0
         self._place = -1
         self._started_s = 0.0
+        self._slot_wait_s = 0.0
 
     def __enter__(self) -> Callable[[], None]:
         limiter = self._limiter
         if self._call.cost != "free":
-            self._tokens = self._estimated()
-        self._place = limiter.occupy(self._sleep)
+            mean = limiter.mean(self._call.model or "")
+            self._tokens = min(estimate_tokens(self._call, mean), limiter.limits.tpm)
+        self._place = limiter.occupy(self._sleep_for_slot)
         try:
-            limiter.acquire(self._tokens, self._sleep, self._place)
+            limiter.acquire(
+                self._tokens, self._sleep, self._place, alone=self._alone, waits=self._waits
+            )
         except BaseException:
             limiter.vacate(self._place)
             raise
@@ -109,15 +133,18 @@ class Admission:
         limiter = self._limiter
         limiter.vacate(self._place)
         ago_s = self._clock.monotonic() - self._started_s
-        if isinstance(failure, ApiyiError) and failure.facts.phase == "connect":
-            # Never sent in full, so the gateway has counted nothing.
-            limiter.settle(self._tokens, 0, ago_s)
+        if isinstance(failure, ApiyiError):
+            if failure.facts.status == 429 and _OF_TOKENS.search(f"{failure.why} {failure.what}"):
+                limiter.note_throttled()
+            if _was_refused(failure):
+                limiter.settle(self._tokens, 0, ago_s)
             return
         usage = self._used()
         if failure is None and usage is not None and usage.total_tokens is not None:
-            limiter.settle(self._tokens, usage.total_tokens, ago_s)
+            limiter.settle(self._tokens, _bounded(usage.total_tokens, limiter.limits.tpm), ago_s)
             if usage.completion_tokens is not None and self._call.model:
-                limiter.learn(self._call.model, usage.completion_tokens)
+                most = limiter.limits.tpm
+                limiter.learn(self._call.model, _bounded(usage.completion_tokens, most))
 
     def _leaves(self) -> None:
         now = self._clock.monotonic()
@@ -125,14 +152,6 @@ class Admission:
         if now - self._started_s > NETWORK * self._limiter.limits.window_s / 2:
             self._limiter.leave(self._tokens, now - self._started_s)
             self._started_s = now
-
-    def _estimated(self) -> int:
-        body = self._call.json if isinstance(self._call.json, dict) else {}
-        if self._call.cost == "light":
-            # Vectors and judgements are not counted in tokens.
-            return estimate(self._size, 0)
-        told = (body[name] for name in _MOST_TOKENS if isinstance(body.get(name), int))
-        return estimate(self._size, next(told, None), self._limiter.mean(self._call.model or ""))
 
     def _sleep(self, wait_s: float) -> None:
         if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
@@ -144,5 +163,24 @@ class Admission:
                 ),
                 hint=Text("raise --max-time"),
             )
-        self._waits(wait_s)
         self._clock.sleep(wait_s)
+
+    def _sleep_for_slot(self, wait_s: float) -> None:
+        # Looked for every few milliseconds: the waits add up.
+        self._slot_wait_s += wait_s
+        if self._slot_wait_s >= _SILENT_S:
+            self._waits(self._slot_wait_s, "slots")
+        self._sleep(wait_s)
+
+
+def _was_refused(failure: ApiyiError) -> bool:
+    """Return True if the gateway has counted nothing: it was not sent in full, or refused."""
+    phase = failure.facts.phase
+    if phase == "connect":
+        return True
+    return phase == "status" and not isinstance(failure, IncompleteError)
+
+
+def _bounded(count: int, most: int) -> int:
+    """Return a count of the server's within what one request can owe."""
+    return max(0, min(count, most))

@@ -11,10 +11,13 @@ local window_s, burst_s, request_s, token_s = tonumber(ARGV[2]), tonumber(ARGV[3
 local rpm, tpm = tonumber(ARGV[6]), tonumber(ARGV[7])
 local cells_in_window, cell_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local network_s, late_s = tonumber(ARGV[10]), tonumber(ARGV[11])
+-- Nobody waits for longer for the tokens of one request.
+local most_owed_s = window_s * (1 + 1 / cells_in_window)
 local function argument(n) return tonumber(ARGV[11 + n]) end
 
-local BOOT_SLACK_S, FARTHEST_S = 1, 7 * 86400
-local MEANS_LAST_S, LONGEST_MEMORY = 30 * 86400, 50
+local BOOT_SLACK_S, FARTHEST_S, LONGEST_PAUSE_S = 1, 7 * 86400, 600
+local MEANS_LAST_S, LONGEST_MEMORY, HIGHEST_MEAN = 30 * 86400, 50, 1e7
+local TOKENS_COUNT_S = 60
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -25,7 +28,7 @@ local function text(number) return string.format('%.17g', number) end
 local function ring() return { newest = 0, counts = {} } end
 
 local function fresh()
-  return { seen = 0, last = 0, requests = 0, tokens = 0, pause = 0,
+  return { seen = 0, last = 0, requests = 0, tokens = 0, pause = 0, throttled = 0, started = 0,
            booked_tokens = ring(), started_tokens = ring(), started_requests = ring() }
 end
 
@@ -35,13 +38,14 @@ local function loaded()
   local row = cmsgpack.unpack(packed)
   local farthest = now + FARTHEST_S
   local is_sound = row.seen <= now + BOOT_SLACK_S and row.last <= farthest
-    and row.requests <= farthest and row.tokens <= farthest and row.pause <= farthest
+    and row.requests <= farthest and row.tokens <= farthest and row.pause <= now + LONGEST_PAUSE_S + BOOT_SLACK_S
+    and row.throttled <= now + BOOT_SLACK_S and row.started <= farthest
   return is_sound and row or fresh()
 end
 
 local function save(row)
   row.seen = now
-  local ahead_s = math.max(row.last, row.requests, row.tokens, row.pause) - now
+  local ahead_s = math.max(row.last, row.requests, row.tokens, row.pause, row.started) - now
   local kept_s = math.ceil(2 * window_s + math.max(ahead_s, 0) + 60)
   redis.call('SET', RATES, cmsgpack.pack(row), 'EX', kept_s)
 end
@@ -85,14 +89,30 @@ local function give_back(of, moment, amount)
   end
 end
 
+-- A moment before the newest cell counts there, as long as the ring reaches back to it.
+local function count_at(of, moment, amount)
+  local cell = math.floor(moment * cells_in_window / window_s)
+  if of.newest - cell_count < cell and cell < of.newest then
+    of.counts[cell] = (of.counts[cell] or 0) + amount
+  else
+    count(of, moment, amount)
+  end
+end
+
+local function owed(paid_until, start, tokens)
+  paid_until = math.max(paid_until, start)
+  return math.min(paid_until + tokens * token_s, math.max(paid_until, start + most_owed_s))
+end
+
 local function book(row, tokens)
+  tokens = math.min(tokens, tpm)
   local tokens_s = tokens * token_s
   local start = math.max(now, row.pause, row.last, row.requests - burst_s)
   if tokens > 0 then
     local ahead_s = tokens_s <= burst_s and burst_s or 0
     start = math.max(start, row.tokens - ahead_s)
     start = fitting(row.booked_tokens, start, tokens, tpm, 0)
-    row.tokens = math.max(row.tokens, start) + tokens_s
+    row.tokens = owed(row.tokens, start, tokens)
     count(row.booked_tokens, start, tokens)
   end
   row.requests = math.max(row.requests, start) + request_s
@@ -100,36 +120,48 @@ local function book(row, tokens)
   return start
 end
 
+local function cause(row)
+  if row.pause > now then return 'pause' end
+  return row.tokens > row.requests - burst_s and 'tokens' or 'requests'
+end
+
+local function count_started(row, tokens)
+  row.started = math.max(row.started, now) + request_s
+  count(row.started_requests, now, 1)
+  if tokens > 0 then count(row.started_tokens, now, tokens) end
+end
+
 -- Returns 0 for a request that is started, seconds to wait, or -1 for one to be booked again.
 local function admit(row, start, tokens)
   if start > now then return start - now end
   if now < row.pause or now > start + late_s then return -1 end
+  tokens = math.min(tokens, tpm)
   local fits = fitting(row.started_requests, now, 1, rpm, network_s)
   if tokens > 0 then
     fits = math.max(fits, fitting(row.started_tokens, now, tokens, tpm, 0))
   end
   if fits > now then return fits - now end
-  count(row.started_requests, now, 1)
-  if tokens > 0 then count(row.started_tokens, now, tokens) end
+  count_started(row, tokens)
   return 0
 end
 
 local steps = {}
 
--- Tokens; returns the moment booked, what `admit` says of it, and what was found, for `cancel`.
+-- Tokens; returns what it waits for, the moment booked, what `admit` says of it, and what was found, for `cancel`.
 function steps.book()
   local row = loaded()
+  local why = cause(row)
   local found = { row.last, row.requests, row.tokens, row.booked_tokens.newest }
   local start = book(row, argument(1))
   local wait_s = admit(row, start, argument(1))
   save(row)
-  return { text(start), text(wait_s), text(found[1]), text(found[2]), text(found[3]), text(found[4]) }
+  return { why, text(start), text(wait_s), text(found[1]), text(found[2]), text(found[3]), text(found[4]) }
 end
 
 -- The moment booked, tokens, what `book` found.
 function steps.cancel()
   local row = loaded()
-  local start, tokens = argument(1), argument(2)
+  local start, tokens = argument(1), math.min(argument(2), tpm)
   local last, requests, paid, newest = argument(3), argument(4), argument(5), argument(6)
   local tokens_s, booked = tokens * token_s, row.booked_tokens
   local cell = math.floor(start * cells_in_window / window_s)
@@ -139,7 +171,7 @@ function steps.cancel()
   if row.last == start and row.requests == math.max(requests, start) + request_s then
     row.last, row.requests = last, requests
     if tokens > 0 then
-      row.tokens = row.tokens + paid - (math.max(paid, start) + tokens_s)
+      row.tokens = row.tokens + paid - owed(paid, start, tokens)
       booked.newest = newest
     end
   else
@@ -160,15 +192,47 @@ end
 -- Tokens estimated, tokens counted, seconds since the start.
 function steps.settle()
   local row = loaded()
-  local more = argument(2) - argument(1)
-  row.tokens = row.tokens + more * token_s
+  local more = math.min(argument(2), tpm) - math.min(argument(1), tpm)
+  row.tokens = math.min(row.tokens + more * token_s, math.max(row.tokens, now + most_owed_s))
   if more >= 0 then
-    count(row.booked_tokens, math.max(now, row.last), more)
-    count(row.started_tokens, now, more)
+    count_at(row.booked_tokens, now, more)
+    count_at(row.started_tokens, now, more)
   else
     give_back(row.booked_tokens, now - argument(3), -more)
     give_back(row.started_tokens, now - argument(3), -more)
   end
+  save(row)
+end
+
+-- Tokens; starts a request that is not one of many, or tells what it waits for and how long.
+function steps.alone()
+  local row = loaded()
+  local tokens = math.min(argument(1), tpm)
+  local fits = fitting(row.started_requests, now, 1, rpm, network_s)
+  local wait_s, why = row.pause - now, 'pause'
+  local requests_s = math.max(row.started - burst_s, fits) - now
+  if requests_s > wait_s then wait_s, why = requests_s, 'requests' end
+  if tokens > 0 and row.throttled > 0 and now - row.throttled < TOKENS_COUNT_S then
+    local tokens_s = fitting(row.started_tokens, now, tokens, tpm, 0) - now
+    if tokens_s > wait_s then wait_s, why = tokens_s, 'tokens' end
+  end
+  if wait_s <= 0 then
+    wait_s = 0
+    if tokens > 0 then
+      row.tokens = owed(row.tokens, now, tokens)
+      count_at(row.booked_tokens, now, tokens)
+    end
+    row.requests = math.max(row.requests, now) + request_s
+    count_started(row, tokens)
+  end
+  save(row)
+  return { why, text(wait_s) }
+end
+
+-- The gateway has answered 429 for tokens.
+function steps.throttled()
+  local row = loaded()
+  row.throttled = now
   save(row)
 end
 
@@ -190,7 +254,7 @@ function steps.learn()
   local known = redis.call('HGET', MEANS, ARGV[12])
   local one = known and cmsgpack.unpack(known) or { 0, 0 }
   one[1] = math.min(one[1] + 1, LONGEST_MEMORY)
-  one[2] = one[2] + (argument(2) - one[2]) / one[1]
+  one[2] = one[2] + (math.max(0, math.min(argument(2), HIGHEST_MEAN)) - one[2]) / one[1]
   redis.call('HSET', MEANS, ARGV[12], cmsgpack.pack(one))
   redis.call('EXPIRE', MEANS, MEANS_LAST_S)
 end

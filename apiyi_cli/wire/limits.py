@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import threading
 from array import array
 from collections.abc import Callable, Iterator
@@ -30,13 +31,21 @@ from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire import rates, waiting
 from apiyi_cli.wire.places import Places, Sleep, open_own, places_of
+from apiyi_cli.wire.rates import Cause
 from apiyi_cli.wire.rings import Row
 
-LONGEST_PAUSE_S: Final = 600.0
+LONGEST_PAUSE_S: Final = rates.LONGEST_PAUSE_S
+
+Waits = Callable[[float, Cause], None]
+"""Is told how long a request waits, and for what."""
 
 
 def _untold(text: str) -> None:
     """Say nothing."""
+
+
+def silent(wait_s: float, cause: Cause) -> None:
+    """Say nothing of a wait."""
 
 
 class Limiter:
@@ -65,6 +74,7 @@ class Limiter:
         self._clock = clock
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
+        self._path = folder / numbers
         fcntl = _fcntl()
         try:
             if fcntl is None:
@@ -83,19 +93,34 @@ class Limiter:
             now = self._clock.monotonic()
             return rates.book(row, self.limits, now, tokens) - now
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
+    def acquire(
+        self,
+        tokens: int = 0,
+        sleep: Sleep | None = None,
+        place: int = -1,
+        *,
+        alone: bool = False,
+        waits: Waits = silent,
+    ) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all processes. `sleep` waits, or raises to give up: then
         the booking is taken back, for nobody should wait for a request that will not come. So
         is that of a process which dies, if it holds the `place` in flight that it gives here.
+        `waits` is told of each wait before it begins. A request that is `alone`, not one of
+        many, does not wait for the tokens that others have booked: see `rates.start_alone`.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
+        if alone:
+            self._start_alone(tokens, sleep, place, waits)
+            return self._clock.monotonic() - began
         while True:
             with self._row as row:
                 now = self._clock.monotonic()
-                waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
+                if place >= 0:
+                    waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
+                cause = rates.cause_of(row, self.limits, now)
                 found = rates.before(row, now)
                 start = rates.book(row, self.limits, now, tokens)
                 if start > now:
@@ -104,6 +129,7 @@ class Limiter:
                 while (wait_s := self._wait_s(start, tokens, place)) is not None:
                     if wait_s <= 0:
                         return self._clock.monotonic() - began
+                    waits(wait_s, cause)
                     sleep(wait_s)
             except BaseException:
                 with self._row as row:
@@ -111,6 +137,17 @@ class Limiter:
                     rates.cancel(row, self.limits, now, start, tokens, found)
                     waiting.forget(row, place)
                 raise
+
+    def _start_alone(self, tokens: int, sleep: Sleep, place: int, waits: Waits) -> None:
+        while True:
+            with self._row as row:
+                now = self._clock.monotonic()
+                waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
+                wait_s, cause = rates.start_alone(row, self.limits, now, tokens)
+            if wait_s <= 0:
+                return
+            waits(wait_s, cause)
+            sleep(wait_s)
 
     def leave(self, tokens: int, late_s: float) -> None:
         """Count a request when it leaves, `late_s` after it was let in: others make room."""
@@ -128,6 +165,16 @@ class Limiter:
         """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
         with self._row as row:
             rates.pause(row, self._clock.monotonic(), min(wait_s, LONGEST_PAUSE_S))
+
+    def note_throttled(self) -> None:
+        """Note that the gateway has answered 429 for tokens."""
+        with self._row as row:
+            rates.note_throttled(row, self._clock.monotonic())
+
+    @property
+    def clear(self) -> str:
+        """Return the command line that forgets what was counted so far."""
+        return f"rm {shlex.quote(str(self._path))}"
 
     def mean(self, model: str) -> float:
         """Return how many tokens an answer of the model has on the mean."""
@@ -195,7 +242,7 @@ class _Row:
 class _SharedRow(_Row):
     """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
 
-    VERSION: Final = 4.0
+    VERSION: Final = 5.0
     """The layout, in the first number; in a file of another one nothing is believed."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:

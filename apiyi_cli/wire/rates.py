@@ -25,19 +25,25 @@ Where the numbers live, and who waits, is left to `limits`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from apiyi_cli.build.tokens import FIRST_ANSWER
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire import rings
 from apiyi_cli.wire.rings import Row
 
+Cause = Literal["pause", "requests", "tokens", "slots"]
+"""What a request waits for: the gateway asked for it, or a limit of the key is reached."""
+
 JITTER: Final = 0.03
 BURST: Final = 0.005
-FIRST_MEAN: Final = 256.0
+FIRST_MEAN: Final = FIRST_ANSWER
+HIGHEST_MEAN: Final = 1e7
+TOKENS_COUNT_S: Final = 60.0
+"""How long after a 429 for tokens a single request waits for tokens, too."""
 LATE: Final = 0.1
 """The part of a window after which a start is so late that it has to be booked again."""
 
@@ -82,7 +88,7 @@ def spacing_s(limits: Limits, limit: int) -> float:
     return limits.window_s * (1 + JITTER + BURST) / limit * (1 + 1e-9)
 
 
-_SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE = range(1, 6)
+_SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE, _THROTTLED, _STARTED = range(1, 8)
 # Each ring begins with the number of its newest cell.
 _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
     8 + ring * (rings.CELL_COUNT + 1) for ring in range(3)
@@ -99,6 +105,7 @@ SIZE: Final = _MEANS + 3 * _MEAN_COUNT
 
 _BOOT_SLACK_S: Final = 1.0
 FARTHEST_S: Final = 7 * 86_400.0
+LONGEST_PAUSE_S: Final = 600.0
 _MOST_CELLS: Final = 2.0**52
 
 
@@ -108,11 +115,14 @@ def refresh(row: Row, now: float) -> None:
     The monotonic clock starts anew at boot: a row that was written "later" than now is from
     before it. Numbers far in the future are damage.
     """
-    moments = (row[_LAST], row[_REQUESTS], row[_TOKENS], row[_PAUSE])
+    moments = (row[_LAST], row[_REQUESTS], row[_TOKENS])
     # Written so that a NaN is not sound.
     is_sound = (
         row[_SEEN] <= now + _BOOT_SLACK_S
         and all(moment <= now + FARTHEST_S for moment in moments)
+        and row[_PAUSE] <= now + LONGEST_PAUSE_S + _BOOT_SLACK_S
+        and row[_THROTTLED] <= now + _BOOT_SLACK_S
+        and row[_STARTED] <= now + FARTHEST_S
         and all(abs(row[ring]) <= _MOST_CELLS for ring in _RINGS)
     )
     if not is_sound:
@@ -121,12 +131,29 @@ def refresh(row: Row, now: float) -> None:
     row[_SEEN] = now
 
 
+def mend(row: Row, limits: Limits, now: float) -> None:
+    """Bring numbers that no booking explains back to what one can have left.
+
+    For rows in which nobody is noted as waiting: nothing is booked for later than now then,
+    and nobody owes more than one window.
+    """
+    refresh(row, now)
+    row[_LAST] = min(row[_LAST], now)
+    most_ahead_s = burst_s(limits) + spacing_s(limits, limits.rpm)
+    row[_REQUESTS] = min(row[_REQUESTS], now + most_ahead_s)
+    row[_STARTED] = min(row[_STARTED], now + most_ahead_s)
+    row[_TOKENS] = min(row[_TOKENS], now + _most_owed_s(limits))
+    for ring in _RINGS:
+        rings.trim(row, ring, limits.window_s, now)
+
+
 def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     """Book one request of `tokens` tokens and return the moment at which it may start.
 
-    Moments never go back: who books first starts first.
+    Moments never go back: who books first starts first. A request counts one window at most.
     """
     refresh(row, now)
+    tokens = min(tokens, limits.tpm)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
     start = max(now, row[_PAUSE], row[_LAST], row[_REQUESTS] - burst_s(limits))
     if tokens:
@@ -139,10 +166,76 @@ def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
     return start
 
 
+def cause_of(row: Row, limits: Limits, now: float) -> Cause:
+    """Return what the next booking has to wait for."""
+    if row[_PAUSE] > now:
+        return "pause"
+    return "tokens" if row[_TOKENS] > row[_REQUESTS] - burst_s(limits) else "requests"
+
+
+def start_alone(row: Row, limits: Limits, now: float, tokens: int) -> tuple[float, Cause]:
+    """Start a single request now and return 0, or the seconds that it has to wait, and for what.
+
+    It books nothing ahead: the tokens that a run of many requests has booked do not hold it
+    up. Its own count towards the limit, but are waited for only after the gateway has
+    answered 429 for tokens, and then for what was really started.
+    """
+    refresh(row, now)
+    tokens = min(tokens, limits.tpm)
+    window_s = limits.window_s
+    late_s = rings.NETWORK * window_s
+    fits = rings.fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
+    waits: list[tuple[float, Cause]] = [
+        (row[_PAUSE] - now, "pause"),
+        (max(row[_STARTED] - burst_s(limits), fits) - now, "requests"),
+    ]
+    if tokens and is_throttled(row, now):
+        fits = rings.fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
+        waits.append((fits - now, "tokens"))
+    longest = max(waits)
+    if longest[0] > 0:
+        return longest
+    _pay(row, limits, now, tokens)
+    if tokens:
+        rings.count_at(row, _BOOKED_TOKENS, window_s, now, tokens)
+    _count_started(row, limits, now, tokens)
+    return 0.0, longest[1]
+
+
+def _count_started(row: Row, limits: Limits, now: float, tokens: float) -> None:
+    row[_STARTED] = max(row[_STARTED], now) + spacing_s(limits, limits.rpm)
+    rings.count(row, _STARTED_REQUESTS, limits.window_s, now, 1)
+    if tokens:
+        rings.count(row, _STARTED_TOKENS, limits.window_s, now, tokens)
+
+
+def note_throttled(row: Row, now: float) -> None:
+    """Note that the gateway has answered 429 for tokens."""
+    refresh(row, now)
+    row[_THROTTLED] = now
+
+
+def is_throttled(row: Row, now: float) -> bool:
+    """Return True if the gateway answered 429 for tokens within the last minute."""
+    return row[_THROTTLED] > 0 and now - row[_THROTTLED] < TOKENS_COUNT_S
+
+
 def _pay(row: Row, limits: Limits, start: float, tokens: float) -> None:
     if tokens:
-        row[_TOKENS] = max(row[_TOKENS], start) + tokens * spacing_s(limits, limits.tpm)
+        row[_TOKENS] = _owed(limits, row[_TOKENS], start, tokens)
     row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
+
+
+def _owed(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
+    """Return until when tokens are paid after a request that starts; one window at most."""
+    paid_until = max(paid_until, start)
+    after = paid_until + tokens * spacing_s(limits, limits.tpm)
+    return min(after, max(paid_until, start + _most_owed_s(limits)))
+
+
+def _most_owed_s(limits: Limits) -> float:
+    """Return how long anybody waits for the tokens of one request: a window and its last cell."""
+    return limits.window_s * (1 + 1 / rings.CELLS_IN_WINDOW)
 
 
 class Before(NamedTuple):
@@ -168,6 +261,7 @@ def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, foun
     and the payment alone is given back. What really starts is counted in `admit` either way.
     """
     refresh(row, now)
+    tokens = min(tokens, limits.tpm)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
     rings.uncount(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
     paid = max(found.requests, start) + spacing_s(limits, limits.rpm)
@@ -175,7 +269,7 @@ def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, foun
         row[_LAST], row[_REQUESTS] = found.last, found.requests
         if tokens:
             # Others may have settled meanwhile.
-            row[_TOKENS] += found.tokens - (max(found.tokens, start) + tokens_s)
+            row[_TOKENS] += found.tokens - _owed(limits, found.tokens, start, tokens)
             row[_BOOKED_TOKENS] = found.cell
     else:
         row[_REQUESTS] -= spacing_s(limits, limits.rpm)
@@ -214,7 +308,8 @@ def forsake(
         _pay(row, limits, one.start, one.tokens)
         kept.append(booked(row, one.start, int(one.tokens), found))
     for one in gone:
-        rings.uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, one.tokens)
+        tokens = min(one.tokens, limits.tpm)
+        rings.uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, tokens)
     row[_LAST] = min(row[_LAST], waiting[-1].start if waiting else now)
     newest, cell = int(row[_BOOKED_TOKENS]), rings.cell_at(limits.window_s, row[_LAST])
     later = range(max(cell, newest - rings.CELL_COUNT) + 1, newest + 1)
@@ -231,6 +326,7 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
     process was stopped), or nothing may start at present.
     """
     refresh(row, now)
+    tokens = min(tokens, limits.tpm)
     window_s = limits.window_s
     if now < row[_PAUSE] or now > start + LATE * window_s:
         return None
@@ -240,15 +336,14 @@ def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> fl
         fits = max(fits, rings.fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
     if fits > now:
         return fits - now
-    rings.count(row, _STARTED_REQUESTS, window_s, now, 1)
-    if tokens:
-        rings.count(row, _STARTED_TOKENS, window_s, now, tokens)
+    _count_started(row, limits, now, tokens)
     return 0.0
 
 
 def leave(row: Row, limits: Limits, now: float, tokens: int, late_s: float) -> None:
     """Count a request that was admitted `late_s` ago as started now, which it is only now."""
     refresh(row, now)
+    tokens = min(tokens, limits.tpm)
     for ring, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
         rings.uncount(row, ring, limits.window_s, now - late_s, amount)
         rings.count(row, ring, limits.window_s, now, amount)
@@ -257,13 +352,18 @@ def leave(row: Row, limits: Limits, now: float, tokens: int, late_s: float) -> N
 def settle(
     row: Row, limits: Limits, now: float, estimated: int, actual: int, ago_s: float = 0.0
 ) -> None:
-    """Replace the estimate of a request that started `ago_s` seconds ago by what was counted."""
+    """Replace the estimate of a request that started `ago_s` seconds ago by what was counted.
+
+    Neither counts more than one window, and what is owed is owed for one window from now: the
+    gateway's number cannot hold up others for longer.
+    """
     refresh(row, now)
-    more: float = actual - estimated
-    row[_TOKENS] += more * spacing_s(limits, limits.tpm)
-    for ring, moment in ((_BOOKED_TOKENS, max(now, row[_LAST])), (_STARTED_TOKENS, now)):
+    more: float = min(actual, limits.tpm) - min(estimated, limits.tpm)
+    owed = row[_TOKENS] + more * spacing_s(limits, limits.tpm)
+    row[_TOKENS] = min(owed, max(row[_TOKENS], now + _most_owed_s(limits)))
+    for ring in (_BOOKED_TOKENS, _STARTED_TOKENS):
         if more >= 0:
-            rings.count(row, ring, limits.window_s, moment, more)
+            rings.count_at(row, ring, limits.window_s, now, more)
         else:
             rings.give_back(row, ring, limits.window_s, now, now - ago_s, -more)
 
@@ -277,24 +377,21 @@ def pause(row: Row, now: float, wait_s: float) -> None:
 def mean(row: Row, model: str) -> float:
     """Return the mean length of the model's answers in tokens, 256 while none is known."""
     at = _place_of(row, _fingerprint(model))
-    return row[at + 2] if row[at] == _fingerprint(model) else FIRST_MEAN
+    if row[at] != _fingerprint(model) or not 0 <= row[at + 2] <= HIGHEST_MEAN:
+        return FIRST_MEAN
+    return row[at + 2]
 
 
 def learn(row: Row, model: str, tokens: int) -> None:
     """Count an answer of the model; the mean follows about the last fifty."""
+    tokens = max(0, min(tokens, int(HIGHEST_MEAN)))
     name = _fingerprint(model)
     at = _place_of(row, name)
-    if row[at] != name:
+    is_sound = 0 <= row[at + 1] <= _LONGEST_MEMORY and 0 <= row[at + 2] <= HIGHEST_MEAN
+    if row[at] != name or not is_sound:
         row[at], row[at + 1], row[at + 2] = name, 0.0, 0.0
     row[at + 1] = min(row[at + 1] + 1, _LONGEST_MEMORY)
     row[at + 2] += (tokens - row[at + 2]) / row[at + 1]
-
-
-def estimate(input_bytes: int, max_tokens: int | None, running_mean: float = FIRST_MEAN) -> int:
-    """Return the tokens to book for a request: a third of its bytes of text, and what it may
-    answer: `max_tokens`, else what the model's answers have on the mean."""
-    answer = running_mean if max_tokens is None else max_tokens
-    return math.ceil(input_bytes / 3 + answer)
 
 
 def _fingerprint(model: str) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -24,12 +25,10 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire import rates, rings
-from apiyi_cli.wire.limits import LONGEST_PAUSE_S
+from apiyi_cli.wire.limits import LONGEST_PAUSE_S, Waits, silent
 from apiyi_cli.wire.places import Places, Sleep
 
 TIMEOUT_S: Final = 3.0
-PATIENCE_S: Final = 10.0
-"""How long a request waits for a server that went away meanwhile."""
 RETRY_S: Final = 0.5
 LEASE_S: Final = 30.0
 
@@ -68,19 +67,34 @@ class RedisLimiter:
             raise self._server.unusable(failure) from None
         self._places = _LeasedPlaces(self._server, lease_s)
 
-    def acquire(self, tokens: int = 0, sleep: Sleep | None = None, place: int = -1) -> float:
+    def acquire(
+        self,
+        tokens: int = 0,
+        sleep: Sleep | None = None,
+        place: int = -1,
+        *,
+        alone: bool = False,
+        waits: Waits = silent,
+    ) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all hosts. `sleep` waits, or raises to give up: then
         the booking is taken back, if the server is there to be told.
-        Raises SetupError when the server has gone away for longer than `PATIENCE_S`.
+        Raises SetupError when the server has gone away for longer than `limits.store_wait_s`.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
+        while alone:
+            cause, wait_s = self._step(sleep, "alone", tokens)
+            if wait_s <= 0:
+                return self._clock.monotonic() - began
+            waits(wait_s, cause)
+            sleep(wait_s)
         while True:
-            start, wait_s, *found = self._step(sleep, "book", tokens)
+            cause, start, wait_s, *found = self._step(sleep, "book", tokens)
             try:
                 while wait_s > 0:
+                    waits(wait_s, cause)
                     sleep(wait_s)
                     wait_s = self._step(sleep, "admit", start, tokens)[1]
             except BaseException:
@@ -89,6 +103,15 @@ class RedisLimiter:
                 raise
             if wait_s == 0:
                 return self._clock.monotonic() - began
+
+    def note_throttled(self) -> None:
+        """Note that the gateway has answered 429 for tokens."""
+        self._server.post("throttled")
+
+    @property
+    def clear(self) -> str:
+        """Return the command line that forgets what was counted so far."""
+        return self._server.clear
 
     def leave(self, tokens: int, late_s: float) -> None:
         """Say nothing: it would cost every late request another way to the server and back."""
@@ -105,7 +128,8 @@ class RedisLimiter:
     def mean(self, model: str) -> float:
         """Return how many tokens an answer of the model has on the mean."""
         known = self._server.post("mean", model)
-        return rates.FIRST_MEAN if known is None else float(known)
+        mean = rates.FIRST_MEAN if known is None else float(known)
+        return mean if 0 <= mean <= rates.HIGHEST_MEAN else rates.FIRST_MEAN
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean`."""
@@ -120,24 +144,28 @@ class RedisLimiter:
         """Give a place in flight back."""
         self._places.vacate(place)
 
-    def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[float]:
-        numbers = self._patiently(partial(self._server.ask, step, *arguments), sleep)
-        return [float(number) for number in numbers]
+    def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
+        """Return what a step answers: numbers, and the cause of a wait as a word."""
+        answer = self._patiently(partial(self._server.ask, step, *arguments), sleep)
+        return [_number_or_word(one) for one in answer]
 
     def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
-        gives_up_at: float | None = None
+        """Take a step, and again while the server is away; one bound holds for all threads."""
+        server = self._server
         while True:
             try:
                 answer = step()
-            except self._server.failures as failure:
+            except server.failures as failure:
                 now = self._clock.monotonic()
-                gives_up_at = now + PATIENCE_S if gives_up_at is None else gives_up_at
-                if now >= gives_up_at:
-                    raise self._server.unusable(failure) from None
-                self._server.miss(failure)
-                sleep(RETRY_S)
+                if server.away_since is None:
+                    server.away_since = now
+                server.miss(failure)
+                left_s = server.away_since + self.limits.store_wait_s - now
+                if left_s <= 0:
+                    raise server.unusable(failure) from None
+                sleep(min(RETRY_S, left_s))
             else:
-                self._server.is_missed = False
+                server.is_back()
                 return answer
 
 
@@ -150,7 +178,9 @@ class _Server:
         redis = _package()
         self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self.is_missed = False
+        self.away_since: float | None = None
         self._tell = tell
+        self._wait_s = limits.store_wait_s
         self._shown = shown(url)
         try:
             self._client: Any = redis.Redis.from_url(
@@ -166,8 +196,9 @@ class _Server:
         self._script = self._client.register_script(lua)
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         # The braces keep the three in one place of a cluster.
-        numbers = f"rates:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
+        numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
+        self.clear = f"redis-cli -u {shlex.quote(self._shown)} del {shlex.quote(self._keys[0])}"
         self._limits = (
             repr(float(limits.window_s)),
             repr(rates.burst_s(limits)),
@@ -195,23 +226,39 @@ class _Server:
             return None
 
     def miss(self, failure: Exception) -> None:
-        """Say once that the server has gone away."""
+        """Say once that the server has gone away, and how long it is waited for."""
         if not self.is_missed:
             self.is_missed = True
             self._tell(
                 Text(
-                    "the limits' server {shown} does not answer: {reason}",
+                    "the limits' server {shown} does not answer: {reason}; "
+                    "waiting up to {wait_s} s for it",
                     shown=self._shown,
                     reason=_reason(failure),
+                    wait_s=f"{self._wait_s:g}",
                 )
             )
 
+    def is_back(self) -> None:
+        """Take note that the server answers; say so if it was missed."""
+        self.away_since = None
+        if self.is_missed:
+            self.is_missed = False
+            self._tell(Text("the limits' server {shown} answers again", shown=self._shown))
+
     def unusable(self, failure: Exception) -> SetupError:
-        """Return the error that ends the run."""
+        """Return the error that ends the run.
+
+        No hint to do without the store: one machine of many that counts on its own would
+        take more than its share.
+        """
         return SetupError(
             Text("cannot share the limits between machines"),
             Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
-            hint=Text("start that Redis server, or: apiyi config unset limits.store"),
+            hint=Text(
+                "start that Redis server and run it again; "
+                "apiyi config set limits.store_wait_s 600 waits longer for it"
+            ),
         )
 
 
@@ -264,6 +311,11 @@ def shown(url: str) -> str:
     except ValueError:
         return "limits.store"
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _number_or_word(answer: bytes | str) -> Any:
+    text = answer.decode() if isinstance(answer, bytes) else answer
+    return text if text in ("pause", "requests", "tokens") else float(text)
 
 
 def _reason(failure: Exception) -> str:

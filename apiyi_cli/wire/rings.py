@@ -16,6 +16,7 @@ CELLS_IN_WINDOW: Final = 128
 NETWORK: Final = 0.025
 # A window may begin and end inside a cell.
 CELL_COUNT: Final = math.ceil(CELLS_IN_WINDOW * (1 + NETWORK)) + 2
+_MOST_COUNTED: Final = 2.0**53
 
 
 class Row(Protocol):
@@ -82,6 +83,27 @@ def count(row: Row, ring: int, window_s: float, moment: float, amount: float) ->
         row[index(ring, passed)] = 0.0
     row[ring] = cell
     row[index(ring, cell)] += amount
+
+
+def count_at(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
+    """Count an amount at a moment that may be before the newest cell, as long as the ring
+    reaches back to it."""
+    cell = cell_at(window_s, moment)
+    if row[ring] - CELL_COUNT < cell < row[ring]:
+        row[index(ring, cell)] += amount
+    else:
+        count(row, ring, window_s, moment, amount)
+
+
+def trim(row: Row, ring: int, window_s: float, now: float) -> None:
+    """Forget what was counted for later than now, and amounts that nothing can have made."""
+    last, newest = cell_at(window_s, now), int(row[ring])
+    for cell in range(last + 1, min(newest, last + CELL_COUNT) + 1):
+        row[index(ring, cell)] = 0.0
+    row[ring] = min(newest, last)
+    if not all(0 <= amount <= _MOST_COUNTED for amount in row[ring + 1 : ring + 1 + CELL_COUNT]):
+        for at in range(ring + 1, ring + 1 + CELL_COUNT):
+            row[at] = 0.0
 
 
 def uncount(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
+    from apiyi_cli.wire.rates import Cause
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ class Plan(NamedTuple):
     notice, `extra` are `-H` values. Without `hosts` there is one endpoint, without
     `limiter` no limit, without `cache` no cache; `family` is what the cache calls the gateway
     where its addresses do not tell (a sandbox has another port each time). `sent` is told of
-    every request that ended, for the usage ledger.
+    every request that ended, for the usage ledger. `bulk` is a run of many requests, which
+    the token limit holds back; `waits` prints that it waits, `tell` where there is none.
     """
 
     base_urls: Sequence[str]
@@ -65,6 +67,8 @@ class Plan(NamedTuple):
     cache_ttl_s: float = 0.0
     family: str = ""
     sent: Callable[[Sent], None] | None = None
+    bulk: bool = False
+    waits: Callable[[str], None] | None = None
 
 
 class Sent(NamedTuple):
@@ -120,8 +124,7 @@ class Sender:
         def attempt(number: int) -> Iterator[T]:
             address = route.begin() if route is not None else plan.base_urls[0]
             request = outgoing(call, address, plan.extra, request_id, plan.key(address))
-            size = len(request.body) if isinstance(request.body, bytes) else 0
-            with self._admission(trip, call, size) as leaves:
+            with self._admission(trip, call) as leaves:
                 try:
                     reply = trip.recorded(self._client.exchange(request, plan.timeouts, leaves))
                     yield from trip.followed(decode, reply, self._client.clocks.event)
@@ -151,9 +154,7 @@ class Sender:
         trip.kept()
         trip.ended(None)
 
-    def _admission(
-        self, trip: _Trip, call: Call, size: int
-    ) -> AbstractContextManager[Callable[[], None]]:
+    def _admission(self, trip: _Trip, call: Call) -> AbstractContextManager[Callable[[], None]]:
         plan = self.plan
         if plan.limiter is None:
             return nullcontext(lambda: None)
@@ -162,20 +163,18 @@ class Sender:
         return Admission(
             plan.limiter,
             call,
-            size,
+            alone=not plan.bulk,
             used=lambda: trip.usage,
             waits=self._waited,
             total_at=plan.timeouts.total_at,
             clock=plan.clock,
         )
 
-    def _waited(self, wait_s: float) -> None:
+    def _waited(self, wait_s: float, cause: Cause) -> None:
         """Tell of a long wait for the limits: the first one, for a batch has one per request."""
-        if wait_s >= TOLD_WAIT_S and not self._told_wait:
+        if wait_s >= TOLD_WAIT_S and not self._told_wait and self.plan.limiter is not None:
             self._told_wait = True
-            self.plan.tell(
-                Text("waiting {wait_s} s for the key's rate limits", wait_s=f"{wait_s:.1f}")
-            )
+            (self.plan.waits or self.plan.tell)(wait_text(wait_s, cause, self.plan.limiter))
 
     @property
     def connected_s(self) -> float:
@@ -283,6 +282,38 @@ def usage_in(item: Any) -> Usage | None:
         return usage(item.get("usage"))
     told = getattr(item, "usage", None)
     return told if isinstance(told, Usage) else None
+
+
+def wait_text(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
+    """Return the notice of a wait for the limits: how long, for what, and how to go on."""
+    limits = limiter.limits
+    wait, window = f"{wait_s:.1f}", f"{limits.window_s:g}"
+    if cause == "slots":
+        return Text(
+            "waiting for one of the {count} requests that the key may have in flight "
+            "(--no-limits goes on)",
+            count=limits.concurrency,
+        )
+    if cause == "pause":
+        return Text(
+            "waiting {wait} s, as the gateway asked of this key (--no-limits goes on)", wait=wait
+        )
+    if cause == "requests":
+        return Text(
+            "waiting {wait} s for the key's limit of {count} requests in {window} s "
+            "(--rpm N or --no-limits goes on)",
+            wait=wait,
+            count=limits.rpm,
+            window=window,
+        )
+    return Text(
+        "waiting {wait} s for the key's limit of {count} tokens in {window} s "
+        "(--tpm N or --no-limits goes on; to clear what was counted: {clear})",
+        wait=wait,
+        count=limits.tpm,
+        window=window,
+        clear=limiter.clear,
+    )
 
 
 class _Chance:

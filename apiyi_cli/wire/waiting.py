@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, forsake
+from apiyi_cli.wire.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, forsake, mend
 from apiyi_cli.wire.rings import Row
 
 _LATEST: Final = WAITING
@@ -37,8 +37,14 @@ def forget(row: Row, place: int) -> None:
 
 
 def take_back(row: Row, limits: Limits, now: float, is_gone: Callable[[int], bool]) -> None:
-    """Take back what those booked who died waiting; `is_gone` tells it of a place's holder."""
+    """Take back what those booked who died waiting; `is_gone` tells it of a place's holder.
+
+    To be called by those who note what they wait for.
+    """
     if row[_LATEST] <= now:
+        # Whoever waits is noted: what is booked beyond now without anybody waiting is damage.
+        if limits.concurrency <= _COUNT:
+            mend(row, limits, now)
         return
     gone, waiting = [], []
     for place, start in enumerate(list(row[_FIRST : _FIRST + _COUNT])):

@@ -41,16 +41,14 @@ class Office:
     def admission(
         self,
         call: Call = CALL,
-        size: int = 30,
         used: Usage | None = None,
         total_at: float | None = None,
     ) -> Admission:
         return Admission(
             self.limiter,
             call,
-            size,
             used=lambda: used,
-            waits=self.waits.append,
+            waits=lambda wait_s, cause: self.waits.append(wait_s),
             total_at=total_at,
             clock=self.time.clock,
         )
@@ -136,6 +134,6 @@ def test_the_models_mean_is_learned(office: Office) -> None:
 
 def test_a_free_call_books_no_tokens(tmp_path: Path) -> None:
     office = Office(tmp_path, tpm=1000)
-    with office.admission(Call("GET", "/models", cost="free"), size=10_000_000):
+    with office.admission(Call("GET", "/models", json={"x": "x" * 10_000}, cost="free")):
         pass
     assert office.delay_s() < 5

@@ -10,7 +10,14 @@ import pytest
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.errors import Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.errors import (
+    ApiyiError,
+    Facts,
+    IncompleteError,
+    LimitError,
+    RejectedError,
+    TemporaryError,
+)
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
 from apiyi_cli.wire.admission import Admission
@@ -43,10 +50,9 @@ def limiter_in(folder: Path, time: Time) -> Limiter:
 def admission(limiter: Limiter, time: Time, *, size: int, total_at: float | None) -> Admission:
     return Admission(
         limiter,
-        CALL,
-        size,
+        CALL._replace(json={"model": "m", "prompt": "x" * size}),
         used=lambda: None,
-        waits=lambda wait_s: None,
+        waits=lambda wait_s, cause: None,
         total_at=total_at,
         clock=time.clock,
     )
@@ -120,11 +126,15 @@ def test_giving_up_lets_no_window_start_more_than_the_limit() -> None:
     [
         (TemporaryError("x", facts=Facts(phase="connect", kind="refused")), True),
         (IncompleteError("x", facts=Facts(phase="sent", kind="timeout")), False),
-        (TemporaryError("x", facts=Facts(phase="status", status=503)), False),
+        (TemporaryError("x", facts=Facts(phase="status", status=503)), True),
+        (TemporaryError("x", facts=Facts(phase="status", status=429)), True),
+        (RejectedError("x", facts=Facts(phase="status", status=400)), True),
+        (IncompleteError("x", facts=Facts(phase="status", status=504)), False),
+        (IncompleteError("x", facts=Facts(phase="opened", status=200)), False),
     ],
 )
-def test_only_a_request_that_was_not_sent_gives_its_tokens_back(
-    tmp_path: Path, time: Time, failure: TemporaryError, is_free: bool
+def test_a_request_that_was_refused_or_not_sent_gives_its_tokens_back(
+    tmp_path: Path, time: Time, failure: ApiyiError, is_free: bool
 ) -> None:
     limiter = limiter_in(tmp_path, time)
     with pytest.raises(type(failure)), admission(limiter, time, size=90_000, total_at=None):
@@ -140,9 +150,8 @@ def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time)
         with Admission(
             limiter,
             call,
-            30,
             used=lambda: None,
-            waits=lambda wait_s: None,
+            waits=lambda wait_s, cause: None,
             total_at=None,
             clock=time.clock,
         ):

@@ -10,7 +10,7 @@ import pytest
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire import rates
-from apiyi_cli.wire.rates import admit, book, checked, estimate, learn, mean, settle
+from apiyi_cli.wire.rates import admit, book, checked, learn, mean, settle
 
 Start = tuple[float, int]
 
@@ -195,7 +195,7 @@ def test_a_request_above_the_whole_limit_goes_alone() -> None:
     assert book(row, limits, 100.0, 400) == 100.0
     alone = book(row, limits, 100.0, 1200)
     assert 110.0 <= alone <= 110.2
-    assert book(row, limits, alone, 1) >= alone + 12.0
+    assert alone + 9.9 < book(row, limits, alone, 1) <= alone + 10.1
 
 
 def test_the_first_request_goes_at_once_however_large() -> None:
@@ -297,14 +297,6 @@ def test_more_models_than_places_overwrite_each_other_and_never_mix() -> None:
         learn(row, f"model-{number}", number)
         assert mean(row, f"model-{number}") == number
     assert all(mean(row, f"model-{number}") in (number, 256) for number in range(500))
-
-
-def test_the_estimate_is_a_third_of_the_bytes_and_the_answer() -> None:
-    assert estimate(0, None) == 256
-    assert estimate(300, 50) == 150
-    assert estimate(301, 50) == 151
-    assert estimate(300, None, 12.5) == 113
-    assert estimate(3, 0, 900.0) == 1
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,10 @@ def test_of_many_long_waits_for_the_limits_the_first_is_told(
         list(sender.answer(CALL, lambda reply: events(reply), shows=bool))
     sender.close()
     assert now[0] > 1150
-    assert [text.split(" for ")[1] for text in desk.told] == ["the key's rate limits"]
+    (told,) = desk.told
+    assert told.split(" for ")[1] == (
+        "the key's limit of 1 requests in 60 s (--rpm N or --no-limits goes on)"
+    )
 
 
 def test_usage_is_found_in_bursts_objects_and_values() -> None:

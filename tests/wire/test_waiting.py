@@ -172,7 +172,7 @@ def test_killed_processes_give_their_turns_back(
         running = started.start("chat hi --rpm 6 -v")
         stopped.append(running)
         assert running.stderr is not None
-        while b"rate limit" not in (line := running.stderr.readline()):
+        while b"limit of 6 requests" not in (line := running.stderr.readline()):
             assert line, "it did not wait"
     for running in stopped:
         running.send_signal(signal.SIGKILL)

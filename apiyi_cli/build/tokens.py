@@ -1,0 +1,163 @@
+"""How many tokens a request will take: one estimate for limits, `batch --check` and costs.
+
+Text counts a third of its bytes; a picture its tiles, sound its seconds, a document its
+pages, never the base64 that carries them. What the answer may have comes on top.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeGuard
+
+from apiyi_cli.build.mediasize import pdf_pages, picture_size, sound_seconds
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.filetypes import detect_type
+
+FIRST_ANSWER: Final = 256.0
+"""The tokens of an answer while nothing is known of the model."""
+BYTES_IN_TOKEN: Final = 3
+TOKENS_IN_SECOND: Final = 10
+"""What the OpenAI models count for a second of sound."""
+TOKENS_IN_PAGE: Final = 1000
+TOKENS_IN_SMALL_PICTURE: Final = 85
+TOKENS_IN_TILE: Final = 170
+TOKENS_IN_UNKNOWN_PICTURE: Final = 765
+"""A picture of 1024 x 1024, for one that only the gateway gets to see."""
+
+_LENGTH_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_HEAD_CHARS = 1 << 16
+_SHORTEST_BASE64 = 512
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_PICTURE_FIELDS = ("image", "mask", "input_image", "input_reference")
+
+
+def estimate_tokens(call: Call, answer_mean: float = FIRST_ANSWER) -> int:
+    """Return the tokens that a request is expected to take, its answer included.
+
+    `answer_mean` is the mean length of the model's answers; it counts where the request
+    does not bound the answer itself. Vectors and rankings have no answer in tokens.
+    """
+    asked = sum(_tokens_of(call.json)) if call.json is not None else 0.0
+    asked += sum(map(_tokens_of_part, call.parts))
+    if call.raw is not None:
+        asked += len(call.raw) / BYTES_IN_TOKEN
+    return math.ceil(asked + _answer_tokens(call, answer_mean))
+
+
+def picture_tokens(width: int, height: int, *, low_detail: bool = False) -> int:
+    """Return what a picture counts: its tiles of 512 pixels after the usual shrinking.
+
+    Source: OpenAI, "Images and vision", the rule for the tile models: at most 2048 pixels
+    each way, then at most 768 on the shorter side.
+    """
+    if low_detail:
+        return TOKENS_IN_SMALL_PICTURE
+    shrink = min(1.0, 2048 / max(width, height))
+    shrink = min(shrink, max(768 / min(width, height), 1 / 512))
+    tiles = [max(1, math.ceil(side * shrink / 512)) for side in (width, height)]
+    return TOKENS_IN_SMALL_PICTURE + TOKENS_IN_TILE * tiles[0] * tiles[1]
+
+
+def _answer_tokens(call: Call, answer_mean: float) -> float:
+    if call.cost in ("free", "light"):
+        return 0.0
+    body = call.json if isinstance(call.json, dict) else {}
+    bounds = (body[name] for name in _LENGTH_FIELDS if _is_count(body.get(name)))
+    bound = next(bounds, None)
+    if bound is None:
+        return answer_mean
+    choices = body.get("n")
+    return float(bound) * (min(choices, 1000) if _is_count(choices) else 1)
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40
+
+
+def _tokens_of(value: Any, key: str = "", low_detail: bool = False) -> Iterator[float]:
+    """Yield the tokens of all that stands in a JSON value. Depth is bounded by a stack."""
+    waiting: list[tuple[Any, str, bool]] = [(value, key, low_detail)]
+    while waiting:
+        one, name, low = waiting.pop()
+        if isinstance(one, str):
+            yield _tokens_of_text(one, name, low)
+        elif isinstance(one, Mapping):
+            yield sum(map(len, map(str, one))) / BYTES_IN_TOKEN
+            low = low or one.get("detail") == "low"
+            waiting += [(inner, str(field), low) for field, inner in one.items()]
+        elif isinstance(one, list | tuple):
+            if one and isinstance(one[0], int) and all(type(item) is int for item in one):
+                # Tokens, given as their numbers.
+                yield len(one)
+            else:
+                waiting += [(inner, name, low) for inner in one]
+
+
+def _tokens_of_text(text: str, name: str, low_detail: bool) -> float:
+    if text.startswith("data:") and ";base64," in text[:256]:
+        head, _, content = text.partition(",")
+        return _tokens_of_base64(content, head[5:].partition("/")[0], low_detail)
+    if name in ("url", "image_url", *_PICTURE_FIELDS) and text.startswith(("https:", "http:")):
+        return TOKENS_IN_SMALL_PICTURE if low_detail else TOKENS_IN_UNKNOWN_PICTURE
+    if len(text) >= _SHORTEST_BASE64 and _BASE64.fullmatch(text, 0, _SHORTEST_BASE64):
+        kind = _sniffed_family(text)
+        if kind is not None:
+            return _tokens_of_base64(text, kind, low_detail)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return size / BYTES_IN_TOKEN
+
+
+def _sniffed_family(text: str) -> str | None:
+    kind = detect_type(_decoded_head(text, 128))
+    return kind.family if kind is not None else None
+
+
+def _tokens_of_base64(text: str, family: str, low_detail: bool) -> float:
+    head = _decoded_head(text, _HEAD_CHARS)
+    return _tokens_of_media(head, len(text) * 3 // 4, _sniffed_family(text) or family, low_detail)
+
+
+def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = False) -> float:
+    """Return the tokens of a file by its first bytes and its size."""
+    if family == "image":
+        if low_detail:
+            return TOKENS_IN_SMALL_PICTURE
+        found = picture_size(head)
+        return picture_tokens(*found) if found is not None else TOKENS_IN_UNKNOWN_PICTURE
+    if family == "audio":
+        return TOKENS_IN_SECOND * sound_seconds(head, size)
+    if family in ("document", "office", "application"):
+        return TOKENS_IN_PAGE * pdf_pages(head, size)
+    if family == "video":
+        # A picture and its sound for each second, at the rate of a phone's camera.
+        return 300 * max(1.0, size / 500_000)
+    return size / BYTES_IN_TOKEN
+
+
+def _decoded_head(text: str, chars: int) -> bytes:
+    piece = text[: chars - chars % 4].replace("-", "+").replace("_", "/")
+    with suppress(binascii.Error, ValueError):
+        return base64.b64decode(piece + "=" * (-len(piece) % 4))
+    return b""
+
+
+def _tokens_of_part(part: Part) -> float:
+    if part.value is not None:
+        return len(part.value.encode("utf-8", "surrogatepass")) / BYTES_IN_TOKEN
+    head, size = b"", 0
+    if part.content is not None:
+        head, size = part.content[:_HEAD_CHARS], len(part.content)
+    elif part.path is not None:
+        with suppress(OSError), open(part.path, "rb") as file:
+            head, size = file.read(_HEAD_CHARS), os.fstat(file.fileno()).st_size
+    kind = detect_type(head)
+    family = kind.family if kind is not None else (part.type or "").partition("/")[0]
+    if part.name == "file" and family in ("video", "application"):
+        family = "audio"
+    return _tokens_of_media(head, size, family)
