@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.build.content import Attachment
-from apiyi_cli.build.schema import checked, schema
+from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import choice, tools
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import read_strict, write_text
@@ -174,7 +174,7 @@ class Asked:
         own = self.take("schema")
         if own is None:
             return self.defaults.schema
-        return schema(own if isinstance(own, str) else write_text(checked(own, "schema")))
+        return read_schema(own) if isinstance(own, str) else wrap_schema(own)
 
     def json_mode(self) -> bool:
         """Tell whether the answer is asked for as some JSON object."""

@@ -1,10 +1,12 @@
-"""JSON Schemas: read from JSON or from a short line, and held against an answer."""
+"""`--schema`: a JSON Schema, or a short line that becomes one, as it is sent."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from apiyi_cli.build.answer_check import refuse_malformed
+from apiyi_cli.build.json_schema import survey
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -24,86 +26,70 @@ _TYPES = {
     "dict": "object",
 }
 _EXAMPLE = "--schema 'name, age int'"
-_FIELD = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)(?:\s+([A-Za-z]+)(?:\[([A-Za-z]+)\])?)?$")
+# A name is an identifier of any script, such as 姓名.
+_FIELD = re.compile(r"^([^\W\d]\w*)(?:\s+([A-Za-z]+)(?:\[([A-Za-z]+)\])?)?$")
 
 
-def schema(text: str) -> dict[str, Any]:
+def read_schema(text: str) -> dict[str, Any]:
     """Read a schema: a JSON object, or a line like `name, age int, tags list, bio: in a word`.
 
     Returns what goes under `response_format.json_schema`: `{"name", "schema"}`, and
     `"strict": true` where the schema is one that strict mode takes (all of ours are). A JSON
-    object that already has "schema" inside is taken as it is. Raises UsageError.
+    object that already has "schema" inside is taken as it is. Raises UsageError for what is
+    no JSON Schema, and for one whose references `survey` refuses.
     """
     if not text.strip():
         raise UsageError(Text("cannot use --schema"), Text("it is empty"), hint=_EXAMPLE)
     if text.lstrip().startswith(("{", "[")):
-        return _wrapped(_json(text))
+        return wrap_schema(_json(text))
     return {"name": "answer", "strict": True, "schema": _short(text)}
 
 
-def checked(value: Any, what: str) -> dict[str, Any]:
-    """Return `value` if it is a JSON Schema, else raise UsageError saying where it is not."""
-    import jsonschema
+def require_schema(value: Any, what: str) -> dict[str, Any]:
+    """Return `value` if it is a JSON Schema that can be used, else raise UsageError.
 
+    The error says where it is none, or which `$ref` leads nowhere. Patterns may be of any
+    dialect; those that cannot be read here are told by `describe_unchecked`.
+    """
     if not isinstance(value, dict):
         raise UsageError(Text("cannot use {what}", what=what), Text("a JSON Schema is an object"))
     try:
-        jsonschema.Draft202012Validator.check_schema(value)
-    except jsonschema.SchemaError as failure:
-        where = ".".join(str(step) for step in failure.absolute_path) or Text("top level")
+        refuse_malformed(value, what)
+        survey(value, what)
+    except RecursionError:
         raise UsageError(
-            Text("cannot use {what}", what=what),
-            Text(
-                "not a JSON Schema, at {where}: {message}",
-                where=where,
-                message=failure.message[:200],
-            ),
+            Text("cannot use {what}", what=what), Text("it is nested too deeply")
         ) from None
     return value
 
 
-def misfit(wanted: dict[str, Any], answer: str) -> str | None:
-    """Say in one line where an answer does not fit the schema, None when it fits."""
-    import jsonschema
-
-    try:
-        value = read_strict(answer)
-    except InvalidJSON as failure:
-        return Text("it is not JSON ({reason})", reason=failure)
-    validator = jsonschema.Draft202012Validator(wanted)
-    error = next(iter(sorted(validator.iter_errors(value), key=str)), None)
-    if error is None:
-        return None
-    where = ".".join(str(step) for step in error.absolute_path) or Text("top level")
-    return Text("at {where}: {message}", where=where, message=error.message[:200])
-
-
-def _json(text: str) -> dict[str, Any]:
+def _json(text: str) -> Any:
     try:
         value = read_strict(text)
     except InvalidJSON as failure:
         raise UsageError(
             Text("cannot use --schema"), Text("not valid JSON: {reason}", reason=failure)
         ) from None
-    if not isinstance(value, dict):
-        raise UsageError(Text("cannot use --schema"), Text("a JSON Schema is an object"))
     return value
 
 
-def _wrapped(value: dict[str, Any]) -> dict[str, Any]:
+def wrap_schema(value: Any) -> dict[str, Any]:
+    """Return a schema as `read_schema` does, from its JSON object."""
+    if not isinstance(value, dict):
+        raise UsageError(Text("cannot use --schema"), Text("a JSON Schema is an object"))
     if value.get("type") == "json_schema" and isinstance(value.get("json_schema"), dict):
         value = value["json_schema"]
     if isinstance(value.get("schema"), dict) and "properties" not in value:
-        checked(value["schema"], "--schema")
+        require_schema(value["schema"], "--schema")
         return {"name": "answer", **value}
-    checked(value, "--schema")
+    require_schema(value, "--schema")
     title = re.sub(r"[^A-Za-z0-9_-]", "_", str(value.get("title") or "answer"))[:64]
     strict: dict[str, Any] = {"strict": True} if _strict(value) else {}
     return {"name": title or "answer", **strict, "schema": value}
 
 
 def _strict(value: Any) -> bool:
-    """Tell whether strict mode takes a schema: every object closed, every property required."""
+    """Return True if strict mode takes a schema: objects closed, properties required."""
     if isinstance(value, list):
         return all(_strict(item) for item in value)
     if not isinstance(value, dict):
@@ -124,7 +110,12 @@ def _short(text: str) -> dict[str, Any]:
         match = _FIELD.match(declared.strip())
         kind = (match[2] or "str").lower() if match else ""
         inner = (match[3] or "str").lower() if match else ""
-        if match is None or kind not in _TYPES or inner not in _TYPES:
+        if (
+            match is None
+            or not match[1].isidentifier()
+            or kind not in _TYPES
+            or inner not in _TYPES
+        ):
             raise UsageError(
                 Text("cannot use --schema"),
                 Text(

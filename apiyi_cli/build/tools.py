@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.schema import checked
+from apiyi_cli.build.schema import require_schema
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -70,5 +70,5 @@ def _wrapped(item: Any) -> dict[str, Any]:
             hint='--tool \'{"name": "weather", "parameters": {"type": "object", …}}\'',
         )
     if "parameters" in function:
-        checked(function["parameters"], f"--tool {name}")
+        require_schema(function["parameters"], f"--tool {name}")
     return {"type": "function", "function": function}

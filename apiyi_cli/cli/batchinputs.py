@@ -89,7 +89,7 @@ class Inputs:
 
 
 def _defaults(session: Session, rows: RowDefaults) -> Defaults:
-    from apiyi_cli.build.schema import schema
+    from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import choice, tools
     from apiyi_cli.cli.talk import body_options, families
 
@@ -105,7 +105,7 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
         values=filled,
         typed=typed,
         system=None if system is None else read.at(system),
-        schema=None if wanted is None else schema(read.text_or_file(wanted, "--schema")),
+        schema=None if wanted is None else read_schema(read.text_or_file(wanted, "--schema")),
         json_mode=bool(filled.pop("json_mode", None)),
         functions=functions,
         tool_choice=None if chosen is None else choice(chosen, functions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,8 +31,9 @@ class ModelAnswer:
     with an answer that is complete all the same; `defect` an exception that nobody expected.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, show: Callable[[str], str]) -> None:
         self.call = call
+        self._show = show
         self.model = call.model or ""
         self.texts: list[str] = []
         self.calls: list[ToolCall] = []
@@ -51,8 +52,8 @@ class ModelAnswer:
 
     @property
     def text(self) -> str:
-        """Return the text that has come."""
-        return "".join(self.texts)
+        """Return what is shown of the text that has come."""
+        return self._show("".join(self.texts))
 
     def take(self, burst: Burst) -> None:
         """Add the events of a burst."""
@@ -87,7 +88,7 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
             session.shown(call)
         return
     session.ready()
-    answers = [ModelAnswer(call) for call in calls]
+    answers = [ModelAnswer(call, talk.shown_of) for call in calls]
     done = _ask_all(session, talk, answers, decode)
     if session.console.stdout_is_terminal and session.form == "text":
         session.write(_page(session, answers, done), content="styled")
@@ -189,8 +190,8 @@ def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, send
             pass
         if answer.warning and talk.answer.strict_finish:
             answer.error = IncompleteError(Text("the answer is not whole"), answer.warning)
-        elif talk.schema is not None and not answer.calls:
-            talk.fitting(answer.text)
+        elif not answer.calls:
+            talk.check_shown(answer.text)
     except ApiyiError as failure:
         answer.error = failure
     finally:

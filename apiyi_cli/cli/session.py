@@ -255,6 +255,14 @@ class Session:
 
         return sender(self)
 
+    @property
+    def left_s(self) -> float:
+        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        plan = self.sender.plan
+        if plan.timeouts.total_at is None:
+            return float("inf")
+        return max(0.0, plan.timeouts.total_at - plan.clock.monotonic())
+
     @cached_property
     def record(self) -> Callable[[Sent], None] | None:
         """Return what takes note of each request that ended, None when nothing is kept."""

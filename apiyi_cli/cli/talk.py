@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
-from apiyi_cli.errors import IncompleteError, LimitError, UsageError
+from apiyi_cli.errors import LimitError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Talk:
         session.write(pages(), content=render.content)
         aside.close()
         if self.schema is not None and not answers[-1].calls:
-            self.fitting(answers[-1].text)
+            self.check_shown(self.shown_of(answers[-1].text))
 
     def _last(self, pages: Iterator[bytes], heard: Heard) -> Iterator[bytes]:
         """Yield an answer's object unless its functions are run; one that was cut, too."""
@@ -168,14 +168,34 @@ class Talk:
     def _most_steps(self) -> int:
         return self.toolbox.most_steps if self.toolbox is not None else 1
 
-    def fitting(self, text: str) -> None:
-        """Raise IncompleteError for an answer that does not fit `--schema`."""
-        from apiyi_cli.build.schema import misfit
+    def shown_of(self, text: str) -> str:
+        """Return the part of an answer that is printed."""
+        if self.form != "extract":
+            return text
+        from apiyi_cli.render.fence import first_block
 
-        assert self.schema is not None
-        why = misfit(self.schema["schema"], text)
-        if why is not None:
-            raise IncompleteError(Text("the answer does not fit --schema"), why)
+        return first_block(text)
+
+    def check_shown(self, text: str) -> None:
+        """Hold what is shown of an answer against `--schema`, if there is one.
+
+        Raises IncompleteError for one that does not fit or cannot be checked, LimitError when
+        `--max-time` ends the check. The answer has been printed by then.
+        """
+        if self.schema is None:
+            return
+        from apiyi_cli.build.answer_check import CHECK_S, check_answer
+
+        left_s = self.session.left_s
+        answer = check_answer(self.schema["schema"], text, limit_s=min(CHECK_S, left_s))
+        if answer.unfinished and left_s < CHECK_S:
+            raise LimitError(
+                Text("stopped by --max-time"),
+                Text("the answer is complete, its check against --schema is not"),
+                hint=Text("raise --max-time"),
+            )
+        if failure := answer.error():
+            raise failure
 
     def _remembered(self) -> list[dict[str, Any]]:
         from apiyi_cli.cli.memory import session_name, sessions
@@ -215,9 +235,13 @@ class Talk:
     def _schema(self) -> dict[str, Any] | None:
         if self.answer.schema is None:
             return None
-        from apiyi_cli.build.schema import schema
+        from apiyi_cli.build.json_schema import describe_unchecked
+        from apiyi_cli.build.schema import read_schema
 
-        return schema(self.session.sources.text_or_file(self.answer.schema, "--schema"))
+        found = read_schema(self.session.sources.text_or_file(self.answer.schema, "--schema"))
+        for text in describe_unchecked(found["schema"], "--schema"):
+            self.session.note(text)
+        return found
 
     def _functions(self) -> list[dict[str, Any]]:
         if not self.tools.tool:

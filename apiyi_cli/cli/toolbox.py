@@ -28,11 +28,15 @@ class Toolbox:
     def __init__(
         self, session: Session, running: Running, functions: Sequence[dict[str, Any]]
     ) -> None:
+        from apiyi_cli.build.json_schema import describe_unchecked
         from apiyi_cli.settings.secrets import child_environment
 
         self._session = session
         self._tools = runnable(running.run or (), functions)
         self._declared = [tool["function"]["name"] for tool in functions]
+        for tool in self._tools.values():
+            for text in describe_unchecked(tool.parameters or {}, f"--tool {tool.name}"):
+                session.note(text)
         self._agreed = bool(running.yes)
         self._environ = child_environment(session.run.environ)
         self.most_steps = running.max_steps or MOST_STEPS
@@ -75,11 +79,16 @@ class Toolbox:
                 runs[place] = tool, call
             else:
                 told[place] = "error: the user did not allow this call"
-        from apiyi_cli.build.schema import misfit
-
-        ran = results(list(runs.values()), environ=self._environ, misfit=misfit)
+        ran = results(list(runs.values()), environ=self._environ, refuse=self._refuse)
         told.update(zip(runs, ran, strict=True))
         return [told[place] for place in range(len(calls))]
+
+    def _refuse(self, schema: dict[str, Any], arguments: str) -> str | None:
+        """Return why arguments are not used: they do not fit, or that could not be found out."""
+        from apiyi_cli.build.answer_check import CHECK_S, check_answer
+
+        check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._session.left_s))
+        return check.misfit or check.unfinished
 
     def _allowed(self, tool: Tool, call: ToolCall) -> bool:
         told = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"

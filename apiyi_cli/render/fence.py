@@ -36,6 +36,12 @@ class Fence(NamedTuple):
         return line[min(lead, len(self.indent)) :]
 
 
+def first_block(text: str) -> str:
+    """Return the content of the first fenced block of a text, the whole text without one."""
+    block = FirstBlock()
+    return block.feed(text) + block.close()
+
+
 class FirstBlock:
     """Lets the content of the first fenced block through, line by line.
 

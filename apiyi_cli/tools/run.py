@@ -29,7 +29,7 @@ LINGER_S = 1.0
 """How long the output of a command that has ended is waited for: it may have left something
 behind that holds the pipe open."""
 
-Misfit = Callable[[dict[str, Any], str], str | None]
+Refuse = Callable[[dict[str, Any], str], str | None]
 
 
 class Tool(NamedTuple):
@@ -81,25 +81,30 @@ def results(
     calls: Sequence[tuple[Tool, ToolCall]],
     *,
     environ: Mapping[str, str],
-    misfit: Misfit,
+    refuse: Refuse,
     timeout_s: float = TIMEOUT_S,
     most_bytes: int = MOST_BYTES,
 ) -> list[str]:
     """Run the commands, `AT_ONCE` of them at a time; return what the model is told of each call.
 
-    `environ` is the whole environment of a command. `misfit` says why the arguments do not
-    fit the function's schema, None when they do; else nothing runs. A command that fails, is
-    late or cannot start is told as such, with the end of its stderr. One that writes more
+    `environ` is the whole environment of a command. `refuse` says why the arguments must not
+    be used with the function's schema, None when they may; else nothing runs. A command that
+    fails, is late or cannot start is told as such, with the end of its stderr. One that writes more
     than `most_bytes` is ended, what it wrote is cut, and that is said. Whatever ends this
     function ends the commands and all that they started.
     """
     running = _Running(environ)
     told = [""] * len(calls)
+    failures: list[Exception] = []
     room = threading.Semaphore(AT_ONCE)
 
     def answer(place: int, tool: Tool, call: ToolCall) -> None:
         with room:
-            told[place] = _told(running, tool, call, misfit, timeout_s, most_bytes)
+            try:
+                told[place] = _told(running, tool, call, refuse, timeout_s, most_bytes)
+            except Exception as failure:
+                # Raised in the thread that waits: an empty result would be a lie.
+                failures.append(failure)
 
     threads = [
         threading.Thread(target=answer, args=(place, *pair), daemon=True)
@@ -114,6 +119,8 @@ def results(
                 thread.join(GLANCE_S)
     finally:
         running.close()
+    if failures:
+        raise failures[0]
     return told
 
 
@@ -121,11 +128,11 @@ def _told(
     running: _Running,
     tool: Tool,
     call: ToolCall,
-    misfit: Misfit,
+    refuse: Refuse,
     timeout_s: float,
     most_bytes: int,
 ) -> str:
-    if why := misfit(tool.parameters or {"type": "object"}, call.arguments):
+    if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
         return f"error: the arguments were not used: {why}"
     try:
         command = running.started(tool.argv, most_bytes)

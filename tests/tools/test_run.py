@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.schema import misfit
+from apiyi_cli.build.answer_check import check_answer
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.errors import UsageError
 from apiyi_cli.tools.run import AT_ONCE, Tool, results, runnable
@@ -30,8 +30,12 @@ def python(code: str, *words: str) -> Tool:
     return Tool("t", (sys.executable, "-c", code, *words), None)
 
 
+def refuse(schema: dict[str, Any], text: str) -> str | None:
+    return check_answer(schema, text).misfit
+
+
 def told(tool: Tool, arguments: str = "{}", **how: Any) -> str:
-    settings: dict[str, Any] = {"environ": dict(os.environ), "misfit": misfit, **how}
+    settings: dict[str, Any] = {"environ": dict(os.environ), "refuse": refuse, **how}
     (text,) = results([(tool, ToolCall("c", tool.name, arguments))], **settings)
     return text
 
@@ -151,7 +155,11 @@ def test_results_are_in_the_order_of_the_calls_and_run_at_the_same_time(tmp_path
         (python(code, str(tmp_path), str(number), str(AT_ONCE)), ToolCall("c", "t", "{}"))
         for number in range(AT_ONCE)
     ]
-    found = results(calls, environ=dict(os.environ), misfit=misfit)
+    found = results(
+        calls,
+        environ=dict(os.environ),
+        refuse=refuse,
+    )
     assert found == [f"{number}\n" for number in range(AT_ONCE)]
 
 
@@ -161,7 +169,11 @@ def test_no_more_run_at_once_than_allowed(tmp_path: Path) -> None:
         (Tool("t", ("sh", "-c", script, str(tmp_path)), None), ToolCall("c", "t", "{}"))
         for _ in range(2 * AT_ONCE + 1)
     ]
-    found = results(calls, environ=dict(os.environ), misfit=misfit)
+    found = results(
+        calls,
+        environ=dict(os.environ),
+        refuse=refuse,
+    )
     assert max(int(text) for text in found) <= AT_ONCE
 
 
