@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from apiyi_cli.batch.files import Held, placed_lines, repaired
+from apiyi_cli.batch.entries import RECORDS, VERSION, is_entry, is_record, parse_entry, read_lines
+from apiyi_cli.batch.files import Held, repaired
 from apiyi_cli.batch.ids import Ids
-from apiyi_cli.batch.journal import VERSION, journal_path
+from apiyi_cli.batch.journal import journal_path
 from apiyi_cli.batch.opening import holder
-from apiyi_cli.batch.past import entry_of, is_entry, is_record, record_of
-from apiyi_cli.batch.verify import Claims, verified
-from apiyi_cli.core.jsontext import read, write
+from apiyi_cli.batch.redo import finish_compaction, replace_together
+from apiyi_cli.batch.verify import Evidence, verified
+from apiyi_cli.core.disk import sync_folder, write_new
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
 
 def compacted(output: Path) -> tuple[int, int]:
-    """Rewrite the output in one step; return how many records were kept and left out.
+    """Rewrite an output and its file of errors in one step; return how many records were kept
+    and left out.
 
     The newest record of each id is kept, in the order of the file. Raises SetupError when the
     output does not add up, or is in use.
@@ -29,10 +32,11 @@ def compacted(output: Path) -> tuple[int, int]:
     # A link stays one: what is replaced is the file behind it.
     output = output.resolve() if output.is_symlink() else output
     journal = journal_path(output)
+    finish_compaction(journal)
     held = Held(output, lambda: holder(journal))
     try:
         repaired(output, is_record)
-        if journal.exists():
+        if journal.is_file():
             repaired(journal, is_entry)
         found = verified(output)
         if isinstance(found.failure, SetupError):
@@ -41,108 +45,108 @@ def compacted(output: Path) -> tuple[int, int]:
             raise UsageError(
                 Text("cannot compact {output}", output=output), Text("it holds texts, not records")
             )
-        return _rewritten(output, journal)
+        return _Compaction(output).run()
     finally:
         held.close()
 
 
-def _rewritten(output: Path, journal: Path) -> tuple[int, int]:
-    newest, count = _newest(output)
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    attempts = 0
-    try:
-        with open(part, "xb") as file:
-            part.chmod(output.stat().st_mode & 0o777)
-            kept = 0
-            for _, offset, line in placed_lines(output):
-                record = record_of(line)
-                if record is None or newest.shas[newest.slot(record["custom_id"])] != offset:
-                    continue
-                kept += 1
-                attempts += record.get("attempts") or 0
-                file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        # Locked before it has its name, so that nobody gets hold of it meanwhile.
-        fresh = Held(part, lambda: None)
+class _Compaction:
+    """One rewriting: what is kept of each file, and the sums that the journal carries on."""
+
+    def __init__(self, output: Path) -> None:
+        self._evidence = Evidence(output)
+        self._newest = self._find_newest()
+        self._attempts = 0
+        self._kept = 0
+        self._sizes: dict[str, int] = {}
+        self._old_ends: dict[str, int] = {}
+
+    def run(self) -> tuple[int, int]:
+        evidence = self._evidence
+        parts: dict[Path, Path] = {}
+        fresh: Held | None = None
         try:
-            size = part.stat().st_size
-            new_journal = _journal_part(journal, attempts, size) if journal.exists() else None
-            part.replace(output)
-            if new_journal is not None:
-                new_journal.replace(journal)
+            for path, target in evidence.files:
+                part = self._part(path)
+                parts[part] = path
+                mode = path.stat().st_mode & 0o777
+                write_new(part, self._lines(path, target), mode)
+                if target == "out":
+                    # Locked before it has its name, so that nobody gets hold of it meanwhile.
+                    fresh = Held(part, lambda: None)
+            if evidence.has_journal:
+                part = self._part(evidence.journal)
+                parts[part] = evidence.journal
+                write_new(part, self._journal_lines())
+                replace_together(evidence.journal, parts)
+            else:
+                ((part, path),) = parts.items()
+                part.replace(path)
+                sync_folder(path.parent)
+        except OSError as failure:
+            why = system_reason(failure)
+            raise OutputError(
+                Text("cannot rewrite {output}", output=evidence.output), why
+            ) from failure
         finally:
-            fresh.close()
-    except OSError as failure:
-        why = system_reason(failure)
-        raise OutputError(Text("cannot rewrite {output}", output=output), why) from failure
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-    return kept, count - kept
+            if fresh is not None:
+                fresh.close()
+            for part in parts:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+        return self._kept, evidence.past.records - self._kept
 
+    def _part(self, path: Path) -> Path:
+        part = path.with_name(f".{path.name}.compact.part")
+        part.unlink(missing_ok=True)
+        return part
 
-def _newest(output: Path) -> tuple[Ids, int]:
-    """Return the offset of each id's newest record, in the column of shas; and their count."""
-    ids, count = Ids(), 0
-    for _, offset, line in placed_lines(output):
-        record = record_of(line)
-        if record is not None:
-            slot = ids.slot(record["custom_id"])
-            ids.shas[slot] = offset
-            count += 1
-    return ids, count
+    def _find_newest(self) -> Ids:
+        """Return the offset (from 1) of the record that is kept of each id, as its sha."""
+        evidence, newest = self._evidence, Ids()
+        for path, target in evidence.files:
+            for line in read_lines(path, RECORDS):
+                if evidence.past.is_newest(line, target):
+                    newest.shas[newest.slot(line.value["custom_id"])] = line.offset + 1
+        return newest
 
+    def _lines(self, path: Path, target: str) -> Iterator[bytes]:
+        past, newest = self._evidence.past, self._newest
+        size = 0
+        old_end = path.stat().st_size if past.is_old else past.old_ends.get(target, 0)
+        for line in read_lines(path, RECORDS):
+            if not past.is_newest(line, target):
+                continue
+            if newest.shas[newest.slot(line.value["custom_id"])] != line.offset + 1:
+                continue
+            self._kept += 1
+            self._attempts += line.value.get("attempts") or 0
+            size += len(line.data)
+            if line.offset < old_end:
+                self._old_ends[target] = size
+            yield line.data
+        self._sizes[target] = size
 
-def _journal_part(journal: Path, attempts: int, size: int) -> Path:
-    """Write a journal that knows of the unknown claims, and of all else in sums only."""
-    claims = Claims()
-    for _, _, line in placed_lines(journal):
-        entry = entry_of(line)
-        if entry is not None:
-            claims.take(entry, line)
-    errors = claims.header.get("errors")
-    in_errors = [*_error_notes(journal)] if errors else []
-    if errors and Path(errors).exists():
-        for _, _, line in placed_lines(Path(errors)):
-            attempts += (record_of(line) or {}).get("attempts") or 0
-    carried = claims.requests + claims.carried - len(claims.unknown)
-    # The lines of the unknown claims stay, and count themselves.
-    counted = sum(read(line).get("ambiguous", 0) for line in claims.unknown.values())
-    header = {
-        **claims.header,
-        "version": VERSION,
-        "carried": carried,
-        "unmatched": carried - attempts,
-        "twice": claims.twice - counted,
-        "billed": {k: v for k, v in claims.billed.items() if k not in claims.unknown},
-        "sizes": {**claims.header.get("sizes", {}), "out": size},
-    }
-    if errors and Path(errors).exists():
-        header["sizes"]["errors"] = Path(errors).stat().st_size
-    part = journal.with_name(f".{journal.name}.{os.getpid()}.part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(write(header) + b"\n")
-        file.writelines(in_errors)
-        file.writelines(claims.unknown.values())
+    def _journal_lines(self) -> Iterator[bytes]:
+        """Yield a journal that knows of the unknown claims, and of all else in sums only."""
+        claims = self._evidence.claims
+        carried = claims.requests + claims.carried - len(claims.unknown)
+        unknown = [*claims.unknown.values()]
+        # The lines of the unknown claims stay, and count themselves.
+        entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
+        header: dict[str, Any] = {
+            **claims.header,
+            "version": VERSION,
+            "errors": self._evidence.past.errors,
+            "carried": carried,
+            "unmatched": carried - self._attempts,
+            "twice": claims.twice - sum(entry.get("ambiguous", 0) for entry in entries),
+            "billed": {id: sha for id, sha in claims.billed.items() if id not in claims.unknown},
+            "sizes": self._sizes,
+            "old_ends": self._old_ends,
+            "shards": sorted(claims.shards),
+        }
+        yield write(header) + b"\n"
+        yield from unknown
         if claims.end:
-            file.write(write(claims.end) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return part
-
-
-def _error_notes(journal: Path) -> Iterator[bytes]:
-    """Yield the newest note of each row whose record is in the file of errors."""
-    newest = Ids()
-    for _, offset, line in placed_lines(journal):
-        entry = entry_of(line)
-        if entry is not None and entry["t"] == "D":
-            slot = newest.slot(entry["id"])
-            newest.shas[slot] = offset
-    for _, offset, line in placed_lines(journal):
-        entry = entry_of(line)
-        if entry is None or entry["t"] != "D" or entry["to"] != "errors":
-            continue
-        if newest.shas[newest.slot(entry["id"])] == offset:
-            yield line
+            yield write(claims.end) + b"\n"

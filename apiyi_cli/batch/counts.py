@@ -26,6 +26,7 @@ class Counts:
     resumed: int = 0
     resumed_failed: int = 0
     changed: int = 0
+    unnamed: int = 0
     unknown: int = 0
     started: int = 0
     done: int = 0

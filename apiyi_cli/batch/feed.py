@@ -12,8 +12,9 @@ from itertools import chain, islice
 from typing import Literal
 
 from apiyi_cli.batch.counts import Counts
+from apiyi_cli.batch.identity import is_made
 from apiyi_cli.batch.outcome import Outcome
-from apiyi_cli.batch.past import Past, Verdict
+from apiyi_cli.batch.past import OK, RECORD, Past, Verdict
 from apiyi_cli.batch.rows import Row, Rows
 from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
 from apiyi_cli.text import Text
@@ -135,6 +136,16 @@ class Feed:
         if verdict == "held":
             waiting = self._past.waiting[row.id]
             return Outcome(row, line=waiting.line, line_class=waiting.failed), False
+        if verdict == "run" and row.index < self._past.total and is_made(row.id):
+            counts.unnamed += 1
+            if counts.unnamed == 1:
+                self._tell(
+                    Text(
+                        "{place}: a row without an id is not in the output as it is now: "
+                        "it is new or has changed, and is sent",
+                        place=row.place,
+                    )
+                )
         if verdict == "changed":
             counts.changed += 1
             if counts.changed == 1:
@@ -193,7 +204,8 @@ class Feed:
             return rows
         first = list(islice(rows, FIRST_LOOK))
         verdicts = [self._past.of(row) for row in first]
-        if first and all(verdict in ("run", "changed") for verdict in verdicts):
+        paid = self._past.count(OK | RECORD)
+        if first and paid and all(verdict in ("run", "changed") for verdict in verdicts):
             raise SetupError(
                 Text("the output belongs to another input"),
                 Text("none of the first {count} rows is in it as it is now", count=len(first)),

@@ -61,13 +61,7 @@ class Held:
     @property
     def replaced(self) -> bool:
         """Tell whether the name no longer stands for the file that is being written."""
-        try:
-            now, ours = self.path.stat(), os.fstat(self.fd)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
+        return is_replaced(self.path, self.fd)
 
     def _take(self, holder: Callable[[], int | None]) -> None:
         try:
@@ -108,6 +102,17 @@ class Held:
             self._lock_file = lock
             return
         raise _in_use(self.path, None)
+
+
+def is_replaced(path: Path, fd: int) -> bool:
+    """Return True if a name no longer stands for the file that a descriptor is open on."""
+    try:
+        now, ours = path.stat(), os.fstat(fd)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
 
 
 def _lock_content(lock: Path) -> dict[str, Any]:

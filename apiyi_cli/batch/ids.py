@@ -13,14 +13,14 @@ _FIRST_SIZE = 1 << 10
 
 
 class Ids:
-    """An open-addressed table: for each id a byte of `flags` and 64 bits of a `sha`.
+    """An open-addressed table: for each id 16 `flags` and 64 bits of a `sha`.
 
     `slot` gives the place of an id in both; places hold until the next new id. The column
     of shas is made on first use: a run that resumes nothing needs none.
     """
 
     def __init__(self) -> None:
-        self.flags = bytearray(_FIRST_SIZE)
+        self.flags = array("H", bytes(2 * _FIRST_SIZE))
         self._keys = array("Q", bytes(8 * _FIRST_SIZE))
         self._shas: array[int] | None = None
         self._count = 0
@@ -55,7 +55,7 @@ class Ids:
         old_keys, old_flags, old_shas = self._keys, self.flags, self._shas
         size = 2 * len(old_keys)
         keys = array("Q", bytes(8 * size))
-        flags = bytearray(size)
+        flags = array("H", bytes(2 * size))
         shas = None if old_shas is None else array("Q", bytes(8 * size))
         mask = size - 1
         for old, key in enumerate(old_keys):

@@ -7,10 +7,14 @@ A file of JSON lines beside the output, only ever appended to:
     W  an answer that has to wait for its turn in an ordered output, with its line
     D  a record stands in the output, whole
     A  a row was given up; `billed` tells whether it may have been paid for
+    R  the error record of a row that is no longer in the input: it was mended
+    L  an answer that was there and is not any more, and whose row may be sent again
+    C  an output written anew is ready to take the place of this one (see `redo`)
     E  the run ended, with its summary
 
 A claim without D, A or a record in the output is *unknown*: nobody can tell whether it was
-paid for. `past` reads all this; locking and the repair of torn tails are in `files`.
+paid for. `entries` knows their forms, `past` reads all this; locking and the repair of torn
+tails are in `files`.
 """
 
 from __future__ import annotations
@@ -23,15 +27,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from apiyi_cli.batch.entries import VERSION
+from apiyi_cli.batch.files import is_replaced
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.disk import write_all, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text, system_reason
 
-VERSION: Final = 1
 SUFFIX: Final = ".apiyi-journal"
 GROUP_LINES: Final = 64
 GROUP_S: Final = 1.0
@@ -70,9 +75,10 @@ class Journal:
         self._clock = clock
         self._lock = threading.Lock()
         self._broken: OutputError | None = None
+        self._trouble: OutputError | None = None
         self._fd = os.open(
             path,
-            os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0),
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0),
             0o600,
         )
         self._size = os.fstat(self._fd).st_size
@@ -114,6 +120,23 @@ class Journal:
         """Note records that stand in the output: `id`, `sha`, `offset`, `size`, `failed`, `to`."""
         self._append(b"".join(_line("D", **one) for one in records))
 
+    def note(self, kind: Literal["R", "L"], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Note rows, `id` and `sha`, that are no longer in the input (R), or in the output (L)."""
+        data = b"".join(_line(kind, **row) for row in rows)
+        if data:
+            self._append(data)
+
+    def find_trouble(self) -> OutputError | None:
+        """Return what became of the file meanwhile, None when it is as this run left it."""
+        if self._trouble is None and os.fstat(self._fd).st_size < self._size:
+            self._trouble = self._shared(Text("has shortened"))
+        elif self._trouble is None and is_replaced(self.path, self._fd):
+            self._trouble = OutputError(
+                Text("{path} was removed or replaced", path=self.path),
+                Text("nothing more can be recorded in it"),
+            )
+        return self._trouble
+
     def abandoned(self, row: Row, *, billed: bool) -> None:
         """Note that a row was given up before its answer came."""
         self._append(_line("A", id=row.id, sha=row.sha, billed=billed))
@@ -136,6 +159,7 @@ class Journal:
             self._syncer.join()
         if self._fsync != "never":
             self._sync()
+        self._bring_back()
         with self._lock:
             os.close(self._fd)
             self._fd = -1
@@ -155,12 +179,37 @@ class Journal:
                     os.ftruncate(self._fd, self._size)
                 self._broken = self._failed(failure)
                 raise self._broken from failure
+            self._compare(data)
             self._size += len(data)
             self._unsynced += 1
         if self._fsync == "always":
             self._sync()
         elif self._fsync == "group":
             self._sync_soon()
+
+    def _compare(self, data: bytes) -> None:
+        """Notice that somebody else writes to the file, or has shortened it."""
+        begin = os.lseek(self._fd, 0, os.SEEK_CUR) - len(data)
+        if begin != self._size:
+            word = Text("writes to") if begin > self._size else Text("has shortened")
+            self._trouble = self._broken = self._shared(word)
+
+    def _shared(self, word: str) -> OutputError:
+        return OutputError(
+            Text("somebody else {word} {path}", word=word, path=self.path),
+            Text("what was sent and what was answered cannot be kept apart any more"),
+            hint=Text("end the other run; then run this line again: it goes on where it stopped"),
+        )
+
+    def _bring_back(self) -> None:
+        """Write the journal anew where its name is gone: it knows what was paid for."""
+        if self.path.exists() or self.path.is_symlink():
+            return
+        size = os.fstat(self._fd).st_size
+        with suppress(OSError):
+            write_new(
+                self.path, (os.pread(self._fd, 1 << 20, at) for at in range(0, size, 1 << 20))
+            )
 
     def _failed(self, failure: OSError) -> OutputError:
         return OutputError(

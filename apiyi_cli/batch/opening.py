@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apiyi_cli.batch.entries import ENTRIES, RECORDS, is_entry, is_record, read_lines
 from apiyi_cli.batch.files import Held, cut_to, repaired
+from apiyi_cli.batch.identity import SEEN
 from apiyi_cli.batch.journal import Fsync, Journal, journal_path
 from apiyi_cli.batch.output import FileTarget
 from apiyi_cli.batch.past import (
+    FAILED,
+    OK,
+    RECORD,
+    WRITTEN,
     Past,
-    check_belonging,
-    is_entry,
-    is_record,
     read_journal,
     read_records,
-    trust_journal,
 )
+from apiyi_cli.batch.redo import finish_compaction
+from apiyi_cli.batch.rows import Shard
+from apiyi_cli.batch.verify import count_unmatched
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text, system_reason
 
 Tell = Callable[[str], None]
+_PAID = re.compile(rb'"t":"[SDW]"|"carried":')
 
 
 @dataclass(slots=True)
@@ -38,6 +45,7 @@ class Terms:
     repair: bool = False
     texts: bool = False
     fsync: Fsync = "group"
+    shard: Shard | None = None
 
 
 class Opened:
@@ -52,7 +60,10 @@ class Opened:
         self.journal: Journal | None = None
         self.errors: FileTarget | None = None
         self._errors_fd = -1
+        self._error_files: set[str] = set()
+        self._lost = 0
         self._refuse_orphan()
+        finish_compaction(self._journal_path)
         self.held = Held(output, lambda: holder(self._journal_path))
         try:
             self._read()
@@ -65,11 +76,17 @@ class Opened:
 
     def begin(self, header: Mapping[str, Any]) -> Journal:
         """Open the journal and write the header of this run into it."""
+        past = self.past
         sizes = {"out": self.output.stat().st_size}
         synced = [self.held.fd]
         if self.terms.errors is not None:
             sizes["errors"] = os.fstat(self._errors_fd).st_size
             synced.append(self._errors_fd)
+        more: dict[str, Any] = {"old_ends": sizes if past.is_old else past.old_ends}
+        lost: list[dict[str, Any]] = []
+        if self._lost or (self.terms.repair and self._journal_path.exists()):
+            more["unmatched"] = count_unmatched(self.output)
+            lost = [*self._lost_entries()]
         try:
             journal = self.journal = Journal(
                 self._journal_path, fsync=self.terms.fsync, synced=synced
@@ -79,11 +96,38 @@ class Opened:
             raise OutputError(
                 Text("cannot write {journal_path}", journal_path=self._journal_path), why
             ) from failure
-        if self.past.unsettled:
-            journal.done(self.past.unsettled)
+        if past.unsettled:
+            journal.done(past.unsettled)
+        if lost:
+            journal.note("L", lost)
         errors = None if self.terms.errors is None else str(self.terms.errors.absolute())
-        journal.began({"texts": self.terms.texts, "errors": errors, "sizes": sizes, **header})
+        fields = {"texts": self.terms.texts, "errors": errors, "sizes": sizes}
+        journal.began(
+            {**fields, **{name: value for name, value in more.items() if value}, **header}
+        )
         return journal
+
+    def find_trouble(self) -> OutputError | None:
+        """Return what somebody did to the files of this run, None when they are as they were."""
+        files = [self.out, *([self.errors] if self.errors else [])]
+        for path, target in zip((self.output, self.terms.errors), files, strict=False):
+            if path is not None and (trouble := target.find_trouble(path)) is not None:
+                return trouble
+        return None if self.journal is None else self.journal.find_trouble()
+
+    def drop_replaced_errors(self) -> int:
+        """Note the failures whose rows are no longer in the input; return how many there are.
+
+        To be called once the whole input has been read: what is not in it was mended.
+        """
+        assert self.journal is not None
+        if not any(
+            flag & RECORD and flag & FAILED and not flag & SEEN for flag in self.past.ids.flags
+        ):
+            return 0
+        entries = [*self._replaced_errors()]
+        self.journal.note("R", entries)
+        return len(entries)
 
     def close(self) -> None:
         """Bring all to the disk and let others have the output."""
@@ -98,21 +142,26 @@ class Opened:
 
     def _refuse_orphan(self) -> None:
         """Refuse a journal whose output is gone: what it knows of would be paid for again."""
-        if self.terms.force or self.output.exists() or not self._journal_path.exists():
+        journal = self._journal_path
+        if journal.exists() and not journal.is_file():
+            raise SetupError(
+                Text("cannot use {journal}", journal=journal), Text("it is not a file")
+            )
+        if self.terms.force or self.output.exists() or not journal.exists():
             return
         with suppress(OSError):
-            if b'"t":"S"' in self._journal_path.read_bytes():
+            if _PAID.search(journal.read_bytes()):
                 raise SetupError(
                     Text("{output} is gone, its journal is there", output=self.output),
                     Text("rows that were paid for would be sent again"),
                     hint=Text(
-                        "bring the output back, or --force to begin anew: {journal_path}",
-                        journal_path=self._journal_path,
+                        "bring the output back, or --force to begin anew: {journal}",
+                        journal=journal,
                     ),
                 )
 
     def _read(self) -> None:
-        terms = self.terms
+        terms, past = self.terms, self.past
         if terms.force:
             os.ftruncate(self.held.fd, 0)
             self._journal_path.unlink(missing_ok=True)
@@ -132,11 +181,17 @@ class Opened:
                     ),
                 )
             self._repaired(self.output, is_record)
-            self.past.ends["out"] = self.output.stat().st_size
-            read_records(self.past, self.output, "out", repair=terms.repair)
+            size = self.output.stat().st_size
+            # Without a journal nobody knows who wrote it: rows are known by their content, too.
+            past.ends, past.plain_ends, past.is_old = {"out": size}, {"out": size}, True
+            self._read_errors(RECORD)
+            read_records(past, self.output, "out", repair=terms.repair)
             return
         self._repaired(self._journal_path, is_entry)
-        read_journal(self.past, self._journal_path, repair=terms.repair)
+        if terms.texts:
+            past.text_size = size
+        read_journal(past, self._journal_path, repair=terms.repair)
+        self._check_shard()
         self._read_output(size)
 
     def _read_output(self, size: int) -> None:
@@ -155,21 +210,120 @@ class Opened:
                         output=self.output,
                     )
                 )
-            trust_journal(past)
+        else:
+            self._repaired(self.output, is_record)
+            self._read_errors(WRITTEN)
+            read_records(past, self.output, "out", repair=terms.repair)
+        self._check_whole()
+
+    def _read_errors(self, known: int) -> None:
+        """Read the failures that stand in a file of their own, where that is the one there is."""
+        past, given = self.past, self.terms.errors
+        named = None if past.errors is None else Path(past.errors)
+        path = given or named
+        if path is None or not path.is_file():
+            past.trust_errors()
             return
-        self._repaired(self.output, is_record)
-        read_records(past, self.output, "out", repair=terms.repair)
-        if terms.errors is not None and terms.errors.exists():
-            self._repaired(terms.errors, is_record)
-            read_records(past, terms.errors, "errors", repair=terms.repair)
-        check_belonging(past, self.output)
+        if known == WRITTEN and (named is None or path.absolute() != named):
+            past.trust_errors()
+            return
+        if given is not None:
+            self._repaired(path, is_record)
+        elif path.stat().st_size < past.ends.get("errors", 0):
+            past.trust_errors()
+        read_records(past, path, "errors", repair=self.terms.repair)
+
+    def _check_shard(self) -> None:
+        """Refuse rows of another shard than the output's: nobody would notice what is missing."""
+        told = self.past.header.get("options", {}).get("shard")
+        if self.terms.resume or not self.past.header:
+            return
+        then = Shard(told) if isinstance(told, str) else None
+        now = self.terms.shard
+        if (then and then.part) != (now and now.part):
+            raise SetupError(
+                (
+                    Text("{output} is shard {message}", output=self.output, message=told)
+                    if then
+                    else Text("{output} is no shard", output=self.output)
+                ),
+                (
+                    Text("this run is for shard {now}", now=now)
+                    if now
+                    else Text("this run is for all rows")
+                ),
+                hint=(
+                    Text("name another -o, or --shard {message}", message=told)
+                    if then
+                    else Text("name another -o")
+                ),
+            )
+
+    def _check_whole(self) -> None:
+        """Refuse an output without answers that its journal knows of: they would be paid again."""
+        past, terms = self.past, self.terms
+        self._lost = past.count(WRITTEN | OK, without=RECORD)
+        if not self._lost:
+            return
+        if past.records and not past.count(WRITTEN | OK | RECORD):
+            raise SetupError(
+                Text("the journal beside {output} is of another output", output=self.output),
+                Text("none of the {lost} answers that it knows of is in there", lost=self._lost),
+                hint=Text("bring the two together again, or name another -o"),
+            )
+        if not (terms.resume or terms.repair):
+            raise SetupError(
+                Text("{output} is not whole", output=self.output),
+                Text(
+                    "{lost} answers that its journal knows of are not in it; they "
+                    "were paid for and would be sent again",
+                    lost=self._lost,
+                ),
+                hint=Text(
+                    "bring them back from a copy, --resume to send those rows again "
+                    "all the same, or --force to begin anew"
+                ),
+            )
+        self._tell(
+            Text(
+                "{lost} answers are not in {output} any more: sending them again",
+                lost=self._lost,
+                output=self.output,
+            )
+        )
+
+    def _lost_entries(self) -> Iterator[dict[str, Any]]:
+        """Yield which answers the journal knows of and the output does not hold."""
+        ids = self.past.ids
+        for line in read_lines(self._journal_path, ENTRIES, repair=self.terms.repair):
+            entry = line.value
+            if entry["t"] == "D":
+                slot = ids.slot(entry["id"])
+                if ids.flags[slot] & (WRITTEN | OK | RECORD) == WRITTEN | OK:
+                    ids.flags[slot] &= ~WRITTEN
+                    yield {"id": entry["id"], "sha": entry["sha"]}
+
+    def _replaced_errors(self) -> Iterator[dict[str, Any]]:
+        past = self.past
+        named = self.terms.errors or (None if past.errors is None else Path(past.errors))
+        for path, target in ((self.output, "out"), (named, "errors")):
+            if path is None or not path.is_file():
+                continue
+            for line in read_lines(path, RECORDS, tell=lambda number, data: None):
+                id = line.value["custom_id"]
+                slot = past.ids.slot(id)
+                if past.ids.flags[slot] & SEEN or not past.is_newest(line, target):
+                    continue
+                if past.ids.flags[slot] & FAILED:
+                    past.ids.flags[slot] &= ~RECORD
+                    yield {"id": id, "sha": line.value["sha"]}
 
     def _repaired(self, path: Path, is_whole: Callable[[bytes], bool]) -> None:
         if told := repaired(path, is_whole):
             self._tell(told)
 
     def _open_errors(self, path: Path) -> None:
-        known = self.past.header.get("errors") == str(path.absolute())
+        known = self.past.errors == str(path.absolute())
         self._errors_fd = errors_descriptor(path, fresh=not (known or self.terms.resume))
         self.errors = FileTarget(self._errors_fd, str(path))
 

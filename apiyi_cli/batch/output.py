@@ -7,10 +7,13 @@ a file takes no more, what it took whole is noted, and what it did not is handed
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
+from apiyi_cli.batch.files import is_replaced
 from apiyi_cli.batch.journal import Journal
 from apiyi_cli.batch.outcome import Outcome, record
 from apiyi_cli.core.disk import write_all, written_before
@@ -35,12 +38,18 @@ class Untaken(Exception):
 
 
 class FileTarget:
-    """A file that is appended to through its descriptor; it always ends with a whole line."""
+    """A file that is appended to through its descriptor; it always ends with a whole line.
+
+    Nobody else may write to it: `find_trouble` tells who did.
+    """
 
     def __init__(self, fd: int, name: str) -> None:
         self._fd = fd
         self._name = name
-        self._size = os.fstat(fd).st_size
+        status = os.fstat(fd)
+        self._size = status.st_size
+        self._is_regular = stat.S_ISREG(status.st_mode)
+        self._trouble: OutputError | None = None
 
     def take(self, lines: Sequence[bytes]) -> list[int]:
         """Append lines with as few writes as the system allows."""
@@ -49,11 +58,45 @@ class FileTarget:
             write_all(self._fd, data)
         except OSError as failure:
             raise self._cut(lines, written_before(failure), failure) from failure
+        if self._is_regular:
+            # Each write goes to the end of the file, wherever that is by now.
+            begin = os.lseek(self._fd, 0, os.SEEK_CUR) - len(data)
+            self._compare(begin)
+            self._size = begin
         offsets = []
         for line in lines:
             offsets.append(self._size)
             self._size += len(line)
         return offsets
+
+    def find_trouble(self, path: Path) -> OutputError | None:
+        """Return what became of the file meanwhile, None when it is as this run left it."""
+        if is_replaced(path, self._fd):
+            return OutputError(
+                Text("{name} was removed or replaced", name=self._name),
+                Text("nothing more can be recorded in it"),
+            )
+        if self._is_regular:
+            self._compare(os.fstat(self._fd).st_size)
+        return self._trouble
+
+    def _compare(self, size: int) -> None:
+        if size < self._size:
+            self._trouble = self._trouble or OutputError(
+                Text("{name} was shortened while this run wrote to it", name=self._name),
+                Text("{size} bytes of answers are gone", size=self._size - size),
+                hint=Text(
+                    "bring them back from a copy; without one --resume sends their rows again"
+                ),
+            )
+        elif size > self._size:
+            self._trouble = self._trouble or OutputError(
+                Text("somebody else writes to {name}", name=self._name),
+                Text("{size} bytes are not of this run", size=size - self._size),
+                hint=Text(
+                    "end the other run; then run this line again: it goes on where it stopped"
+                ),
+            )
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> Untaken:
         """Take back the line that went in half."""

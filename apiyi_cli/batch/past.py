@@ -1,29 +1,31 @@
 """What earlier runs left: which rows are through, and which claims nobody answered.
 
-Read from the journal and the output together. The output is the truth about records; the
-journal knows what was sent and never written.
+Read from the journal and the outputs together. An output is the truth about what its records
+hold; the journal knows their order over the output and the file of errors, and what was sent
+and never written. The newest record of an id is its state.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from apiyi_cli.batch.files import blanked, placed_lines
+from apiyi_cli.batch.entries import ENTRIES, RECORDS, Line, read_lines
+from apiyi_cli.batch.identity import OldIds
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.outcome import FREE_AGAIN
 from apiyi_cli.batch.rows import Row
-from apiyi_cli.core.jsontext import InvalidJSON, read, read_exact, write
-from apiyi_cli.errors import SetupError
-from apiyi_cli.text import Text
+from apiyi_cli.core.jsontext import read_exact, write
 
-OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN = 2, 4, 8, 16, 32, 64
+OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN, IN_ERRORS, REPLACED = 2, 4, 8, 16, 32, 64, 128, 512
 """Flags of an id: succeeded; failed, and runs again by itself; failed for good; the failure
-may have been billed; a record stands in the output; the journal says that one does."""
-_STATE = OK | AGAIN | PERMANENT | BILLED
+may have been billed; its newest record is there; the journal says that it is; it is one in the
+file of errors; the row is no longer in the input, and its error is no row's any more."""
+FAILED = AGAIN | PERMANENT
+_STATE = OK | FAILED | BILLED
+_NEWEST = _STATE | RECORD | WRITTEN | IN_ERRORS | REPLACED
 PREFIX_BYTES = 1 << 16
 
 Verdict = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
@@ -64,8 +66,10 @@ class Past:
 
     `claims` are ids with the sha that was sent and never answered; `ambiguous` is how often
     some of them had been sent before in the same run, which did not come to tell. `ends` are
-    the sizes up to which the journal knows the output files, `header` is the last run's,
-    `unsettled` the records that stand in an output and of which it does not know.
+    the sizes up to which the journal knows the output files, `plain_ends` those up to which it
+    names no single record, `old_ends` those up to which version 0.1 wrote. `header` is the last
+    run's, `total` how many rows the last one had that ended. `unsettled` are the records of
+    which the journal does not know. `text_size` is the size of an output that holds texts.
     """
 
     ids: Ids = field(default_factory=Ids)
@@ -74,8 +78,15 @@ class Past:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     unsaved: dict[str, Place] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
+    errors: str | None = None
+    total: int = 0
     ends: dict[str, int] = field(default_factory=dict)
+    plain_ends: dict[str, int] = field(default_factory=dict)
+    old_ends: dict[str, int] = field(default_factory=dict)
+    old_ids: OldIds = field(default_factory=OldIds)
+    is_old: bool = False
     unsettled: list[dict[str, Any]] = field(default_factory=list)
+    text_size: int | None = None
     records: int = 0
     is_first: bool = True
 
@@ -100,118 +111,165 @@ class Past:
             return "changed"
         if flags & OK:
             return "unknown"  # the journal says it was written, and it is not there
-        if flags & PERMANENT and not retry_failed:
+        if flags & PERMANENT and flags & RECORD and not retry_failed:
             return "failed"
         return "again"
 
+    def knows(self, id: str, sha: str) -> bool:
+        """Return True if an id stands for this content in an output or a claim."""
+        slot = self.ids.slot(id)
+        if self.ids.flags[slot] & _STATE and self.ids.shas[slot] == int(sha, 16):
+            return True
+        waits = self.waiting.get(id)
+        return self.claims.get(id) == sha or (waits is not None and waits.sha == sha)
+
     def billed(self, row: Row) -> bool:
-        """Tell whether an earlier failure of the same row may have been paid for."""
+        """Return True if an earlier failure of the same row may have been paid for."""
         return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
 
     def lost(self, id: str) -> int:
         """Return how many requests of a row nobody answered, and no run has told of."""
         return 1 + self.ambiguous.get(id, 0)
 
-    def note(self, id: str, sha: str, failed: str | None, billed: bool, also: int) -> None:
+    def count(self, flags: int, without: int = 0) -> int:
+        """Return how many ids have all of some flags, and none of others."""
+        return sum(1 for flag in self.ids.flags if flag & flags == flags and not flag & without)
+
+    def take(self, entry: dict[str, Any]) -> None:
+        """Take in one line of the journal."""
+        kind = entry["t"]
+        if kind == "H":
+            self._begin(entry)
+        elif kind == "S":
+            self._claim(entry)
+        elif kind == "D":
+            self._note_written(entry)
+        elif kind == "W":
+            line = entry["line"].encode()
+            self.waiting[entry["id"]] = Waiting(entry["sha"], line, entry["failed"], entry["to"])
+            self.claims.pop(entry["id"], None)
+        elif kind == "A":
+            # The run that gave it up has told of what went before.
+            self.ambiguous.pop(entry["id"], None)
+            if not entry["billed"]:
+                self.claims.pop(entry["id"], None)
+        elif kind == "R":
+            slot = self.ids.slot(entry["id"])
+            self.ids.flags[slot] = self.ids.flags[slot] & ~_NEWEST | REPLACED
+        elif kind == "L":
+            self.ids.flags[self.ids.slot(entry["id"])] &= ~WRITTEN
+        elif kind == "E":
+            self.total = entry["summary"]["total"]
+
+    def take_record(self, line: Line, path: Path, target: str) -> None:
+        """Take in one record, if it is the newest of its id."""
+        record = line.value
+        self.records += 1
+        id, sha, error = record["custom_id"], record["sha"], record["error"]
+        failed = None if error is None else error["class"]
+        if self.is_old or line.offset < self.old_ends.get(target, 0):
+            self.old_ids.note(record.get("index"), id, sha)
+        slot = self.ids.slot(id)
+        flags = self.ids.flags[slot]
+        is_known = line.offset < self.ends.get(target, 0)
+        if is_known and flags & REPLACED:
+            return
+        if is_known and flags & WRITTEN:
+            newest = _state(failed) | (IN_ERRORS if target == "errors" else 0)
+            same = self.ids.shas[slot] == int(sha, 16)
+            if not same or flags & (OK | FAILED | IN_ERRORS) != newest:
+                return
+            self.ids.flags[slot] |= RECORD
+        else:
+            billed = error is not None and bool(error.get("maybe_billed"))
+            self._note(id, sha, failed, billed, RECORD, target)
+            if not (is_known and line.offset < self.plain_ends.get(target, 0)):
+                self._settle(id, sha, failed, billed, line, target)
+        if error is not None and error.get("code") == NOT_SAVED:
+            self.unsaved[id] = Place(sha, path, line.offset, len(line.data))
+        else:
+            self.unsaved.pop(id, None)
+
+    def is_newest(self, line: Line, target: str) -> bool:
+        """Return True if a record is as the newest one of its id, once all have been read."""
+        record = line.value
+        slot = self.ids.slot(record["custom_id"])
+        flags = self.ids.flags[slot]
+        failed = None if record["error"] is None else record["error"]["class"]
+        wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0) | RECORD
+        same = self.ids.shas[slot] == int(record["sha"], 16)
+        return same and flags & (OK | FAILED | IN_ERRORS | RECORD) == wanted
+
+    def trust_errors(self) -> None:
+        """Take the journal's word for the records in a file of errors that is not read."""
+        flags = self.ids.flags
+        for slot, flag in enumerate(flags):
+            if flag & WRITTEN and flag & IN_ERRORS:
+                flags[slot] |= RECORD
+
+    def _begin(self, entry: dict[str, Any]) -> None:
+        sizes = entry.get("sizes", {})
+        if not self.header:
+            self.plain_ends = dict(sizes)
+        self.header = entry
+        self.errors = entry.get("errors") or self.errors
+        self.is_old = entry["version"] < 2
+        if "old_ends" in entry:
+            self.old_ends = dict(entry["old_ends"])
+        self.ends.update(sizes)
+
+    def _claim(self, entry: dict[str, Any]) -> None:
+        id = entry["id"]
+        self.claims[id] = entry["sha"]
+        self.ambiguous.pop(id, None)
+        if again := entry.get("ambiguous"):
+            self.ambiguous[id] = again
+        if self.is_old:
+            self.old_ids.note(entry.get("index"), id, entry["sha"])
+
+    def _note_written(self, entry: dict[str, Any]) -> None:
+        id, target, end = entry["id"], entry["to"], entry["offset"] + entry["size"]
+        self.claims.pop(id, None)
+        self.waiting.pop(id, None)
+        self.ends[target] = max(end, self.ends.get(target, 0))
+        also = WRITTEN
+        if self.text_size is not None and (target == "errors" or end <= self.text_size):
+            also |= RECORD
+        billed = entry.get("billed") is True
+        self._note(id, entry["sha"], entry["failed"], billed, also, target)
+
+    def _note(
+        self, id: str, sha: str, failed: str | None, billed: bool, also: int, target: str
+    ) -> None:
         """Take in what is known of the newest record of an id."""
         slot = self.ids.slot(id)
-        flags = self.ids.flags
-        state = OK if failed is None else AGAIN if failed in FREE_AGAIN else PERMANENT
-        flags[slot] = flags[slot] & ~_STATE | state | (BILLED if billed else 0) | also
+        flags = self.ids.flags[slot] & ~_NEWEST | _state(failed) | also
+        flags |= (BILLED if billed else 0) | (IN_ERRORS if target == "errors" else 0)
+        self.ids.flags[slot] = flags
         self.ids.shas[slot] = int(sha, 16)
+
+    def _settle(
+        self, id: str, sha: str, failed: str | None, billed: bool, line: Line, target: str
+    ) -> None:
+        """Note a record of which the journal does not know: it answers the claim."""
+        self.claims.pop(id, None)
+        self.waiting.pop(id, None)
+        place = {"offset": line.offset, "size": len(line.data), "to": target}
+        self.unsettled.append({"id": id, "sha": sha, **place, "failed": failed, "billed": billed})
 
 
 def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
     """Take in a journal. Raises SetupError naming a line that is broken."""
     past.is_first = False
-    claims, waiting = past.claims, past.waiting
-    for _, _, line in _placed(path, entry_of, repair):
-        kind = line["t"]
-        if kind == "S":
-            claims[line["id"]] = line["sha"]
-            past.ambiguous.pop(line["id"], None)
-            if again := line.get("ambiguous"):
-                past.ambiguous[line["id"]] = again
-        elif kind == "D":
-            claims.pop(line["id"], None)
-            waiting.pop(line["id"], None)
-            past.ends[line["to"]] = line["offset"] + line["size"]
-            past.note(line["id"], line["sha"], line["failed"], line.get("billed", False), WRITTEN)
-        elif kind == "W":
-            text = line["line"].encode("utf-8")
-            waiting[line["id"]] = Waiting(line["sha"], text, line["failed"], line["to"])
-            claims.pop(line["id"], None)
-        elif kind == "A":
-            # The run that gave it up has told of what went before.
-            past.ambiguous.pop(line["id"], None)
-            if not line["billed"]:
-                claims.pop(line["id"], None)
-        elif kind == "H":
-            past.header = line
-            past.ends.update(line.get("sizes", {}))
+    for line in read_lines(path, ENTRIES, repair=repair):
+        past.take(line.value)
 
 
 def read_records(past: Past, path: Path, target: str, *, repair: bool = False) -> None:
     """Take in the records of an output file. Raises SetupError naming a line that is broken."""
     past.is_first = False
-    known_to = past.ends.get(target, 0)
-    for offset, line, record in _placed(path, record_of, repair):
-        past.records += 1
-        error = record["error"]
-        failed = None if error is None else error.get("class") or "rejected"
-        billed = error is not None and bool(error.get("maybe_billed"))
-        past.note(record["custom_id"], record["sha"], failed, billed, RECORD)
-        if error is not None and error.get("code") == NOT_SAVED:
-            past.unsaved[record["custom_id"]] = Place(record["sha"], path, offset, len(line))
-        else:
-            past.unsaved.pop(record["custom_id"], None)
-        if offset >= known_to:
-            past.claims.pop(record["custom_id"], None)
-            past.waiting.pop(record["custom_id"], None)
-            past.unsettled.append(
-                {
-                    "id": record["custom_id"],
-                    "sha": record["sha"],
-                    "offset": offset,
-                    "size": len(line),
-                    "failed": failed,
-                    "billed": billed,
-                    "to": target,
-                }
-            )
-
-
-def trust_journal(past: Past) -> None:
-    """Take the journal's word for all records: for outputs that hold texts, not records."""
-    flags = past.ids.flags
-    for slot, flag in enumerate(flags):
-        if flag & WRITTEN:
-            flags[slot] |= RECORD
-
-
-def check_belonging(past: Past, output: Path) -> None:
-    """Raise SetupError when the journal is one of quite another output."""
-    written = found = 0
-    for flag in past.ids.flags:
-        if flag & WRITTEN and flag & OK:
-            written += 1
-            found += bool(flag & RECORD)
-    if written and not found and past.records:
-        raise SetupError(
-            Text("the journal beside {output} is of another output", output=output),
-            Text("none of the {written} answers that it knows of is in there", written=written),
-            hint=Text("bring the two together again, or name another -o"),
-        )
-
-
-def is_record(line: bytes) -> bool:
-    """Tell whether a line is a whole output record."""
-    return record_of(line) is not None
-
-
-def is_entry(line: bytes) -> bool:
-    """Tell whether a line is a whole line of a journal."""
-    return entry_of(line) is not None
+    for line in read_lines(path, RECORDS, repair=repair):
+        past.take_record(line, path, target)
 
 
 def prefix_sha(prefix: bytes) -> str:
@@ -219,41 +277,5 @@ def prefix_sha(prefix: bytes) -> str:
     return hashlib.sha256(prefix).hexdigest()[:16]
 
 
-def record_of(line: bytes) -> dict[str, Any] | None:
-    """Return the record of an output line, None for anything else."""
-    try:
-        value = read(line)
-        int(value["sha"], 16)
-        fine = isinstance(value["custom_id"], str) and "error" in value
-        return value if fine and (value["error"] is None or "class" in value["error"]) else None
-    except (InvalidJSON, KeyError, TypeError, ValueError):
-        return None
-
-
-def entry_of(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of a journal says, None for anything else."""
-    try:
-        value = read(line)
-        return value if value["t"] in ("H", "S", "W", "D", "A", "E") else None
-    except (InvalidJSON, KeyError, TypeError):
-        return None
-
-
-def _placed(
-    path: Path, read: Callable[[bytes], dict[str, Any] | None], repair: bool
-) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-    broken: list[tuple[int, bytes]] = []
-    for number, offset, line in placed_lines(path):
-        value = read(line)
-        if value is not None:
-            yield offset, line, value
-        elif repair:
-            broken.append((offset, line))
-        else:
-            raise SetupError(
-                Text("{path}:{number} is broken", path=path, number=number),
-                Text("it is no record, and not the last line, which alone may be torn"),
-                hint=Text("--repair puts such lines into {path}.torn", path=path),
-            )
-    if broken:
-        blanked(path, broken)
+def _state(failed: str | None) -> int:
+    return OK if failed is None else AGAIN if failed in FREE_AGAIN else PERMANENT

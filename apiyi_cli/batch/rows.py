@@ -15,15 +15,13 @@ from typing import Any
 
 from apiyi_cli.batch.asked import Defaults, Misfit, NoModel
 from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
+from apiyi_cli.batch.identity import Identities, InvalidId, named_id
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write_canonical, write_text
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
-
-SEEN = 1
-"""The flag of an id that this input has had."""
 
 
 @dataclass(slots=True)
@@ -59,12 +57,22 @@ class Shard:
                 Text("it is not K/N"),
                 hint="--shard 3/8",
             )
+        self._text = text
         self.number, self.count = int(number), int(count)
         if not 1 <= self.count <= 1_000_000 or self.number > self.count:
             raise UsageError(
                 Text("cannot use --shard {text}", text=text),
                 Text("K goes from 0 to N-1, or from 1 to N"),
             )
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Return which part it is, counted from 0, and of how many."""
+        return self.number % self.count, self.count
+
+    def __str__(self) -> str:
+        """Return it as it was written."""
+        return self._text
 
     def has(self, id: str) -> bool:
         """Tell whether a row belongs to the part; the same on every machine."""
@@ -127,71 +135,87 @@ class Rows:
         template: Filling | None = None,
         shard: Shard | None = None,
         strict: bool = False,
+        identities: Identities | None = None,
+        shards_by_index: bool = False,
     ) -> None:
         self._source = source
         self._form = form
         self._defaults = defaults
-        self._ids = ids
+        self._identities = identities or Identities(ids)
+        self._shards_by_index = shards_by_index
         self._named = ENDPOINTS[endpoint] if endpoint is not None else None
         self._template = template
         self._shard = shard
         self._strict = strict
-        self._records = self._numbered()
+        self._records = enumerate(source.records(form))
         first = self._named or ENDPOINTS["chat"]
         defaults.of(first.name, first.options)
 
     def __iter__(self) -> Iterator[Row]:
-        for index, id, record in self._records:
+        for index, record in self._records:
             if index == 0 and record.fields is not None and self._form in ("csv", "tsv"):
                 self._check_columns(record.fields)
-            yield self._row(index, id, record)
+            row = self._row(index, record)
+            if row is not None:
+                yield row
 
     def count_rest(self) -> int:
-        """Count the rows that were not taken, without making requests of them."""
-        return sum(1 for _ in self._records)
+        """Count the rows that were not taken, without making requests of them if possible."""
+        return sum(1 for _ in (self._records if self._shard is None else self))
 
-    def _numbered(self) -> Iterator[tuple[int, str | None, Record]]:
-        """Yield the records of the shard with their index and the id they name."""
-        for index, record in enumerate(self._source.records(self._form)):
-            id = _id(record.fields) if record.fields is not None else None
-            shown = str(index) if id is None else id
-            if self._shard is None or self._shard.has(shown):
-                yield index, id, record
-
-    def _row(self, index: int, named: str | None, record: Record) -> Row:
-        id = str(index) if named is None else named
+    def _row(self, index: int, record: Record) -> Row | None:
+        """Return the row of a record, None when it belongs to another shard."""
         place = f"{self._source.name}:{record.line}"
-        slot = self._ids.slot(id)
-        if self._ids.flags[slot] & SEEN:
-            # A record of its own: under the same id it would replace the other row's answer.
-            error = _refused(
-                f"{place}:{_column(record, 'id', 'custom_id')}", Text("duplicate id {id}", id=id)
-            )
-            return Row(index, f"{id}#{index}", place, _sha(record.raw), error=error)
-        self._ids.flags[slot] |= SEEN
-        if record.fields is None:
-            error = _refused(f"{place}:{record.column}", record.why)
-            return Row(index, id, place, _sha(record.raw), error=error)
+        named: str | None = None
+        error: ApiyiError | None = None
         try:
-            endpoint, call = self._request(record)
-        except Misfit as misfit:
-            told = misfit.why
-            if misfit.name:
-                told = Text("{field}: {why}", field=misfit.name, why=misfit.why)
-            error = _refused(f"{place}:{_column(record, misfit.name)}", told)
-        except NoModel:
-            if index == 0:
-                raise UsageError(
-                    Text("no model"),
-                    Text("{place} names none and none is set", place=place),
-                    hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
-                ) from None
-            error = _refused(f"{place}:1", Text("the row has no model, and none is set"))
-        except UsageError as failure:
-            error = _refused(f"{place}:1", failure.summary())
-        else:
-            return Row(index, id, place, hash_of(call), endpoint, call)
-        return Row(index, id, place, _sha(record.raw), error=error)
+            named = named_id(record.fields or {})
+        except InvalidId as invalid:
+            column = _column(record, invalid.name)
+            told = Text("{field}: {why}", field=invalid.name, why=invalid.why)
+            error = _refused(f"{place}:{column}", told)
+        home = str(index) if named is None and self._shards_by_index else named
+        if home is not None and self._is_elsewhere(home):
+            return None
+        if named is not None and (why := self._identities.take(named)) is not None:
+            # A record of its own: under the same id it would replace the other row's answer.
+            error, named = _refused(f"{place}:{_column(record, 'id', 'custom_id')}", why), None
+        endpoint, call = None, None
+        if error is None and record.fields is None:
+            error = _refused(f"{place}:{record.column}", record.why)
+        elif error is None:
+            try:
+                endpoint, call = self._request(record)
+            except (Misfit, NoModel, UsageError) as failure:
+                error = self._told(index, record, place, failure)
+        sha = _sha(record.raw) if call is None else hash_of(call)
+        id = self._identities.make(sha) if named is None else named
+        if home is None and self._is_elsewhere(id):
+            return None
+        return Row(index, id, place, sha, endpoint, call, error)
+
+    def _is_elsewhere(self, home: str) -> bool:
+        """Return True if what a row is assigned by belongs to another shard."""
+        return self._shard is not None and not self._shard.has(home)
+
+    def _told(
+        self, index: int, record: Record, place: str, failure: Misfit | NoModel | UsageError
+    ) -> ApiyiError:
+        """Return why there is no request, with the place. Raises where that holds for all."""
+        if isinstance(failure, Misfit):
+            told = failure.why
+            if failure.name:
+                told = Text("{field}: {why}", field=failure.name, why=failure.why)
+            return _refused(f"{place}:{_column(record, failure.name)}", told)
+        if isinstance(failure, UsageError):
+            return _refused(f"{place}:1", failure.summary())
+        if index == 0:
+            raise UsageError(
+                Text("no model"),
+                Text("{place} names none and none is set", place=place),
+                hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
+            ) from None
+        return _refused(f"{place}:1", Text("the row has no model, and none is set"))
 
     def _request(self, record: Record) -> tuple[Endpoint, Call]:
         fields = dict(record.fields or {})
@@ -294,16 +318,6 @@ def hash_of(call: Call) -> str:
 
 def _sha(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:16]
-
-
-def _id(fields: Mapping[str, Any]) -> str | None:
-    for name in ("custom_id", "id"):
-        value = fields.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-    return None
 
 
 def _column(record: Record, *names: str) -> int:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apiyi_cli.batch.files import placed_lines
-from apiyi_cli.batch.ids import Ids
+from apiyi_cli.batch.entries import ENTRIES, RECORDS, read_lines
 from apiyi_cli.batch.journal import journal_path
-from apiyi_cli.batch.past import OK, RECORD, WRITTEN, entry_of, record_of
+from apiyi_cli.batch.past import AGAIN, OK, PERMANENT, RECORD, WRITTEN, Past
+from apiyi_cli.batch.redo import find_compaction
+from apiyi_cli.batch.rows import Shard
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
 from apiyi_cli.text import Text
 
-FAILED = 4
 MOST_PROBLEMS = 20
 
 
@@ -37,7 +37,7 @@ class Claims:
     was `lost` with the run before. `unknown` are the ids whose end nobody knows. `twice` are the
     claims that follow one of the same row that may have been billed, in its run (where they
     count themselves) or in one before. `billed` has the hash of each row whose last claim may
-    have been, by its id.
+    have been, by its id. `shards` are those whose runs are in it.
     """
 
     requests: int = 0
@@ -52,6 +52,7 @@ class Claims:
     header: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
     billed: dict[str, str] = field(default_factory=dict)
+    shards: set[str] = field(default_factory=set)
     _again: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: dict[str, Any], line: bytes = b"") -> None:
@@ -71,17 +72,23 @@ class Claims:
             if not entry["billed"]:
                 self.unknown.pop(entry["id"], None)
         elif kind == "H":
-            self.header = entry
-            self.end = {}
-            self.lost += sum(self.open.values())
-            self.open.clear()
-            self._again.clear()
-            self.twice += entry.get("twice", 0)
-            self.billed.update(entry.get("billed", {}))
-            self.carried += entry.get("carried", 0)
-            self.unmatched += entry.get("unmatched", 0)
+            self._begin(entry)
         elif kind == "E":
             self.end = entry
+
+    def _begin(self, entry: dict[str, Any]) -> None:
+        self.header = entry
+        self.end = {}
+        self.lost += sum(self.open.values())
+        self.open.clear()
+        self._again.clear()
+        self.twice += entry.get("twice", 0)
+        billed = entry.get("billed", {})
+        self.billed.update(billed if isinstance(billed, dict) else {})
+        self.carried += entry.get("carried", 0)
+        self.unmatched += entry.get("unmatched", 0)
+        given = [entry.get("options", {}).get("shard"), *(entry.get("shards") or ())]
+        self.shards.update(shard for shard in given if isinstance(shard, str))
 
     def _count_twice(self, entry: dict[str, Any]) -> None:
         id, sha = entry["id"], entry["sha"]
@@ -95,7 +102,7 @@ class Claims:
             self.billed[id] = sha
             return
         self._again.pop(id, None)
-        if entry.get("billed", False):
+        if entry.get("billed") is True:
             self.billed[id] = sha
         else:
             self.billed.pop(id, None)
@@ -106,38 +113,97 @@ class Claims:
         return self.answered + self.carried - self.unmatched
 
 
-class _Ledger:
-    """What the records of one or two files add up to."""
+class Evidence:
+    """All that an output, its file of errors and its journal say, read once.
 
-    def __init__(self) -> None:
-        self.ids = Ids()
+    Lines that say nothing are `problems`. Raises UsageError when the output cannot be read, and
+    SetupError for a journal of a newer version.
+    """
+
+    def __init__(self, output: Path) -> None:
+        if not output.is_file():
+            raise UsageError(
+                Text("cannot read {output}", output=output), Text("there is no such file")
+            )
+        self.output = output
+        self.past, self.claims = Past(), Claims()
         self.problems: list[str] = []
-        self.records = 0
         self.attempts = 0
+        self.journal = journal_path(output)
+        self.has_journal = self.journal.is_file()
+        if self.has_journal:
+            self._read_journal()
+        self.holds_texts = bool(self.claims.header.get("texts"))
+        self.errors = self._read_errors()
+        if not self.holds_texts:
+            self._read(output, "out")
 
-    def read(self, path: Path) -> None:
-        for number, _, line in placed_lines(path):
-            record = record_of(line)
-            if record is None:
-                torn = (
-                    "" if line.endswith(b"\n") else Text(" (the last line is torn: run it again)")
-                )
+    @property
+    def files(self) -> list[tuple[Path, str]]:
+        """Return the files that hold records, with the names that the journal has for them."""
+        errors = [] if self.errors is None else [(self.errors, "errors")]
+        return [*errors, (self.output, "out")]
+
+    @property
+    def shards(self) -> set[tuple[int, int]]:
+        """Return the shards whose runs are in the journal, as part (from 0) and number."""
+        found = set()
+        for text in self.claims.shards:
+            try:
+                found.add(Shard(text).part)
+            except UsageError:
                 self.problem(
-                    Text("{path}:{number} is no record{torn}", path=path, number=number, torn=torn)
+                    Text("{journal} tells of a shard {text}", journal=self.journal, text=text)
                 )
-                continue
-            self.records += 1
-            self.attempts += record.get("attempts") or 0
-            slot = self.ids.slot(record["custom_id"])
-            state = OK if record["error"] is None else FAILED
-            self.ids.flags[slot] = self.ids.flags[slot] & WRITTEN | RECORD | state
+        return found
 
     def problem(self, text: str) -> None:
+        """Note something that is not as it must be."""
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(text)
 
-    def count(self, flag: int) -> int:
-        return sum(1 for one in self.ids.flags if one & flag)
+    def _read_journal(self) -> None:
+        self.past.text_size = self.output.stat().st_size
+        if find_compaction(self.journal) is not None:
+            self.problem(Text("a compaction was interrupted: run `apiyi batch compact` again"))
+
+        def tell(number: int, data: bytes) -> None:
+            self.problem(
+                Text(
+                    "{journal}:{number} is no line of a journal",
+                    journal=self.journal,
+                    number=number,
+                )
+            )
+
+        for line in read_lines(self.journal, ENTRIES, tell=tell):
+            if line.value["t"] == "H" and not line.value.get("texts"):
+                self.past.text_size = None
+            self.claims.take(line.value, line.data)
+            self.past.take(line.value)
+
+    def _read_errors(self) -> Path | None:
+        errors = self.past.errors
+        if errors is None or not Path(errors).is_file() or self.holds_texts:
+            self.past.trust_errors()
+            return None
+        self._read(Path(errors), "errors")
+        return Path(errors)
+
+    def _read(self, path: Path, target: str) -> None:
+        if not self.has_journal:
+            size = path.stat().st_size
+            self.past.ends[target] = self.past.plain_ends[target] = size
+
+        def tell(number: int, data: bytes) -> None:
+            torn = "" if data.endswith(b"\n") else Text(" (the last line is torn: run it again)")
+            self.problem(
+                Text("{path}:{number} is no record{torn}", path=path, number=number, torn=torn)
+            )
+
+        for line in read_lines(path, RECORDS, tell=tell):
+            self.attempts += line.value.get("attempts") or 0
+            self.past.take_record(line, path, target)
 
 
 def verified(output: Path) -> Verified:
@@ -145,62 +211,53 @@ def verified(output: Path) -> Verified:
 
     Raises UsageError when it cannot be read.
     """
-    if not output.is_file():
-        raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
-    claims, ledger = Claims(), _Ledger()
-    journal = journal_path(output)
-    has_journal = journal.exists()
-    if has_journal:
-        _read_journal(journal, claims, ledger)
-    texts = bool(claims.header.get("texts"))
-    if not texts:
-        ledger.read(output)
-        errors = claims.header.get("errors")
-        if errors and Path(errors).exists():
-            ledger.read(Path(errors))
-    if has_journal and not texts:
-        _compare(claims, ledger, output)
-    return _told(output, claims, ledger, has_journal)
+    evidence = Evidence(output)
+    if evidence.has_journal and not evidence.holds_texts:
+        _compare(evidence)
+    return _conclude(evidence)
 
 
-def _read_journal(path: Path, claims: Claims, ledger: _Ledger) -> None:
-    flags = ledger.ids.flags
-    for number, _, line in placed_lines(path):
-        entry = entry_of(line)
-        if entry is None:
-            ledger.problem(
-                Text("{path}:{number} is no line of a journal", path=path, number=number)
-            )
-            continue
-        claims.take(entry)
-        if entry["t"] == "D" and entry["failed"] is None:
-            slot = ledger.ids.slot(entry["id"])
-            flags = ledger.ids.flags
-            flags[slot] |= WRITTEN
+def count_unmatched(output: Path) -> int:
+    """Return how many attempts the journal tells of that no record does."""
+    evidence = Evidence(output)
+    return 0 if evidence.holds_texts else evidence.claims.expected - evidence.attempts
 
 
-def _compare(claims: Claims, ledger: _Ledger, output: Path) -> None:
-    missing = sum(1 for one in ledger.ids.flags if one & WRITTEN and not one & RECORD)
-    if missing:
-        ledger.problem(
-            Text(
-                "{missing} answers that the journal knows of are not in {output}",
-                missing=missing,
-                output=output,
-            )
+def find_missing_shards(shards: set[tuple[int, int]]) -> list[str]:
+    """Return the shards that are not among these, and what does not fit together."""
+    counts = {count for _, count in shards}
+    if len(counts) > 1:
+        told = ", ".join(f"{part}/{count}" for part, count in sorted(shards))
+        return [Text("the shards are not parts of one whole: {message}", message=told)]
+    return [
+        Text("shard {part}/{count} is missing", part=part, count=count)
+        for count in counts
+        for part in range(count)
+        if (part, count) not in shards
+    ]
+
+
+def _compare(evidence: Evidence) -> None:
+    past, claims = evidence.past, evidence.claims
+    if missing := past.count(WRITTEN | OK, without=RECORD):
+        told = Text(
+            "{missing} answers that the journal knows of are not in {output}",
+            missing=missing,
+            output=evidence.output,
         )
-    if ledger.attempts != claims.expected:
-        ledger.problem(
+        evidence.problem(told)
+    if evidence.attempts != claims.expected:
+        evidence.problem(
             Text(
                 "the records tell of {attempts} requests, the journal of {expected}",
-                attempts=ledger.attempts,
+                attempts=evidence.attempts,
                 expected=claims.expected,
             )
         )
-    found = ledger.count(RECORD)
+    found = past.count(RECORD)
     if claims.end.get("complete") and found < claims.end["summary"]["total"]:
         total = claims.end["summary"]["total"]
-        ledger.problem(
+        evidence.problem(
             Text(
                 "the last run had {total} rows, and there are records of {found}",
                 total=total,
@@ -209,35 +266,54 @@ def _compare(claims: Claims, ledger: _Ledger, output: Path) -> None:
         )
 
 
-def _told(output: Path, claims: Claims, ledger: _Ledger, has_journal: bool) -> Verified:
-    found = ledger.count(RECORD)
-    summary = {
-        "output": str(output),
-        "journal": has_journal,
-        "records": ledger.records,
-        "rows": found,
-        "ok": ledger.count(OK) if not claims.header.get("texts") else None,
-        "failed": ledger.count(FAILED) if not claims.header.get("texts") else None,
-        "superseded": ledger.records - found,
+def summarize(evidence: Evidence) -> dict[str, Any]:
+    """Return what an output adds up to."""
+    past, claims = evidence.past, evidence.claims
+    rows = past.count(RECORD)
+    shards = sorted(evidence.shards)
+    # One shard is whole in itself; several in one journal are parts of one output.
+    gaps = find_missing_shards(set(shards)) if len(shards) > 1 else []
+    failed = past.count(RECORD | AGAIN) + past.count(RECORD | PERMANENT)
+    texts = evidence.holds_texts
+    return {
+        "output": str(evidence.output),
+        "journal": evidence.has_journal,
+        "records": past.records,
+        "rows": rows,
+        "ok": None if texts else past.count(RECORD | OK),
+        "failed": None if texts else failed,
+        "superseded": max(0, past.records - rows),
         "requests": claims.requests + claims.carried,
         "answered": claims.answered + claims.carried - claims.unmatched,
         "given_up": claims.given_up,
         "lost": claims.lost + claims.unmatched,
         "unknown": len(claims.unknown),
         "maybe_billed_twice": claims.twice,
-        "complete": bool(claims.end.get("complete")) if has_journal else None,
-        "problems": ledger.problems,
+        "complete": bool(claims.end.get("complete")) and not gaps if evidence.has_journal else None,
+        "shards": [f"{part}/{count}" for part, count in shards],
+        "problems": [*evidence.problems, *gaps],
     }
+
+
+def _conclude(evidence: Evidence) -> Verified:
+    summary = summarize(evidence)
     failure: ApiyiError | None = None
-    if ledger.problems:
-        failure = SetupError(Text("{output} does not add up", output=output), ledger.problems[0])
-    elif claims.unknown:
-        failure = PartialError(
-            Text("{count} requests have no answer on record", count=len(claims.unknown)),
-            Text(
-                "they were in flight when a run ended; {billing}",
-                billing=describe_billing("maybe", many=True),
-            ),
-            hint=Text("run the batch again: --on-unknown says what becomes of them"),
+    if summary["problems"]:
+        failure = SetupError(
+            Text("{output} does not add up", output=evidence.output), summary["problems"][0]
         )
+    elif summary["unknown"]:
+        failure = unanswered(summary["unknown"])
     return Verified(summary, failure)
+
+
+def unanswered(count: int) -> PartialError:
+    """Return the error for requests of which nobody knows what became."""
+    return PartialError(
+        Text("{count} requests have no answer on record", count=count),
+        Text(
+            "they were in flight when a run ended; {billing}",
+            billing=describe_billing("maybe", many=True),
+        ),
+        hint=Text("run the batch again: --on-unknown says what becomes of them"),
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.counts import Counts, told
 from apiyi_cli.batch.feed import Feed
-from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.lane import Gate, Lane
 from apiyi_cli.batch.opening import Opened, Terms, errors_descriptor
 from apiyi_cli.batch.options import RowDefaults
@@ -46,17 +47,17 @@ def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) ->
     if made.options.check:
         from apiyi_cli.cli.batchcheck import check
 
-        check(session, made.rows(Ids()))
+        check(session, made.rows(Past()))
     elif session.request.dry_run or session.request.code:
         from apiyi_cli.cli.batchcheck import show
 
-        show(session, made.rows(Ids()))
+        show(session, made.rows(Past()))
     else:
         if made.options.strict:
             from apiyi_cli.cli.batchcheck import refuse_bad
 
             made.source.spooled()
-            refuse_bad(session, made.rows(Ids()))
+            refuse_bad(session, made.rows(Past()))
         _Running(session, made, session.jobs).run()
 
 
@@ -117,7 +118,7 @@ class _Running:
         rules = _rules(session, options)
         recorder, past, journal = self._outputs()
         feed = Feed(
-            self._inputs.rows(past.ids),
+            self._inputs.rows(past),
             past,
             counts,
             room=(4 if options.ordered else 2) * self._jobs,
@@ -156,6 +157,9 @@ class _Running:
         session.console.status("")
         if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
             counts.rest = feed.count_rest() if not feed.has_ended else 0
+        if self._opened is not None and feed.has_ended and self._inputs.has_replaced(past):
+            with suppress(OutputError):
+                self._opened.drop_replaced_errors()
         self._close(ended, counts.summary(session.run.clock.monotonic() - began_s), journal)
 
     def _refuse_shared_files(self) -> None:
@@ -224,6 +228,7 @@ class _Running:
             bool(options.repair),
             texts,
             options.fsync or "group",  # type: ignore[arg-type]
+            self._inputs.shard,
         )
         opened = self._opened = Opened(path, terms, session.note)
         session.run.closing(opened.close)
@@ -266,12 +271,7 @@ class _Running:
                 Text("not all rows were sent"),
                 hint=Text("run it again to go on"),
             )
-        if self._opened is not None and self._opened.held.replaced:
-            return OutputError(
-                Text("{target} was removed or replaced", target=self._target),
-                Text("nothing more can be recorded in it"),
-            )
-        return None
+        return None if self._opened is None else self._opened.find_trouble()
 
     def _close(self, ended: Ended, summary: dict[str, Any], journal: Journal | None) -> None:
         """Say and note how the run ended, and raise what it ended with."""
@@ -319,16 +319,15 @@ class _Running:
             write_file([line], Path(self._options.summary), force=True)
 
     def _trouble_at_end(self) -> ApiyiError | None:
-        if self._opened is not None and self._opened.held.replaced:
-            return self._trouble()
-        return None
+        return None if self._opened is None else self._opened.find_trouble()
 
     def _rescue(self, ended: Ended, failure: ApiyiError | None) -> None:
         """Keep elsewhere what was paid for and could not be written, and say where."""
         import os
 
         pieces: Iterator[bytes] | list[bytes] = ended.rescued
-        if self._opened is not None and self._opened.held.replaced:
+        replaced = self._opened is not None and self._opened.held.replaced
+        if self._opened is not None and replaced:
             fd = self._opened.held.fd
             size = os.fstat(fd).st_size
             pieces = (os.pread(fd, 1 << 20, at) for at in range(0, size, 1 << 20))
@@ -346,9 +345,19 @@ class _Running:
             )
             return
         if failure is not None:
-            failure.hint = Text(
-                "make room, append {path} to the output, then run it again to go on", path=path
-            )
+            output = quote(str(self._target))
+            if replaced:
+                failure.hint = Text(
+                    "mv {path} {output}; then run it again to go on",
+                    path=quote(str(path)),
+                    output=output,
+                )
+            else:
+                failure.hint = Text(
+                    "make room; cat {path} >> {output}; then run it again to go on",
+                    path=quote(str(path)),
+                    output=output,
+                )
 
 
 def _plan(session: Session) -> Plan:

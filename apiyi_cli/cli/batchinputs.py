@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.asked import Defaults
-from apiyi_cli.batch.ids import Ids
+from apiyi_cli.batch.identity import Identities
 from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
 from apiyi_cli.batch.rows import Filling, Rows, Shard
@@ -32,12 +32,13 @@ class Inputs:
         self.source.opened()
         self.form = form_of(path, options.format, bool(options.lines))
         self._template = None if options.template is None else Filling(options.template)
-        self._shard = None if options.shard is None else Shard(options.shard)
+        self.shard = None if options.shard is None else Shard(options.shard)
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
         self.defaults = _defaults(session, rows.replace(allow_private=None))
 
-    def rows(self, ids: Ids) -> Rows:
-        """Return the rows from the first on."""
+    def rows(self, past: Past) -> Rows:
+        """Return the rows from the first on; those that earlier runs had keep their ids."""
+        ids = past.ids
         return Rows(
             self.source,
             self.form,
@@ -45,8 +46,10 @@ class Inputs:
             ids,
             endpoint=self.options.endpoint,
             template=self._template,
-            shard=self._shard,
+            shard=self.shard,
             strict=bool(self.options.strict),
+            identities=Identities(ids, past.old_ids, past.knows),
+            shards_by_index=past.is_old or bool(past.old_ends),
         )
 
     def header(self) -> dict[str, Any]:
@@ -78,10 +81,15 @@ class Inputs:
             return True
         return bool(prefix_sha(self.source.prefix(known["size"])) == known["sha"])
 
+    def has_replaced(self, past: Past) -> bool:
+        """Return True if this is the input that the output has, as it is now."""
+        known = past.header.get("input") or {}
+        return not self.options.resume and known.get("name") == self.source.name
+
     @property
     def total(self) -> int | None:
         """Return how many rows there are at a glance, None when that would be a guess."""
-        if self._shard is not None or self.form in ("csv", "tsv") or not self.source.is_regular:
+        if self.shard is not None or self.form in ("csv", "tsv") or not self.source.is_regular:
             return None
         if self.source.path != "-" and Path(self.source.path).stat().st_size > BIG_FILE:
             return None

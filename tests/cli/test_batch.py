@@ -189,7 +189,7 @@ def test_work_starts_with_the_first_line_of_a_pipe(
     stopped.append(process)
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(b"first\n")
-    assert json.loads(process.stdout.readline())["custom_id"] == "0"
+    assert json.loads(process.stdout.readline())["index"] == 0
     assert len(gateway.ledger) == 1
     process.stdin.write(b"second\n")
     process.stdin.close()
