@@ -134,6 +134,9 @@ class Facts(NamedTuple):
     proxy, protocol, cut. `reused` tells that the connection had served a request before;
     `after_s` is the time from the end of sending to the failure. `retry_after_s` is how
     long the gateway asked to wait, `should_retry` its `x-should-retry`; None is "not told".
+    `cause` names the row of `decode.error_table` that judged a refusal, `billed` what it says of
+    the money. `ends_run` is what a free question found about the key or the account: whether
+    further items of the run would fail as well; None where nobody asked.
     """
 
     status: int | None = None
@@ -146,6 +149,9 @@ class Facts(NamedTuple):
     after_s: float | None = None
     retry_after_s: float | None = None
     should_retry: bool | None = None
+    cause: str | None = None
+    billed: Billed | None = None
+    ends_run: bool | None = None
 
 
 class ApiyiError(Exception):
@@ -285,6 +291,8 @@ def fails_every_item(error: ApiyiError, *, waits_for_network: bool = False) -> b
     A run that `waits_for_network` (a batch, whose rows are tried again later) goes on where the
     gateway cannot be reached; others end there.
     """
+    if error.facts.ends_run is not None:
+        return error.facts.ends_run
     if isinstance(error, (AuthError, FundsError, LimitError, SetupError, OutputError)):
         return True
     if error.facts.phase != "connect":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call
@@ -26,14 +27,20 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
     told: dict[str, Any] = {name: redact(text) for name, text in texts.items() if text}
     failure.facts = facts._replace(**told)
     if isinstance(failure, UnknownModelError) and call.model:
-        near = nearest(call.model, known_models(session))
-        if near:
+        known = known_models(session)
+        near = [quote(name) for name in nearest(call.model, known) if name != call.model]
+        if call.model in known:
+            failure.hint = Text(
+                "the list has it, but no channel of the key's group serves it now: another model, "
+                "or another group for the key in the console"
+            )
+        elif near:
             failure.hint = (
                 Text("-m {near} (or {near2})", near=near[0], near2=", ".join(near[1:]))
                 if near[1:]
                 else Text("-m {near}", near=near[0])
             )
-    elif isinstance(failure, AuthError) and failure.facts.status == 401:
+    elif isinstance(failure, AuthError) and failure.facts.cause == "key":
         source = getattr(session.__dict__.get("secret"), "source", "")
         if source:
             failure.hint = Text("apiyi auth login (the key came from {source})", source=source)

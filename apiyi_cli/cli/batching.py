@@ -366,7 +366,7 @@ def _plan(session: Session) -> Plan:
     from apiyi_cli.wire.retry import BATCH
 
     return bulk(session, plan(session))._replace(
-        policy=policy(session.fill(Connection()), BATCH),
+        policy=policy(session.given(Connection()), BATCH),
         tell=session.detail,
     )
 

@@ -67,7 +67,7 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
             silence.event_gap_s,
             total_at,
         ),
-        policy=policy(options, INTERACTIVE),
+        policy=policy(session.given(Connection()), INTERACTIVE),
         quota=Quota(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
@@ -87,7 +87,11 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
 
 
 def policy(options: Connection, base: Policy) -> Policy:
-    """Return the retry policy with what the options change in it."""
+    """Return the retry policy with what the user gave in it.
+
+    `options` has no defaults: whether a number was given must survive, because some failures
+    have a schedule of their own as long as none was.
+    """
     retries, budget_s = options.retries, options.max_retry_time
     budget_s = base.max_retry_time_s if budget_s is None else budget_s
     if options.max_time is not None:
@@ -98,6 +102,7 @@ def policy(options: Connection, base: Policy) -> Policy:
         ambiguous=options.retry_ambiguous,
         max_retry_time_s=budget_s,
         fixed=retries is not None,
+        time_fixed=options.max_retry_time is not None or options.max_time is not None,
     )
 
 

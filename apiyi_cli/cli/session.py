@@ -153,6 +153,13 @@ class Session:
             typed = _completed(group, self._before)
         return self.settings.fill(typed)
 
+    def given(self, group: G) -> G:
+        """Return a group with what the user gave, wherever, and without any default."""
+        typed = self._groups.get(type(group))
+        if not isinstance(typed, type(group)):
+            typed = _completed(group, self._before)
+        return self.settings.fill(typed, defaults=False)
+
     @cached_property
     def jobs(self) -> int:
         """Return how many requests may be under way at once."""
@@ -227,8 +234,21 @@ class Session:
     def bursts(
         self, call: Call, decode: Callable[[Reply], Iterator[Burst]], *, held: bool = False
     ) -> Iterator[Burst]:
-        """Send a call and yield its events; `held` tells that nothing is shown until the end."""
-        return self.answers(call, decode, shows=lambda burst: not held and bool(burst))
+        """Send a call and yield its events; `held` tells that nothing is shown until the end.
+
+        Only what the user sees of the answer keeps a failure from being tried again: an id, a
+        count or reasoning that goes nowhere does not.
+        """
+        from apiyi_cli.core.events import Chunk, Delta, Reasoning, Refusal, ToolCall
+
+        seen: tuple[type, ...] = (Delta, Chunk, Refusal, ToolCall)
+        if self.console.stderr_is_terminal:
+            seen = (*seen, Reasoning)
+
+        def shows(burst: Burst) -> bool:
+            return not held and any(isinstance(event, seen) for event in burst)
+
+        return self.answers(call, decode, shows=shows)
 
     def answers(
         self,

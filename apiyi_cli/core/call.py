@@ -67,6 +67,18 @@ class Call(NamedTuple):
     sources: tuple[Source, ...] = ()
 
 
+def request_id_in(headers: Mapping[str, str]) -> str | None:
+    """Return the gateway's own id of a request, which `x-request-id` need not be.
+
+    The gateway family writes its id as `x-oneapi-request-id`, the one in its log, and may pass
+    on the upstream's headers beside it.
+    """
+    for name in ("x-oneapi-request-id", "x-request-id", "request-id"):
+        if value := headers.get(name):
+            return value
+    return None
+
+
 def _nothing() -> None:
     """Close what needs no closing."""
 
@@ -92,7 +104,4 @@ class Reply(NamedTuple):
     @property
     def request_id(self) -> str | None:
         """Return the id under which the gateway logged the request."""
-        for name in ("x-request-id", "request-id", "x-oneapi-request-id", "cf-ray"):
-            if value := self.headers.get(name):
-                return value
-        return None
+        return request_id_in(self.headers) or self.headers.get("cf-ray")

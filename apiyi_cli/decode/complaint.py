@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from apiyi_cli.core.jsontext import read_first, trim, whole_characters
 from apiyi_cli.decode.lenient import is_page
@@ -18,20 +19,26 @@ from apiyi_cli.text import Text
 _MAX_MESSAGE = 500
 _KEY = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*+/=.~%-]{6,}")
 _REQUEST_ID = re.compile(r"\s*[(（]request id[:：]\s*([^)）]*)[)）]", re.IGNORECASE)
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_HEADING = re.compile(rb"<h1[^>]*>(.*?)</h1", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_HEADING = re.compile(r"<h1[^>]*>(.*?)</h1", re.IGNORECASE | re.DOTALL)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]+)", re.IGNORECASE)
+_META_WITHIN = 4096
 _TAG = re.compile(r"<[^>]*>")
-_RAY = re.compile(rb"Ray ID:?\s*(?:<[^>]*>\s*)*([0-9a-f]{12,20})", re.IGNORECASE)
+_RAY = re.compile(r"Ray ID:?\s*(?:<[^>]*>\s*)*([0-9a-f]{12,20})", re.IGNORECASE)
 
 _TEXT_FIELDS = ("message", "msg", "error_msg", "err", "description", "detail")
 _ENVELOPE = frozenset(
     (
         *_TEXT_FIELDS,
         *("code", "type", "param", "status", "status_code", "success", "request_id", "requestId"),
-        *("header", "error", "data", "timestamp", "path", "localized_message"),
+        *("header", "error", "data", "timestamp", "path", "localized_message", "object"),
     )
 )
 _FINE = frozenset(("0", "200", "ok", "success"))
+
+
+Form = Literal["json", "text", "page", ""]
+"""How a refusal is written: as JSON, plain text, a page of HTML, or not at all."""
 
 
 class Complaint(NamedTuple):
@@ -47,6 +54,7 @@ class Complaint(NamedTuple):
     param: str | None = None
     status: int | None = None
     request_id: str | None = None
+    form: Form = ""
 
 
 def complaint_in(raw: bytes, headers: Mapping[str, str]) -> Complaint:
@@ -60,12 +68,54 @@ def complaint_in(raw: bytes, headers: Mapping[str, str]) -> Complaint:
     if is_page(text):
         return page(text, headers)
     try:
-        value = read_first(text)
+        value = read_first(_as_utf8(text, headers))
     except ValueError:
-        return Complaint(_shown(text[: 8 * _MAX_MESSAGE].decode("utf-8", "replace")))
+        return Complaint(shown_words(text, headers), form="text")
     if isinstance(value, str | int | float):
-        return Complaint(_shown(str(value)))
-    return _complaint(value) or Complaint()
+        return Complaint(_shown(str(value)), form="text")
+    return (_complaint(value) or Complaint())._replace(form="json")
+
+
+def readable(raw: bytes, headers: Mapping[str, str]) -> str:
+    """Return the text of a body: as UTF-8, else in the charset that it names, else as GB18030.
+
+    The charset is that of the content type or of a page's `meta`. What none of them can read
+    comes out as U+FFFD.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    named = _CHARSET.search(headers.get("content-type", "")) or _CHARSET.search(
+        raw[:_META_WITHIN].decode("ascii", "replace")
+    )
+    try:
+        if named and named[1].lower().replace("-", "") != "utf8":
+            return raw.decode(named[1], "replace")
+        return raw.decode("gb18030")
+    except (LookupError, ValueError):
+        return raw.decode("utf-8", "replace")
+
+
+def shown_words(raw: bytes, headers: Mapping[str, str]) -> str:
+    """Return what a body of plain words says, safe to show."""
+    return _shown(readable(raw, headers)[: 8 * _MAX_MESSAGE])
+
+
+def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return readable(raw, headers).encode()
+    return raw
+
+
+def describe_address_check(url: str) -> str:
+    """Return the hint for an answer that is not the API's, by the URL that was asked."""
+    path = urlsplit(url).path if url else ""
+    if "/v1" in path:
+        return Text("check the base URL, and that its server has this endpoint: apiyi doctor")
+    return Text("check the base URL: it should end in /v1")
 
 
 def complaint_of(value: Any) -> Complaint | None:
@@ -78,7 +128,12 @@ def complaint_of(value: Any) -> Complaint | None:
         return complaint_of(value[0]) if value and isinstance(value[0], dict) else None
     if not isinstance(value, dict):
         return None
-    if value.get("error") or value.get("type") == "error" or value.get("success") is False:
+    if (
+        value.get("error")
+        or value.get("type") == "error"
+        or value.get("object") == "error"
+        or value.get("success") is False
+    ):
         return _complaint(value)
     if value.get("success") or value.get("data") or not value.keys() <= _ENVELOPE:
         return None
@@ -90,17 +145,17 @@ def complaint_of(value: Any) -> Complaint | None:
 
 def page(text: bytes, headers: Mapping[str, str]) -> Complaint:
     """Return the title of an HTML page and the id under which Cloudflare logged it."""
-    found = _TITLE.search(text) or _HEADING.search(text)
-    title = _TAG.sub(" ", found[1].decode("utf-8", "replace")) if found else ""
+    source = readable(text, headers)
+    found = _TITLE.search(source) or _HEADING.search(source)
+    title = _TAG.sub(" ", found[1]) if found else ""
     ray = headers.get("cf-ray")
-    if not ray and (named := _RAY.search(text)):
-        ray = named[1].decode("ascii")
+    if not ray and (named := _RAY.search(source)):
+        ray = named[1]
     import html
 
     said = _shown(html.unescape(title))
-    return Complaint(
-        (Text("HTML page “{said}”", said=said) if said else Text("an HTML page")), request_id=ray
-    )
+    told = Text("HTML page “{said}”", said=said) if said else Text("an HTML page")
+    return Complaint(told, request_id=ray, form="page")
 
 
 def _complaint(value: Any) -> Complaint | None:
@@ -115,9 +170,10 @@ def _complaint(value: Any) -> Complaint | None:
     if not message and isinstance(header, dict):
         message = _text_in(header)
     request_id = _word(value.get("request_id")) or _word(value.get("requestId"))
-    if tail := _REQUEST_ID.search(message):
+    # A gateway adds its id to the words of an upstream that has added its own: the last counts.
+    for tail in _REQUEST_ID.finditer(message):
         request_id = tail[1].strip() or request_id
-        message = message[: tail.start()] + message[tail.end() :]
+    message = _REQUEST_ID.sub("", message)
     code = _word(inner.get("code")) or _word(value.get("code"))
     param = _word(inner.get("param"))
     return Complaint(

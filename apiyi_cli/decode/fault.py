@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from apiyi_cli.core.call import Cost
-from apiyi_cli.core.jsontext import trim
+from apiyi_cli.core.call import Cost, request_id_in
 from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of
-from apiyi_cli.decode.lenient import is_page
+from apiyi_cli.decode.error_table import FIREWALL, RULES
 from apiyi_cli.decode.verdict import Verdict, verdict
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
@@ -31,6 +30,7 @@ def fault(
     host: str,
     cost: Cost,
     model: str | None = None,
+    url: str = "",
     now_wall: float | None = None,
 ) -> ApiyiError:
     """Return the error, ready to be raised, for a reply whose status is not 2xx.
@@ -43,9 +43,9 @@ def fault(
     if 300 <= status < 400:
         return _redirect(status, headers, host)
     told = complaint_in(raw, headers)
-    found = verdict(told, status, cost, model)
-    if status in (401, 403) and is_page(trim(raw)):
-        found = found._replace(hint=Text("check the base URL and the network: a firewall answered"))
+    found = verdict(told, status, cost, model, url)
+    if status in (401, 403) and _is_firewalls(told, found, headers):
+        found = Verdict(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
     elif status == 502 and not raw.strip() and not _request_id(headers, told):
         found = found._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
@@ -75,6 +75,21 @@ def fault_of(
     if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
         found = Verdict(RejectedError, Text("the gateway refused the request"))
     return _error(found, told, status, headers, host, phase, None)
+
+
+def _is_firewalls(told: Complaint, found: Verdict, headers: Mapping[str, str]) -> bool:
+    """Return True if something before the gateway refused: the gateway itself speaks JSON.
+
+    Plain words that a row of the table knows may still be the gateway's.
+    """
+    if "cf-mitigated" in headers or told.form == "page":
+        return True
+    return told.form == "text" and not _knows_words(told, found)
+
+
+def _knows_words(told: Complaint, found: Verdict) -> bool:
+    rules = (rule for rule in RULES if rule.cause == found.cause and rule.words)
+    return any(rule.words.search(told.message) for rule in rules if rule.words)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
@@ -162,6 +177,8 @@ def _error(
         facts=Facts(
             status=status,
             code=told.code or told.type,
+            cause=found.cause,
+            billed=found.billed,
             request_id=_request_id(headers, told),
             host=host or None,
             phase=phase,
@@ -177,10 +194,7 @@ def _error(
 
 def _request_id(headers: Mapping[str, str], told: Complaint) -> str | None:
     """Return the gateway's id of the request, rather than that of Cloudflare before it."""
-    for name in ("x-request-id", "request-id", "x-oneapi-request-id"):
-        if value := headers.get(name):
-            return value
-    return told.request_id or headers.get("cf-ray")
+    return request_id_in(headers) or told.request_id or headers.get("cf-ray")
 
 
 def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:

@@ -7,6 +7,7 @@ told by an `Answer`, of which each endpoint has its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,8 +24,10 @@ from apiyi_cli.decode.whole import (
     opening,
     refused,
 )
-from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
+
+_EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 
 
 def bursts(
@@ -47,6 +50,10 @@ def bursts(
             yield from _Stream(reply, answer, verbatim, cost).bursts(chunks)
             return
         raw = body(reply, chunks)
+        if kind == "text" and _EVENT_LINE.search(raw):
+            # Events behind a line that is none, a proxy's words perhaps: they are paid for.
+            yield from _Stream(reply, answer, verbatim, cost).bursts([raw])
+            return
         yield from _whole(reply, answer, raw, answer_in(reply, kind, raw), verbatim, cost)
     finally:
         reply.close()
@@ -75,7 +82,7 @@ def _whole(
     if out:
         yield out
     if trouble is not None:
-        raise _reported(trouble, reply, answer, cost)
+        raise _reported(trouble, reply, answer, cost, begun=False)
     if not answer.proved:
         raise _unproved(reply, answer)
 
@@ -100,7 +107,9 @@ class _Stream:
             for burst in frames(chunks):
                 trouble = self._take(burst, out)
                 if trouble is not None:
-                    problem = _reported(trouble, self.reply, answer, self.cost)
+                    # The gateway bills a stream that it has opened, whatever comes in it.
+                    begun = answer.started
+                    problem = _reported(trouble, self.reply, answer, self.cost, begun=begun)
                 if problem or answer.ended:
                     break
                 if out:
@@ -181,8 +190,14 @@ class _Stream:
             out.append(Notice(text))
 
 
-def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> ApiyiError:
-    """Return the error for one that the gateway reported in place of the rest of the answer."""
+def _reported(
+    trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool
+) -> ApiyiError:
+    """Return the error for one that the gateway reported in place of the rest of the answer.
+
+    Before any of the answer it keeps its class; in a stream that had `begun` its facts tell that
+    it may have been billed all the same.
+    """
     from apiyi_cli.decode.fault import fault_of
 
     phase = answer.phase
@@ -196,13 +211,17 @@ def _reported(trouble: object, reply: Reply, answer: Answer, cost: Cost) -> Apiy
     ) or IncompleteError(
         Text("the gateway reported an error"), Text("no reason given"), facts=facts_of(reply, phase)
     )
-    if phase == "opened" or answer.proved:
+    if answer.proved:
+        return error
+    if phase == "opened":
+        billed = "maybe" if begun else error.facts.billed
+        error.facts = error.facts._replace(billed=billed)
         return error
     return IncompleteError(
         Text("the answer was cut by an error"),
         join_texts((error.why, answer.progress), "; "),
-        hint=error.hint,
-        facts=error.facts,
+        hint=describe_billing("maybe", *filter(None, (error.hint,))),
+        facts=error.facts._replace(billed="maybe"),
     )
 
 

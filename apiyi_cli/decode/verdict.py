@@ -1,7 +1,7 @@
 """What a complaint comes to: the class of the error, so the exit code, and how to go on.
 
-One gateway reports one trouble in several ways (an exhausted quota has been seen as 403, 429 and
-200), so the code and the type decide first, then the words, and the status last.
+The rows stand in `decode.error_table`; here they are read, and what no row fits is judged by its
+status.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import re
 from typing import NamedTuple
 
 from apiyi_cli.core.call import Cost
-from apiyi_cli.decode.complaint import Complaint
+from apiyi_cli.decode.complaint import Complaint, describe_address_check
+from apiyi_cli.decode.error_table import RULES, Rule, Speaker
 from apiyi_cli.errors import (
     ApiyiError,
-    AuthError,
+    Billed,
     FundsError,
     IncompleteError,
     RejectedError,
@@ -25,91 +26,11 @@ from apiyi_cli.text import Text
 
 _UNITS_PER_DOLLAR = 500_000
 
-_FUNDS_CODES = frozenset(
-    (
-        "insufficient_quota",
-        "insufficient_user_quota",
-        "pre_consume_token_quota_failed",
-        "quota_not_enough",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "insufficient_balance",
-        "insufficient_credits",
-        "credit_balance_too_low",
-        "billing_error",
-    )
-)
-_FUNDS = re.compile(
-    r"额度不足|额度已用尽|余额不足|额度失败|欠费|quota\b.*\bnot enough|TokenStatusExhausted"
-    r"|exceeded your current quota|insufficient (?:user )?(?:quota|balance|credits?|funds)"
-    r"|credit balance is too low",
-    re.IGNORECASE,
-)
-_CONTENT_CODES = frozenset(
-    (
-        "moderation_blocked",
-        "content_filter",
-        "content_policy_violation",
-        "responsibleaipolicyviolation",
-        "sensitive_words_detected",
-        "prompt_blocked",
-        "no_image",
-        "invalid_prompt",
-    )
-)
-_CONTENT = re.compile(
-    r"rejected by (?:the|our) safety system|content[ _]policy|content management policy"
-    r"|safety_violations|敏感词|内容审核|内容安全",
-    re.IGNORECASE,
-)
-_MODEL_CODES = frozenset(("model_not_found", "model_not_exist", "unknown_model"))
-_MODEL = re.compile(
-    r"无可用渠道|no available channels?|模型不存在|不支持的模型|model not exist"
-    r"|model\b.{0,80}\b(?:does not exist|not found)",
-    re.IGNORECASE,
-)
-_AUTH_CODES = frozenset(
-    ("invalid_api_key", "authentication_error", "unauthorized", "unauthenticated")
-)
-_AUTH = re.compile(
-    r"无效的令牌|令牌无效|未提供令牌|该令牌已过期|该令牌状态不可用|access token 无效"
-    r"|invalid token\b|incorrect api key|invalid api key",
-    re.IGNORECASE,
-)
-_PERMISSION_CODES = frozenset(("permission_error", "permission_denied", "access_denied"))
-_PERMISSION = re.compile(r"无权|已被封禁|令牌允许访问的列表|不支持指定渠道")
-_BUSY_CODES = frozenset(
-    (
-        "rate_limit_exceeded",
-        "rate_limit_error",
-        "resource_exhausted",
-        "overloaded_error",
-        "too_many_requests",
-    )
-)
-_BUSY = re.compile(r"负载已饱和|请求数限制|rate limit|too many requests|overloaded", re.IGNORECASE)
-_BAD_CODES = frozenset(
-    (
-        "invalid_request_error",
-        "invalid_request",
-        "invalid_argument",
-        "invalid_value",
-        "unknown_parameter",
-        "unsupported_parameter",
-        "invalid_image_file",
-        "context_length_exceeded",
-        "not_found_error",
-        "api_not_implemented",
-        "request_too_large",
-    )
-)
-_LATE_CODES = frozenset(("timeout_error", "deadline_exceeded", "gateway_timeout"))
+_GATEWAY_TYPE = re.compile(r"\w+_api_error|\w*api_panic|error")
 _LENGTH = re.compile(r"context.?length|maximum context|too many tokens|prompt is too long", re.I)
 _CHAT_MODEL = re.compile(r"this is a chat model|not supported in the v1/completions", re.I)
 
 _REJECTED = frozenset((400, 404, 405, 413, 415, 422, 451, 501))
-_LATE = frozenset((504, 524, 598, 599))
-
 
 _AMOUNT = r"\s*[:：=\[]?\s*([$＄]?)\s*([\d,]+(?:\.\d+)?)"
 _HAS = re.compile(rf"(?:剩余额度|remaining quota|remaining balance|\bquota){_AMOUNT}", re.I)
@@ -119,73 +40,95 @@ _NEEDS = re.compile(
 
 
 class Verdict(NamedTuple):
-    """The error's class, what failed in a few words, and the hint (None: the class's own)."""
+    """The error's class, what failed in a few words, and the hint (None: the class's own).
+
+    `billed` tells whether a retry may pay twice; `cause` names the row of the table, None where
+    the status alone decided.
+    """
 
     error: type[ApiyiError]
     what: str
     hint: str | None = None
+    billed: Billed = "no"
+    cause: str | None = None
 
 
-def verdict(told: Complaint, status: int, cost: Cost, model: str | None) -> Verdict:
-    """Judge a complaint that came with this status; 200 means that the status tells nothing."""
-    words = {(word or "").lower() for word in (told.code, told.type)}
-    text = told.message
+def verdict(told: Complaint, status: int, cost: Cost, model: str | None, url: str = "") -> Verdict:
+    """Judge a complaint that came with this status; 200 means that the status tells nothing.
 
-    def says(codes: frozenset[str], pattern: re.Pattern[str] | None = None) -> bool:
-        return bool(words & codes) or (pattern is not None and bool(pattern.search(text)))
+    `url` is where the request went, for the hint.
+    """
+    speaker = who_speaks(told, cost)
+    rule = next((rule for rule in RULES if fits(rule, told, status, speaker)), None)
+    if rule is None:
+        return _by_status(told, status, cost, url)
+    found = Verdict(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
+    if rule.billed == "maybe":
+        return _possibly_billed(found, rule, status, cost)
+    if rule.error is FundsError:
+        return found._replace(hint=_funds_hint(told.message))
+    if rule.error is UnknownModelError and model:
+        return found._replace(what=Text("no such model for this key: {model}", model=model))
+    if rule.cause == "wrong-request":
+        return found._replace(hint=_fix(told, 400, url))
+    return found
 
-    if status == 402 or says(_FUNDS_CODES, _FUNDS):
-        return Verdict(FundsError, Text("the quota is used up"), _funds_hint(text))
-    if says(_CONTENT_CODES, _CONTENT):
-        return Verdict(
-            RejectedError,
-            Text("the content was refused"),
-            Text("change the prompt; repeating it will not help"),
+
+def who_speaks(told: Complaint, cost: Cost) -> Speaker:
+    """Return whether the gateway speaks, or an upstream channel whose words it passes on.
+
+    What is free never goes upstream. A type that names the gateway's software is the gateway's
+    own, and so is an error without a type; any other type was written by somebody else.
+    """
+    if cost == "free" or not told.type or _GATEWAY_TYPE.fullmatch(told.type.lower()):
+        return "gateway"
+    return "upstream"
+
+
+def fits(rule: Rule, told: Complaint, status: int, speaker: Speaker) -> bool:
+    """Return True if a row of the table is the one for this complaint."""
+    if rule.speaker not in (None, speaker):
+        return False
+    if status in rule.always:
+        return True
+    if rule.statuses is not None and status not in rule.statuses:
+        return False
+    if rule.codes and any(rule.codes.fullmatch(word) for word in (told.code, told.type) if word):
+        return True
+    if rule.code and rule.code.fullmatch(told.code or told.type or ""):
+        return True
+    return bool(rule.words and rule.words.search(told.message))
+
+
+def _possibly_billed(found: Verdict, rule: Rule, status: int, cost: Cost) -> Verdict:
+    """Return the verdict on work that may go on upstream, or whose answer was lost there."""
+    if cost == "free":
+        late = rule.cause == "late"
+        return found._replace(
+            error=IncompleteError if late else TemporaryError,
+            hint=describe_billing("no", Text("run it again in a minute")),
+            billed="no",
         )
-    if status == 401 or (status in (200, 403) and says(_AUTH_CODES, _AUTH)):
-        return Verdict(AuthError, Text("the gateway refused the key"))
-    if status == 403 or (status == 200 and says(_PERMISSION_CODES, _PERMISSION)):
-        return Verdict(
-            AuthError,
-            Text("the key may not do this"),
-            Text("check the key's group, models and allowed addresses in the console"),
-        )
-    if status in (200, 400, 404, 500, 503) and says(_MODEL_CODES, _MODEL):
-        name = (
-            Text("no such model for this key: {model}", model=model)
-            if model
-            else Text("no such model for this key")
-        )
-        return Verdict(UnknownModelError, name)
-    if status == 429 or says(_BUSY_CODES, _BUSY):
-        return Verdict(
-            TemporaryError,
-            Text("the gateway is too busy for this request"),
-            Text("wait a little, or send less at once (-j, --rpm)"),
-        )
-    if status == 200 and says(_LATE_CODES):
-        status = 504
-    elif status == 200 and says(_BAD_CODES):
-        status = 400
-    return _by_status(told, status, cost)
+    return found._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
 
 
-def _by_status(told: Complaint, status: int, cost: Cost) -> Verdict:
-    if status in _LATE or (status == 408 and cost == "heavy"):
+def _by_status(told: Complaint, status: int, cost: Cost, url: str) -> Verdict:
+    if status == 408 and cost == "heavy":
         return Verdict(
             IncompleteError,
             Text("the gateway stopped waiting for the answer"),
             describe_billing("maybe", Text("look at the log in the console before repeating it")),
+            "maybe",
         )
     temporary = status == 200 or status >= 500 or status in (408, 409, 425)
     if temporary and status not in _REJECTED:
         return Verdict(
             TemporaryError, Text("the gateway has a problem"), Text("run it again in a minute")
         )
-    return Verdict(RejectedError, Text("the gateway refused the request"), _fix(told, status))
+    return Verdict(RejectedError, Text("the gateway refused the request"), _fix(told, status, url))
 
 
-def _fix(told: Complaint, status: int) -> str | None:
+def _fix(told: Complaint, status: int, url: str) -> str | None:
     """Return what to change in a request that was refused, where that is known."""
     if _LENGTH.search(f"{told.code} {told.message}"):
         return Text("shorten the input, or choose a model with a longer context")
@@ -196,7 +139,7 @@ def _fix(told: Complaint, status: int) -> str | None:
     if status == 501:
         return Text("the gateway does not offer this; use another command or model")
     if status in (404, 405):
-        return Text("check the base URL: it should end in /v1")
+        return describe_address_check(url)
     if told.param and not told.param.isdigit():
         return Text("change or leave out {param}", param=told.param)
     return None

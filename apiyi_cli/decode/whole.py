@@ -6,6 +6,7 @@ errors with status 200, events as `text/plain`, and objects where events were as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Literal
@@ -31,6 +32,7 @@ _MAX_BODY = 512 * 2**20
 _MAX_REFUSAL = 2**20
 _UNDECIDED = b"[deir\xef"
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
+_EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
 
 
 def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY) -> bytes:
@@ -82,7 +84,7 @@ def value(
             raise refused(reply, cost=cost, model=model)
         kind, chunks = opening(reply)
         raw = body(reply, chunks)
-        found = _from_events(reply, raw) if kind == "sse" else answer_in(reply, kind, raw)
+        found = _from_events(reply, raw, cost) if kind == "sse" else answer_in(reply, kind, raw)
         if error := fault_of(
             found,
             status=reply.status,
@@ -113,7 +115,15 @@ def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError
         reply.close()
     from apiyi_cli.decode.fault import fault
 
-    return fault(reply.status, reply.headers, bytes(raw), host=reply.host, cost=cost, model=model)
+    return fault(
+        reply.status,
+        reply.headers,
+        bytes(raw),
+        host=reply.host,
+        cost=cost,
+        model=model,
+        url=reply.url,
+    )
 
 
 def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
@@ -147,7 +157,8 @@ def _kind(head: bytes, declared: str) -> Kind:
         return "sse"
     if head[:1] in b"{[":
         return "json"
-    if "event-stream" in declared:
+    # Plain words stay words, whatever a proxy calls them; events may begin with an unknown field.
+    if "event-stream" in declared and _EVENT_FIELD.match(head):
         return "sse"
     return "json" if "json" in declared else "text"
 
@@ -165,7 +176,7 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             facts=facts_of(reply, "opened"),
         )
     if kind == "html":
-        from apiyi_cli.decode.complaint import page
+        from apiyi_cli.decode.complaint import describe_address_check, page
 
         told = page(trim(raw), reply.headers)
         raise RejectedError(
@@ -175,13 +186,13 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
                 message=told.message,
                 url=reply.url or reply.host or "the gateway",
             ),
-            hint=Text("check the base URL: it should end in /v1"),
+            hint=describe_address_check(reply.url),
             facts=facts_of(reply, "opened")._replace(request_id=told.request_id),
         )
     try:
         found = read_first(raw)
     except ValueError as error:
-        if kind == "json":
+        if trim(raw)[:1] in (b"{", b"["):
             raise IncompleteError(
                 Text("the answer was cut"),
                 Text("its {count} bytes are not complete JSON", count=len(raw)),
@@ -189,14 +200,25 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             ) from error
         found = None
     if not isinstance(found, dict | list):
-        start = trim(raw)[:80].decode("utf-8", "replace")
-        raise RejectedError(
-            Text("what answered is not the API"),
-            Text("text instead of JSON: {split}", split=" ".join(start.split())),
-            hint=Text("check the base URL: it should end in /v1"),
-            facts=facts_of(reply, "opened"),
-        )
+        raise _words_instead(reply, raw)
     return found
+
+
+def _words_instead(reply: Reply, raw: bytes) -> ApiyiError:
+    """Return the error for plain words where JSON was awaited: what they say, if that is known."""
+    from apiyi_cli.decode.complaint import describe_address_check, shown_words
+    from apiyi_cli.decode.fault import fault_of
+
+    said = shown_words(trim(raw), reply.headers)
+    known = fault_of({"error": said}, status=reply.status, headers=reply.headers, host=reply.host)
+    if known is not None and known.facts.cause is not None:
+        return known
+    return RejectedError(
+        Text("what answered is not the API"),
+        Text("text instead of JSON: {said}", said=said),
+        hint=describe_address_check(reply.url),
+        facts=facts_of(reply, "opened"),
+    )
 
 
 def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
@@ -229,18 +251,23 @@ def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiErro
     return IncompleteError(what, join_texts((cause, why), "; "), hint=error.hint, facts=known)
 
 
-def _from_events(reply: Reply, raw: bytes) -> dict[str, Any] | list[Any]:
-    """Return the object that events make together, or the error that one of them is."""
+def _from_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
+    """Return the object that events make together; raise the error that one of them is."""
     from apiyi_cli.decode.fault import fault_of
 
     data = [frame.data for burst in frames([raw]) for frame in burst]
-    for one in data:
+    for place, one in enumerate(data):
         try:
             found = read_first(one)
         except ValueError:
             continue
-        if fault_of(found) and isinstance(found, dict | list):
-            return found
+        if error := fault_of(
+            found, status=reply.status, headers=reply.headers, host=reply.host, cost=cost
+        ):
+            if place:
+                # The gateway bills a stream that it has opened, whatever comes in it.
+                error.facts = error.facts._replace(billed="maybe")
+            raise error
     if found := assembled(data):
         return found
     raise IncompleteError(

@@ -223,7 +223,9 @@ def _ended(how: Callable[..., Play]) -> Callable[[Play, Fault], Play]:
 
 def _error(play: Play, fault: Fault) -> Play:
     body = error_body(
-        "当前分组上游负载已饱和，请稍后再试", code="rate_limit_exceeded", type="rate_limit_error"
+        "您已达到请求数限制：1分钟内最多请求100次",
+        code="rate_limit_exceeded",
+        type="rate_limit_error",
     )
     pieces = _pieces(play)
     if not pieces:
@@ -249,7 +251,7 @@ def _slow(play: Play, fault: Fault) -> Play:
 def _quota(play: Play, fault: Fault) -> Play:
     if fault.name == "quota429":
         message, code = "You exceeded your current quota", "insufficient_quota"
-        return Play.error(429, message, code=code, type=code)
+        return Play.error(429, message, code=code)
     return Play.error(403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota")
 
 

@@ -44,7 +44,7 @@ class Windows:
             while self._admitted and self._admitted[0][0] <= now - limits.window_s:
                 self._tokens -= self._admitted.popleft()[1]
             if limits.concurrency is not None and in_flight > limits.concurrency:
-                return _too_many("当前分组上游负载已饱和，请稍后再试")
+                return _too_many(f"您已达到并发请求数限制：最多 {limits.concurrency}")
             if limits.rpm is not None and len(self._admitted) >= limits.rpm:
                 return _too_many(f"您已达到请求数限制：1分钟内最多请求{limits.rpm}次")
             if limits.tpm is not None and self._tokens and self._tokens + tokens > limits.tpm:

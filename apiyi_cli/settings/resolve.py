@@ -233,15 +233,17 @@ class Settings:
         """Tell whether usage is recorded for `apiyi usage`."""
         return self.config.usage_ledger is not False
 
-    def fill(self, group: G) -> G:
+    def fill(self, group: G, *, defaults: bool = True) -> G:
         """Return the group with every option filled that something sets.
 
-        What the group itself has is a flag and stays.
+        What the group itself has is a flag and stays. Without `defaults` only what the user
+        gave is filled, by flag, environment or profile.
         """
         values: dict[str, Any] = {}
         for one in declared(type(group)):
             own = getattr(group, one.name)
-            values[one.name] = self._find(one).value if own is None else own
+            found = self._find(one) if own is None else _Found(own, "flag")
+            values[one.name] = found.value if defaults or found.origin != "default" else None
         for rivals in _RIVALS:
             flags = [name for name in rivals if getattr(group, name, None) is not None]
             for name in rivals & values.keys() if flags else ():

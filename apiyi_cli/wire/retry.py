@@ -21,11 +21,14 @@ from apiyi_cli.wire.verdict import (
     BATCH,
     INTERACTIVE,
     LONGEST_DELAY_S,
+    SATURATED_S,
     Policy,
     Verdict,
     decide,
     is_bare_429,
+    is_saturated,
     is_unreadable,
+    retry_time_s,
 )
 
 if TYPE_CHECKING:
@@ -190,6 +193,7 @@ class _Run:
     attempt: int = 0
     ambiguous: int = 0
     bare_429s: int = 0
+    saturated: int = 0
     began_s: float = field(init=False)
     waits: Iterator[float] = field(init=False)
 
@@ -207,28 +211,30 @@ class _Run:
             attempt=self.attempt,
             ambiguous_so_far=self.ambiguous,
             bare_429s=self.bare_429s,
-            delay_s=next(self.waits, 0.0),
+            saturated=self.saturated,
+            delay_s=self._delay_s(error),
             elapsed_s=self.clock.monotonic() - self.began_s,
         )
         if verdict.pause_s and self.limiter_pause is not None:
             self.limiter_pause(verdict.pause_s)
         if not verdict.again:
             self._end(error, verdict, verdict.stop)
-        if self.quota is not None and not self.quota.take(verdict.ambiguous):
+        # Full channels pass, and their schedule is sparing as it is.
+        quota = None if is_saturated(error) else self.quota
+        if quota is not None and not quota.take(verdict.ambiguous):
             self._end(error, verdict, "quota")
         self.bare_429s = self.bare_429s + 1 if is_bare_429(error.facts) else 0
         self.tally.retries += 1
         self._announce(error, verdict)
+        self.saturated += is_saturated(error)
         return verdict.wait_s
 
+    def _delay_s(self, error: ApiyiError) -> float:
+        """Return the next wait of the usual schedule; full channels have one of their own."""
+        return 0.0 if is_saturated(error) else next(self.waits, 0.0)
+
     def _announce(self, error: ApiyiError, verdict: Verdict) -> None:
-        line = Text(
-            "retry {attempt} of {attempts} in {wait_s} s: {error}",
-            attempt=self.attempt,
-            attempts=self.policy.attempts - 1,
-            wait_s=f"{verdict.wait_s:.1f}",
-            error=_reason(error),
-        )
+        line = self._describe_retry(error, verdict)
         if verdict.ambiguous:
             self.ambiguous += 1
             self.tally.ambiguous += 1
@@ -236,6 +242,31 @@ class _Run:
         self.tell(line)
         if self.on_retry is not None:
             self.on_retry(Retry(self.attempt, verdict.wait_s, verdict.ambiguous, error))
+
+    def _describe_retry(self, error: ApiyiError, verdict: Verdict) -> Text:
+        most, wait_s = self._most_retries(error), f"{verdict.wait_s:.1f}"
+        if most is None:
+            return Text(
+                "retry {attempt} in {wait_s} s: {error}",
+                attempt=self.attempt,
+                wait_s=wait_s,
+                error=_reason(error),
+            )
+        return Text(
+            "retry {attempt} of {attempts} in {wait_s} s: {error}",
+            attempt=self.attempt,
+            attempts=most,
+            wait_s=wait_s,
+            error=_reason(error),
+        )
+
+    def _most_retries(self, error: ApiyiError) -> int | None:
+        """Return how many retries there can be in all, None for as many as the time allows."""
+        if self.policy.fixed or not (self.saturated or is_saturated(error)):
+            return self.policy.attempts - 1
+        if not is_saturated(error):
+            return self.policy.attempts - 1 + self.saturated
+        return None if self.policy.batch else self.attempt - self.saturated + len(SATURATED_S) - 1
 
     def _end(self, error: ApiyiError, verdict: Verdict, stop: str) -> NoReturn:
         told = []
@@ -251,10 +282,11 @@ class _Run:
             )
             hint = Text("run it again in {wait_s} s", wait_s=f"{verdict.wait_s:.0f}")
         elif stop == "budget":
+            most_s = retry_time_s(self.policy, error)
             told.append(
                 Text(
                     "no time for another attempt in {max_retry_time_s} s",
-                    max_retry_time_s=f"{self.policy.max_retry_time_s:g}",
+                    max_retry_time_s=f"{most_s:g}",
                 )
             )
         elif stop == "quota":
@@ -262,7 +294,11 @@ class _Run:
         kind = type(error)
         # A status tells by itself whether this attempt was billed; a silence does not.
         unsure = verdict.ambiguous and error.facts.phase != "status"
-        if isinstance(error, TemporaryError) and (stop == "shown" or self.ambiguous or unsure):
+        lost = isinstance(error, TemporaryError) and (stop == "shown" or self.ambiguous or unsure)
+        opened = (
+            error.facts.billed == "maybe" and self.cost != "free" and kind is not IncompleteError
+        )
+        if lost or opened:
             kind = IncompleteError
             if self.ambiguous:
                 told.append(
@@ -275,6 +311,8 @@ class _Run:
             hint = describe_billing(
                 "maybe", Text("look at the log in the console before repeating it")
             )
+        elif opened:
+            hint = describe_billing("maybe", *filter(None, (error.hint,)))
         if not told and kind is type(error) and hint == error.hint:
             raise error
         why = join_texts((part for part in (error.why, *told) if part), "; ")
@@ -285,6 +323,9 @@ def _reason(error: ApiyiError) -> str:
     facts = error.facts
     if facts.status is None:
         return error.why or error.what
+    if 200 <= facts.status < 300:
+        # The status says that all went well: it is no reason.
+        return error.summary()
     return (
         Text("HTTP {status}, code {code}", status=facts.status, code=facts.code)
         if facts.code

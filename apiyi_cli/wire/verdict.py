@@ -19,6 +19,10 @@ LONGEST_DELAY_S: Final = 30.0
 DEAD_SOCKET_S: Final = 1.0
 # The gateway's own limiter answers 429 with an empty body and no time to wait.
 BARE_429_S: Final = 2.0
+# What the gateway's pages ask for where the model's upstream channels are full.
+SATURATED_S: Final = (5.0, 15.0, 45.0)
+# Time for all of them, and for refusals that come slowly.
+SATURATED_TIME_S: Final = 180.0
 
 _UNBILLED = frozenset((425, 429, 500, 502, 503, 520, 521, 522, 523, 525, 526, 527, 529))
 # The gateway tries other channels after 429 and 5xx by itself, but not after these: the
@@ -37,8 +41,9 @@ class Policy(NamedTuple):
     holds for every cost, and 0 never pays twice. `max_retry_time_s` bounds all attempts and
     waits together and is looked at before each wait. A `Retry-After` above
     `retry_after_cap_s` is not waited for. In a `batch` it holds up all requests instead, and a
-    row that is throttled has as many attempts as the time allows, unless the user has `fixed`
-    their number.
+    row that is throttled has as many attempts as the time allows. Where the model's channels
+    are full there are the retries of `SATURATED_S`, in a batch as many as the time allows.
+    Both hold unless the user gave a number of attempts (`fixed`) or a time (`time_fixed`).
     """
 
     attempts: int = 3
@@ -47,6 +52,7 @@ class Policy(NamedTuple):
     retry_after_cap_s: float = 120.0
     batch: bool = False
     fixed: bool = False
+    time_fixed: bool = False
 
 
 INTERACTIVE: Final = Policy()
@@ -99,14 +105,16 @@ def decide(
     attempt: int,
     ambiguous_so_far: int = 0,
     bare_429s: int = 0,
+    saturated: int = 0,
     delay_s: float = 0.0,
     elapsed_s: float = 0.0,
 ) -> Verdict:
     """Judge the failure of the `attempt`-th attempt (from 1) by what is known about it.
 
     `shown` tells that a part of the answer has reached the user; `bare_429s` how many 429
-    without a time to wait came in a row before this failure; `delay_s` is the wait that the
-    schedule has next, `elapsed_s` the time since the first attempt began. A wait that the
+    without a time to wait came in a row before this failure, `saturated` how many attempts
+    met full channels before it; `delay_s` is the wait that the schedule has next, `elapsed_s`
+    the time since the first attempt began. A wait that the
     gateway asked for is never shortened. Nothing is retried that it refused for good.
     """
     if shown:
@@ -114,6 +122,9 @@ def decide(
     chance = _chance(error, cost)
     ambiguous = chance in (_Chance.AMBIGUOUS, _Chance.BARRED)
     asked_s = _asked_s(error.facts, bare_429s)
+    full = is_saturated(error)
+    if full:
+        delay_s = SATURATED_S[min(saturated, len(SATURATED_S) - 1)]
     wait_s = max(delay_s, asked_s)
     over_cap = asked_s > policy.retry_after_cap_s
     pause_s = 0.0
@@ -124,20 +135,45 @@ def decide(
         stop = "final"
     elif ambiguous and ambiguous_so_far >= _most_ambiguous(chance, cost, policy):
         stop = "ambiguous"
-    elif attempt >= policy.attempts:
+    elif _is_last(policy, attempt, saturated, full=full):
         stop = "attempts"
     elif over_cap:
         stop = "cap"
-    elif elapsed_s + wait_s > policy.max_retry_time_s:
+    elif elapsed_s + wait_s > retry_time_s(policy, error):
         stop = "budget"
     return Verdict(not stop, ambiguous, wait_s, pause_s, stop)
 
 
+def _is_last(policy: Policy, attempt: int, saturated: int, *, full: bool) -> bool:
+    """Return True if there is no attempt left after this one."""
+    if policy.fixed:
+        return attempt >= policy.attempts
+    if full:
+        return not policy.batch and saturated >= len(SATURATED_S)
+    return attempt - saturated >= policy.attempts
+
+
+def retry_time_s(policy: Policy, error: ApiyiError) -> float:
+    """Return the seconds that all attempts and waits may take together after this failure."""
+    if is_saturated(error) and not policy.time_fixed:
+        return max(policy.max_retry_time_s, SATURATED_TIME_S)
+    return policy.max_retry_time_s
+
+
 def is_throttled(error: ApiyiError) -> bool:
-    """Tell whether the gateway wants fewer requests for this key, as opposed to more money."""
-    return isinstance(error, TemporaryError) and (
-        error.facts.status == 429 or error.facts.code in _THROTTLED
-    )
+    """Return True if the gateway wants fewer requests for this key.
+
+    A lack of money and a model whose upstream channels are full are something else, whatever
+    their status.
+    """
+    if not isinstance(error, TemporaryError) or error.facts.cause not in (None, "throttled"):
+        return False
+    return error.facts.status == 429 or error.facts.code in _THROTTLED
+
+
+def is_saturated(error: ApiyiError) -> bool:
+    """Return True if the upstream channels of the model are full, which passes."""
+    return error.facts.cause == "saturated"
 
 
 def _chance(error: ApiyiError, cost: Cost) -> _Chance:
@@ -154,6 +190,8 @@ def _chance(error: ApiyiError, cost: Cost) -> _Chance:
         return _Chance.NO if facts.kind in ("certificate", "proxy") else _Chance.AGAIN
     if phase == "sent" and _is_dead_socket(facts):
         return _Chance.AMBIGUOUS if cost in ("text", "heavy") else _Chance.AGAIN
+    if facts.billed == "maybe":
+        return _MAYBE_BILLED[cost]
     if phase in ("status", "opened") and isinstance(error, TemporaryError) and not facts.kind:
         # An error object inside a 200, before anything of the answer.
         return _Chance.AGAIN
@@ -165,9 +203,12 @@ def _chance_by_status(error: ApiyiError, cost: Cost) -> _Chance:
     if facts.should_retry is False:
         return _Chance.NO
     if isinstance(error, TemporaryError | IncompleteError):
-        if facts.status in _LATE:
+        if facts.status in _LATE or facts.billed == "maybe":
             return _MAYBE_BILLED[cost]
         if facts.status in _UNBILLED or (facts.status == 409 and cost == "free"):
+            return _Chance.AGAIN
+        if isinstance(error, TemporaryError) and facts.cause is not None:
+            # The table knows better than the status: a channel's 401 passes, for one.
             return _Chance.AGAIN
     wished = facts.should_retry is True and cost != "heavy"
     return _Chance.AGAIN if wished else _Chance.NO
@@ -203,8 +244,9 @@ def _asked_s(facts: Facts, bare_429s: int) -> float:
 
 
 def is_bare_429(facts: Facts) -> bool:
-    """Tell whether the gateway throttled without saying for how long or why."""
-    return facts.status == 429 and facts.code is None and facts.retry_after_s is None
+    """Return True if the gateway throttled without saying for how long or why."""
+    silent = facts.code is None and facts.retry_after_s is None
+    return facts.status == 429 and silent and facts.cause in (None, "throttled")
 
 
 def is_unreadable(facts: Facts) -> bool:

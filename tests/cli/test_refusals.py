@@ -48,7 +48,7 @@ STATUSES = [
         "404",
         Play.error(404, "Invalid URL (POST /v1/x)", type="invalid_request_error"),
         6,
-        ("should end in /v1",),
+        ("apiyi doctor",),
     ),
     Case("405", Play.error(405, "method"), 6),
     Case("408", Play.error(408, "slow"), 5),

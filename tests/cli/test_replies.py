@@ -64,7 +64,7 @@ ODDITIES = [
         "1 home page",
         Play.text(PAGE, "text/html"),
         6,
-        ("Just a moment", "/v1/chat/completions", "should end in /v1"),
+        ("Just a moment", "/v1/chat/completions", "apiyi doctor"),
     ),
     Case(
         "2 error in a whole 200",

@@ -112,7 +112,6 @@ def test_a_408_is_incomplete_where_the_work_is_expensive() -> None:
 
 QUOTA_BODIES = [
     told("m", code="insufficient_quota"),
-    told("m", type="insufficient_quota"),
     told("当前分组上游负载已饱和", type="insufficient_quota", code="insufficient_user_quota"),
     told("m", code="pre_consume_token_quota_failed"),
     told("m", code="quota_not_enough"),
@@ -258,6 +257,13 @@ def test_code_and_words_decide_before_the_status(
         (b"<html><head><title>502 Bad  Gateway</title>", "HTML page “502 Bad Gateway”"),
         (b"<html><h1>413 Request<br>Entity</h1>", "HTML page “413 Request Entity”"),
         (b"<!DOCTYPE html><body>", "an HTML page"),
+        ("<title>网关错误</title>".encode("gbk"), "HTML page “网关错误”"),
+        ('<meta charset="big5"><title>閘道錯誤</title>'.encode("big5"), "HTML page “閘道錯誤”"),
+        ("上游超时".encode("gbk"), "上游超时"),
+        (
+            json.dumps({"error": {"message": "网关错误"}}, ensure_ascii=False).encode("gbk"),
+            "网关错误",
+        ),
         (b"<title>a &amp; b</title>", "HTML page “a & b”"),
         (told("令牌 \u202e 中文"), "令牌 \u202e 中文"),
         (b'{"error":{"message":"half \\ud83d"}}', "half \ufffd"),
@@ -283,6 +289,8 @@ def test_keys_in_messages_are_masked() -> None:
     ("headers", "body", "request_id"),
     [
         ({"x-request-id": "h1"}, told("m (request id: b1)"), "h1"),
+        ({"x-request-id": "upstream", "x-oneapi-request-id": "own"}, told(), "own"),
+        ({}, told("m (request id: upstream) (request id: own)"), "own"),
         ({"x-oneapi-request-id": "h2"}, told(), "h2"),
         ({}, told("m (request id: 2026b1)"), "2026b1"),
         ({}, told("m（request id：2026b2）"), "2026b2"),
@@ -466,7 +474,13 @@ def test_an_answer_is_not_taken_for_an_error(value: Any) -> None:
         (told("m", type="invalid_request_error"), RejectedError),
         (told("m", code="model_not_found"), UnknownModelError),
         (told("m", code="invalid_api_key"), AuthError),
-        (told("m", type="permission_error"), AuthError),
+        (told("m", type="permission_error"), TemporaryError),
+        (told("m", code="permission_denied"), AuthError),
+        (
+            {"object": "error", "message": "m", "type": "BadRequestError", "code": 400},
+            RejectedError,
+        ),
+        ({"object": "error", "message": "m"}, TemporaryError),
         (told("m", type="rate_limit_error"), TemporaryError),
         (told("rejected by the safety system"), RejectedError),
         ({"success": False, "message": "无权进行此操作，access token 无效"}, AuthError),

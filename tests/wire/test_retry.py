@@ -534,3 +534,60 @@ def test_what_is_not_our_error_passes_through() -> None:
     with pytest.raises(KeyError):
         list(stage.run())
     assert stage.tally.requests == 1
+
+
+FULL = _status(TemporaryError, 429, cause="saturated")
+LOST = _status(IncompleteError, 500, cause="unread", billed="maybe")
+
+
+def test_full_channels_are_asked_again_after_5_15_and_45_s_whatever_the_default() -> None:
+    stage = Stage([FULL], [FULL], [FULL], ["X"])
+    assert list(stage.run()) == ["X"]
+    assert stage.slept == [5.0, 15.0, 45.0]
+    assert stage.told[0] == "retry 1 of 3 in 5.0 s: HTTP 429"
+    assert stage.paused == [], "the limit of the key is not what is full"
+
+    with pytest.raises(TemporaryError):
+        list(Stage([FULL], [FULL], [FULL], [FULL]).run())
+
+
+def test_a_given_number_of_retries_bounds_full_channels() -> None:
+    stage = Stage([FULL], [FULL])
+    with pytest.raises(TemporaryError):
+        list(stage.run(policy=INTERACTIVE._replace(attempts=2, fixed=True)))
+    assert stage.slept == [5.0]
+
+
+def test_a_batch_waits_for_full_channels_as_long_as_the_time_allows() -> None:
+    full: list[str | ApiyiError] = [FULL]
+    stage = Stage(*[full] * 40)
+    with pytest.raises(TemporaryError):
+        list(stage.run(policy=BATCH))
+    assert stage.slept[:4] == [5.0, 15.0, 45.0, 45.0]
+    assert 500 < sum(stage.slept) <= BATCH.max_retry_time_s
+
+
+def test_full_channels_do_not_use_up_the_retries_of_other_failures() -> None:
+    stage = Stage([FULL], [BUSY], [FULL], [BUSY], ["X"])
+    assert list(stage.run()) == ["X"]
+
+
+def test_a_lost_answer_is_bought_again_once_and_work_that_is_dear_never() -> None:
+    stage = Stage([LOST], [LOST], [LOST])
+    with pytest.raises(IncompleteError):
+        list(stage.run())
+    assert stage.tally == Tally(requests=2, retries=1, ambiguous=1)
+    stage = Stage([LOST], ["X"])
+    with pytest.raises(IncompleteError):
+        list(stage.run(cost="heavy"))
+    assert stage.tally.requests == 1
+
+
+@pytest.mark.parametrize("kind", [TemporaryError, RejectedError, FundsError, AuthError])
+def test_an_error_in_a_stream_that_has_begun_may_have_been_billed(kind: type[ApiyiError]) -> None:
+    begun = kind("x", "y", facts=Facts(status=200, phase="opened", billed="maybe"))
+    with pytest.raises(IncompleteError) as raised:
+        list(Stage([begun], [begun]).run())
+    assert "billed" in (raised.value.hint or "")
+    with pytest.raises(kind):
+        list(Stage([begun], [begun], [begun], [begun]).run(cost="free"))
