@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'chat' = @{
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile''s.'; Many = $true; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -114,7 +115,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'complete' = @{
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
@@ -180,7 +182,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'respond' = @{
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -252,7 +255,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'embed' = @{
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--lines'); Help = 'Each line of stdin is one input.' }
@@ -300,7 +304,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'image' = @{
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).'; Many = $true; Rule = 'file' }
@@ -358,7 +363,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'transcribe' = @{
             Arguments = @('file')
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
                 @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'text' }
@@ -406,7 +412,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'speak' = @{
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
@@ -489,7 +496,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'batch' = @{
             Arguments = @('file')
             Options = @(
-                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL, else the profile''s.'; Rule = 'model' }
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('--endpoint'); Help = 'Command that the rows are for (chat, or what their url says).'; Rule = '=chat complete respond embed image transcribe' }
                 @{ Names = @('--format'); Help = 'jsonl, csv, tsv or lines. Else by the extension, else jsonl.'; Rule = '=jsonl csv tsv lines' }
                 @{ Names = @('--lines'); Help = 'Each line of FILE is an input.' }
@@ -920,7 +928,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -943,7 +951,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -966,7 +974,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }

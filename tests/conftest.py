@@ -38,6 +38,13 @@ ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT.parent / "shared" / "reference" / "openai-request-schemas.json"
 KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
 MODEL = "gpt-4o"
+MODELS = {
+    "embed": "text-embedding-3-small",
+    "image": "gpt-image-1",
+    "transcribe": "whisper-1",
+    "speak": "tts-1",
+}
+"""What the user of the tests has chosen for the commands that are not about text."""
 LIMIT_S = 30.0
 _FOREIGN = ("APIYI_", "OPENAI_", "XDG_", "SSL_CERT_", "PYTHON_KEYRING_", "CLICOLOR", "LC_")
 _ALIEN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "DBUS_SESSION_BUS_ADDRESS", "LANGUAGE")
@@ -172,6 +179,11 @@ class Program:
             "APIYI_API_KEY": KEY,
             "APIYI_MODEL": MODEL,
         }
+        config = home / "config" / "apiyi" / "config.toml"
+        config.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        tables = (f'[profile.default.{word}]\nmodel = "{name}"\n' for word, name in MODELS.items())
+        config.write_text("".join(tables))
+        config.chmod(0o600)
 
     def __call__(
         self,

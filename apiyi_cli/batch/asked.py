@@ -13,6 +13,7 @@ from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import choice, tools
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import read_strict, write_text
+from apiyi_cli.core.model_kinds import refusal
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
@@ -26,7 +27,9 @@ class Defaults:
     """What the command line says of every short row: values of options by name, and the rest.
 
     `typed` are the names that were given as flags; one that an endpoint does not have is a
-    mistake then. `functions`, `schema` and `options` (`-O`) are read and checked already.
+    mistake then. `models` has the model of each endpoint that has one of its own; unless
+    `force_model`, one whose family cannot do it is refused. `functions`, `schema` and
+    `options` (`-O`) are read and checked already.
     """
 
     model: str | None = None
@@ -39,7 +42,20 @@ class Defaults:
     tool_choice: str | dict[str, Any] | None = None
     options: Sequence[str] = ()
     families: Mapping[str, Mapping[str, Any]] | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    force_model: bool = False
     _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
+
+    def checked_model(self, own: str | None, command: str) -> str:
+        """Return the model of a row: its own, else the command's. Raises Misfit and NoModel."""
+        model = own or self.models.get(command) or self.model
+        if model is None:
+            raise NoModel()
+        if not self.force_model and (why := refusal(model, command)):
+            if own is not None:
+                raise Misfit("model", Text("{model} cannot be used: {why}", model=model, why=why))
+            raise NoModel(model, why)
+        return model
 
     def of(self, command: str, table: Mapping[str, Declared]) -> dict[str, Any]:
         """Return the values by the names that the options of `command` have for them.
@@ -88,6 +104,7 @@ class Asked:
     ) -> None:
         self.fields = fields
         self.defaults = defaults
+        self._command = command
         self._as_text = as_text
         self._options = defaults.of(command, table)
         for name in [name for name in fields if name in table]:
@@ -148,10 +165,7 @@ class Asked:
     @property
     def model(self) -> str:
         """Return the model: the row's own, else the command's."""
-        value = self.text("model") or self.defaults.model
-        if value is None:
-            raise NoModel()
-        return value
+        return self.defaults.checked_model(self.text("model"), self._command)
 
     def functions(self) -> Sequence[dict[str, Any]]:
         """Return the functions on offer, in the form that the builders take."""
@@ -210,7 +224,12 @@ class Answer(NamedTuple):
 
 
 class NoModel(Exception):
-    """A row has no model, and none is set for all of them."""
+    """A row has no model, and none is set for all of them, or one that cannot do the rows."""
+
+    def __init__(self, model: str = "", why: str = "") -> None:
+        super().__init__(model, why)
+        self.model = model
+        self.why = why
 
 
 @cache

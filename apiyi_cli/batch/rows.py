@@ -210,12 +210,9 @@ class Rows:
         if isinstance(failure, UsageError):
             return _refused(f"{place}:1", failure.summary())
         if index == 0:
-            raise UsageError(
-                Text("no model"),
-                Text("{place} names none and none is set", place=place),
-                hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
-            ) from None
-        return _refused(f"{place}:1", Text("the row has no model, and none is set"))
+            raise _no_model(failure, place) from None
+        why = failure.why or Text("the row has no model, and none is set")
+        return _refused(f"{place}:1", why)
 
     def _request(self, record: Record) -> tuple[Endpoint, Call]:
         fields = dict(record.fields or {})
@@ -287,9 +284,10 @@ class Rows:
             name = next((name for name in fields if name not in known), None)
             if name is not None:
                 raise Misfit(name, Text("OpenAI's batch rows have no such field"))
-        model = body.get("model") or self._defaults.model
-        if not isinstance(model, str):
-            raise Misfit("body", Text("it has no model"))
+        own = body.get("model") or None
+        if not isinstance(own, str | None):
+            raise Misfit("body", Text("its model is no text"))
+        model = self._defaults.checked_model(own, endpoint.name)
         call = Call(
             "POST",
             endpoint.path,
@@ -327,6 +325,21 @@ def _column(record: Record, *names: str) -> int:
         if at >= 0:
             return at + 1
     return 1
+
+
+def _no_model(missing: NoModel, place: str) -> UsageError:
+    """Return the error that ends a batch whose first row has no model that can do it."""
+    if missing.model:
+        return UsageError(
+            Text("cannot use the model {model}", model=missing.model),
+            missing.why,
+            hint=Text("-m MODEL, --endpoint NAME, or --force-model"),
+        )
+    return UsageError(
+        Text("no model"),
+        Text("{place} names none and none is set", place=place),
+        hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
+    )
 
 
 def _refused(place: str, why: str) -> UsageError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.asked import Defaults
+from apiyi_cli.batch.endpoints import ENDPOINTS
 from apiyi_cli.batch.identity import Identities
 from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
@@ -108,8 +109,10 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     wanted = filled.pop("schema", None)
     functions = tools([read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()])
     chosen = filled.pop("tool_choice", None)
+    of_endpoint = {name: session.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
     return Defaults(
-        session.fill(Model()).model,
+        models={name: model for name, model in of_endpoint.items() if model is not None},
+        force_model=bool(session.fill(Model()).force_model),
         values=filled,
         typed=typed,
         system=None if system is None else read.at(system),

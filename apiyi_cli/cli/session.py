@@ -7,6 +7,7 @@ Commands read like a list because the decisions that all of them share are made 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
+from apiyi_cli.core.model_kinds import NOT_TEXT, PROPOSED, refusal
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
@@ -126,6 +128,7 @@ class Session:
             for kind in type(group).__mro__[: -len(Group.__mro__)]:
                 # A command may have a form of its own of a group that others ask for.
                 self._groups[kind] = completed
+        self.command = command or "chat"
         self.settings = Settings(*self._groups.values(), environ=run.environ, command=command)
         typed = self._groups.get(Output)
         # Before the configuration is read, so that its errors have the right form, too.
@@ -177,20 +180,18 @@ class Session:
     @cached_property
     def models(self) -> tuple[str, ...]:
         """Return the models to ask, at least one. Raises UsageError when none is set."""
+        group: Models | Model
         if Models in self._groups:
-            models = tuple(self.fill(Models()).model or ())
+            group = models_group = self.fill(Models())
+            models = tuple(models_group.model or ())
         else:
-            chosen = self.fill(Model()).model
-            models = () if chosen is None else (chosen,)
+            group = model_group = self.fill(Model())
+            models = () if model_group.model is None else (model_group.model,)
         if not models:
-            raise UsageError(
-                Text("no model"),
-                Text("none was given and none is set"),
-                hint=Text(
-                    "-m MODEL, APIYI_MODEL, or apiyi config set model MODEL; apiyi "
-                    "models lists them"
-                ),
-            )
+            raise no_model(self.command)
+        if not group.force_model:
+            for model in models:
+                require_able(model, self.command)
         return models
 
     def note(self, text: str) -> None:
@@ -416,6 +417,36 @@ def _temporary_directory() -> Iterator[Path]:
     from pathlib import Path
 
     yield Path(tempfile.gettempdir())
+
+
+def no_model(command: str) -> UsageError:
+    """Return the error of a command that has no model, with a line that gives it one."""
+    model = PROPOSED.get(command, PROPOSED["chat"])
+    key = f"{command}.model" if command in NOT_TEXT else "model"
+    ways = Text("-m MODEL") if command in NOT_TEXT else Text("-m MODEL, or APIYI_MODEL")
+    return UsageError(
+        Text("no model"),
+        Text("none was given and none is set"),
+        hint=Text(
+            "apiyi config set {key} {model}, or {ways}; apiyi models lists them",
+            key=key,
+            model=model,
+            ways=ways,
+        ),
+    )
+
+
+def require_able(model: str, command: str) -> None:
+    """Raise UsageError when a model's family is known not to do the command."""
+    why = refusal(model, command)
+    if why is not None:
+        proposed = PROPOSED.get(command, PROPOSED["chat"])
+        hint = Text(
+            "-m {proposed}; --force-model sends {model} all the same",
+            proposed=proposed,
+            model=shlex.quote(model),
+        )
+        raise UsageError(Text("cannot use the model {model}", model=model), why, hint=hint)
 
 
 def _completed(group: G, before: Mapping[str, Any]) -> G:

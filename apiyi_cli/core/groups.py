@@ -17,12 +17,17 @@ class Model(Group):
     model: str | None = flag(
         "-m",
         "--model",
-        help="Model to ask. Else APIYI_MODEL, else the profile's.",
+        help="Model to ask. Else APIYI_MODEL (for text), else the profile's.",
         panel="Model",
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
         wire="model",
+    )
+    force_model: bool | None = flag(
+        "--force-model",
+        help="Send the model even if its family is known not to do this.",
+        panel="Model",
     )
 
 
@@ -37,6 +42,11 @@ class Models(Group):
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
+    )
+    force_model: bool | None = flag(
+        "--force-model",
+        help="Send the model even if its family is known not to do this.",
+        panel="Model",
     )
 
 

@@ -7,8 +7,15 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
+from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, ignored, model_of, reasons
 from apiyi_cli.sandbox.fitting import fitting_json
+from apiyi_cli.sandbox.images import drawn_in_chat
+from apiyi_cli.sandbox.model_table import (
+    DRAWS_IN_CHAT,
+    REFUSES_STOP,
+    TEXT_ONLY,
+    TOOLS_WITHOUT_REASONING,
+)
 from apiyi_cli.sandbox.play import DONE, Play, invalid
 from apiyi_cli.sandbox.received import Received
 from apiyi_cli.sandbox.toolcalls import Tool, called
@@ -47,8 +54,11 @@ _BOUNDS: checks.Bounds = {
 def chat(request: Received, finish: str) -> Play:
     """Answer a chat completion, streamed or whole."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "chat")
     _check(fields, model)
+    if model in DRAWS_IN_CHAT:
+        return drawn_in_chat(request, model, fields)
+    fields = {k: v for k, v in fields.items() if k not in ignored(model)}
     heard = heard_in(fields)
     name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"
     frame = {"id": name, "created": CREATED, "model": model, "system_fingerprint": "fp_sandbox"}
@@ -226,11 +236,22 @@ def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_stop(fields)
     if fixed_sampling(model):
         _check_fixed(fields)
+    if model.startswith(REFUSES_STOP):
+        _refuse_given(fields, "stop", "presence_penalty", "frequency_penalty")
+    effort = fields.get("reasoning_effort")
+    if model.startswith(TOOLS_WITHOUT_REASONING) and fields.get("tools") and effort != "none":
+        raise invalid(
+            f"Function tools with reasoning_effort are not supported for {model} in "
+            "/v1/chat/completions. Please use /v1/responses or set reasoning_effort to 'none'.",
+            "reasoning_effort",
+        )
     messages = checks.required(fields, "messages")
     if not isinstance(messages, list):
         raise invalid("Invalid type for 'messages': expected an array", "messages", "invalid_type")
     for k, message in enumerate(messages):
         _check_message(message, f"messages[{k}]")
+        if model.startswith(TEXT_ONLY) and "image" in _text(message)[1]:
+            raise invalid("Model do not support image input", f"messages[{k}].content")
     if fields.get("stream_options") is not None and not fields.get("stream"):
         raise invalid("'stream_options' is only allowed with 'stream'", "stream_options")
     if fields.get("top_logprobs") is not None and not fields.get("logprobs"):
@@ -243,14 +264,22 @@ def _check(fields: dict[str, Any], model: str) -> None:
 
 
 def _check_fixed(fields: dict[str, Any]) -> None:
-    for name in ("max_tokens", "stop", "top_p"):
-        if fields.get(name) is not None:
-            hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
-            message = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
-            raise invalid(message, name, "unsupported_parameter")
+    _refuse_given(
+        fields,
+        *("max_tokens", "stop", "top_p", "presence_penalty", "frequency_penalty"),
+        *("logprobs", "top_logprobs", "logit_bias"),
+    )
     if fields.get("temperature") not in (None, 1):
         message = "Unsupported value: 'temperature' supports only the default (1) value."
         raise invalid(message, "temperature", "unsupported_value")
+
+
+def _refuse_given(fields: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if fields.get(name):
+            hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+            message = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
+            raise invalid(message, name, "unsupported_parameter")
 
 
 def _check_message(message: Any, place: str) -> None:

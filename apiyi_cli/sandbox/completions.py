@@ -23,7 +23,7 @@ _BOUNDS: checks.Bounds = {
 def completions(request: Received, finish: str) -> Play:
     """Answer a completion; choices of several prompts are numbered prompt by prompt."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "complete")
     _check(fields)
     prompts = _prompts(checks.required(fields, "prompt"))
     count = fields.get("n") or 1

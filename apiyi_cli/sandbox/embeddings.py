@@ -37,7 +37,7 @@ _WORD = re.compile(r"\w+")
 def embeddings(request: Received, finish: str) -> Play:
     """Answer with one vector per input, in order."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "embed")
     checks.check_bounds(fields, {"dimensions": (int, 1, 1 << 16)})
     form = checks.check_choice(fields, "encoding_format", "float", "base64")
     natural = DIMENSIONS.get(model, _ORDINARY_DIMENSIONS)

@@ -14,7 +14,7 @@ from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.play import Play, invalid
+from apiyi_cli.sandbox.play import Play, Refused, invalid
 from apiyi_cli.sandbox.received import FormPart, Received
 from apiyi_cli.sandbox.understood import MARK, tokens
 
@@ -24,7 +24,10 @@ _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 _FILE = re.compile(r"/files/([0-9a-f]{64})-(\d{1,4})x(\d{1,4})\.png")
 _ORDINARY = 1024
 _MULTIPLE = 16
-_QUALITIES = ("standard", "hd", "low", "medium", "high", "auto")
+_QUALITIES = ("standard", "hd", "low", "medium", "high", "xhigh", "max", "auto")
+_NEW_QUALITIES = ("gpt-image-2.5", "gpt-image-2.6")
+_NAMED_SIZES = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 3840}
+_PICTURES_MAX = 15
 
 
 def generations(request: Received, finish: str) -> Play:
@@ -70,6 +73,7 @@ def _from_form(request: Received, *, needs_prompt: bool) -> Play:
         if name in fields:
             fields[name] = int(fields[name]) if fields[name].isdigit() else fields[name]
     fields["stream"] = fields.get("stream") == "true"
+    fields["picture_fields"] = [part.name for part in pictures]
     fields["pictures"] = [sha256(part.content).hexdigest() for part in pictures]
     return _answered(request, fields, "image_edit")
 
@@ -81,21 +85,25 @@ def _check_picture(part: FormPart) -> None:
 
 
 def _answered(request: Received, fields: dict[str, Any], kind: str) -> Play:
-    model = model_of(fields, "dall-e-2")
+    model = model_of(fields, "image", "dall-e-2")
     _check(fields, model)
     width, height = _size(fields)
     prompt = fields.get("prompt", "")
     told = repr(sorted((k, v) for k, v in fields.items() if k not in ("n", "stream")))
     seeds = [
         sha256(f"{k}\0{told}".encode("utf-8", "surrogatepass")).digest()
-        for k in range(fields.get("n") or 1)
+        for k in range(_count(fields, model))
     ]
     usage = _usage(prompt, fields, len(seeds))
     if fields.get("stream"):
         return _streamed(fields, kind, seeds[0], (width, height), usage)
     data = [_item(request, model, fields, seed, width, height) for seed in seeds]
     whole: dict[str, Any] = {"created": CREATED, "data": data}
-    if "b64_json" in data[0]:
+    if model.startswith("seedream"):
+        for item in data:
+            item["size"] = f"{width}x{height}"
+        whole["usage"] = {**usage, "generated_images": len(data)}
+    elif "b64_json" in data[0] and not _relayed(model):
         whole |= {
             "background": "opaque",
             "output_format": "png",
@@ -113,16 +121,42 @@ def _item(
     if _by_url(model, fields.get("response_format")):
         item["url"] = f"{request.origin}/files/{seed.hex()}-{width}x{height}.png"
     else:
-        item["b64_json"] = b64encode(png(seed, width, height)).decode()
+        # The relayed channels hand their upstream's data URL on.
+        start = "data:image/png;base64," if _relayed(model) else ""
+        item["b64_json"] = start + b64encode(png(seed, width, height)).decode()
     if prompt := fields.get("prompt"):
         item["revised_prompt"] = f"{MARK} {prompt}"
     return item
 
 
+def drawn_in_chat(request: Received, model: str, fields: dict[str, Any]) -> Play:
+    """Answer a chat with a model that draws: no chat object, never streamed."""
+    seed = sha256(request.body).digest()
+    url = f"{request.origin}/files/{seed.hex()}-{_ORDINARY}x{_ORDINARY}.png"
+    usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
+    return Play.json({"data": [{"url": url}], "created": CREATED, "usage": usage}, tokens=1066)
+
+
+def _count(fields: dict[str, Any], model: str) -> int:
+    """Return how many pictures a model makes, which is not always what `n` says."""
+    if model.startswith("seedream"):
+        if fields.get("sequential_image_generation") != "auto":
+            return 1
+        options = fields.get("sequential_image_generation_options") or {}
+        return max(1, min(int(options.get("max_images") or 3), _PICTURES_MAX))
+    if _relayed(model) and not model.startswith("gpt-image-2.6"):
+        return 1
+    return fields.get("n") or 1
+
+
+def _relayed(model: str) -> bool:
+    return model.endswith(("-all", "-vip"))
+
+
 def _by_url(model: str, response_format: str | None) -> bool:
     if model.startswith("flux"):
         return True
-    if model.startswith("dall-e"):
+    if model.startswith(("dall-e", "seedream")):
         return response_format != "b64_json"
     return response_format == "url"
 
@@ -171,6 +205,8 @@ def _size(fields: dict[str, Any]) -> tuple[int, int]:
         if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
             raise invalid(f"Invalid 'size': at most {SIDE_MAX} pixels a side", "size")
         return width, height
+    if fields.get("size") in _NAMED_SIZES and str(fields.get("model")).startswith("seedream"):
+        return _NAMED_SIZES[fields["size"]], _NAMED_SIZES[fields["size"]]
     if fields.get("size") not in (None, "", "auto"):
         raise invalid("Invalid value for 'size': WIDTHxHEIGHT or auto", "size")
     ratio = fields.get("aspect_ratio")
@@ -203,7 +239,17 @@ def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_choice(fields, "background", "transparent", "opaque", "auto")
     checks.check_choice(fields, "output_format", "png", "jpeg", "webp")
     checks.check_choice(fields, "response_format", "url", "b64_json")
-    if model.startswith("gpt-image"):
+    if model.startswith("seedream-5-0-pro"):
+        for name in ("sequential_image_generation", "stream"):
+            if fields.get(name):
+                raise invalid(f"'{name}' is not supported by {model}", name, "InvalidParameter")
+    if model.startswith("flux") and "image[]" in fields.get("picture_fields", ()):
+        raise Refused(Play.error(400, "image is required", param="image"))
+    if fields.get("quality") in ("xhigh", "max") and not model.startswith(_NEW_QUALITIES):
+        raise invalid("Invalid value for 'quality': low, medium, high, auto", "quality")
+    if model.startswith("gpt-image-2") and fields.get("input_fidelity") is not None:
+        raise invalid("Unknown parameter: 'input_fidelity'.", "input_fidelity", "unknown_parameter")
+    if model.startswith("gpt-image") and not _relayed(model):
         if fields.get("response_format") is not None:
             message = "Unknown parameter: 'response_format'."
             raise invalid(message, "response_format", "unknown_parameter")

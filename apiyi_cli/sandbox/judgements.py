@@ -36,7 +36,7 @@ _RERANK_DIMENSIONS = 1024
 def moderations(request: Received, finish: str) -> Play:
     """Answer with one result per input; words of violence are flagged."""
     fields = checks.json_fields(request)
-    model = model_of(fields, "text-moderation-stable")
+    model = model_of(fields, "moderate", "text-moderation-stable")
     given = checks.required(fields, "input")
     inputs = given if isinstance(given, list) else [given]
     if all(isinstance(one, dict) for one in inputs):
@@ -64,7 +64,7 @@ def _judged(text: str) -> dict[str, Any]:
 def rerank(request: Received, finish: str) -> Play:
     """Answer with the documents' places, most relevant first."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "rank")
     query = checks.required(fields, "query")
     documents = checks.required(fields, "documents")
     checks.check_bounds(fields, {"top_n": (int, 1, 1 << 31)})

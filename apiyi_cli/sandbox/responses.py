@@ -38,7 +38,7 @@ _SEARCHED = "https://example.com/sandbox"
 def responses(request: Received, finish: str) -> Play:
     """Answer a response, streamed or whole."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "respond")
     _check(fields, model)
     heard = heard_in(fields)
     mark = sha256(request.body).hexdigest()[:16]
@@ -233,9 +233,10 @@ def _whole(
 def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_bounds(fields, _BOUNDS)
     checks.check_flags(fields, "stream", "store", "parallel_tool_calls")
-    if fixed_sampling(model) and fields.get("temperature") not in (None, 1):
-        message = "Unsupported parameter: 'temperature' is not supported with this model."
-        raise invalid(message, "temperature", "unsupported_parameter")
+    for name in ("temperature", "top_p") if fixed_sampling(model) else ():
+        if fields.get(name) not in (None, 1):
+            message = f"Unsupported parameter: '{name}' is not supported with this model."
+            raise invalid(message, name, "unsupported_parameter")
     given = checks.required(fields, "input")
     if not isinstance(given, str | list):
         raise invalid("Invalid type for 'input': text or items", "input", "invalid_type")

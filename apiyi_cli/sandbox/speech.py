@@ -37,7 +37,7 @@ _FORMATS: dict[str, tuple[str, Callable[[float], bytes]]] = {
 def speech(request: Received, finish: str) -> Play:
     """Answer with audio bytes, or with its events for `stream_format: sse`."""
     fields = checks.json_fields(request)
-    model = model_of(fields)
+    model = model_of(fields, "speak")
     text = checks.required(fields, "input")
     if not isinstance(text, str):
         raise invalid("Invalid type for 'input': expected a string", "input", "invalid_type")

@@ -43,7 +43,7 @@ def _answered(request: Received, task: str) -> Play:
     if not request.is_form:
         raise invalid("The body must be multipart/form-data", "", "invalid_request")
     fields = request.fields
-    model = model_of(fields)
+    model = model_of(fields, "transcribe")
     recording = next((p for p in request.parts if p.name == "file" and p.filename), None)
     if recording is None:
         raise invalid("Missing required parameter: 'file'", "file", "missing_required_parameter")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
-from apiyi_cli.settings.values import Unfit, configurable, fitted_any, options
+from apiyi_cli.settings.values import COMMANDS, Unfit, configurable, fitted_any, options
 from apiyi_cli.text import Text, system_reason
 
 LANGUAGES = ("en", "zh")
@@ -30,7 +30,8 @@ _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 class Profile(NamedTuple):
     """One `[profile.NAME]`: only what the file says, nothing filled in.
 
-    `options` has the values of the option table by name; `limits` the table of that name.
+    `options` has the values of the option table by name; `limits` the table of that name;
+    `commands` the like of `options` for single commands, which count before.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Profile(NamedTuple):
     key_command: tuple[str, ...] = ()
     options: Mapping[str, Any] = _EMPTY
     limits: Mapping[str, Any] = _EMPTY
+    commands: Mapping[str, Mapping[str, Any]] = _EMPTY
 
 
 class Family(NamedTuple):
@@ -248,12 +250,18 @@ class _Reader:
         if name == "sandbox" and (own := [one for one in _LISTS if one in table]):
             self.fail([*at, own[0]], Text("the sandbox profile is built in and has its own"))
         urls, command, limits = (table.pop(one, None) for one in (*_LISTS, "limits"))
+        commands = {
+            word: self.command([*at, word], table.pop(word))
+            for word in COMMANDS
+            if isinstance(table.get(word), dict)
+        }
         return Profile(
             name,
             bare.base_urls if urls is None else self.base_urls([*at, "base_urls"], urls),
             bare.key_command if command is None else self.texts([*at, "key_command"], command),
             {key: self.option([*at, key], value) for key, value in table.items()},
             bare.limits if limits is None else self.limits([*at, "limits"], limits),
+            commands,
         )
 
     def base_urls(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
@@ -261,10 +269,14 @@ class _Reader:
         place = self.place(keys)
         return tuple(dict.fromkeys(normal_base_url(text, place) for text in texts))
 
+    def command(self, keys: Sequence[str], table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Check the table of one command: any option may stand there, no list and no limit."""
+        return {name: self.option([*keys, name], value) for name, value in table.items()}
+
     def option(self, keys: Sequence[str], value: object) -> Any:
         name = keys[-1]
         if name in ("rpm", "tpm"):
-            self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:-1], "limits"])))
+            self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:2], "limits"])))
         found = options(name)
         if not found:
             self.unknown(keys, [*_LISTS, "limits", *configurable()])

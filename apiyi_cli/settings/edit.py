@@ -10,10 +10,11 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from apiyi_cli.core.opt import Declared
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
 from apiyi_cli.settings.paths import private_write
-from apiyi_cli.settings.values import Unfit, expected, options, parsed
+from apiyi_cli.settings.values import COMMANDS, Unfit, expected, options, parsed
 from apiyi_cli.text import Text, system_reason
 
 _TOP = frozenset(("profile", "families", "language", "usage_ledger"))
@@ -57,7 +58,7 @@ def typed(keys: Sequence[str], words: Sequence[str]) -> object:
     with the whole file, later. Raises UsageError.
     """
     name = keys[-1]
-    found = options(name) if keys[0] == "profile" and len(keys) == 3 else ()
+    found = _options_at(keys)
     many = name in _LISTS or any(one.many for one in found)
     if many and len(words) == 1 and words[0].lstrip().startswith("["):
         return _array(name, words[0])
@@ -133,9 +134,16 @@ def _array(name: str, text: str) -> list[Any]:
         raise UsageError(Text("{name}: not a TOML array", name=name), str(error)) from error
 
 
+def _options_at(keys: Sequence[str]) -> tuple[Declared, ...]:
+    """Return the options that a key can be: a profile's own, or those of its commands."""
+    of_command = len(keys) == 4 and keys[2] in COMMANDS
+    at_option = keys[0] == "profile" and (len(keys) == 3 or of_command)
+    return options(keys[-1]) if at_option else ()
+
+
 def _single(keys: Sequence[str], word: str) -> object:
     name = keys[-1]
-    found = options(name) if keys[0] == "profile" and len(keys) == 3 else ()
+    found = _options_at(keys)
     for one in found:
         try:
             value = parsed(one, word)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from apiyi_cli.core.model_kinds import NOT_TEXT
 from apiyi_cli.core.opt import Declared, Group, declared, given
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.base_url import normal_base_url
@@ -86,7 +88,17 @@ OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 BUILT_IN: Mapping[str, Profile] = {
     "default": Profile("default"),
-    "sandbox": Profile("sandbox", options={"model": "sandbox-1"}),
+    "sandbox": Profile(
+        "sandbox",
+        options={"model": "sandbox-1"},
+        commands={
+            "embed": {"model": "sandbox-embed-1"},
+            "image": {"model": "sandbox-image-1"},
+            "transcribe": {"model": "sandbox-transcribe-1"},
+            "speak": {"model": "sandbox-speak-1"},
+            "rank": {"model": "sandbox-rank-1"},
+        },
+    ),
 }
 
 # Setting one of these by flag says no to the others, whatever the profile holds.
@@ -137,6 +149,7 @@ class Settings:
     ) -> None:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._command = command
+        self._tables: tuple[str, ...] = (command,) if command else ()
         self._flags: dict[str, tuple[Declared, Any]] = {
             one.name: (one, value) for one, value in given(*flags)
         }
@@ -173,7 +186,11 @@ class Settings:
             return built_in
         if built_in is None:
             return own
-        return own._replace(options={**built_in.options, **own.options})
+        tables = {
+            word: {**built_in.commands.get(word, {}), **own.commands.get(word, {})}
+            for word in {**built_in.commands, **own.commands}
+        }
+        return own._replace(options={**built_in.options, **own.options}, commands=tables)
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -250,6 +267,20 @@ class Settings:
                 values[name] = getattr(group, name)
         return type(group)(**values)
 
+    def for_rows(self, command: str) -> Settings:
+        """Return the values for rows of a batch that are for this command.
+
+        The batch's own table of the profile counts before the command's.
+        """
+        view = copy(self)
+        view._tables = (*self._tables, command)
+        return view
+
+    @property
+    def _is_text(self) -> bool:
+        """Return False where the model that was chosen for text means nothing."""
+        return not self._tables or self._tables[-1] not in NOT_TEXT
+
     def value(self, name: str) -> Any:
         """Return the value of one option; KeyError for a name that the table does not have."""
         return self._named(name).value
@@ -278,6 +309,9 @@ class Settings:
             found = self._named(name)
             if found.value is not None:
                 yield Setting(name, *found)
+        for word, table in profile.commands.items():
+            for name, value in table.items():
+                yield Setting(f"{word}.{name}", value, self._table_text(profile, word, name))
         for name, value in zip(Limits._fields, self.limits, strict=True):
             if value is not None:
                 yield Setting(f"limits.{name}", value, self._limit_origin(name))
@@ -349,6 +383,8 @@ class Settings:
 
     def _variable(self, one: Declared) -> _Found | None:
         name = one.opt.envvar
+        if one.name == "model" and not self._is_text:
+            return None
         if not name or not (text := self.environ.get(name)):
             return None
         try:
@@ -358,8 +394,12 @@ class Settings:
 
     def _in_profile(self, one: Declared) -> _Found | None:
         profile = self.in_profile
+        if (found := self._in_tables(one, profile)) is not None:
+            return found
         if one.name in ("rpm", "tpm"):
             value = profile.limits.get(one.name)
+        elif one.name == "model" and not self._is_text:
+            return None
         elif one.opt.config:
             value = profile.options.get(one.name)
         else:
@@ -371,6 +411,26 @@ class Settings:
         except Unfit:
             # Another command has an option of the same name, and the value is meant for it.
             return None
+
+    def _in_tables(self, one: Declared, profile: Profile) -> _Found | None:
+        """Look an option up in the profile's tables of single commands."""
+        for word in self._tables:
+            value = profile.commands.get(word, {}).get(one.name)
+            if value is None or not one.opt.config:
+                continue
+            try:
+                return _Found(fitted(one, value), self._table_text(profile, word, one.name))
+            except Unfit:
+                continue
+        return None
+
+    def _table_text(self, profile: Profile, word: str, name: str) -> str:
+        own = self.config.profiles.get(profile.name)
+        place = f"{profile.name}.{word}"
+        if own is None or name not in own.commands.get(word, {}):
+            return Text("profile {profile}, built in", profile=place)
+        path = self.config_path
+        return Text("profile {profile} in {config_path}", profile=place, config_path=path)
 
     def _option_text(self, profile: Profile, name: str) -> str:
         own = self.config.profiles.get(profile.name)

@@ -13,6 +13,25 @@ from apiyi_cli.core import groups
 from apiyi_cli.core.opt import Declared, Group, declared, refusal
 from apiyi_cli.text import Text
 
+COMMANDS = (
+    "chat",
+    "complete",
+    "respond",
+    "embed",
+    "image",
+    "transcribe",
+    "speak",
+    "rank",
+    "video",
+    "api",
+    "batch",
+    "models",
+    "usage",
+    "balance",
+    "doctor",
+)
+"""The commands that a profile may have a table for."""
+
 _KIND_TEXT = {
     str: "text",
     int: Text("a whole number"),

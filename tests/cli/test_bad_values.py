@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(apiyi: Program, text: str) -> str:
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(text)
     return str(config)
 

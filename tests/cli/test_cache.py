@@ -40,7 +40,7 @@ def test_it_is_off_unless_asked_for(apiyi: Program, gateway: Gateway) -> None:
 
 def test_a_profile_can_turn_it_on_and_the_line_off_again(apiyi: Program, gateway: Gateway) -> None:
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text('[profile.default]\ncache = "1d"\n')
     for _ in range(2):
         apiyi("chat hi")

@@ -156,7 +156,7 @@ def test_an_editor_that_fails_changes_nothing(machine: Machine, editor: str) -> 
 
 
 def test_a_broken_file_exits_10_with_its_place(machine: Machine) -> None:
-    machine.config.parent.mkdir(parents=True)
+    machine.config.parent.mkdir(parents=True, exist_ok=True)
     machine.config.write_text("[profile.default]\nmodel = x\n")
     for argv in (("config", "list"), ("config", "get", "model"), ("config", "set", "model", "y")):
         done = machine.run(*argv)

@@ -105,7 +105,7 @@ def test_the_clock_is_compared_with_the_servers(
 
 def test_a_config_that_cannot_be_read_is_named_with_its_line(apiyi: Program) -> None:
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("[profile.default]\nmodel = \n")
     ran = apiyi("doctor --json")
     assert ran.code == 10
@@ -141,7 +141,7 @@ def test_limits_that_cannot_be_shared_are_a_warning(apiyi: Program) -> None:
 def test_what_is_installed_is_found(apiyi: Program) -> None:
     share = apiyi.home / ".local" / "share"
     for name in ("man/man1/apiyi.1", "fish/vendor_completions.d/apiyi.fish"):
-        (share / name).parent.mkdir(parents=True)
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
         (share / name).touch()
     found = findings(apiyi("doctor --json", env={"SHELL": "/usr/bin/fish"}))
     assert found["manual"][0]["state"] == "ok"

@@ -131,7 +131,8 @@ def test_a_line_that_is_no_text_is_named_with_its_byte(apiyi: Program) -> None:
 
 
 def test_a_missing_model_is_said_before_stdin_is_read(apiyi: Program) -> None:
-    process = apiyi.start("embed --lines", env={"APIYI_MODEL": None}, stdin=subprocess.PIPE)
+    (apiyi.home / "config" / "apiyi" / "config.toml").unlink()
+    process = apiyi.start("embed --lines", stdin=subprocess.PIPE)
     assert process.wait(20) == 2
     process.communicate()
 

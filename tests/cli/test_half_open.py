@@ -26,11 +26,11 @@ def recovering(apiyi: Program, gateway: Gateway, backup: Gateway) -> Program:
     """The program, whose first address was marked as down more than a minute ago."""
     apiyi.environ.pop("APIYI_BASE_URL")
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     urls = json.dumps([gateway.base_url, backup.base_url])
     config.write_text(f"[profile.default]\nbase_urls = {urls}\n")
     breaker = apiyi.home / "state" / "apiyi" / "breaker.json"
-    breaker.parent.mkdir(parents=True)
+    breaker.parent.mkdir(parents=True, exist_ok=True)
     breaker.write_text(json.dumps({gateway.base_url: [1.0, 1.0]}))
     return apiyi
 

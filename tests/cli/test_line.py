@@ -112,7 +112,7 @@ def test_a_broken_configuration_is_named_by_file_and_line(
     apiyi: Program, gateway: Gateway, content: str, why: str
 ) -> None:
     folder = apiyi.home / "config" / "apiyi"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(content)
     ran = apiyi("chat hi", env={"APIYI_MODEL": None})
     assert ran.code == 10

@@ -32,7 +32,7 @@ def test_in_a_pipe_there_is_one_id_a_line_sorted(apiyi: Program, gateway: Gatewa
     [
         ("gpt 4o mini", {"gpt-4o-mini", "gpt-4o-mini-transcribe", "gpt-4o-mini-tts"}),
         ("mini 4.1", {"gpt-4.1-mini"}),
-        ("'SONNET claude'", {"claude-sonnet-4", "claude-sonnet-4-20250514"}),
+        ("'SONNET claude'", {"claude-sonnet-4", "claude-sonnet-4-20250514", "claude-sonnet-5"}),
     ],
 )
 def test_all_words_of_a_query_must_occur_in_any_order(

@@ -203,7 +203,7 @@ def test_other_models_keep_the_common_token_limit(
 
 
 def test_the_user_has_the_last_word_on_families(apiyi: Program, gateway: Gateway) -> None:
-    (apiyi.home / "config" / "apiyi").mkdir(parents=True)
+    (apiyi.home / "config" / "apiyi").mkdir(parents=True, exist_ok=True)
     (apiyi.home / "config" / "apiyi" / "config.toml").write_text(
         '[families."gpt-5*"]\nmax_tokens = "max_tokens"\nrefuses = ["seed"]\n'
     )
@@ -272,7 +272,7 @@ def test_the_sandbox_profile_needs_nothing(apiyi: Program, gateway: Gateway) -> 
 def test_flag_beats_environment_beats_profile_beats_default(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    (apiyi.home / "config" / "apiyi").mkdir(parents=True)
+    (apiyi.home / "config" / "apiyi").mkdir(parents=True, exist_ok=True)
     (apiyi.home / "config" / "apiyi" / "config.toml").write_text(
         '[profile.default]\nmodel = "gpt-4.1"\ntemperature = 0.25\nsystem = "profile"\n'
         '[profile.work]\nmodel = "gpt-4.1-mini"\n'

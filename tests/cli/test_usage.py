@@ -96,7 +96,7 @@ def test_neither_prompt_nor_answer_nor_key_is_in_it(apiyi: Program, gateway: Gat
 
 def test_the_config_turns_it_off(apiyi: Program) -> None:
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("usage_ledger = false\n")
     assert apiyi("chat hi").code == 0
     assert rows(apiyi) == []
@@ -118,7 +118,7 @@ def test_an_answer_from_the_cache_used_nothing(apiyi: Program) -> None:
 
 def test_a_ledger_that_cannot_be_written_changes_nothing(apiyi: Program) -> None:
     state = apiyi.home / "state" / "apiyi"
-    state.mkdir(parents=True)
+    state.mkdir(parents=True, exist_ok=True)
     (state / "usage.spool").mkdir()
     ran = apiyi("chat hi")
     assert (ran.code, ran.err) == (0, "")
@@ -179,7 +179,7 @@ def test_on_a_narrow_terminal_the_bars_take_what_the_figures_leave(
     apiyi: Program, gateway: Gateway
 ) -> None:
     gateway.script(Play.chat("a", usage=USAGE))
-    apiyi("chat hi -m text-embedding-3-small")
+    apiyi("chat hi -m text-embedding-3-small --force-model")
     for columns, bar in ((100, 16), (81, 10), (70, 0)):
         header, line, *_ = apiyi.terminal("usage", columns=columns).lines
         assert (line.count("█"), "…" in line) == (bar, False), columns

@@ -22,7 +22,7 @@ LINES = "seq {count} | sed 's/^/{filler}/' | apiyi embed --lines -m bge-m3 --bat
 def configure(apiyi: Program, address: str, limits: dict[str, Any]) -> None:
     apiyi.environ.pop("APIYI_BASE_URL")
     config = apiyi.home / "config" / "apiyi" / "config.toml"
-    config.parent.mkdir(parents=True)
+    config.parent.mkdir(parents=True, exist_ok=True)
     table = "".join(f"{name} = {value}\n" for name, value in limits.items())
     config.write_text(
         f"[profile.default]\nbase_urls = {json.dumps([address])}\n[profile.default.limits]\n{table}"

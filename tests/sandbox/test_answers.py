@@ -24,6 +24,15 @@ CHAT = "/v1/chat/completions"
 HI = [{"role": "user", "content": "hi"}]
 
 
+MODELS = {
+    "/v1/embeddings": "sandbox-embed-1",
+    "/v1/images/generations": "sandbox-image-1",
+    "/v1/audio/speech": "sandbox-speak-1",
+    "/v1/rerank": "sandbox-rank-1",
+    "/v1/moderations": "omni-moderation-latest",
+}
+
+
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
     with Gateway() as running:
@@ -220,7 +229,7 @@ def test_a_very_long_prompt_is_repeated_in_part(gateway: Gateway) -> None:
 def test_a_malformed_request_is_400_and_names_the_parameter(
     gateway: Gateway, path: str, fields: dict[str, Any], param: str
 ) -> None:
-    answer = posted(gateway, path, {"model": "sandbox-1", **fields})
+    answer = posted(gateway, path, {"model": MODELS.get(path, "sandbox-1"), **fields})
     assert answer["status"] == 400
     assert answer["error"]["param"] == param
     assert answer["error"]["message"]
@@ -261,7 +270,7 @@ def test_a_picture_has_the_size_that_was_asked_for(
     gateway: Gateway, fields: dict[str, Any], size: tuple[int, int]
 ) -> None:
     answer = posted(
-        gateway, "/v1/images/generations", {"model": "sandbox-1", "prompt": "a cat", **fields}
+        gateway, "/v1/images/generations", {"model": "sandbox-image-1", "prompt": "a cat", **fields}
     )
     width, height, rows = pixels(b64decode(answer["data"][0]["b64_json"]))
     assert (width, height) == size
@@ -271,7 +280,7 @@ def test_a_picture_has_the_size_that_was_asked_for(
 
 def test_pictures_differ_by_prompt_and_number_and_by_nothing_else(gateway: Gateway) -> None:
     def drawn(prompt: str) -> list[str]:
-        fields = {"model": "sandbox-1", "prompt": prompt, "n": 2, "size": "32x32"}
+        fields = {"model": "sandbox-image-1", "prompt": prompt, "n": 2, "size": "32x32"}
         answer = posted(gateway, "/v1/images/generations", fields)
         return [row["b64_json"] for row in answer["data"]]
 

@@ -1,0 +1,156 @@
+"""The sandbox's models: who makes them, which endpoints serve them, what they cost.
+
+It is the sandbox's own truth, not that of the program (`core.model_kinds`): a gateway that
+takes its client's word hides the client's mistakes.
+"""
+
+from __future__ import annotations
+
+DEFAULT_MODEL = "sandbox-1"
+
+TALKS = frozenset(("chat", "respond", "complete"))
+_EMBEDS = frozenset(("embed",))
+_DRAWS = frozenset(("image",))
+_DRAWS_IN_CHAT = frozenset(("image", "chat"))
+_HEARS = frozenset(("transcribe",))
+_SPEAKS = frozenset(("speak",))
+_JUDGES = frozenset(("moderate",))
+_RANKS = frozenset(("rank",))
+
+_TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
+    ("sandbox", TALKS, (DEFAULT_MODEL,)),
+    ("sandbox", _EMBEDS, ("sandbox-embed-1",)),
+    ("sandbox", _DRAWS, ("sandbox-image-1",)),
+    ("sandbox", _HEARS, ("sandbox-transcribe-1",)),
+    ("sandbox", _SPEAKS, ("sandbox-speak-1",)),
+    ("sandbox", _RANKS, ("sandbox-rank-1",)),
+    (
+        "OpenAI",
+        TALKS,
+        (
+            "gpt-4o",
+            "gpt-4o-mini",
+            "gpt-4.1",
+            "gpt-4.1-mini",
+            "gpt-5",
+            "gpt-5-mini",
+            "gpt-5.4-mini",
+            "gpt-5.6-luna",
+            "gpt-6.1-terra",
+            "chat-latest",
+            "o3",
+            "o4-mini",
+        ),
+    ),
+    ("OpenAI", frozenset(("complete",)), ("gpt-3.5-turbo-instruct",)),
+    (
+        "OpenAI",
+        _DRAWS,
+        (
+            "gpt-image-1",
+            "gpt-image-1-mini",
+            "gpt-image-2",
+            "gpt-image-2.5-flare",
+            "gpt-image-2.6-flare",
+            "dall-e-2",
+            "dall-e-3",
+        ),
+    ),
+    (
+        "OpenAI",
+        _DRAWS_IN_CHAT,
+        ("gpt-image-2-all", "gpt-image-2.6-all", "gpt-image-2-vip", "gpt-image-2.5-flare-vip"),
+    ),
+    (
+        "OpenAI",
+        _HEARS,
+        ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"),
+    ),
+    ("OpenAI", _SPEAKS, ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")),
+    (
+        "OpenAI",
+        _EMBEDS,
+        ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002"),
+    ),
+    ("OpenAI", _JUDGES, ("omni-moderation-latest", "text-moderation-stable")),
+    (
+        "Anthropic",
+        TALKS,
+        (
+            "claude-opus-4-20250514",
+            "claude-opus-4",
+            "claude-opus-5",
+            "claude-sonnet-4-20250514",
+            "claude-sonnet-4",
+            "claude-sonnet-5",
+            "claude-3-5-haiku-20241022",
+        ),
+    ),
+    ("Google", TALKS, ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash")),
+    ("xAI", TALKS, ("grok-4", "grok-3-mini")),
+    ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3", "deepseek-v4-flash-ga-260731")),
+    ("Alibaba", TALKS, ("qwen3-235b-a22b", "qwen-plus", "qwq-32b")),
+    ("Moonshot", TALKS, ("kimi-k2", "kimi-k2-thinking")),
+    ("Black Forest Labs", _DRAWS, ("flux-kontext-pro", "flux-kontext-max")),
+    ("ByteDance", _DRAWS, ("seedream-5-0-260128", "seedream-5-0-pro-260628")),
+    ("BAAI", _EMBEDS, ("bge-m3",)),
+    ("BAAI", _RANKS, ("bge-reranker-v2-m3",)),
+)
+
+VENDORS = tuple(dict.fromkeys(vendor for vendor, _, _ in _TABLE))
+VENDOR_OF = {model: vendor for vendor, _, models in _TABLE for model in models}
+SERVED_AT = {model: endpoints for _, endpoints, models in _TABLE for model in models}
+
+DRAWS_IN_CHAT = frozenset(model for model in SERVED_AT if SERVED_AT[model] == _DRAWS_IN_CHAT)
+
+PER_CALL_USD = {
+    "dall-e-2": 0.02,
+    "dall-e-3": 0.04,
+    "flux-kontext-pro": 0.035,
+    "flux-kontext-max": 0.07,
+    "gpt-image-2-all": 0.03,
+    "gpt-image-2.6-all": 0.025,
+    "gpt-image-2-vip": 0.03,
+    "gpt-image-2.5-flare-vip": 0.03,
+    "seedream-5-0-260128": 0.035,
+    "seedream-5-0-pro-260628": 0.12,
+}
+RATIOS = {
+    DEFAULT_MODEL: (0.5, 4.0),
+    "gpt-4o": (1.25, 4.0),
+    "gpt-4o-mini": (0.075, 4.0),
+    "gpt-5": (0.625, 8.0),
+    "o3": (1.0, 4.0),
+    "claude-opus-4-20250514": (7.5, 5.0),
+    "claude-sonnet-4-20250514": (1.5, 5.0),
+    "gemini-2.5-pro": (0.625, 8.0),
+    "text-embedding-3-small": (0.01, 1.0),
+    "text-embedding-3-large": (0.065, 1.0),
+}
+ORDINARY_RATIO = (1.0, 4.0)
+
+FIXED_SAMPLING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
+"""Models whose sampling is their own: they refuse max_tokens and most sampling parameters."""
+
+SHOWS_REASONING = (
+    "deepseek-r1",
+    "deepseek-v4",
+    "qwq",
+    "gemini-2.5-pro",
+    "o1",
+    "o3",
+    "o4",
+    "gpt-5",
+    "kimi-k2-thinking",
+)
+REFUSES_STOP = ("grok-4",)
+IGNORES = {
+    "deepseek-v4": ("n", "response_format"),
+    "claude-opus-5": ("temperature", "top_p", "top_k"),
+    "claude-sonnet-5": ("temperature", "top_p", "top_k"),
+}
+"""Parameters that are taken and have no effect, by the beginning of the model's name."""
+
+TEXT_ONLY = ("deepseek-v4",)
+TOOLS_WITHOUT_REASONING = ("gpt-5.6",)
+"""Models that refuse function tools on chat completions unless reasoning is off."""

@@ -1,0 +1,170 @@
+"""Each of the sandbox's models serves its own endpoints, and refuses and ignores what it does."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from apiyi_cli.core.model_kinds import PROPOSED, refusal
+from apiyi_cli.sandbox.answers import answer
+from apiyi_cli.sandbox.model_table import SERVED_AT
+from apiyi_cli.sandbox.play import Play, Refused
+from apiyi_cli.sandbox.received import Received
+
+CHAT = "/v1/chat/completions"
+HI = [{"role": "user", "content": "hi"}]
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": (CHAT, {"messages": HI}),
+    "respond": ("/v1/responses", {"input": "hi"}),
+    "complete": ("/v1/completions", {"prompt": "hi"}),
+    "embed": ("/v1/embeddings", {"input": "hi"}),
+    "image": ("/v1/images/generations", {"prompt": "hi", "size": "32x32"}),
+    "speak": ("/v1/audio/speech", {"input": "hi", "voice": "alloy"}),
+    "rank": ("/v1/rerank", {"query": "hi", "documents": ["a"]}),
+    "moderate": ("/v1/moderations", {"input": "hi"}),
+}
+
+
+def asked(model: str, endpoint: str, **more: Any) -> Play:
+    path, fields = ASKED[endpoint]
+    body = json.dumps({"model": model, **fields, **more}).encode()
+    headers = {"content-type": "application/json"}
+    received = Received(0, 0.0, "POST", path, "", headers, body, origin="http://127.0.0.1:1")
+    try:
+        return answer(received, "stop")
+    except Refused as refused:
+        return refused.play
+
+
+def body(play: Play) -> Any:
+    assert isinstance(play.body, bytes)
+    return json.loads(play.body)
+
+
+@pytest.mark.parametrize("model", SERVED_AT)
+def test_a_model_serves_its_own_endpoints_and_no_other(model: str) -> None:
+    for endpoint in ASKED:
+        play = asked(model, endpoint)
+        assert (play.status == 200) == (endpoint in SERVED_AT[model]), endpoint
+        if play.status != 200:
+            assert body(play)["error"]["type"] in ("invalid_request_error", "shell_api_error")
+
+
+@pytest.mark.parametrize("model", SERVED_AT)
+def test_the_program_refuses_no_model_that_is_served(model: str) -> None:
+    assert [one for one in SERVED_AT[model] if refusal(model, one)] == []
+
+
+@pytest.mark.parametrize(("command", "model"), PROPOSED.items())
+def test_what_a_hint_proposes_is_not_refused(command: str, model: str) -> None:
+    assert refusal(model, command) is None
+
+
+def test_a_fault_is_served_everywhere() -> None:
+    assert [asked("fault:200", endpoint).status for endpoint in ASKED] == [200] * len(ASKED)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "param"),
+    [
+        ("gpt-5.4-mini", {"max_tokens": 5}, "max_tokens"),
+        ("gpt-5.4-mini", {"presence_penalty": 0.5}, "presence_penalty"),
+        ("gpt-6.1-terra", {"logprobs": True}, "logprobs"),
+        ("gpt-5.6-luna", {"stop": "x"}, "stop"),
+        ("gpt-5.6-luna", {"tools": [FUNCTION]}, "reasoning_effort"),
+        ("grok-4", {"stop": "x"}, "stop"),
+        ("grok-4", {"frequency_penalty": 0.5}, "frequency_penalty"),
+    ],
+)
+def test_a_family_refuses_what_its_kind_refuses(
+    model: str, fields: dict[str, Any], param: str
+) -> None:
+    play = asked(model, "chat", **fields)
+    assert (play.status, body(play)["error"]["param"]) == (400, param)
+
+
+def test_tools_are_taken_where_reasoning_is_off() -> None:
+    assert asked("gpt-5.6-luna", "chat", tools=[FUNCTION], reasoning_effort="none").status == 200
+
+
+def test_a_family_ignores_what_its_kind_ignores() -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+    play = asked("deepseek-v4-flash-ga-260731", "chat", n=3, response_format=wanted)
+    (choice,) = body(play)["choices"]
+    assert choice["message"]["content"].startswith("[sandbox] You said: hi")
+    warm = asked("claude-opus-5", "chat", temperature=0.5)
+    assert "temperature" not in body(warm)["choices"][0]["message"]["content"]
+
+
+def test_a_text_model_refuses_pictures() -> None:
+    parts = [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+    messages = [{"role": "user", "content": parts}]
+    play = asked("deepseek-v4-flash-ga-260731", "chat", messages=messages)
+    assert body(play)["error"]["message"] == "Model do not support image input"
+
+
+def test_reasoning_ends_without_a_line_break_and_is_not_always_shown() -> None:
+    message = body(asked("deepseek-r1", "chat"))["choices"][0]["message"]
+    assert message["reasoning_content"][-1] not in "\n "
+    assert "reasoning_content" not in body(asked("gpt-4o", "chat"))["choices"][0]["message"]
+
+
+def test_the_first_chunk_has_an_id_and_a_role_and_no_content() -> None:
+    play = asked("gpt-4o", "chat", stream=True)
+    assert isinstance(play.body, tuple)
+    first = json.loads(play.body[0].removeprefix(b"data: "))
+    assert first["id"].startswith("chatcmpl-")
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert not any(b'"usage":{' in piece for piece in play.body)
+
+
+def test_a_model_that_draws_answers_a_chat_with_pictures() -> None:
+    for stream in (False, True):
+        answered = body(asked("gpt-image-2-vip", "chat", stream=stream))
+        assert "choices" not in answered and answered["data"][0]["url"].startswith("http")
+
+
+def test_a_series_of_pictures_is_as_long_as_the_model_likes() -> None:
+    series = {"sequential_image_generation": "auto"}
+    answered = body(asked("seedream-5-0-260128", "image", n=1, **series))
+    assert len(answered["data"]) == answered["usage"]["generated_images"] == 3
+    assert len(body(asked("seedream-5-0-260128", "image", n=4))["data"]) == 1
+    assert asked("seedream-5-0-pro-260628", "image", **series).status == 400
+
+
+def test_relayed_pictures_have_a_prefix_and_no_counts() -> None:
+    answered = body(asked("gpt-image-2-vip", "image", n=3))
+    (picture,) = answered["data"]
+    assert picture["b64_json"].startswith("data:image/png;base64,")
+    assert "usage" not in answered
+    plain = body(asked("gpt-image-2", "image"))["data"][0]["b64_json"]
+    assert base64.b64decode(plain, validate=True).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "status"),
+    [
+        ("gpt-image-2", {"quality": "max"}, 400),
+        ("gpt-image-2.5-flare", {"quality": "max"}, 200),
+        ("gpt-image-2.5-flare", {"input_fidelity": "high"}, 400),
+        ("gpt-image-2.5-flare", {"response_format": "url"}, 400),
+        ("gpt-image-2-all", {"response_format": "url"}, 200),
+        ("seedream-5-0-260128", {"size": "2K"}, 200),
+        ("gpt-image-2", {"size": "2K"}, 400),
+    ],
+)
+def test_picture_models_differ_in_what_they_take(
+    model: str, fields: dict[str, Any], status: int
+) -> None:
+    path = "/v1/images/generations"
+    body = json.dumps({"model": model, "prompt": "a", **fields}).encode()
+    headers = {"content-type": "application/json"}
+    try:
+        play = answer(Received(0, 0.0, "POST", path, "", headers, body, origin="http://h"), "stop")
+    except Refused as refused:
+        play = refused.play
+    assert play.status == status
