@@ -83,10 +83,8 @@ class Opened:
             sizes["errors"] = os.fstat(self._errors_fd).st_size
             synced.append(self._errors_fd)
         more: dict[str, Any] = {"old_ends": sizes if past.is_old else past.old_ends}
-        lost: list[dict[str, Any]] = []
-        if self._lost or (self.terms.repair and self._journal_path.exists()):
-            more["unmatched"] = count_unmatched(self.output)
-            lost = [*self._lost_entries()]
+        is_mended = bool(self._lost) or (self.terms.repair and self._journal_path.exists())
+        lost = [*self._lost_entries()] if self._lost else []
         try:
             journal = self.journal = Journal(
                 self._journal_path, fsync=self.terms.fsync, synced=synced
@@ -98,8 +96,10 @@ class Opened:
             ) from failure
         if past.unsettled:
             journal.done(past.unsettled)
-        if lost:
-            journal.note("L", lost)
+        journal.note("L", lost)
+        if is_mended:
+            # What is missing, here or there, is not to be told again and again.
+            more["unmatched"] = count_unmatched(self.output)
         errors = None if self.terms.errors is None else str(self.terms.errors.absolute())
         fields = {"texts": self.terms.texts, "errors": errors, "sizes": sizes}
         journal.began(

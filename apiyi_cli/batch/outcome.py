@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,12 @@ from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
 from apiyi_cli.errors import EXIT_CODES, ApiyiError
+
+MOST_LEVELS = 250
+"""Levels of nesting that all readers take: jq 1.6 refuses 257, Python's json about 1,000."""
+_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?)(\d)(\d{4000,})(?=[,}\]\s])', re.DOTALL)
+_MANY_DIGITS = re.compile(rb"\d{4001}")
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 _CLASSES = {row.code: row.name for row in EXIT_CODES}
 FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output"))
@@ -58,7 +65,20 @@ def class_of(error: ApiyiError) -> str:
 
 
 def record(outcome: Outcome) -> bytes:
-    """Return the output line of an outcome, with its LF."""
+    """Return the output line of an outcome, with its LF; any reader of JSON can read it.
+
+    An answer that nests too deeply for that is its own text in there, and an integer of more
+    than 4,000 digits, which Python refuses, has an exponent.
+    """
+    line = _record(outcome)
+    if line.count(b"[") + line.count(b"{") > MOST_LEVELS and _depth(line) > MOST_LEVELS:
+        line = _record(outcome, as_text=True)
+    if _MANY_DIGITS.search(line):
+        line = _PIECE.sub(_with_exponent, line)
+    return line
+
+
+def _record(outcome: Outcome, *, as_text: bool = False) -> bytes:
     row = outcome.row
     response = None
     if outcome.status is not None:
@@ -66,7 +86,7 @@ def record(outcome: Outcome) -> bytes:
         response = {
             "status_code": outcome.status,
             "request_id": outcome.request_id,
-            "body": _json(body),
+            "body": body.decode("utf-8", "replace") if body and as_text else _json(body),
         }
     usage = outcome.usage
     fields: dict[str, Any] = {
@@ -74,13 +94,33 @@ def record(outcome: Outcome) -> bytes:
         "index": row.index,
         "response": response,
         "error": None if outcome.error is None else _told(outcome.error, outcome.maybe_billed),
-        "usage": None if usage is None else usage.raw,
+        "usage": None if usage is None or as_text else usage.raw,
         "attempts": outcome.attempts,
         "endpoint": outcome.endpoint,
         "ms": outcome.ms,
         "sha": row.sha,
     }
     return write(fields) + b"\n"
+
+
+def _with_exponent(piece: re.Match[bytes]) -> bytes:
+    """Return a number with all its digits behind a point, and a string as it is."""
+    if piece[2] is None:
+        return piece[0]
+    return b"%s%s.%se%d" % (piece[1], piece[2], piece[3], len(piece[3]))
+
+
+def _depth(line: bytes) -> int:
+    """Return how deeply the arrays and objects of a line of JSON are nested."""
+    depth = most = 0
+    for piece in _BRACKET.finditer(line):
+        first = piece[0][:1]
+        if first in b"[{":
+            depth += 1
+            most = max(most, depth)
+        elif first != b'"':
+            depth -= 1
+    return most
 
 
 def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.counts import Counts, told
 from apiyi_cli.batch.feed import Feed
+from apiyi_cli.batch.journal import journal_path
 from apiyi_cli.batch.lane import Gate, Lane
 from apiyi_cli.batch.opening import Opened, Terms, errors_descriptor
 from apiyi_cli.batch.options import RowDefaults
@@ -164,23 +165,31 @@ class _Running:
 
     def _refuse_shared_files(self) -> None:
         """Raise UsageError where one file would be two things: the rows, an output, a summary."""
+        from apiyi_cli.core.disk import first_clash, is_reserved
+
         source, options = self._inputs.source, self._options
-        named = (
-            ("FILE", None if source.path == "-" else source.path),
-            ("-o", None if self._target == "-" else self._target),
-            ("--errors", options.errors),
-            ("--summary", None if options.summary == "-" else options.summary),
-        )
-        names: dict[Path, str] = {}
-        for name, path in named:
-            if path is None or path.startswith("/dev/"):
-                continue
-            other = names.setdefault(Path(path).resolve(), name)
-            if other != name:
+        given = {
+            "FILE": source.path,
+            "-o": self._target,
+            "--errors": options.errors,
+            "--summary": options.summary,
+        }
+        named = {name: Path(path) for name, path in given.items() if path not in (None, "-")}
+        for name, path in list(named.items()):
+            if name != "FILE" and is_reserved(path):
                 raise UsageError(
                     Text("cannot use {name} {path}", name=name, path=path),
-                    Text("it is the file of {other}", other=other),
+                    Text("its name is that of a batch's own journal or lock"),
                 )
+        if "-o" in named:
+            named[Text("the journal")] = journal_path(named["-o"])
+        clash = first_clash(named.items())
+        if clash is not None:
+            name, other = clash
+            raise UsageError(
+                Text("cannot use {name} {path}", name=name, path=named[name]),
+                Text("it is the file of {other}", other=other),
+            )
         if options.summary == "-" and self._target in (None, "-"):
             raise UsageError(
                 Text("cannot use --summary -"), Text("the records go to stdout"), hint="-o FILE"
