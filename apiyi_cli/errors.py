@@ -163,6 +163,8 @@ class ApiyiError(Exception):
 
     exit_code: ClassVar[int] = 1
     default_hint: ClassVar[str | None] = None
+    received: bytes = b""
+    """What came and could not be used, where the place that raises had it all: to be kept."""
 
     def __init__(
         self, what: str, why: str = "", *, hint: str | None = None, facts: Facts = Facts()

@@ -14,11 +14,11 @@ from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import detect_picture
 from apiyi_cli.core.jsontext import read_exact, write
-from apiyi_cli.decode.image import Picture, is_whole, pictures
+from apiyi_cli.decode.image import Picture, is_whole, join_reasons, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
 from apiyi_cli.sinks.files import WholeFile
 from apiyi_cli.sinks.names import Template, slug
-from apiyi_cli.text import Text, join_texts, system_reason
+from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.send import Plan
 
 DEFAULT: Final = "{id}.{ext}"
@@ -58,7 +58,7 @@ class Saving:
             except ApiyiError as error:
                 failure = failure or error
         if failure is None and found.lost:
-            failure = IncompleteError(Text("a picture is missing"), join_texts(found.lost, "; "))
+            failure = IncompleteError(Text("a picture is missing"), join_reasons(found.lost))
         if failure is not None:
             failure.facts = Facts(status=200, code=NOT_SAVED, phase="content")
             raise failure

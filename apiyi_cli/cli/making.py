@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.places import Places
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.filetypes import FileType, detect_picture
-from apiyi_cli.decode.image import Picture, Pictures, is_whole, pictures
-from apiyi_cli.errors import ApiyiError, IncompleteError
-from apiyi_cli.text import Text, join_texts
+from apiyi_cli.decode.image import Lost, Picture, Pictures, is_whole, join_reasons, pictures
+from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputError
+from apiyi_cli.text import Text, join_texts, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -40,7 +42,7 @@ class Task(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a task: a record for each picture, and the first thing that failed.
 
-    `content` is the last picture, for stdout.
+    `content` is the first picture, for stdout.
     """
 
     task: Task
@@ -48,6 +50,32 @@ class Outcome(NamedTuple):
     reply: Pictures | None = None
     failure: ApiyiError | None = None
     content: bytes = b""
+
+
+class _Saving:
+    """The pictures of one reply on their way into files, and what became of them."""
+
+    def __init__(self, reply: Pictures, numbers: list[int]) -> None:
+        self.reply = reply
+        self.numbers = numbers
+        self.records: list[dict[str, Any]] = []
+        self.extras: list[str] = []
+        self.failure: ApiyiError | None = None
+        self.content = b""
+        self.done = 0
+
+    def pairs(self) -> Iterator[tuple[int, Picture | Lost | None]]:
+        """Yield each number with its picture, with what cannot be read, or with None.
+
+        Every picture of the answer has a number, also beyond those asked for. What was lost
+        without leaving a byte counts only where a picture is missing.
+        """
+        items: list[Picture | Lost | None] = [*self.reply.items]
+        items += (one for one in self.reply.lost if one.content)
+        items += [None] * (len(self.numbers) - len(items))
+        last = max(self.numbers)
+        more = range(last + 1, last + 1 + len(items) - len(self.numbers))
+        yield from zip((*self.numbers, *more), items, strict=True)
 
 
 class Maker:
@@ -79,22 +107,58 @@ class Maker:
         except ApiyiError as error:
             records = [self._record(task, n, error=error) for n in task.numbers]
             return Outcome(task, records, failure=error)
-        records = []
-        failure: ApiyiError | None = None
-        content = b""
-        for place, n in enumerate(task.numbers):
-            picture = reply.items[place] if place < len(reply.items) else None
-            told = reply.usage.raw if reply.usage is not None and place == 0 else None
-            try:
-                if picture is None:
-                    raise _missing(reply, len(task.numbers))
-                content, kind = self._fetched(sender, picture)
+        saving = _Saving(reply, list(task.numbers))
+        try:
+            for n, picture in saving.pairs():
+                self._save(sender, task, saving, n, picture)
+        except Interrupted as stop:
+            stop.note = self._keep_rest(saving) or stop.note
+            raise
+        if saving.extras:
+            self._session.note(
+                Text(
+                    "more pictures came than were asked for; they are in {paths}",
+                    paths=join_texts(saving.extras),
+                )
+            )
+        return Outcome(task, saving.records, reply, saving.failure, saving.content)
+
+    def _save(
+        self, sender: Sender, task: Task, saving: _Saving, n: int, picture: Picture | Lost | None
+    ) -> None:
+        """Save one picture of an answer, and note what became of it."""
+        told = saving.reply.usage.raw if saving.reply.usage is not None else None
+        usage = told if not saving.records else None
+        found = picture if isinstance(picture, Picture) else None
+        try:
+            if not isinstance(picture, Picture):
+                raise self._missing(saving, picture)
+            content, kind = self._fetched(sender, picture)
+            if n in task.numbers:
+                saving.content = saving.content or content
                 saved = self._saved(task, n, content, kind)
-                records.append(self._record(task, n, picture, usage=told, **saved))
-            except ApiyiError as error:
-                failure = failure or error
-                records.append(self._record(task, n, picture, usage=told, error=error))
-        return Outcome(task, records, reply, failure, content)
+            else:
+                saved = self._saved_extra(task, n, content, kind)
+                saving.extras.append(saved["path"])
+            saving.records.append(self._record(task, n, found, usage=usage, **saved))
+        except ApiyiError as error:
+            saving.failure = saving.failure or error
+            saving.records.append(self._record(task, n, found, usage=usage, error=error))
+        saving.done += 1
+
+    def _keep_rest(self, saving: _Saving) -> str:
+        """Keep the pictures that a signal leaves unsaved; return where they are."""
+        rest = [item for _, item in list(saving.pairs())[saving.done :]]
+        places = []
+        for item in rest:
+            if isinstance(item, Picture) and item.url is not None:
+                places.append(item.url)
+            elif item is not None and item.content:
+                with suppress(OSError):
+                    places.append(str(self._session.rescue.keep([item.content])))
+        if not places:
+            return ""
+        return Text("pictures that are paid for: {places}", places=join_texts(places))
 
     def _fetched(self, sender: Sender, picture: Picture) -> tuple[bytes, FileType]:
         """Return a picture's bytes, downloaded where they are not here, and their kind."""
@@ -108,7 +172,12 @@ class Maker:
         if picture.url is not None:
             from apiyi_cli.wire.download import download
 
-            content = download(picture.url, sender.plan, accepted=_unfit, private=self._private)
+            try:
+                content = download(picture.url, sender.plan, accepted=_unfit, private=self._private)
+            except IncompleteError as failure:
+                if failure.received and (kept := self._rescued(failure.received)):
+                    failure.hint = join_texts((failure.hint or "", kept), "; ")
+                raise
         kind = detect_picture(content)
         assert kind is not None, "checked by the decoder and by the download"
         return content, kind
@@ -118,6 +187,29 @@ class Maker:
             return Text("take what came from {keep}", keep=self._session.rescue.keep([content]))
         except OSError:
             return None
+
+    def _missing(self, saving: _Saving, lost: Lost | None) -> IncompleteError:
+        """Return the error for a picture that is not there, or whose bytes cannot be read."""
+        if lost is None:
+            return _missing(saving.reply, len(saving.numbers))
+        error = IncompleteError(Text("a picture of the answer cannot be read"), lost.why)
+        error.hint = self._rescued(lost.content)
+        return error
+
+    def _saved_extra(self, task: Task, n: int, content: bytes, kind: FileType) -> dict[str, Any]:
+        """Save a picture beyond those asked for: beside the others, else in the rescue folder."""
+        rescue = self._session.rescue
+        path: Path | None = None
+        if self._places is not None:
+            values = task.values(self._model, n)
+            path = self._places.write_extra(values, kind.extension, content, rescue)
+        try:
+            path = path or rescue.keep([content])
+        except OSError as failure:
+            raise OutputError(
+                Text("cannot keep a picture beyond those asked for"), system_reason(failure)
+            ) from failure
+        return {"path": str(path), "bytes": len(content), "type": kind.mime}
 
     def _saved(self, task: Task, n: int, content: bytes, kind: FileType) -> dict[str, Any]:
         if self._places is None:
@@ -182,5 +274,5 @@ def _missing(reply: Pictures, wanted: int) -> IncompleteError:
         "{count} of {wanted} pictures are in the answer", count=len(reply.items), wanted=wanted
     )
     if reply.lost:
-        why += Text("; {lost}", lost=join_texts(dict.fromkeys(reply.lost), "; "))
+        why += Text("; {lost}", lost=join_reasons(reply.lost))
     return IncompleteError(Text("the answer is not what was asked for"), why)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.image import expected_extension, family, image_call
 from apiyi_cli.build.upload import Upload
@@ -24,6 +24,7 @@ from apiyi_cli.errors import (
     UsageError,
     fails_every_item,
 )
+from apiyi_cli.sinks.files import refuse_existing
 from apiyi_cli.sinks.names import slug
 from apiyi_cli.text import Text, system_reason
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("index", "slug", "model", "n", "ext")
 DEFAULT_NAME = "{slug}-{n}.{ext}"
+MAX_CHECKED = 64
 DISTINCT_NAME = "{index:04}-{slug}-{n}.{ext}"
 # Whatever fails like this fails for every picture of the run.
 
@@ -90,6 +92,8 @@ class Studio:
                 for task in self._tasks
                 for n in task.numbers
             )
+            for task in self._tasks:
+                self._refuse_extras(task)
             session.console.require_stdout()
         if self._tasks:
             session.sender  # noqa: B018 - what is wrong with the set-up is said once
@@ -120,6 +124,16 @@ class Studio:
                 Text("{count} of {total} requests failed", count=len(self._failed), total=total),
                 hint=Text("run it again with --skip-existing to make only those"),
             )
+
+    def _refuse_extras(self, task: Task) -> None:
+        """Refuse names that exist for pictures which the body asks for beyond `--n`."""
+        call = self._call(task)
+        likely = expected_extension(self._model, self._imaging)
+        asked = _count_pictures(call.json if isinstance(call.json, dict) else {})
+        last = max(task.numbers)
+        for n in range(last + 1, last + 1 + min(asked, MAX_CHECKED) - len(task.numbers)):
+            if path := self._places.extra(task.values(self._model, n), likely):
+                refuse_existing(path, force=bool(self._session.output.force))
 
     @cached_property
     def _model(self) -> str:
@@ -294,6 +308,13 @@ class Studio:
         for record in outcome.records:
             if record["path"] is not None:
                 previewed(session, record["path"])
+
+
+def _count_pictures(body: dict[str, Any]) -> int:
+    """Return how many pictures a body asks for, also through `-O`; 1 where it does not say."""
+    series = body.get("sequential_image_generation_options")
+    counts = (body.get("n"), series.get("max_images") if isinstance(series, dict) else None)
+    return max((count for count in counts if type(count) is int), default=1)
 
 
 def _check_together(session: Session, imaging: Imaging, words: list[str], files: list[str]) -> None:

@@ -97,3 +97,32 @@ class Places:
         path = self._template.path({**values, "ext": extension})
         write_file([content], path, force=self._force, rescue=rescue)
         return path
+
+    def extra(self, values: Values, extension: str) -> Path | None:
+        """Return the path of picture `n` of an answer that has more than was asked for.
+
+        A template that has no field for the number gets it at the end: `cat-2.png`. None
+        where the files go to a device, beside which nothing can be made.
+        """
+        path = self._template.path({**values, "ext": extension})
+        if is_device(path):
+            return None
+        if "n" in self._template.fields:
+            return path
+        stem = path.stem if path.suffix else path.name
+        return path.with_name(f"{stem}-{values['n']}.{extension}")
+
+    def write_extra(
+        self, values: Values, extension: str, content: bytes, rescue: Rescue | None
+    ) -> Path | None:
+        """Write such a picture under a name that is free; return it, None beside a device."""
+        path = self.extra(values, extension)
+        if path is None:
+            return None
+        count = 2
+        wanted = path
+        while not self._force and (path.exists() or path.is_symlink()):
+            path = wanted.with_name(f"{wanted.stem}-{count}{wanted.suffix}")
+            count += 1
+        write_file([content], path, force=self._force, rescue=rescue)
+        return path

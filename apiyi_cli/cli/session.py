@@ -259,15 +259,27 @@ class Session:
         shows: Callable[[T], bool] = lambda item: False,
         sender: Sender | None = None,
     ) -> Iterator[T]:
-        """Send a call and yield what `decode` makes of the reply; a thread gives its `sender`."""
+        """Send a call and yield what `decode` makes of the reply; a thread gives its `sender`.
+
+        A body that was paid for and cannot be used is kept in the rescue folder.
+        """
         for text in call.notes:
             self.note(text)
+        received = None
+        if call.cost != "free":
+            from apiyi_cli.cli.unusable import ReceivedBody
+
+            received = ReceivedBody()
+            decode = received.watch(decode)
         try:
             yield from (sender or self.sender).answer(call, decode, shows=shows)
         except ApiyiError as failure:
             from apiyi_cli.cli.advice import advised
 
-            raise advised(failure, self, call) from failure.__cause__
+            told = advised(failure, self, call)
+            if received is not None:
+                received.keep(told, self.rescue)
+            raise told from failure.__cause__
 
     @cached_property
     def sender(self) -> Sender:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
@@ -17,7 +19,7 @@ from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
-_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*,", re.ASCII)
+_DATA_URL = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w=.-]+)*,", re.ASCII | re.IGNORECASE)
 _BLANKS = str.maketrans("", "", " \t\r\n")
 _URL_SAFE = str.maketrans("-_", "+/")
 _SHOWN_CHARS = 200
@@ -37,14 +39,21 @@ class Picture(NamedTuple):
     whole: bool = True
 
 
+class Lost(NamedTuple):
+    """An item that holds no usable picture: why, and what it held."""
+
+    why: str
+    content: bytes = b""
+
+
 class Pictures(NamedTuple):
     """The pictures of one reply in their order, its usage and its whole body.
 
-    `lost` says what became of the items that hold no usable picture.
+    `lost` are the items that hold no usable picture.
     """
 
     items: list[Picture]
-    lost: list[str]
+    lost: list[Lost]
     usage: Usage | None
     raw: bytes
 
@@ -61,6 +70,9 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
             raise refused(reply, cost="heavy", model=model)
         kind, chunks = opening(reply)
         raw = body(reply, chunks)
+        if detect_picture(raw) is not None:
+            # The picture itself in place of JSON.
+            return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
         found = _from_events(raw) if kind == "sse" else answer_in(reply, kind, raw)
         error = fault_of(
             found,
@@ -75,14 +87,15 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     finally:
         reply.close()
     items: list[Picture] = []
-    lost: list[str] = []
+    lost: list[Lost] = []
     for item in _items(found):
-        try:
-            items.append(_picture(item))
-        except ValueError as why:
-            lost.append(str(why))
+        read = _picture(item)
+        if isinstance(read, Lost):
+            lost.append(read)
+        else:
+            items.append(read)
     if not items:
-        said = _words(found) or join_texts(dict.fromkeys(lost), "; ") or Text("it has no data")
+        said = _words(found) or join_reasons(lost) or Text("it has no data")
         raise IncompleteError(
             Text("there is no picture in the answer"),
             said,
@@ -106,8 +119,16 @@ def is_whole(content: bytes) -> bool:
     if kind is GIF:
         return b"\x3b" in content[-16:]
     if kind is SVG:
-        return _SVG_END.search(content[-1024:]) is not None or _closes_itself(content)
+        tail = _without_comments_at_end(content)
+        return _SVG_END.search(tail[-1024:]) is not None or _closes_itself(content)
     return kind is not None
+
+
+def _without_comments_at_end(svg: bytes) -> bytes:
+    tail = svg.rstrip()
+    while tail.endswith(b"-->") and (start := tail.rfind(b"<!--")) >= 0:
+        tail = tail[:start].rstrip()
+    return tail
 
 
 def _closes_itself(svg: bytes) -> bool:
@@ -128,8 +149,13 @@ def _items(found: Any) -> list[Any]:
     return [found] if found.get("b64_json") or found.get("url") else []
 
 
-def _picture(item: Any) -> Picture:
-    """Return the picture of an item; raise ValueError that says why there is none."""
+def join_reasons(lost: Iterable[Lost]) -> str:
+    """Return why items hold no picture, each reason once."""
+    return join_texts(dict.fromkeys(one.why for one in lost), "; ")
+
+
+def _picture(item: Any) -> Picture | Lost:
+    """Return the picture of an item, or why there is none."""
     fields = item if isinstance(item, dict) else {"url": item}
     told = fields.get("revised_prompt")
     revised = whole_characters(told) if isinstance(told, str) and told else None
@@ -138,32 +164,42 @@ def _picture(item: Any) -> Picture:
         packed, url = "", packed
     if _DATA_URL.match(url):
         packed, url = packed or url, ""
+    lost: Lost | None = None
     if packed:
         content = _unpacked(packed)
-        if detect_picture(content) is None:
-            raise ValueError("its bytes are no picture")
-        whole = is_whole(content)
-        if whole or not url:
+        if content is None:
+            packed_bytes = packed.encode("utf-8", "replace")
+            lost = Lost(Text("it is not valid base64"), packed_bytes)
+        elif detect_picture(content) is None:
+            lost = Lost(Text("its bytes are no picture"), content)
+        elif (whole := is_whole(content)) or not url:
             return Picture(content, None, revised, whole)
     if url:
         return Picture(b"", url, revised)
-    raise ValueError(f"text instead of a picture: {_short(revised)}" if revised else "it is empty")
+    if lost is not None:
+        return lost
+    if revised:
+        return Lost(Text("text instead of a picture: {text}", text=_short(revised)))
+    return Lost(Text("it is empty"))
 
 
 def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _unpacked(packed: str) -> bytes:
+def _unpacked(packed: str) -> bytes | None:
+    """Return the bytes of a base64 text or of a data URL; None where they cannot be read."""
     if prefix := _DATA_URL.match(packed):
         packed = packed[prefix.end() :]
+        if not prefix[0].lower().endswith(";base64,"):
+            return unquote_to_bytes(packed)
     if not packed.isalnum():
         packed = packed.translate(_BLANKS).translate(_URL_SAFE)
     packed = packed.rstrip("=")
     try:
         return binascii.a2b_base64(packed + "=" * (-len(packed) % 4), strict_mode=True)
     except (binascii.Error, ValueError):
-        raise ValueError("it is not valid base64") from None
+        return None
 
 
 def _from_events(raw: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which addresses may be a base URL, and what counts as the same server.
+"""Which addresses may be a base URL.
 
 The rules are strict because the key goes to whatever stands here.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from apiyi_cli.core.hosts import DEFAULT_PORTS, host_in_url, is_loopback
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.text import Text
 
@@ -41,8 +42,8 @@ def normal_base_url(text: str, source: str) -> str:
         )
     if parts.query or parts.fragment or text.rstrip().endswith(("?", "#")):
         raise _refusal(source, Text("a base URL ends with its path, without ? or #"), _EXAMPLE)
-    place = f"[{host}]" if ":" in host else host
-    if (port := _port(parts, source)) not in (None, 443 if parts.scheme == "https" else 80):
+    place = host_in_url(host)
+    if (port := _port(parts, source)) not in (None, DEFAULT_PORTS[parts.scheme]):
         place += f":{port}"
     path = _normal_path(parts, f"{parts.scheme}://{place}", source)
     if parts.scheme == "http" and not is_loopback(host):
@@ -52,26 +53,6 @@ def normal_base_url(text: str, source: str) -> str:
             hint=Text("use https://{place}{path}", place=place, path=path),
         )
     return f"{parts.scheme}://{place}{path}"
-
-
-def origin(base_url: str) -> str:
-    """Return scheme, host and port as one text, equal for the same server (RFC 6454)."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine by its very name: no lookup decides this."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _split(text: str, source: str) -> SplitResult:

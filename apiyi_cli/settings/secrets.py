@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from apiyi_cli.core.hosts import origin
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings import vault
-from apiyi_cli.settings.base_url import origin
 from apiyi_cli.settings.paths import refuse_readable
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.settings.vault import WAYS

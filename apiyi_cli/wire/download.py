@@ -7,14 +7,15 @@ what was checked is what is connected to. The gateway's own origin is trusted as
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from collections.abc import Callable
-from urllib.parse import quote, urljoin, urlsplit
+from shlex import quote as shell_quote
+from urllib.parse import SplitResult, quote, urljoin
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.hosts import bare_host, is_inner_name, is_public, origin, split_url
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -26,7 +27,7 @@ from apiyi_cli.errors import (
 from apiyi_cli.text import Text
 from apiyi_cli.wire.client import Client, Outgoing
 from apiyi_cli.wire.clocks import Timeouts
-from apiyi_cli.wire.proxies import is_loopback, proxy_for
+from apiyi_cli.wire.proxies import proxy_for
 from apiyi_cli.wire.send import Plan
 
 MOST_BYTES = 64 << 20
@@ -40,9 +41,6 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # A fresh file may not have reached the server that is asked for it.
 _PASSING = frozenset((403, 404, 408, 425, 429))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_INNER_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 _HEADERS = (
     ("Accept", "image/*, */*;q=0.5"),
     ("Accept-Encoding", "identity"),
@@ -74,17 +72,27 @@ def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False)
     except LimitError:
         raise
     except ApiyiError as failure:
-        raise IncompleteError(
+        lost = IncompleteError(
             Text("the picture cannot be downloaded"),
             failure.why or failure.what,
-            hint=Text(
-                "curl -L -o picture '{url}' (it is paid for; the link may die in minutes)", url=url
-            ),
+            hint=_hint(url),
             facts=Facts(phase="content"),
-        ) from failure
+        )
+        lost.received = failure.received
+        raise lost from failure
     finally:
         fetch.close()
     raise AssertionError("the last attempt returns or raises")
+
+
+def _hint(url: str) -> str:
+    """Return how to get the file by hand; the URL is a stranger's word, so it is quoted."""
+    quoted = shell_quote(url)
+    if not url.startswith(("https://", "http://")):
+        return Text("it is paid for; its address is {url}", url=quoted)
+    return Text(
+        "curl -L -o picture {url} (it is paid for; the link may die in minutes)", url=quoted
+    )
 
 
 class _Fetch:
@@ -93,7 +101,7 @@ class _Fetch:
     def __init__(self, plan: Plan, private: bool) -> None:
         self._plan = plan
         self._private = private
-        self._own = {_origin(base_url) for base_url in plan.base_urls}
+        self._own = {origin(base_url) for base_url in plan.base_urls}
         self._trusted = False
         self._client = Client(
             environ=plan.environ,
@@ -117,7 +125,10 @@ class _Fetch:
                 reply.close()
             if not target:
                 raise RejectedError(Text("the server redirects and does not say where"))
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError:
+                raise RejectedError(Text("its address is no https URL")) from None
         raise RejectedError(
             Text(
                 "the server redirects more than {most_redirects} times",
@@ -130,28 +141,32 @@ class _Fetch:
         self._client.close()
 
     def _asked(self, url: str) -> Reply:
-        parts = urlsplit(url)
-        self._trusted = self._private or _origin(url) in self._own
-        if parts.scheme not in ("https", "http") or not parts.hostname or _CONTROL.search(url):
+        parts = split_url(url)
+        if (
+            parts is None
+            or parts.scheme not in ("https", "http")
+            or not parts.hostname
+            or _CONTROL.search(url)
+        ):
             raise RejectedError(Text("its address is no https URL"))
+        self._trusted = self._private or origin(url) in self._own
         if not self._trusted:
-            self._check(url)
+            self._check(parts)
         total_at = self._plan.timeouts.total_at
         timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, total_at)
-        plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]")
+        plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]", errors="replace")
         return self._client.exchange(
             Outgoing("GET", plain, _HEADERS, b"", stream=False, free=True), timeouts
         )
 
-    def _check(self, url: str) -> None:
+    def _check(self, parts: SplitResult) -> None:
         """Refuse what needs no connection to be judged."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
+        host = bare_host(parts.hostname or "")
         if parts.scheme != "https":
             raise RejectedError(Text("its address is not https"))
         if parts.username is not None or parts.password is not None:
             raise RejectedError(Text("its address has a user name in it"))
-        if is_loopback(host) or host.endswith(_INNER_NAMES):
+        if is_inner_name(host):
             raise RejectedError(Text("{host} is not a public address", host=host))
         if proxy_for("https", host, self._plan.proxy, self._plan.environ) is not None:
             self._check_behind_proxy(host, parts.port or 443)
@@ -179,7 +194,7 @@ class _Fetch:
                 kind = RejectedError  # type: ignore[assignment]
             raise kind(Text("the server answers HTTP {status}", status=reply.status))
         announced = reply.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > MOST_BYTES:
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > MOST_BYTES):
             raise _too_large()
         pieces: list[bytes] = []
         size = 0
@@ -198,39 +213,15 @@ class _Fetch:
                 )
         content = b"".join(pieces)
         if why := accepted(content, reply.headers.get("content-type", "")):
-            raise TemporaryError(why)
+            unfit = TemporaryError(why)
+            unfit.received = content
+            raise unfit
         return content
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the internet's, also where it wraps another one."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if found.is_site_local:
-            return False
-    return found.is_global and not (found.is_multicast or found.is_reserved)
 
 
 def _require_public(address: str) -> None:
     if not is_public(address):
         raise RejectedError(Text("{address} is not a public address", address=address))
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        raise RejectedError(Text("its address is no https URL")) from None
-    return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def _too_large() -> RejectedError:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from apiyi_cli.core.hosts import bare_host, host_in_url, is_loopback, split_url
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
@@ -41,8 +42,7 @@ class Proxy(NamedTuple):
     @property
     def shown(self) -> str:
         """Return the address without its password, for messages."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host_in_url(self.host)}:{self.port}"
 
 
 def proxy_for(
@@ -71,11 +71,7 @@ def proxy_for(
 def parsed(value: str, source: str) -> Proxy:
     """Read a proxy's URL; `host:port` alone is an http proxy, `socks://` is SOCKS 5."""
     url = value if "://" in value else f"http://{value}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit("http://"), None
+    parts = split_url(url) or urlsplit("http://")
     scheme = _SCHEMES.get(parts.scheme.lower())
     if scheme is None:
         raise SetupError(
@@ -95,32 +91,17 @@ def parsed(value: str, source: str) -> Proxy:
     return Proxy(
         scheme,
         host,
-        port or _DEFAULT_PORTS[scheme],
+        parts.port or _DEFAULT_PORTS[scheme],
         unquote(parts.username) if parts.username else None,
         unquote(parts.password) if parts.password else None,
         source,
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine."""
-    name = host.strip("[]").lower().rstrip(".")
-    if name in ("localhost", "127.0.0.1", "::1") or name.endswith(".localhost"):
-        return True
-    if not name[:1].isdigit() and ":" not in name:
-        return False
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def _excluded(host: str, environ: Mapping[str, str]) -> bool:
     """Tell whether `no_proxy` covers the host: names with their subdomains, addresses, blocks."""
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    name = host.strip("[]").lower().rstrip(".")
+    name = bare_host(host)
     for item in listed.replace(",", " ").split():
         entry = item.lower().rstrip(".")
         if entry == "*" or _covers(entry, name):

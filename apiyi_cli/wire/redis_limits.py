@@ -17,9 +17,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.hosts import host_in_url, split_url
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
@@ -304,12 +304,10 @@ class _LeasedPlaces(Places):
 
 def shown(url: str) -> str:
     """Return the address without its user and password, for messages."""
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
+    if (parts := split_url(url)) is None:
         return "limits.store"
+    host = host_in_url(parts.hostname or "")
+    port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 

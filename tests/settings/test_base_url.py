@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from apiyi_cli.core.hosts import is_loopback, origin
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.base_url import is_loopback, normal_base_url, origin
+from apiyi_cli.settings.base_url import normal_base_url
 
 
 @pytest.mark.parametrize(

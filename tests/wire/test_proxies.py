@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.errors import SetupError
-from apiyi_cli.wire.proxies import is_loopback, parsed, proxy_for
+from apiyi_cli.wire.proxies import parsed, proxy_for
 
 HOST = "api.example.com"
 

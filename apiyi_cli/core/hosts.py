@@ -1,0 +1,112 @@
+"""Hosts and addresses: the only place that knows origin, loopback and public.
+
+Nothing here asks a resolver: a name is judged as it is written, an address by its number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from ipaddress import IPv6Address
+
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+_INNER_NAMES: Final = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
+# RFC 6052 and RFC 8215: an IPv4 address in the last 32 bits.
+_NAT64_PREFIX: Final = 0x64FF9B << 64
+_LOCAL_NAT64_PREFIX: Final = 0x64FF9B0001
+# RFC 5214, 6.1: the interface identifiers of ISATAP.
+_ISATAP: Final = (0x5EFE, 0x02005EFE)
+# The wire server of Azure's machines has a public number and answers inside alone.
+_INNER_ADDRESSES: Final = frozenset(("168.63.129.16",))
+
+
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of a URL, None for a torn bracket or a port that is no number."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def bare_host(host: str) -> str:
+    """Return a host without brackets, in lower case, without the dot of the root."""
+    return host.strip("[]").lower().removesuffix(".")
+
+
+def host_in_url(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port as one text, equal for the same server (RFC 6454).
+
+    What is no URL has the origin "", which is nobody's.
+    """
+    parts = split_url(url)
+    if parts is None or not parts.hostname:
+        return ""
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    return f"{parts.scheme}://{host_in_url(bare_host(parts.hostname))}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if a host is this machine by its very name: no lookup decides this."""
+    name = bare_host(host)
+    if name in ("localhost", "127.0.0.1", "::1") or name.endswith(".localhost"):
+        return True
+    if not name[:1].isdigit() and ":" not in name:
+        return False
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_inner_name(host: str) -> bool:
+    """Return True for names that only a local network resolves (RFC 6762, RFC 8375)."""
+    name = bare_host(host)
+    return is_loopback(name) or name.endswith(_INNER_NAMES)
+
+
+def is_public(address: str) -> bool:
+    """Return True if an IP address is one of the internet's, also where it wraps another one."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if str(found) in _INNER_ADDRESSES:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if any(not is_public(inner) for inner in _wrapped(found)):
+            return False
+        if found.ipv4_mapped or _is_nat64(found):
+            return True
+        if found.is_site_local:
+            return False
+    return found.is_global and not (found.is_multicast or found.is_reserved)
+
+
+def _is_nat64(found: IPv6Address) -> bool:
+    return int(found) >> 32 == _NAT64_PREFIX or int(found) >> 80 == _LOCAL_NAT64_PREFIX
+
+
+def _wrapped(found: IPv6Address) -> list[str]:
+    """Return the IPv4 addresses that a packet to this one would end at."""
+    from ipaddress import IPv4Address
+
+    inner = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
+    low = IPv4Address(int(found) & 0xFFFFFFFF)
+    is_isatap = (int(found) >> 32) & 0xFFFFFFFF in _ISATAP
+    if is_isatap or _is_nat64(found):
+        inner.append(low)
+    return [str(one) for one in inner if one is not None]
