@@ -131,9 +131,10 @@ class Facts(NamedTuple):
     """What is known about a failure besides its words, for messages and the retry decision.
 
     `kind` is how the transport failed: dns, refused, timeout, reset, tls, certificate,
-    proxy, protocol, cut. `reused` tells that the connection had served a request before;
-    `after_s` is the time from the end of sending to the failure. `retry_after_s` is how
-    long the gateway asked to wait, `should_retry` its `x-should-retry`; None is "not told".
+    proxy, protocol, cut; "misfit" is a whole answer that is not what was asked for. `reused`
+    tells that the connection had served a request before; `after_s` is the time from the end
+    of sending to the failure. `retry_after_s` is how long the gateway asked to wait,
+    `should_retry` its `x-should-retry`; None is "not told".
     `cause` names the row of `decode.error_table` that judged a refusal, `billed` what it says of
     the money. `ends_run` is what a free question found about the key or the account: whether
     further items of the run would fail as well; None where nobody asked.

@@ -13,7 +13,7 @@ from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.build.respond import items, respond_call
 from apiyi_cli.core.call import Call, Cost, Reply
-from apiyi_cli.core.events import Chunk, Delta, Usage
+from apiyi_cli.core.events import Chunk, Delta, Restart, Usage
 from apiyi_cli.core.groups import (
     ChatSampling,
     Completing,
@@ -191,6 +191,9 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
                 texts.append(event.text)
             elif isinstance(event, Usage):
                 usage = event
+            elif isinstance(event, Restart):
+                chunks.clear()
+                texts.clear()
         yield []
     if len(chunks) == 1 and whole:
         body = chunks[0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiyi_cli.core.events import Event, Finish, Notice, Reasoning, Refusal, Usage
+from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
 from apiyi_cli.core.groups import Answer
-from apiyi_cli.errors import IncompleteError
+from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -17,6 +17,15 @@ WARNINGS = {
     "content_filter": Text("the answer was cut off by a content filter"),
 }
 DIM = "2"
+
+
+def empty_answer(why: str) -> IncompleteError:
+    """Return the error for a complete answer without anything to print."""
+    return IncompleteError(
+        Text("the answer has nothing to print"),
+        why,
+        hint=describe_billing("yes", Text("running it again may be billed again")),
+    )
 
 
 class Aside:
@@ -34,6 +43,7 @@ class Aside:
         self._settled: list[str] = []
         self._used: list[tuple[Usage | None, bool]] = []
         self._refusals: list[str] = []
+        self._empty = ""
         session.run.closing(console.end_speech)
 
     def __call__(self, event: Event) -> None:
@@ -49,6 +59,13 @@ class Aside:
             self._refusals.append(event.text)
         elif isinstance(event, Notice):
             self._session.note(event.text)
+        elif isinstance(event, Empty):
+            self._empty = event.why
+
+    @property
+    def shows_reasoning(self) -> bool:
+        """Return True if the user sees the model's reasoning as it comes."""
+        return self._reasons
 
     def step(self) -> None:
         """End one answer of several: only the last one's finish counts."""
@@ -58,12 +75,15 @@ class Aside:
         self.usage = None
 
     def close(self) -> None:
-        """Tell usage and warnings; raise IncompleteError for a cut that the user refuses."""
+        """Tell usage and warnings; raise IncompleteError for an empty answer, or a cut one that
+        the user refuses."""
         self._session.console.end_speech()
         session = self._session
         if self._refusals:
             session.note(Text("the model refused: {refusals}", refusals="".join(self._refusals)))
         self._tell_usage()
+        if self._empty:
+            raise empty_answer(self._empty)
         for reason in dict.fromkeys(self.finishes or self._settled):
             if warning := WARNINGS.get(reason):
                 if self._strict:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.aside import WARNINGS
+from apiyi_cli.cli.aside import WARNINGS, empty_answer
 from apiyi_cli.cli.flow import GLANCE_S, hushed
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Delta, Finish, ToolCall, Usage
+from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
@@ -48,7 +48,8 @@ class ModelAnswer:
     def begin(self) -> None:
         """Forget what an attempt that failed has left."""
         self.texts, self.calls = [], []
-        self.usage, self.warning = None, ""
+        self.usage, self.warning, self.empty = None, "", ""
+        self.files: list[InlineFile] = []
 
     @property
     def text(self) -> str:
@@ -66,6 +67,12 @@ class ModelAnswer:
                 self.usage = event
             elif isinstance(event, Finish):
                 self.warning = WARNINGS.get(event.reason, "")
+            elif isinstance(event, InlineFile):
+                self.files.append(event)
+            elif isinstance(event, Empty):
+                self.empty = event.why
+            elif isinstance(event, Restart):
+                self.begin()
 
 
 def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode) -> None:
@@ -188,7 +195,10 @@ def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, send
     try:
         for _ in session.answers(call, decoded, sender=sender):
             pass
-        if answer.warning and talk.answer.strict_finish:
+        answer.texts += map(session.keep_attachment, answer.files)
+        if answer.empty:
+            answer.error = empty_answer(answer.empty)
+        elif answer.warning and talk.answer.strict_finish:
             answer.error = IncompleteError(Text("the answer is not whole"), answer.warning)
         elif not answer.calls:
             talk.check_shown(answer.text)

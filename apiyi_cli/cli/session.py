@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from apiyi_cli.cli.aside import Aside
     from apiyi_cli.cli.input import Sources
-    from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.events import Burst, InlineFile
     from apiyi_cli.core.language import Translate
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.render.choose import Renderer
@@ -233,23 +233,23 @@ class Session:
         return False
 
     def bursts(
-        self, call: Call, decode: Callable[[Reply], Iterator[Burst]], *, held: bool = False
+        self,
+        call: Call,
+        decode: Callable[[Reply], Iterator[Burst]],
+        *,
+        held: bool = False,
+        reasoning: bool = False,
     ) -> Iterator[Burst]:
-        """Send a call and yield its events; `held` tells that nothing is shown until the end.
+        """Send a call and yield its events.
 
-        Only what the user sees of the answer keeps a failure from being tried again: an id, a
-        count or reasoning that goes nowhere does not.
+        `held` tells that nothing is shown until the end: of an answer that was begun anew only
+        the newest attempt is yielded then. `reasoning` tells that the user sees that, too.
         """
-        from apiyi_cli.core.events import Chunk, Delta, Reasoning, Refusal, ToolCall
+        from apiyi_cli.cli.attempts import is_shown, newest_attempt
 
-        seen: tuple[type, ...] = (Delta, Chunk, Refusal, ToolCall)
-        if self.console.stderr_is_terminal:
-            seen = (*seen, Reasoning)
-
-        def shows(burst: Burst) -> bool:
-            return not held and any(isinstance(event, seen) for event in burst)
-
-        return self.answers(call, decode, shows=shows)
+        if held:
+            return newest_attempt(self.answers(call, decode))
+        return self.answers(call, decode, shows=partial(is_shown, reasoning=reasoning))
 
     def answers(
         self,
@@ -417,6 +417,24 @@ class Session:
         with suppress(SetupError):
             own = (state_dir(self.run.environ) / "rescue",)
         return Rescue(own, spare=_temporary_directory)
+
+    def keep_attachment(self, attachment: InlineFile) -> str:
+        """Save a picture, sound or file of an answer in text; return the line that names it."""
+        import binascii
+
+        try:
+            content = binascii.a2b_base64(attachment.base64)
+            path = self.rescue.keep([content])
+        except (ValueError, OSError) as error:
+            self.note(
+                Text(
+                    "a part of the answer ({type}) is lost: {reason}",
+                    type=attachment.type or "base64",
+                    reason=str(error),
+                )
+            )
+            return ""
+        return f"{path}\n"
 
     def _address(self, *, real: bool = False) -> str:
         """Return the address to show; the sandbox has one only while it runs."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, ToolCall
+from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
 from apiyi_cli.errors import LimitError, UsageError
 from apiyi_cli.text import Text
@@ -112,7 +112,8 @@ class Talk:
 
         def pages() -> Iterator[bytes]:
             for step in range(1, self._most_steps + 1):
-                heard = Heard(self._bursts(built(state), decode, choices), self.toolbox)
+                bursts = self._bursts(built(state), decode, choices, aside.shows_reasoning)
+                heard = Heard(bursts, self.toolbox, session.keep_attachment)
                 answers.append(heard)
                 pages = render(heard)
                 # Of several objects only the last is the answer; which one it is shows at its end.
@@ -151,7 +152,7 @@ class Talk:
         form = self.session.form
         return "extract" if self.answer.extract and form == "text" else form
 
-    def _bursts(self, call: Call, decode: Decode, choices: int) -> Iterator[Burst]:
+    def _bursts(self, call: Call, decode: Decode, choices: int, reasoning: bool) -> Iterator[Burst]:
         held = self.form in ("json", "extract") or self.session.output.output not in (None, "-")
         verbatim = self.form in ("json", "ndjson") or self.toolbox is not None
         told = call.json.get("n")
@@ -162,7 +163,7 @@ class Talk:
         def decoded(reply: Reply) -> Iterator[Burst]:
             return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-        return self.session.bursts(call, decoded, held=held)
+        return self.session.bursts(call, decoded, held=held, reasoning=reasoning)
 
     @property
     def _most_steps(self) -> int:
@@ -204,7 +205,7 @@ class Talk:
         return [] if self._name is None else sessions(self.session).messages(self._name)
 
     def _remember(self, heard: Heard) -> None:
-        if self._name is not None:
+        if self._name is not None and (heard.text or heard.calls):
             from apiyi_cli.build.chat import conversation, turn
             from apiyi_cli.cli.memory import sessions
 
@@ -273,9 +274,16 @@ class Heard:
     not part of the output.
     """
 
-    def __init__(self, bursts: Iterable[Burst], toolbox: Toolbox | None = None) -> None:
+    def __init__(
+        self,
+        bursts: Iterable[Burst],
+        toolbox: Toolbox | None = None,
+        keep: Callable[[InlineFile], str] | None = None,
+    ) -> None:
         self._bursts = bursts
         self._toolbox = toolbox
+        self._keep = keep
+        self._began_anew = False
         self._texts: list[str] = []
         self.calls: list[ToolCall] = []
         self.finished = ""
@@ -284,14 +292,21 @@ class Heard:
     def __iter__(self) -> Iterator[Burst]:
         if self._toolbox is None:
             for burst in self._bursts:
-                self._take(burst)
-                yield burst
+                yield self._take(burst)
+            self._refuse_restart()
             return
         for burst in self._bursts:
-            self._take(burst)
+            burst = self._take(burst)
             yield [event for event in burst if type(event) is not ToolCall]
         if self.calls and not self.to_run:
             yield list(self.calls)
+        self._refuse_restart()
+
+    def _refuse_restart(self) -> None:
+        if self._began_anew:
+            from apiyi_cli.cli.attempts import refuse_restart
+
+            raise refuse_restart()
 
     @property
     def text(self) -> str:
@@ -304,8 +319,9 @@ class Heard:
         box = self._toolbox
         return bool(self.calls) and box is not None and all(box.has(c.name) for c in self.calls)
 
-    def _take(self, burst: Burst) -> None:
-        for event in burst:
+    def _take(self, burst: Burst) -> Burst:
+        """Remember what a burst says; return it with a path in place of each attachment."""
+        for place, event in enumerate(burst):
             kind = type(event)
             if kind is Delta:
                 if event.index == 0:  # type: ignore[union-attr]
@@ -316,6 +332,14 @@ class Heard:
                 self.finished = event.reason  # type: ignore[union-attr]
             elif kind is Chunk and self._toolbox is not None:
                 self.chunks.append(event.data)  # type: ignore[union-attr]
+            elif kind is InlineFile and self._keep is not None:
+                burst[place] = Delta(self._keep(event))  # type: ignore[arg-type]
+            elif kind is Restart:
+                self._texts.clear()
+                self.calls.clear()
+                self.chunks.clear()
+                self._began_anew = True
+        return burst
 
 
 def printed(
@@ -332,7 +356,9 @@ def printed(
         verbatim = form in ("json", "ndjson")
         return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-    session.write(render(session.bursts(call, decoded, held=held)), content=render.content)
+    bursts = session.bursts(call, decoded, held=held, reasoning=aside.shows_reasoning)
+    heard = Heard(bursts, keep=session.keep_attachment)
+    session.write(render(heard), content=render.content)
     aside.close()
 
 

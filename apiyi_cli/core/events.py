@@ -33,13 +33,18 @@ class _Event:
 
 
 class Chunk(_Event):
-    """One JSON object of the server, byte for byte; `whole` when it is the entire answer."""
+    """One JSON object of the server, byte for byte; `whole` when it is the entire answer.
 
-    __slots__ = __match_args__ = ("data", "whole")
+    `opening` tells that nothing of the answer had come with it or before it.
+    """
 
-    def __init__(self, data: bytes, whole: bool = False) -> None:
+    __slots__ = ("data", "opening", "whole")
+    __match_args__ = ("data", "whole")
+
+    def __init__(self, data: bytes, whole: bool = False, opening: bool = False) -> None:
         self.data = data
         self.whole = whole
+        self.opening = opening
 
 
 class _Text(_Event):
@@ -148,5 +153,43 @@ class Notice(_Event):
         self.text = text
 
 
-Event = Chunk | Delta | Reasoning | Refusal | ToolCall | Usage | Finish | About | Notice
+class InlineFile(_Event):
+    """A picture, sound or file of the answer that came as base64; `type` is its media type."""
+
+    __slots__ = __match_args__ = ("type", "base64")
+
+    def __init__(self, type: str, base64: str) -> None:
+        self.type = type
+        self.base64 = base64
+
+
+class Restart(_Event):
+    """The gateway began the answer anew: all events before this belong to a given-up attempt."""
+
+    __slots__ = __match_args__ = ()
+
+
+class Empty(_Event):
+    """A complete answer without anything to print; `why` says what came in its place."""
+
+    __slots__ = __match_args__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+Event = (
+    InlineFile
+    | Chunk
+    | Delta
+    | Reasoning
+    | Refusal
+    | ToolCall
+    | Usage
+    | Finish
+    | About
+    | Notice
+    | Restart
+    | Empty
+)
 Burst = list[Event]

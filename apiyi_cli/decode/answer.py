@@ -11,11 +11,15 @@ from typing import Any, ClassVar
 from apiyi_cli.core.events import (
     About,
     Burst,
+    Chunk,
     Delta,
+    Empty,
     Finish,
+    InlineFile,
     Notice,
     Reasoning,
     Refusal,
+    Restart,
     ToolCall,
     Usage,
 )
@@ -23,8 +27,10 @@ from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.lenient import Halves
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
+# A piece shorter than this may well come twice; a longer one is the whole text, repeated.
+_SHORT = 12
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
 
 
@@ -32,8 +38,9 @@ class Answer:
     """What is known of one answer so far; subclasses give meaning to its objects.
 
     `key` is the field that an event of this endpoint must have, `whole_key` that of an answer in
-    one piece. `ended` is set by an object
-    after which nothing more can come. `torn` tells that strings may hold halves of characters.
+    one piece. `ended` is set by an object after which nothing more can come. `torn` tells that
+    strings may hold halves of characters, `visible` that some text is more than blanks.
+    `others` are the kinds of what came and cannot be printed.
     """
 
     key: ClassVar[str] = "choices"
@@ -47,6 +54,9 @@ class Answer:
         self.pieces = 0
         self.chars = 0
         self.reasoned = False
+        self.visible = False
+        self.after_link = False
+        self.others: list[str] = []
         self.id: str | None = None
         self.model: str | None = None
         self.usage: Usage | None = None
@@ -54,6 +64,7 @@ class Answer:
         self.indices: set[int] = set()
         self.calls: dict[int, ToolCalls] = {}
         self._halves: Halves[tuple[Spoken, int]] = Halves()
+        self._attached: set[int] = set()
 
     def take(self, value: dict[str, Any], out: Burst) -> object:
         """Add the events of one object to `out`; return the error that it holds, or None."""
@@ -69,11 +80,51 @@ class Answer:
             text = self._halves.joined((kind, index), text)
         if text:
             self.pieces += 1
-            if kind is Delta:
-                self.chars += len(text)
-            elif kind is Reasoning:
+            if kind is Reasoning:
                 self.reasoned = True
+            else:
+                self.after_link = False
+                self.visible = self.visible or not text.isspace()
+                if kind is Delta:
+                    self.chars += len(text)
             out.append(kind(text, index))
+
+    def attach(
+        self, address: object, index: int, out: Burst, kind: str = Text("a picture")
+    ) -> None:
+        """Add a picture, sound or file: its link as text, `data:` and base64 as an attachment."""
+        if not isinstance(address, str) or not address or hash(address) in self._attached:
+            return
+        self._attached.add(hash(address))
+        if address.startswith(("http://", "https://")):
+            # On a line of its own: what follows a link would become part of it.
+            line = f"{address}\n" if self.after_link or not self.chars else f"\n{address}\n"
+            self.say(Delta, line, index, out)
+            self.after_link = True
+            return
+        head, comma, data = address.partition(",")
+        if comma and head.startswith("data:"):
+            type_ = head[5:].partition(";")[0]
+        else:
+            type_, data = "", address
+        self.pieces += 1
+        self.visible = True
+        self.others.append(kind)
+        out.append(InlineFile(whole_characters(type_), data))
+
+    def begin_anew(self, out: Burst) -> None:
+        """Forget what came, because the gateway begins its answer anew in the same stream."""
+        at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
+        out.insert(at, Restart())
+        self.chars = 0
+        self.reasoned = self.visible = False
+        self.after_link = False
+        self.others.clear()
+        self.reasons.clear()
+        self.indices.clear()
+        self.calls.clear()
+        self._halves = Halves()
+        self._attached.clear()
 
     def note_about(self, id: object, model: object) -> None:
         """Keep the first id and the last model."""
@@ -87,23 +138,37 @@ class Answer:
         for kind, index in self._halves.left():
             out.append(kind("\ufffd", index))
             out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
+        called = False
         for index in sorted(self.calls):
             for place, call in enumerate(self.calls[index].calls):
                 if call.name and (self.proved or call.is_complete):
                     id = call.id or f"call_{index}_{place}"
                     out.append(ToolCall(id, call.name, call.arguments, index))
-        if (
-            self.reasoned
-            and not self.chars
-            and not self.calls
-            and "length" in self.reasons.values()
-        ):
-            out.append(Notice(Text("all tokens went into reasoning: raise --max-tokens")))
+                    called = True
+        if self.proved and not self.visible and not called:
+            out.append(Empty(self._describe_emptiness()))
         out.extend(Finish(self.reasons[index], index) for index in sorted(self.reasons))
         if self.id is not None or self.model is not None:
             out.append(About(self.id, self.model))
         if self.usage is not None:
             out.append(self.usage)
+
+    def _describe_emptiness(self) -> str:
+        """Return in words what came in place of something to print."""
+        reasons = self.reasons.values()
+        if "content_filter" in reasons:
+            return Text("a content filter withheld it")
+        if self.reasoned and "length" in reasons:
+            return Text("all tokens went into reasoning: raise --max-tokens")
+        if self.reasoned:
+            return Text("only reasoning came")
+        if self.chars:
+            return Text("only blanks came")
+        if self.others:
+            return Text("only {kinds} came", kinds=join_texts(dict.fromkeys(self.others)))
+        if self.calls:
+            return Text("only a function call without a name came")
+        return Text("its content is empty")
 
     @property
     def proved(self) -> bool:
@@ -129,3 +194,13 @@ class Answer:
             pieces=self.pieces,
             pieces2=pieces,
         )
+
+
+def next_piece(said: str, full: str, finish: object) -> str:
+    """Return what a further message of a stream adds to the text that came before it.
+
+    A message is the whole text so far, or its next piece, or at the end the text once more.
+    """
+    if full == said:
+        return "" if finish is not None or len(said) >= _SHORT else full
+    return full.removeprefix(said)

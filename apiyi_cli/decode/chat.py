@@ -8,7 +8,7 @@ from typing import Any
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.answer import Answer, next_piece
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
@@ -32,6 +32,9 @@ _REASONS = {
     "spii": "content_filter",
 }
 _THOUGHTS = ("thinking", "reasoning")
+_CONTENTS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal")
+_MOST_CHOICES = 4096
+_MAX_DEPTH = 50
 
 
 def events(
@@ -64,18 +67,32 @@ _KNOWN = frozenset(_REASONS.values())
 class ChatAnswer(Answer):
     """The answer of POST /chat/completions."""
 
+    def __init__(self, choices: int = 1) -> None:
+        super().__init__(choices)
+        self._messages: dict[int, str] = {}
+        self._spoken: set[int] = set()
+        self._new_roles: set[int] = set()
+        self._repeats_role = False
+
     def take(self, value: dict[str, Any], out: Burst) -> object:
         """Read a chunk, or a whole completion, which differs only in saying `message`."""
         given = value.get("choices")
         if type(given) is list and len(given) == 1 and self._plain(given[0], out):
             told = None
         else:
-            told = self._choices(given, out)
+            told = self._choices(given, value.get("id"), out)
         if self.id is None or value.get("model") != self.model:
             self.note_about(value.get("id"), value.get("model"))
         if (counts := value.get("usage")) is not None:
             self.usage = usage(counts) or self.usage
         return told
+
+    def begin_anew(self, out: Burst) -> None:
+        """Forget what came; the next chunk is the first of another attempt."""
+        super().begin_anew(out)
+        self._messages.clear()
+        self._spoken.clear()
+        self._new_roles.clear()
 
     def _plain(self, choice: Any, out: Burst) -> bool:
         """Take a choice that is just the next piece of text, as nearly all are; else tell so."""
@@ -85,54 +102,123 @@ class ChatAnswer(Answer):
         if type(delta) is not dict or len(delta) != 1 or choice.get("finish_reason") is not None:
             return False
         text = delta.get("content")
-        if type(text) is not str or not text or not self.indices or choice.get("usage"):
+        if type(text) is not str or not text or not self.visible or choice.get("usage"):
+            return False
+        if self._new_roles:
             return False
         self.pieces += 1
         self.chars += len(text)
         out.append(Delta(text, 0))
         return True
 
-    def _choices(self, given: object, out: Burst) -> object:
+    def _choices(self, given: object, id: object, out: Burst) -> object:
         trouble: object = None
-        # A whole message after pieces of it (some relays close a stream so) is no news.
-        fresh = not self.pieces
         for place, choice in enumerate(given if isinstance(given, list) else ()):
             if not isinstance(choice, dict):
                 continue
             index = 0 if self.choices == 1 else _index(choice.get("index"), place)
-            self.started = True
-            self.indices.add(index)
-            delta = choice.get("delta")
-            if isinstance(delta, dict):
-                self._delta(delta, index, out)
-            elif fresh and isinstance(message := choice.get("message"), dict):
-                self._delta(message, index, out)
-            elif isinstance(text := choice.get("text"), str):
-                self.say(Delta, text, index, out)
             told = choice.get("finish_reason")
+            delta, message = choice.get("delta"), choice.get("message")
+            if isinstance(delta, dict) and (delta or not isinstance(message, dict)):
+                self._judge_role(delta, told, id, index, out)
+                self._begin_choice(index)
+                self._delta(delta, index, out)
+            else:
+                self._begin_choice(index)
+                if isinstance(message, dict):
+                    self._message(message, told, index, out)
+            if isinstance(text := choice.get("text"), str):
+                self._say(text, index, out)
             if told is not None:
                 trouble = self._finish(choice, told, index) or trouble
             if (counts := choice.get("usage")) is not None:
                 self.usage = usage(counts) or self.usage
         return trouble
 
+    def _begin_choice(self, index: int) -> None:
+        self.started = True
+        self.indices.add(index)
+
+    def _judge_role(
+        self, delta: dict[str, Any], finish: object, id: object, index: int, out: Burst
+    ) -> None:
+        """Find out whether this chunk begins the answer anew.
+
+        A gateway that goes on with another channel sends the opening chunk again: a role and
+        no content, after text. It counts once something follows it: some servers close a stream
+        with such a chunk. Servers that say the role with every piece mean nothing by it.
+        """
+        has_more = any(delta.get(name) for name in _CONTENTS)
+        if index in self._new_roles and has_more:
+            self.begin_anew(out)
+        if delta.get("role") != "assistant" or self._repeats_role:
+            return
+        begun = index in self._spoken or index in self.calls
+        if has_more:
+            other = isinstance(id, str) and self.id is not None and id != self.id
+            if begun and other and delta.get("content"):
+                self.begin_anew(out)
+            elif delta.get("content"):
+                self._repeats_role = True
+        elif begun and finish is None:
+            self._new_roles.add(index)
+
+    def _message(self, message: dict[str, Any], finish: object, index: int, out: Burst) -> None:
+        """Read a message in place of a delta: the whole text so far, or only its next piece.
+
+        A whole message after pieces of it (some relays close a stream so) is no news.
+        """
+        said = self._messages.get(index)
+        if said is None and index in self._spoken:
+            if index not in self.calls and (pieces := message.get("tool_calls")):
+                self.calls.setdefault(index, ToolCalls()).add(pieces)
+            return
+        full = _text(message.get("content"))
+        if said is None:
+            self._messages[index] = full
+            self._delta(message, index, out)
+            return
+        rest = next_piece(said, full, finish)
+        self._messages[index] = said + rest
+        self._delta({**message, "content": rest}, index, out)
+
     def _delta(self, delta: dict[str, Any], index: int, out: Burst) -> None:
         """Read the fields of a delta or message, reasoning first."""
         thought = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
         if thought:
             self.say(Reasoning, thought, index, out)
-        content = _text(delta.get("content"))
+        given = delta.get("content")
+        content = _text(given)
         audio = delta.get("audio")
-        if not content and isinstance(audio, dict):
-            content = _text(audio.get("transcript"))
+        if isinstance(audio, dict):
+            content = content or _text(audio.get("transcript"))
+            if audio.get("data"):
+                self.others.append(Text("a sound"))
         if content:
-            self.say(Delta, content, index, out)
+            self._say(content, index, out)
+        if isinstance(given, list | dict):
+            self._pictures(given, index, out)
+        if images := delta.get("images"):
+            self._pictures(images, index, out)
         if refusal := _text(delta.get("refusal")):
             self.say(Refusal, refusal, index, out)
         if pieces := delta.get("tool_calls"):
             self.calls.setdefault(index, ToolCalls()).add(pieces)
         if piece := delta.get("function_call"):
             self.calls.setdefault(index, ToolCalls()).add_legacy(piece)
+
+    def _say(self, text: str, index: int, out: Burst) -> None:
+        self.say(Delta, text, index, out)
+        self._spoken.add(index)
+
+    def _pictures(self, given: object, index: int, out: Burst) -> None:
+        """Add the pictures among the parts of a content."""
+        for part in given if isinstance(given, list) else (given,):
+            if isinstance(part, dict):
+                picture = part.get("image_url") or part.get("b64_json")
+                if isinstance(picture, dict):
+                    picture = picture.get("url")
+                self.attach(picture, index, out)
 
     def _finish(self, choice: dict[str, Any], told: object, index: int) -> object:
         """Note that a choice is finished; return its error if that is what ended it."""
@@ -144,17 +230,21 @@ class ChatAnswer(Answer):
 
 
 def _index(told: object, place: int) -> int:
-    if isinstance(told, int):
-        return int(told)
-    return int(told) if isinstance(told, str) and told.isdecimal() else place
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 6:
+        told = int(told)
+    if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < _MOST_CHOICES:
+        return told
+    return place
 
 
-def _text(content: object) -> str:
+def _text(content: object, depth: int = 0) -> str:
     """Return the text of a string, of an object with `text`, or of an array of such parts."""
     if isinstance(content, str):
         return content
+    if depth > _MAX_DEPTH:
+        return ""
     if isinstance(content, dict):
-        return "" if content.get("type") in _THOUGHTS else _text(content.get("text"))
+        return "" if content.get("type") in _THOUGHTS else _text(content.get("text"), depth + 1)
     if isinstance(content, list):
-        return "".join(_text(part) for part in content)
+        return "".join(_text(part, depth + 1) for part in content)
     return ""

@@ -17,8 +17,8 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read, read_exact, value_end, write
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import body, value
-from apiyi_cli.errors import Facts, IncompleteError, describe_billing
+from apiyi_cli.decode.whole import body, facts_of, value
+from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 _KEY = b'"embedding"'
@@ -48,9 +48,9 @@ def vectors(
     cut, spans = _cut(raw)
     skeleton, _ = value(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
     data = skeleton.get("data") if isinstance(skeleton, dict) else None
-    items = [one for one in data or () if isinstance(one, dict)]
-    places = [one.get("index", place) for place, one in enumerate(items)]
-    if sorted(place for place in places if isinstance(place, int)) != list(range(wanted)):
+    items = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    places = _places(items)
+    if places is None or len(items) != wanted:
         raise _unfit(
             reply, Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
         )
@@ -77,6 +77,31 @@ def vectors(
         texts[place] = text
     told = usage(skeleton.get("usage") if isinstance(skeleton, dict) else None)
     return Vectors(texts, told, raw if keep_body else b"", length or 0)
+
+
+def _places(items: Sequence[dict[str, Any]]) -> list[int] | None:
+    """Return the input that each vector belongs to, None where their numbers do not tell.
+
+    Some servers count from 1, and some give every vector the same number, or none: their
+    order is that of the inputs.
+    """
+    told = [_number(item.get("index")) for item in items]
+    if len(set(told)) == 1:
+        return list(range(len(items)))
+    numbers = [number for number in told if number is not None]
+    least = min(numbers, default=0)
+    if least not in (0, 1) or sorted(numbers) != list(range(least, least + len(items))):
+        return None
+    return [number - least for number in numbers]
+
+
+def _number(told: object) -> int | None:
+    """Return a small number, as an integer, a float or a text of digits; else None."""
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 10:
+        return int(told)
+    if isinstance(told, int | float) and 0 <= told < 1 << 31 and told == int(told):
+        return int(told)
+    return None
 
 
 def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
@@ -137,7 +162,7 @@ def _unfit(reply: Reply, why: str) -> IncompleteError:
         Text("the answer is not what was asked for"),
         why,
         hint=describe_billing("yes", Text("nothing of it is used")),
-        facts=Facts(status=reply.status, request_id=reply.request_id, host=reply.host or None),
+        facts=facts_of(reply, "content", kind="misfit"),
     )
 
 
@@ -184,10 +209,12 @@ def merged(replies: Sequence[bytes]) -> bytes:
         value = read_exact(raw)
         whole = whole or value
         before = len(data)
-        items = [{"index": place, **item} for place, item in enumerate(value["data"])]
-        for item in sorted(items, key=lambda item: item["index"]):
-            data.append({**item, "index": before + item["index"]})
-        for name, count in (value.get("usage") or {}).items():
-            if isinstance(count, int):
+        items = [item for item in value["data"] if isinstance(item, dict)]
+        placed = zip(_places(items) or range(len(items)), items, strict=True)
+        for place, item in sorted(placed, key=lambda pair: pair[0]):
+            data.append({**item, "index": before + place})
+        counts = value.get("usage")
+        for name, count in counts.items() if isinstance(counts, dict) else ():
+            if isinstance(count, int) and not isinstance(count, bool):
                 spent[name] = spent.get(name, 0) + count
     return write({**whole, "data": data, "usage": spent})

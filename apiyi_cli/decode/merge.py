@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_exact, whole_characters
+from apiyi_cli.decode.answer import next_piece
 from apiyi_cli.decode.toolcalls import ToolCalls
 
 _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
@@ -18,21 +19,36 @@ def assembled(chunks: Iterable[bytes]) -> dict[str, Any]:
     Chat and legacy completions give `chat.completion` and `text_completion` with every choice,
     its text, reasoning, refusal, tool calls and log probabilities; id and creation time are those
     of the first chunk, model and usage of the last one that has them. Events of the Responses API
-    give the response that the last of them carries. What is not a JSON object is passed over;
-    whether the answer is complete is not judged here.
+    give the response (see `output`), those of the Messages API the message. What is not a JSON
+    object is passed over; whether the answer is complete is not judged here.
     """
-    whole: dict[str, Any] = {}
-    choices: dict[int, _Choice] = {}
+    values = list(_objects(chunks))
+    if not any("choices" in value for value in values):
+        from apiyi_cli.decode.messages import EVENTS, assemble_message
+        from apiyi_cli.decode.output import assemble_response
+
+        kinds = {kind for value in values if isinstance(kind := value.get("type"), str)}
+        if kinds & EVENTS:
+            return assemble_message(values)
+        if any(kind.startswith("response.") for kind in kinds):
+            return assemble_response(values)
+    return _assemble_choices(values)
+
+
+def _objects(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for data in chunks:
         try:
-            chunk = read_exact(data)
+            value = read_exact(data)
         except ValueError:
             continue
-        if not isinstance(chunk, dict):
-            continue
-        if isinstance(response := chunk.get("response"), dict) and "type" in chunk:
-            whole = response
-            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def _assemble_choices(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    choices: dict[int, _Choice] = {}
+    for chunk in chunks:
         if "object" not in chunk and "choices" not in chunk:
             continue
         for name, field in chunk.items():
@@ -58,6 +74,7 @@ def _take(choices: dict[int, _Choice], given: object) -> None:
 
 class _Choice:
     def __init__(self) -> None:
+        self.has_deltas = False
         self.message: dict[str, Any] = {}
         self.texts: dict[str, list[str]] = {}
         self.calls = ToolCalls()
@@ -66,8 +83,10 @@ class _Choice:
     def add(self, choice: dict[str, Any]) -> None:
         """Take one piece of this choice: a delta, a text, log probabilities, the finish."""
         for name, field in choice.items():
-            if name in ("delta", "message"):
+            if name == "delta":
                 self._add_delta(field)
+            elif name == "message" and isinstance(field, dict):
+                self._add_message(field, choice.get("finish_reason"))
             elif name == "text" and isinstance(field, str):
                 self.texts.setdefault("text", []).append(field)
             elif name == "logprobs":
@@ -75,8 +94,28 @@ class _Choice:
             elif name != "index" and (field is not None or name not in self.rest):
                 self.rest[name] = field
 
+    def _add_message(self, message: dict[str, Any], finish: object) -> None:
+        """Take a message in place of a delta; see `chat.next_piece`."""
+        if self.has_deltas:
+            # A whole message after its pieces: only what they did not say is news.
+            news = {name: field for name, field in message.items() if name not in self.texts}
+            self._fill(news if not self.calls.calls else {**news, "tool_calls": None})
+            return
+        content = message.get("content")
+        if isinstance(content, str) and "content" in self.texts:
+            message = {
+                **message,
+                "content": next_piece("".join(self.texts["content"]), content, finish),
+            }
+        self._fill(message)
+
     def _add_delta(self, delta: object) -> None:
-        for name, field in delta.items() if isinstance(delta, dict) else ():
+        if isinstance(delta, dict):
+            self.has_deltas = self.has_deltas or any(map(delta.get, _JOINED))
+            self._fill(delta)
+
+    def _fill(self, delta: dict[str, Any]) -> None:
+        for name, field in delta.items():
             if name == "tool_calls":
                 self.calls.add(field)
             elif name in _JOINED and isinstance(field, str):

@@ -8,7 +8,7 @@ told by an `Answer`, of which each endpoint has its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
@@ -68,6 +68,9 @@ def _whole(
     error = fault_of(value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost)
     if error:
         raise error
+    notice: Burst = []
+    if isinstance(value, dict) and answer.whole_key not in value:
+        answer = _read_as_other(value, answer, notice)
     if not isinstance(value, dict) or answer.whole_key not in value:
         raise RejectedError(
             Text("what answered is not the API"),
@@ -75,7 +78,7 @@ def _whole(
             hint=Text("check the base URL and the model: they may belong to another endpoint"),
             facts=facts_of(reply, "opened"),
         )
-    out: Burst = [Chunk(as_line(raw), whole=True)] if verbatim else []
+    out: Burst = [Chunk(as_line(raw), whole=True), *notice] if verbatim else notice
     answer.torn = True
     trouble = answer.take_whole(value, out)
     answer.close(out)
@@ -84,7 +87,20 @@ def _whole(
     if trouble is not None:
         raise _reported(trouble, reply, answer, cost, begun=False)
     if not answer.proved:
-        raise _unproved(reply, answer)
+        raise _unproved(reply, answer, whole=True)
+
+
+def _read_as_other(value: dict[str, Any], answer: Answer, out: Burst) -> Answer:
+    """Return the reader for an answer of another API, said once; else `answer` itself."""
+    from apiyi_cli.decode.dialects import find_dialect
+
+    found = find_dialect(value, answer)
+    if found is None:
+        return answer
+    path, other = found
+    other.torn = answer.torn
+    out.append(Notice(Text("the gateway answered in the form of {path}", path=path)))
+    return other
 
 
 class _Stream:
@@ -96,10 +112,10 @@ class _Stream:
         self.verbatim = verbatim
         self.cost = cost
         self._noticed: set[str] = set()
+        self._strangers: list[str] = []
 
     def bursts(self, chunks: Iterable[bytes]) -> Iterator[Burst]:
         """Yield the bursts of the stream, then raise what it ended with."""
-        answer = self.answer
         out: Burst = []
         problem: ApiyiError | None = None
         cause: ApiyiError | None = None
@@ -108,17 +124,19 @@ class _Stream:
                 trouble = self._take(burst, out)
                 if trouble is not None:
                     # The gateway bills a stream that it has opened, whatever comes in it.
-                    begun = answer.started
-                    problem = _reported(trouble, self.reply, answer, self.cost, begun=begun)
-                if problem or answer.ended:
+                    problem = _reported(
+                        trouble, self.reply, self.answer, self.cost, begun=self.answer.started
+                    )
+                if problem or self.answer.ended:
                     break
                 if out:
                     yield out
                     out = []
         except ApiyiError as error:
             cause = error
-            problem = broken(error, self.reply, answer.phase, answer.progress)
+            problem = broken(error, self.reply, self.answer.phase, self.answer.progress)
         self.reply.close()
+        answer = self.answer
         if problem and cause is None and answer.proved:
             out.append(
                 Notice(Text("after its answer the gateway reported: {why}", why=problem.why))
@@ -127,7 +145,7 @@ class _Stream:
         if out:
             yield out
         if not answer.proved:
-            raise (problem or _unproved(self.reply, answer)) from cause
+            raise (problem or _unproved(self.reply, answer, self._strangers)) from cause
 
     def _take(self, burst: list[Frame], out: Burst) -> object:
         """Add the events of what one read brought; return the error that stops it, or None."""
@@ -143,11 +161,20 @@ class _Stream:
                 value = self._repaired(data, event, out)
                 data = as_line(data)
             if type(value) is dict and key in value and not value.get("error") and event != "error":
+                if not answer.started and key == "type":
+                    answer = self._follow(value, out)
+                    key, take = answer.key, answer.take
                 if verbatim:
-                    out.append(Chunk(one_line(data)))
-                trouble = take(value, out)
+                    chunk = Chunk(one_line(data))
+                    out.append(chunk)
+                    trouble = take(value, out)
+                    chunk.opening = answer.phase == "opened"
+                else:
+                    trouble = take(value, out)
             else:
                 trouble = self._oddity(value, data, event, out)
+                answer = self.answer
+                key, take = answer.key, answer.take
             if trouble is not None:
                 return trouble
         return None
@@ -178,11 +205,24 @@ class _Stream:
 
             if fault_of(value):
                 return value
-            if self.verbatim:
-                out.append(Chunk(one_line(data)))
             if isinstance(value, dict):
-                return self.answer.take(value, out)
+                answer = self._follow(value, out)
+            if self.verbatim:
+                out.append(Chunk(one_line(data), opening=self.answer.phase == "opened"))
+            if isinstance(value, dict):
+                return answer.take(value, out)
         return None
+
+    def _follow(self, value: dict[str, Any], out: Burst) -> Answer:
+        """Return what reads an object; another API's answer is read as that, if nothing came."""
+        if not self.answer.started:
+            self.answer = _read_as_other(value, self.answer, out)
+            if self.answer.key not in value or self.answer.key == "type":
+                from apiyi_cli.decode.dialects import name_object
+
+                self._strangers.append(name_object(value))
+                del self._strangers[8:]
+        return self.answer
 
     def _notice(self, text: str, out: Burst) -> None:
         if text not in self._noticed:
@@ -225,9 +265,19 @@ def _reported(
     )
 
 
-def _unproved(reply: Reply, answer: Answer) -> IncompleteError:
-    """Return the error for an answer that ended without a sign that it is complete."""
-    facts = facts_of(reply, answer.phase, kind="cut")
+def _unproved(
+    reply: Reply, answer: Answer, strangers: Sequence[str] = (), *, whole: bool = False
+) -> IncompleteError:
+    """Return the error for an answer that ended without a sign that it is complete.
+
+    `strangers` are names of unknown objects in its place. What was `whole` comes the same again.
+    """
+    if not answer.started and (strangers or whole):
+        from apiyi_cli.decode.dialects import describe_strangers, make_misfit
+
+        why = describe_strangers(strangers) if strangers else Text("there is no answer in it")
+        return make_misfit(reply, why)
+    facts = facts_of(reply, answer.phase, kind="misfit" if whole else "cut")
     if not answer.started:
         return IncompleteError(
             Text("the answer is empty"), Text("it ended before it began"), facts=facts

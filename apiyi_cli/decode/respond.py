@@ -81,6 +81,10 @@ class ResponseAnswer(Answer):
             return None
         if kind == "error":
             return value
+        if not kind.startswith("response."):
+            return None
+        if kind == "response.created" and (self._texts or self.calls):
+            self.begin_anew(out)
         self.started = True
         name, _, stage = kind.rpartition(".")
         if name in _TEXTS:
@@ -95,6 +99,12 @@ class ResponseAnswer(Answer):
                 self.ended = True
                 return self._end(response, stage, out)
         return None
+
+    def begin_anew(self, out: Burst) -> None:
+        """Forget what came; the event at hand is the first of another attempt."""
+        super().begin_anew(out)
+        self._texts.clear()
+        self._calls.clear()
 
     def take_whole(self, value: dict[str, Any], out: Burst) -> object:
         """Read a response that was not streamed."""
@@ -187,7 +197,7 @@ class ResponseAnswer(Answer):
         """Read an item of the output: a call, a message, reasoning."""
         if not isinstance(item, dict):
             return
-        kind = str(item.get("type"))
+        kind = _word(item.get("type"))
         if kind in _CALLS:
             call = self._call(item.get("call_id"), item.get("id"), output)
             self._fill(call, item, item.get(_CALLS[kind]))
@@ -195,10 +205,14 @@ class ResponseAnswer(Answer):
             for name in ("summary", "content"):
                 parts = item.get(name)
                 for place, part in enumerate(parts if isinstance(parts, list) else ()):
-                    if isinstance(part, dict) and (known := _PARTS.get(str(part.get("type")))):
+                    if isinstance(part, dict) and (known := _PARTS.get(_word(part.get("type")))):
                         full = part.get(known[1])
                         where = (_name(item.get("id")), _name(output))
                         self._repair(known[0], *where, (name, place), full, out)
+            if kind == "image_generation_call":
+                self.attach(item.get("result"), 0, out)
+            elif kind not in ("message", "reasoning"):
+                self.others.append(Text("an item of type {kind}", kind=kind))
 
     def _end(self, response: dict[str, Any], stage: str, out: Burst) -> object:
         """Read a response that is over; return its error if it failed."""
@@ -210,7 +224,8 @@ class ResponseAnswer(Answer):
         if status == "incomplete":
             details = response.get("incomplete_details")
             told = details.get("reason") if isinstance(details, dict) else None
-            self.reasons[0] = _CUTS.get(str(told), whole_characters(str(told or "length")))
+            reason = _word(told)
+            self.reasons[0] = _CUTS.get(reason, whole_characters(reason or "length"))
         elif status == "completed":
             self.reasons[0] = "tool_calls" if self.calls else "stop"
         elif status in ("failed", "cancelled"):
@@ -218,6 +233,11 @@ class ResponseAnswer(Answer):
                 "error": response.get("error") or Text("the response is {status}", status=status)
             }
         return None
+
+
+def _word(told: object) -> str:
+    """Return a word of the server, cut to a line's length; "" for what is no text."""
+    return told[:60] if isinstance(told, str) else ""
 
 
 def _name(told: object) -> str | int | None:

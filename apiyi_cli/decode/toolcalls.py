@@ -67,11 +67,17 @@ class ToolCalls:
         index = piece.get("index")
         if isinstance(index, int):
             call = self._by_index.get(index)
-            if call is None or (id and call.id not in ("", id) and function.get("name")):
+            if call is None or self._is_other(call, id, function.get("name")):
                 call = self._by_index[index] = self._begin()
         else:
             call = self._without_index(id, function, place)
         self._extend(call, id, function, kind)
+
+    def _is_other(self, call: PartialCall, id: str, name: object) -> bool:
+        """Return True if a piece with the number of this call begins another one."""
+        if not name or not call.name or name == call.name:
+            return bool(name and id and call.id not in ("", id))
+        return call.id not in ("", id) if id else call.is_complete
 
     def _without_index(
         self, id: str, function: Mapping[str, Any], place: int | None
@@ -100,8 +106,10 @@ class ToolCalls:
     def _extend(self, call: PartialCall, id: str, function: Mapping[str, Any], kind: str) -> None:
         call.id = call.id or whole_characters(id)
         name = function.get("name")
-        if isinstance(name, str):
-            call.name = call.name or whole_characters(name)
+        if isinstance(name, str) and name != call.name:
+            # It may come in pieces, and some servers repeat what came before with each piece.
+            longer = call.name and name.startswith(call.name)
+            call.name = whole_characters(name if longer else call.name + name)
         call.kind = kind if kind != "function" else call.kind
         arguments = function.get("input" if kind == "custom" else "arguments")
         if isinstance(arguments, str):

@@ -7,13 +7,17 @@ from typing import Any
 
 from apiyi_cli.core.events import Usage
 
+MOST_TOKENS = 100_000_000
+"""No single request takes so many; what says more is a fault of the gateway, and would hold
+up the rate limits and spoil the ledger."""
+
 
 def usage(given: object) -> Usage | None:
     """Return the counts in a `usage` object; None where there is no such object.
 
-    A count that is missing, negative or not a number is None, "not told"; so are all of them
-    where the gateway filled in zeros. A missing total is the sum of its parts, and what a total
-    leaves is the missing part: embeddings have no completion.
+    A count that is missing, negative, not a number or beyond `MOST_TOKENS` is None, "not told";
+    so are all of them where the gateway filled in zeros. A missing total is the sum of its
+    parts, and what a total leaves is the missing part: embeddings have no completion.
     """
     if not isinstance(given, dict) or not given:
         return None
@@ -43,11 +47,11 @@ def _count(fields: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         number = fields.get(name)
         if isinstance(number, str) and number.isascii() and number.isdigit():
-            number = int(number[:18])
-        if isinstance(number, float) and number.is_integer():
-            number = int(number)
-        if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
-            return number
+            number = int(number) if len(number) < 20 else None
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        if 0 <= number <= MOST_TOKENS and number == int(number):
+            return int(number)
     return None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from apiyi_cli.core.events import About, Burst, Chunk, Finish, Notice, Usage
+from apiyi_cli.core.events import About, Burst, Chunk, Empty, Finish, Notice, Usage
 from apiyi_cli.render.text import Aside
 
-ASIDE = (About, Finish, Notice, Usage)
+ASIDE = (About, Empty, Finish, Notice, Usage)
 """What goes aside when the answer is the server's JSON: reasoning and refusals are in it."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Refusal, ToolCall
+from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Refusal, Restart, ToolCall
 from apiyi_cli.render.fence import FirstBlock
 
 Aside = Callable[[Event], None]
@@ -124,7 +124,7 @@ class _Page:
 
     def take(self, burst: Burst) -> str:
         """Return what a burst adds to the first choice; keep or pass on the rest of it."""
-        pieces = []
+        pieces: list[str] = []
         for event in burst:
             kind = type(event)
             if kind is Delta:
@@ -132,12 +132,21 @@ class _Page:
                     pieces.append(event.text)  # type: ignore[union-attr]
                 else:
                     self._keep(event)
+            elif kind is Restart:
+                pieces.append(self._begin_anew(pieces))
             elif kind is not Chunk:
                 self._keep(event)
         if not pieces:
             return ""
         out = "".join(pieces)
         return self._told(self._first.feed(out) if self._first else out)
+
+    def _begin_anew(self, pieces: list[str]) -> str:
+        """Forget what has not been printed; return the line end that parts two attempts."""
+        for waiting in (self._waiting, self._calls, self._refusals):
+            waiting.clear()
+        tail = (self._tail + "".join(pieces))[-1:]
+        return "\n" if tail not in ("", "\n") else ""
 
     def _keep(self, event: Event) -> None:
         if isinstance(event, Delta):

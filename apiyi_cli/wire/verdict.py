@@ -183,7 +183,8 @@ def _chance(error: ApiyiError, cost: Cost) -> _Chance:
         return _Chance.NO
     if phase == "status" and not _is_success(facts.status):
         return _chance_by_status(error, cost)
-    if not isinstance(error, TemporaryError | IncompleteError):
+    if not isinstance(error, TemporaryError | IncompleteError) or facts.kind == "misfit":
+        # A whole answer that is not what was asked for comes the same again, and is billed again.
         return _Chance.NO
     if phase == "connect":
         # Neither a certificate nor a proxy gets better by asking again.

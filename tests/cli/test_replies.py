@@ -221,7 +221,7 @@ ODDITIES = [
     Case(
         "25 all went into reasoning",
         Play.json(whole({"content": None, "reasoning_content": "hm"}, "length")),
-        0,
+        8,
         ("all tokens went into reasoning",),
     ),
     Case(

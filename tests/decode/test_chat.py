@@ -13,6 +13,7 @@ from apiyi_cli.core.events import (
     About,
     Chunk,
     Delta,
+    Empty,
     Event,
     Finish,
     Notice,
@@ -150,7 +151,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
         [piece(reasoning_content="hm"), stop(reason="length")],
         [
             Reasoning("hm"),
-            Notice("all tokens went into reasoning: raise --max-tokens"),
+            Empty("all tokens went into reasoning: raise --max-tokens"),
             Finish("length"),
         ],
     ),
@@ -194,9 +195,12 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "filtered": (
         [piece(role="assistant"), stop(reason="content_filter")],
-        [Finish("content_filter")],
+        [Empty("a content filter withheld it"), Finish("content_filter")],
     ),
-    "an empty answer that is complete": ([piece(content=""), stop()], [Finish("stop")]),
+    "an empty answer that is complete": (
+        [piece(content=""), stop()],
+        [Empty("its content is empty"), Finish("stop")],
+    ),
     "audio with a transcript": (
         [piece(audio={"id": "x", "transcript": "hi"}), piece(audio={"data": "AAAA"}), stop()],
         [Delta("hi"), Finish("stop")],

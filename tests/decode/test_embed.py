@@ -83,8 +83,10 @@ def test_base64_gives_the_same_text_as_numbers() -> None:
         pytest.param(
             [item(0, "[1]"), item(1, "[1]")], 1, "2 vectors came for 1 inputs", id="surplus"
         ),
-        pytest.param([item(0, "[1]"), item(0, "[2]")], 2, "came for 2 inputs", id="twice the same"),
-        pytest.param([item(1, "[1]"), item(2, "[2]")], 2, "came for 2 inputs", id="from one"),
+        pytest.param(
+            [item(0, "[1]"), item(0, "[2]"), item(1, "[3]")], 3, "came for 3", id="twice the same"
+        ),
+        pytest.param([item(2, "[1]"), item(3, "[2]")], 2, "came for 2 inputs", id="from two"),
         pytest.param([item(0, "[1,2]"), item(1, "[1]")], 2, "has 1 numbers, not 2", id="shorter"),
         pytest.param([item(0, "[1,NaN]")], 1, "something but numbers", id="NaN"),
         pytest.param([item(0, "[1,null]")], 1, "something but numbers", id="null inside"),
@@ -105,6 +107,25 @@ def test_what_cannot_be_paired_for_certain_is_refused(
 ) -> None:
     with pytest.raises(IncompleteError, match=why):
         read(listed(*items), wanted)
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([item(0, "[1]"), item(0, "[2]")], [b"[1]", b"[2]"]),
+        ([item(None, "[1]"), item(None, "[2]")], [b"[1]", b"[2]"]),
+        ([item(2, "[1]"), item(1, "[2]")], [b"[2]", b"[1]"]),
+        ([item(1, "[1]"), item(0, "[2]")], [b"[2]", b"[1]"]),
+        ([item(9**400, "[1]")], [b"[1]"]),
+    ],
+)
+def test_vectors_without_usable_numbers_are_taken_in_their_order(
+    items: list[str], found: list[bytes]
+) -> None:
+    assert texts(read(listed(*items), len(items))) == found
+    both = json.loads(merged([listed(*items), listed(*items)]))["data"]
+    assert [one["index"] for one in both] == list(range(2 * len(items)))
+    assert [one["embedding"] for one in both] == [json.loads(one) for one in found] * 2
 
 
 def test_a_length_that_was_not_asked_for_is_refused() -> None:

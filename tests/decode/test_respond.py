@@ -13,6 +13,7 @@ from apiyi_cli.core.events import (
     About,
     Chunk,
     Delta,
+    Empty,
     Event,
     Finish,
     Notice,
@@ -190,7 +191,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
             sent("response.reasoning_summary_text.delta", item_id="s", summary_index=0, delta="s"),
             completed(),
         ],
-        [Reasoning("raw"), Reasoning("\n\ns"), *END],
+        [Reasoning("raw"), Reasoning("\n\ns"), Empty("only reasoning came"), *END],
     ),
     "a function call in pieces": (
         [
@@ -269,7 +270,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
                 response=response("incomplete", incomplete_details={"reason": "content_filter"}),
             )
         ],
-        [Finish("content_filter"), ABOUT],
+        [Empty("a content filter withheld it"), Finish("content_filter"), ABOUT],
     ),
     "ids and indices of wrong types": (
         [

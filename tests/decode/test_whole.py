@@ -328,9 +328,13 @@ def test_pieces_of_a_completion_and_of_a_response_are_put_together() -> None:
     ]
     response = {"id": "r", "object": "response", "output": []}
     event = json.dumps({"type": "response.completed", "response": response}).encode()
+    delta = b'{"type":"response.output_text.delta","delta":"a"}'
 
     assert assembled(texts)["choices"][0]["text"] == "ab"
-    assert assembled([b'{"type":"response.output_text.delta","delta":"a"}', event]) == response
+    assert assembled([event]) == response
+    made = assembled([delta, event])
+    assert made["output"][0]["content"] == [{"type": "output_text", "text": "a", "annotations": []}]
+    assert {**made, "output": []} == response
 
 
 def test_a_character_that_two_chunks_tear_apart_is_whole_again() -> None:

@@ -1,0 +1,95 @@
+"""Which API an answer belongs to, when it is not the one that was asked.
+
+Gateways route one request to channels of several kinds and now and then pass an answer on
+untranslated. What can be read is read: it was paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.events import Burst
+from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.whole import facts_of
+from apiyi_cli.errors import IncompleteError, describe_billing
+from apiyi_cli.text import Text
+
+_MOST_NAMED = 4
+
+
+class PicturesAnswer(Answer):
+    """Pictures in the form of /images/generations: each link becomes a line of text."""
+
+    whole_key = "data"
+
+    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+        """Read the `data` of the answer."""
+        self.started = True
+        for item in value["data"]:
+            if isinstance(item, dict):
+                self.attach(item.get("url") or item.get("b64_json"), 0, out)
+        self.reasons[0] = "stop"
+        return None
+
+
+def find_dialect(value: dict[str, Any], answer: Answer) -> tuple[str, Answer] | None:
+    """Return the path of the API that an object belongs to, and a reader for it.
+
+    None where the object is of no API that is known, or of the one that `answer` reads.
+    """
+    found = _dialect(value, answer.choices)
+    return None if found is None or type(found[1]) is type(answer) else found
+
+
+def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
+    from apiyi_cli.decode.chat import ChatAnswer
+    from apiyi_cli.decode.messages import EVENTS, MessageAnswer
+    from apiyi_cli.decode.respond import ResponseAnswer
+
+    kind, content = value.get("type"), value.get("content")
+    if isinstance(given := value.get("choices"), list) and given:
+        return "/chat/completions", ChatAnswer(choices)
+    if isinstance(kind, str):
+        if kind.startswith("response."):
+            return "/responses", ResponseAnswer()
+        if kind in EVENTS or (kind == "message" and isinstance(content, list)):
+            return "/messages", MessageAnswer()
+    if value.get("object") == "response" and "output" in value:
+        return "/responses", ResponseAnswer()
+    if isinstance(data := value.get("data"), list) and any(
+        isinstance(item, dict) and (item.get("url") or item.get("b64_json")) for item in data
+    ):
+        return "/images/generations", PicturesAnswer()
+    return None
+
+
+def name_object(value: dict[str, Any]) -> str:
+    """Return in a few words what an object is: its type, or the names of its first fields."""
+    for name in ("type", "object"):
+        if isinstance(told := value.get(name), str) and told:
+            return told[:60]
+    names = ", ".join(str(name)[:30] for name in list(value)[:3])
+    return f"{{{names}}}"
+
+
+def make_misfit(reply: Reply, why: str) -> IncompleteError:
+    """Return the error for a whole answer that is not what was asked for.
+
+    It would come again, and be billed again: its facts tell the retry decision so.
+    """
+    return IncompleteError(
+        Text("the answer is not what was asked for"),
+        why,
+        hint=describe_billing("maybe", Text("it was asked for once only")),
+        facts=facts_of(reply, "content", kind="misfit"),
+    )
+
+
+def describe_strangers(names: Iterable[str]) -> str:
+    """Return in words which unknown objects came in place of the answer."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > _MOST_NAMED:
+        distinct[_MOST_NAMED:] = ["…"]
+    return Text("what came is unknown: {names}", names=", ".join(distinct))

@@ -1,0 +1,171 @@
+"""Answers of Anthropic's Messages API → events, streamed or not.
+
+A gateway that routes a chat to a channel of the other kind may pass its answer on untranslated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apiyi_cli.core.events import Burst, Delta, Reasoning
+from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
+from apiyi_cli.decode.usage import usage
+from apiyi_cli.text import Text
+
+EVENTS = frozenset(
+    (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    )
+)
+_TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+
+class MessageAnswer(Answer):
+    """The answer of POST /messages."""
+
+    key = "type"
+    whole_key = "content"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[str, Any] = {}
+        self._calls: dict[object, PartialCall] = {}
+
+    def take(self, value: dict[str, Any], out: Burst) -> object:
+        """Read one event of a stream."""
+        kind = value.get("type")
+        if kind == "error":
+            return value
+        if kind not in EVENTS:
+            return None
+        self.started = True
+        place = value.get("index") if isinstance(value.get("index"), int) else None
+        if kind == "message_start" and isinstance(message := value.get("message"), dict):
+            if self.pieces or self.calls:
+                self.begin_anew(out)
+            self.note_about(message.get("id"), message.get("model"))
+            self._count(message.get("usage"))
+        elif kind == "content_block_start":
+            self._block(value.get("content_block"), place, out)
+        elif kind == "content_block_delta" and isinstance(delta := value.get("delta"), dict):
+            self._piece(delta, place, out)
+        elif kind == "message_delta":
+            self._count(value.get("usage"))
+            if isinstance(delta := value.get("delta"), dict):
+                self._stop(delta.get("stop_reason"))
+        self.ended = kind == "message_stop"
+        return None
+
+    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+        """Read a message that was not streamed."""
+        self.started = True
+        self.note_about(value.get("id"), value.get("model"))
+        blocks = value.get("content")
+        for place, block in enumerate(blocks if isinstance(blocks, list) else ()):
+            self._block(block, place, out)
+        self._count(value.get("usage"))
+        self._stop(value.get("stop_reason"))
+        return None
+
+    def begin_anew(self, out: Burst) -> None:
+        """Forget what came; the event at hand is the first of another attempt."""
+        super().begin_anew(out)
+        self._calls.clear()
+
+    def _block(self, block: object, place: int | None, out: Burst) -> None:
+        if not isinstance(block, dict):
+            return
+        kind = block.get("type")
+        if kind == "tool_use":
+            name, given = block.get("name"), block.get("input")
+            call = PartialCall(
+                id=_string(block.get("id")),
+                name=_string(name),
+                pieces=[write_text(given)] if isinstance(given, dict) and given else [],
+            )
+            self._calls[place] = call
+            self.calls.setdefault(0, ToolCalls()).calls.append(call)
+        elif kind == "text":
+            self.say(Delta, _string(block.get("text")), 0, out)
+        elif kind == "thinking":
+            self.say(Reasoning, _string(block.get("thinking")), 0, out)
+        elif isinstance(kind, str):
+            self.others.append(Text("an item of type {kind}", kind=kind[:60]))
+
+    def _piece(self, delta: dict[str, Any], place: int | None, out: Burst) -> None:
+        kind = delta.get("type")
+        if not isinstance(kind, str) or kind not in _TEXTS:
+            return
+        piece = _string(delta.get(_TEXTS[kind]))
+        if kind == "text_delta":
+            self.say(Delta, piece, 0, out)
+        elif kind == "thinking_delta":
+            self.say(Reasoning, piece, 0, out)
+        elif place in self._calls:
+            self._calls[place].pieces.append(piece)
+
+    def _count(self, counts: object) -> None:
+        if isinstance(counts, dict):
+            self._counts = {**self._counts, **counts}
+            self.usage = usage(self._counts) or self.usage
+
+    def _stop(self, told: object) -> None:
+        if reason := finish_reason(told):
+            self.reasons[0] = reason
+
+
+def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the message that the events of one stream make together."""
+    whole: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
+    blocks: dict[object, dict[str, Any]] = {}
+    pieces: dict[object, list[tuple[str, str]]] = {}
+    for event in events:
+        kind, place = event.get("type"), event.get("index")
+        place = place if isinstance(place, int) else 0
+        if kind == "message_start" and isinstance(message := event.get("message"), dict):
+            whole, blocks, pieces = {**whole, **message}, {}, {}
+        elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
+            blocks[place] = dict(event["content_block"])
+        elif kind == "content_block_delta" and isinstance(delta := event.get("delta"), dict):
+            name = _TEXTS.get(str(delta.get("type"))[:60], "")
+            if isinstance(piece := delta.get(name), str):
+                pieces.setdefault(place, []).append((name, piece))
+            elif isinstance(sign := delta.get("signature"), str):
+                blocks.setdefault(place, {})["signature"] = sign
+        elif kind == "message_delta":
+            delta, counts = event.get("delta"), event.get("usage")
+            whole |= delta if isinstance(delta, dict) else {}
+            if isinstance(counts, dict):
+                known = whole.get("usage")
+                whole["usage"] = {**(known if isinstance(known, dict) else {}), **counts}
+    for place, told in pieces.items():
+        _fill(blocks.setdefault(place, {"type": "text"}), told)
+    whole["content"] = [blocks[place] for place in blocks]
+    return whole
+
+
+def _fill(block: dict[str, Any], pieces: list[tuple[str, str]]) -> None:
+    from apiyi_cli.core.jsontext import InvalidJSON, read_exact
+
+    name = pieces[0][0]
+    text = "".join(piece for _, piece in pieces)
+    if name != "partial_json":
+        block[name] = _string(block.get(name)) + text
+        return
+    try:
+        block["input"] = read_exact(text)
+    except InvalidJSON:
+        block["input"] = text
+
+
+def _string(told: object) -> str:
+    return told if isinstance(told, str) else ""
