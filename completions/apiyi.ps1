@@ -39,6 +39,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile''s.'; Many = $true; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -117,6 +118,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
@@ -184,6 +186,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -257,6 +260,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--lines'); Help = 'Each line of stdin is one input.' }
@@ -306,6 +310,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).'; Many = $true; Rule = 'file' }
@@ -365,6 +370,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
                 @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'text' }
@@ -414,6 +420,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
@@ -459,6 +466,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-f', '--raw-field'); Help = 'Field as a string, KEY=VALUE (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--input'); Help = 'File that is the body, byte for byte (- for stdin).'; Rule = 'file' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
@@ -498,10 +506,15 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--endpoint'); Help = 'Command that the rows are for (chat, or what their url says).'; Rule = '=chat complete respond embed image transcribe' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--endpoint'); Help = 'Command that the rows are for (chat, or what their url says).'; Rule = '=chat complete respond embed image transcribe speak' }
                 @{ Names = @('--format'); Help = 'jsonl, csv, tsv or lines. Else by the extension, else jsonl.'; Rule = '=jsonl csv tsv lines' }
                 @{ Names = @('--lines'); Help = 'Each line of FILE is an input.' }
                 @{ Names = @('--template'); Help = 'Input made of columns or fields: ''Translate: {text}''.'; Rule = 'text' }
+                @{ Names = @('--params'); Help = 'Columns or fields that are request fields, the rest being data: temperature,stop.'; Rule = 'text' }
+                @{ Names = @('--delimiter'); Help = 'What stands between the columns of a table. Else found on its header.'; Rule = 'text' }
+                @{ Names = @('--quote'); Help = 'Quotes hold a column together, in tables with tabs, too.' }
+                @{ Names = @('--no-quote'); Help = 'The opposite of --quote.' }
                 @{ Names = @('--shard'); Help = 'Only the rows whose id belongs to part K of N (K from 0 or from 1).'; Rule = 'text' }
                 @{ Names = @('--limit'); Help = 'Send at most N rows this time.'; Rule = 'text' }
                 @{ Names = @('--strict'); Help = 'Send nothing unless every row is good; refuse unknown fields.' }
@@ -561,6 +574,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
                 @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
                 @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
+                @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
+                @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
+                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
@@ -928,7 +944,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -951,7 +967,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -974,7 +990,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }

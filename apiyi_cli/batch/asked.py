@@ -11,15 +11,30 @@ from typing import Any, NamedTuple
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import choice, tools
+from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.model_kinds import refusal
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.text import Text
 
 _UNWIRED = frozenset(("web_search", "base64", "format", "timestamps", "diarize", "translate"))
+
+FILE_FIELDS = (
+    "image",
+    "images",
+    "image_url",
+    "picture",
+    "file",
+    "files",
+    "audio",
+    "pdf",
+    "attachment",
+    "attachments",
+)
+"""Fields whose text is a path or URL of something to attach, as people call it."""
 
 
 @dataclass(frozen=True)
@@ -207,12 +222,30 @@ class Asked:
         return own
 
     def attachments(self) -> list[Attachment]:
-        """Read the files that the row names."""
-        own = self.take("attach") or []
-        names = own if isinstance(own, list) else [own]
-        if not all(isinstance(name, str) for name in names):
-            raise Misfit("attach", Text("expected paths or URLs"))
-        return [Attachment(name, _content(name)) for name in names]
+        """Read the files that the row names, in whichever of the fields for them."""
+        return [
+            Attachment(name, _content(field, name))
+            for field, name in self.files("attach", *FILE_FIELDS)
+        ]
+
+    def files(self, *names: str) -> list[tuple[str, str]]:
+        """Take the paths and URLs that these fields name, each with its field's name.
+
+        The first field holds nothing else; of the others what is no text is the API's own form
+        (`"audio": {"voice": …}`) and is left.
+        """
+        found: list[tuple[str, str]] = []
+        for name in names:
+            own = self.fields.get(name)
+            given: list[Any] = own if isinstance(own, list) else [own]
+            if own in (None, []):
+                self.fields.pop(name, None)
+            elif all(isinstance(path, str) and path for path in given):
+                self.fields.pop(name)
+                found += [(name, path) for path in given]
+            elif name == names[0]:
+                raise Misfit(name, Text("expected paths or URLs"))
+        return found
 
 
 class Answer(NamedTuple):
@@ -247,13 +280,13 @@ def options_of(groups: tuple[type[Group], ...]) -> Mapping[str, Declared]:
     return found
 
 
-def _content(name: str) -> bytes | None:
+def _content(field: str, name: str) -> bytes | None:
     if name.startswith(("https://", "http://", "data:")):
         return None
     try:
         return Path(name).read_bytes()
-    except OSError as failure:
+    except (OSError, ValueError) as failure:
+        why = getattr(failure, "strerror", None) or str(failure)
         raise Misfit(
-            "attach",
-            Text("cannot read {name}: {reason}", name=name, reason=system_reason(failure)),
+            field, Text("cannot read {name}: {why}", name=show_name(name), why=why)
         ) from None

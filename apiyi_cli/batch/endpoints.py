@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apiyi_cli.batch.asked import Answer, Asked, Defaults, Misfit, options_of
-from apiyi_cli.batch.media import image_row, read_pictures, read_transcript, transcribe_row
+from apiyi_cli.batch.asked import FILE_FIELDS, Answer, Asked, Defaults, Misfit, options_of
+from apiyi_cli.batch.media import (
+    image_row,
+    read_pictures,
+    read_speech,
+    read_transcript,
+    speak_row,
+    transcribe_row,
+)
 from apiyi_cli.build.chat import chat_call, conversation
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
@@ -21,6 +28,7 @@ from apiyi_cli.core.groups import (
     Imaging,
     Responding,
     Sampling,
+    Speaking,
     Tools,
     Transcribing,
 )
@@ -234,6 +242,7 @@ _TALK = frozenset(
         "safety_identifier",
         "prompt_cache_key",
         "top_k",
+        *FILE_FIELDS,
     )
 )
 
@@ -312,7 +321,19 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             image_row,
             read_pictures,
             "heavy",
-            known=frozenset(("input", "mask", "vary", "user", "moderation", "response_format")),
+            known=frozenset(
+                (
+                    "image",
+                    "images",
+                    "image_url",
+                    "picture",
+                    "mask",
+                    "vary",
+                    "user",
+                    "moderation",
+                    "response_format",
+                )
+            ),
         ),
         Endpoint(
             "transcribe",
@@ -322,7 +343,19 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             transcribe_row,
             read_transcript,
             "heavy",
-            known=frozenset(("response_format", "chunking_strategy", "include")),
+            known=frozenset(
+                ("audio", "path", "input", "response_format", "chunking_strategy", "include")
+            ),
+        ),
+        Endpoint(
+            "speak",
+            "/audio/speech",
+            "input",
+            (Speaking,),
+            speak_row,
+            read_speech,
+            "heavy",
+            known=frozenset(("text", "prompt", "response_format", "stream_format")),
         ),
     )
 }

@@ -240,7 +240,7 @@ class Lane:
             answer = next(item for item in reversed(items) if isinstance(item, Answer))
             outcome.body, outcome.text, outcome.usage = answer
             outcome.status = outcome.status or 200
-            if row.endpoint.name == "image":
+            if row.endpoint.name in ("image", "speak"):
                 self._save(row, outcome)
 
     def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:

@@ -38,6 +38,7 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
         ),
     ),
     (groups.Transcribing, ("language", "timestamps", "diarize", "translate")),
+    (groups.Speaking, ("voice", "speed", "instructions")),
 )
 
 

@@ -8,8 +8,9 @@ cannot be used is still a row: it has an `error` and no `call`.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
 from apiyi_cli.batch.identity import Identities, InvalidId, named_id
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.source import Form, Record, Source
+from apiyi_cli.batch.tables import Layout, Table
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write_canonical, write_text
 from apiyi_cli.errors import ApiyiError, UsageError
@@ -121,7 +123,9 @@ class Rows:
     """The rows of an input, once through. `ids` learns each id (its flag SEEN).
 
     `endpoint` is the word of a command; None is chat for short rows, and whatever the `url`
-    says for OpenAI's. `strict` refuses fields that nobody knows.
+    says for OpenAI's. `strict` refuses fields that nobody knows. With a `template` all fields
+    are its data but those that `params` names; without one all are the request's, or the input
+    and `params` alone. `tell` is told once what becomes of columns that could be either.
     """
 
     def __init__(
@@ -131,12 +135,15 @@ class Rows:
         defaults: Defaults,
         ids: Ids,
         *,
+        layout: Layout = Layout(),
         endpoint: str | None = None,
         template: Filling | None = None,
+        params: tuple[str, ...] | None = None,
         shard: Shard | None = None,
         strict: bool = False,
         identities: Identities | None = None,
         shards_by_index: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source = source
         self._form = form
@@ -144,17 +151,24 @@ class Rows:
         self._identities = identities or Identities(ids)
         self._shards_by_index = shards_by_index
         self._named = ENDPOINTS[endpoint] if endpoint is not None else None
+        self._layout = layout
         self._template = template
+        self._params = params
         self._shard = shard
         self._strict = strict
-        self._records = enumerate(source.records(form))
+        self._tell = tell
+        self._is_noted = False
+        self._records = enumerate(source.records(form, layout))
         first = self._named or ENDPOINTS["chat"]
         defaults.of(first.name, first.options)
 
     def __iter__(self) -> Iterator[Row]:
         for index, record in self._records:
-            if index == 0 and record.fields is not None and self._form in ("csv", "tsv"):
-                self._check_columns(record.fields)
+            if not self._is_noted and record.fields is not None:
+                self._is_noted = True
+                if record.table is not None:
+                    self._check_columns(record.table)
+                self._note_params(record.fields)
             row = self._row(index, record)
             if row is not None:
                 yield row
@@ -224,34 +238,65 @@ class Rows:
         if "url" in fields and "body" in fields:
             raise Misfit("body", Text("it is not an object"))
         if self._template is not None:
-            filled = self._template.text(fields)
-            table = endpoint.options
-            kept = {
-                name: value
-                for name, value in fields.items()
-                if name not in self._template.fields and (name in table or name == "model")
-            }
-            fields = {endpoint.input: filled, **kept}
+            filled = self._template.text(record.fields or {})
+            fields = {endpoint.input: filled, **_picked(fields, self._params or ())}
         elif self._form == "lines":
             fields = {endpoint.input: fields["line"]}
+        elif self._params is not None:
+            fields = _picked(fields, (endpoint.input, "messages", *self._params))
         if self._strict and (name := endpoint.unknown(fields)):
             raise Misfit(
                 name, Text("apiyi {endpoint} has no such option or field", endpoint=endpoint.name)
             )
         return endpoint, endpoint.call(fields, self._defaults, as_text=self._form in ("csv", "tsv"))
 
-    def _check_columns(self, columns: Mapping[str, Any]) -> None:
-        """Raise UsageError when the table lacks a column that every row needs."""
-        wanted = (self._named or ENDPOINTS["chat"]).input
-        names = self._template.fields if self._template is not None else (wanted,)
-        missing = [name for name in names if name not in columns]
-        if missing:
+    def _check_columns(self, table: Table) -> None:
+        """Raise UsageError when the table lacks a column that every row needs, or has two."""
+        endpoint = self._named or ENDPOINTS["chat"]
+        if self._template is not None:
+            needed: tuple[str, ...] = self._template.fields
+        else:
+            needed = (endpoint.input,)
+        used = {*needed, *(self._params or ()), "id", "custom_id"}
+        if self._template is None and self._params is None:
+            used |= {"model", *endpoint.options}
+        place = f"{self._source.name}:1"
+        if doubled := sorted(used & table.doubled):
             raise UsageError(
+                Text("{place} has the column {doubled} twice", place=place, doubled=doubled[0]),
+                Text("one of the two must be renamed"),
+            )
+        columns = [name for name in table.columns if name]
+        for name in (*needed, *(self._params or ())):
+            if name not in table.usable:
+                example = "{" + (columns[-1] if columns else "text") + "}"
+                raise UsageError(
+                    Text("{place} has no column {name}", place=place, name=name),
+                    Text("its columns are {columns}", columns=", ".join(columns)),
+                    hint=f"--template {shlex.quote('Translate: ' + example)}",
+                )
+
+    def _note_params(self, fields: Mapping[str, Any]) -> None:
+        """Say once which columns are request fields, or which are not though they could be."""
+        endpoint = self._named or ENDPOINTS["chat"]
+        could = [name for name in fields if name == "model" or name in endpoint.options]
+        if self._params is not None or self._form == "lines" or not could:
+            return
+        names = ", ".join(could)
+        if self._template is None:
+            if self._form != "jsonl":
+                self._tell(
+                    Text(
+                        "columns sent as request fields: {names} (--params names them)", names=names
+                    )
+                )
+        elif unused := [name for name in could if name not in self._template.fields]:
+            names = ",".join(unused)
+            self._tell(
                 Text(
-                    "{name}:1 has no column {missing}", name=self._source.name, missing=missing[0]
-                ),
-                Text("its columns are {columns}", columns=", ".join(columns)),
-                hint="--template 'Translate: {" + next(iter(columns)) + "}'",
+                    "columns not sent: {names} (--params {names} makes them request fields)",
+                    names=names,
+                )
             )
 
     def _ready(self, fields: dict[str, Any]) -> tuple[Endpoint, Call]:
@@ -340,6 +385,10 @@ def _no_model(missing: NoModel, place: str) -> UsageError:
         Text("{place} names none and none is set", place=place),
         hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
     )
+
+
+def _picked(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _refused(place: str, why: str) -> UsageError:

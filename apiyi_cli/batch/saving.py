@@ -1,4 +1,4 @@
-"""Pictures of rows, saved as files: whole or not at all, and never over anything.
+"""Pictures and speech of rows, saved as files: whole or not at all, and never over anything.
 
 A picture that was paid for and cannot be saved is not asked for again: its row fails with the
 code `not_saved` and keeps the server's answer, so that a later run only has to save it.
@@ -6,13 +6,15 @@ code `not_saved` and keeps the server's answer, so that a later run only has to 
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.batch.past import NOT_SAVED
 from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.filetypes import detect_picture
+from apiyi_cli.core.encodings import show_name
+from apiyi_cli.core.filetypes import detect_picture, detect_type
 from apiyi_cli.core.jsontext import read_exact, write
 from apiyi_cli.decode.image import Picture, is_whole, join_reasons, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
@@ -47,6 +49,8 @@ class Saving:
         Raises the error of the first one that is not whole or cannot be had, with the code
         `not_saved`; the others are saved all the same.
         """
+        if row.endpoint is not None and row.endpoint.name == "speak":
+            return self._saved_speech(row, body)
         found = pictures(Reply(200, {}, (body,)), row.call.model if row.call else None)
         failure: ApiyiError | None = None
         data: list[dict[str, Any]] = []
@@ -66,6 +70,21 @@ class Saving:
         rest = {name: value for name, value in told.items() if name not in ("data", "images")}
         return write({**rest, "data": data})
 
+    def _saved_speech(self, row: Row, body: bytes) -> bytes:
+        """Save the speech that an answer holds as base64; return where it is instead."""
+        content = base64.b64decode(read_exact(body)["b64_json"])
+        kind = detect_type(content)
+        asked = row.call.json if row.call is not None and isinstance(row.call.json, dict) else {}
+        # Raw samples have no mark.
+        extension = kind.extension if kind else str(asked.get("response_format") or "mp3")
+        path = self._written(self._path(row, 1, extension, 1), content)
+        said = {
+            "path": show_name(str(path)),
+            "bytes": len(content),
+            "type": kind.mime if kind else None,
+        }
+        return write({name: value for name, value in said.items() if value is not None})
+
     def _one(self, row: Row, number: int, picture: Picture, count: int) -> dict[str, Any]:
         content = picture.content
         if not picture.whole:
@@ -80,7 +99,7 @@ class Saving:
         assert kind is not None, "checked by the decoder and by the download"
         path = self._written(self._path(row, number, kind.extension, count), content)
         told = {
-            "path": str(path),
+            "path": show_name(str(path)),
             "bytes": len(content),
             "type": kind.mime,
             "url": picture.url,
@@ -91,7 +110,7 @@ class Saving:
     def _path(self, row: Row, number: int, extension: str, count: int) -> Path:
         call = row.call
         asked = call.json if call is not None and isinstance(call.json, dict) else {}
-        prompt = asked.get("prompt")
+        prompt = asked.get("prompt") or asked.get("input")
         path = self._folder / self._template.path(
             {
                 "id": row.id,

@@ -1,7 +1,8 @@
 """The input of a batch as records with their places: lines of JSON, of text, or a table.
 
-Read as it arrives and never held whole: work starts with the first line of a pipe. Lines
-end at LF or CRLF, nowhere else. What a record means is `rows`' business.
+Read as it arrives and never held whole: work starts with the first line of a pipe. A file
+is looked through before, so that nothing of one that cannot be read is sent. Lines end at LF
+or CRLF, nowhere else. What a record means is `rows`' business.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Literal, NamedTuple
 
+from apiyi_cli.batch.forms import refuse_container, refuse_json_form
+from apiyi_cli.batch.tables import Layout, Table, read_table
+from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
+from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
@@ -17,14 +22,13 @@ from apiyi_cli.text import Text, system_reason
 Form = Literal["jsonl", "csv", "tsv", "lines"]
 FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
 READ_BYTES = 1 << 18
-STDIN = 0
-_BOM = b"\xef\xbb\xbf"
 
 
 class Record(NamedTuple):
     """One record: its line (from 1), its bytes, and its fields or what is wrong with it.
 
-    A line of text has the one field `line`. `column` (from 1) is where it is wrong.
+    A line of text has the one field `line`. `column` (from 1) is where it is wrong. A row of a
+    table has its `cells`, too.
     """
 
     line: int
@@ -32,29 +36,52 @@ class Record(NamedTuple):
     fields: dict[str, Any] | None
     why: str = ""
     column: int = 0
+    table: Table | None = None
+    cells: list[str] | None = None
 
 
 class Source:
-    """A file, or standard input for `-`, that can be read once or, when regular, again.
+    """A file, or what `pieces` yields, that can be read once or, when regular, again.
 
-    `pieces` reads standard input in a way of its own (one that says what it waits for).
+    `pieces` is for standard input and for what else can be read once: it yields UTF-8 that has
+    been judged. A file is text in `encoding`, as `core.encodings` has it.
     """
 
-    def __init__(self, path: str, pieces: Callable[[], Iterator[bytes]] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        pieces: Callable[[], Iterator[bytes]] | None = None,
+        *,
+        encoding: str | None = None,
+    ) -> None:
         self.path = path
-        self.name = "stdin" if path == "-" else path
+        self.name = "stdin" if path == "-" else show_name(path)
         self._pieces = pieces
+        self._encoding = encoding
         self._spool: IO[bytes] | None = None
 
     @property
     def is_regular(self) -> bool:
         """Tell whether it is a file that can be read again, whatever was read before."""
-        return self._spool is not None or (self.path != "-" and os.path.isfile(self.path))
+        return self._spool is not None or (self._pieces is None and os.path.isfile(self.path))
 
-    def opened(self) -> None:
-        """Raise UsageError when the file cannot be read."""
-        if self.path != "-":
-            self._open().close()
+    def judge(self, judge: FormJudge) -> None:
+        """Raise UsageError unless the whole of a file is text in its encoding, of this form.
+
+        What can be read only once is judged by who reads it.
+        """
+        if self._pieces is not None:
+            return
+        with self._open() as file:
+            judge.check_bytes(file.read(HEAD_BYTES))
+        refuse_undecodable(self._raw_chunks(), self.path, self._encoding)
+        head, is_whole = b"", True
+        for piece in self.chunks():
+            head += piece
+            if len(head) > SAMPLE_BYTES:
+                is_whole = False
+                break
+        judge.check_text(head, is_whole)
 
     def spooled(self) -> None:
         """Make the input one that can be read again: a pipe goes to a private temporary file."""
@@ -95,19 +122,25 @@ class Source:
             last = piece[-1:]
         return count + (last != b"\n")
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes as they arrive."""
-        if self.path == "-" and self._spool is None:
-            yield from self._pieces() if self._pieces else _descriptor(STDIN)
-            return
-        with self._open() as file:
-            while piece := file.read1(READ_BYTES):  # type: ignore[attr-defined]
-                yield piece
+    def has_mark(self) -> bool:
+        """Return True for a file that begins with a byte order mark, as spreadsheets want it."""
+        return find_byte_order_mark(self.prefix(4)) is not None
 
-    def records(self, form: Form) -> Iterator[Record]:
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the text in UTF-8, as it arrives."""
+        if self._spool is not None:
+            return self._raw_chunks()
+        if self._pieces is not None:
+            return self._pieces()
+        return TextReader(self._encoding).pieces(self._raw_chunks())
+
+    def records(self, form: Form, layout: Layout = Layout()) -> Iterator[Record]:
         """Yield the records in order; blank lines are none."""
         if form in ("csv", "tsv"):
-            yield from _table(self.lines(), "," if form == "csv" else "\t", self.name)
+            layout = layout._replace(default="," if form == "csv" else "\t")
+            for table, row in read_table(self._ended_lines(), layout, self.name):
+                fields = None if row.why else table.fields(row.cells)
+                yield Record(row.line, row.raw, fields, row.why, row.column, table, row.cells)
             return
         read = _json if form == "jsonl" else _text
         for number, line in self.lines():
@@ -116,6 +149,11 @@ class Source:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines with their numbers from 1, without LF or CRLF."""
+        for number, line in self._ended_lines():
+            yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+
+    def _ended_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines with their numbers and their ends."""
         rest: list[bytes] = []
         number = 0
         for piece in self.chunks():
@@ -123,46 +161,77 @@ class Source:
             rest.append(first)
             for following in others:
                 number += 1
-                yield number, _line(b"".join(rest), number)
+                rest.append(b"\n")
+                yield number, b"".join(rest)
                 rest = [following]
         if last := b"".join(rest):
-            yield number + 1, _line(last, number + 1)
+            yield number + 1, last
+
+    def _raw_chunks(self) -> Iterator[bytes]:
+        with self._open() as file:
+            try:
+                while piece := file.read1(READ_BYTES):  # type: ignore[attr-defined]
+                    yield piece
+            except OSError as failure:
+                raise self._unreadable(failure) from None
 
     def _open(self) -> IO[bytes]:
         try:
             return open(self.path if self._spool is None else self._spool.name, "rb")
         except OSError as failure:
-            why = system_reason(failure)
-            raise UsageError(Text("cannot read {name}", name=self.name), why) from None
+            raise self._unreadable(failure) from None
+
+    def _unreadable(self, failure: OSError) -> UsageError:
+        return UsageError(Text("cannot read {name}", name=self.name), system_reason(failure))
 
 
-def form_of(path: str, given: str | None, lines: bool) -> Form:
-    """Return the form of a file: as given, else by its extension, else JSON lines."""
+class FormJudge(NamedTuple):
+    """Refuses an input that is not of the form it is read in; `is_guess` if nobody named it."""
+
+    path: str
+    form: Form
+    is_guess: bool = False
+
+    def check_bytes(self, head: bytes) -> None:
+        """Raise UsageError for a file that is packed, or no text at all."""
+        refuse_container(head, self.path)
+
+    def check_text(self, head: bytes, whole: bool) -> None:
+        """Raise UsageError for a text in UTF-8 that is empty, or other than JSON lines."""
+        if whole and not head.strip():
+            name = "stdin" if self.path == "-" else show_name(self.path)
+            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+        if self.form == "jsonl":
+            refuse_json_form(head, self.path, whole=whole, is_guess=self.is_guess)
+
+
+def form_of(
+    path: str, given: str | None, lines: bool, layout: Layout = Layout()
+) -> tuple[Form, bool]:
+    """Return the form of a file, and whether that is a guess.
+
+    As given, else by its extension, else a table where its layout was given, else JSON lines.
+    """
+    is_laid_out = layout.delimiter is not None or layout.quotes is not None
+    if is_laid_out and (lines or given in ("jsonl", "lines")):
+        raise UsageError(
+            Text("cannot use --delimiter or --quote"),
+            Text("the rows are no table"),
+            hint="--format csv",
+        )
     if lines:
         if given not in (None, "lines"):
             raise UsageError(
                 Text("cannot use --lines with --format {given}", given=given),
                 Text("they say two things"),
             )
-        return "lines"
+        return "lines", False
     if given is not None:
-        return given  # type: ignore[return-value]
+        return given, False  # type: ignore[return-value]
     ending = path.lower().rpartition(".")[2]
-    return ending if ending in ("csv", "tsv") else "jsonl"  # type: ignore[return-value]
-
-
-def _descriptor(fd: int) -> Iterator[bytes]:
-    try:
-        while piece := os.read(fd, READ_BYTES):
-            yield piece
-    except OSError as failure:
-        raise UsageError(Text("cannot read stdin"), system_reason(failure)) from None
-
-
-def _line(line: bytes, number: int) -> bytes:
-    if number == 1:
-        line = line.removeprefix(_BOM)
-    return line.removesuffix(b"\r")
+    if ending in ("csv", "tsv"):
+        return ending, False  # type: ignore[return-value]
+    return ("csv", False) if is_laid_out else ("jsonl", ending not in ("jsonl", "ndjson"))
 
 
 def _json(number: int, line: bytes) -> Record:
@@ -190,70 +259,3 @@ def _text(number: int, line: bytes) -> Record:
 
 def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> Record:
     return Record(number, line, None, Text("not UTF-8"), failure.start + 1)
-
-
-def _table(lines: Iterator[tuple[int, bytes]], delimiter: str, name: str) -> Iterator[Record]:
-    """Yield the rows of a table whose first row names the columns."""
-    import csv
-    import sys
-
-    csv.field_size_limit(sys.maxsize)
-    at = [0]
-    begun: list[bytes] = []
-
-    def texts() -> Iterator[str]:
-        for number, line in lines:
-            at[0] = number
-            begun.append(line)
-            yield line.decode("utf-8", "surrogateescape") + "\n"
-
-    rows = csv.reader(texts(), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    while True:
-        begun.clear()
-        first = at[0] + 1
-        try:
-            cells = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as failure:
-            yield Record(
-                first,
-                b"\n".join(begun),
-                None,
-                Text("not a valid table: {reason}", reason=failure),
-                1,
-            )
-            continue
-        raw = b"\n".join(begun)
-        if not cells:
-            continue
-        if header is None:
-            header = _header(cells, name)
-            continue
-        yield _row(first, raw, header, cells)
-
-
-def _header(cells: list[str], name: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if not all(names) or len(set(names)) < len(names):
-        raise UsageError(
-            Text("cannot use {name}:1", name=name),
-            Text("its first line must name each column, each name once"),
-        )
-    return names
-
-
-def _row(number: int, raw: bytes, header: list[str], cells: list[str]) -> Record:
-    if len(cells) != len(header):
-        told = Text(
-            "it has {count} columns, the first line {count2}", count=len(cells), count2=len(header)
-        )
-        return Record(number, raw, None, told, 1)
-    for cell in cells:
-        try:
-            cell.encode("utf-8")
-        except UnicodeEncodeError:
-            column = next((i for i, byte in enumerate(raw) if byte > 127), 0) + 1
-            return Record(number, raw, None, Text("not UTF-8"), column)
-    return Record(number, raw, dict(zip(header, cells, strict=True)))

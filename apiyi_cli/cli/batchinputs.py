@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,12 @@ from apiyi_cli.batch.identity import Identities
 from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
 from apiyi_cli.batch.rows import Filling, Rows, Shard
-from apiyi_cli.batch.source import Source, form_of
+from apiyi_cli.batch.source import FormJudge, Source, form_of
+from apiyi_cli.batch.tables import Layout, parse_delimiter
+from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.groups import Batching, Model
 from apiyi_cli.core.opt import given
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -28,11 +33,15 @@ class Inputs:
 
     def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
-        self.source = Source(path, lambda: _standard_input(session))
+        self._session = session
+        self._told: set[str] = set()
+        delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
+        self._layout = Layout(delimiter, options.quote)
+        self.form, is_guess = form_of(path, options.format, bool(options.lines), self._layout)
+        self._template = self._filling()
+        self._params = _names(options.params)
+        self.source = _opened(session, FormJudge(path, self.form, is_guess))
         session.run.closing(self.source.close)
-        self.source.opened()
-        self.form = form_of(path, options.format, bool(options.lines))
-        self._template = None if options.template is None else Filling(options.template)
         self.shard = None if options.shard is None else Shard(options.shard)
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
         self.defaults = _defaults(session, rows.replace(allow_private=None))
@@ -45,13 +54,40 @@ class Inputs:
             self.form,
             self.defaults,
             ids,
+            layout=self._layout,
             endpoint=self.options.endpoint,
             template=self._template,
+            params=self._params,
             shard=self.shard,
             strict=bool(self.options.strict),
+            tell=self._tell_once,
             identities=Identities(ids, past.old_ids, past.knows),
             shards_by_index=past.is_old or bool(past.old_ends),
         )
+
+    def _filling(self) -> Filling | None:
+        """Return the template. Raises UsageError for one that names no column."""
+        given = self.options.template
+        if given is None:
+            return None
+        text = self._session.sources.at(given)
+        filling = Filling(text)
+        if not filling.fields:
+            bare = text.replace("{{", "{").replace("}}", "}") if "{{" in text else "{text}"
+            if self.form == "lines":
+                bare = "{line}"
+            raise UsageError(
+                Text("cannot use --template {given}", given=show_name(given)),
+                Text("it names no column or field, so that every row would be the same request"),
+                hint=f"--template {shlex.quote(bare)}",
+            )
+        return filling
+
+    def _tell_once(self, text: str) -> None:
+        """Print a notice about all rows, once though the rows are gone through twice."""
+        if text not in self._told:
+            self._told.add(text)
+            self._session.note(text)
 
     def header(self) -> dict[str, Any]:
         """Return what the journal says of the input."""
@@ -125,5 +161,20 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     )
 
 
-def _standard_input(session: Session) -> Iterator[bytes]:
-    return session.sources.pieces(Text("the rows"))
+def _opened(session: Session, judge: FormJudge) -> Source:
+    """Return the input once it has been judged: a file whole, a pipe by how it begins."""
+    sources, path = session.sources, judge.path
+    if path != "-" and (os.path.isfile(path) or not os.path.exists(path)):
+        source = Source(path, encoding=sources.encoding)
+        source.judge(judge)
+        return source
+    pieces = sources.text_pieces(Text("the rows"), path, judge=judge)
+    first = next(pieces, b"")
+    return Source(path, lambda: chain((first,), pieces))
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Return the names in `a,b`, None where nothing was said."""
+    if text is None:
+        return None
+    return tuple(name.strip() for name in text.split(",") if name.strip())

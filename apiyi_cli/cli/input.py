@@ -1,7 +1,8 @@
 """Where the text of a request comes from: words, files, standard input.
 
-Bytes in are bytes sent: nothing is stripped or converted, a leading UTF-8 byte order mark
-alone is dropped. What cannot be read or decoded is refused before anything is sent.
+Bytes in are bytes sent: nothing is stripped, a leading UTF-8 byte order mark alone is dropped.
+What is not UTF-8 is decoded as its byte order mark or `--encoding` says, and refused otherwise,
+before anything is sent.
 """
 
 from __future__ import annotations
@@ -10,26 +11,51 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Protocol
 
 from apiyi_cli.core.call import Source
+from apiyi_cli.core.encodings import (
+    SAMPLE_BYTES,
+    TextReader,
+    decode_text,
+    find_encoding,
+    refuse_undecodable,
+    show_name,
+)
+from apiyi_cli.core.filetypes import find_byte_order_mark
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 STDIN = 0
 PATIENCE_S = 2.0
+PIECE_BYTES = 1 << 20
 LINGER_S = 0.1
-BOM = b"\xef\xbb\xbf"
+
+
+class Judge(Protocol):
+    """Judges how an input begins; raises what refuses it."""
+
+    def check_bytes(self, head: bytes) -> None:
+        """Judge its first bytes."""
+
+    def check_text(self, head: bytes, whole: bool) -> None:
+        """Judge its beginning in UTF-8; `whole` tells that there is no more of it."""
 
 
 class Sources:
     """The inputs of one run. Standard input is read once; who asks second is told so.
 
-    `no_stdin` forbids reading it, `notice` prints a line on stderr.
+    `no_stdin` forbids reading it, `notice` prints a line on stderr. `encoding` is what
+    `--encoding` says of all texts without a byte order mark.
     """
 
-    def __init__(self, *, no_stdin: bool, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, no_stdin: bool, notice: Callable[[str], None], encoding: str | None = None
+    ) -> None:
         self._no_stdin = no_stdin
         self._notice = notice
+        self.encoding = None if encoding is None else find_encoding(encoding)
         self._claimed: str | None = None
         self._files: list[tuple[str, str]] = []
 
@@ -49,13 +75,14 @@ class Sources:
         nothing) on stdin. Raises UsageError for what is empty or not text.
         """
         said = [word for word in words if word != "-"]
-        pieces = [self.file(path) for path in files]
+        pieces = [self.filled_file(path) for path in files]
         self._files = list(zip(files, pieces, strict=True))
         if "-" in words:
             pieces.append(self.stdin(Text("the prompt")))
         elif not self._no_stdin and self._claimed is None:
             waiting = _waiting()
-            if waiting == "part-read" and said:
+            # A `while read` loop's list, of which this would swallow the rest.
+            if waiting == "part-read" and joins_stdin and (said or pieces):
                 raise UsageError(
                     Text("cannot tell whether stdin belongs to the prompt"),
                     Text("it is a file that something else is part-way through reading"),
@@ -74,7 +101,8 @@ class Sources:
             return None
         text = joined(pieces)
         if not text.strip():
-            raise UsageError(Text("nothing to send"), Text("the input is empty"))
+            name = Text("the prompt") if said else "stdin"
+            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
         return text
 
     def places(self, text: str, place: str) -> tuple[Source, ...]:
@@ -89,14 +117,25 @@ class Sources:
         return tuple(found)
 
     def _marked(self, path: str) -> bool:
-        """Tell whether a file begins with a byte order mark, which is not sent."""
-        return self.content(path).startswith(b"\xef\xbb\xbf")
+        """Return True for a file that is sent in other bytes than it has."""
+        return self.encoding is not None or find_byte_order_mark(self.content(path)) is not None
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
         if path == "-":
             return self.stdin("-f -")
-        return decoded(self.content(path), path)
+        return decode_text(self.content(path), path, self.encoding)
+
+    def filled_file(self, path: str) -> str:
+        """Return a text file's content. Raises UsageError for one that has none.
+
+        A question about a document that is not there would be paid for.
+        """
+        text = self.file(path)
+        if not text.strip():
+            name = "stdin" if path == "-" else show_name(path)
+            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+        return text
 
     def content(self, path: str) -> bytes:
         """Return a file's bytes; `-` is standard input. Raises UsageError naming the file."""
@@ -106,37 +145,65 @@ class Sources:
             with open(path, "rb") as file:
                 return file.read()
         except OSError as failure:
-            raise UsageError(
-                Text("cannot read {path}", path=path), system_reason(failure)
-            ) from None
+            raise _unreadable(path, failure) from None
 
     def stdin(self, reader: str) -> str:
         """Return all of standard input as text; `reader` names who wants it."""
-        return decoded(self._stdin(reader), "stdin")
+        return decode_text(self._stdin(reader), "stdin", self.encoding)
 
     def pieces(self, reader: str) -> Iterator[bytes]:
-        """Yield all of standard input in pieces, for an input that memory need not hold."""
+        """Yield the bytes of standard input in pieces, for what memory need not hold."""
         self._claim(reader)
         yield from _arriving(self._notice)
 
+    def text_pieces(
+        self, reader: str, path: str = "-", *, linger: bool = False, judge: Judge | None = None
+    ) -> Iterator[bytes]:
+        """Yield the text of standard input, or of a pipe at `path`, in UTF-8 as it arrives.
+
+        Before the first piece all of a file that stdin is, or what has come of a pipe in its
+        first 64 kB, is judged: by its encoding, and by `judge`.
+        With `linger` an empty piece stands where nothing has come for a moment.
+        """
+        name = "stdin" if path == "-" else path
+        if path == "-":
+            self._claim(reader)
+        fd = STDIN if path == "-" else self._opened(path)
+        try:
+            arriving = _arriving(self._notice, LINGER_S, fd, name)
+            begun, ended = _beginning(arriving)
+            head = b"".join(begun)[: 2 * SAMPLE_BYTES]
+            if judge is not None:
+                judge.check_bytes(head)
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                refuse_undecodable(_again(fd, begun), name, self.encoding)
+            else:
+                refuse_undecodable(filter(None, begun), name, self.encoding, whole=ended)
+            if judge is not None:
+                text = b"".join(TextReader(self.encoding).pieces([head]))
+                judge.check_text(text, ended)
+            reading = TextReader(self.encoding).pieces(chain(begun, arriving))
+            yield from reading if linger else filter(None, reading)
+        finally:
+            if fd != STDIN:
+                os.close(fd)
+
     def raw_lines(self, reader: str) -> Iterator[bytes | None]:
-        """Yield the lines of stdin as they arrive, without their ends (LF or CRLF).
+        """Yield the lines of stdin in UTF-8 as they arrive, without their ends (LF or CRLF).
 
         None stands where stdin has been silent for a moment. A byte order mark is dropped.
         """
-        self._claim(reader)
         rest: list[bytes] = []
-        mark = BOM
-        for piece in _arriving(self._notice, LINGER_S):
+        for piece in self.text_pieces(reader, linger=True):
             if not piece:
                 yield None
                 continue
             first, *others = piece.split(b"\n")
             rest.append(first)
             for following in others:
-                yield b"".join(rest).removesuffix(b"\r").removeprefix(mark)
-                rest, mark = [following], b""
-        if last := b"".join(rest).removeprefix(mark):
+                yield b"".join(rest).removesuffix(b"\r")
+                rest = [following]
+        if last := b"".join(rest):
             yield last
 
     def at(self, value: str) -> str:
@@ -158,6 +225,12 @@ class Sources:
                     Text("there is no such file"),
                 )
         return value
+
+    def _opened(self, path: str) -> int:
+        try:
+            return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as failure:
+            raise _unreadable(path, failure) from None
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
@@ -227,25 +300,12 @@ def joined(pieces: Sequence[str]) -> str:
     return text
 
 
-def decoded(content: bytes, name: str) -> str:
-    """Return UTF-8 text without a leading byte order mark; raise UsageError with the offset."""
-    return _utf8(content, name).removeprefix("\ufeff")
-
-
-def _utf8(content: bytes, name: str) -> str:
+def _utf8(line: bytes, name: str) -> str:
+    """Return a line of UTF-8; a byte order mark within a text stays."""
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as failure:
-        piped = name.partition(":")[0] == "stdin"
-        raise UsageError(
-            Text("cannot read {name}", name=name),
-            Text("not UTF-8 at byte {start}", start=failure.start),
-            hint=(
-                Text("convert it first: iconv -f GB18030 -t UTF-8")
-                if piped
-                else Text("iconv -f GB18030 -t UTF-8 {name} > converted.txt", name=name)
-            ),
-        ) from None
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return decode_text(line, name)
 
 
 def sound(text: str, name: str) -> str:
@@ -274,36 +334,71 @@ def _waiting() -> str:
     return "terminal" if os.isatty(STDIN) else "device"
 
 
-def _arriving(notice: Callable[[str], None], linger_s: float | None = None) -> Iterator[bytes]:
-    """Yield stdin to its end; when nothing comes at first, say once what is awaited.
+def _unreadable(path: str, failure: OSError) -> UsageError:
+    return UsageError(Text("cannot read {path}", path=show_name(path)), system_reason(failure))
+
+
+def _beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
+    """Return the pieces that come at first, up to 64 kB or a moment's silence.
+
+    The silence is the empty piece at its end. The second value tells that there are no more.
+    """
+    begun: list[bytes] = []
+    size = 0
+    for piece in arriving:
+        if piece or begun:
+            begun.append(piece)
+            size += len(piece)
+        # Windows cannot tell whether a pipe has more.
+        if begun and (not piece or size >= SAMPLE_BYTES or os.name == "nt"):
+            return begun, False
+    return begun, True
+
+
+def _again(fd: int, begun: list[bytes]) -> Iterator[bytes]:
+    """Yield what a file holds from where its reading began, without moving its offset."""
+    at = os.lseek(fd, 0, os.SEEK_CUR) - sum(map(len, begun))
+    while piece := os.pread(fd, PIECE_BYTES, at):
+        at += len(piece)
+        yield piece
+
+
+def _arriving(
+    notice: Callable[[str], None],
+    linger_s: float | None = None,
+    fd: int = STDIN,
+    name: str = "stdin",
+) -> Iterator[bytes]:
+    """Yield a stream to its end; when nothing comes at first, say once what is awaited.
 
     With `linger_s` an empty piece is yielded when that long nothing has come.
     """
-    told = threading.Timer(
-        PATIENCE_S, notice, (Text("waiting for stdin to end (-n: do not read it)"),)
-    )
+    waiting = Text("waiting for stdin to end (-n: do not read it)")
+    if fd != STDIN:
+        waiting = Text("waiting for {name} to end", name=show_name(name))
+    told = threading.Timer(PATIENCE_S, notice, (waiting,))
     told.daemon = True
     try:
-        if not _ready():
+        if not _ready(fd):
             told.start()
         while True:
-            if linger_s is not None and not _ready(linger_s):
+            if linger_s is not None and not _ready(fd, linger_s):
                 yield b""
-            piece = os.read(STDIN, 1 << 20)
+            piece = os.read(fd, PIECE_BYTES)
             told.cancel()
             if not piece:
                 return
             yield piece
     except OSError as failure:
-        raise UsageError(Text("cannot read stdin"), system_reason(failure)) from None
+        raise _unreadable(name, failure) from None
     finally:
         told.cancel()
 
 
-def _ready(wait_s: float = 0.0) -> bool:
+def _ready(fd: int, wait_s: float = 0.0) -> bool:
     import select
 
     try:
-        return bool(select.select([STDIN], [], [], wait_s)[0])
+        return bool(select.select([fd], [], [], wait_s)[0])
     except (OSError, ValueError):
         return True

@@ -172,10 +172,13 @@ class Session:
     def sources(self) -> Sources:
         """Return the inputs of the run."""
         from apiyi_cli.cli.input import Sources
-        from apiyi_cli.core.groups import Prompt
+        from apiyi_cli.core.groups import Prompt, TextInput
 
-        prompt = self.fill(Prompt())
-        return Sources(no_stdin=bool(prompt.no_stdin), notice=self.note)
+        return Sources(
+            no_stdin=bool(self.fill(Prompt()).no_stdin),
+            notice=self.note,
+            encoding=self.fill(TextInput()).encoding,
+        )
 
     @cached_property
     def models(self) -> tuple[str, ...]:

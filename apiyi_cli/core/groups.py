@@ -272,7 +272,18 @@ class Request(Group):
     )
 
 
-class Prompt(Group):
+class TextInput(Group):
+    """How the texts of files and of stdin are read."""
+
+    encoding: str | None = flag(
+        "--encoding",
+        help="Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …",
+        panel="Prompt",
+        metavar="NAME",
+    )
+
+
+class Prompt(TextInput):
     """Where the text of the request comes from."""
 
     file: list[str] | None = flag(
@@ -952,7 +963,7 @@ class Batching(Group):
         help="Command that the rows are for (chat, or what their url says).",
         panel="Rows",
         metavar="NAME",
-        choices=("chat", "complete", "respond", "embed", "image", "transcribe"),
+        choices=("chat", "complete", "respond", "embed", "image", "transcribe", "speak"),
         config=False,
     )
     format: str | None = flag(
@@ -971,6 +982,26 @@ class Batching(Group):
         help="Input made of columns or fields: 'Translate: {text}'.",
         panel="Rows",
         metavar="TEXT",
+        config=False,
+    )
+    params: str | None = flag(
+        "--params",
+        help="Columns or fields that are request fields, the rest being data: temperature,stop.",
+        panel="Rows",
+        metavar="NAMES",
+        config=False,
+    )
+    delimiter: str | None = flag(
+        "--delimiter",
+        help="What stands between the columns of a table. Else found on its header.",
+        panel="Rows",
+        metavar="CHAR",
+        config=False,
+    )
+    quote: bool | None = flag(
+        "--quote/--no-quote",
+        help="Quotes hold a column together, in tables with tabs, too.",
+        panel="Rows",
         config=False,
     )
     shard: str | None = flag(

@@ -153,7 +153,7 @@ def test_a_recording_is_named_by_its_row(apiyi: Program, gateway: Gateway) -> No
     assert ran.code == 3
     good, bad = sorted(read(apiyi), key=lambda one: str(one["error"]) != "None")
     assert "a.wav" in good["response"]["body"]["text"]
-    assert bad["error"]["message"].startswith("rows.jsonl:2:1: cannot read gone.wav")
+    assert bad["error"]["message"].startswith("rows.jsonl:2:2: file: cannot read gone.wav")
 
 
 def test_a_table_fills_a_template(apiyi: Program, gateway: Gateway) -> None:
@@ -232,10 +232,9 @@ def test_a_bad_row_is_named_and_the_others_are_sent(
 
 def test_a_line_that_is_not_utf_8_is_named_with_its_byte(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "rows.jsonl").write_bytes(b'{"prompt":"a"}\n{"prompt":"\xff"}\n')
-    assert apiyi("batch rows.jsonl -o out.jsonl").code == 3
-    (failed,) = [one for one in read(apiyi) if one["error"]]
-    assert failed["error"]["message"] == "rows.jsonl:2:12: not UTF-8"
-    assert len(gateway.ledger) == 1
+    ran = apiyi("batch rows.jsonl -o out.jsonl")
+    assert ran.code == 2 and "cannot read rows.jsonl: not UTF-8 at byte 26" in ran.err
+    assert gateway.ledger == [] and not (apiyi.work / "out.jsonl").exists()
 
 
 def test_strict_refuses_a_field_that_nobody_knows(apiyi: Program, gateway: Gateway) -> None:

@@ -126,7 +126,7 @@ def test_a_line_that_cannot_be_used_is_named(apiyi: Program, stdin: bytes, place
 
 def test_a_line_that_is_no_text_is_named_with_its_byte(apiyi: Program) -> None:
     err = apiyi("embed --lines", stdin=b"a\nb\xff\n").err
-    assert "stdin:2: not UTF-8 at byte 1" in err
+    assert "cannot read stdin: not UTF-8 at byte 3" in err
     assert "stdin:2 >" not in err
 
 

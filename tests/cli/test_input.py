@@ -51,7 +51,6 @@ def test_argument_dash_pipe_and_file_send_the_same_request(
         (["  indented\n", "  more"], b"", [], "  indented\n\n  more"),
         ([], b"text\n", ["question"], "text\n\nquestion"),
         ([], b"", ["question"], "question"),
-        ([""], b"text\n", [], "text\n"),
     ],
 )
 def test_files_stdin_and_words_stand_in_this_order_a_blank_line_between(
@@ -361,3 +360,74 @@ def test_a_prompt_file_is_left_as_it_is(apiyi: Program, gateway: Gateway) -> Non
     before = path.stat()
     assert apiyi("chat -f p.txt").code == 0
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (b"text\r\n", before.st_mtime_ns)
+
+
+def test_image_and_speak_work_in_a_loop_that_reads_a_list(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "list").write_text("a cat\na dog\n")
+    script = """
+        while read -r line; do apiyi speak "$line" -o "$line.mp3" -m tts-1; done < list
+        while read -r line; do apiyi image "$line" -o "$line.png" -m gpt-image-1; done < list
+    """
+    assert apiyi.shell(script).code == 0
+    said = [one.json.get("input") or one.json["prompt"] for one in gateway.posts]
+    assert said == ["a cat", "a dog", "a cat", "a dog"]
+
+
+@pytest.mark.parametrize("words", ["'what is this'", "-f doc"])
+def test_chat_does_not_swallow_the_list_of_a_loop(
+    apiyi: Program, gateway: Gateway, words: str
+) -> None:
+    (apiyi.work / "list").write_text("a\nb\n")
+    (apiyi.work / "doc").write_text("text")
+    ran = apiyi.shell(f"{{ read -r x; apiyi chat {words}; }} < list")
+    assert ran.code == 2 and "-n" in ran.err and gateway.posts == []
+    assert apiyi.shell(f"{{ read -r x; apiyi chat -n {words}; }} < list").code == 0
+
+
+@pytest.mark.parametrize("command", ["chat", "complete", "respond", "embed", "image", "speak"])
+def test_an_empty_file_beside_a_prompt_is_named_and_nothing_is_paid(
+    apiyi: Program, gateway: Gateway, command: str
+) -> None:
+    (apiyi.work / "empty.txt").write_bytes(b"\n")
+    ran = apiyi(f"{command} -f empty.txt question -m m --force-model", stdin=b"")
+    assert ran.code == 2 and "empty.txt is empty" in ran.err and gateway.posts == []
+
+
+@pytest.mark.parametrize("command", ["chat", "complete", "respond", "embed", "speak -o s.mp3"])
+@pytest.mark.parametrize("source", ["file", "stdin"])
+def test_encoding_reads_texts_of_every_command(
+    apiyi: Program, gateway: Gateway, command: str, source: str
+) -> None:
+    content = "质量很好".encode("gbk")
+    (apiyi.work / "p.txt").write_bytes(content)
+    given = "-f p.txt" if source == "file" else ""
+    line = f"{command} -m m {given} --dry-run"
+    refused = apiyi(line, stdin=content)
+    assert refused.code == 2 and "reads well as GB18030" in refused.err
+    ran = apiyi(f"{line} --encoding gbk", stdin=content if source == "stdin" else b"")
+    assert ran.code == 0, ran.err
+    assert "质量很好" in ran.text
+
+
+def test_encoding_reads_values_that_name_files(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "s.txt").write_bytes("简短".encode("gbk"))
+    (apiyi.work / "m.json").write_bytes('[{"role":"user","content":"你好"}]'.encode("gbk"))
+    line = "chat -s @s.txt --messages m.json -O metadata=@s.txt q --dry-run"
+    ran = apiyi(f"{line} --encoding GB2312")
+    assert ran.code == 0, ran.err
+    assert "简短" in ran.text and "你好" in ran.text
+    assert apiyi(line).code == 2
+    ran = apiyi("chat hi --encoding base64")
+    assert ran.code == 2 and "it names no encoding of text" in ran.err
+
+
+def test_a_file_of_utf_16_is_sent_as_text_and_a_picture_is_not(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    (apiyi.work / "p.txt").write_bytes("\ufeff第一行\n".encode("utf-16-le"))
+    assert apiyi("chat -f p.txt q").code == 0
+    assert prompt(gateway) == "第一行\n\nq"
+    (apiyi.work / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0\0\0\0\0")
+    ran = apiyi("chat -f p.png q")
+    assert ran.code == 2 and "try: apiyi chat -a p.png" in ran.err
+    assert len(gateway.posts) == 1

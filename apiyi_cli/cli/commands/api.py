@@ -13,7 +13,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.call import Call, Cost, Reply
-from apiyi_cli.core.groups import Connection, Output, Request
+from apiyi_cli.core.groups import Connection, Output, Request, TextInput
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.decode.whole import body, refused
 from apiyi_cli.errors import ApiyiError, UsageError
@@ -76,6 +76,7 @@ def api(
     parts: Parts,
     *,
     fields: Fields,
+    text: TextInput,
     connection: Connection,
     output: Output,
     request: Request,

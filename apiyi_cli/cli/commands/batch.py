@@ -6,7 +6,15 @@ from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.core.groups import Batching, Connection, Jobs, Model, RecordOutput, Request
+from apiyi_cli.core.groups import (
+    Batching,
+    Connection,
+    Jobs,
+    Model,
+    RecordOutput,
+    Request,
+    TextInput,
+)
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -18,6 +26,7 @@ def batch(
     file: Words = None,
     *,
     model: Model,
+    text: TextInput,
     batching: Batching,
     jobs: Jobs,
     rows: RowDefaults,

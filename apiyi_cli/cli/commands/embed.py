@@ -132,7 +132,7 @@ def _inputs(
             raise UsageError(Text("cannot use --jsonl embedding"), Text("the vector is put there"))
         reads = None if field is None else lambda line, place: field_text(line, place, field)
         return batches(session.sources, option, size, MOST_BYTES, reads)
-    texts = [session.sources.file(path) for path in files]
+    texts = [session.sources.filled_file(path) for path in files]
     texts += [session.sources.stdin("-") if word == "-" else word for word in words]
     if not texts:
         whole = session.sources.prompt((), ())

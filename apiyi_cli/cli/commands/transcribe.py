@@ -5,7 +5,15 @@ from __future__ import annotations
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.core.groups import Connection, Jobs, Model, Output, Request, Transcribing
+from apiyi_cli.core.groups import (
+    Connection,
+    Jobs,
+    Model,
+    Output,
+    Request,
+    TextInput,
+    Transcribing,
+)
 
 
 def transcribe(
@@ -13,6 +21,7 @@ def transcribe(
     files: Words = None,
     *,
     model: Model,
+    text: TextInput,
     transcribing: Transcribing,
     jobs: Jobs,
     connection: Connection,

@@ -1,0 +1,214 @@
+"""Tables as spreadsheets and programs write them: rows of cells under named columns."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+DELIMITERS: Final = ",;\t|"
+"""What is looked for on the header; of equals the first."""
+
+_NAMES: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
+# Excel's own way to name the delimiter: https://support.microsoft.com, "sep=".
+_SEP_LINE: Final = re.compile(rb'"?sep=(.)"?[,;\t]*\r?', re.IGNORECASE)
+
+
+class Layout(NamedTuple):
+    """How a table is written, as far as the user said it; None is to be found out.
+
+    `quotes` tells whether quotes hold cells together; they do not in tables with tabs.
+    """
+
+    delimiter: str | None = None
+    quotes: bool | None = None
+    default: str = ","
+
+
+class Table:
+    """The columns of a table and the way its rows are written."""
+
+    def __init__(self, columns: Sequence[str], delimiter: str, *, quotes: bool) -> None:
+        self.columns = tuple(columns)
+        self.delimiter = delimiter
+        self.quotes = quotes
+
+    @cached_property
+    def usable(self) -> dict[str, int]:
+        """Return the places of the columns that have a name, and that name alone."""
+        return {
+            name: place
+            for place, name in enumerate(self.columns)
+            if name and self.columns.count(name) == 1
+        }
+
+    @cached_property
+    def doubled(self) -> frozenset[str]:
+        """Return the names that several columns have."""
+        return frozenset(name for name in self.columns if name and self.columns.count(name) > 1)
+
+    def fields(self, cells: Sequence[str]) -> dict[str, Any]:
+        """Return the cells of a row by the names of their columns."""
+        return {name: cells[place] for name, place in self.usable.items()}
+
+    def named_cells(self, cells: Sequence[str]) -> dict[str, str]:
+        """Return all cells of a row; of equal names the second is `name.2`, of none `column 3`."""
+        found: dict[str, str] = {}
+        for place, (name, cell) in enumerate(zip(self.columns, cells, strict=True), 1):
+            name = name or f"column {place}"
+            free, number = name, 1
+            while free in found:
+                number += 1
+                free = f"{name}.{number}"
+            found[free] = cell
+        return found
+
+
+class TableRow(NamedTuple):
+    """One row: the line it begins at (from 1), its bytes, its cells or what is wrong with it."""
+
+    line: int
+    raw: bytes
+    cells: list[str]
+    why: str = ""
+    column: int = 1
+
+
+def parse_delimiter(text: str) -> str:
+    """Return the character that `--delimiter` names. Raises UsageError."""
+    found = _NAMES.get(text.lower(), text)
+    if len(found) != 1 or found in '"\r\n':
+        raise UsageError(
+            Text("cannot use --delimiter {text}", text=repr(text)),
+            Text("it is not one character"),
+            hint="--delimiter ';'",
+        )
+    return found
+
+
+def read_table(
+    lines: Iterable[tuple[int, bytes]], layout: Layout, name: str
+) -> Iterator[tuple[Table, TableRow]]:
+    """Yield the rows of a table whose first row names its columns.
+
+    `lines` have their number and their end. Rows without anything in their cells are left out,
+    as blank lines are: spreadsheets leave them behind. Raises UsageError for a table that
+    names no column.
+    """
+    arriving = _begin(lines, layout)
+    first = next(arriving, None)
+    if first is None:
+        return
+    number, line, layout = first
+    delimiter = layout.delimiter or find_delimiter(_text(line), layout.default)
+    quotes = delimiter != "\t" if layout.quotes is None else layout.quotes
+    rest = _chain((number, line), ((number, line) for number, line, _ in arriving))
+    rows = _quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
+    table: Table | None = None
+    for row in rows:
+        if not row.why and not any(cell.strip() for cell in row.cells):
+            continue
+        if table is None:
+            if row.why:
+                raise UsageError(
+                    Text("cannot use {name}:{line}", name=name, line=row.line), row.why
+                )
+            table = Table([cell.strip() for cell in row.cells], delimiter, quotes=quotes)
+            continue
+        yield table, _fit(row, table)
+
+
+def find_delimiter(header: str, default: str = ",") -> str:
+    """Return the delimiter that stands most often on a header, outside quotes."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    counts = {char: bare.count(char) for char in DELIMITERS}
+    best = max(counts, key=counts.__getitem__)
+    return best if counts[best] else default
+
+
+def _begin(
+    lines: Iterable[tuple[int, bytes]], layout: Layout
+) -> Iterator[tuple[int, bytes, Layout]]:
+    """Yield the lines without a leading `sep=;`, which says what the delimiter is."""
+    is_first = True
+    for number, line in lines:
+        if is_first and not line.strip():
+            continue
+        if is_first and (match := _SEP_LINE.fullmatch(line.rstrip(b"\n"))):
+            delimiter = match[1].decode("ascii", "replace")
+            layout = layout._replace(delimiter=layout.delimiter or delimiter)
+            is_first = False
+            continue
+        is_first = False
+        yield number, line, layout
+
+
+def _chain(
+    first: tuple[int, bytes], rest: Iterable[tuple[int, bytes]]
+) -> Iterator[tuple[int, bytes]]:
+    yield first
+    yield from rest
+
+
+def _quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
+    """Yield the rows of a table in which quotes hold cells together, line ends included."""
+    csv.field_size_limit(sys.maxsize)
+    begun: list[tuple[int, bytes]] = []
+
+    def texts() -> Iterator[str]:
+        for number, line in lines:
+            begun.append((number, line))
+            yield _text(line)
+
+    rows = csv.reader(texts(), delimiter=delimiter, strict=True)
+    while True:
+        begun.clear()
+        cells: list[str] = []
+        why = ""
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as failure:
+            why = Text("not a valid table: {reason}", reason=failure)
+        raw = b"".join(line for _, line in begun).rstrip(b"\r\n")
+        yield TableRow(begun[0][0] if begun else 1, raw, cells, why)
+
+
+def _plain(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
+    """Yield the rows of a table in which a quote is a character like others."""
+    for number, line in lines:
+        raw = line.rstrip(b"\n").removesuffix(b"\r")
+        yield TableRow(number, raw, _text(raw).split(delimiter))
+
+
+def _fit(row: TableRow, table: Table) -> TableRow:
+    """Return the row with as many cells as there are columns, or with what is wrong with it."""
+    if row.why:
+        return row
+    cells, count = row.cells, len(table.columns)
+    if len(cells) > count and not any(cells[count:]):
+        cells = cells[:count]
+    if len(cells) != count:
+        return row._replace(
+            why=Text(
+                "it has {cells} columns, the header {columns}", cells=len(cells), columns=count
+            )
+        )
+    for cell in cells:
+        try:
+            cell.encode("utf-8")
+        except UnicodeEncodeError:
+            column = next((i for i, byte in enumerate(row.raw) if byte > 127), 0) + 1
+            return row._replace(why=Text("not UTF-8"), column=column)
+    return row._replace(cells=cells)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")

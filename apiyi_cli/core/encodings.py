@@ -1,0 +1,255 @@
+"""Text in bytes: which encoding a text has, and what to do about one that is not UTF-8.
+
+A byte order mark decides, then the encoding that the user named, then UTF-8. A text that
+fits none of these is refused with the encoding in which it reads well (`core.charsets`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from apiyi_cli.core.filetypes import HEAD_BYTES, FileType, detect_type, find_byte_order_mark
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+SAMPLE_BYTES: Final = 1 << 16
+"""How much of a text is looked at to find out its encoding."""
+
+UNPACKERS: Final = {"gz": "zcat", "bz2": "bzcat", "xz": "xzcat", "zst": "zstdcat"}
+"""Programs that write what a compressed file holds to stdout, by the file's extension."""
+
+# GB18030 reads whatever these can spell, and what they lack.
+_WIDER: Final = {"gb2312": "gb18030", "gbk": "gb18030"}
+_NOT_TEXT: Final = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
+_ERRORS: Final = "apiyi-byte-ff"
+# At least so many of a hundred bytes are NUL in a text of two bytes a character.
+_MANY_NULS: Final = 5
+_LONG_ENOUGH: Final = 64
+
+
+def find_encoding(name: str) -> str:
+    """Return Python's name of an encoding that the user named. Raises UsageError."""
+    try:
+        found = codecs.lookup(name.strip())
+    except (LookupError, ValueError):
+        found = None
+    # Python has no public sign of a codec that reads text; io.open looks at this one.
+    is_text = found is not None and getattr(found, "_is_text_encoding", True)
+    if found is None or not is_text or found.name.replace("-", "_") in _NOT_TEXT:
+        raise UsageError(
+            Text("cannot use --encoding {name}", name=name),
+            Text("it names no encoding of text"),
+            hint=Text("--encoding GB18030, Big5, UTF-16, Shift_JIS, EUC-KR or windows-1252"),
+        )
+    return _WIDER.get(found.name, found.name)
+
+
+def decode_text(content: bytes, name: str, encoding: str | None = None) -> str:
+    """Return the text of a file without its byte order mark.
+
+    `encoding` is what `find_encoding` returned. Raises UsageError that names the file, the
+    offset of the first byte that cannot be read, and the way out.
+    """
+    chosen, length = _choose(content, encoding)
+    if chosen == "utf-8" and encoding is None:
+        _refuse_wide(content, name)
+    try:
+        return content[length:].decode(chosen)
+    except UnicodeDecodeError as failure:
+        at = failure.start
+        around = content[max(0, at - SAMPLE_BYTES // 2) & ~3 :][:SAMPLE_BYTES]
+        raise _undecodable(name, at + length, content[:HEAD_BYTES], around, encoding) from None
+
+
+def refuse_undecodable(
+    arriving: Iterable[bytes], name: str, encoding: str | None = None, *, whole: bool = True
+) -> None:
+    """Raise UsageError unless all of a text can be decoded; memory does not grow with it.
+
+    Without `whole` the pieces are only the beginning, which may end within a character.
+    """
+    decoder: codecs.IncrementalDecoder | None = None
+    head = before = b""
+    offset = 0
+    ends = (b"",) if whole else ()
+    for piece in chain(filter(None, arriving), ends):
+        if decoder is None:
+            chosen, offset = _choose(piece, encoding)
+            if chosen == "utf-8" and encoding is None:
+                _refuse_wide(piece, name)
+            head, before, piece = piece[:HEAD_BYTES], b"", piece[offset:]
+            decoder = codecs.getincrementaldecoder(chosen)()
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, not piece)
+        except UnicodeDecodeError as failure:
+            at = offset - pending + failure.start
+            around = before + bytes(failure.object)[: failure.start + SAMPLE_BYTES // 2]
+            raise _undecodable(name, at, head, around, encoding) from None
+        offset += len(piece)
+        # An even number of bytes, so that characters of two bytes stay whole.
+        before = piece[-(SAMPLE_BYTES // 2) :]
+
+
+class TextReader:
+    """Turns the pieces of a text into pieces of UTF-8.
+
+    A byte order mark of the first piece decides (and is left out), else `encoding`. Pieces of a
+    text that is UTF-8 already go through as they are. What cannot be decoded becomes the byte
+    0xFF, which is no UTF-8 either, so that it makes only its own line a bad one.
+    """
+
+    def __init__(self, encoding: str | None = None) -> None:
+        self._encoding = encoding
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._has_begun = False
+
+    def pieces(self, arriving: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the text in UTF-8, as it arrives; empty pieces stay."""
+        for piece in arriving:
+            yield self._take(piece) if piece else piece
+        if self._decoder is not None and (rest := self._decoder.decode(b"", True)):
+            yield rest.encode("utf-8", "surrogateescape")
+
+    def _take(self, piece: bytes) -> bytes:
+        if not self._has_begun:
+            self._has_begun = True
+            chosen, length = _choose(piece, self._encoding)
+            piece = piece[length:]
+            if chosen != "utf-8":
+                codecs.register_error(_ERRORS, _byte_ff)
+                self._decoder = codecs.getincrementaldecoder(chosen)(_ERRORS)
+        if self._decoder is None:
+            return piece
+        return self._decoder.decode(piece).encode("utf-8", "surrogateescape")
+
+
+def explain_binary(name: str, kind: FileType) -> UsageError:
+    """Return the error for a file that is no text, with the way to send or to unpack it."""
+    what = Text("cannot read {name} as text", name=show_name(name))
+    path = "-" if is_stdin(name) else quote_path(name)
+    attachable = {
+        "image": Text("it is a picture ({mime})", mime=kind.mime),
+        "audio": Text("it is a recording ({mime})", mime=kind.mime),
+        "document": Text("it is a document ({mime})", mime=kind.mime),
+    }
+    if kind.family in attachable:
+        return UsageError(what, attachable[kind.family], hint=f"apiyi chat -a {path}")
+    if kind.extension in UNPACKERS and not is_stdin(name):
+        unpacked = quote_path(name.removesuffix(f".{kind.extension}") + ".txt")
+        hint = f"{UNPACKERS[kind.extension]} {path} > {unpacked}"
+        return UsageError(what, Text("it is compressed ({mime})", mime=kind.mime), hint=hint)
+    return UsageError(what, Text("its type is {mime}", mime=kind.mime))
+
+
+def show_name(name: str) -> str:
+    """Return a file's name for messages and records: bytes that are not UTF-8 as `\\xca`."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name
+
+
+def quote_path(path: str) -> str:
+    """Return a path as a word for a shell; bytes that are not UTF-8 are spelled `$'\\312'`."""
+    if path.startswith("-"):
+        path = f"./{path}"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        spelled = (
+            chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\{byte:03o}"
+            for byte in path.encode("utf-8", "surrogateescape")
+        )
+        return f"$'{''.join(spelled)}'"
+    return shlex.quote(path)
+
+
+def is_stdin(name: str) -> bool:
+    """Return True for the names of standard input in messages: `-`, `stdin`, `stdin:7`."""
+    return name == "-" or name.partition(":")[0] == "stdin"
+
+
+def _choose(head: bytes, encoding: str | None) -> tuple[str, int]:
+    """Return the encoding of a text and the length of its byte order mark.
+
+    A mark weighs more than the user's word: https://encoding.spec.whatwg.org/#decode.
+    """
+    return find_byte_order_mark(head) or (encoding or "utf-8", 0)
+
+
+def _byte_ff(failure: UnicodeError) -> tuple[str, int]:
+    assert isinstance(failure, UnicodeDecodeError)
+    return "\udcff", failure.end
+
+
+def _undecodable(
+    name: str, offset: int, head: bytes, around: bytes, encoding: str | None
+) -> UsageError:
+    """Return the error for a text that cannot be read at an offset.
+
+    `around` are some of the bytes there, by which the encoding can be recognised.
+    """
+    if encoding is not None:
+        return UsageError(
+            Text("cannot read {name}", name=show_name(name)),
+            Text("not {encoding} at byte {offset}", encoding=encoding, offset=offset),
+        )
+    if kind := _binary_type(head):
+        return explain_binary(name, kind)
+    from apiyi_cli.core.charsets import guess_encoding
+
+    return _foreign(name, Text("not UTF-8 at byte {offset}", offset=offset), guess_encoding(around))
+
+
+def _refuse_wide(content: bytes, name: str) -> None:
+    """Raise UsageError for text of two or four bytes a character that has no mark.
+
+    Its NULs are UTF-8, too, and would be sent and paid for. A NUL here and there is let through:
+    bytes in are bytes sent.
+    """
+    head = content[:SAMPLE_BYTES]
+    nuls = head.count(0)
+    if not nuls or nuls * 100 < len(head) * _MANY_NULS:
+        return
+    if kind := _binary_type(content):
+        raise explain_binary(name, kind)
+    from apiyi_cli.core.charsets import guess_wide_encoding
+
+    if guessed := guess_wide_encoding(head):
+        raise _foreign(name, Text("NUL at byte {index}", index=head.index(0)), guessed)
+    if len(head) >= _LONG_ENOUGH and nuls * 2 > len(head):
+        raise UsageError(
+            Text("cannot read {name}", name=show_name(name)), Text("it is binary data, not text")
+        )
+
+
+def _foreign(name: str, why: str, guessed: str | None) -> UsageError:
+    what = Text("cannot read {name}", name=show_name(name))
+    if guessed is None:
+        why = Text("{why}; if it has another encoding: --encoding NAME", why=why)
+        # Bytes that belong to nothing, in a text that is UTF-8 otherwise.
+        convert = "iconv -c -f UTF-8 -t UTF-8"
+    else:
+        why = Text(
+            "{why}; it reads well as {guessed}: --encoding {guessed}", why=why, guessed=guessed
+        )
+        convert = f"iconv -f {guessed} -t UTF-8"
+    if is_stdin(name):
+        hint = f"… | {convert} | apiyi …" if guessed is None else f"--encoding {guessed}"
+        return UsageError(what, why, hint=hint)
+    # With its extension: that is how a table is known.
+    stem, suffix = os.path.splitext(name)
+    path, converted = quote_path(name), quote_path(f"{stem}.utf8{suffix}")
+    return UsageError(what, why, hint=f"{convert} {path} > {converted}")
+
+
+def _binary_type(content: bytes) -> FileType | None:
+    kind = detect_type(content[:HEAD_BYTES])
+    return None if kind is None or kind.family == "text" else kind
