@@ -103,11 +103,11 @@ def _answered(request: Received, fields: dict[str, Any], kind: str) -> Play:
         for item in data:
             item["size"] = f"{width}x{height}"
         whole["usage"] = {**usage, "generated_images": len(data)}
-    elif "b64_json" in data[0] and not _relayed(model):
+    elif "b64_json" in data[0] and not _relayed(model) and not model.startswith("dall-e"):
         whole |= {
             "background": "opaque",
             "output_format": "png",
-            "quality": fields.get("quality") or "auto",
+            "quality": _drawn_quality(fields),
             "size": f"{width}x{height}",
             "usage": usage,
         }
@@ -161,6 +161,12 @@ def _by_url(model: str, response_format: str | None) -> bool:
     return response_format == "url"
 
 
+def _drawn_quality(fields: dict[str, Any]) -> str:
+    """Return the quality that was chosen: an answer never says `auto`."""
+    asked = fields.get("quality") or "auto"
+    return "high" if asked == "auto" else str(asked)
+
+
 def _streamed(
     fields: dict[str, Any], kind: str, seed: bytes, size: tuple[int, int], usage: dict[str, Any]
 ) -> Play:
@@ -168,7 +174,7 @@ def _streamed(
     about = {
         "created_at": CREATED,
         "size": f"{size[0]}x{size[1]}",
-        "quality": fields.get("quality") or "auto",
+        "quality": _drawn_quality(fields),
         "background": "opaque",
         "output_format": "png",
     }

@@ -222,7 +222,7 @@ def _whole(
         "truncation": "disabled",
         "usage": {
             "input_tokens": heard.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": said,
             "output_tokens_details": {"reasoning_tokens": reasoned},
             "total_tokens": heard.prompt_tokens + said,

@@ -29,8 +29,21 @@ def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
     # Here, because every worker collects the file and one runs its tests.
     import openai
 
-    with openai.OpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0) as made:
+    with openai.OpenAI(
+        base_url=gateway.base_url, api_key=KEY, max_retries=0, _strict_response_validation=True
+    ) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def lenient(client: openai.OpenAI) -> openai.OpenAI:
+    """The client as it is by default, for two answers of the API that are not as it models them.
+
+    A chunk of a streamed completion has no `finish_reason` yet, and vectors come in base64.
+    """
+    made = client.copy()
+    made._strict_response_validation = False
+    return made
 
 
 def wav_file(seconds: float = 1.0) -> tuple[str, bytes]:
@@ -121,8 +134,8 @@ def test_completions_answer_each_prompt(client: openai.OpenAI) -> None:
     assert [choice.text[:3] for choice in answer.choices] == ["one", "one", "two", "two"]
 
 
-def test_streamed_completions_interleave(client: openai.OpenAI) -> None:
-    stream = client.completions.create(model="sandbox-1", prompt=["one", "two"], stream=True)
+def test_streamed_completions_interleave(lenient: openai.OpenAI) -> None:
+    stream = lenient.completions.create(model="sandbox-1", prompt=["one", "two"], stream=True)
     texts = {0: "", 1: ""}
     for chunk in stream:
         texts[chunk.choices[0].index] += chunk.choices[0].text
@@ -169,11 +182,11 @@ def test_responses_parse_and_call_functions(client: openai.OpenAI, person: Any) 
     assert after.output_text == "[sandbox] The tool weather answered: sunny"
 
 
-def test_embeddings_are_the_same_in_both_encodings(client: openai.OpenAI) -> None:
+def test_embeddings_are_the_same_in_both_encodings(lenient: openai.OpenAI) -> None:
     texts = ["the quick brown fox", "a quick brown fox", "tax law of 1987"]
     model = "text-embedding-3-small"
-    plain = client.embeddings.create(model=model, input=texts, encoding_format="float")
-    packed = client.embeddings.create(model=model, input=texts)
+    plain = lenient.embeddings.create(model=model, input=texts, encoding_format="float")
+    packed = lenient.embeddings.create(model=model, input=texts)
     for first, second in zip(plain.data, packed.data, strict=True):
         assert len(first.embedding) == 1536
         assert first.embedding == pytest.approx(second.embedding)
@@ -207,6 +220,10 @@ def test_images_are_generated_and_edited(client: openai.OpenAI) -> None:
     )
     assert b64decode(edited.data[0].b64_json) != picture
     assert edited.usage.input_tokens_details.image_tokens == 170
+    hers: Any = client.images.generate(
+        model="dall-e-3", prompt="a cat", quality="hd", response_format="b64_json"
+    )
+    assert b64decode(hers.data[0].b64_json).startswith(b"\x89PNG")
     varied: Any = client.images.create_variation(model="dall-e-2", image=("a.png", picture), n=2)
     assert len({row.url for row in varied.data}) == 2
 
