@@ -70,7 +70,7 @@ def show(session: Session, rows: Rows) -> None:
         if row.call is None:
             bad.add(row)
             continue
-        block.append(described(row.call, base_url, extra))
+        block.append(described(row.call, base_url, extra, session.run.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
             session.console.write(b"".join(session.filtered(block)), "json")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.aside import WARNINGS, empty_answer
 from apiyi_cli.cli.flow import GLANCE_S, hushed
+from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
 from apiyi_cli.core.threads import start_thread
@@ -100,11 +101,13 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
     if session.console.stdout_is_terminal and session.form == "text":
         session.write(_page(session, answers, done), content="styled")
     else:
-        session.write(session.filtered(_records(answers, done)), content="json")
+        session.write(session.filtered(_records(session, answers, done)), content="json")
     _conclude(session, answers)
 
 
-def _records(answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]) -> Iterator[bytes]:
+def _records(
+    session: Session, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
+) -> Iterator[bytes]:
     """Yield a line for each model as it is done; before a failure goes on, for all the others."""
     from apiyi_cli.core.jsontext import write
 
@@ -112,13 +115,13 @@ def _records(answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]) -> Ite
     try:
         for answer in done:
             left.remove(answer)
-            yield write(_record(answer)) + b"\n"
+            yield write(_record(session, answer)) + b"\n"
     except GeneratorExit:
         raise
     except BaseException:
         for answer in left:
             if answer.is_done or answer.texts or answer.calls:
-                yield write(_record(answer)) + b"\n"
+                yield write(_record(session, answer)) + b"\n"
         raise
 
 
@@ -237,8 +240,8 @@ def _conclude(session: Session, answers: Sequence[ModelAnswer]) -> None:
         )
 
 
-def _record(answer: ModelAnswer) -> dict[str, Any]:
-    error: object = answer.error.as_json()["error"] if answer.error else None
+def _record(session: Session, answer: ModelAnswer) -> dict[str, Any]:
+    error: object = describe_error(answer.error, session.console.redact) if answer.error else None
     if not answer.is_done:
         error = {"message": "the run was stopped before the answer was complete"}
     elif answer.defect is not None:

@@ -121,6 +121,7 @@ def _ffmpeg(session: Session, upload: Upload, *args: str, before: Sequence[str] 
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env=session.run.child_environment(),
     )
     session.run.closing(process.kill)
     told = process.communicate()[1].decode("utf-8", "replace")

@@ -25,23 +25,24 @@ def previewed(session: Session, path: str) -> None:
         session.console.write(iterm(content), "raw")
     elif spoken == "kitty" and detect_picture(content) is PNG:
         session.console.write(kitty(content), "raw")
-    elif drawn := _drawn(path, session.console.width):
+    elif drawn := _drawn(session, path):
         session.console.write(drawn, "raw")
     else:
         session.note(Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa"))
 
 
-def _drawn(path: str, width: int) -> bytes:
+def _drawn(session: Session, path: str) -> bytes:
     if shutil.which("chafa") is None:
         return b""
     try:
         done = subprocess.run(
-            chafa(path, width),
+            chafa(path, session.console.width),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=DRAWING_S,
             check=False,
+            env=session.run.child_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return b""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.places import Places
+from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.filetypes import FileType, detect_picture
 from apiyi_cli.decode.image import Lost, Picture, Pictures, is_whole, join_reasons, pictures
@@ -249,7 +250,7 @@ class Maker:
         if error is not None:
             if picture is not None and picture.url:
                 record["url"] = picture.url
-            record["error"] = error.as_json()["error"]
+            record["error"] = describe_error(error, self._session.console.redact)
         return record
 
 

@@ -70,6 +70,12 @@ class Run:
             run.secrets.append(Secret(key))
         return run
 
+    def child_environment(self) -> dict[str, str]:
+        """Return the environment for a program that this one starts, without keys."""
+        from apiyi_cli.settings.secrets import child_environment
+
+        return child_environment(self.environ, self.secrets)
+
     def closing(self, close: Callable[[], None]) -> None:
         """Have something closed when the run ends, whichever way."""
         self._closers.append(close)
@@ -85,9 +91,11 @@ class Run:
     def report(self, failure: ApiyiError) -> None:
         """Print an error on stderr: a line and a hint, or one JSON object for machines."""
         if self.machine_errors:
+            from apiyi_cli.cli.records import describe_error
             from apiyi_cli.core.jsontext import write_text
 
-            self.console.say(write_text(failure.as_json()), content="json")
+            record = {"error": describe_error(failure, self.console.redact)}
+            self.console.say(write_text(record), content="json")
             return
         say = self.translate
         self.say_error(failure)
@@ -221,7 +229,8 @@ class Session:
 
             extra = self.fill(Connection()).header
             language = self.request.code
-            self.console.write(program(call, language, self._address(real=True), extra, self.note))
+            address, secrets = self._address(real=True), self.run.secrets
+            self.console.write(program(call, language, address, extra, self.note, secrets))
             for name in self._stays_here():
                 self.note(
                     Text("{name} is left out: the program shows the answer its own way", name=name)
@@ -230,7 +239,8 @@ class Session:
         if self.request.dry_run:
             from apiyi_cli.cli.preview import described
 
-            request = described(call, self._address(), self.fill(Connection()).header)
+            extra = self.fill(Connection()).header
+            request = described(call, self._address(), extra, self.run.secrets)
             self.console.write(request, "json")
             return True
         return False
@@ -281,7 +291,7 @@ class Session:
 
             told = advised(failure, self, call)
             if received is not None:
-                received.keep(told, self.rescue)
+                received.keep(told, self.rescue, self.run.secrets)
             raise told from failure.__cause__
 
     @cached_property

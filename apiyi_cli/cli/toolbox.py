@@ -29,7 +29,6 @@ class Toolbox:
         self, session: Session, running: Running, functions: Sequence[dict[str, Any]]
     ) -> None:
         from apiyi_cli.build.json_schema import describe_unchecked
-        from apiyi_cli.settings.secrets import child_environment
 
         self._session = session
         self._tools = runnable(running.run or (), functions)
@@ -38,7 +37,6 @@ class Toolbox:
             for text in describe_unchecked(tool.parameters or {}, f"--tool {tool.name}"):
                 session.note(text)
         self._agreed = bool(running.yes)
-        self._environ = child_environment(session.run.environ)
         self.most_steps = running.max_steps or MOST_STEPS
         if not self._agreed and not _answers():
             raise UsageError(
@@ -79,7 +77,9 @@ class Toolbox:
                 runs[place] = tool, call
             else:
                 told[place] = "error: the user did not allow this call"
-        ran = results(list(runs.values()), environ=self._environ, refuse=self._refuse)
+        ran = results(
+            list(runs.values()), environ=self._session.run.child_environment(), refuse=self._refuse
+        )
         told.update(zip(runs, ran, strict=True))
         return [told[place] for place in range(len(calls))]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.secret import Secret, redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
 from apiyi_cli.text import Text, join_texts
 
@@ -46,16 +47,16 @@ class ReceivedBody:
 
         return decoded
 
-    def keep(self, failure: ApiyiError, rescue: Rescue) -> None:
+    def keep(self, failure: ApiyiError, rescue: Rescue, secrets: Sequence[Secret] = ()) -> None:
         """Keep the body if the failure says that an answer came and cannot be used.
 
-        The place is added to the failure's hint. An error page or the gateway's own refusal
-        is no answer: its words stand in the message.
+        The `secrets` are taken out of it. The place is added to the failure's hint. An error
+        page or the gateway's own refusal is no answer: its words stand in the message.
         """
         if self._is_used or not self._size or not self._is_answer(failure):
             return
         try:
-            path = rescue.keep(self._pieces)
+            path = rescue.keep([redact_body(b"".join(self._pieces), secrets)])
         except OSError:
             return
         kept = Text("what came is in {path}", path=path)

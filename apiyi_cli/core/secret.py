@@ -1,4 +1,4 @@
-"""`Secret`: a key that does not show itself, and `redact`, which takes keys out of text.
+"""`Secret`: a key that does not show itself, and all that takes keys out of what is shown.
 
 Redaction goes by value and happens at the last writer: what a key looks like in a server's
 error, a proxy's address or a traceback cannot be told from the place where it stands.
@@ -19,8 +19,40 @@ SHORTEST_REDACTED = 8
 """Shorter values are words such as `none` or `EMPTY`, which servers without keys are given;
 taking them out of text would hide more than it protects."""
 
+_LARGE_BYTES = 1 << 20
+
+# What looks like a key of somebody: sk-…, a Google key, a JSON web token, a bearer's token.
 # "task-…" is no key; a key behind an escape as in "\nsk-…" or "%20sk-…" is one.
-_SHAPED = re.compile(r"(?:(?<![A-Za-z])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{16,}")
+_SHAPED = re.compile(
+    r"(?:(?<![A-Za-z])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{16,}"
+    r"|\bAIza[A-Za-z0-9_-]{35}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
+    r"|(?<=\b[Bb]earer )[A-Za-z0-9._~+/-]{20,}=*"
+)
+
+# Words in the names of headers and parameters whose values are nobody's business.
+_SECRET_WORDS = frozenset(
+    (
+        "auth",
+        "authorization",
+        "cookie",
+        "key",
+        "apikey",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "credential",
+        "credentials",
+        "signature",
+        "jwt",
+        "bearer",
+    )
+)
+_PUBLIC_NAMES = frozenset(("idempotency-key",))
+_SCHEMES = frozenset(("bearer", "basic", "digest", "token", "apikey", "negotiate"))
+_QUERY_FIELD = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
+_USER_INFO = re.compile(r"(?<=://)[^/?#@]*@")
 
 
 class Secret:
@@ -34,8 +66,13 @@ class Secret:
 
     @property
     def tail(self) -> str:
-        """Return `…` and the last four characters, or `…` alone when four would tell much."""
-        return "…" + self.value[-4:] if len(self.value) >= 16 else "…"
+        """Return `…` and the last four characters, or `…` alone when four would tell much.
+
+        Characters that JSON escapes are left out: the tail is put into finished lines.
+        """
+        last = self.value[-4:]
+        is_shown = len(self.value) >= 16 and not {'"', "\\"} & set(last)
+        return f"…{last}" if is_shown else "…"
 
     def __str__(self) -> str:
         return self.tail
@@ -66,13 +103,69 @@ def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
         return redact(text.decode("utf-8", "surrogateescape"), secrets).encode(
             "utf-8", "surrogateescape"
         )
+    text = _redact_known(text, secrets)
+    return _SHAPED.sub(lambda found: f"[key {Secret(found[0]).tail}]", text)
+
+
+def redact_body(body: bytes, secrets: Iterable[Secret]) -> bytes:
+    """Return a server's bytes without the secrets, which it may repeat; all else stays.
+
+    What merely looks like a key stays as well: it may be part of a picture. Of large bodies
+    only the plain spelling is looked for.
+    """
+    known = tuple(secrets)
+    if len(body) <= _LARGE_BYTES:
+        text = _redact_known(body.decode("utf-8", "surrogateescape"), known)
+        return text.encode("utf-8", "surrogateescape")
+    for secret in known:
+        if len(secret.value) >= SHORTEST_REDACTED:
+            body = body.replace(secret.value.encode(), f"[key {secret.tail}]".encode())
+    return body
+
+
+def _redact_known(text: str, secrets: Iterable[Secret]) -> str:
     # The longest first: a secret may be the beginning of another.
     for secret in sorted(secrets, key=lambda secret: -len(secret.value)):
         if len(secret.value) >= SHORTEST_REDACTED:
-            # A replacement text reads backslashes as references.
-            shown = f"[key {secret.tail}]".replace("\\", r"\\")
-            text = _spellings(secret.value).sub(shown, text)
-    return _SHAPED.sub(lambda found: f"[key …{found[0][-4:]}]", text)
+            shown = f"[key {secret.tail}]"
+            text = _spellings(secret.value).sub(lambda _, shown=shown: shown, text)  # type: ignore[misc]
+    return text
+
+
+def holds_secret(text: str, secrets: Iterable[Secret]) -> bool:
+    """Return True if any spelling of one of the secrets is in the text."""
+    return any(
+        len(secret.value) >= SHORTEST_REDACTED and _spellings(secret.value).search(text)
+        for secret in secrets
+    )
+
+
+def is_secret_name(name: str) -> bool:
+    """Return True if a header or parameter of this name carries credentials."""
+    lower = name.lower()
+    return lower not in _PUBLIC_NAMES and not _SECRET_WORDS.isdisjoint(re.split(r"[-_.]", lower))
+
+
+def is_secret_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> bool:
+    """Return True if a header must not be shown: by its name, or by what it holds."""
+    return is_secret_name(name) or redact(value, secrets) != value
+
+
+def mask_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> str:
+    """Return a header's value for showing; that of a secret header is `***` behind its scheme."""
+    if not is_secret_header(name, value, secrets):
+        return value
+    scheme, space, _ = value.partition(" ")
+    return f"{scheme} ***" if space and scheme.lower() in _SCHEMES else "***"
+
+
+def mask_url(url: str, secrets: Iterable[Secret] = ()) -> str:
+    """Return an address for showing: without a password, keys in its query as `***`."""
+    url = _USER_INFO.sub("***@", url)
+    url = _QUERY_FIELD.sub(
+        lambda field: f"{field[1]}=***" if is_secret_name(field[1]) else field[0], url
+    )
+    return redact(url, secrets)
 
 
 @cache

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.core.secret import is_secret_header
 from apiyi_cli.text import Text
 
 Kind = Literal[
@@ -44,14 +45,18 @@ _THINKING_S = 600
 _THINKERS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
 _STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
 
-_SECRET_HEADERS = frozenset(
+# In their place the program sends the key of its own environment.
+_KEY_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"}
 )
 # Those that the library of a program sets itself, and some refuse from anybody else.
 _TRANSPORT_HEADERS = frozenset(
     {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
 )
-_SECRET_QUERY = re.compile(r"(?<=[?&])(?:key|api_key|access_token|token)=[^&#]*&?", re.IGNORECASE)
+_SECRET_QUERY = re.compile(
+    r"(?<=[?&])(?:key|api[-_]?key|access_token|token|auth|secret|password|signature)=[^&#]*&?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +269,17 @@ def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
         # Named in any case: curl would call it a form.
         yield "Content-Type", call.content_type or "application/octet-stream"
     for name, value in call.headers:
-        if name.lower() in _SECRET_HEADERS:
+        if name.lower() in _KEY_HEADERS:
             notes.append(
                 Text(
                     "the header {name} is left out: the program sends APIYI_API_KEY instead",
+                    name=name,
+                )
+            )
+        elif is_secret_header(name, value):
+            notes.append(
+                Text(
+                    "the header {name} is left out: it looks secret; let the program read it",
                     name=name,
                 )
             )

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apiyi_cli.core.hosts import origin
-from apiyi_cli.core.secret import Secret
+from apiyi_cli.core.secret import Secret, holds_secret
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings import vault
 from apiyi_cli.settings.paths import refuse_readable
+from apiyi_cli.settings.process_memory import protect_memory
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.settings.vault import WAYS
 from apiyi_cli.text import Text, system_reason
 
 KEY_VARIABLE = "APIYI_API_KEY"
+_KEY_VARIABLES = frozenset((KEY_VARIABLE, "APIYI_SYSTEM_TOKEN", "OPENAI_API_KEY"))
 _LONGEST = 8192
 _SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox needs no key"))
 
@@ -69,6 +71,7 @@ def checked(text: str, source: str) -> Secret:
     Raises AuthError, which never repeats the text, when it is empty or holds what no HTTP
     header may carry or no key has: spaces, line breaks, quotes, anything but ASCII.
     """
+    protect_memory()
     value = text.strip()
     if not value:
         raise AuthError(Text("no key from {source}", source=source), Text("it is empty"), hint=WAYS)
@@ -115,9 +118,18 @@ def key_file(path: Path, source: str) -> Secret:
     return checked(data.decode("utf-8", "replace"), f"{source} ({path})")
 
 
-def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a program that is not to know the key."""
-    return {name: value for name, value in environ.items() if name.upper() != KEY_VARIABLE}
+def child_environment(environ: Mapping[str, str], secrets: Iterable[Secret] = ()) -> dict[str, str]:
+    """Return the environment for a program that this one starts: without keys.
+
+    Left out are the variables that hold keys for this gateway and its account by name, that of
+    OpenAI, and every variable in which one of the `secrets` of this run stands, however spelled.
+    """
+    known = tuple(secrets)
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.upper() not in _KEY_VARIABLES and not holds_secret(value, known)
+    }
 
 
 def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:

@@ -78,9 +78,9 @@ def split_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     plain = name.replace("-", "").replace("_", "")
     if not colon or not plain.isascii() or not plain.isalnum() or set(value) & set("\r\n\0"):
-        raise UsageError(
-            Text("cannot use -H {text}", text=repr(text)), Text("it is not 'Name: value'")
-        )
+        # Not the value: without its colon it may be a key.
+        shown = repr(text[: len(name)].split(" ")[0][:40])
+        raise UsageError(Text("cannot use -H {text}", text=shown), Text("it is not 'Name: value'"))
     return name, value.strip()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.secret import mask_header, mask_url
 from apiyi_cli.wire.client import Outgoing, Watch
 from apiyi_cli.wire.proxies import Proxy
 
 SHOWN_BYTES = 2000
-_SECRET = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key")
 
 
 class Trace(Watch):
@@ -21,13 +21,13 @@ class Trace(Watch):
     def opened(self, url: str, proxy: Proxy | None) -> None:
         """Tell where the connection goes, and through what."""
         via = f" through {proxy.shown} ({proxy.source})" if proxy else ""
-        self._tell(f"* connecting for {url}{via}")
+        self._tell(f"* connecting for {mask_url(url)}{via}")
 
     def request(self, outgoing: Outgoing) -> None:
         """Tell the request line, the headers and the start of a JSON body."""
-        self._tell(f"> {outgoing.method} {outgoing.url}")
+        self._tell(f"> {outgoing.method} {mask_url(outgoing.url)}")
         for name, value in outgoing.headers:
-            self._tell(f"> {name}: {masked(name, value)}")
+            self._tell(f"> {name}: {mask_header(name, value)}")
         if isinstance(outgoing.body, bytes) and outgoing.body:
             text = outgoing.body[:SHOWN_BYTES].decode("utf-8", "replace")
             more = len(outgoing.body) - SHOWN_BYTES
@@ -37,12 +37,4 @@ class Trace(Watch):
         """Tell the status line, the headers and how long they took."""
         self._tell(f"< {reply.status} {reply.reason} ({after_s:.3f} s, {reply.host})")
         for name, value in reply.headers.items():
-            self._tell(f"< {name}: {masked(name, value)}")
-
-
-def masked(name: str, value: str) -> str:
-    """Return a header's value for showing: that of credentials is `***` behind its scheme."""
-    if name.lower() not in _SECRET:
-        return value
-    scheme = value.split(" ", 1)[0] if " " in value else ""
-    return f"{scheme} ***".strip()
+            self._tell(f"< {name}: {mask_header(name, value)}")

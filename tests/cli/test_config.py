@@ -104,8 +104,8 @@ def test_the_list_tells_origins_and_hides_passwords(machine: Machine) -> None:
     assert rows['model = "gpt-4o"'] == "environment APIYI_MODEL"
     assert rows["retries = 5"] == "flag --retries"
     assert rows["limits.rpm = 3000"] == "default"
-    assert rows['proxy = "http://…@proxy:1"'] == f"profile default in {machine.config}"
-    assert 'header = ["X-Api-Key: …", "X-Team: blue"]' in rows
+    assert rows['proxy = "http://***@proxy:1"'] == f"profile default in {machine.config}"
+    assert 'header = ["X-Api-Key: ***", "X-Team: blue"]' in rows
     assert "hush" not in done.stdout
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.core.secret import Secret, redact
+from apiyi_cli.core.secret import Secret, redact, redact_body
 
 KEY = "sk-CANARY+9f3c/aa==_Zz~b"
 SECRET = Secret(KEY)
@@ -102,8 +102,8 @@ def test_of_two_keys_the_longer_is_found_first() -> None:
     assert redact("abcdefgh-and-much-more abcdefgh", [short, long]) == "[key …more] [key …]"
 
 
-def test_a_tail_with_a_backslash_is_shown_as_it_is() -> None:
-    assert redact("0123456789abcd\\1z", [Secret("0123456789abcd\\1z")]) == "[key …d\\1z]"
+def test_a_tail_that_would_break_a_finished_line_of_json_is_left_out() -> None:
+    assert redact("0123456789abcd\\1z", [Secret("0123456789abcd\\1z")]) == "[key …]"
 
 
 def test_bytes_that_are_no_text_survive() -> None:
@@ -123,3 +123,13 @@ def test_no_key_survives_in_json_urls_or_base64(key: str, before: str) -> None:
     # The tail may repeat a character, the whole may not come back.
     assert key not in cleaned.replace(f"[key {Secret(key).tail}]", "\0")
     assert encoded not in cleaned
+
+
+def test_bytes_of_a_server_lose_the_key_alone() -> None:
+    looks = b"sk-" + b"b" * 20
+    for size in (0, 2 << 20):
+        body = b"\xff" * size + b'{"id":"' + KEY.encode() + b'","x":"' + looks + b'"}'
+        changed = redact_body(body, [SECRET])
+        assert KEY.encode() not in changed and looks in changed
+        assert changed.startswith(b"\xff" * size + b'{"id":"[key')
+    assert redact_body(b"x" * 9, []) == b"x" * 9

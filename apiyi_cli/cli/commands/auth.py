@@ -189,9 +189,9 @@ def _probed(
 
 def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
     if session.form != "text":
-        from apiyi_cli.core.jsontext import write
+        from apiyi_cli.cli.records import write_record
 
-        lines = [write(told) + b"\n"]
+        lines = [write_record(told, session.console.redact)]
         if session.filter is None:
             return lines
         from apiyi_cli.render.whole import filtered

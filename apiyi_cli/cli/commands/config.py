@@ -150,13 +150,13 @@ def _edited(session: Session, file: Path) -> None:
     import shlex
     import subprocess
 
-    from apiyi_cli.settings.secrets import child_environment
-
     environ = session.run.environ
     named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
     try:
         words = shlex.split(named)
-        ended = subprocess.run([*words, str(file)], env=child_environment(environ), check=False)
+        ended = subprocess.run(
+            [*words, str(file)], env=session.run.child_environment(), check=False
+        )
     except (OSError, ValueError) as failure:
         file.unlink()
         why = getattr(failure, "strerror", None) or str(failure)
@@ -208,19 +208,21 @@ def _listed(rows: list[tuple[str, Any, str]], origin: bool) -> bytes:
 
 def _shown(name: str, value: Any) -> Any:
     """Return the value without passwords: a listing ends up in reports and chats."""
-    import re
+    from apiyi_cli.core.secret import mask_header, mask_url
 
-    if name in ("proxy", "limits.store") and value:
-        return re.sub(r"//[^/]*@", "//…@", value)
+    if isinstance(value, str):
+        return mask_url(value)
     if name == "header":
-        secret = r"(?i)^([^:]*(?:auth|key|token|cookie|secret)[^:]*:).*"
-        return [re.sub(secret, r"\1 …", one) for one in value]
+        fields = [text.partition(":") for text in value]
+        return [f"{field}: {mask_header(field, rest.strip())}" for field, _, rest in fields]
     return value
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return write_text(value)
 
 

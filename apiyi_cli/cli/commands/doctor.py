@@ -26,7 +26,7 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
 
     Exits 0 when nothing failed, else with the code of the first failure.
     """
-    from apiyi_cli.core.jsontext import write
+    from apiyi_cli.cli.records import write_record
 
     try:
         session.output  # noqa: B018
@@ -41,9 +41,10 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
             if session.form == "text":
                 yield _line(session, finding)
             elif session.form == "ndjson":
-                yield write(_record(finding)) + b"\n"
+                yield write_record(_record(finding), session.console.redact)
         if session.form == "json":
-            yield write({"checks": [_record(one) for one in found]}) + b"\n"
+            record = {"checks": [_record(one) for one in found]}
+            yield write_record(record, session.console.redact)
 
     if session.form == "text":
         session.write(lines(), content="styled")
