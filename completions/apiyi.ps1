@@ -46,7 +46,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
-                @{ Names = @('-c', '--continue'); Help = 'Go on with the conversation that was used last.' }
+                @{ Names = @('-c', '--continue'); Help = 'Go on with the last exchange on this terminal, or a session used later.' }
                 @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
                 @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
                 @{ Names = @('--max-tokens'); Help = 'Most tokens to answer with.'; Rule = 'text' }
@@ -193,7 +193,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
-                @{ Names = @('-c', '--continue'); Help = 'Go on with the conversation that was used last.' }
+                @{ Names = @('-c', '--continue'); Help = 'Go on with the last exchange on this terminal, or a session used later.' }
                 @{ Names = @('--instructions'); Help = 'System text (@FILE reads a file).'; Rule = 'text' }
                 @{ Names = @('--web-search'); Help = 'Let the model search the web.' }
                 @{ Names = @('--max-output-tokens', '--max-tokens'); Help = 'Most tokens to answer with, reasoning included.'; Rule = 'text' }

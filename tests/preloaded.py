@@ -6,7 +6,8 @@ an interpreter starts (locale, modules imported, signals) needs a real process.
 Each request is a line on a socket, a Python literal: the words, the environment, the folder,
 the umask, the numbers that the descriptors sent beside it shall have, whether to measure, and
 whether the run leads the session of the terminal that it is on.
-The answers are a line with the number of the process, and one with its wait status. The first
+The answers are a line with the number of the process, and one with its wait status and the most
+memory that it had, in kB. The first
 argument is the number of a socket for one run after the other, the second is the path at which
 others connect, one for each run; a run is told to end when its connection is closed before.
 
@@ -235,14 +236,14 @@ class Server:
 
     def _reap(self) -> None:
         while self._asked:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
             if self._measured:
                 self._measured.learn(pid)
             asking = self._asked.pop(pid)
             with contextlib.suppress(OSError):
-                asking.sendall(b"%d\n" % status)
+                asking.sendall(b"%d %d\n" % (status, used.ru_maxrss))
 
     def _forget(self, gone: socket.socket) -> None:
         for pid, asking in self._asked.items():

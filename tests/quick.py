@@ -68,6 +68,7 @@ class Preloaded:
     """The near end of the process that becomes the program; one run at a time."""
 
     def __init__(self) -> None:
+        self.memory_kb = 0
         self._near, far = socket.socketpair()
         self._near.settimeout(LIMIT_S)
         self._folder = tempfile.TemporaryDirectory()
@@ -103,7 +104,8 @@ class Preloaded:
         out, err = (self._pool.submit(_drained, one) for one in (near_out, near_err))
         pid = int(self._answers.readline())
         try:
-            return int(self._answers.readline()), out.result(), err.result()
+            status, self.memory_kb = map(int, self._answers.readline().split())
+            return status, out.result(), err.result()
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
             raise

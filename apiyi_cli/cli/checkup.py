@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -123,7 +122,7 @@ def hosts(session: Session) -> Iterator[Finding]:
             limiter=None,
             cache=None,
             sent=None,
-            timeouts=PROBE,
+            timeouts=PROBE._replace(total_at=made.timeouts.total_at),
             policy=made.policy._replace(attempts=1),
         )
         sender = Sender(alone)
@@ -235,32 +234,22 @@ def terminal(session: Session) -> Iterator[Finding]:
 
 
 def installation(session: Session) -> Iterator[Finding]:
-    """Tell whether the manual and the completion are where shells look."""
-    from pathlib import Path
+    """Ask `man` and the shell whether they find the manual and the completion."""
+    from apiyi_cli.cli.installed import SHELLS, find_completion, find_manual
 
-    prefixes = [Path(sys.prefix), Path("/usr/local"), Path("/usr")]
-    if home := session.run.environ.get("HOME"):
-        prefixes.append(Path(home) / ".local")
-    manual = any((prefix / "share/man/man1/apiyi.1").exists() for prefix in prefixes)
-    shell = os.path.basename(session.run.environ.get("SHELL", "")) or "bash"
-    places = {
-        "bash": "share/bash-completion/completions/apiyi",
-        "zsh": "share/zsh/site-functions/_apiyi",
-        "fish": "share/fish/vendor_completions.d/apiyi.fish",
-    }
-    if manual:
-        yield Finding("manual", "ok", Text("installed: man apiyi"))
+    environ = session.run.environ
+    if page := find_manual(environ):
+        yield Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
     else:
-        yield Finding("manual", "warning", Text("no man pages found"), "apiyi help")
-    place = places.get(shell)
-    if place and any((prefix / place).exists() for prefix in prefixes):
-        yield Finding("completion", "ok", Text("installed for {shell}", shell=shell))
+        yield Finding("manual", "warning", Text("man finds no page of apiyi"), "apiyi help")
+    program = environ.get("SHELL") or "bash"
+    shell = os.path.basename(program)
+    if shell in SHELLS and (found := find_completion(shell, program, environ)):
+        told = Text("installed for {shell}: {found}", shell=shell, found=found)
+        yield Finding("completion", "ok", told)
     else:
-        advice = (
-            Text("apiyi completion {shell}; see apiyi help completion", shell=shell)
-            if place
-            else Text("apiyi completion bash; see apiyi help completion")
-        )
+        named = shell if shell in SHELLS else "bash"
+        advice = Text("apiyi completion {shell}; see apiyi help completion", shell=named)
         yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
 
 

@@ -14,6 +14,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
+    from apiyi_cli.cli.memory import Place
     from apiyi_cli.cli.session import Session
     from apiyi_cli.cli.toolbox import Toolbox
 
@@ -41,7 +42,7 @@ class Talk:
         self.session = session
         self.answer = session.fill(answer)
         self.tools = session.fill(tools or Tools())
-        self._kept = kept or Kept()
+        self._kept = kept
         sources = session.sources
         surroundings = session.fill(conversation)
         self.system = None if surroundings.system is None else sources.at(surroundings.system)
@@ -75,7 +76,7 @@ class Talk:
     @property
     def keeps(self) -> bool:
         """Tell whether the conversation is kept for a later run."""
-        return self._name is not None
+        return self._place is not None and not self._place.begins
 
     @cached_property
     def options(self) -> list[str]:
@@ -199,15 +200,17 @@ class Talk:
             raise failure
 
     def _remembered(self) -> list[dict[str, Any]]:
-        from apiyi_cli.cli.memory import session_name, sessions
+        self._place: Place | None = None
+        if self._kept is None:
+            return []
+        from apiyi_cli.cli.memory import find_place
 
-        self._name = session_name(self.session, self._kept)
-        return [] if self._name is None else sessions(self.session).messages(self._name)
+        self._place = find_place(self.session, self._kept)
+        return [] if self._place is None else self._place.messages()
 
     def _remember(self, heard: Heard) -> None:
-        if self._name is not None and (heard.text or heard.calls):
+        if self._place is not None and (heard.text or heard.calls):
             from apiyi_cli.build.chat import conversation, turn
-            from apiyi_cli.cli.memory import sessions
 
             asked, _ = conversation(
                 self.text,
@@ -215,7 +218,7 @@ class Talk:
                 earlier=self._new,
                 attachments=self.attachments,
             )
-            sessions(self.session).append(self._name, [*asked, *turn(heard.text, heard.calls)])
+            self._place.keep([*asked, *turn(heard.text, heard.calls)])
 
     def _earlier(self, path: str | None) -> list[dict[str, Any]]:
         if path is None:

@@ -543,7 +543,7 @@ class Kept(Group):
     continue_: bool | None = flag(
         "-c",
         "--continue",
-        help="Go on with the conversation that was used last.",
+        help="Go on with the last exchange on this terminal, or a session used later.",
         panel="Prompt",
         config=False,
     )

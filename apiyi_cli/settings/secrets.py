@@ -132,6 +132,24 @@ def child_environment(environ: Mapping[str, str], secrets: Iterable[Secret] = ()
     }
 
 
+def storage(settings: Settings, *, insecure: bool = False) -> str | None:
+    """Return where a key of the profile can be kept, None where only the user may say so.
+
+    None means that there is no keyring: the 0600 file is then for the user to choose. Raises
+    AuthError when the keyring is there and does not answer.
+    """
+    if insecure:
+        return str(vault.file_path(settings.environ))
+    try:
+        vault.require_keyring(settings.profile)
+    except vault.NoKeyring:
+        return None
+    except AuthError as failure:
+        failure.hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
+        raise
+    return vault.KEYRING
+
+
 def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:
     """Keep the key for the profile in use, bound to its servers; return where it is kept.
 

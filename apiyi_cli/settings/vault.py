@@ -50,6 +50,30 @@ def read_keyring(profile: str) -> Entry | None:
     return _entry(text, KEYRING) if text else None
 
 
+def require_keyring(profile: str) -> None:
+    """Raise AuthError unless the keyring can keep a key; NoKeyring when there is none.
+
+    Nothing is written: a keyring that fails only then is told by `write_keyring`.
+    """
+
+    def look(ring: Any) -> bool:
+        _refuse_plaintext(ring)
+        if type(ring).__module__.endswith((".fail", ".null")):
+            raise NoKeyring(Text("the keyring cannot be used"), Text("this machine has none"))
+        ring.get_password(SERVICE, profile)
+        return True
+
+    _asked("read", look)
+
+
+def _refuse_plaintext(ring: Any) -> None:
+    first = next(iter(getattr(ring, "backends", ())), ring)
+    if "Plaintext" in type(first).__name__ and not os.environ.get("PYTHON_KEYRING_BACKEND"):
+        raise NoKeyring(
+            Text("the keyring"), Text("its backend keeps passwords in the clear"), hint=WAYS
+        )
+
+
 def write_keyring(profile: str, entry: Entry) -> None:
     """Put the entry into the keyring and read it back; raises AuthError.
 
@@ -59,11 +83,7 @@ def write_keyring(profile: str, entry: Entry) -> None:
     text = write_ascii(_as_json(entry))
 
     def write(ring: Any) -> bool:
-        first = next(iter(getattr(ring, "backends", ())), ring)
-        if "Plaintext" in type(first).__name__ and not os.environ.get("PYTHON_KEYRING_BACKEND"):
-            raise NoKeyring(
-                Text("the keyring"), Text("its backend keeps passwords in the clear"), hint=WAYS
-            )
+        _refuse_plaintext(ring)
         ring.set_password(SERVICE, profile, text)
         # The null backend takes everything and keeps nothing.
         return bool(ring.get_password(SERVICE, profile) == text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -102,10 +103,30 @@ class Sessions:
                 system_reason(failure),
             ) from None
 
-    def latest(self) -> str | None:
-        """Return the name of the conversation that was used last, None when there is none."""
-        used = self._used()
-        return used[0][1].name.removesuffix(ENDING) if used else None
+    def newest(self) -> Kept | None:
+        """Return the conversation that was used last, None when there is none."""
+        return next(iter(self.all()), None)
+
+    def find(self, name: str) -> Kept | None:
+        """Return what is known of one conversation, None when there is none of that name."""
+        return next((kept for kept in self.all() if kept.name == name), None)
+
+    def drop(self, name: str) -> None:
+        """Remove a conversation if there is one. Raises OutputError when that fails."""
+        path = self.path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as failure:
+            raise OutputError(
+                Text("cannot remove {path}", path=path), system_reason(failure)
+            ) from None
+
+    def drop_old(self, age_s: float) -> None:
+        """Remove the conversations that were not used for so many seconds."""
+        for status, path in self._used():
+            if status.st_mtime < time.time() - age_s:
+                with suppress(OSError):
+                    path.unlink()
 
     def all(self) -> list[Kept]:
         """Return every conversation, the one that was used last first."""

@@ -90,11 +90,43 @@ def test_login_without_check_asks_nobody(machine: Machine, gateway: Gateway) -> 
     assert gateway.ledger == []
 
 
-def test_login_without_a_keyring_says_so_and_makes_no_file(machine: Machine) -> None:
-    done = machine.run("auth", "login", "--with-token", stdin=KEY)
-    assert done.returncode == 4
-    assert "--insecure-storage" in done.stderr
-    assert not machine.keys.exists()
+@pytest.mark.parametrize("backend", ["fail", "null"])
+def test_a_script_without_a_keyring_gets_the_file_and_is_told(
+    machine: Machine, backend: str
+) -> None:
+    named = f"keyring.backends.{backend}.Keyring"
+    done = machine.run("auth", "login", "--with-token", stdin=KEY, PYTHON_KEYRING_BACKEND=named)
+    assert done.returncode == 0
+    assert "no keyring" in done.stderr and str(machine.keys) in done.stderr
+    assert machine.keys.stat().st_mode & 0o777 == 0o600
+    assert machine.run("auth", "token").stdout == f"{KEY}\n"
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", True), ("n", False), ("", False)])
+def test_a_person_is_asked_for_the_place_before_the_key(
+    machine: Machine, answer: str, kept: bool
+) -> None:
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "apiyi_cli", "auth", "login"],
+        env=machine.environ(),
+        encoding="utf-8",
+        timeout=20,
+    )
+    child.expect("no keyring")
+    child.expect(r"\[y/N\]")
+    child.sendline(answer)
+    if kept:
+        child.expect("not shown")
+        child.sendline(KEY)
+        child.expect("is kept in")
+    child.expect(pexpect.EOF)
+    child.close()
+    shown = child.before or ""
+    assert machine.keys.exists() == kept
+    assert child.exitstatus == (0 if kept else 4)
+    if not kept:
+        assert "APIYI_API_KEY" in shown and "auth login" not in shown
 
 
 def test_login_refuses_what_cannot_be_a_key_before_asking(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from email.utils import formatdate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,16 +139,96 @@ def test_limits_that_cannot_be_shared_are_a_warning(apiyi: Program) -> None:
     assert ran.code == 0
 
 
-def test_what_is_installed_is_found(apiyi: Program) -> None:
-    share = apiyi.home / ".local" / "share"
-    for name in ("man/man1/apiyi.1", "fish/vendor_completions.d/apiyi.fish"):
-        (share / name).parent.mkdir(parents=True, exist_ok=True)
-        (share / name).touch()
-    found = findings(apiyi("doctor --json", env={"SHELL": "/usr/bin/fish"}))
-    assert found["manual"][0]["state"] == "ok"
-    assert found["completion"][0]["told"] == "installed for fish"
+def page(apiyi: Program, folder: Path, script: str) -> dict[str, str]:
+    """Put a `man` into a folder of its own, and return the PATH that finds it."""
+    folder.mkdir()
+    (folder / "man").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "man").chmod(0o755)
+    return {"PATH": f"{folder}:{apiyi.environ['PATH']}"}
+
+
+def test_man_is_asked_where_the_manual_is(apiyi: Program, tmp_path: Path) -> None:
+    stale = apiyi.home / ".local" / "share" / "man" / "man1" / "apiyi.1"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    shows = page(apiyi, tmp_path / "a", 'test "$*" = "-w apiyi" && echo /opt/man/apiyi.1')
+    (found,) = findings(apiyi("doctor --json", env=shows))["manual"]
+    assert (found["state"], found["told"]) == ("ok", "man apiyi shows /opt/man/apiyi.1")
+    for number, script in enumerate(("exit 16", "echo /x; exit 1", "true")):
+        none = page(apiyi, tmp_path / f"b{number}", script)
+        (found,) = findings(apiyi("doctor --json", env=none))["manual"]
+        assert found["state"] == "warning"
+
+
+def test_what_is_asked_does_not_get_the_key(apiyi: Program, tmp_path: Path) -> None:
+    shows = page(apiyi, tmp_path / "a", 'echo "key is ${APIYI_API_KEY-away}"')
+    (found,) = findings(apiyi("doctor --json", env=shows))["manual"]
+    assert found["told"] == "man apiyi shows key is away"
+
+
+@pytest.mark.parametrize(
+    ("shell", "place", "seen"),
+    [
+        ("/usr/bin/fish", "data/fish/vendor_completions.d/apiyi.fish", True),
+        ("/usr/bin/fish", "config/fish/completions/apiyi.fish", True),
+        ("/usr/bin/fish", ".local/share/fish/vendor_completions.d/apiyi.fish", False),
+        ("/bin/bash", "data/bash-completion/completions/apiyi", True),
+        ("/bin/bash", ".local/share/bash-completion/completions/apiyi", False),
+        ("/usr/bin/zsh", ".local/share/zsh/site-functions/_apiyi", False),
+    ],
+)
+def test_a_completion_counts_where_the_shell_looks(
+    apiyi: Program, shell: str, place: str, seen: bool
+) -> None:
+    env = {"SHELL": shell}
+    assert findings(apiyi("doctor --json", env=env))["completion"][0]["state"] == "warning"
+    path = apiyi.home / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    (found,) = findings(apiyi("doctor --json", env=env))["completion"]
+    assert (found["state"] == "ok") == seen
+    assert not seen or str(path) in found["told"]
+
+
+def test_a_zsh_with_the_folder_in_its_path_sees_it(apiyi: Program) -> None:
+    folder = apiyi.home / "functions"
+    folder.mkdir()
+    (folder / "_apiyi").touch()
+    env = {"SHELL": "/usr/bin/zsh", "FPATH": str(folder)}
+    assert findings(apiyi("doctor --json", env=env))["completion"][0]["state"] == "ok"
+
+
+def test_a_completion_that_a_start_file_loads_counts(apiyi: Program) -> None:
+    env = {"SHELL": "/bin/bash"}
+    start = apiyi.home / ".bashrc"
+    start.write_text('# eval "$(apiyi completion bash)"\n')
+    assert findings(apiyi("doctor --json", env=env))["completion"][0]["state"] == "warning"
+    start.write_text('eval "$(apiyi completion bash)"\n')
+    (found,) = findings(apiyi("doctor --json", env=env))["completion"]
+    assert found["state"] == "ok" and str(start) in found["told"]
     other = findings(apiyi("doctor --json", env={"SHELL": "/bin/tcsh"}))["completion"][0]
     assert other["state"] == "warning" and "completion bash" in other["advice"]
+
+
+def test_max_time_ends_a_host_that_stays_silent(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(*[Play().stall()] * 3)
+    began_s = time.monotonic()
+    ran = apiyi("doctor --json --max-time 0.5")
+    assert time.monotonic() - began_s < 3
+    assert ran.code == 9
+    last = json.loads(ran.out)["checks"][-1]
+    assert last["state"] == "failure" and "--max-time" in last["told"]
+
+
+def test_max_time_ends_a_key_command_that_stays_silent(apiyi: Program, gateway: Gateway) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    urls = f'base_urls = ["{gateway.base_url}"]'
+    config.write_text(f'[profile.default]\n{urls}\nkey_command = ["sleep", "9"]\n')
+    config.chmod(0o600)
+    began_s = time.monotonic()
+    ran = apiyi("doctor --max-time 0.5", env={"APIYI_API_KEY": None, "APIYI_BASE_URL": None})
+    assert time.monotonic() - began_s < 4
+    assert ran.code == 9 and "stopped by --max-time" in ran.text
 
 
 def test_on_a_terminal_the_states_stand_out(apiyi: Program) -> None:

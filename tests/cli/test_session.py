@@ -49,6 +49,44 @@ def test_the_last_one_used_is_continued(apiyi: Program, gateway: Gateway) -> Non
     assert [text for role, text in sent(gateway) if role == "user"] == ["one", "three", "four"]
 
 
+def test_what_is_continued_is_said(apiyi: Program) -> None:
+    assert apiyi("chat one --session a").err == ""
+    assert "going on with the session a, used last 20" in apiyi("chat two -c").err
+    assert apiyi("chat three -c -q").err == ""
+
+
+def shell_terminal(apiyi: Program, script: str) -> str:
+    """Return what a terminal shows of a shell script that calls the program several times."""
+    words = ["sh", "-c", script]
+    return apiyi.shown(words, 200, "", b"", apiyi.environment(None)).raw.decode()
+
+
+def test_the_last_exchange_on_the_terminal_is_continued(apiyi: Program, gateway: Gateway) -> None:
+    shown = shell_terminal(apiyi, "apiyi chat one; apiyi chat two; apiyi chat three -c")
+    assert "the last exchange on this terminal" in shown
+    assert [text for role, text in sent(gateway) if role == "user"] == ["two", "three"]
+    assert apiyi("session list").out == b""
+
+
+def test_another_terminal_does_not_go_on_with_it(apiyi: Program, gateway: Gateway) -> None:
+    shell_terminal(apiyi, "apiyi chat one")
+    shown = shell_terminal(apiyi, "apiyi chat two -c")
+    assert "there is no conversation to continue" in shown
+    assert len(gateway.posts) == 1
+
+
+def test_the_later_of_terminal_and_session_is_continued(apiyi: Program, gateway: Gateway) -> None:
+    shell_terminal(apiyi, "apiyi chat one; apiyi chat two --session s; apiyi chat three -c")
+    assert [text for role, text in sent(gateway) if role == "user"] == ["two", "three"]
+    shell_terminal(apiyi, "apiyi chat four --session s; apiyi chat five; apiyi chat six -c")
+    assert [text for role, text in sent(gateway) if role == "user"] == ["five", "six"]
+
+
+def test_a_terminal_without_a_state_folder_gets_its_answer(apiyi: Program) -> None:
+    (apiyi.home / "state").write_text("no folder")
+    assert "You said: one" in shell_terminal(apiyi, "apiyi chat one --no-limits")
+
+
 def test_there_must_be_one_to_continue(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("chat hi -c")
     assert ran.code == 2 and "--session NAME" in ran.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -38,12 +39,16 @@ def login(
     output: Output,
 ) -> None:
     """Ask for a key, check it, and keep it for the profile in the keyring."""
-    from apiyi_cli.settings.secrets import KEY_VARIABLE, checked, store_key
+    from apiyi_cli.settings.secrets import KEY_VARIABLE, checked, storage
 
     settings = session.settings
     if settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     addresses = settings.base_urls
+    # Before the key is asked for: nobody shall paste one that cannot be kept.
+    in_file = storage(settings, insecure=insecure_storage) is None
+    if in_file and not with_token:
+        _agree_to_file(session)
     if with_token:
         key = checked(session.sources.stdin("--with-token"), "stdin")
     else:
@@ -51,7 +56,9 @@ def login(
     session.run.secrets.append(key)
     if not no_check:
         _check(session, key)
-    kept = store_key(settings, key, insecure=insecure_storage)
+    kept = _store(session, key, insecure=insecure_storage or in_file)
+    if in_file:
+        session.note(Text("this machine has no keyring: the file is readable by you alone (0600)"))
     hosts = ", ".join(_host(url) for url in addresses)
     session.note(
         Text(
@@ -147,6 +154,37 @@ def _typed(session: Session, addresses: tuple[str, ...]) -> str:
         return getpass(f"{asked} ")
     except EOFError:
         raise AuthError(Text("no key"), Text("nothing was typed")) from None
+
+
+def _agree_to_file(session: Session) -> None:
+    """Ask whether a 0600 file may keep the key where there is no keyring."""
+    from apiyi_cli.settings.vault import file_path
+
+    console, say = session.console, session.run.translate
+    path = file_path(session.settings.environ)
+    way = Text("set APIYI_API_KEY, or use --key-file PATH")
+    if not console.stdin_is_terminal:
+        raise UsageError(
+            Text("there is no terminal to ask for the key on"),
+            hint="apiyi auth login --with-token < FILE",
+        )
+    console.say(say(Text("this machine has no keyring to keep a key in")))
+    question = say(Text("Keep it in {path}, readable by you alone (0600)? [y/N]", path=path))
+    console.say(question)
+    answer = sys.stdin.readline().strip().lower()
+    if answer not in ("y", "yes", "是"):
+        raise AuthError(Text("no key was asked for"), Text("it cannot be kept"), hint=way)
+
+
+def _store(session: Session, key: Secret, *, insecure: bool) -> str:
+    """Keep the key; an error never tells to log in, which is what is being done."""
+    from apiyi_cli.settings.secrets import store_key
+
+    try:
+        return store_key(session.settings, key, insecure=insecure)
+    except AuthError as failure:
+        failure.hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
+        raise
 
 
 def _check(session: Session, key: Secret) -> None:

@@ -11,7 +11,7 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.terminal_text import neutralize
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.text import Text
 
 MARKS: dict[State, tuple[str, str]] = {
@@ -36,7 +36,7 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
     found: list[Finding] = []
 
     def lines() -> Iterator[bytes]:
-        for finding in _findings(session):
+        for finding in _findings(session, connection):
             found.append(finding)
             if session.form == "text":
                 yield _line(session, finding)
@@ -54,7 +54,7 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
     session.run.exit_code = first.exit_code if first is not None else 0
 
 
-def _findings(session: Session) -> Iterator[Finding]:
+def _findings(session: Session, typed: Connection) -> Iterator[Finding]:
     checks: tuple[Callable[[Session], Iterator[Finding]], ...] = (
         checkup.config,
         checkup.key,
@@ -66,13 +66,59 @@ def _findings(session: Session) -> Iterator[Finding]:
         checkup.installation,
         checkup.limits,
     )
+    max_time_s = _max_time(session, typed)
     for check in checks:
         try:
-            yield from check(session)
+            if max_time_s is None:
+                yield from check(session)
+            else:
+                ends_at_s = session.run.began_s + max_time_s
+                yield from _bounded(session, check, ends_at_s - session.run.clock.monotonic())
+        except LimitError as failure:
+            yield failed(check.__name__, failure)
+            return
         except ApiyiError as failure:
             yield failed(check.__name__, failure)
             if check is checkup.config:
                 return
+
+
+def _max_time(session: Session, typed: Connection) -> float | None:
+    """Return the seconds that all checks have, None without a limit."""
+    try:
+        return session.fill(Connection()).max_time
+    except ApiyiError:
+        return typed.max_time
+
+
+def _bounded(
+    session: Session, check: Callable[[Session], Iterator[Finding]], left_s: float
+) -> list[Finding]:
+    """Return what a check finds in the time that is left; raise LimitError after it.
+
+    In a thread that may be given up: a keyring, a key_command or a server can stay silent.
+    """
+    import threading
+
+    found: list[Finding] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.extend(check(session))
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=run, name=check.__name__, daemon=True)
+    if left_s > 0:
+        thread.start()
+        thread.join(left_s)
+    if left_s <= 0 or thread.is_alive():
+        why = Text("the checks from here on were not made")
+        raise LimitError(Text("stopped by --max-time"), why, hint=Text("raise --max-time"))
+    if failures:
+        raise failures[0]
+    return found
 
 
 def _record(finding: Finding) -> dict[str, object]:

@@ -1,0 +1,106 @@
+"""Where `man` and the shells look for what the program installs: they are asked, not guessed.
+
+A shell is asked without its start files, which are the user's own programs; those are only
+read, for a line that loads the completion.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ASK_S = 3.0
+MENTION = "apiyi completion"
+MOST_START_BYTES = 1 << 20
+
+_START_FILES = {
+    "bash": (".bashrc", ".bash_profile", ".bash_completion", ".profile"),
+    "zsh": (".zshrc", ".zprofile", ".zshenv"),
+    "fish": (".config/fish/config.fish",),
+}
+_QUESTIONS = {
+    "zsh": ("-fc", "print -rl -- $fpath"),
+    "fish": ("--no-config", "-c", "string join \\n $fish_complete_path"),
+}
+_NAMES = {
+    "bash": ("apiyi", "apiyi.bash", "_apiyi"),
+    "zsh": ("_apiyi",),
+    "fish": ("apiyi.fish",),
+}
+SHELLS = tuple(_NAMES)
+
+
+def find_manual(environ: Mapping[str, str]) -> str | None:
+    """Return the page that `man apiyi` shows, None when it shows none."""
+    told = _ask(["man", "-w", "apiyi"], environ)
+    return told[0] if told else None
+
+
+def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str | None:
+    """Return the file from which a shell completes `apiyi`, None when it finds none.
+
+    `shell` is its name, `program` what it is started by.
+    """
+    for folder in _folders(shell, program, environ):
+        for name in _NAMES[shell]:
+            path = Path(folder, name)
+            if path.is_file():
+                return str(path)
+    home = environ.get("HOME")
+    for name in _START_FILES[shell] if home else ():
+        path = Path(str(home), name)
+        if _mentions(path):
+            return str(path)
+    return None
+
+
+def _folders(shell: str, program: str, environ: Mapping[str, str]) -> list[str]:
+    if (question := _QUESTIONS.get(shell)) and (told := _ask([program, *question], environ)):
+        return told
+    return _documented(shell, environ)
+
+
+def _documented(shell: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the folders that the shell's manual names, for one that cannot be asked."""
+    home = environ.get("HOME", "")
+    own = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    shared = (environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+    if shell == "bash":
+        user = environ.get("BASH_COMPLETION_USER_DIR")
+        first = f"{user}/completions" if user else f"{own}/bash-completion/completions"
+        return [first, *(f"{folder}/bash-completion/completions" for folder in shared)]
+    if shell == "fish":
+        config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+        vendors = (f"{folder}/fish/vendor_completions.d" for folder in (own, *shared))
+        return [f"{config}/fish/completions", "/etc/fish/completions", *vendors]
+    return [folder for folder in environ.get("FPATH", "").split(":") if folder]
+
+
+def _ask(words: list[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the lines that a program prints, none when it fails, hangs or is not there."""
+    from apiyi_cli.settings.secrets import child_environment
+
+    try:
+        done = subprocess.run(
+            words,
+            env=child_environment(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ASK_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = os.fsdecode(done.stdout).splitlines() if done.returncode == 0 else []
+    return [line for line in lines if line]
+
+
+def _mentions(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(MOST_START_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return any(MENTION in line and not line.lstrip().startswith("#") for line in text.splitlines())
