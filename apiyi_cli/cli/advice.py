@@ -12,6 +12,7 @@ from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Plan
 
 
 def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
@@ -60,12 +61,17 @@ def known_models(session: Session) -> list[str]:
 
     An error on the way, or a slow answer, is no second error: the list is then empty.
     """
-    from apiyi_cli.cli.catalogue import cached_models, fetched_models
+    from apiyi_cli.cli.catalogue import cached_models
+
+    return cached_models(session) or listed_models(session, session.sender.plan)
+
+
+def listed_models(session: Session, plan: Plan) -> list[str]:
+    """Return the model names that the gateway lists now, [] when it does not answer."""
+    from apiyi_cli.cli.catalogue import fetched_models
     from apiyi_cli.cli.connection import brief
 
-    if names := cached_models(session):
-        return names
-    sender = brief(session.sender.plan)
+    sender = brief(plan)
     try:
         return [one["id"] for one in fetched_models(session, sender)[0]]
     except ApiyiError:

@@ -374,7 +374,10 @@ def _plan(session: Session) -> Plan:
     from apiyi_cli.cli.connection import bulk, plan, policy
     from apiyi_cli.wire.retry import BATCH
 
-    return bulk(session, plan(session))._replace(
+    made = plan(session)
+    if made.account is not None:
+        made.account.many = True
+    return bulk(session, made)._replace(
         policy=policy(session.given(Connection()), BATCH),
         tell=session.detail,
     )

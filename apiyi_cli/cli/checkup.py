@@ -123,7 +123,7 @@ def hosts(session: Session) -> Iterator[Finding]:
             cache=None,
             sent=None,
             timeouts=PROBE._replace(total_at=made.timeouts.total_at),
-            policy=made.policy._replace(attempts=1),
+            policy=made.policy._replace(attempts=1, fixed=True),
         )
         sender = Sender(alone)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.groups import Connection
 from apiyi_cli.errors import SetupError, UsageError
@@ -16,7 +16,8 @@ from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
-    from apiyi_cli.core.call import Reply
+    from apiyi_cli.core.call import Call, Reply
+    from apiyi_cli.wire.account import Account
     from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
@@ -83,6 +84,7 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
         cache_ttl_s=cache_ttl_s,
         family=family,
         sent=session.record,
+        account=_account(session, made),
     )
 
 
@@ -132,10 +134,37 @@ def brief(plan: Plan) -> Sender:
             limiter=None,
             cache=None,
             sent=None,
+            tally=None,
+            account=None,
             timeouts=PROBE._replace(total_at=plan.timeouts.total_at),
-            policy=plan.policy._replace(attempts=1),
+            policy=plan.policy._replace(attempts=1, fixed=True),
         )
     )
+
+
+def _account(session: Session, plan: Plan) -> Account:
+    """Return what asks for free before a refusal is believed; nothing is asked until then."""
+    from apiyi_cli.wire.account import Account
+
+    def ask(call: Call) -> Any:
+        asking = brief(plan)
+        try:
+            ((found, _),) = asking.answer(call, _read_free, shows=lambda item: False)
+        finally:
+            asking.close()
+        return found
+
+    def _read_free(reply: Reply) -> Iterator[Any]:
+        from apiyi_cli.decode.whole import value
+
+        yield value(reply, cost="free")
+
+    def list_models() -> list[str]:
+        from apiyi_cli.cli.advice import listed_models
+
+        return listed_models(session, plan)
+
+    return Account(ask, list_models, plan.clock.monotonic)
 
 
 def _probe(plan: Plan) -> Callable[[str], bool]:

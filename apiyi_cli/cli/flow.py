@@ -56,10 +56,16 @@ def flow(
 
         plan = held_back(session, plan)
 
+    if plan.account is not None:
+        # Before the next item is taken, not only when its reader hears of it.
+        plan.account.on_end = stop.set
+
     def feed() -> None:
         try:
-            for item in items:
+            for number, item in enumerate(items):
                 room.acquire()
+                if number and plan.account is not None:
+                    plan.account.many = True
                 if stop.is_set():
                     return
                 future: Future[R] = Future()

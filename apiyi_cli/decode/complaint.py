@@ -23,6 +23,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _HEADING = re.compile(r"<h1[^>]*>(.*?)</h1", re.IGNORECASE | re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]+)", re.IGNORECASE)
 _META_WITHIN = 4096
+_WORDS_WITHIN = 1 << 16
 _TAG = re.compile(r"<[^>]*>")
 _RAY = re.compile(r"Ray ID:?\s*(?:<[^>]*>\s*)*([0-9a-f]{12,20})", re.IGNORECASE)
 
@@ -99,7 +100,11 @@ def readable(raw: bytes, headers: Mapping[str, str]) -> str:
 
 def shown_words(raw: bytes, headers: Mapping[str, str]) -> str:
     """Return what a body of plain words says, safe to show."""
-    return _shown(readable(raw, headers)[: 8 * _MAX_MESSAGE])
+    head = raw[:_WORDS_WITHIN]
+    if len(head) < len(raw):
+        # No character is cut: all of it would not read as UTF-8 then.
+        head = head[: max(head.rfind(mark) for mark in (b" ", b"\n", b"{", b"\x00")) + 1] or head
+    return _shown(readable(head, headers)[: 8 * _MAX_MESSAGE])
 
 
 def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:

@@ -158,6 +158,11 @@ def _funds_hint(text: str) -> str | None:
     )
 
 
+def needed_usd(text: str) -> float | None:
+    """Return the dollars that a refusal says the request needs at most, None if it says none."""
+    return _dollars(_NEEDS, text)
+
+
 def _dollars(amount: re.Pattern[str], text: str) -> float | None:
     """Return an amount in dollars: as told, or converted from quota units (no `$` before it)."""
     found = amount.search(text)

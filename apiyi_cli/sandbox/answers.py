@@ -31,6 +31,8 @@ _POST = {
 _GET = {
     "/v1/models": "catalogue:models",
     "/api/pricing": "catalogue:pricing",
+    "/v1/dashboard/billing/subscription": "account:subscription",
+    "/v1/dashboard/billing/usage": "account:usage",
 }
 _GET_BELOW = {
     "/v1/models/": "catalogue:model",

@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox import answer_faults
+from apiyi_cli.sandbox.account import LastRefusal
 from apiyi_cli.sandbox.play import DONE, Play, error_body, frame, invalid
 from apiyi_cli.sandbox.received import Received
 
@@ -95,12 +96,18 @@ class Faults:
         self._draw = _draws(seed)
         self._suffered: Counter[tuple[str, Fault]] = Counter()
         self._lock = threading.Lock()
+        self._refusal = LastRefusal()
 
     def play(self, request: Received, answer: Answer) -> Play:
         """Return the answer to a request with its faults worked in."""
         faults = [*self._always, *_of_model(request)]
         if faults:
             faults = [fault for fault in faults if self._strikes(fault, request)]
+        if asked := self._refusal.answer(request):
+            return asked
+        if request.method == "POST":
+            endless = (f.name for f in faults if f.times is None and f.percent is None)
+            self._refusal.note(next(endless, ""))
         finish = next((_FINISH[f.name] for f in faults if f.name in _FINISH), "stop")
         for fault in faults:
             # A status needs no answer, and must come even where the request has mistakes.

@@ -23,6 +23,7 @@ from apiyi_cli.wire.encode import outgoing
 from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Tally, persist
 
 if TYPE_CHECKING:
+    from apiyi_cli.wire.account import Account
     from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.failover import Hosts
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     where its addresses do not tell (a sandbox has another port each time). `sent` is told of
     every request that ended, for the usage ledger. `bulk` is a run of many requests, which
     the token limit holds back; `waits` prints that it waits, `tell` where there is none.
+    `account` knows more of key, money and models than one refusal says.
     """
 
     base_urls: Sequence[str]
@@ -69,6 +71,7 @@ class Plan(NamedTuple):
     sent: Callable[[Sent], None] | None = None
     bulk: bool = False
     waits: Callable[[str], None] | None = None
+    account: Account | None = None
 
 
 class Sent(NamedTuple):
@@ -131,9 +134,14 @@ class Sender:
                 except ApiyiError as failure:
                     if route is not None:
                         route.failed(failure)
-                    raise
+                    judged = plan.account.judge(failure, call) if plan.account else failure
+                    if judged is failure:
+                        raise
+                    raise judged from failure
                 if route is not None:
                     route.succeeded()
+                if plan.account is not None:
+                    plan.account.note_success(call)
 
         try:
             yield from persist(

@@ -439,7 +439,7 @@ def test_without_key_or_funds_nothing_more_is_started_and_a_later_run_completes(
     write(apiyi, [{**row, "model": model} for row in rows])
     ran = apiyi("batch rows.jsonl -o out.jsonl -j 4")
     assert ran.code == code
-    assert len(gateway.ledger) <= 4 + 1
+    assert sum(request.method == "POST" for request in gateway.ledger) <= 4 + 1
     write(apiyi, rows)
     later = apiyi("batch rows.jsonl -o out.jsonl -j 4 --resume")
     assert later.code == 0 and len(answers(read(apiyi))) == 40

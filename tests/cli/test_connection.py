@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,7 +80,7 @@ def test_trouble_in_front_of_the_first_address_moves_on(
         (Play.error(400, "no"), 6),
         (Play.error(401, "no"), 4),
         (Play.error(429, "no", code="rate_limit_exceeded"), 5),
-        (Play.error(503, "no channel", code="model_not_found"), 6),
+        (Play.error(503, "no channel", code="model_not_found"), 5),
         (Play.chat("part").cut(2), 8),
     ],
     ids=["400", "401", "429", "no channel", "cut"],
@@ -147,3 +149,43 @@ def test_limits_that_cannot_be_shared_are_kept_alone(apiyi: Program, gateway: Ga
     ran = apiyi("chat hi")
     assert (ran.code, ran.err) == (0, "")
     assert "within this process only" in apiyi("chat hi -v").err
+
+
+@pytest.mark.parametrize(
+    ("typed", "environ", "attempts", "fixed", "time_fixed"),
+    [
+        ({}, {}, 6, False, False),
+        ({"retries": 5}, {}, 6, True, False),
+        ({"retries": 0}, {}, 1, True, False),
+        ({"max_retry_time": 600.0}, {}, 6, False, True),
+        ({}, {"config": "retries = 5"}, 6, True, False),
+    ],
+)
+def test_a_batch_knows_whether_its_number_of_retries_was_given(
+    home: Path,
+    typed: dict[str, Any],
+    environ: dict[str, str],
+    attempts: int,
+    fixed: bool,
+    time_fixed: bool,
+) -> None:
+    """The option group as a real run has it: completed with every default."""
+    from apiyi_cli.cli.batching import _plan
+    from apiyi_cli.cli.session import Run, Session
+    from apiyi_cli.core.clock import CLOCK
+    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.sinks.console import Console
+
+    config = home / "config" / "apiyi" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[profile.default]\n{environ.get('config', '')}\n")
+    known = {
+        **os.environ,
+        "APIYI_API_KEY": "sk-CANARY-9f3c",
+        "APIYI_BASE_URL": "https://a.example/v1",
+    }
+    session = Session(Run(Console.opened(), known, CLOCK), Connection(**typed), command="batch")
+    assert session.fill(Connection()).retries is not None
+
+    policy = _plan(session).policy
+    assert (policy.attempts, policy.fixed, policy.time_fixed) == (attempts, fixed, time_fixed)

@@ -275,7 +275,7 @@ ODDITIES = [
     Case(
         "32 no channel",
         Play.error(503, "当前分组 default 下对于模型 gpt4o 无可用渠道", code="model_not_found"),
-        6,
+        5,
         ("无可用渠道",),
     ),
     Case(

@@ -285,11 +285,12 @@ FAULTS = (
     ),
     Fault(
         28,
-        "no such model",
+        "no channel for a model that is listed",
         "chat image transcribe",
-        6,
-        refused(503, "no available channels", code="model_not_found"),
+        0,
+        at_first(refused(503, "no available channels", code="model_not_found")),
         options="",
+        asked=2,
     ),
     *(
         Fault(30, f"{status} to another host", on, 6, stage=moved(status, elsewhere), options="")

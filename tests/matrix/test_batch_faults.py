@@ -52,8 +52,10 @@ FAULTS = (
     Fault(22, "429 once", refusals.waiting("0"), 0, 4, "--retries 1"),
     Fault(24, "503 once", refusals.at_first(refusals.refused(503)), 0, 4, "--retries 1"),
     Fault(25, "504", refusals.page(504), 3),
-    Fault(26, "401", refusals.refused(401, code="invalid_api_key"), 4, 1),
-    Fault(27, "no quota", refusals.refused(403, code="insufficient_user_quota"), 7, 1),
+    # The key works when it is asked for free, and there is money left.
+    Fault(26, "401 once", refusals.refused(401, code="invalid_api_key"), 3),
+    Fault(26, "401 once, then well", refusals.refused(401), 0, 4, "--retries 1"),
+    Fault(27, "no quota, once", refusals.refused(403, code="insufficient_user_quota"), 3),
     Fault(28, "refused content", refusals.refused(400, code="content_policy_violation"), 3),
     Fault(29, "the website", bodies.answered(Play.text(bodies.HOME_PAGE, "text/html")), 3),
     Fault(29, "nothing", bodies.answered(Play()), 3),
@@ -76,7 +78,7 @@ def test_a_batch_outlives_a_fault_and_a_second_run_completes_it(
     ran = apiyi(f"{LINE} {fault.options} --summary summary.json")
     assert ran.code == fault.code, ran.err
     summary = json.loads((apiyi.work / "summary.json").read_bytes())
-    assert len(gateway.ledger) == fault.asked == summary["requests"]
+    assert sent(gateway) == fault.asked == summary["requests"]
     assert len(gateway.posts) <= len(IDS) + summary["maybe_billed_twice"]
     suffered = recorded(apiyi)
     assert {id for id, failed in suffered.items() if failed} <= {"one"}
@@ -85,8 +87,13 @@ def test_a_batch_outlives_a_fault_and_a_second_run_completes_it(
     again = apiyi(f"{LINE} --retry-failed")
     assert again.code == 0, again.err
     assert recorded(apiyi) == dict.fromkeys(IDS, False)
-    assert len(gateway.ledger) == fault.asked + sum(suffered.get(id, True) for id in IDS)
+    assert sent(gateway) == fault.asked + sum(suffered.get(id, True) for id in IDS)
     assert json.loads(apiyi("batch verify out.jsonl").out)["problems"] == []
+
+
+def sent(gateway: Gateway) -> int:
+    """Return how many requests came that may cost something: the free questions do not."""
+    return sum(request.method == "POST" for request in gateway.ledger)
 
 
 def recorded(apiyi: Program) -> dict[str, bool]:

@@ -1,0 +1,153 @@
+"""What a run knows of its key, its money and its models, beyond what one refusal says.
+
+A refusal may be somebody else's: an upstream channel that is itself a gateway speaks in the
+same words, and a database that was busy refuses good keys. Before a run of many is ended for
+the key or for money, the gateway is asked once for free; both questions answer a key. A model
+without a channel is unknown only if the gateway does not list it either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import (
+    ApiyiError,
+    AuthError,
+    FundsError,
+    TemporaryError,
+    UnknownModelError,
+)
+from apiyi_cli.text import Text
+
+ASK_AGAIN_S = 60.0
+"""How long an answer holds: a key may be revoked, and money run out, in the middle of a run."""
+MOST_REFUSALS = 3
+"""Refusals in a row that end a run whose free question was not answered, after a success."""
+_NO_CHANNEL = frozenset((500, 503))
+
+Ask = Callable[[Call], Any]
+"""Sends a free call and returns the JSON of its answer; raises ApiyiError."""
+Standing = Literal["good", "bad", "unknown"]
+
+
+class Account:
+    """The key, the money and the models of one run, shared by its threads.
+
+    `ask` sends a free call, `list_models` returns the names that the gateway lists, [] where it
+    does not tell. `many` is set where the run has more than one request, `on_end` is called
+    when a refusal ends it.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        list_models: Callable[[], Sequence[str]],
+        now: Callable[[], float],
+    ) -> None:
+        self.many = False
+        self.on_end: Callable[[], object] = lambda: None
+        self._ask = ask
+        self._list_models = list_models
+        self._now = now
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._listed: frozenset[str] | None = None
+        self._refusals = 0
+        self._known: dict[str, tuple[float, Standing]] = {}
+
+    def note_success(self, call: Call) -> None:
+        """Remember that the gateway answered a call with this key."""
+        self._answered.add(call.model or "")
+        self._refusals = 0
+
+    def judge(self, error: ApiyiError, call: Call) -> ApiyiError:
+        """Return the failure to go on with: the one that came, or what it turns out to be."""
+        if call.cost == "free" or error.facts.billed == "maybe":
+            return error
+        if isinstance(error, UnknownModelError):
+            return self._judge_model(error, call)
+        if not self.many or error.facts.status is None:
+            return error
+        if isinstance(error, FundsError):
+            return self._judge_refusal(error, self._funds, Text("it is not used up"))
+        if isinstance(error, AuthError):
+            return self._judge_refusal(error, self._key, Text("the key works"))
+        return error
+
+    def _judge_model(self, error: ApiyiError, call: Call) -> ApiyiError:
+        if error.facts.status not in _NO_CHANNEL or not call.model:
+            return error
+        if call.model not in self._answered and call.model not in self._models():
+            return error
+        return TemporaryError(
+            Text("there is no channel for {model} at the moment", model=call.model),
+            error.why,
+            hint=Text("run it again in a minute, or choose another model or group for the key"),
+            facts=error.facts._replace(cause="no-channel"),
+        )
+
+    def _judge_refusal(
+        self, error: ApiyiError, look: Callable[[ApiyiError], Standing], why: Text
+    ) -> ApiyiError:
+        with self._lock:
+            self._refusals += 1
+            standing = self._standing(type(error).__name__, error, look)
+            ends = standing == "bad" or not self._answered or self._refusals >= MOST_REFUSALS
+        if standing == "good" and error.facts.cause != "permission":
+            return TemporaryError(
+                Text("the gateway refused, but asked for free it says otherwise"),
+                Text("{words}; {why}", words=error.why, why=why),
+                hint=Text("run it again in a minute"),
+                facts=error.facts._replace(cause="passing-refusal"),
+            )
+        # A key that works and may not do this one thing may do the others.
+        ends = ends and standing != "good"
+        error.facts = error.facts._replace(ends_run=ends)
+        if ends:
+            self.on_end()
+        return error
+
+    def _standing(
+        self, about: str, error: ApiyiError, look: Callable[[ApiyiError], Standing]
+    ) -> Standing:
+        asked_at, standing = self._known.get(about, (float("-inf"), "unknown"))
+        if self._now() - asked_at < ASK_AGAIN_S:
+            return standing
+        standing = look(error)
+        self._known[about] = self._now(), standing
+        return standing
+
+    def _key(self, error: ApiyiError) -> Standing:
+        from apiyi_cli.build.models import models_call
+
+        try:
+            self._ask(models_call())
+        except AuthError as refused:
+            return "bad" if refused.facts.cause in ("key", "permission") else "unknown"
+        except ApiyiError:
+            return "unknown"
+        return "good"
+
+    def _funds(self, error: ApiyiError) -> Standing:
+        from apiyi_cli.build.account import subscription_call, usage_call
+        from apiyi_cli.decode.account import left_usd
+        from apiyi_cli.decode.verdict import needed_usd
+
+        try:
+            left = left_usd(self._ask(subscription_call()), self._ask(usage_call()))
+        except FundsError:
+            return "bad"
+        except ApiyiError:
+            return "unknown"
+        if left is None:
+            return "unknown"
+        return "good" if left > max(needed_usd(error.why) or 0.0, 0.0) else "bad"
+
+    def _models(self) -> frozenset[str]:
+        with self._lock:
+            if self._listed is None:
+                self._listed = frozenset(self._list_models())
+            return self._listed
