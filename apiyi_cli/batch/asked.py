@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
-from apiyi_cli.build.tools import choice, tools
+from apiyi_cli.build.tools import choice, read_tools
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import read_strict, write_text
@@ -188,8 +188,7 @@ class Asked:
         if own is None:
             return self.defaults.functions
         given = own if isinstance(own, list) else [own]
-        texts = [one if isinstance(one, str) else write_text(one) for one in given]
-        return tools(texts)
+        return read_tools(given)
 
     def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
         """Return which of the functions is to be called."""

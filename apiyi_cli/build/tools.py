@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from apiyi_cli.build.schema import require_schema
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
@@ -12,33 +12,38 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PARAMETERS: Final = ("parameters", "inputSchema", "input_schema")
+# Of the forms of MCP and Anthropic, what means nothing to a model behind this API.
+_FOREIGN: Final = frozenset(
+    ("title", "annotations", "outputSchema", "icons", "execution", "_meta", "cache_control")
+)
+_DECLARATIONS: Final = ("functionDeclarations", "function_declarations")
+_EXAMPLE: Final = '--tool \'{"name": "weather", "parameters": {"type": "object", …}}\''
 
 
-def tools(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Read `--tool` values: a bare function schema, a wrapped one, or an array of either.
+def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the functions that `--tool` values describe, wrapped as chat wants them, in order.
 
-    Returns them wrapped, in order. Raises UsageError naming the tool for what is not JSON,
-    has no usable name, comes twice, or whose parameters are not a JSON Schema.
+    A value is JSON text or what was read of it: one tool, an array of them, or an object that
+    holds an array (what an MCP server answers to tools/list). Forms of a tool: wrapped in
+    `function`, bare, flat with `"type": "function"` (Responses), MCP's `inputSchema`, Anthropic's
+    `input_schema`; they may be mixed. Raises UsageError naming the tool for what is none of
+    them, has no usable name, comes twice, or whose parameters are no JSON Schema: a tool is
+    never sent without the parameters that it was given with.
     """
-    found: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] = []
     names: set[str] = set()
-    for text in texts:
-        try:
-            value = read_strict(text)
-        except InvalidJSON as failure:
-            raise UsageError(
-                Text("cannot use --tool"), Text("not valid JSON: {reason}", reason=failure)
-            ) from None
-        for item in value if isinstance(value, list) else [value]:
-            tool = _wrapped(item)
+    for value in values:
+        for item in _items(_read(value) if isinstance(value, str) else value):
+            tool = _wrap(item)
             name = tool["function"]["name"]
             if name in names:
                 raise UsageError(
                     Text("cannot use --tool"), Text("{name} is declared twice", name=name)
                 )
             names.add(name)
-            found.append(tool)
-    return found
+            tools.append(tool)
+    return tools
 
 
 def choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, Any]:
@@ -54,21 +59,76 @@ def choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, An
     return {"type": "function", "function": {"name": text}}
 
 
-def _wrapped(item: Any) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        raise UsageError(Text("cannot use --tool"), Text("a tool is a JSON object"))
-    if isinstance(item.get("function"), dict):
-        function = item["function"]
-    else:
-        # A flat tool of the Responses API is a bare schema with a type.
-        function = {key: value for key, value in item.items() if key != "type"}
-    name = function.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+def _read(text: str) -> Any:
+    try:
+        return read_strict(text)
+    except InvalidJSON as failure:
         raise UsageError(
-            Text("cannot use --tool"),
-            Text("its name is {name}; it must be 1 to 64 of A-Z a-z 0-9 _ -", name=repr(name)),
-            hint='--tool \'{"name": "weather", "parameters": {"type": "object", …}}\'',
+            Text("cannot use --tool"), Text("not valid JSON: {reason}", reason=failure)
+        ) from None
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the tools in a value: its own, or those of the array that it holds."""
+    for _ in range(2):
+        if isinstance(value, dict) and not {"name", "function"} & value.keys():
+            # JSON-RPC holds them in `result`.
+            held = (value.get(name) for name in ("tools", "result", *_DECLARATIONS))
+            value = next((inner for inner in held if isinstance(inner, (list, dict))), value)
+    return value if isinstance(value, list) else [value]
+
+
+def _wrap(item: Any) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise _refuse(Text("a tool is a JSON object"))
+    kind = item.get("type", "function")
+    if isinstance(item.get("function"), dict):
+        fields = dict(item["function"])
+    else:
+        fields = {name: value for name, value in item.items() if name != "type"}
+    name = fields.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        why = Text("its name is {name}; it must be 1 to 64 of A-Z a-z 0-9 _ -", name=repr(name))
+        raise _refuse(why)
+    # Anthropic calls its tools custom, OpenAI calls so what has no parameters.
+    if kind != "function" and not (kind == "custom" and "input_schema" in fields):
+        raise _refuse(
+            Text("the type of {name} is {kind}, not function", name=name, kind=repr(kind)[:80])
         )
-    if "parameters" in function:
-        require_schema(function["parameters"], f"--tool {name}")
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": _unify(name, fields)}
+
+
+def _unify(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a function's fields as OpenAI calls them; those of other dialects go."""
+    found = [spelling for spelling in _PARAMETERS if fields.get(spelling) is not None]
+    if len(found) > 1:
+        raise _refuse(
+            Text(
+                "{name} has both {first} and {second}",
+                name=name,
+                first=found[0],
+                second=found[1],
+            )
+        )
+    is_foreign = bool(found) and found[0] != "parameters"
+    function = {}
+    for field, value in fields.items():
+        if field in found:
+            function["parameters"] = require_schema(value, f"--tool {name}")
+        elif field in _PARAMETERS or (is_foreign and field in _FOREIGN):
+            continue
+        elif isinstance(value, (dict, list)):
+            raise _refuse(
+                Text(
+                    "{field} of {name} is not known; its parameters go into parameters",
+                    field=repr(field)[:80],
+                    name=name,
+                )
+            )
+        else:
+            function[field] = value
+    return function
+
+
+def _refuse(why: str) -> UsageError:
+    return UsageError(Text("cannot use --tool"), why, hint=_EXAMPLE)

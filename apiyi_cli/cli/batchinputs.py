@@ -135,7 +135,7 @@ class Inputs:
 
 def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     from apiyi_cli.build.schema import read_schema
-    from apiyi_cli.build.tools import choice, tools
+    from apiyi_cli.build.tools import choice, read_tools
     from apiyi_cli.cli.talk import body_options, families
 
     typed = frozenset(one.name for one, _ in given(rows))
@@ -143,7 +143,9 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     read = session.sources
     system = filled.pop("system", None)
     wanted = filled.pop("schema", None)
-    functions = tools([read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()])
+    functions = read_tools(
+        [read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()]
+    )
     chosen = filled.pop("tool_choice", None)
     of_endpoint = {name: session.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
     return Defaults(

@@ -250,10 +250,10 @@ class Talk:
     def _functions(self) -> list[dict[str, Any]]:
         if not self.tools.tool:
             return []
-        from apiyi_cli.build.tools import tools
+        from apiyi_cli.build.tools import read_tools
 
         read = self.session.sources.text_or_file
-        return tools([read(value, "--tool") for value in self.tools.tool])
+        return read_tools([read(value, "--tool") for value in self.tools.tool])
 
     def _tool_choice(self) -> str | dict[str, Any] | None:
         if self.tools.tool_choice is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.tools import choice, tools
+from apiyi_cli.build.tools import choice, read_tools
 from apiyi_cli.errors import UsageError
 
 PARAMETERS = {"type": "object", "properties": {"x": {"type": "integer"}}}
@@ -19,18 +19,42 @@ PARAMETERS = {"type": "object", "properties": {"x": {"type": "integer"}}}
         {"name": "f", "parameters": PARAMETERS},
         {"type": "function", "name": "f", "parameters": PARAMETERS},
         {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}},
+        {"function": {"name": "f", "parameters": PARAMETERS}},
         [{"name": "f", "parameters": PARAMETERS}],
+        {"name": "f", "inputSchema": PARAMETERS, "title": "F", "annotations": {"x": 1},
+         "outputSchema": {}, "_meta": {}, "icons": []},
+        {"name": "f", "input_schema": PARAMETERS, "cache_control": {"type": "ephemeral"}},
+        {"type": "custom", "name": "f", "input_schema": PARAMETERS},
+        {"type": "function", "function": {"name": "f", "inputSchema": PARAMETERS}},
+        {"type": "function", "name": "f", "parameters": None, "input_schema": PARAMETERS},
+        {"tools": [{"name": "f", "inputSchema": PARAMETERS}]},
+        {"jsonrpc": "2.0", "id": 1,
+         "result": {"tools": [{"name": "f", "inputSchema": PARAMETERS}]}},
+        {"functionDeclarations": [{"name": "f", "parameters": PARAMETERS}]},
+        {"function_declarations": [{"name": "f", "parameters": PARAMETERS}]},
     ],
-    ids=["bare", "flat", "wrapped", "array"],
-)
+)  # fmt: skip
 def test_every_form_becomes_the_wrapped_one(value: Any) -> None:
     wrapped = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}
-    assert tools([json.dumps(value)]) == [wrapped]
+    assert read_tools([json.dumps(value)]) == [wrapped]
+
+
+def test_forms_may_be_mixed_and_what_was_read_is_taken_as_well() -> None:
+    mixed = [
+        {"name": "a", "inputSchema": PARAMETERS},
+        {"name": "b", "input_schema": PARAMETERS, "description": "d"},
+        {"type": "function", "function": {"name": "c", "parameters": PARAMETERS}},
+        {"type": "function", "name": "d", "parameters": PARAMETERS, "strict": None},
+    ]
+    read = read_tools([mixed])
+    assert read == read_tools([json.dumps(mixed)])
+    assert [tool["function"]["parameters"] for tool in read] == [PARAMETERS] * 4
+    assert read[1]["function"]["description"] == "d"
 
 
 def test_other_fields_are_kept_and_order_too() -> None:
     texts = ['[{"name":"a","strict":true},{"name":"b","description":"d"}]', '{"name":"c"}']
-    functions = [tool["function"] for tool in tools(texts)]
+    functions = [tool["function"] for tool in read_tools(texts)]
     assert functions == [
         {"name": "a", "strict": True},
         {"name": "b", "description": "d"},
@@ -51,17 +75,28 @@ def test_other_fields_are_kept_and_order_too() -> None:
         ('{"name":"a\\n"}', "its name is"),
         ('[{"name":"a"},{"name":"a"}]', "a is declared twice"),
         ('{"name":"a","parameters":[]}', "--tool a"),
+        ('{"name":"a","inputSchema":[]}', "--tool a"),
+        ('{"name":"a","input_schema":{"type":"objekt"}}', "--tool a"),
+        ('{"name":"a","input_schema":{"$ref":"#/x"}}', "leads nowhere"),
+        ('{"name":"a","parameters":{},"input_schema":{}}', "has both parameters and input_schema"),
+        ('{"name":"a","schema":{}}', "'schema' of a is not known"),
+        ('{"name":"a","args_schema":{"properties":{}}}', "'args_schema' of a is not known"),
+        ('{"name":"a","type":"object","properties":{}}', "the type of a is 'object'"),
+        ('{"type":"web_search_20250305","name":"web_search"}', "the type of web_search is"),
+        ('{"type":"custom","name":"a","format":{}}', "the type of a is 'custom'"),
+        ('{"toolSpec":{"name":"a","inputSchema":{"json":{}}}}', "its name is None"),
+        ('{"tools":{"a":{}}}', "its name is None"),
         ('{"name":"a","parameters":{"type":"objekt"}}', "not a JSON Schema"),
     ],
 )
 def test_what_is_no_tool_is_refused(text: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
-        tools([text])
+        read_tools([text])
     assert why in str(caught.value)
 
 
 def test_a_choice_is_a_word_or_the_name_of_a_tool() -> None:
-    available = tools(['{"name":"f"}'])
+    available = read_tools(['{"name":"f"}'])
     assert [choice(word, available) for word in ("auto", "none", "required")] == [
         "auto", "none", "required"
     ]  # fmt: skip

@@ -182,3 +182,54 @@ def test_names_of_any_script_make_a_schema(apiyi: Program) -> None:
     schema = ran.json["body"]["response_format"]["json_schema"]["schema"]
     assert schema["properties"] == {"姓名": {"type": "string"}, "年龄": {"type": "integer"}}
     assert schema["required"] == ["姓名", "年龄"]
+
+
+@pytest.mark.parametrize("line", ["chat", "respond", "batch"])
+def test_a_tool_of_any_form_is_sent_with_its_parameters(apiyi: Program, line: str) -> None:
+    parameters = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+    forms = [
+        [{"name": "f", "description": "d", "inputSchema": parameters}],
+        {"name": "f", "description": "d", "input_schema": parameters},
+        {"result": {"tools": [{"name": "f", "description": "d", "inputSchema": parameters}]}},
+    ]
+    for form in forms:
+        (apiyi.work / "tool.json").write_text(json.dumps(form))
+        (apiyi.work / "rows.jsonl").write_text(json.dumps({"prompt": "q", "tools": form}) + "\n")
+        words = "rows.jsonl" if line == "batch" else "--tool @tool.json hi"
+        ran = apiyi(f"{line} {words} --dry-run")
+        assert ran.code == 0, ran.err
+        (tool,) = ran.json["body"]["tools"]
+        tool = tool.get("function", tool)
+        assert (tool["parameters"], tool["description"]) == (parameters, "d")
+        assert "inputSchema" not in tool and "input_schema" not in tool
+
+
+@pytest.mark.parametrize("line", ["chat", "chat -m a -m b", "respond"])
+def test_a_tool_of_no_known_form_is_not_sent(apiyi: Program, gateway: Gateway, line: str) -> None:
+    tool = """--tool '{"name": "f", "args": {"type": "object"}}'"""
+    ran = apiyi(f"{line} hi {tool}")
+    assert (ran.code, ran.out, gateway.ledger) == (2, b"", [])
+    assert "'args' of f is not known" in ran.err and "try: --tool" in ran.err
+
+
+def test_half_a_character_is_never_another_type(apiyi: Program, gateway: Gateway) -> None:
+    half = "cut \\ud83d"
+    (apiyi.work / "m.json").write_text(f'[{{"role":"user","content":"{half}"}}]')
+    (apiyi.work / "s.json").write_text(f'{{"properties":{{"a":{{"const":"{half}"}}}}}}')
+    (apiyi.work / "t.json").write_text(f'{{"name":"f","description":"{half}"}}')
+    (apiyi.work / "r.jsonl").write_text(f'{{"prompt":"{half}"}}\n')
+    lines = {
+        "chat --messages m.json": ("messages", 0, "content"),
+        "chat hi --schema @s.json": (
+            "response_format", "json_schema", "schema", "properties", "a", "const"),
+        "chat hi --tool @t.json": ("tools", 0, "function", "description"),
+        "batch r.jsonl": ("messages", 0, "content"),
+        f"""chat hi -O 'a={{"x":"{half}"}}'""": ("a", "x"),
+    }  # fmt: skip
+    for line, path in lines.items():
+        ran = apiyi(f"{line} --dry-run")
+        assert ran.code == 0, ran.err
+        value = ran.json["body"]
+        for step in path:
+            value = value[step]
+        assert value in ("cut \ufffd", "cut \ud83d"), line
