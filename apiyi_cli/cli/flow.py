@@ -18,6 +18,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.client import Watch
     from apiyi_cli.wire.send import Plan, Sender
 
 GLANCE_S = 0.1
@@ -36,14 +37,16 @@ def flow(
     stop: threading.Event | None = None,
     *,
     bulk: bool = False,
+    watch: Watch | None = None,
 ) -> Iterator[R]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` of them at once.
 
     Each worker thread has a sender of its own. `bulk` is a run of many requests, which the
-    token limit holds back. What an item or the input raises ends the run: nothing further is
-    started, what was on its way is yielded, then it is raised. Once `stop` is set nothing is
-    started, and the results end with those that were on their way. Where the system has no
-    more threads to give, those that there are do the work, the caller's at least.
+    token limit holds back; `watch` sees every request. What an item or the input raises ends
+    the run: nothing further is started, what was on its way is yielded, then it is raised.
+    Once `stop` is set nothing is started, and the results end with those that were on their
+    way. Where the system has no more threads to give, those that there are do the work, the
+    caller's at least.
     """
     made: queue.Queue[Future[R] | None] = queue.Queue()
     todo: queue.Queue[tuple[Future[R], B] | None] = queue.Queue()
@@ -51,6 +54,8 @@ def flow(
     stop = stop or threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
     plan = hushed(session.sender.plan, stop)
+    if watch is not None:
+        plan = plan._replace(watch=watch)
     if bulk:
         from apiyi_cli.cli.connection import bulk as held_back
 

@@ -169,20 +169,32 @@ def _unfit(reply: Reply, why: str) -> IncompleteError:
 def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
     """Return the object of a line with its vector added, all else byte for byte as it was."""
     if b"embedding" in line:
-        line = _without_vector(line)
+        line = _without(line, "embedding")
     return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
 
 
-def _without_vector(line: bytes) -> bytes:
-    """Return the object without its own `embedding`; the other members keep their bytes."""
+def with_error(line: bytes, error: bytes) -> bytes:
+    """Return the object of a line with an error in place of a vector."""
+    for name in ("embedding", "error"):
+        if name.encode() in line:
+            line = _without(line, name)
+    inner = line.strip()[:-1].rstrip()
+    separator = b"" if inner == b"{" else b","
+    return b'%s%s"error":%s}\n' % (inner, separator, error)
+
+
+def _without(line: bytes, member: str) -> bytes:
+    """Return the object without a member; the other ones keep their bytes."""
     text = line.decode()
     members, at = [], text.index("{") + 1
+    if text[_past_space(text, at)] == "}":
+        return b"{}"
     while True:
         begin = _past_space(text, at)
         at = value_end(text, begin)
         name = read(text[begin:at])
         at = value_end(text, _past_space(text, _past_space(text, at) + 1))
-        if name != "embedding":
+        if name != member:
             members.append(text[begin:at])
         at = _past_space(text, at) + 1
         if text[at - 1] == "}":
@@ -195,26 +207,32 @@ def _past_space(text: str, at: int) -> int:
     return at
 
 
-def merged(replies: Sequence[bytes]) -> bytes:
+def merged(
+    replies: Sequence[bytes],
+    indexes: Sequence[Sequence[int]],
+    errors: Sequence[dict[str, Any]] = (),
+) -> bytes:
     """Return one object for several replies, their vectors in the order of the inputs.
 
-    One reply comes back as it was, on one line.
+    `indexes` are the numbers of the inputs of each reply, `errors` the inputs without a vector.
+    One reply to all inputs comes back as it was, on one line.
     """
-    if len(replies) == 1:
+    if len(replies) == 1 and not errors and list(indexes[0]) == list(range(len(indexes[0]))):
         return as_line(replies[0])
     whole: dict[str, Any] = {}
     data: list[Any] = []
     spent: dict[str, Any] = {}
-    for raw in replies:
+    for raw, numbers in zip(replies, indexes, strict=True):
         value = read_exact(raw)
         whole = whole or value
-        before = len(data)
         items = [item for item in value["data"] if isinstance(item, dict)]
         placed = zip(_places(items) or range(len(items)), items, strict=True)
-        for place, item in sorted(placed, key=lambda pair: pair[0]):
-            data.append({**item, "index": before + place})
+        ordered = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
+        data += [{**item, "index": index} for index, item in zip(numbers, ordered, strict=False)]
         counts = value.get("usage")
         for name, count in counts.items() if isinstance(counts, dict) else ():
             if isinstance(count, int) and not isinstance(count, bool):
                 spent[name] = spent.get(name, 0) + count
-    return write({**whole, "data": data, "usage": spent})
+    data.sort(key=lambda item: item["index"])
+    more = {"errors": list(errors)} if errors else {}
+    return write({"object": "list", **whole, "data": data, "usage": spent, **more})

