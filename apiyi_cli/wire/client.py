@@ -30,7 +30,7 @@ from apiyi_cli.wire.clocks import Clocks, Timeouts
 from apiyi_cli.wire.coding import decoded
 from apiyi_cli.wire.engine import httpcore
 from apiyi_cli.wire.network import Network
-from apiyi_cli.wire.proxies import Proxy, proxy_for
+from apiyi_cli.wire.proxies import Proxy, is_host_unreachable, proxy_for
 from apiyi_cli.wire.tls import tls_context
 
 _HEAD_BYTES = 1024
@@ -285,6 +285,13 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
             facts=clocks.facts("certificate"),
         )
     if isinstance(failure, httpcore.ProxyError):
+        if proxy and is_host_unreachable(str(failure)):
+            return TemporaryError(
+                Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.shown),
+                str(failure)[:200],
+                hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
+                facts=clocks.facts("unreachable"),
+            )
         return SetupError(
             Text("the proxy refused"),
             (

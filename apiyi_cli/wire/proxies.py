@@ -23,6 +23,10 @@ _SCHEMES = {
     "socks": "socks5",
 }
 _HOST = re.compile(r"[A-Za-z0-9._~:%-]+")
+_UNREACHABLE = re.compile(
+    r"^50[0234]\b|could not connect: (?:General SOCKS server failure|Network unreachable"
+    r"|Host unreachable|Connection refused|TTL expired)"
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 
@@ -96,6 +100,16 @@ def parsed(value: str, source: str) -> Proxy:
         unquote(parts.password) if parts.password else None,
         source,
     )
+
+
+def is_host_unreachable(refusal: str) -> bool:
+    """Return True if a proxy's refusal says that it cannot reach the host that was wanted.
+
+    `refusal` is in httpcore's words: the status and reason of a CONNECT (500, 502, 503, 504), or
+    what it calls the replies 1 and 3 to 6 of SOCKS 5 (RFC 1928). All else is the proxy's own
+    business: a password, a rule, a command that it does not know.
+    """
+    return bool(_UNREACHABLE.search(refusal))
 
 
 def _excluded(host: str, environ: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -107,3 +108,62 @@ def test_hosts_of_no_proxy_are_reached_directly(apiyi: Program, listed: str) -> 
     env = {"HTTPS_PROXY": f"http://127.0.0.1:{closed_port()}", "no_proxy": listed}
     ran = apiyi("chat hi --retries 0 --base-url https://api.example.invalid/v1", env=env)
     assert "cannot be resolved" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [(500, 5, 2), (502, 5, 2), (503, 5, 2), (504, 5, 2), (403, 10, 1), (405, 10, 1), (501, 10, 1)],
+)
+def test_a_proxy_that_cannot_reach_the_host_is_trouble_that_passes(
+    apiyi: Program, status: int, code: int, asked: int
+) -> None:
+    with Gateway() as proxy:
+        proxy.script(*[Play(status=status, reason="No")] * 4)
+        ran = apiyi(
+            "image cat -m dall-e-3 -o c.png --retries 1 --base-url https://a.example.invalid/v1",
+            env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"},
+        )
+        assert (ran.code, len(proxy.ledger)) == (code, asked), ran.err
+
+
+def test_a_proxy_that_cannot_reach_one_host_is_asked_for_the_next(apiyi: Program) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    hosts = ["https://a.example.invalid/v1", "https://b.example.invalid/v1"]
+    config.write_text(f"[profile.default]\nbase_urls = {hosts}\n")
+    with Gateway() as proxy:
+        proxy.script(*[Play(status=502, reason="Bad Gateway")] * 4)
+        apiyi(
+            "chat hi --retries 1",
+            env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "APIYI_BASE_URL": None},
+        )
+        assert [one.path for one in proxy.ledger][:2] == [
+            "a.example.invalid:443",
+            "b.example.invalid:443",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"), [(1, 5), (3, 5), (4, 5), (5, 5), (6, 5), (2, 10), (7, 10), (8, 10)]
+)
+def test_the_replies_of_socks_tell_the_host_from_the_proxy(
+    apiyi: Program, reply: int, code: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(64)
+                connection.sendall(b"\x05\x00")
+                connection.recv(512)
+                connection.sendall(bytes((5, reply, 0, 1, 0, 0, 0, 0, 0, 0)))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        ran = apiyi(
+            "chat hi --retries 0 --base-url https://a.example.invalid/v1",
+            env={"ALL_PROXY": f"socks5h://127.0.0.1:{listener.getsockname()[1]}"},
+        )
+        thread.join()
+    assert ran.code == code, ran.err
