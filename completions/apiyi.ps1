@@ -527,6 +527,10 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-errors'); Help = 'Stop after N failed rows, or N% of 20 and more.'; Rule = 'text' }
                 @{ Names = @('--fail-fast'); Help = 'Stop at the first failed row.' }
                 @{ Names = @('--max-cost'); Help = 'Stop when the estimate reaches so many US dollars.'; Rule = 'text' }
+                @{ Names = @('-x', '--extract'); Help = 'Judge and write the first fenced code block only (else all).' }
+                @{ Names = @('--strict-finish'); Help = 'Answers that are cut, filtered, refused or empty are failures.' }
+                @{ Names = @('--retry-misfit'); Help = 'Ask again, at most N times, for an answer that does not fit --schema (paid).'; Rule = 'text' }
+                @{ Names = @('--join'); Help = 'Put the input row into its record, as `row`.' }
                 @{ Names = @('--ordered'); Help = 'Records in the order of the rows.' }
                 @{ Names = @('--text'); Help = 'The answers'' texts instead of records.' }
                 @{ Names = @('--errors'); Help = 'Write the records of failed rows to this file.'; Rule = 'file' }

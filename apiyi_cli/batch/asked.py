@@ -248,11 +248,19 @@ class Asked:
 
 
 class Answer(NamedTuple):
-    """What came back for a row: the server's object, the text in it, its usage."""
+    """What came back for a row: the server's object, the text in it, its usage.
+
+    Of an answer in text `finish` is the reason why it ended; `calls` tells that it calls
+    functions, `refused` that the model would not, `is_empty` that there is nothing in it.
+    """
 
     body: bytes
     text: str
     usage: Usage | None
+    finish: str = ""
+    calls: bool = False
+    refused: bool = False
+    is_empty: bool = False
 
 
 class NoModel(Exception):

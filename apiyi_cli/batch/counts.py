@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiyi_cli.batch.judging import REMARKS
 from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.text import Text, join_texts
@@ -39,6 +40,7 @@ class Counts:
     total_tokens: int = 0
     cost: float | None = None
     rest: int = 0
+    remarks: dict[str, int] = field(default_factory=dict)
 
     def given_up(self, attempts: int, ambiguous: int) -> None:
         """Count the attempts of a row whose answer is not waited for."""
@@ -53,8 +55,9 @@ class Counts:
             return
         self.done += 1
         self.failed += outcome.failed is not None
-        usage = outcome.usage
-        if usage is not None:
+        if outcome.remark is not None:
+            self.remarks[outcome.remark] = self.remarks.get(outcome.remark, 0) + 1
+        for usage in (*outcome.earlier, *([outcome.usage] if outcome.usage else ())):
             self.prompt_tokens += usage.prompt_tokens or 0
             self.completion_tokens += usage.completion_tokens or 0
             self.total_tokens += usage.total_tokens or 0
@@ -87,6 +90,7 @@ class Counts:
             "completion_tokens": self.completion_tokens,
             "cost_estimate": None if self.cost is None else round(self.cost, 6),
             "seconds": round(seconds, 3),
+            **{remark: self.remarks.get(remark, 0) for remark in REMARKS},
         }
 
 
@@ -112,6 +116,21 @@ class Rates:
         since = self.clock.monotonic() - RATE_WINDOW_S
         recent = [one for one in self._seconds if one[0] >= since]
         return sum(one[1] for one in recent), sum(one[2] for one in recent)
+
+
+def describe_remarks(summary: dict[str, Any]) -> str:
+    """Return the line about answers that are complete and yet not what was hoped for, or ""."""
+    count = {remark: f"{summary.get(remark, 0):,}" for remark in REMARKS}
+    told = {
+        "length": Text("cut off by the token limit: {count}", count=count["length"]),
+        "content_filter": Text("held back by a filter: {count}", count=count["content_filter"]),
+        "refusal": Text("refused: {count}", count=count["refusal"]),
+        "empty": Text("empty: {count}", count=count["empty"]),
+    }
+    found = [told[remark] for remark in REMARKS if summary.get(remark)]
+    if not found:
+        return ""
+    return Text("answers {list} (--strict-finish makes them errors)", list=join_texts(found))
 
 
 def told(summary: dict[str, Any]) -> str:

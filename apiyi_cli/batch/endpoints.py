@@ -20,7 +20,7 @@ from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.build.respond import items, respond_call
 from apiyi_cli.core.call import Call, Cost, Reply
-from apiyi_cli.core.events import Chunk, Delta, Restart, Usage
+from apiyi_cli.core.events import Chunk, Delta, Empty, Finish, Refusal, Restart, ToolCall, Usage
 from apiyi_cli.core.groups import (
     ChatSampling,
     Completing,
@@ -32,7 +32,7 @@ from apiyi_cli.core.groups import (
     Tools,
     Transcribing,
 )
-from apiyi_cli.core.jsontext import write
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
 from apiyi_cli.core.opt import Declared, Group
 from apiyi_cli.text import Text
 
@@ -189,7 +189,9 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
     chunks: list[bytes] = []
     texts: list[str] = []
     usage: Usage | None = None
-    whole = False
+    whole = refused = is_empty = False
+    finish = ""
+    calls: list[str] = []
     for burst in events(reply, choices=choices, verbatim=True, cost=call.cost):
         for event in burst:
             if isinstance(event, Chunk):
@@ -199,9 +201,20 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
                 texts.append(event.text)
             elif isinstance(event, Usage):
                 usage = event
+            elif isinstance(event, Finish):
+                # Of several answers the one that is cut is what has to be told of.
+                finish = finish if finish in ("length", "content_filter") else event.reason
+            elif isinstance(event, Refusal):
+                refused = True
+            elif isinstance(event, ToolCall):
+                calls.append(_call_line(event))
+            elif isinstance(event, Empty):
+                is_empty = True
             elif isinstance(event, Restart):
                 chunks.clear()
                 texts.clear()
+                calls.clear()
+                refused = False
         yield []
     if len(chunks) == 1 and whole:
         body = chunks[0]
@@ -209,7 +222,19 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
         from apiyi_cli.decode.merge import assembled
 
         body = write(assembled(chunks))
-    yield Answer(body, "".join(texts), usage)
+    text = "".join(texts)
+    if calls:
+        text = "\n".join([text, *calls] if text else calls)
+    yield Answer(body, text, usage, finish, bool(calls), refused, is_empty)
+
+
+def _call_line(call: ToolCall) -> str:
+    """Return a function call as `chat` prints it."""
+    try:
+        arguments = read_strict(call.arguments)
+    except InvalidJSON:
+        arguments = call.arguments
+    return write({"id": call.id, "name": call.name, "arguments": arguments}).decode()
 
 
 def _read_embed(call: Call, reply: Reply) -> Iterator[Any]:

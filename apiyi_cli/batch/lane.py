@@ -12,6 +12,7 @@ from typing import Any
 
 from apiyi_cli.batch.asked import Answer
 from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.judging import AnswerRules, judge_answer
 from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.batch.pace import Aimd
 from apiyi_cli.batch.past import NOT_SAVED
@@ -139,11 +140,13 @@ class Lane:
         gate: Gate,
         halt: threading.Event,
         saving: Saving,
+        answers: AnswerRules = AnswerRules(),
     ) -> None:
         self._clock = plan.clock
         self._halt = halt
         self._gate = gate
         self._saving = saving
+        self._answers = answers
         self._tally = Tally()
         self.claims = Claims(journal, gate, plan.clock, self._tally, plan.watch or Watch())
         self._sender = Sender(
@@ -226,7 +229,7 @@ class Lane:
                 outcome.refusal = b"".join(kept)
 
         try:
-            items = self._answered(call, decode)
+            answer = self._fitting(call, decode, outcome)
         except Halted:
             outcome.unsent = True
         except LimitError as failure:
@@ -237,11 +240,30 @@ class Lane:
             outcome.error = failure
             outcome.status = failure.facts.status
         else:
-            answer = next(item for item in reversed(items) if isinstance(item, Answer))
-            outcome.body, outcome.text, outcome.usage = answer
+            outcome.body, outcome.usage = answer.body, answer.usage
             outcome.status = outcome.status or 200
+            if outcome.error is not None:
+                # The whole of it: it is paid for.
+                outcome.refusal = answer.body
+                return
             if row.endpoint.name in ("image", "speak"):
                 self._save(row, outcome)
+
+    def _fitting(
+        self, call: Call, decode: Callable[[Reply], Iterator[Any]], outcome: Outcome
+    ) -> Answer:
+        """Ask until an answer fits, or as often as the rules allow; tell of it in `outcome`."""
+        left = self._answers.retry_misfit
+        while True:
+            items = self._answered(call, decode)
+            answer = next(item for item in reversed(items) if isinstance(item, Answer))
+            judged = judge_answer(call, answer, self._answers)
+            outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
+            if not judged.is_misfit or not left or self._halt.is_set():
+                return answer
+            left -= 1
+            if answer.usage is not None:
+                outcome.earlier.append(answer.usage)
 
     def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
         """Ask until there is an answer or a failure of the row's own.

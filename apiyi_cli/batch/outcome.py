@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from apiyi_cli.batch.rows import Row
@@ -32,6 +32,8 @@ class Outcome:
     an attempt of it may have been billed. `holds_place` tells that it counts as under way until
     its record is durable. `line` is a record that is ready, from a journal, and
     `line_class` what `failed` is for it. `defect` is an unexpected exception on the way.
+    `remark` is what is remarkable about the answer, `earlier` the usage of answers that did not
+    fit and were asked for again.
     """
 
     row: Row
@@ -52,6 +54,8 @@ class Outcome:
     line: bytes | None = None
     line_class: str | None = None
     defect: Exception | None = None
+    remark: str | None = None
+    earlier: list[Usage] = field(default_factory=list)
 
     @property
     def failed(self) -> str | None:
@@ -100,6 +104,8 @@ def _record(outcome: Outcome, *, as_text: bool = False) -> bytes:
         "ms": outcome.ms,
         "sha": row.sha,
     }
+    if row.joined is not None:
+        fields["row"] = row.joined
     return write(fields) + b"\n"
 
 

@@ -21,7 +21,7 @@ from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.batch.tables import Layout, Table
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.jsontext import write_canonical, write_text
+from apiyi_cli.core.jsontext import Verbatim, is_strict, write_canonical, write_text
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
 
@@ -31,7 +31,8 @@ class Row:
     """One row. `index` counts rows from 0, `place` is `FILE:LINE`, `sha` the request's hash.
 
     `seq` is its turn among the rows that this run writes a record for. `unsaved` is an answer
-    that is here already and whose pictures have to be saved.
+    that is here already and whose pictures have to be saved, `joined` the input that goes into
+    the record.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Row:
     error: ApiyiError | None = None
     seq: int = 0
     unsaved: bytes | None = None
+    joined: Any = None
 
 
 class Shard:
@@ -143,6 +145,7 @@ class Rows:
         strict: bool = False,
         identities: Identities | None = None,
         shards_by_index: bool = False,
+        join: bool = False,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source = source
@@ -156,6 +159,7 @@ class Rows:
         self._params = params
         self._shard = shard
         self._strict = strict
+        self._join = join
         self._tell = tell
         self._is_noted = False
         self._records = enumerate(source.records(form, layout))
@@ -206,7 +210,8 @@ class Rows:
         id = self._identities.make(sha) if named is None else named
         if home is None and self._is_elsewhere(id):
             return None
-        return Row(index, id, place, sha, endpoint, call, error)
+        joined = _input_of(record) if self._join else None
+        return Row(index, id, place, sha, endpoint, call, error, joined=joined)
 
     def _is_elsewhere(self, home: str) -> bool:
         """Return True if what a row is assigned by belongs to another shard."""
@@ -385,6 +390,20 @@ def _no_model(missing: NoModel, place: str) -> UsageError:
         Text("{place} names none and none is set", place=place),
         hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
     )
+
+
+def _input_of(record: Record) -> Any:
+    """Return the input row for its record: JSON as it stands, a table's cells by their columns.
+
+    What is broken is its text.
+    """
+    if record.table is not None and record.cells is not None and not record.why:
+        return record.table.named_cells(record.cells)
+    if record.fields is not None and "line" in record.fields and len(record.fields) == 1:
+        return record.fields
+    if record.fields is not None:
+        return Verbatim(record.raw) if is_strict(record.raw) else record.fields
+    return record.raw.decode("utf-8", "replace")
 
 
 def _picked(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

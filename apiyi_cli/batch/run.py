@@ -312,7 +312,9 @@ class Batch:
         usage = outcome.usage
         cost: float | None = None
         try:
-            cost = None if usage is None else self._cost(outcome.row, usage)
+            if usage is not None:
+                costs = [self._cost(outcome.row, one) for one in (*outcome.earlier, usage)]
+                cost = None if None in costs else sum(filter(None, costs))
         finally:
             self.counts.add(outcome, cost)
         self._rates.add(outcome.attempts, (usage.total_tokens or 0) if usage else 0)

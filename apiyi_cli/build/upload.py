@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Part
+from apiyi_cli.core.encodings import send_name
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -27,8 +28,11 @@ class Upload(NamedTuple):
 
     @property
     def filename(self) -> str:
-        """Return the last part of the name, without folders."""
-        return self.name.replace("\\", "/").rsplit("/", 1)[-1]
+        """Return the last part of the name, without folders; bytes that are no text become _.
+
+        A form is UTF-8, and what servers look at is the extension.
+        """
+        return send_name(self.name.replace("\\", "/").rsplit("/", 1)[-1])
 
     def refused(self, why: str, hint: str | None = None) -> UsageError:
         """Return the error for a file that must not be sent."""

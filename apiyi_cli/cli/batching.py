@@ -10,9 +10,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.batch.counts import Counts, told
+from apiyi_cli.batch.counts import Counts, describe_remarks, told
 from apiyi_cli.batch.feed import Feed
 from apiyi_cli.batch.journal import journal_path
+from apiyi_cli.batch.judging import AnswerRules
 from apiyi_cli.batch.lane import Gate, Lane
 from apiyi_cli.batch.opening import Opened, Terms, errors_descriptor
 from apiyi_cli.batch.options import RowDefaults
@@ -132,12 +133,15 @@ class _Running:
         folder = Path() if self._opened is None else self._opened.output.parent
         private = self._inputs.allow_private
         saving = Saving(options.save, folder, self._plan, private=private)
+        answers = AnswerRules(
+            bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
+        )
         halt, gate = threading.Event(), Gate(self._jobs, session.run.clock)
         running = Batch(
             feed,
             recorder,
             journal,
-            lambda: Lane(self._plan, journal, gate, halt, saving),
+            lambda: Lane(self._plan, journal, gate, halt, saving, answers),
             counts=counts,
             jobs=self._jobs,
             halt=halt,
@@ -297,6 +301,8 @@ class _Running:
             session.run.say_line(told(summary))
         elif summary["total"] or failure is None:
             session.note(told(summary))
+        if remarks := describe_remarks(summary):
+            session.note(remarks)
         self._write_summary(summary)
         if ended.signum is not None:
             raise Interrupted(ended.signum)

@@ -60,6 +60,7 @@ class Inputs:
             params=self._params,
             shard=self.shard,
             strict=bool(self.options.strict),
+            join=bool(self.options.join),
             tell=self._tell_once,
             identities=Identities(ids, past.old_ids, past.knows),
             shards_by_index=past.is_old or bool(past.old_ends),

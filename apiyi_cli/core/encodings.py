@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -29,6 +30,8 @@ _NOT_TEXT: Final = ("idna", "punycode", "undefined", "unicode_escape", "raw_unic
 _ERRORS: Final = "apiyi-byte-ff"
 # At least so many of a hundred bytes are NUL in a text of two bytes a character.
 _MANY_NULS: Final = 5
+# How Python spells bytes of a file's name that are not UTF-8.
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 _LONG_ENOUGH: Final = 64
 
 
@@ -154,6 +157,11 @@ def show_name(name: str) -> str:
     except UnicodeEncodeError:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return name
+
+
+def send_name(name: str) -> str:
+    """Return a file's name in characters that any encoding can carry: odd bytes become `_`."""
+    return _HALVES.sub("_", name)
 
 
 def quote_path(path: str) -> str:

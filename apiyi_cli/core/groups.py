@@ -1079,6 +1079,34 @@ class Batching(Group):
         metavar="USD",
         low=0,
     )
+    extract: bool | None = flag(
+        "-x",
+        "--extract",
+        help="Judge and write the first fenced code block only (else all).",
+        panel="Output",
+        config=False,
+    )
+    strict_finish: bool | None = flag(
+        "--strict-finish",
+        help="Answers that are cut, filtered, refused or empty are failures.",
+        panel="Output",
+        config=False,
+    )
+    retry_misfit: int | None = flag(
+        "--retry-misfit",
+        help="Ask again, at most N times, for an answer that does not fit --schema (paid).",
+        panel="Output",
+        metavar="N",
+        low=0,
+        high=10,
+        config=False,
+    )
+    join: bool | None = flag(
+        "--join",
+        help="Put the input row into its record, as `row`.",
+        panel="Output",
+        config=False,
+    )
     ordered: bool | None = flag(
         "--ordered", help="Records in the order of the rows.", panel="Output", config=False
     )

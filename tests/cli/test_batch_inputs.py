@@ -310,3 +310,37 @@ def test_speech_that_cannot_be_saved_is_saved_later_and_not_paid_for_again(
     again = apiyi(line)
     assert again.code == 0, again.err
     assert len(gateway.ledger) == 1 and (apiyi.work / "folder" / "s.mp3").stat().st_size > 1000
+
+
+def test_files_whose_names_are_not_utf8_work_wherever_a_file_is_named(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    script = """
+        n=$(printf '\\312\\264\\300\\375')
+        apiyi speak hello -o "$n.wav" -m tts-1 --force && echo speak $?
+        apiyi transcribe -m whisper-1 "$n.wav" >/dev/null; echo transcribe $?
+        apiyi image 'a dot' -o "$n.png" -m gpt-image-1 >/dev/null; echo image $?
+        apiyi image -m gpt-image-1 -i "$n.png" --mask "$n.png" x -o q.png >/dev/null; echo edit $?
+        apiyi image -m gpt-image-1 -i "$n.png" x --dry-run >/dev/null; echo dry $?
+        printf '{"id":"1","prompt":"x"}\\n' > "$n.jsonl"
+        apiyi batch "$n.jsonl" -o "$n.out" --errors "$n.err" --summary "$n.sum"; echo batch $?
+        apiyi batch "$n.jsonl" -o "$n.out" --errors "$n.err" --summary "$n.sum"; echo resume $?
+        printf '{"id":"1","prompt":1}\\n' > "$n.jsonl"
+        apiyi batch "$n.jsonl"; echo bad $?
+        printf 'text' > "$n.txt"
+        apiyi chat -f "$n.txt" -s "@$n.txt" -a "$n.png" q -o "$n.answer"; echo chat $?
+        apiyi embed -f "$n.txt" -m text-embedding-3-small >/dev/null; echo embed $?
+        printf '\\377' > "$n.bad"
+        apiyi chat -f "$n.bad" q; echo refused $?
+    """
+    ran = apiyi.shell(script)
+    codes = [line for line in ran.text.splitlines() if not line.startswith("{")]
+    zero = ("speak", "transcribe", "image", "edit", "dry", "batch", "resume")
+    assert codes == [
+        *(f"{name} 0" for name in zero),
+        "bad 3",
+        "chat 0",
+        "embed 0",
+        "refused 2",
+    ], ran.err
+    assert "\\xc0\\xfd" in ran.err and "internal error" not in ran.err

@@ -1,0 +1,144 @@
+"""What counts as ok in a batch: what `chat` would exit 0 for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.server import Gateway
+from tests.conftest import Program
+
+SCHEMA = "label, score float"
+GOOD = '{"label": "good", "score": 0.9}'
+
+
+def reply(content: str | None, finish: str = "stop", **message: Any) -> Play:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **message},
+        "finish_reason": finish,
+    }
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+    body = {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice]}
+    return Play(body=json.dumps({**body, "usage": usage}).encode())
+
+
+def sent(play: Play) -> Any:
+    assert isinstance(play.body, bytes)
+    return json.loads(play.body)
+
+
+def batch(apiyi: Program, *options: str) -> tuple[int, dict[str, Any], dict[str, Any], str]:
+    """Run one row; return the exit code, the record, the summary and stderr."""
+    (apiyi.work / "r.jsonl").write_text('{"id":"1","prompt":"x","metadata":{"k":"v"}}\n')
+    ran = apiyi(["batch", "r.jsonl", "-m", "m", "-o", "o", "--summary", "s", *options])
+    record = json.loads((apiyi.work / "o").read_text())
+    return ran.code, record, json.loads((apiyi.work / "s").read_text()), ran.err
+
+
+MISFITS = {
+    "wrong-type": reply('{"label": "good", "score": "high"}'),
+    "half-json": reply('{"label": "go', "length"),
+    "fence": reply(f"Here it is:\n```json\n{GOOD}\n```"),
+    "no-json": reply("not JSON"),
+}
+
+
+@pytest.mark.parametrize("play", MISFITS.values(), ids=MISFITS)
+def test_an_answer_that_does_not_fit_is_a_failure_and_is_kept(
+    apiyi: Program, gateway: Gateway, play: Play
+) -> None:
+    gateway.script(play)
+    code, record, summary, _ = batch(apiyi, "--schema", SCHEMA)
+    assert code == 3 and len(gateway.ledger) == 1
+    assert (record["error"]["class"], record["error"]["code"]) == ("incomplete", "misfit")
+    assert record["response"]["body"] == sent(play)
+    assert record["usage"]["total_tokens"] == 13 and summary["prompt_tokens"] == 9
+    again = apiyi(["batch", "r.jsonl", "-m", "m", "-o", "o", "--schema", SCHEMA])
+    assert again.code == 3 and len(gateway.ledger) == 1
+
+
+def test_what_is_extracted_is_what_is_judged(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(MISFITS["fence"])
+    code, record, _, _ = batch(apiyi, "--schema", SCHEMA, "-x")
+    assert code == 0 and record["error"] is None
+    gateway.script(MISFITS["fence"])
+    ran = apiyi(["batch", "r.jsonl", "-m", "m", "--schema", SCHEMA, "-x", "--text"])
+    assert ran.text == GOOD + "\n"
+
+
+@pytest.mark.parametrize("mode", ["--json-mode", "row", "body"])
+def test_json_mode_and_a_rows_own_format_are_judged(
+    apiyi: Program, gateway: Gateway, mode: str
+) -> None:
+    form = {"type": "json_object"}
+    row: dict[str, Any] = {"prompt": "x"}
+    if mode == "row":
+        row["schema"] = {"type": "object"}
+    elif mode == "body":
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": "x"}],
+            "response_format": form,
+        }
+        row = {"custom_id": "1", "url": "/v1/chat/completions", "body": body}
+    (apiyi.work / "r.jsonl").write_text(json.dumps(row))
+    options = ["--json-mode"] if mode == "--json-mode" else []
+    for content, code in (("[1]", 3), ('{"a":1}', 0)):
+        gateway.script(reply(content))
+        ran = apiyi(["batch", "r.jsonl", "-m", "m", *options])
+        assert ran.code == code, ran.err
+
+
+def test_a_misfit_is_asked_for_again_as_often_as_allowed(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(MISFITS["no-json"], MISFITS["wrong-type"], reply(GOOD))
+    code, record, summary, _ = batch(apiyi, "--schema", SCHEMA, "--retry-misfit", "2")
+    assert code == 0 and record["attempts"] == 3
+    assert (summary["requests"], summary["prompt_tokens"]) == (3, 27)
+    assert apiyi("batch verify o").code == 0
+    gateway.script(*[MISFITS["no-json"]] * 3)
+    line = ["batch", "r.jsonl", "-m", "m", "-o", "o2", "--schema", SCHEMA, "--retry-misfit", "2"]
+    assert apiyi(line).code == 3
+    assert len(gateway.ledger) == 6
+
+
+REMARKABLE = {
+    "length": reply("The three reasons are: first,", "length"),
+    "content_filter": reply("", "content_filter"),
+    "refusal": reply(None, refusal="I can't help with that."),
+    "empty": reply(""),
+}
+
+
+@pytest.mark.parametrize(("remark", "play"), REMARKABLE.items(), ids=REMARKABLE)
+def test_a_remarkable_answer_is_counted_told_and_an_error_only_when_asked(
+    apiyi: Program, gateway: Gateway, remark: str, play: Play
+) -> None:
+    gateway.script(play, play)
+    code, record, summary, err = batch(apiyi)
+    assert (code, record["error"]) == (0, None)
+    assert {name for name in REMARKABLE if summary[name]} == {remark}
+    assert "--strict-finish makes them errors" in err
+    (apiyi.work / "o").unlink()
+    (apiyi.work / "o.apiyi-journal").unlink()
+    code, record, summary, _ = batch(apiyi, "--strict-finish")
+    assert code == 3 and summary[remark] == 1
+    assert (record["error"]["class"], record["error"]["code"]) == ("incomplete", remark)
+    assert record["response"]["body"] == sent(play)
+
+
+def test_join_puts_the_row_into_its_record(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(reply("hi"))
+    code, record, _, _ = batch(apiyi, "--join")
+    assert code == 0, record["error"]
+    assert record["row"] == {"id": "1", "prompt": "x", "metadata": {"k": "v"}}
+    (apiyi.work / "t.csv").write_text('id,text,,text 2\n1,"a\n""b""",x,y\n')
+    ran = apiyi("batch t.csv --template {text} --join")
+    row = {"id": "1", "text": 'a\n"b"', "column 3": "x", "text 2": "y"}
+    assert json.loads(ran.out)["row"] == row
+    ran = apiyi("batch - --join", stdin=b'{"prompt":"a"}\n{"prompt": 1}\nnonsense\n')
+    rows = [json.loads(line)["row"] for line in ran.out.splitlines()]
+    assert sorted(rows, key=str) == sorted([{"prompt": "a"}, {"prompt": 1}, "nonsense"], key=str)
