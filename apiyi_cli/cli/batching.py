@@ -68,7 +68,10 @@ def verify(session: Session, path: str) -> None:
     from apiyi_cli.batch.verify import verified
     from apiyi_cli.core.jsontext import write
 
-    found = verified(Path(path))
+    try:
+        found = verified(Path(path))
+    except OSError as failure:
+        raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
     session.console.write(write(found.summary) + b"\n", "json")
     if found.failure is not None:
         raise found.failure

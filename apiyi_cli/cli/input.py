@@ -29,6 +29,8 @@ from apiyi_cli.text import Text, system_reason
 
 STDIN = 0
 PATIENCE_S = 2.0
+MAX_ENDLESS_BYTES = 16 << 20
+"""How much is read of a device, which may have no end, such as /dev/zero."""
 PIECE_BYTES = 1 << 20
 LINGER_S = 0.1
 
@@ -143,9 +145,14 @@ class Sources:
             return self._stdin("-")
         try:
             with open(path, "rb") as file:
-                return file.read()
+                if not stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
+                    return file.read()
+                data = file.read(MAX_ENDLESS_BYTES + 1)
         except OSError as failure:
             raise _unreadable(path, failure) from None
+        if len(data) > MAX_ENDLESS_BYTES:
+            raise _endless(path)
+        return data
 
     def stdin(self, reader: str) -> str:
         """Return all of standard input as text; `reader` names who wants it."""
@@ -234,7 +241,13 @@ class Sources:
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
-        return b"".join(_arriving(self._notice))
+        pieces, size = [], 0
+        for piece in _arriving(self._notice):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ENDLESS_BYTES and stat.S_ISCHR(os.fstat(STDIN).st_mode):
+                raise _endless("stdin")
+        return b"".join(pieces)
 
     def _claim(self, reader: str) -> None:
         if self._no_stdin:
@@ -332,6 +345,13 @@ def _waiting() -> str:
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
         return "pipe"
     return "terminal" if os.isatty(STDIN) else "device"
+
+
+def _endless(name: str) -> UsageError:
+    return UsageError(
+        Text("cannot read {name}", name=name),
+        Text("it is a device that gives more than {size} MB", size=MAX_ENDLESS_BYTES >> 20),
+    )
 
 
 def _unreadable(path: str, failure: OSError) -> UsageError:

@@ -46,6 +46,10 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
             shown = "stdin"
             path = _spooled(session, session.sources.pieces("-"))
         if not stat.S_ISREG(os.stat(path).st_mode):
+            if stat.S_ISCHR(os.stat(path).st_mode):
+                raise UsageError(
+                    Text("cannot read {shown}", shown=shown), Text("it is a device, not a file")
+                )
             path = _spooled(session, _pieces(path))
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Places:
         self._force = force
         self._apart = apart
         text = output if output is not None else default
-        if output is not None and (output.endswith("/") or Path(output).is_dir()):
+        if output is not None and (output.endswith("/") or os.path.isdir(output)):
             folder = output.replace("{", "{{").replace("}", "}}")
             text = f"{folder.rstrip('/') or '/'}/{default}"
         self._template = Template(text, known=known)
@@ -56,7 +57,7 @@ class Places:
         extensions = self._extensions if "ext" in self._template.fields else self._extensions[:1]
         for extension in extensions:
             path = self._template.path({**values, "ext": extension})
-            if (path.exists() or path.is_symlink()) and not is_device(path):
+            if os.path.lexists(path) and not is_device(path):
                 return path
         return None
 
@@ -121,7 +122,7 @@ class Places:
             return None
         count = 2
         wanted = path
-        while not self._force and (path.exists() or path.is_symlink()):
+        while not self._force and os.path.lexists(path):
             path = wanted.with_name(f"{wanted.stem}-{count}{wanted.suffix}")
             count += 1
         write_file([content], path, force=self._force, rescue=rescue)

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Self
 
@@ -135,6 +136,17 @@ def write_file(
         raise
 
 
+def _refuse_impossible(path: Path) -> None:
+    """Raise OutputError for a name that no file can have: too long, a ring of links."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as failure:
+        why = system_reason(failure) if isinstance(failure, OSError) else str(failure)
+        raise OutputError(Text("cannot write {path}", path=path), why) from None
+
+
 def is_device(path: Path) -> bool:
     """Tell whether a path names something to write into rather than a file to make."""
     if str(path) in _STREAMS or str(path).startswith(_STREAM_DIRECTORIES):
@@ -152,6 +164,7 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
     What exists is refused without `force`, a dangling link included; a directory always,
     and so is a parent that is missing or cannot be written. A device or pipe is fine.
     """
+    _refuse_impossible(path)
     if is_device(path):
         return
     if is_reserved(path):
@@ -172,7 +185,7 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
         raise OutputError(
             Text("cannot write {path}", path=path),
             Text("there is no directory {parent}", parent=parent),
-            hint=f"mkdir -p '{parent}'",
+            hint=f"mkdir -p {quote(str(parent))}",
         )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(

@@ -156,7 +156,9 @@ def _encoded(
             data.setdefault(part.name, []).append(part.value)
             continue
         content: Any = part.content if part.path is None else opened(part.path)
+        # Bytes of a name that are not UTF-8 cannot stand in the header.
         name = part.filename or os.path.basename(part.path or part.name)
+        name = name.encode("utf-8", "replace").decode()
         files.append((part.name, (name, content, part.type or "application/octet-stream")))
     if not files:
         # An empty file list would make this a form; a part without a filename keeps it multipart.

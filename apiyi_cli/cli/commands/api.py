@@ -162,7 +162,8 @@ def _read(session: Session, text: str) -> Any:
 def _call(
     session: Session, method: str, path: str, sent: dict[str, Any], source: str | None
 ) -> Call:
-    from urllib.parse import urlencode
+    import os
+    from urllib.parse import quote, urlencode
 
     if "://" in path:
         raise UsageError(
@@ -171,7 +172,9 @@ def _call(
             hint=Text("--base-url for another one"),
         )
     from_host = path.startswith("/")
-    place = path if from_host else f"/{path}"
+    # As a browser does: what a request line cannot hold is escaped, the rest stays as written.
+    escaped = quote(os.fsencode(path), safe="%/:=&?~+!$,;'@()*[]#")
+    place = escaped if from_host else f"/{escaped}"
     stream = sent.get("stream") is True
     cost = _cost(method, path)
     if source is not None:
