@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from apiyi_cli.core.jsontext import InvalidJSON, read_strict
+from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -116,8 +116,8 @@ def typed(text: str) -> Any:
 
 
 def loaded(text: str) -> Any:
-    """Read JSON, integers with all their digits; raise `InvalidJSON`."""
-    return read_strict(text)
+    """Read JSON, every number as it was typed; raise `InvalidJSON`."""
+    return read_typed(text)
 
 
 def tuned(body: dict[str, Any], kind: Family) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.build.answer_check import refuse_malformed
 from apiyi_cli.build.json_schema import survey
-from apiyi_cli.core.jsontext import InvalidJSON, read_strict
+from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -65,7 +65,7 @@ def require_schema(value: Any, what: str) -> dict[str, Any]:
 
 def _json(text: str) -> Any:
     try:
-        value = read_strict(text)
+        value = read_typed(text)
     except InvalidJSON as failure:
         raise UsageError(
             Text("cannot use --schema"), Text("not valid JSON: {reason}", reason=failure)

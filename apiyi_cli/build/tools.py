@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from apiyi_cli.build.schema import require_schema
-from apiyi_cli.core.jsontext import InvalidJSON, read_strict
+from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -61,7 +61,7 @@ def choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, An
 
 def _read(text: str) -> Any:
     try:
-        return read_strict(text)
+        return read_typed(text)
     except InvalidJSON as failure:
         raise UsageError(
             Text("cannot use --tool"), Text("not valid JSON: {reason}", reason=failure)

@@ -91,6 +91,11 @@ def read_strict(data: bytes | str) -> Any:
     return _read(data, strict=True, exact=False)
 
 
+def read_typed(data: bytes | str) -> Any:
+    """Return the value as `read_strict` does, with fractions as `Number`: sent as typed."""
+    return _read(data, strict=True, exact=True)
+
+
 def read_exact(data: bytes | str) -> Any:
     """Return the value as `read` does, with fractions as `Number`: 1.10 is written as 1.10."""
     return _read(data, strict=False, exact=True)

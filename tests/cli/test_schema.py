@@ -233,3 +233,24 @@ def test_half_a_character_is_never_another_type(apiyi: Program, gateway: Gateway
         for step in path:
             value = value[step]
         assert value in ("cut \ufffd", "cut \ud83d"), line
+
+
+@pytest.mark.parametrize(
+    "number", ["1.10", "1.0", "0.12345678901234567890", "1e400", "1E5", "-0.0"]
+)
+def test_a_number_is_sent_as_it_was_typed(apiyi: Program, gateway: Gateway, number: str) -> None:
+    (apiyi.work / "m.json").write_text(f'[{{"role":"user","content":"hi","x":{number}}}]')
+    option = f'"x":{number}'.encode()
+    for line in (
+        f"chat hi -O x={number} --dry-run",
+        f"""chat hi -O 'y={{"x":{number}}}' --dry-run""",
+        "chat --messages m.json --dry-run",
+        f"""chat hi --schema '{{"default":{{"x":{number}}}}}' --dry-run""",
+        f"""chat hi --tool '{{"name":"f","x":{number}}}' --dry-run""",
+    ):
+        ran = apiyi(line)
+        assert ran.code == 0 and option in ran.out, ran
+    apiyi(f"chat hi -O x={number}")
+    assert option in gateway.posts[-1].body
+    shown = apiyi(f"chat hi -O x={number} --code curl")
+    assert shown.code == 0 and number in shown.text
