@@ -48,7 +48,8 @@ def _error_after_role(play: Play, request: Received, at: float | None) -> Play:
         "[sandbox] the upstream channel broke off", code="upstream_error", type="upstream_error"
     )
     if not isinstance(play.body, tuple):
-        return Play.json(error)
+        # Told before any answer: the family gives back what it had taken.
+        return Play.json(error, billed=False)
     opening = [piece for piece in play.body if _opens(_payload(piece))]
     return play.but(body=(*opening, frame(error), frame(DONE)))
 

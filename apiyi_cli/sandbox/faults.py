@@ -236,7 +236,7 @@ def _error(play: Play, fault: Fault) -> Play:
     )
     pieces = _pieces(play)
     if not pieces:
-        return Play.json(body)
+        return Play.json(body, billed=False)
     return play.but(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
 
 
@@ -274,7 +274,7 @@ _CHANGES: dict[str, Callable[[Play, Fault], Play]] = {
     "error": _error,
     "nodone": _undone,
     "nofinish": _unfinished,
-    "html": lambda play, fault: Play.text(HOME_PAGE, "text/html; charset=utf-8"),
+    "html": lambda play, fault: Play.text(HOME_PAGE, "text/html; charset=utf-8", billed=False),
     "nothing": lambda play, fault: Play(),
     "quota": _quota,
     "quota429": _quota,
