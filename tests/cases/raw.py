@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,6 @@ class Case:
         """Return the objects of a file of JSON lines."""
         return [json.loads(line) for line in self.read(name).splitlines()]
 
-    def __call__(self, line: str, **how: Any) -> Ran:
+    def __call__(self, line: str | Sequence[str], **how: Any) -> Ran:
         env = {"APIYI_BASE_URL": self.gateway.base_url, **how.pop("env", {})}
         return self.apiyi(line, env=env, **how)
