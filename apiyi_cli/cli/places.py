@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from apiyi_cli.core.encodings import quote_path
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sinks.files import clear_stale_parts, is_device, refuse_existing, write_file
 from apiyi_cli.sinks.names import Numbered, Template
@@ -81,7 +82,7 @@ class Places:
                         maker=maker,
                         path=path,
                     ),
-                    hint=Text("name them apart: -o '{apart}'", apart=self._apart),
+                    hint=Text("name them apart: -o {apart}", apart=quote_path(self._apart)),
                 )
             makers[path] = maker
             refuse_existing(path, force=self._force)

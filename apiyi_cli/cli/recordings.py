@@ -13,6 +13,7 @@ from apiyi_cli.cli.media import each, scratch, tell_usage, upload
 from apiyi_cli.cli.places import Places
 from apiyi_cli.cli.talk import body_options, printed
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.encodings import quote_path
 from apiyi_cli.core.groups import Answer, Transcribing
 from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
 from apiyi_cli.errors import (
@@ -163,8 +164,8 @@ class Desk:
                 MOST_BYTES,
                 Text(
                     "--split (cuts it at silences with ffmpeg), or a smaller file: "
-                    "ffmpeg -i '{item}' -ac 1 -b:a 32k small.mp3",
-                    item=one.name,
+                    "ffmpeg -i {item} -ac 1 -b:a 32k small.mp3",
+                    item=quote_path(one.name),
                 ),
             )
         from apiyi_cli.cli.cutting import require_ffmpeg

@@ -109,10 +109,12 @@ def _refuse_shared(path: Path, mode: int, config: Config) -> None:
     """Refuse a file that anyone can change when it names a program to run."""
     commands = any(profile.key_command for profile in config.profiles.values())
     if commands and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+        from apiyi_cli.core.encodings import quote_path
+
         raise SetupError(
             str(path),
             Text("it has a key_command, and every user of this machine can change it"),
-            hint=f"chmod 600 {path}",
+            hint=f"chmod 600 {quote_path(str(path))}",
         )
 
 

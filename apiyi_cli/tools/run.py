@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from apiyi_cli.core.events import ToolCall
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -69,7 +70,9 @@ def runnable(commands: Sequence[str], functions: Sequence[dict[str, Any]]) -> di
                     "no --tool describes it (there are: {schemas})",
                     schemas=", ".join(schemas) or "none",
                 ),
-                hint=Text('describe it: --tool \'{{"name": "{name}"}}\'', name=name),
+                hint=Text(
+                    "describe it: --tool {tool}", tool=shlex.quote(write_text({"name": name}))
+                ),
             )
         if name in found:
             raise UsageError(Text("cannot use --run {name}", name=name), Text("it is given twice"))

@@ -210,3 +210,22 @@ def test_a_list_is_never_said_to_be_billed(case: Case, status: str) -> None:
     case.reply(http("late", "text/plain", status))
     ran = case("models --retries 0")
     assert ran.code == 8 and "not billed" in ran.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "chat hi -m m -o 'no $(touch pwned)/x'",
+        """chat hi -m m -o "no';touch pwned;'/x" """,
+        "chat hi -m m -a 'https://x.invalid/$(touch pwned).svg'",
+        """models show "g';touch pwned;'" """,
+        """image cat -m dall-e-3 --n 2 -o "a';touch pwned;'.png" """,
+    ],
+)
+def test_a_hint_pasted_into_a_shell_runs_nothing_of_its_values(case: Case, line: str) -> None:
+    case.reply(json_reply({"object": "list", "data": [{"id": "gpt';touch pwned;'"}]}))
+    ran = case(line)
+    for hint in (row.split("try: ", 1)[1] for row in ran.err.splitlines() if "try: " in row):
+        case.apiyi.shell(f"true {hint} || true")
+        case.apiyi.shell(f": ; echo {hint} >/dev/null 2>&1 || true")
+    assert not (case.work / "pwned").exists()

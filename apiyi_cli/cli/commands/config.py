@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -76,7 +77,7 @@ def get(session: Session, key: Key, *, connection: Connection) -> None:
     if value is None:
         keys = located(key, settings.profile)
         raise UsageError(
-            Text("{key} is not set", key=key), hint=f"apiyi config set {_dotted(keys)} VALUE"
+            Text("{key} is not set", key=key), hint=f"apiyi config set {quote(_dotted(keys))} VALUE"
         )
     items = value if isinstance(value, (list, tuple)) else [value]
     session.console.write("".join(f"{_plain(item)}\n" for item in items).encode())

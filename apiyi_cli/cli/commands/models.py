@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from apiyi_cli.cli.advice import nearest
@@ -58,7 +59,7 @@ def models(
             raise RejectedError(
                 Text("no model has that name"),
                 Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
-                hint=f"apiyi models {near[0]}" if near else "apiyi models",
+                hint=f"apiyi models {quote(near[0])}" if near else "apiyi models",
             )
     shows_one = words[:1] == ["show"]
     lines = _lines(session, found, raw if not words else None, shows_one)
@@ -77,7 +78,7 @@ def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
     raise UnknownModelError(
         Text("there is no model {words}", words=repr(words[1])),
         Text("the gateway lists {count} models and not this one", count=len(found)),
-        hint=f"apiyi models show {near[0]}" if near else None,
+        hint=f"apiyi models show {quote(near[0])}" if near else None,
     )
 
 
