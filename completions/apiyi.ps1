@@ -39,7 +39,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile''s.'; Many = $true; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -118,7 +118,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
@@ -186,7 +186,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
@@ -260,7 +260,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--lines'); Help = 'Each line of stdin is one input.' }
@@ -310,7 +310,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).'; Many = $true; Rule = 'file' }
@@ -370,7 +370,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
                 @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'text' }
@@ -420,7 +420,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
@@ -466,7 +466,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-f', '--raw-field'); Help = 'Field as a string, KEY=VALUE (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--input'); Help = 'File that is the body, byte for byte (- for stdin).'; Rule = 'file' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
@@ -506,7 +506,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
-                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …'; Rule = 'text' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--endpoint'); Help = 'Command that the rows are for (chat, or what their url says).'; Rule = '=chat complete respond embed image transcribe speak' }
                 @{ Names = @('--format'); Help = 'jsonl, csv, tsv or lines. Else by the extension, else jsonl.'; Rule = '=jsonl csv tsv lines' }
                 @{ Names = @('--lines'); Help = 'Each line of FILE is an input.' }
@@ -516,6 +516,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--quote'); Help = 'Quotes hold a column together, in tables with tabs, too.' }
                 @{ Names = @('--no-quote'); Help = 'The opposite of --quote.' }
                 @{ Names = @('--shard'); Help = 'Only the rows whose id belongs to part K of N (K from 0 or from 1).'; Rule = 'text' }
+                @{ Names = @('--rows'); Help = 'For batch verify: the input; each of its rows must have exactly one answer.'; Rule = 'file' }
                 @{ Names = @('--limit'); Help = 'Send at most N rows this time.'; Rule = 'text' }
                 @{ Names = @('--strict'); Help = 'Send nothing unless every row is good; refuse unknown fields.' }
                 @{ Names = @('--check'); Help = 'Check all rows, estimate tokens and time, send nothing.' }

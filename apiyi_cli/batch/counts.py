@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiyi_cli.batch.causes import Causes
 from apiyi_cli.batch.judging import REMARKS
 from apiyi_cli.batch.outcome import Outcome
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -41,6 +42,7 @@ class Counts:
     cost: float | None = None
     rest: int = 0
     remarks: dict[str, int] = field(default_factory=dict)
+    causes: Causes = field(default_factory=Causes)
 
     def given_up(self, attempts: int, ambiguous: int) -> None:
         """Count the attempts of a row whose answer is not waited for."""
@@ -55,6 +57,8 @@ class Counts:
             return
         self.done += 1
         self.failed += outcome.failed is not None
+        if outcome.error is not None:
+            self.causes.add(outcome.error)
         if outcome.remark is not None:
             self.remarks[outcome.remark] = self.remarks.get(outcome.remark, 0) + 1
         for usage in (*outcome.earlier, *([outcome.usage] if outcome.usage else ())):

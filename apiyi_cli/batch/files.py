@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from apiyi_cli.core.disk import write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
-from apiyi_cli.errors import OutputError, SetupError
+from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
 LOCK_SUFFIX: Final = ".apiyi-lock"
@@ -82,7 +83,7 @@ class Held:
 
     def _take_file(self) -> None:
         lock = self.path.with_name(self.path.name + LOCK_SUFFIX)
-        ours = {"host": socket.gethostname(), "pid": os.getpid(), "boot": _boot_id()}
+        ours = _own_lock()
         for _ in range(2):
             try:
                 fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -102,6 +103,28 @@ class Held:
             self._lock_file = lock
             return
         raise _in_use(self.path, None)
+
+
+def take_over(path: Path) -> tuple[object, object]:
+    """Remove the lock file of a run that is gone; return its process and machine.
+
+    Raises UsageError when there is none, SetupError when the run is known to live.
+    """
+    lock = path.with_name(path.name + LOCK_SUFFIX)
+    if not lock.exists():
+        raise UsageError(
+            Text("cannot unlock {path}", path=path),
+            Text("no machine has left a lock file beside it"),
+        )
+    theirs = _lock_content(lock)
+    if theirs.get("host") == socket.gethostname() and not _is_stale(theirs, _own_lock()):
+        raise _in_use(path, theirs.get("pid"), theirs.get("host"))
+    lock.unlink(missing_ok=True)
+    return theirs.get("pid"), theirs.get("host")
+
+
+def _own_lock() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "boot": _boot_id()}
 
 
 def is_replaced(path: Path, fd: int) -> bool:
@@ -154,7 +177,11 @@ def _in_use(path: Path, pid: object, host: object = None) -> SetupError:
             if host
             else Text("{who} is writing to it", who=who)
         ),
-        hint=Text("wait for it, or give this run an output of its own"),
+        hint=(
+            Text("if that machine is gone: apiyi batch unlock {path}", path=shlex.quote(str(path)))
+            if host not in (None, socket.gethostname())
+            else Text("wait for it, or give this run an output of its own")
+        ),
     )
 
 

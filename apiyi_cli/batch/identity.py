@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.core.jsontext import whole_characters, write_text
@@ -102,6 +102,13 @@ class OldIds:
         return found
 
 
+class FindsOldIds(Protocol):
+    """What knows the ids that version 0.1 gave; `OldIds` of one output."""
+
+    def find(self, made: str) -> str | None:
+        """Return the old id of what would get the id `made` now."""
+
+
 class Identities:
     """Gives each row of one input its id, in the order of the input.
 
@@ -112,7 +119,7 @@ class Identities:
     def __init__(
         self,
         ids: Ids,
-        old: OldIds | None = None,
+        old: FindsOldIds | None = None,
         knows: Callable[[str, str], bool] = lambda id, sha: False,
     ) -> None:
         self._ids = ids

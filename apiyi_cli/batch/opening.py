@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apiyi_cli.batch.entries import ENTRIES, RECORDS, is_entry, is_record, read_lines
+from apiyi_cli.batch.causes import Causes
+from apiyi_cli.batch.entries import ENTRIES, RECORDS, Line, is_entry, is_record, read_lines
 from apiyi_cli.batch.files import Held, cut_to, repaired
 from apiyi_cli.batch.identity import SEEN
 from apiyi_cli.batch.journal import Fsync, Journal, journal_path
+from apiyi_cli.batch.outcome import FREE_AGAIN
 from apiyi_cli.batch.output import FileTarget
 from apiyi_cli.batch.past import (
     FAILED,
@@ -62,6 +64,7 @@ class Opened:
         self._errors_fd = -1
         self._error_files: set[str] = set()
         self._lost = 0
+        self._began: dict[str, int] = {}
         self._refuse_orphan()
         finish_compaction(self._journal_path)
         self.held = Held(output, lambda: holder(self._journal_path))
@@ -79,6 +82,7 @@ class Opened:
         past = self.past
         sizes = {"out": self.output.stat().st_size}
         synced = [self.held.fd]
+        self._began = sizes
         if self.terms.errors is not None:
             sizes["errors"] = os.fstat(self._errors_fd).st_size
             synced.append(self._errors_fd)
@@ -128,6 +132,16 @@ class Opened:
         entries = [*self._replaced_errors()]
         self.journal.note("R", entries)
         return len(entries)
+
+    def count_failures(self, causes: Causes) -> None:
+        """Count the failures of earlier runs, of rows that are in this input."""
+        for line, target, slot in self._known_records():
+            error = line.value["error"]
+            # The others were sent again, and are counted where their answers came.
+            if error is None or error["class"] in FREE_AGAIN:
+                continue
+            if self.past.ids.flags[slot] & SEEN and self.past.is_newest(line, target):
+                causes.add_record(error)
 
     def close(self) -> None:
         """Bring all to the disk and let others have the output."""
@@ -304,19 +318,25 @@ class Opened:
                     yield {"id": entry["id"], "sha": entry["sha"]}
 
     def _replaced_errors(self) -> Iterator[dict[str, Any]]:
+        flags = self.past.ids.flags
+        for line, target, slot in self._known_records():
+            if flags[slot] & SEEN or not self.past.is_newest(line, target):
+                continue
+            if flags[slot] & FAILED:
+                flags[slot] &= ~RECORD
+                yield {"id": line.value["custom_id"], "sha": line.value["sha"]}
+
+    def _known_records(self) -> Iterator[tuple[Line, str, int]]:
+        """Yield the records that were there when the run began, with target and slot."""
         past = self.past
         named = self.terms.errors or (None if past.errors is None else Path(past.errors))
         for path, target in ((self.output, "out"), (named, "errors")):
-            if path is None or not path.is_file():
+            if self.terms.texts or path is None or not path.is_file():
                 continue
             for line in read_lines(path, RECORDS, tell=lambda number, data: None):
-                id = line.value["custom_id"]
-                slot = past.ids.slot(id)
-                if past.ids.flags[slot] & SEEN or not past.is_newest(line, target):
-                    continue
-                if past.ids.flags[slot] & FAILED:
-                    past.ids.flags[slot] &= ~RECORD
-                    yield {"id": id, "sha": line.value["sha"]}
+                if line.offset >= self._began.get(target, 0):
+                    break
+                yield line, target, past.ids.slot(line.value["custom_id"])
 
     def _repaired(self, path: Path, is_whole: Callable[[bytes], bool]) -> None:
         if told := repaired(path, is_whole):

@@ -17,7 +17,6 @@ from typing import Any
 from apiyi_cli.batch.asked import Defaults, Misfit, NoModel
 from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
 from apiyi_cli.batch.identity import Identities, InvalidId, named_id
-from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.batch.tables import Layout, Table
 from apiyi_cli.core.call import Call
@@ -135,7 +134,7 @@ class Rows:
         source: Source,
         form: Form,
         defaults: Defaults,
-        ids: Ids,
+        identities: Identities,
         *,
         layout: Layout = Layout(),
         endpoint: str | None = None,
@@ -143,7 +142,6 @@ class Rows:
         params: tuple[str, ...] | None = None,
         shard: Shard | None = None,
         strict: bool = False,
-        identities: Identities | None = None,
         shards_by_index: bool = False,
         join: bool = False,
         tell: Callable[[str], None] = lambda text: None,
@@ -151,7 +149,7 @@ class Rows:
         self._source = source
         self._form = form
         self._defaults = defaults
-        self._identities = identities or Identities(ids)
+        self._identities = identities
         self._shards_by_index = shards_by_index
         self._named = ENDPOINTS[endpoint] if endpoint is not None else None
         self._layout = layout

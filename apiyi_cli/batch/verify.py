@@ -213,7 +213,7 @@ def verified(output: Path) -> Verified:
     """
     evidence = Evidence(output)
     if evidence.has_journal and not evidence.holds_texts:
-        _compare(evidence)
+        compare(evidence)
     return _conclude(evidence)
 
 
@@ -237,7 +237,8 @@ def find_missing_shards(shards: set[tuple[int, int]]) -> list[str]:
     ]
 
 
-def _compare(evidence: Evidence) -> None:
+def compare(evidence: Evidence) -> None:
+    """Note what an output and its journal do not agree on."""
     past, claims = evidence.past, evidence.claims
     if missing := past.count(WRITTEN | OK, without=RECORD):
         told = Text(

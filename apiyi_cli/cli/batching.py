@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.batch.causes import Causes
 from apiyi_cli.batch.counts import Counts, describe_remarks, told
 from apiyi_cli.batch.feed import Feed
 from apiyi_cli.batch.journal import journal_path
@@ -61,35 +62,6 @@ def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) ->
             made.source.spooled()
             refuse_bad(session, made.rows(Past()))
         _Running(session, made, session.jobs).run()
-
-
-def verify(session: Session, path: str) -> None:
-    """Print what an output and its journal add up to; raise where they do not."""
-    from apiyi_cli.batch.verify import verified
-    from apiyi_cli.core.jsontext import write
-
-    try:
-        found = verified(Path(path))
-    except OSError as failure:
-        raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
-    session.console.write(write(found.summary) + b"\n", "json")
-    if found.failure is not None:
-        raise found.failure
-
-
-def compact(session: Session, path: str) -> None:
-    """Rewrite an output without the records that newer ones replaced."""
-    from apiyi_cli.batch.compact import compacted
-
-    kept, dropped = compacted(Path(path))
-    session.note(
-        Text(
-            "{path}: {kept} records kept, {dropped} left out",
-            path=path,
-            kept=f"{kept:,}",
-            dropped=f"{dropped:,}",
-        )
-    )
 
 
 class _Running:
@@ -168,7 +140,9 @@ class _Running:
         if self._opened is not None and feed.has_ended and self._inputs.has_replaced(past):
             with suppress(OutputError):
                 self._opened.drop_replaced_errors()
-        self._close(ended, counts.summary(session.run.clock.monotonic() - began_s), journal)
+        self._close(
+            ended, counts.summary(session.run.clock.monotonic() - began_s), journal, counts.causes
+        )
 
     def _refuse_shared_files(self) -> None:
         """Raise UsageError where one file would be two things: the rows, an output, a summary."""
@@ -289,7 +263,9 @@ class _Running:
             )
         return None if self._opened is None else self._opened.find_trouble()
 
-    def _close(self, ended: Ended, summary: dict[str, Any], journal: Journal | None) -> None:
+    def _close(
+        self, ended: Ended, summary: dict[str, Any], journal: Journal | None, causes: Causes
+    ) -> None:
         """Say and note how the run ended, and raise what it ended with."""
         session = self._session
         failure = ended.failure or self._trouble_at_end()
@@ -314,17 +290,26 @@ class _Running:
         if failure is not None:
             raise failure
         if summary["failed"]:
-            raise PartialError(
-                Text(
-                    "{failed} of {total} rows failed",
-                    failed=f"{summary['failed']:,}",
-                    total=f"{summary['total']:,}",
-                ),
-                Text("their records say why"),
-                hint=(
-                    Text("run it again with --retry-failed") if self._opened is not None else None
-                ),
-            )
+            raise self._partial(summary, causes)
+
+    def _partial(self, summary: dict[str, Any], causes: Causes) -> PartialError:
+        """Return the error of a run that went through, with what its failures have in common."""
+        if summary["failed"] > causes.count and self._opened is not None:
+            self._opened.count_failures(causes)
+        retries_failed = bool(self._options.retry_failed)
+        hint = causes.advise(retries_failed=retries_failed) if causes.count else None
+        if self._opened is None and hint is not None and len(causes.top()) > 1:
+            # Without an output nothing is known of these rows the next time.
+            hint = None
+        return PartialError(
+            Text(
+                "{failed} of {total} rows failed",
+                failed=f"{summary['failed']:,}",
+                total=f"{summary['total']:,}",
+            ),
+            causes.explain() if causes.count else Text("their records say why"),
+            hint=hint,
+        )
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
         from apiyi_cli.core.jsontext import write

@@ -43,17 +43,26 @@ class Inputs:
         self.source = _opened(session, FormJudge(path, self.form, is_guess))
         session.run.closing(self.source.close)
         self.shard = None if options.shard is None else Shard(options.shard)
+        self._given = {
+            one.name: value
+            for one, value in given(rows)
+            if isinstance(value, (str, int, float, list, tuple))
+        }
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
         self.defaults = _defaults(session, rows.replace(allow_private=None))
 
     def rows(self, past: Past) -> Rows:
         """Return the rows from the first on; those that earlier runs had keep their ids."""
-        ids = past.ids
+        identities = Identities(past.ids, past.old_ids, past.knows)
+        return self.rows_by(identities, past.is_old or bool(past.old_ends))
+
+    def rows_by(self, identities: Identities, by_index: bool) -> Rows:
+        """Return the rows from the first on, with the ids that `identities` gives."""
         return Rows(
             self.source,
             self.form,
             self.defaults,
-            ids,
+            identities,
             layout=self._layout,
             endpoint=self.options.endpoint,
             template=self._template,
@@ -62,8 +71,7 @@ class Inputs:
             strict=bool(self.options.strict),
             join=bool(self.options.join),
             tell=self._tell_once,
-            identities=Identities(ids, past.old_ids, past.knows),
-            shards_by_index=past.is_old or bool(past.old_ends),
+            shards_by_index=by_index,
         )
 
     def _filling(self) -> Filling | None:
@@ -100,6 +108,12 @@ class Inputs:
                 "sha": prefix_sha(prefix) if prefix else None,
             },
             "endpoint": self.options.endpoint,
+            # What `batch verify --rows` needs to know the rows again.
+            "rows": {
+                "models": dict(self.defaults.models),
+                "options": list(self.defaults.options),
+                "defaults": self._given,
+            },
             "options": {
                 one.name: value
                 for one, value in given(self.options)

@@ -164,6 +164,10 @@ class Session:
             typed = _completed(group, self._before)
         return self.settings.fill(typed)
 
+    def adopt(self, group: Group) -> None:
+        """Take a group as if the user had typed it: an earlier run's options, for example."""
+        self._groups[type(group)] = group
+
     def given(self, group: G) -> G:
         """Return a group with what the user gave, wherever, and without any default."""
         typed = self._groups.get(type(group))

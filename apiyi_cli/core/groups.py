@@ -277,7 +277,7 @@ class TextInput(Group):
 
     encoding: str | None = flag(
         "--encoding",
-        help="Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS …",
+        help="Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...",
         panel="Prompt",
         metavar="NAME",
     )
@@ -1009,6 +1009,14 @@ class Batching(Group):
         help="Only the rows whose id belongs to part K of N (K from 0 or from 1).",
         panel="Rows",
         metavar="K/N",
+        config=False,
+    )
+    rows: str | None = flag(
+        "--rows",
+        help="For batch verify: the input; each of its rows must have exactly one answer.",
+        panel="Rows",
+        metavar="FILE",
+        complete="file",
         config=False,
     )
     limit: int | None = flag(

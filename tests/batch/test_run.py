@@ -13,6 +13,7 @@ import pytest
 from apiyi_cli.batch.asked import Defaults
 from apiyi_cli.batch.counts import Counts
 from apiyi_cli.batch.feed import Feed
+from apiyi_cli.batch.identity import Identities
 from apiyi_cli.batch.ids import Ids
 from apiyi_cli.batch.lane import Gate
 from apiyi_cli.batch.outcome import Outcome
@@ -62,7 +63,7 @@ def batch(
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
     counts = Counts()
-    rows = Rows(Source(str(path)), "jsonl", Defaults("m"), Ids())
+    rows = Rows(Source(str(path)), "jsonl", Defaults("m"), Identities(Ids()))
     feed = Feed(rows, Past(), counts, room=room)
     lines: list[bytes] = []
     made = Batch(

@@ -18,7 +18,7 @@ from apiyi_cli.core.groups import (
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-WORDS = ("verify", "compact")
+WORDS = ("verify", "compact", "unlock")
 
 
 def batch(
@@ -36,28 +36,31 @@ def batch(
 ) -> None:
     """Send the rows of FILE (- for stdin) and record each answer; run again to resume.
 
-    `batch verify OUT` proves that an output and its journal agree; `batch compact OUT` leaves
-    out records that newer ones replaced.
+    `batch verify OUT...` proves that outputs and their journals agree, with --rows FILE that
+    each row has exactly one answer; `batch compact OUT...` leaves out records that newer ones
+    replaced; `batch unlock OUT` takes an output from a machine that is gone.
     """
-    from apiyi_cli.cli import batching as runs
-
     words = file or []
-    if words[:1] == ["verify"] and len(words) == 2:
-        runs.verify(session, words[1])
-    elif words[:1] == ["compact"] and len(words) == 2:
-        runs.compact(session, words[1])
-    elif len(words) != 1 or words[0] in WORDS:
+    if words[:1] and words[0] in WORDS:
+        from apiyi_cli.cli.batchproof import run
+
+        run(session, words, model, batching, rows)
+        return
+    if batching.rows is not None:
+        raise UsageError(
+            Text("cannot use --rows"),
+            Text("it is for batch verify"),
+            hint="apiyi batch rows.jsonl -o out.jsonl",
+        )
+    if len(words) != 1:
         raise UsageError(
             Text("cannot run the batch"),
-            (
-                Text("{words} takes one output", words=words[0])
-                if words[:1] and words[0] in WORDS
-                else Text("name one FILE")
-            ),
+            Text("name one FILE"),
             hint=Text("apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help"),
         )
-    else:
-        runs.batch(session, words[0], batching, rows)
+    from apiyi_cli.cli.batching import batch as run_batch
+
+    run_batch(session, words[0], batching, rows)
 
 
 app = single(spread(batch))
