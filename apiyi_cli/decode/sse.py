@@ -15,7 +15,7 @@ from apiyi_cli.core.jsontext import read_event
 from apiyi_cli.errors import ApiyiError, RejectedError
 from apiyi_cli.text import Text
 
-_MAX_EVENT = 256 * 2**20
+_MAX_EVENT = 128 * 2**20
 _BOM = b"\xef\xbb\xbf"
 _DONE = (b"data: [DONE]\n", b"data:[DONE]\n")
 
@@ -37,7 +37,7 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
     line; one-line objects without a blank line between them; `[DONE]` or an object on a line
     without `data:`. Events without data, comments, `id` and `retry` are dropped. When the
     transport raises, the frames that had come are yielded first. Raises RejectedError for an
-    event of more than 256 MB.
+    event of more than 128 MB.
     """
     held: list[bytes] = []
     size = 0

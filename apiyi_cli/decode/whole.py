@@ -30,6 +30,7 @@ Kind = Literal["sse", "json", "html", "empty", "text"]
 
 _MAX_BODY = 512 * 2**20
 _MAX_REFUSAL = 2**20
+_MAX_BLANKS = 2**18
 _UNDECIDED = b"[deir\xef"
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
 _EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
@@ -43,9 +44,15 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
     earlier, and RejectedError for a body of more than `limit` bytes.
     """
     parts: list[bytes] = []
-    size = 0
+    size = blanks = 0
     try:
         for chunk in reply.chunks if chunks is None else chunks:
+            blanks = blanks + len(chunk) if chunk.isspace() else 0
+            if blanks > _MAX_BLANKS:
+                # Some servers keep a connection alive so for ever; nothing is lost with them.
+                if is_complete(b"".join(parts)):
+                    break
+                continue
             parts.append(chunk)
             size += len(chunk)
             if size > limit:
@@ -83,7 +90,7 @@ def value(
         if reply.status >= 300:
             raise refused(reply, cost=cost, model=model)
         kind, chunks = opening(reply)
-        raw = body(reply, chunks)
+        raw = b"".join(_events_of(chunks)) if kind == "sse" else body(reply, chunks)
         found = _from_events(reply, raw, cost) if kind == "sse" else answer_in(reply, kind, raw)
         if error := fault_of(
             found,
@@ -138,8 +145,11 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     head = b""
     try:
         for chunk in chunks:
-            read.append(chunk)
             head = trim(head + chunk)
+            if not head:
+                # Blanks in front mean nothing, and may come without end.
+                continue
+            read.append(chunk)
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
                 break
     except ApiyiError as error:
@@ -275,6 +285,15 @@ def _from_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[
         Text("the gateway sent events without an answer in them"),
         facts=facts_of(reply, "opened"),
     )
+
+
+def _events_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the events of a stream without its comments, which may come without end."""
+    for burst in frames(chunks):
+        for frame in burst:
+            yield b"data: %s\n\n" % frame.data.replace(b"\n", b"\ndata: ")
+            if frame.data.startswith(b"[DONE]"):
+                return
 
 
 def is_complete(raw: bytes) -> bool:

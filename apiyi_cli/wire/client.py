@@ -142,8 +142,10 @@ class Client:
         chunks = decoded(
             _body(response, clocks, self._proxy_of(url)), headers.get("content-encoding", "")
         )
-        if not outgoing.stream and "content-length" not in headers:
-            chunks = _watched(chunks, clocks)
+        if not outgoing.stream:
+            chunks = _timed(chunks, clocks)
+            if "content-length" not in headers:
+                chunks = _watched(chunks, clocks)
         reason = response.extensions.get("reason_phrase", b"")
         return Reply(
             status=response.status,
@@ -222,6 +224,24 @@ def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> I
         response.close()
 
 
+def _timed(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
+    """Yield the chunks; the clocks are told of each that says something.
+
+    Blanks and comments keep a connection alive and may come without end.
+    """
+    comment = False
+    for chunk in chunks:
+        if chunk[:1] == b":" or comment or chunk.isspace():
+            lines = (b":" if comment else b"") + chunk
+            comment = lines[lines.rfind(b"\n") + 1 :].startswith(b":")
+            if any(line.strip() and not line.startswith(b":") for line in lines.split(b"\n")):
+                clocks.event()
+        else:
+            comment = chunk[chunk.rfind(b"\n") + 1 :].startswith(b":")
+            clocks.event()
+        yield chunk
+
+
 def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     """Yield the chunks; the clocks learn to tell whether they are a whole JSON text.
 
@@ -234,7 +254,7 @@ def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     kept = bytearray()
     clocks.is_whole = lambda: is_complete(bytes(kept))
     for chunk in chunks:
-        if clocks.is_whole is not None:
+        if clocks.is_whole is not None and (kept or not chunk.isspace()):
             kept += chunk
             begins = trim(bytes(kept[:_HEAD_BYTES]))[:1]
             if len(kept) > _MOST_WATCHED_BYTES or begins not in (b"", b"{", b"["):

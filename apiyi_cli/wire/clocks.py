@@ -84,9 +84,7 @@ class Clocks:
         if self.headers_at is None:
             since = self.sent_at if self.sent_at is not None else now
             return self._least(self._timeouts.headers_s - (now - since))
-        left = self._timeouts.bytes_s
-        if self._stream:
-            left = min(left, self._timeouts.events_s - (now - self._event_at))
+        left = min(self._timeouts.bytes_s, self._eventless_s() - (now - self._event_at))
         return self._least(left)
 
     def tail_s(self) -> float:
@@ -127,7 +125,7 @@ class Clocks:
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)
             why = Text("no answer within {waited_s} s of sending", waited_s=f"{waited_s:.3g}")
-        elif self._stream and now - self._event_at >= self._timeouts.events_s - EARLY_S:
+        elif now - self._event_at >= self._eventless_s() - EARLY_S:
             why = Text("no event for {now} s", now=f"{now - self._event_at:.3g}")
         else:
             why = Text("no byte for {bytes_s} s", bytes_s=f"{self._timeouts.bytes_s:.3g}")
@@ -137,6 +135,14 @@ class Clocks:
             )
         hint = describe_billing("maybe", Text("raise --timeout before trying again"))
         return IncompleteError(what, why, hint=hint, facts=facts)
+
+    def _eventless_s(self) -> float:
+        """Return how long nothing of the answer may come, whatever else comes.
+
+        What does not stream may be kept alive by blanks for as long as it may take to begin.
+        """
+        timeouts = self._timeouts
+        return timeouts.events_s if self._stream else max(timeouts.headers_s, timeouts.events_s)
 
     def _describe_sending(self) -> str:
         if not self.sent_at:

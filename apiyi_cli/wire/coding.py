@@ -18,36 +18,83 @@ FOLDED_MOST = 100
 """A body may unfold to so many bytes, and to so many times the size that it came in. Text and
 numbers reach a tenth of that; what is beyond was made to fill the memory."""
 _GZIP = b"\x1f\x8b\x08"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_REFUSED = frozenset(("br", "zstd", "compress", "x-compress"))
+_PLAIN_BYTES = 24
 _GZIP_BITS = 31
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the body without its content-encoding (`encoding`: the header's value, "" for none).
 
-    No piece is larger than `PIECE`. Raises RejectedError for an encoding that was not asked
-    for and for a body that unfolds beyond measure, IncompleteError where a compressed body is
+    A word that is no coding (`utf-8`, `none`, `aws-chunked`) means the body is as it is. No piece
+    is larger than `PIECE`. Raises RejectedError for a coding that was not asked for and cannot be
+    undone, and for a body that unfolds beyond measure, IncompleteError where a compressed body is
     cut or broken.
     """
-    name = encoding.strip().lower()
-    if name in ("", "identity", "gzip", "x-gzip"):
-        yield from _sniffed(iter(chunks))
-    elif name == "deflate":
+    names = [name.strip() for name in encoding.lower().split(",")]
+    pieces = _sniffed(iter(chunks), encoding) if not _REFUSED & {*names} else None
+    if pieces is None:
+        yield from _unasked(iter(chunks), encoding)
+    elif "deflate" in names:
         yield from _deflated(iter(chunks))
     else:
-        raise RejectedError(
-            Text("cannot read the answer"),
-            Text("its content-encoding {name} was not asked for", name=name[:40]),
-            hint=Text("check the proxy or gateway in between"),
-            facts=Facts(phase="opened", kind="protocol"),
-        )
+        yield from pieces
 
 
-def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _unasked(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield a body that says it has a coding which is not known here, and has none."""
+    head, rest = _head(chunks, _PLAIN_BYTES)
+    if head and not _is_plain(head):
+        raise _unreadable(encoding)
+    yield from _sniffed(_chained(head, rest), encoding)
+
+
+def _unreadable(encoding: str) -> RejectedError:
+    return RejectedError(
+        Text("cannot read the answer"),
+        Text("its content-encoding {name} was not asked for", name=encoding.strip().lower()[:40]),
+        hint=Text("check the proxy or gateway in between"),
+        facts=Facts(phase="opened", kind="protocol"),
+    )
+
+
+def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= len(_GZIP) or not _GZIP.startswith(head):
+        if len(head) >= size:
             break
+    return head, chunks
+
+
+def _is_plain(head: bytes) -> bool:
+    """Return True if a body begins as text does, and not as compressed bytes do."""
+    return head.startswith(_GZIP) or (
+        not any(
+            (byte < 32 and byte not in b"\t\r\n") or byte == 127 for byte in head[:_PLAIN_BYTES]
+        )
+        and _is_utf8(head[:_PLAIN_BYTES])
+    )
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # The last character may be cut.
+        return error.start >= len(head) - 3
+    return True
+
+
+def _sniffed(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(_ZSTD) or not (_GZIP.startswith(head) or _ZSTD.startswith(head)):
+            break
+    if head.startswith(_ZSTD):
+        raise _unreadable(encoding or "zstd")
     if head.startswith(_GZIP):
         yield from _inflated(chunks, head, _GZIP_BITS)
         return
@@ -61,8 +108,11 @@ def _deflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) > 1:
+        if len(head) >= _PLAIN_BYTES:
             break
+    if _is_plain(head) and len(head) >= _PLAIN_BYTES:
+        yield from _sniffed(_chained(head, chunks), "deflate")
+        return
     has_header = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
     yield from _inflated(chunks, head, 15 if has_header else -15)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apiyi_cli.sandbox.play import Play
 from tests.cases.raw import DONE, Case, chunk, completion, http, json_reply, sse
 
 ROLE = chunk({"role": "assistant", "content": ""})
@@ -294,3 +297,43 @@ def test_vectors_that_do_not_fit_are_asked_for_once(case: Case, how: str) -> Non
     ran = case(f"embed -m e {how}")
     assert ran.code == 8
     assert len(case.posts) == 1
+
+
+@pytest.mark.parametrize("line", ["chat -m m --no-stream", "chat -m m", "embed -m e", "image -m i"])
+@pytest.mark.parametrize("filling", [b" " * 4096, b": keep-alive\n\n" * 300, b"data:\n\n" * 500])
+def test_a_reply_of_nothing_without_end_ends_by_the_clocks(
+    case: Case, line: str, filling: bytes
+) -> None:
+    endless = Play(body=lambda: repeat(filling), content_type="text/event-stream")
+    case.reply(endless)
+    ran = case(f"{line} --max-time 0.4 hi")
+    assert ran.code == 9, ran.err
+    assert "--max-time" in ran.err
+    if filling[:1] in b" :":
+        ran = case(f"{line} --timeout 0.3 --retries 0 hi")
+        assert ran.code == 8, ran.err
+
+
+def test_an_answer_before_endless_blanks_is_taken(case: Case) -> None:
+    whole = json.dumps(completion("hi")).encode()
+
+    def endless() -> Iterator[bytes]:
+        return chain([whole], repeat(b" " * 65536))
+
+    case.reply(Play(body=endless, content_type="application/json"))
+    assert case("chat -m m --no-stream --max-time 20 hi").text == "hi\n"
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "none", "aws-chunked", "UTF-8, none", "identity, x"])
+def test_a_content_encoding_that_is_none_leaves_the_answer_as_it_is(
+    case: Case, coding: str
+) -> None:
+    named = {"Content-Encoding": coding}
+    whole = json.dumps(completion("ok"))
+    case.reply(http(whole, headers=named))
+    assert case("chat -m m --no-stream hi").text == "ok\n"
+    events = "".join(f"data: {json.dumps(one)}\n\n" for one in (chunk("ok"), STOP))
+    case.reply(http(events, "text/event-stream", headers=named))
+    assert case("chat -m m hi").text == "ok\n"
+    case.reply(http('{"error":{"message":"so it is"}}', status="400 Bad", headers=named))
+    assert "so it is" in case("chat -m m hi").err

@@ -65,7 +65,29 @@ def test_a_broken_body_is_incomplete() -> None:
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "compress"])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(RejectedError, match=encoding):
-        list(decoded([b"x"], encoding))
+        list(decoded([b"\x8b\x06\x80hello world\x03"], encoding))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["br", "zstd", "deflate", "utf-8", "none", "aws-chunked", "a, b"]
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", '{"a": "中文中文中文中文"}'.encode(), ZIPPED], ids=len
+)
+def test_a_word_that_does_not_tell_the_truth_leaves_the_body_as_it_is(
+    encoding: str, size: int, body: bytes
+) -> None:
+    if encoding == "deflate" and len(body) < 24:
+        return
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert b"".join(decoded(pieces, encoding)) == (TEXT if body is ZIPPED else body)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "utf-8"])
+def test_what_zstd_has_packed_is_refused_by_its_first_bytes(encoding: str) -> None:
+    with pytest.raises(RejectedError, match="content-encoding"):
+        list(decoded([b"\x28\xb5", b"\x2f\xfd\x00"], encoding))
 
 
 def test_no_piece_is_larger_than_the_limit_however_much_unfolds() -> None:
