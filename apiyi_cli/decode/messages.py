@@ -45,7 +45,7 @@ class MessageAnswer(Answer):
         kind = value.get("type")
         if kind == "error":
             return value
-        if kind not in EVENTS:
+        if not isinstance(kind, str) or kind not in EVENTS:
             return None
         self.started = True
         place = value.get("index") if isinstance(value.get("index"), int) else None
@@ -136,7 +136,7 @@ def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[place] = dict(event["content_block"])
         elif kind == "content_block_delta" and isinstance(delta := event.get("delta"), dict):
-            name = _TEXTS.get(str(delta.get("type"))[:60], "")
+            name = _TEXTS.get(_string(delta.get("type")), "")
             if isinstance(piece := delta.get(name), str):
                 pieces.setdefault(place, []).append((name, piece))
             elif isinstance(sign := delta.get("signature"), str):

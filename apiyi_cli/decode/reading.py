@@ -132,9 +132,6 @@ class _Stream:
                 if out:
                     yield out
                     out = []
-                elif self.answer.calls:
-                    # Pieces of a call are shown at its end, but they are no silence.
-                    yield []
         except ApiyiError as error:
             cause = error
             problem = broken(error, self.reply, self.answer.phase, self.answer.progress)

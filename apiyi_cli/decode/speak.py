@@ -127,7 +127,7 @@ def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
         if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):
             try:
                 yield binascii.a2b_base64(event["audio"])
-            except binascii.Error:
+            except ValueError:
                 raise IncompleteError(
                     Text("the answer was cut"),
                     Text("a piece of the audio is not base64"),

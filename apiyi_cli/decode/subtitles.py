@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 _TIMES = re.compile(
-    r"^[ \t]*(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->"
-    r"[ \t]*(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*$",
+    r"^[ \t]*(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->"
+    r"[ \t]*(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*$",
     re.ASCII | re.MULTILINE,
 )
+MOST_S = 1_000_000
+"""No recording is longer, and no subtitle later: eleven days."""
 _NUMBER = re.compile(r"\n[ \t]*\d+[ \t]*\Z", re.ASCII)
 
 
@@ -48,20 +50,33 @@ def cues_of(segments: object) -> list[Cue] | None:
     """
     if not isinstance(segments, list) or not segments:
         return None
-    found = []
-    for one in segments:
-        if not isinstance(one, dict):
-            return None
-        start, end = one.get("start"), one.get("end")
-        if not isinstance(start, int | float) or not isinstance(end, int | float):
-            return None
-        found.append(Cue(float(start), float(end), spoken(one)))
+    if not all(isinstance(one, dict) for one in segments):
+        return None
+    times = [(seconds_of(one.get("start")), seconds_of(one.get("end"))) for one in segments]
+    if not any(None not in pair for pair in times):
+        return None
+    found: list[Cue] = []
+    for one, (start_s, end_s) in zip(segments, times, strict=True):
+        # A time that is none becomes that of the neighbour: the words are worth more.
+        if start_s is None:
+            start_s = found[-1].end_s if found else 0.0
+        found.append(Cue(start_s, start_s if end_s is None else end_s, spoken(one)))
     return found
+
+
+def seconds_of(told: object) -> float | None:
+    """Return a time in seconds, at most `MOST_S`; None for what is no time of a recording."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or told != told:
+        return None
+    if told in (float("inf"), float("-inf")):
+        return None
+    return float(min(max(told, 0), MOST_S))
 
 
 def spoken(segment: dict[str, Any]) -> str:
     """Return what is said in a segment, after the speaker's label where there is one."""
-    said = str(segment.get("text") or "").strip()
+    text = segment.get("text")
+    said = text.strip() if isinstance(text, str) else ""
     speaker = segment.get("speaker")
     return f"{speaker}: {said}" if isinstance(speaker, str) and speaker else said
 

@@ -18,13 +18,14 @@ from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.reading import bursts
 from apiyi_cli.decode.sse import frames
-from apiyi_cli.decode.subtitles import Cue, cues, cues_of, spoken, srt, vtt
+from apiyi_cli.decode.subtitles import Cue, cues, cues_of, seconds_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, opening, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 _PAGE = re.compile(rb"<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
+_MAX_DEPTH = 5
 _OBJECT = re.compile(rb'\{\s*"')
 _WRITERS = {"srt": srt, "vtt": vtt}
 
@@ -55,7 +56,7 @@ class Transcript(NamedTuple):
             if not isinstance(one, dict) or not one.get("speaker"):
                 return self.text
             if turns and turns[-1][0] == one["speaker"]:
-                turns[-1][1].append(str(one.get("text") or "").strip())
+                turns[-1][1].append(spoken({**one, "speaker": None}))
             else:
                 turns.append((one["speaker"], [spoken(one)]))
         return "\n".join(" ".join(said) for _, said in turns) if turns else self.text
@@ -277,40 +278,47 @@ def _merged(parts: Sequence[tuple[dict[str, Any], float]], text: str) -> dict[st
     for name in ("segments", "words"):
         if any(isinstance(value.get(name), list) for value, _ in parts):
             whole[name] = [
-                _shifted(row, begin_s)
-                for value, begin_s in parts
-                for row in value.get(name) or ()
-                if isinstance(row, dict)
+                _shifted(row, begin_s) for value, begin_s in parts for row in _rows(value.get(name))
             ]
-    for number, row in enumerate(whole.get("segments") or ()):
-        if isinstance(row.get("id"), int):
+    rows = whole.get("segments")
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        if isinstance(row, dict) and isinstance(row.get("id"), int):
             row["id"] = number
     last, begin_s = parts[-1]
-    if isinstance(last.get("duration"), int | float):
-        whole["duration"] = round(begin_s + last["duration"], 3)
+    if (duration_s := seconds_of(last.get("duration"))) is not None:
+        whole["duration"] = round(begin_s + duration_s, 3)
     told = [value["usage"] for value, _ in parts if isinstance(value.get("usage"), dict)]
     if told:
         whole["usage"] = _summed(told)
     return whole
 
 
+def _rows(told: object) -> list[dict[str, Any]]:
+    return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
+
+
 def _shifted(row: dict[str, Any], begin_s: float) -> dict[str, Any]:
     times = {
-        name: round(row[name] + begin_s, 3)
+        name: round(time_s + begin_s, 3)
         for name in ("start", "end")
-        if isinstance(row.get(name), int | float)
+        if (time_s := seconds_of(row.get(name))) is not None
     }
     return {**row, **times}
 
 
-def _summed(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _is_count(told: object) -> bool:
+    return isinstance(told, int | float) and not isinstance(told, bool) and abs(told) < 1e15
+
+
+def _summed(told: Sequence[dict[str, Any]], depth: int = 0) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for one in told:
         for name, value in one.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                total[name] = total.get(name, 0) + value
-            elif isinstance(value, dict):
-                total[name] = _summed([total.get(name) or {}, value])
+            known = total.get(name)
+            if _is_count(value) and (name not in total or _is_count(known)):
+                total[name] = (known or 0) + value
+            elif isinstance(value, dict) and depth < _MAX_DEPTH:
+                total[name] = _summed([known if isinstance(known, dict) else {}, value], depth + 1)
             else:
                 total.setdefault(name, value)
     return total

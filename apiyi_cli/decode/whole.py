@@ -142,14 +142,15 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     declared = reply.headers.get("content-type", "").lower()
     chunks = iter(reply.chunks)
     read: list[bytes] = []
+    blanks = 0
     head = b""
     try:
         for chunk in chunks:
             head = trim(head + chunk)
-            if not head:
-                # Blanks in front mean nothing, and may come without end.
-                continue
-            read.append(chunk)
+            blanks = 0 if head else blanks + len(chunk)
+            if blanks < _MAX_BLANKS:
+                # More of them mean no more, and they may come without end.
+                read.append(chunk)
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
                 break
     except ApiyiError as error:

@@ -263,7 +263,7 @@ def test_an_event_without_end_is_refused_before_memory_is_full() -> None:
             read += 1
             yield megabyte
 
-    with pytest.raises(ApiyiError, match="larger than 256 MB") as caught:
+    with pytest.raises(ApiyiError, match="larger than 128 MB") as caught:
         flat(reads())
     assert caught.value.exit_code == 6
-    assert read <= 257
+    assert read <= 129
