@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.model_kinds import refusal
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
 from apiyi_cli.text import Text, map_text
 
@@ -29,7 +30,8 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
     failure.facts = facts._replace(**told)
     if isinstance(failure, UnknownModelError) and call.model:
         known = known_models(session)
-        near = [quote(name) for name in nearest(call.model, known) if name != call.model]
+        fit = [name for name in known if not refusal(name, session.command)]
+        near = [quote(name) for name in nearest(call.model, fit) if name != call.model]
         if call.model in known:
             failure.hint = Text(
                 "the list has it, but no channel of the key's group serves it now: another model, "
@@ -41,6 +43,8 @@ def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
                 if near[1:]
                 else Text("-m {near}", near=near[0])
             )
+    elif facts.cause == "throttled" and session.sends_many:
+        failure.hint = Text("send less at once: a smaller -j, or --rpm")
     elif isinstance(failure, AuthError) and failure.facts.cause == "key":
         source = getattr(session.__dict__.get("secret"), "source", "")
         if source:

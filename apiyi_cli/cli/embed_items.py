@@ -58,7 +58,7 @@ def _of_arguments(session: Session, words: list[str], files: list[str]) -> Itera
     if not texts:
         whole = session.sources.prompt((), ())
         if whole is None:
-            raise nothing_to_send(session)
+            raise nothing_to_send(session.command)
         texts = [whole]
     for number, text in enumerate(texts, 1):
         if not text.strip():

@@ -209,6 +209,11 @@ class Session:
                 require_able(model, self.command)
         return models
 
+    @property
+    def sends_many(self) -> bool:
+        """Return True if the command sends several requests at once (it has `--jobs`)."""
+        return Jobs in self._groups
+
     def note(self, text: str) -> None:
         """Print a notice on stderr unless the user wants quiet."""
         if not self.output.quiet:

@@ -60,7 +60,7 @@ class Talk:
             needed=not (surroundings.messages or surroundings.attach),
         )
         if self.text is None and not surroundings.messages and not self.attachments:
-            raise nothing_to_send(session)
+            raise nothing_to_send(session.command)
         self.schema = self._schema()
         self.functions = self._functions()
         self.tool_choice = self._tool_choice()
@@ -365,12 +365,25 @@ def printed(
     aside.close()
 
 
-def nothing_to_send(session: Session) -> UsageError:
-    """Return the error for a run without any input."""
+EXAMPLES = {
+    "chat": '"Why is the sky blue?"',
+    "complete": '"Once upon a time"',
+    "respond": '"Why is the sky blue?"',
+    "embed": '"a text to embed"',
+}
+"""What a hint suggests to type after each command that takes a prompt."""
+
+
+def nothing_to_send(command: str) -> UsageError:
+    """Return the error for a run without any input, with a line of that command to type."""
     return UsageError(
         Text("nothing to send"),
         Text("no prompt was given"),
-        hint=Text('apiyi chat "Why is the sky blue?", or … | apiyi chat; apiyi chat --help'),
+        hint=Text(
+            "apiyi {command} {example}, or … | apiyi {command}; apiyi {command} --help",
+            command=command,
+            example=EXAMPLES[command],
+        ),
     )
 
 

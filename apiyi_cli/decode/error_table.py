@@ -354,7 +354,7 @@ RULES: tuple[Rule, ...] = (
         TemporaryError,
         Text("the gateway is too busy for this request"),
         ("new-api:middleware/model-rate-limit.go", "gateway-3.1"),
-        Text("wait a little, or send less at once (-j, --rpm)"),
+        Text("wait a little, then run it again; --rpm sends fewer a minute"),
         always=frozenset((429,)),
         codes=_pattern(
             r"rate_limit_\w+|resource_exhausted|overloaded_error|too_many_requests"

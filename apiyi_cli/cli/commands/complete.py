@@ -80,7 +80,7 @@ def complete(
         return
     text = session.sources.prompt(prompt or (), session.fill(source).file or ())
     if text is None:
-        raise nothing_to_send(session)
+        raise nothing_to_send(session.command)
     wanted = session.form != "json" if answer.stream is None else answer.stream
     if answer.stream and completing.best_of:
         session.note(Text("--best-of turns streaming off: the server chooses among whole texts"))
