@@ -619,7 +619,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'models' = @{
             Arguments = @('model=show')
             Options = @(
-                @{ Names = @('--update-prices'); Help = 'Fetch the price list that cost estimates are made from.' }
+                @{ Names = @('--update', '--update-prices'); Help = 'Fetch the price list that cost estimates are made from.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }

@@ -116,7 +116,7 @@ class Batch:
         gate: Places,
         rules: Rules = Rules(),
         ordered: bool = False,
-        cost: Callable[[Row, Usage], float | None] = lambda row, usage: None,
+        cost: Callable[[Row, Usage | None], float | None] = lambda row, usage: None,
         check: Callable[[], ApiyiError | None] = lambda: None,
         show: Callable[[Counts, Rates, bool], None] = lambda counts, rates, now: None,
         tell: Callable[[str], None] = lambda text: None,
@@ -312,7 +312,7 @@ class Batch:
         usage = outcome.usage
         cost: float | None = None
         try:
-            if usage is not None:
+            if usage is not None or (outcome.failed is None and not outcome.unsent):
                 costs = [self._cost(outcome.row, one) for one in (*outcome.earlier, usage)]
                 cost = None if None in costs else sum(filter(None, costs))
         finally:
@@ -324,7 +324,7 @@ class Batch:
                 UsageError(
                     Text("cannot keep to --max-cost"),
                     Text("there is no price for {model}", model=model),
-                    hint="apiyi models --update-prices",
+                    hint="apiyi models --update",
                 )
             )
 

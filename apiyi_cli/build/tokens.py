@@ -150,14 +150,29 @@ def _decoded_head(text: str, chars: int) -> bytes:
 def _tokens_of_part(part: Part) -> float:
     if part.value is not None:
         return len(part.value.encode("utf-8", "surrogatepass")) / BYTES_IN_TOKEN
-    head, size = b"", 0
-    if part.content is not None:
-        head, size = part.content[:_HEAD_CHARS], len(part.content)
-    elif part.path is not None:
-        with suppress(OSError), open(part.path, "rb") as file:
-            head, size = file.read(_HEAD_CHARS), os.fstat(file.fileno()).st_size
+    head, size = _head_of_part(part)
     kind = detect_type(head)
     family = kind.family if kind is not None else (part.type or "").partition("/")[0]
     if part.name == "file" and family in ("video", "application"):
         family = "audio"
     return _tokens_of_media(head, size, family)
+
+
+def _head_of_part(part: Part) -> tuple[bytes, int]:
+    """Return the first bytes of an upload and its size."""
+    if part.content is not None:
+        return part.content[:_HEAD_CHARS], len(part.content)
+    if part.path is not None:
+        with suppress(OSError), open(part.path, "rb") as file:
+            return file.read(_HEAD_CHARS), os.fstat(file.fileno()).st_size
+    return b"", 0
+
+
+def upload_seconds(call: Call) -> float | None:
+    """Return how long the recording is that a request uploads, None where it has none."""
+    for part in call.parts:
+        if part.name != "file":
+            continue
+        head, size = _head_of_part(part)
+        return sound_seconds(head, size) if size else None
+    return None

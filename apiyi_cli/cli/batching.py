@@ -398,18 +398,17 @@ def _rules(session: Session, options: Batching) -> Rules:
             raise UsageError(
                 Text("cannot keep to --max-cost"),
                 Text("there is no price list"),
-                hint="apiyi models --update-prices",
+                hint="apiyi models --update",
             )
     return Rules(most, percent, options.max_cost)
 
 
-def _cost(session: Session) -> Callable[[Row, Usage], float | None]:
-    from apiyi_cli.cli.books import prices_of
+def _cost(session: Session) -> Callable[[Row, Usage | None], float | None]:
+    from apiyi_cli.cli.books import cost_of, prices_of
 
     prices = prices_of(session)
 
-    def cost(row: Row, usage: Usage) -> float | None:
-        model = row.call.model if row.call is not None else None
-        return prices.cost(model or "", usage.prompt_tokens, usage.completion_tokens)
+    def cost(row: Row, usage: Usage | None) -> float | None:
+        return None if row.call is None else cost_of(prices, row.call, usage)
 
     return cost

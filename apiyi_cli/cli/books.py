@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.settings.paths import cache_dir, state_dir
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.call import Call
     from apiyi_cli.core.events import Usage
     from apiyi_cli.store.ledger import Ledger, Record
     from apiyi_cli.store.prices import Prices
     from apiyi_cli.wire.send import Sent
+
+
+MOST_MADE: Final = 1000
+"""No answer has more pictures than this, whatever a gateway says."""
 
 
 class Books:
@@ -79,8 +85,8 @@ class Books:
         if sent.from_cache:
             # What the kept answer once used was counted when it was asked for.
             prompt, completion, total, cost = 0, 0, 0, 0.0
-        elif sent.error is None:
-            cost = self._prices.cost(call.model or "", prompt, completion)
+        elif sent.error is None or sent.uncertain:
+            cost = cost_of(self._prices, call, usage, guess=sent.uncertain)
         return Record(
             at=self._session.run.clock.wall() - sent.ms / 1000,
             profile=self._session.settings.profile,
@@ -95,6 +101,7 @@ class Books:
             request_id=sent.request_id and self._session.console.redact(sent.request_id),
             cached=sent.from_cache,
             cost=cost,
+            uncertain=sent.uncertain,
         )
 
 
@@ -109,14 +116,67 @@ def prices_of(session: Session) -> Prices:
     """Return the price list that was fetched last, empty when there is none."""
     from apiyi_cli.store.prices import Prices
 
-    return Prices(cache_dir(session.run.environ) / "prices.json")
+    group = session.settings.in_profile.group
+    return Prices(cache_dir(session.run.environ) / "prices.json", group)
+
+
+def cost_of(
+    prices: Prices, call: Call, usage: Usage | None, *, guess: bool = False
+) -> float | None:
+    """Return what a request cost in US dollars, as far as it is known.
+
+    Counts the tokens that the gateway had cached, the pictures that were asked for, the
+    seconds of a recording. With `guess` tokens that nobody told are estimated.
+    """
+    from apiyi_cli.store.prices import Used
+
+    model = call.model or ""
+    if not len(prices):
+        return None
+    told = usage.raw if usage is not None and isinstance(usage.raw, dict) else {}
+    used = Used(
+        usage.prompt_tokens if usage else None,
+        usage.completion_tokens if usage else None,
+        usage.cached_tokens if usage else None,
+        _count(call, told),
+        _seconds(call, told),
+    )
+    if guess and used.prompt is None:
+        from apiyi_cli.build.tokens import estimate_tokens
+
+        whole, asked = estimate_tokens(call), estimate_tokens(call, 0.0)
+        bounded = estimate_tokens(call._replace(cost="light"))
+        used = used._replace(prompt=bounded, completion=max(whole, asked) - bounded)
+    return prices.estimate(model, used)
+
+
+def _count(call: Call, told: Mapping[str, Any]) -> int:
+    """Return how many pictures a request made, by its usage or by what was asked for."""
+    made = told.get("generated_images")
+    if not isinstance(made, int) or isinstance(made, bool):
+        asked = call.json.get("n") if isinstance(call.json, dict) else None
+        parts = (part.value for part in call.parts if part.name == "n")
+        text = next(parts, None)
+        made = int(text) if text and text.isdecimal() else asked
+    return made if isinstance(made, int) and 0 < made <= MOST_MADE else 1
+
+
+def _seconds(call: Call, told: Mapping[str, Any]) -> float | None:
+    """Return how long the recording of a request is, as the gateway told it or by its file."""
+    from apiyi_cli.build.tokens import upload_seconds
+
+    seconds = told.get("seconds")
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        return min(float(seconds), 1e6) if seconds >= 0 else None
+    return upload_seconds(call)
 
 
 def estimate(session: Session, model: str, usage: Usage) -> str:
     """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
-    from apiyi_cli.store.prices import shown
+    from apiyi_cli.store.prices import Used, shown
 
     prices = prices_of(session)
     if not len(prices):
         return ""
-    return f", {shown(prices.cost(model, usage.prompt_tokens, usage.completion_tokens))}"
+    used = Used(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+    return f", {shown(prices.estimate(model, used))}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import IncompleteError, SetupError
 from apiyi_cli.text import Text
 
@@ -25,8 +26,10 @@ def models_file(session: Session) -> Path:
 
 def cached_models(session: Session) -> list[str]:
     """Return the names of the last list that was fetched, [] when there is none."""
+    path = models_file(session)
     try:
-        return models_file(session).read_text("utf-8").split("\n")[:-1]
+        # Whatever else stands there is not waited for.
+        return path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
     except (OSError, UnicodeDecodeError):
         return []
 
@@ -47,11 +50,12 @@ def fetched_models(
 
     ((found, raw),) = session.answers(models_call(), decode, sender=sender)
     listed = found.get("data") if isinstance(found, dict) else found
-    by_id = {
-        one["id"]: one
-        for one in listed or ()
-        if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"].strip()
-    }
+    by_id: dict[str, dict[str, Any]] = {}
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"].strip():
+            # Half a surrogate pair is no reason to lose the others.
+            name = whole_characters(one["id"])
+            by_id.setdefault(name, {**one, "id": name})
     if not by_id:
         raise IncompleteError(Text("the model list is empty"), Text("the gateway named no models"))
     models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
@@ -87,5 +91,5 @@ def _keep(session: Session, names: list[str]) -> None:
     try:
         private_dir(path.parent)
         private_write(path, "".join(f"{name}\n" for name in plain).encode())
-    except (OSError, SetupError):
+    except (OSError, ValueError, SetupError):
         session.detail(Text("* the model list could not be kept for completion"))

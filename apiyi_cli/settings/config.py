@@ -31,7 +31,8 @@ class Profile(NamedTuple):
     """One `[profile.NAME]`: only what the file says, nothing filled in.
 
     `options` has the values of the option table by name; `limits` the table of that name;
-    `commands` the like of `options` for single commands, which count before.
+    `commands` the like of `options` for single commands, which count before. `group` is the
+    key's group at the gateway, whose prices its estimates are made with.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Profile(NamedTuple):
     options: Mapping[str, Any] = _EMPTY
     limits: Mapping[str, Any] = _EMPTY
     commands: Mapping[str, Mapping[str, Any]] = _EMPTY
+    group: str | None = None
 
 
 class Family(NamedTuple):
@@ -252,6 +254,9 @@ class _Reader:
         if name == "sandbox" and (own := [one for one in _LISTS if one in table]):
             self.fail([*at, own[0]], Text("the sandbox profile is built in and has its own"))
         urls, command, limits = (table.pop(one, None) for one in (*_LISTS, "limits"))
+        group = table.pop("group", None)
+        if group is not None and not (isinstance(group, str) and group):
+            self.fail([*at, "group"], Text("expected the name of a group of the gateway's"))
         commands = {
             word: self.command([*at, word], table.pop(word))
             for word in COMMANDS
@@ -264,6 +269,7 @@ class _Reader:
             {key: self.option([*at, key], value) for key, value in table.items()},
             bare.limits if limits is None else self.limits([*at, "limits"], limits),
             commands,
+            group,
         )
 
     def base_urls(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
@@ -281,7 +287,7 @@ class _Reader:
             self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:2], "limits"])))
         found = options(name)
         if not found:
-            self.unknown(keys, [*_LISTS, "limits", *configurable()])
+            self.unknown(keys, [*_LISTS, "limits", "group", *configurable()])
         if not any(one.opt.config for one in found):
             hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
             self.fail(

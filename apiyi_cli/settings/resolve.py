@@ -303,6 +303,8 @@ class Settings:
         profile = self.in_profile
         if profile.key_command:
             yield Setting("key_command", list(profile.key_command), self._profile_text(profile))
+        if profile.group:
+            yield Setting("group", profile.group, self._profile_text(profile))
         from apiyi_cli.settings.values import configurable
 
         for name in configurable():

@@ -8,15 +8,17 @@ are ever in it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.core.disk import make_private_folder, write_all
-from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
+from apiyi_cli.core.jsontext import InvalidJSON, read_event, whole_characters, write
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     import sqlite3
 
 MOST_SPOOLED = 4 << 20
+MOST_COUNTED = 1 << 53
+"""No count and no price is believed above this."""
+PATIENCE_S = 10.0
+QUICK_S = 0.2
+"""How long a run that has its answer waits for a database that another process has locked."""
 LINGER_S = 60.0
 """How long a spool that was taken is kept: nothing writes to it that long after opening it."""
 GROUPS = {
@@ -38,7 +45,8 @@ class Record(NamedTuple):
     """One request: when it began (seconds since 1970), for whom, what it used, how it ended.
 
     Tokens and cost (US dollars, an estimate) are None where they are not known. `exit` is
-    the exit code that its failure has, 0 for none.
+    the exit code that its failure has, 0 for none. `uncertain` is a request that nobody knows
+    the end of: it may have been billed, and its cost is what it would have been.
     """
 
     at: float
@@ -53,6 +61,7 @@ class Record(NamedTuple):
     request_id: str | None
     cached: bool
     cost: float | None
+    uncertain: bool = False
 
 
 class Total(NamedTuple):
@@ -60,6 +69,7 @@ class Total(NamedTuple):
 
     `unknown` is how many requests told no tokens, `unpriced` how many have no known price:
     their part is missing from the sums, which are None where nothing at all is known.
+    `uncertain` requests may have been billed; `cost` holds `uncertain_cost` for them.
     """
 
     group: str
@@ -72,6 +82,8 @@ class Total(NamedTuple):
     unknown: int
     cost: float | None
     unpriced: int
+    uncertain: int = 0
+    uncertain_cost: float | None = None
 
 
 class Ledger:
@@ -88,26 +100,28 @@ class Ledger:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, and the run's outcome does not depend on it."""
-        lines = b"".join(write(list(record)) + b"\n" for record in records)
+        lines = b"".join(write(sound_values(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(self._spool, flags, 0o600)
+        # Whoever put a FIFO there must not hold up a run that is over.
+        fd = os.open(self._spool, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
         try:
+            _require_file(fd, self._spool)
             write_all(fd, lines)
             full = os.fstat(fd).st_size > MOST_SPOOLED
         finally:
             os.close(fd)
         if full:
             with suppress(SetupError):
-                self.settle()
+                self.settle(patience_s=QUICK_S)
 
-    def settle(self) -> None:
+    def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Move the spool into the database; raises SetupError when the database is unusable."""
         import sqlite3
 
         taken = self._folder / f"usage.taken-{time.time_ns()}-{os.getpid()}"
         try:
-            with closing(self._opened()) as database:
+            with closing(self._opened(patience_s)) as database:
                 with suppress(FileNotFoundError):
                     os.rename(self._spool, taken)
                 for path in sorted(self._folder.glob("usage.taken-*")):
@@ -125,26 +139,37 @@ class Ledger:
         largest first (days in their order). Raises SetupError."""
         import sqlite3
 
-        order = "1" if by == "day" else "coalesce(sum(cost), 0) DESC, count(*) DESC, 1"
+        order = "1" if by == "day" else "coalesce(total(cost), 0) DESC, count(*) DESC, 1"
         query = _TOTALS.format(group=GROUPS[by], order=order)
         self.settle()
         try:
             with closing(self._opened()) as database:
-                return [Total(*row) for row in database.execute(query, (since,))]
+                return [_total(row) for row in database.execute(query, (since,))]
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
                 Text("cannot read the usage ledger"),
                 Text("{path}: {reason}", path=self.path, reason=failure),
             ) from None
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
         import sqlite3
 
         make_private_folder(self._folder)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.close(fd)
-        database = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        database.executescript(_SCHEMA)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
+        try:
+            _require_file(fd, self.path)
+        finally:
+            os.close(fd)
+        database = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
+        try:
+            database.executescript(_SCHEMA)
+            columns = {row[1] for row in database.execute("PRAGMA table_info(calls)")}
+            if "uncertain" not in columns:
+                # Made by version 0.1, which goes on writing into it without that column.
+                database.execute("ALTER TABLE calls ADD COLUMN uncertain")
+        except BaseException:
+            database.close()
+            raise
         return database
 
 
@@ -176,15 +201,75 @@ def _take(database: sqlite3.Connection, path: Path) -> None:
         database.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (path.name, begin + whole))
 
 
+def _require_file(fd: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+
+
 def _records(lines: bytes) -> Iterator[list[Any]]:
     """Yield the records of a spool; a line that a crash left half-written is left out."""
     for line in lines.split(b"\n"):
         with suppress(InvalidJSON):
             values = read_event(line)
-            if isinstance(values, list) and len(values) == len(Record._fields):
-                yield values
+            if isinstance(values, list) and len(values) in (_OLD_LENGTH, len(Record._fields)):
+                values += [False] * (len(Record._fields) - len(values))
+                yield sound_values(values)
 
 
+def sound_values(values: Sequence[Any]) -> list[Any]:
+    """Return the values of a record as the database and every sum can take them.
+
+    A gateway's counts may be anything: above 2**53 they are that, below 0 they are unknown.
+    """
+    named = dict(zip(Record._fields, values, strict=True))
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens", "ms"):
+        named[name] = _bounded(named[name], int)
+    for name in ("at", "cost"):
+        named[name] = _bounded(named[name], float)
+    for name in ("profile", "model", "endpoint"):
+        named[name] = _clean(named[name])
+    named["request_id"] = None if named["request_id"] is None else _clean(named["request_id"])
+    code = named["exit"]
+    named["exit"] = code if isinstance(code, int) and 0 <= code < 256 else 1
+    for name in ("cached", "uncertain"):
+        named[name] = bool(named[name])
+    named["at"] = named["at"] or 0.0
+    return list(named.values())
+
+
+def _bounded(value: Any, kind: type[int] | type[float]) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        return None
+    return kind(min(value, MOST_COUNTED))
+
+
+def _clean(value: Any) -> str:
+    return whole_characters(value).replace("\0", "\ufffd") if isinstance(value, str) else ""
+
+
+def _total(row: Sequence[Any]) -> Total:
+    """Return one sum; the counts come as floats, because those never overflow."""
+    named = dict(zip(Total._fields, row, strict=True))
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        named[name] = None if named[name] is None else int(named[name])
+    for name in ("failed", "cached", "unknown", "unpriced", "uncertain"):
+        named[name] = int(named[name] or 0)
+    return Total(**named)
+
+
+def _sum_of(column: str, when: str = "1") -> str:
+    """Return SQL that sums what is a number of a column, bounded; NULL where nothing is known.
+
+    Rows of version 0.1 may hold counts whose sum no integer can hold.
+    """
+    fits = f"typeof({column}) IN ('integer', 'real') AND {column} >= 0 AND {when}"
+    return (
+        f"CASE WHEN count(CASE WHEN {fits} THEN 1 END) "
+        f"THEN total(CASE WHEN {fits} THEN min({column}, {MOST_COUNTED}) END) END"
+    )
+
+
+_OLD_LENGTH = 12
 _COLUMNS = ", ".join(Record._fields)
 _INSERT = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * len(Record._fields))})"
 _SCHEMA = f"""
@@ -192,9 +277,11 @@ CREATE TABLE IF NOT EXISTS calls ({_COLUMNS});
 CREATE INDEX IF NOT EXISTS by_time ON calls (at);
 CREATE TABLE IF NOT EXISTS taken (name TEXT PRIMARY KEY, bytes INTEGER);
 """
-_TOTALS = """
-SELECT {group}, count(*), sum(exit != 0), sum(cached), sum(prompt_tokens),
-  sum(completion_tokens), sum(total_tokens), sum(total_tokens IS NULL AND exit = 0),
-  sum(cost), sum(cost IS NULL AND exit = 0)
-FROM calls WHERE at >= ? GROUP BY 1 ORDER BY {order}
+_TOTALS = f"""
+SELECT {{group}}, count(*), sum(exit != 0), sum(cached), {_sum_of("prompt_tokens")},
+  {_sum_of("completion_tokens")}, {_sum_of("total_tokens")},
+  sum(total_tokens IS NULL AND exit = 0),
+  {_sum_of("cost")}, sum(cost IS NULL AND exit = 0),
+  sum(coalesce(uncertain, 0)), {_sum_of("cost", "uncertain")}
+FROM calls WHERE at >= ? GROUP BY 1 ORDER BY {{order}}
 """

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import read_event, write
+from apiyi_cli.text import Text
 
+TOKENS_IN_MINUTE = 1000
+MOST_TOKENS = 1 << 53
 USD_PER_MILLION = 2.0
 """What a model ratio of 1 means: US dollars for a million input tokens."""
 _DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
@@ -25,17 +28,41 @@ class Price(NamedTuple):
     request: float | None
 
 
-class Prices:
-    """The price list in a file: `{"fetched": seconds since 1970, "models": {name: [..]}}`."""
+class Used(NamedTuple):
+    """What a request used: tokens, of the prompt's how many the gateway had cached; how many
+    things it made (pictures); seconds of sound. None is "not known"."""
 
-    def __init__(self, path: Path) -> None:
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int | None = None
+    made: int = 1
+    seconds: float | None = None
+
+
+class Prices:
+    """The price list in a file, for keys of one `group` of the gateway's.
+
+    The file is `{"fetched": seconds since 1970, "models": {name: [input, output, request]},
+    "cached": {name: price}, "groups": {name: ratio}, "factor": ratio in the prices}`; of
+    version 0.1 it has the first two. What cannot be read in it is no price.
+    """
+
+    def __init__(self, path: Path, group: str | None = None) -> None:
         self._path = path
         self.fetched = 0.0
         self._models: dict[str, list[float | None]] = {}
+        self._cached: dict[str, float] = {}
+        self._ratio = 1.0
         try:
-            value = read_event(path.read_bytes())
-            self.fetched, self._models = float(value["fetched"]), dict(value["models"])
-        except (OSError, ValueError, KeyError, TypeError):
+            value = read_event(_content(path))
+            self.fetched, models = float(value["fetched"]), value["models"]
+            self._models = {name: row for name, row in models.items() if _is_price(row)}
+            self._cached = _numbers(value.get("cached"))
+            ratio = _numbers(value.get("groups")).get(group or "")
+            factor = _number(value.get("factor"))
+            if ratio is not None and factor:
+                self._ratio = ratio / factor
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return
 
     def __len__(self) -> int:
@@ -44,52 +71,72 @@ class Prices:
     def of(self, model: str) -> Price | None:
         """Return the price of a model: by its name, else by its name without a date."""
         found = self._models.get(model) or self._models.get(_DATED.sub("", model))
-        return Price(*found) if found else None
+        if not found:
+            return None
+        return Price(*(None if one is None else one * self._ratio for one in found))
 
     def cost(
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
     ) -> float | None:
-        """Estimate one request in US dollars, None when the price or the tokens are unknown."""
+        """Estimate one request by its tokens alone."""
+        return self.estimate(model, Used(prompt_tokens, completion_tokens))
+
+    def estimate(self, model: str, used: Used) -> float | None:
+        """Estimate one request in US dollars, None when the price or the tokens are unknown.
+
+        A price for each request counts once for each thing made. Sound without tokens counts
+        1,000 tokens a minute, as the gateway's software does.
+        """
         price = self.of(model)
         if price is None:
             return None
         if price.request is not None:
-            return price.request
-        if price.input is None or price.output is None:
+            return price.request * max(1, used.made)
+        prompt, completion = used.prompt, used.completion
+        if prompt is None and completion is None and used.seconds is not None:
+            prompt, completion = round(used.seconds * TOKENS_IN_MINUTE / 60), 0
+        if price.input is None or price.output is None or prompt is None or completion is None:
             return None
-        if prompt_tokens is None or completion_tokens is None:
-            return None
-        return (price.input * prompt_tokens + price.output * completion_tokens) / 1e6
+        prompt, completion = min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
+        cached = min(max(0, used.cached or 0), prompt)
+        reduced = self._cached.get(model, self._cached.get(_DATED.sub("", model)))
+        saved = 0.0 if reduced is None else cached * (price.input - reduced * self._ratio)
+        return (price.input * prompt + price.output * completion - saved) / 1e6
 
 
 def listed(value: Any, now: float) -> bytes:
     """Return the file's content for the gateway's list (`GET /api/pricing`).
 
-    A token price is 2 USD x model_ratio a million, output times completion_ratio; a request
-    price is model_price; both times the ratio of the group `default`. Raises ValueError for
-    what is not such a list.
+    A token price is 2 USD x model_ratio a million, output times completion_ratio, cached input
+    times cache_ratio; a request price is model_price; all times the ratio of the group
+    `default`. Raises ValueError for what is not such a list; a row that is none is left out.
     """
     rows = value.get("data") if isinstance(value, dict) else None
     if not isinstance(rows, list):
-        raise ValueError("it has no list of models")
-    ratios = value.get("group_ratio")
-    group = _number(ratios.get("default")) if isinstance(ratios, dict) else None
-    factor = 1.0 if group is None else group
-    models = {}
+        raise ValueError(Text("it has no list of models"))
+    groups = _numbers(value.get("group_ratio"))
+    factor = groups.get("default", 1.0)
+    models: dict[str, list[float | None]] = {}
+    cached: dict[str, float] = {}
     for row in rows:
         name = row.get("model_name") if isinstance(row, dict) else None
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name.strip():
             continue
         per_request, ratio = _number(row.get("model_price")), _number(row.get("model_ratio"))
-        if row.get("quota_type") in (1, "1"):
+        kind = row.get("quota_type")
+        if not isinstance(kind, bool) and kind in (1, "1"):
             models[name] = [None, None, None if per_request is None else per_request * factor]
         elif ratio is not None:
             completion = _number(row.get("completion_ratio"))
             price = ratio * USD_PER_MILLION * factor
             models[name] = [price, price * (1.0 if completion is None else completion), None]
+            if (reduced := _number(row.get("cache_ratio"))) is not None:
+                cached[name] = price * reduced
     if not models:
-        raise ValueError("it has no prices")
-    return write({"fetched": now, "models": models})
+        raise ValueError(Text("it has no prices"))
+    return write(
+        {"fetched": now, "models": models, "cached": cached, "groups": groups, "factor": factor}
+    )
 
 
 def shown(cost: float | None) -> str:
@@ -106,8 +153,32 @@ def shown(cost: float | None) -> str:
 
 
 def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number < 1e9 else None
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    """Return the members of an object that are numbers."""
+    if not isinstance(value, dict):
+        return {}
+    found = {str(name): _number(one) for name, one in value.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _is_price(row: Any) -> bool:
+    """Return True for [input, output, request], each a number or null."""
+    if not isinstance(row, list) or len(row) != len(Price._fields):
+        return False
+    return all(one is None or _number(one) is not None for one in row)
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file; whatever else stands there is not waited for."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_bytes()

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.client import Client, Watch
 from apiyi_cli.wire.clocks import Timeouts
 from apiyi_cli.wire.encode import outgoing
-from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Tally, persist
+from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Retry, Tally, persist
 
 if TYPE_CHECKING:
     from apiyi_cli.wire.account import Account
@@ -75,7 +75,11 @@ class Plan(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """One request that ended: what it was, what it used, how long it took, how it failed."""
+    """One request that ended: what it was, what it used, how long it took, how it failed.
+
+    `uncertain` is one that may have been billed, though no answer to it is known. One that was
+    repeated after that is told on its own.
+    """
 
     call: Call
     host: str
@@ -84,6 +88,7 @@ class Sent(NamedTuple):
     ms: int
     error: ApiyiError | None
     from_cache: bool
+    uncertain: bool = False
 
 
 class Sender:
@@ -154,6 +159,7 @@ class Sender:
                 tell=plan.tell,
                 tally=plan.tally,
                 quota=plan.quota,
+                on_retry=trip.repeated,
                 limiter_pause=None if plan.limiter is None else plan.limiter.pause,
             )
         except ApiyiError as failure:
@@ -250,7 +256,11 @@ class _Trip:
         if self._call.cost == "heavy" and b"http" in body[:_LINKS_WITHIN]:
             # Pictures that come as links: the links die within minutes.
             return
-        plan.cache.keep(self._key, reply.status, reply.headers, body)
+        try:
+            plan.cache.keep(self._key, reply.status, reply.headers, body)
+        except SetupError as failure:
+            # The answer is there and paid for; that it cannot be kept does not change it.
+            plan.tell(failure.summary())
 
     def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the chunks and keep them, unless they become too many."""
@@ -265,6 +275,19 @@ class _Trip:
                 pieces.append(chunk)
             yield chunk
 
+    def repeated(self, retry: Retry) -> None:
+        """Tell the ledger of an attempt that may have been billed and is followed by another."""
+        if not retry.ambiguous or self._plan.sent is None:
+            return
+        now_s = self._plan.clock.monotonic()
+        ms, self._began_s = round((now_s - self._began_s) * 1000), now_s
+        facts, usage, self.usage = retry.error.facts, self.usage, None
+        self._plan.sent(
+            Sent(
+                self._call, facts.host or "", facts.request_id, usage, ms, retry.error, False, True
+            )
+        )
+
     def ended(self, error: ApiyiError | None) -> None:
         """Tell the ledger."""
         if self._plan.sent is None:
@@ -274,7 +297,10 @@ class _Trip:
         request_id = reply.request_id if reply is not None else None
         host = reply.host if reply is not None else ""
         from_cache = reply is not None and reply.from_cache
-        self._plan.sent(Sent(self._call, host, request_id, self.usage, ms, error, from_cache))
+        uncertain = isinstance(error, IncompleteError) and self._call.cost != "free"
+        self._plan.sent(
+            Sent(self._call, host, request_id, self.usage, ms, error, from_cache, uncertain)
+        )
 
 
 def usage_in(item: Any) -> Usage | None:

@@ -136,3 +136,35 @@ def test_a_dry_run_sends_nothing(apiyi: Program, gateway: Gateway) -> None:
     assert (shown["method"], shown["url"]) == ("GET", f"{gateway.base_url}/models")
     assert shown["body"] is None
     assert gateway.ledger == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"id":"half\\ud83d"}',
+        '{"id":7}',
+        '{"id":null}',
+        "{}",
+        "null",
+        "[1]",
+        '"text"',
+        '{"id":"model-7"}',
+        '{"id":"a\\nb"}',
+        '{"id":"x","created":[]}',
+        '{"id":"x","created":1e300,"owned_by":{}}',
+        '{"id":"x","created":99999999999999999999}',
+    ],
+)
+def test_one_odd_model_takes_no_other_away(apiyi: Program, gateway: Gateway, odd: str) -> None:
+    listed = [f'{{"id":"model-{number}","created":{number}}}' for number in range(200)]
+    listed.insert(100, odd)
+    body = f'{{"object":"list","data":[{",".join(listed)}]}}'
+    gateway.script(*[Play(body=body.encode())] * 4)
+    ran = apiyi("models")
+    assert ran.code == 0, ran.err
+    names = ran.text.splitlines()
+    assert {f"model-{number}" for number in range(200)} <= set(names)
+    assert len(names) == len(set(names)) <= 201
+    assert apiyi("models --ndjson").code == 0
+    assert apiyi("models --json").code == 0
+    assert apiyi.terminal("models").code == 0

@@ -40,6 +40,8 @@ def test_each_request_is_counted_once(apiyi: Program, gateway: Gateway) -> None:
         "unknown": 0,
         "cost": None,
         "unpriced": 2,
+        "uncertain": 0,
+        "uncertain_cost": None,
     }
     assert rows(apiyi) == [row]
 

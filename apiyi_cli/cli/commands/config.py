@@ -189,7 +189,7 @@ def _in_force(session: Session, key: str) -> Any:
         return settings.usage_ledger if value is None and keys == ("usage_ledger",) else value
     rows = {row.name: row.value for row in settings.listing()}
     name = ".".join(keys[2:])
-    known = (*rows, *configurable(), "key_command", "limits.store")
+    known = (*rows, *configurable(), "key_command", "group", "limits.store")
     if name not in known:
         near = nearest(name, known)
         raise UsageError(

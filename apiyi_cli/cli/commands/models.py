@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import Any
 
@@ -15,6 +16,7 @@ from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
 from apiyi_cli.text import Text
 
+_BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
 CONSTANT_CREATED = 1626777600
 """The date that gateways of this family give when they do not know one."""
 
@@ -23,6 +25,7 @@ class Pricing(Group):
     """The gateway's price list."""
 
     update_prices: bool | None = flag(
+        "--update",
         "--update-prices",
         help=Text("Fetch the price list that cost estimates are made from."),
         panel="Options",
@@ -99,12 +102,13 @@ def _lines(
 
 
 def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
-    names = "".join(f"{one['id']}\n" for one in found)
+    # One id a line: what breaks lines in an id is shown as one character that no id has.
+    names = "".join(f"{_BREAKS.sub(chr(0xFFFD), one['id'])}\n" for one in found)
     if not session.console.stdout_is_terminal or session.output.output is not None:
         return names.encode("utf-8", "replace")
     from apiyi_cli.render.table import table
 
-    dated = len({one.get("created") for one in found} - {None, 0, CONSTANT_CREATED}) > 1
+    dated = len({_date(one.get("created")) for one in found} - {""}) > 1
     headers = ["model", "owner", *(["created"] if dated else [])]
     rows = [
         [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
@@ -119,7 +123,10 @@ def _date(created: Any) -> str:
 
     if not isinstance(created, int) or created in (0, CONSTANT_CREATED):
         return ""
-    return time.strftime("%Y-%m-%d", time.gmtime(created))
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(created))
+    except (OverflowError, ValueError, OSError):
+        return ""
 
 
 app = single(spread(models))

@@ -45,7 +45,7 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
     """Show what was used: requests, tokens and estimated cost.
 
     Counts what this machine sent. Costs are estimates from the price list that
-    `apiyi models --update-prices` fetched; what has no price is told, never counted as 0.
+    `apiyi models --update` fetched; what has no price is told, never counted as 0.
     """
     by = span.by or "model"
     since = _moment("30d" if span.since is None else span.since, session.run.clock.wall())
@@ -55,8 +55,17 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
             session.note(Text("nothing was used in that time"))
             return
         session.write([_table(session, totals, by)], content="styled")
+        if uncertain := sum(one.uncertain for one in totals):
+            cost = sum(one.uncertain_cost or 0.0 for one in totals)
+            session.note(
+                Text(
+                    "{count} requests may have been billed without an answer: {cost} of the cost",
+                    count=uncertain,
+                    cost=shown(cost or None),
+                )
+            )
         if not len(prices_of(session)):
-            session.note(Text("no price list: apiyi models --update-prices fetches it"))
+            session.note(Text("no price list: apiyi models --update fetches it"))
         return
     from apiyi_cli.core.jsontext import write
 
