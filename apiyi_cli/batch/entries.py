@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.files import blanked, placed_lines
-from apiyi_cli.core.jsontext import InvalidJSON, read, whole_characters
+from apiyi_cli.core.jsontext import InvalidJSON, read, read_plain, whole_characters
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
@@ -112,24 +112,27 @@ _REQUIRED: Final[Mapping[str, Mapping[str, Check]]] = {
     "C": {"parts": _is_object},
     "E": {"complete": _is_flag, "summary": _is_summary},
 }
-_OPTIONAL: Final[Mapping[str, Check]] = {
-    "ambiguous": _is_count,
-    "billed": lambda value: _is_flag(value) or _is_shas(value),
-    "sizes": _is_sizes,
-    "old_ends": _is_sizes,
-    "input": _is_input,
-    "options": _is_object,
-    "errors": _is_name,
-    "carried": _is_number,
-    "unmatched": _is_number,
-    "twice": _is_number,
+_OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
+    "H": {
+        "sizes": _is_sizes,
+        "old_ends": _is_sizes,
+        "input": _is_input,
+        "options": _is_object,
+        "errors": _is_name,
+        "carried": _is_number,
+        "unmatched": _is_number,
+        "twice": _is_number,
+        "billed": _is_shas,
+    },
+    "S": {"ambiguous": _is_count},
+    "D": {"billed": _is_flag},
 }
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
     """Return the record of an output line, None for anything else."""
     try:
-        value = read(line.strip(_BLANK))
+        value = _read(line)
         error = value["error"]
         fits = isinstance(value["custom_id"], str) and _is_sha(value["sha"])
         fits = fits and (error is None or isinstance(error["class"], str))
@@ -145,17 +148,17 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
 def parse_entry(line: bytes) -> dict[str, Any] | None:
     """Return what a line of a journal says, None for anything else."""
     try:
-        value = read(line.strip(_BLANK))
-        required = _REQUIRED[value["t"]]
-        fits = all(check(value[name]) for name, check in required.items())
-        fits = fits and all(
-            check(value[name])
-            for name, check in _OPTIONAL.items()
-            if name in value and name not in required
-        )
+        value = _read(line)
+        kind = value["t"]
+        for name, check in _REQUIRED[kind].items():
+            if not check(value[name]):
+                return None
+        for name, check in _OPTIONAL.get(kind, {}).items():
+            if name in value and not check(value[name]):
+                return None
     except (InvalidJSON, LookupError, TypeError):
         return None
-    return _with_whole_id(value, "id") if fits else None
+    return _with_whole_id(value, "id")
 
 
 RECORDS: Final = Kind(parse_record, b'{"custom_id":', Text("record"))
@@ -186,7 +189,7 @@ def read_lines(
     """
     broken: list[tuple[int, bytes]] = []
     for number, offset, data in placed_lines(path):
-        if not data.strip(_BLANK):
+        if data[:1] == b"\0" and not data.strip(_BLANK):
             continue
         value = kind.parse(data)
         if value is None:
@@ -221,6 +224,14 @@ def read_lines(
         yield Line(offset, data, value)
     if broken and repair:
         blanked(path, broken)
+
+
+def _read(line: bytes) -> Any:
+    """Return the value of a line: fast where it is as this program writes it."""
+    try:
+        return read_plain(line)
+    except ValueError:
+        return read(line.strip(_BLANK))
 
 
 def _with_whole_id(value: dict[str, Any], name: str) -> dict[str, Any]:
