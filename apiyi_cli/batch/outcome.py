@@ -147,6 +147,6 @@ def _json(body: bytes | None) -> Any:
     if is_strict(body):
         return Verbatim(one_line(body))
     try:
-        return read_first(body)
+        return read_first(body, exact=True)
     except ValueError:
         return body.decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from apiyi_cli.batch.rows import Row
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.filetypes import detect_picture, detect_type
-from apiyi_cli.core.jsontext import read_exact, write
+from apiyi_cli.core.jsontext import read_first, write
 from apiyi_cli.decode.image import Picture, is_whole, join_reasons, pictures
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, OutputError
 from apiyi_cli.sinks.files import WholeFile
@@ -66,13 +66,13 @@ class Saving:
         if failure is not None:
             failure.facts = Facts(status=200, code=NOT_SAVED, phase="content")
             raise failure
-        told = read_exact(body)
+        told = read_first(body, exact=True)
         rest = {name: value for name, value in told.items() if name not in ("data", "images")}
         return write({**rest, "data": data})
 
     def _saved_speech(self, row: Row, body: bytes) -> bytes:
         """Save the speech that an answer holds as base64; return where it is instead."""
-        content = base64.b64decode(read_exact(body)["b64_json"])
+        content = base64.b64decode(read_first(body, exact=True)["b64_json"])
         kind = detect_type(content)
         asked = row.call.json if row.call is not None and isinstance(row.call.json, dict) else {}
         # Raw samples have no mark.

@@ -109,15 +109,18 @@ def read_event(data: bytes) -> Any:
         return _read(data, strict=False, exact=False)
 
 
-def read_first(data: bytes) -> Any:
-    """Return the JSON value that a text begins with, whatever follows it; else as `read`."""
+def read_first(data: bytes, *, exact: bool = False) -> Any:
+    """Return the JSON value that a text begins with, whatever follows it.
+
+    All else is as in `read`, or in `read_exact` where that is wanted.
+    """
     text = trim(data)
-    if not _LONG.search(text):
+    if not _LONG.search(text) and not (exact and _FRACTION.search(text)):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             pass
-    return _decode(text.decode("utf-8", "replace"), 0, strict=False, exact=False)[0]
+    return _decode(text.decode("utf-8", "replace"), 0, strict=False, exact=exact)[0]
 
 
 def value_end(text: str, at: int) -> int:
@@ -137,12 +140,12 @@ def is_strict(data: bytes | str) -> bool:
 def as_line(raw: bytes) -> bytes:
     """Return the JSON of a server on one line that every reader takes.
 
-    All bytes but line ends stay as they came where they are strict JSON; else the value is
-    written anew. What is no JSON at all is returned on one line.
+    All bytes but line ends stay as they came where they are strict JSON; else the value that
+    the text begins with is written anew. What is no JSON at all is returned on one line.
     """
     if not is_strict(raw):
         try:
-            return write(read_exact(raw))
+            return write(read_first(raw, exact=True))
         except InvalidJSON:
             pass
     return one_line(raw)

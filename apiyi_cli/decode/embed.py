@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.core.jsontext import as_line, read, read_exact, value_end, write
+from apiyi_cli.core.jsontext import as_line, read, read_first, value_end, write
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.whole import body, facts_of, value
 from apiyi_cli.errors import IncompleteError, describe_billing
@@ -223,7 +223,7 @@ def merged(
     data: list[Any] = []
     spent: dict[str, Any] = {}
     for raw, numbers in zip(replies, indexes, strict=True):
-        value = read_exact(raw)
+        value = read_first(raw, exact=True)
         whole = whole or value
         items = [item for item in value["data"] if isinstance(item, dict)]
         placed = zip(_places(items) or range(len(items)), items, strict=True)

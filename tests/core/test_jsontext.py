@@ -171,6 +171,8 @@ def test_half_a_character_is_written_whole_in_names_and_texts() -> None:
     [
         (b' {"a":\r\n 1.10}\n', b'{"a": 1.10}'),
         (b'{"a":1.10,"b":"\\ud83d"}', '{"a":1.10,"b":"\ufffd"}'.encode()),
+        (b'{"a":1.10}{"b":2}', b'{"a":1.10}'),
+        (b'{"a":1.10}</html>', b'{"a":1.10}'),
         (b'{"a":1.10,"b":NaN}', b'{"a":1.10,"b":null}'),
         (b"not\njson", b"notjson"),
     ],
