@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeGuard
 
-from apiyi_cli.build.mediasize import pdf_pages, picture_size, sound_seconds
 from apiyi_cli.core.call import Call, Part
-from apiyi_cli.core.filetypes import detect_type
 
 FIRST_ANSWER: Final = 256.0
 """The tokens of an answer while nothing is known of the model."""
@@ -114,6 +112,8 @@ def _tokens_of_text(text: str, name: str, low_detail: bool) -> float:
 
 
 def _sniffed_family(text: str) -> str | None:
+    from apiyi_cli.core.filetypes import detect_type
+
     kind = detect_type(_decoded_head(text, 128))
     return kind.family if kind is not None else None
 
@@ -125,6 +125,8 @@ def _tokens_of_base64(text: str, family: str, low_detail: bool) -> float:
 
 def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = False) -> float:
     """Return the tokens of a file by its first bytes and its size."""
+    from apiyi_cli.build.mediasize import pdf_pages, picture_size, sound_seconds
+
     if family == "image":
         if low_detail:
             return TOKENS_IN_SMALL_PICTURE
@@ -150,6 +152,8 @@ def _decoded_head(text: str, chars: int) -> bytes:
 def _tokens_of_part(part: Part) -> float:
     if part.value is not None:
         return len(part.value.encode("utf-8", "surrogatepass")) / BYTES_IN_TOKEN
+    from apiyi_cli.core.filetypes import detect_type
+
     head, size = _head_of_part(part)
     kind = detect_type(head)
     family = kind.family if kind is not None else (part.type or "").partition("/")[0]
@@ -170,6 +174,8 @@ def _head_of_part(part: Part) -> tuple[bytes, int]:
 
 def upload_seconds(call: Call) -> float | None:
     """Return how long the recording is that a request uploads, None where it has none."""
+    from apiyi_cli.build.mediasize import sound_seconds
+
     for part in call.parts:
         if part.name != "file":
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from time import localtime, strftime
@@ -63,13 +62,14 @@ def find_place(session: Session, kept: Kept) -> Place | None:
     `-c` goes on with the last exchange on this terminal, or with the session that was used
     last if that is later, and says which. Raises UsageError when there is neither.
     """
-    named = sessions(session)
     if kept.session is not None:
+        named = sessions(session)
         named.path(kept.session)
         return Place(named, kept.session)
     terminal = _terminal(session)
     if not kept.continue_:
         return None if terminal is None else Place(_terminals(session), terminal, True, True)
+    named = sessions(session)
     newest = named.newest()
     here = None if terminal is None else _terminals(session).find(terminal)
     if here is not None and (newest is None or here.used >= newest.used):
@@ -111,6 +111,8 @@ def _terminal(session: Session) -> str | None:
         device = os.ttyname(shown.index(True))
     except OSError:
         return None
+    import hashlib
+
     digest = hashlib.sha256(f"{device}\0{leader}\0{_began(leader)}".encode())
     return digest.hexdigest()[:16]
 

@@ -13,7 +13,6 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 from types import TracebackType
 from typing import Self
 
@@ -182,6 +181,8 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
         raise _exists(path)
     parent = path.parent
     if not parent.is_dir():
+        from shlex import quote
+
         raise OutputError(
             Text("cannot write {path}", path=path),
             Text("there is no directory {parent}", parent=parent),
