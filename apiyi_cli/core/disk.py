@@ -5,7 +5,9 @@ All functions raise OSError and know nothing of messages: who calls them words t
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -89,9 +91,11 @@ def replace_private(path: Path, data: bytes) -> None:
     """Replace a file by `data` in one durable step, mode 0600; missing folders are made, 0700.
 
     A reader sees the old file or the new one, never half of it. A symbolic link is kept and its
-    target replaced.
+    target replaced. Raises OSError where something other than a file stands: root could replace
+    a device, also one that a link leads to.
     """
     target = Path(os.path.realpath(path))
+    require_file(target)
     make_private_folder(target.parent)
     part = part_path(target)
     write_new(part, (data,))
@@ -102,6 +106,13 @@ def replace_private(path: Path, data: bytes) -> None:
             part.unlink()
         raise
     sync_folder(target.parent)
+
+
+def require_file(path: Path) -> None:
+    """Raise OSError if something stands at `path` that is not a regular file."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def is_same_file(one: Path, other: Path) -> bool:

@@ -96,3 +96,17 @@ def test_one_file_under_two_names_is_found(tmp_path: Path) -> None:
     assert first_clash(named) == ("--errors", "FILE")
     assert first_clash(named[:2]) is None
     assert first_clash([("-o", Path("/dev/null")), ("--errors", Path("/dev/null"))]) is None
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_nothing_but_a_file_is_replaced(tmp_path: Path, link: bool) -> None:
+    """Root may replace a device: a state file that leads to one must not."""
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    named = place
+    if link:
+        named = tmp_path / "link"
+        named.symlink_to(place)
+    with pytest.raises(OSError, match="not a regular file"):
+        replace_private(named, b"state")
+    assert stat.S_ISFIFO(place.stat().st_mode)
