@@ -224,8 +224,14 @@ def test_what_arrived_together_is_handed_on_together() -> None:
     assert list(frames(reads)) == [[F(b"a"), F(b"b")], [F(b"c")], [F(b"d")]]
 
 
-def test_done_with_a_single_line_end_does_not_wait_for_more() -> None:
-    stream = frames(iter([b'data: {"a":1}\n\n', b"data: [DONE]\n", b"never read"]))
+@pytest.mark.parametrize("done", [b"data: [DONE]\n", b"data:[DONE]\n"])
+def test_done_with_a_single_line_end_does_not_wait_for_more(done: bytes) -> None:
+    def reads() -> Iterator[bytes]:
+        yield b'data: {"a":1}\n\n'
+        yield done
+        raise AssertionError("the connection stays open: a further read would wait for ever")
+
+    stream = frames(reads())
 
     assert next(stream) == [F(OBJECT)]
     assert next(stream) == [F(b"[DONE]")]
