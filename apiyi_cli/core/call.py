@@ -89,7 +89,8 @@ class Reply(NamedTuple):
     `headers` have lower-case names; a header that came several times is joined by ", ".
     `chunks` gives the body as it arrives, content-encoding already undone, and raises an
     `ApiyiError` where the transport breaks. `close` drops the connection; it may be called
-    at any time and more than once.
+    at any time and more than once. A decoder calls `tick` when an event of a stream has come,
+    also one that shows nothing (a piece of a function call): it ends the silence.
     """
 
     status: int
@@ -100,6 +101,7 @@ class Reply(NamedTuple):
     reason: str = ""
     from_cache: bool = False
     close: Callable[[], None] = _nothing
+    tick: Callable[[], None] = _nothing
 
     @property
     def request_id(self) -> str | None:

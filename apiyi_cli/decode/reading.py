@@ -116,11 +116,13 @@ class _Stream:
 
     def bursts(self, chunks: Iterable[bytes]) -> Iterator[Burst]:
         """Yield the bursts of the stream, then raise what it ended with."""
+        tick = self.reply.tick
         out: Burst = []
         problem: ApiyiError | None = None
         cause: ApiyiError | None = None
         try:
             for burst in frames(chunks):
+                tick()
                 trouble = self._take(burst, out)
                 if trouble is not None:
                     # The gateway bills a stream that it has opened, whatever comes in it.

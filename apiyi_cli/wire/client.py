@@ -155,6 +155,7 @@ class Client:
             host=_name(url),
             reason=reason.decode("latin-1", "replace"),
             close=response.close,
+            tick=clocks.event,
         )
 
     def _proxy_of(self, url: httpcore.URL) -> Proxy | None:

@@ -830,3 +830,17 @@ def test_a_whole_answer_without_a_finish_reason_is_not_proved() -> None:
 )
 def test_finish_reasons_are_said_in_the_words_of_the_api(told: object, meant: str | None) -> None:
     assert finish_reason(told) == meant
+
+
+def test_events_that_show_nothing_end_the_silence_too() -> None:
+    """A long function call comes in pieces for minutes, and nothing is shown until it ends."""
+    ticks: list[int] = []
+    pieces = (
+        piece(tool_calls=[call(0, "c1", "search", '{"a": ')]),
+        piece(tool_calls=[call(0, None, None, "1")]),
+        b": keep-alive\n\n",
+        piece(tool_calls=[call(0, None, None, "}")]),
+        stop(reason="tool_calls"),
+    )
+    list(events(reply(pieces, tick=lambda: ticks.append(1))))
+    assert len(ticks) == 4

@@ -267,3 +267,11 @@ def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
     client.close()
     assert "403 Forbidden" in caught.value.why
     assert caught.value.hint == "check https_proxy"
+
+
+def test_a_decoder_can_tell_the_clocks_of_an_event(server: Gateway) -> None:
+    client = Client(environ={})
+    server.script(Play(body=(b"a",)))
+    reply = client.exchange(request(f"{server.base_url}/x", stream=True), Timeouts())
+    assert reply.tick == client.clocks.event
+    client.close()
