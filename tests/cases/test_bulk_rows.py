@@ -86,7 +86,6 @@ def said(content: Any, finish: str = "stop", **more: Any) -> bytes:
     return json_reply(completion({"role": "assistant", "content": content, **more}, finish))
 
 
-@pytest.mark.xfail(reason="judged answers of a batch")
 @pytest.mark.parametrize(
     ("text", "finish"),
     [
@@ -102,7 +101,6 @@ def test_03_unfit_json_is_an_error_record(case: Case, text: str, finish: str) ->
     assert len(case.posts) == 1
 
 
-@pytest.mark.xfail(reason="judged answers of a batch")
 @pytest.mark.parametrize(
     "reply",
     [
