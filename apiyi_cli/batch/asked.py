@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import choice, read_tools
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import read_strict, write_text
@@ -291,7 +291,7 @@ def _content(field: str, name: str) -> bytes | None:
     if name.startswith(("https://", "http://", "data:")):
         return None
     try:
-        return Path(name).read_bytes()
+        return read_regular(name)
     except (OSError, ValueError) as failure:
         why = getattr(failure, "strerror", None) or str(failure)
         raise Misfit(

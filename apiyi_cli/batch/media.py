@@ -13,6 +13,7 @@ from apiyi_cli.build.speak import speak_call
 from apiyi_cli.build.transcribe import MOST_BYTES, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.disk import open_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.groups import Imaging, Speaking, Transcribing
@@ -105,7 +106,7 @@ def upload(name: str, field: str, *, whole: bool = False) -> Upload:
     Raises Misfit with the field's name.
     """
     try:
-        with open(name, "rb") as file:
+        with os.fdopen(open_regular(name), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
             return Upload(name, name, size, head, head + file.read() if whole else b"")

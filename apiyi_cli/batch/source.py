@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from apiyi_cli.batch.forms import refuse_container, refuse_json_form
 from apiyi_cli.batch.tables import Layout, Table, read_table
@@ -18,6 +18,9 @@ from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.core.scratch import ScratchFile
 
 Form = Literal["jsonl", "csv", "tsv", "lines"]
 FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
@@ -58,7 +61,7 @@ class Source:
         self.name = "stdin" if path == "-" else show_name(path)
         self._pieces = pieces
         self._encoding = encoding
-        self._spool: IO[bytes] | None = None
+        self._spool: ScratchFile | None = None
 
     @property
     def is_regular(self) -> bool:
@@ -87,18 +90,10 @@ class Source:
         """Make the input one that can be read again: a pipe goes to a private temporary file."""
         if self.is_regular:
             return
-        import tempfile
+        from apiyi_cli.core.scratch import ScratchFile
 
-        # Named, so that each reader opens it anew: copies of one descriptor share an offset.
-        spool = tempfile.NamedTemporaryFile(prefix="apiyi-batch-")
-        try:
-            for piece in self.chunks():
-                spool.write(piece)
-            spool.flush()
-        except BaseException:
-            spool.close()
-            raise
-        self._spool = spool
+        # By its path each reader opens it anew: copies of one descriptor share an offset.
+        self._spool = ScratchFile(self.chunks())
 
     def close(self) -> None:
         """Remove the temporary file, if there is one; may be repeated."""
@@ -177,7 +172,7 @@ class Source:
 
     def _open(self) -> IO[bytes]:
         try:
-            return open(self.path if self._spool is None else self._spool.name, "rb")
+            return open(self.path if self._spool is None else self._spool.path, "rb")
         except OSError as failure:
             raise self._unreadable(failure) from None
 

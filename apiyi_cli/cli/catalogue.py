@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import IncompleteError, SetupError
 from apiyi_cli.text import Text
@@ -28,8 +29,7 @@ def cached_models(session: Session) -> list[str]:
     """Return the names of the last list that was fetched, [] when there is none."""
     path = models_file(session)
     try:
-        # Whatever else stands there is not waited for.
-        return path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
+        return read_regular(path).decode().split("\n")[:-1]
     except (OSError, UnicodeDecodeError):
         return []
 

@@ -223,7 +223,8 @@ def _cache(session: Session) -> tuple[Cache | None, float]:
         raise SetupError(
             Text("cache: {origin}", origin=origin), unfit.why, hint=unfit.hint
         ) from unfit
-    cache = Cache(cache_dir(session.run.environ) / "replies.sqlite3", clock=session.run.clock)
+    path = cache_dir(session.run.environ) / "replies.sqlite3"
+    cache = Cache(path, clock=session.run.clock, tell=session.note)
     session.run.closing(cache.close)
     return cache, seconds
 

@@ -42,9 +42,10 @@ class EmbedFile:
         self._build = build
         self.path = path = Path(str(session.output.output))
         force = bool(session.output.force)
+        # First: what no file can be has no journal that one could look for.
+        refuse_existing(path, force=True)
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
-        refuse_existing(path, force=True)
         self._form = f"{embedding.jsonl}\0{embedding.lines}\0{embedding.text}"
         header = {
             "model": session.models[0],

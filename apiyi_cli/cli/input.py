@@ -161,7 +161,7 @@ class Sources:
     def pieces(self, reader: str) -> Iterator[bytes]:
         """Yield the bytes of standard input in pieces, for what memory need not hold."""
         self._claim(reader)
-        yield from _arriving(self._notice)
+        yield from self._bounded()
 
     def text_pieces(
         self, reader: str, path: str = "-", *, linger: bool = False, judge: Judge | None = None
@@ -241,13 +241,16 @@ class Sources:
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
-        pieces, size = [], 0
+        return b"".join(self._bounded())
+
+    def _bounded(self) -> Iterator[bytes]:
+        """Yield what stdin gives. Raises UsageError for a device without an end."""
+        size = 0
         for piece in _arriving(self._notice):
-            pieces.append(piece)
             size += len(piece)
             if size > MAX_ENDLESS_BYTES and stat.S_ISCHR(os.fstat(STDIN).st_mode):
                 raise _endless("stdin")
-        return b"".join(pieces)
+            yield piece
 
     def _claim(self, reader: str) -> None:
         if self._no_stdin:

@@ -63,11 +63,12 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
 def scratch(session: Session) -> Path:
     """Return a new folder that only the user can look into, removed when the run ends."""
     import shutil
-    import tempfile
 
-    folder = tempfile.mkdtemp(prefix="apiyi-")
+    from apiyi_cli.core.scratch import make_scratch_folder
+
+    folder = make_scratch_folder()
     session.run.closing(lambda: shutil.rmtree(folder, ignore_errors=True))
-    return Path(folder)
+    return folder
 
 
 def each(
@@ -182,14 +183,11 @@ def refuse_terminal(session: Session, what: str, hint: str) -> None:
 
 
 def _spooled(session: Session, pieces: Iterable[bytes]) -> str:
-    import tempfile
+    from apiyi_cli.core.scratch import ScratchFile
 
-    fd, path = tempfile.mkstemp(prefix="apiyi-")
-    session.run.closing(lambda: os.unlink(path))
-    with os.fdopen(fd, "wb") as file:
-        for piece in pieces:
-            file.write(piece)
-    return path
+    file = ScratchFile(pieces)
+    session.run.closing(file.close)
+    return file.path
 
 
 def _pieces(path: str) -> Iterator[bytes]:

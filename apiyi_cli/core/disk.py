@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from apiyi_cli.text import Text
+
 NAME_MAX_BYTES = 255
+NOT_REGULAR = Text("it is not a regular file")
 RESERVED = (".apiyi-journal", ".apiyi-lock")
 """Endings of files that belong to a batch output; no other file may be called so."""
 EXCLUSIVE = (
@@ -35,6 +38,53 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 def written_before(failure: OSError) -> int:
     """Return how many bytes `write_all` had written when it failed."""
     return int(getattr(failure, "written", 0))
+
+
+def open_regular(path: str | Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Open a regular file, or /dev/null, and return its descriptor without ever waiting.
+
+    For files that this program keeps: a pipe in the place of one would wait for a writer, and
+    a device has no end. `flags` and `mode` are those of os.open. Raises OSError.
+    """
+    more = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        fd = os.open(path, flags | more, mode)
+    except OSError as failure:
+        # So says the system of a socket, and of a pipe that nobody reads.
+        if failure.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, NOT_REGULAR) from None
+        raise
+    try:
+        about = os.fstat(fd)
+        if not _is_null_device(about):
+            refuse_irregular(about)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_regular(path: str | Path, size: int = -1) -> bytes:
+    """Return what a regular file holds, its first `size` bytes; see `open_regular`."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(size)
+
+
+def refuse_irregular(about: os.stat_result) -> None:
+    """Raise OSError unless the status is that of a regular file."""
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR)
+
+
+def _is_null_device(about: os.stat_result) -> bool:
+    """Return True for /dev/null, which people name for an empty file."""
+    if not stat.S_ISCHR(about.st_mode):
+        return False
+    with suppress(OSError):
+        return about.st_rdev == os.stat(os.devnull).st_rdev
+    return False
 
 
 def sync_folder(path: Path) -> None:
@@ -111,8 +161,7 @@ def replace_private(path: Path, data: bytes) -> None:
 def require_file(path: Path) -> None:
     """Raise OSError if something stands at `path` that is not a regular file."""
     with suppress(FileNotFoundError, NotADirectoryError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        refuse_irregular(path.lstat())
 
 
 def is_same_file(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
@@ -71,9 +72,8 @@ def load(path: Path, *, required: bool = False) -> Config:
     An absent one is empty unless `required`. Raises SetupError, which names file and line.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-            mode = path.stat().st_mode
+        data = read_regular(path)
+        mode = path.stat().st_mode
     except FileNotFoundError as error:
         if required:
             raise SetupError(

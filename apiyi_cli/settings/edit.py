@@ -10,6 +10,7 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.opt import Declared
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
@@ -172,8 +173,7 @@ def _toml_value(word: str) -> object:
 
 def _text(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return decoded(path, file.read())
+        return decoded(path, read_regular(path))
     except FileNotFoundError:
         return ""
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.errors import ApiyiError
 
 
@@ -17,7 +18,7 @@ def configured(environ: Mapping[str, str]) -> str | None:
 
     try:
         path = config_file(environ)
-        if b"language" not in path.read_bytes():
+        if b"language" not in read_regular(path):
             return None
         from apiyi_cli.settings.config import load
 

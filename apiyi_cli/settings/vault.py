@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from apiyi_cli.core.disk import open_regular
 from apiyi_cli.core.jsontext import read_strict, write_ascii
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError, SetupError
@@ -137,7 +138,7 @@ def delete_file(environ: Mapping[str, str], profile: str) -> bool:
 
 def _read(path: Path) -> dict[str, Entry]:
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             refuse_readable(path, os.fstat(file.fileno()))
             document = read_strict(file.read())
             return {name: _checked(value, str(path)) for name, value in document.items()}

@@ -8,16 +8,14 @@ are ever in it.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.core.disk import make_private_folder, write_all
+from apiyi_cli.core.disk import make_private_folder, open_regular, write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, whole_characters, write
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -103,10 +101,8 @@ class Ledger:
         lines = b"".join(write(sound_values(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        # Whoever put a FIFO there must not hold up a run that is over.
-        fd = os.open(self._spool, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+        fd = open_regular(self._spool, flags)
         try:
-            _require_file(fd, self._spool)
             write_all(fd, lines)
             full = os.fstat(fd).st_size > MOST_SPOOLED
         finally:
@@ -124,7 +120,7 @@ class Ledger:
             with closing(self._opened(patience_s)) as database:
                 with suppress(FileNotFoundError):
                     os.rename(self._spool, taken)
-                for path in sorted(self._folder.glob("usage.taken-*")):
+                for path in filter(Path.is_file, sorted(self._folder.glob("usage.taken-*"))):
                     with suppress(FileNotFoundError), _writing(database):
                         _take(database, path)
         except (sqlite3.Error, OSError) as failure:
@@ -155,11 +151,7 @@ class Ledger:
         import sqlite3
 
         make_private_folder(self._folder)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
-        try:
-            _require_file(fd, self.path)
-        finally:
-            os.close(fd)
+        os.close(open_regular(self.path, os.O_RDWR | os.O_CREAT))
         database = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
         try:
             database.executescript(_SCHEMA)
@@ -188,7 +180,7 @@ def _take(database: sqlite3.Connection, path: Path) -> None:
     for a while, and how much of it was taken is remembered together with its records.
     """
     row = database.execute("SELECT bytes FROM taken WHERE name = ?", (path.name,)).fetchone()
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         begin = file.seek(row[0] if row else 0)
         lines = file.read()
         age_s = time.time() - os.fstat(file.fileno()).st_mtime
@@ -199,11 +191,6 @@ def _take(database: sqlite3.Connection, path: Path) -> None:
         path.unlink()
     else:
         database.execute("INSERT OR REPLACE INTO taken VALUES (?, ?)", (path.name, begin + whole))
-
-
-def _require_file(fd: int, path: Path) -> None:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
 
 
 def _records(lines: bytes) -> Iterator[list[Any]]:

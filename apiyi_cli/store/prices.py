@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.text import Text
 
@@ -54,7 +55,7 @@ class Prices:
         self._cached: dict[str, float] = {}
         self._ratio = 1.0
         try:
-            value = read_event(_content(path))
+            value = read_event(read_regular(path))
             self.fetched, models = float(value["fetched"]), value["models"]
             self._models = {name: row for name, row in models.items() if _is_price(row)}
             self._cached = _numbers(value.get("cached"))
@@ -175,10 +176,3 @@ def _is_price(row: Any) -> bool:
     if not isinstance(row, list) or len(row) != len(Price._fields):
         return False
     return all(one is None or _number(one) is not None for one in row)
-
-
-def _content(path: Path) -> bytes:
-    """Return the bytes of a file; whatever else stands there is not waited for."""
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    return path.read_bytes()

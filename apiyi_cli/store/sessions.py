@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apiyi_cli.core.disk import make_private_folder
+from apiyi_cli.core.disk import make_private_folder, open_regular, read_regular
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
@@ -57,7 +57,7 @@ class Sessions:
         """Return the messages in order, [] for a new name. Raises SetupError for a broken line."""
         path = self.path(name)
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except FileNotFoundError:
             return []
         except OSError as failure:
@@ -84,7 +84,7 @@ class Sessions:
         try:
             make_private_folder(self._folder)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            fd = os.open(path, flags, 0o600)
+            fd = open_regular(path, flags)
             with os.fdopen(fd, "rb+", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
                 if size and file.seek(size - 1) >= 0 and file.read(1) != b"\n":
@@ -132,9 +132,9 @@ class Sessions:
         """Return every conversation, the one that was used last first."""
         found = []
         for status, path in self._used():
-            # Another process may just have removed it.
-            with suppress(FileNotFoundError):
-                lines = sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
+            # Another process may just have removed it; what cannot be read is no conversation.
+            with suppress(OSError):
+                lines = sum(1 for line in read_regular(path).split(b"\n") if line.strip())
                 name = path.name.removesuffix(ENDING)
                 found.append(Kept(name, lines, status.st_mtime, status.st_size))
         return found
@@ -142,10 +142,10 @@ class Sessions:
     def _used(self) -> list[tuple[os.stat_result, Path]]:
         """Return the files and what the system knows of them, the one used last first."""
         found = []
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             for path in self._folder.iterdir():
                 if path.name.endswith(ENDING) and _NAME.fullmatch(path.name):
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):
                         found.append((path.stat(), path))
         return sorted(found, key=lambda one: (-one[0].st_mtime_ns, one[1].name))
 
@@ -158,6 +158,10 @@ class Sessions:
                 Text("there is no session {name}", name=repr(name)),
                 Text("nothing was removed"),
                 hint="apiyi session list",
+            ) from None
+        except OSError as failure:
+            raise OutputError(
+                Text("cannot remove {path}", path=self.path(name)), system_reason(failure)
             ) from None
 
 

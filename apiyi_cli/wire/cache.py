@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import private_dir
@@ -105,16 +106,24 @@ def ttl_s(text: str) -> float:
 class Cache:
     """The answers in one file of at most about `cap_bytes`; the least recently used go first.
 
-    Opened at the first use. Raises SetupError, from any method, when the file or its folder
-    belongs to somebody or something else; every other trouble is a miss.
+    Opened at the first use. Every trouble with it is a miss. When the file or its folder belongs
+    to somebody or something else, or cannot be made, that is a SetupError, of which `look` and
+    `keep` make one sentence for `tell` where there is one.
     """
 
     def __init__(
-        self, path: Path, cap_bytes: int = 256 * 1024 * 1024, clock: Clock = CLOCK
+        self,
+        path: Path,
+        cap_bytes: int = 256 * 1024 * 1024,
+        clock: Clock = CLOCK,
+        *,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         self.path = path
         self.cap_bytes = cap_bytes
         self._clock = clock
+        self._tell = tell
+        self._is_unusable = False
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
@@ -125,7 +134,7 @@ class Cache:
         """
         import sqlite3
 
-        with self._lock, suppress(sqlite3.Error):
+        with self._lock, suppress(sqlite3.Error), self._passing_over():
             now = self._clock.wall()
             row = self._open().execute(_LOOK, (key,)).fetchone()
             if row is None:
@@ -154,7 +163,7 @@ class Cache:
             return
         now = self._clock.wall()
         checksum = _checksum(key, now, status, kept, body)
-        with self._lock, suppress(sqlite3.Error):
+        with self._lock, suppress(sqlite3.Error), self._passing_over():
             connection = self._open()
             with _transaction(connection):
                 connection.execute("DELETE FROM replies WHERE key = ?", (key,))
@@ -192,13 +201,33 @@ class Cache:
                     self._open().execute("VACUUM")
             except sqlite3.Error:
                 self._drop()
-                for suffix in ("", "-wal", "-shm"):
-                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+                self._remove()
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         with self._lock:
             self._drop()
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        """Turn a SetupError into one sentence: a request does not fail for its cache."""
+        try:
+            yield
+        except SetupError as error:
+            if self._tell is None:
+                raise
+            if not self._is_unusable:
+                self._tell(Text("going on without the cache: {why}", why=error.summary()))
+            self._is_unusable = True
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            path = Path(f"{self.path}{suffix}")
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                why = Text("{path}: {reason}", path=path, reason=system_reason(error))
+                raise SetupError(Text("the cache cannot be cleared"), why) from error
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -274,8 +303,9 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 def _was_ours(path: Path) -> bool:
     """Tell whether a file that SQLite refuses is our own, damaged: the name stands at byte 68."""
-    with path.open("rb") as file:
-        return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    with suppress(OSError):
+        return read_regular(path, 72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    return False
 
 
 def _foreign(path: Path) -> SetupError:
@@ -287,21 +317,30 @@ def _foreign(path: Path) -> SetupError:
 
 
 def _check_owner(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if path.is_symlink() and not path.is_dir():
-            # Its mode is set when it is opened, and a link may name anything of the user's.
-            raise SetupError(
-                Text("the cache cannot be used"),
-                Text("{path} is a link", path=path),
-                hint="--no-cache",
-            )
-        owner = path.stat().st_uid
-        if hasattr(os, "getuid") and owner != os.getuid():
-            raise SetupError(
-                Text("the cache cannot be used"),
-                Text("{path} belongs to user {owner}", path=path, owner=owner),
-                hint="--no-cache",
-            )
+    try:
+        _refuse_foreign(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        why = Text("{path}: {reason}", path=path, reason=system_reason(error))
+        raise SetupError(Text("the cache cannot be used"), why, hint="--no-cache") from error
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.is_symlink() and not path.is_dir():
+        # Its mode is set when it is opened, and a link may name anything of the user's.
+        raise SetupError(
+            Text("the cache cannot be used"),
+            Text("{path} is a link", path=path),
+            hint="--no-cache",
+        )
+    owner = path.stat().st_uid
+    if hasattr(os, "getuid") and owner != os.getuid():
+        raise SetupError(
+            Text("the cache cannot be used"),
+            Text("{path} belongs to user {owner}", path=path, owner=owner),
+            hint="--no-cache",
+        )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import ApiyiError, SetupError, TemporaryError
 from apiyi_cli.settings.paths import private_write
@@ -87,8 +88,7 @@ class Breaker:
 
     def _marks(self) -> dict[str, _Mark]:
         try:
-            with self._path.open("rb") as file:
-                text = file.read(_MOST_BYTES)
+            text = read_regular(self._path, _MOST_BYTES)
         except OSError:
             return dict(self._own)
         return {**self._own, **_marks_in(text)}

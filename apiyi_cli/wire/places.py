@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Final
 
+from apiyi_cli.core.disk import open_regular
 from apiyi_cli.text import Text
 
 Sleep = Callable[[float], None]
@@ -134,10 +134,8 @@ def places_of(path: Path, fcntl: ModuleType) -> Places:
 
 def open_own(path: Path) -> int:
     """Open a private file of this user, made if need be. Raises OSError for any other."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    if os.fstat(descriptor).st_uid != os.getuid():
         os.close(descriptor)
         raise OSError(Text("{path} is not a file of this user", path=path))
     return descriptor

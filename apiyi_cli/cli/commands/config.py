@@ -11,6 +11,7 @@ import typer
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
+from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError, UsageError
@@ -120,7 +121,7 @@ def edit(session: Session, *, connection: Connection) -> None:
 
     target = session.settings.config_path
     try:
-        old = target.read_bytes()
+        old = read_regular(target)
     except FileNotFoundError:
         old = NEW_FILE.encode()
     except OSError as failure:
@@ -133,7 +134,7 @@ def edit(session: Session, *, connection: Connection) -> None:
     else:
         private_write(copy, old)
     _edited(session, copy)
-    new = copy.read_bytes()
+    new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
     parse(decoded(copy, new), copy)
     if new != old:
