@@ -61,7 +61,8 @@ LAZY = {
     "certifi",
     "asyncio",
 }
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+# Not the texts of exported programs, which are data.
+SOURCES = sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("export/templates/**/*.py")))
 
 
 def room(path: Path) -> str:

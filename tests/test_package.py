@@ -15,6 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EPOCH = "1767225600"
+TEMPLATES = [
+    path.relative_to(ROOT / "apiyi_cli/export/templates")
+    for path in (ROOT / "apiyi_cli/export/templates").glob("*/*.*")
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,8 @@ def test_the_wheel_has_the_program_and_its_data_and_nothing_else(
     assert "share/man/zh_CN/man1/apiyi-chat.1" in shared
     for data in ("py.typed", "wire/limits.lua", "locale/zh_CN/LC_MESSAGES/apiyi.mo"):
         assert f"apiyi_cli/{data}" in names
+    templates = (Path("apiyi_cli/export/templates") / name for name in TEMPLATES)
+    assert {path.as_posix() for path in templates} <= set(names)
     roots = {name.split("/")[0].partition("-")[0] for name in names}
     assert roots == {"apiyi_cli"}
     assert not [name for name in names if name.endswith((".pth", ".pyc")) or "/tests/" in name]

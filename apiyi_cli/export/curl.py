@@ -5,162 +5,37 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 
-from apiyi_cli.core.call import Call
-from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
-from apiyi_cli.export.program import Program
-from apiyi_cli.export.quote import fill, json_text, shell
-
-_SCRIPT = """\
-#!/usr/bin/env bash
-# Needs bash, «needs».
-set -euo pipefail
-: "${APIYI_API_KEY:?is not set}"
-
-answer=$(mktemp)
-trap 'rm -f "$answer" "$answer.type"' EXIT
-fail() {
-  cat "$answer" >&2
-  printf '\\n%s\\n' "$1" >&2
-  exit 1
-}
-
-«refusal»
-«body»
-# The key goes through a descriptor: every user of the machine can read a command's arguments.
-«feed»curl --silent --show-error --fail-with-body «wait» \\
-  --header @<(printf 'Authorization: Bearer %s\\n' "$APIYI_API_KEY") \\
-  «options»
-  «url»«here»
-«json»
-
-«shown»
-"""
-
-_LISTED = 'type == "array" and length > 0'
-_SHAPES = {
-    "chat": f".choices | {_LISTED}",
-    "complete": f".choices | {_LISTED}",
-    "respond": '.output | type == "array"',
-    "embed": f".data | {_LISTED}",
-    "image": f".data | {_LISTED}",
-    "transcribe": 'has("text")',
-    "models": '.data | type == "array"',
-}
-_CALL = '.name + " " + .arguments'
-_SHOWN = {
-    "chat": ".choices[] | .message.content // empty",
-    "complete": ".choices[].text",
-    "respond": '.output[].content[]? | select(.type == "output_text") | .text',
-    "embed": ".data[].embedding",
-    "transcribe": ".text",
-    "models": ".data[].id",
-}
-_CALLS = {
-    "chat": f".choices[].message.tool_calls[]?.function | {_CALL}",
-    "respond": f'.output[] | select(.type == "function_call") | {_CALL}',
-}
-_CHECKED = """\
-jq --exit-status '«shape»' "$answer" >/dev/null ||
-  fail 'not the expected answer'
-"""
-
-_DELTAS = {
-    "chat": ".choices[]?.delta?.content // empty",
-    "complete": ".choices[]?.text // empty",
-    "respond": 'select(.type == "response.output_text.delta") | .delta',
-    "transcribe": 'select(.type == "transcript.text.delta") | .delta',
-}
-_CALL_DELTAS = {
-    "chat": (
-        ".choices[]?.delta?.tool_calls[]?.function"
-        ' | (.name | strings | select(. != "") | "\\n\\(.) "), (.arguments // empty)'
-    ),
-    "respond": (
-        'select(.type == "response.output_item.done") | .item'
-        ' | select(.type == "function_call") | "\\n\\(.name) \\(.arguments)"'
-    ),
-}
-_ENDED = {
-    "chat": '.choices[]?.finish_reason | strings | select(. != "")',
-    "complete": '.choices[]?.finish_reason | strings | select(. != "")',
-    "respond": 'select(.type == "response.completed" or .type == "response.incomplete")',
-    "transcribe": 'select(.type == "transcript.text.done")',
-}
-_SHOW = """\
-event='select(startswith("data:")) | .[5:] | fromjson? | objects'
-show() {
-  tee "$answer" | jq --raw-input --join-output --unbuffered "$event"' | «shown»'
-}
-"""
-_STREAM = """\
-echo
-told() {
-  jq --null-input --raw-input --exit-status "any(inputs | $event | $1; true)" "$answer" >/dev/null
-}
-if told 'select(.error or .type == "response.failed")'; then
-  fail 'the stream reports an error'
-fi
-told '«ended»' || fail 'the stream was cut'"""
-
-_SAVE = """\
-«checked»
-for ((index = 0; index < $(jq '.data | length' "$answer"); index++)); do
-  name=image-$((index + 1)).«suffix»
-  jq --raw-output --argjson index "$index" \\
-    '.data[$index].b64_json // "" | split(",")[-1] // ""' "$answer" | base64 --decode >"$name"
-  if [ ! -s "$name" ]; then
-    link=$(jq --raw-output --argjson index "$index" '.data[$index].url // ""' "$answer")
-    curl --silent --show-error --fail --proto '=https,http' --connect-timeout 10 --max-time 120 \\
-      --output "$name" --url "${link:-none}" || fail "image $((index + 1)) cannot be had"
-  fi
-  echo "$name"
-done"""
-
-_SOUND = """\
-case $(cat "$answer.type") in
-  *json* | text/*) fail 'not a recording' ;;
-esac
-mv "$answer" speech.«suffix»
-echo speech.«suffix»"""
+from apiyi_cli.export.frame import Language, Templates
+from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan, blob_text
+from apiyi_cli.export.quote import json_text, shell
 
 
-_REFUSED = """\
-for name in «names»; do
-  if [ -e "$name" ]; then fail "$name exists already"; fi
-done
-"""
-
-
-def program(call: Call, base_url: str) -> Program:
-    """Write the call as a bash script; JSON goes to curl's stdin, where its size has no limit."""
-    plan = outline(call, base_url)
-    body = _body(plan)
-    shown = _stream(plan) if plan.stream else _answer(plan)
+def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
+    """Return the places of the script; JSON goes to curl's stdin, where its size has no limit."""
     heredoc = plan.body is not None and not plan.reads
-    script = fill(
-        _SCRIPT,
-        needs="curl 7.76 or newer, jq" if "jq " in body + shown else "curl 7.76 or newer",
-        refusal=fill(_REFUSED, names=" ".join(plan.saves)) + "\n" if plan.saves else "",
-        body=body,
-        feed="body | " if body.startswith("body()") else "",
-        wait=_wait(plan),
-        options="\n".join(f"{one} \\" for one in _options(plan)),
-        url=shell(plan.url),
-        here=(" <<'JSON'" if heredoc else "") + _ending(plan),
-        json=json_text(plan.body, str) + "\nJSON" if heredoc else "",
-        shown=shown,
-    )
-    return Program(script.rstrip("\n") + "\n", plan.notes)
+    jq = plan.streamed or plan.is_parsed or any(piece.text for piece in plan.reads)
+    body = _body(plan, templates)
+    refusal = templates.fill("refusal", names=" ".join(plan.saves)) + "\n\n"
+    return {
+        "refusal": refusal if plan.saves else "",
+        "needs": "curl 7.76 or newer, jq" if jq else "curl 7.76 or newer",
+        "body": body,
+        "feed": "body | " if body.startswith("body()") else "",
+        "wait": _wait(plan),
+        "options": "\n".join(f"{option} \\" for option in _options(plan)),
+        "here": (" <<'JSON'" if heredoc else "") + _ending(plan),
+        "json": json_text(plan.body, str) + "\nJSON" if heredoc else "",
+    }
 
 
-def _wait(plan: Outline) -> str:
+def _wait(plan: ProgramPlan) -> str:
     if plan.stream:
         silence = f"--speed-limit 1 --speed-time {plan.silence_s}"
         return f"--connect-timeout 10 \\\n  {silence} --max-time {plan.timeout_s}"
     return f"--connect-timeout 10 --max-time {plan.timeout_s}"
 
 
-def _options(plan: Outline) -> Iterator[str]:
+def _options(plan: ProgramPlan) -> Iterator[str]:
     if plan.method == "HEAD":
         yield "--head"
     elif plan.method != ("POST" if plan.has_body else "GET"):
@@ -197,7 +72,7 @@ def _form_quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _body(plan: Outline) -> str:
+def _body(plan: ProgramPlan, templates: Templates) -> str:
     """Return what stands before the command: the body in pieces, and how an event is read."""
     lines: list[str] = []
     if plan.reads:
@@ -214,12 +89,13 @@ def _body(plan: Outline) -> str:
             lines.append(f"base64 --decode <<<'{b64encode(plan.raw).decode()}'")
         else:
             lines.append(f"printf '%s' {shell(literal_or_none)}")
-    function = "body() {\n" + "".join(f"  {one}\n" for one in lines) + "}\n" if lines else ""
+    function = "body() {\n" + "".join(f"  {line}\n" for line in lines) + "}\n" if lines else ""
     if plan.streamed:
-        shown = _DELTAS[plan.kind]
+        delta = templates.block(f"delta.{plan.kind}", "filters")
         if plan.tools:
-            shown = f"({shown}),\n    ({_CALL_DELTAS[plan.kind]})"
-        function += fill(_SHOW, shown=shown)
+            calls = templates.block(f"call_delta.{plan.kind}", "filters")
+            delta = f"({delta}),\n    ({calls})"
+        function += templates.fill("show", filter=delta) + "\n"
     return function + "\n" if function else ""
 
 
@@ -231,7 +107,7 @@ def _file(piece: FilePiece) -> str:
     return f"base64 <{shell(piece.path)} | tr -d '\\n'"
 
 
-def _ending(plan: Outline) -> str:
+def _ending(plan: ProgramPlan) -> str:
     failed = " || fail 'the request failed'"
     if plan.streamed:
         return f" | show{failed}"
@@ -240,22 +116,25 @@ def _ending(plan: Outline) -> str:
     return (' >"$answer.type"' if plan.kind == "speak" else "") + failed
 
 
-def _stream(plan: Outline) -> str:
-    return fill(_STREAM, ended=_ENDED[plan.kind]) if plan.streamed else ""
-
-
-def _answer(plan: Outline) -> str:
+def _answer(plan: ProgramPlan, templates: Templates) -> str:
+    if plan.stream:
+        ended = templates.block(f"ended.{plan.kind}", "filters") if plan.streamed else ""
+        return templates.fill("stream", ended=ended) if plan.streamed else ""
     if plan.kind == "speak":
-        return fill(_SOUND, suffix=plan.suffix)
+        return templates.fill("answer.speak", suffix=plan.suffix)
     if plan.kind == "other":
-        return 'cat "$answer"'
+        return templates.block("answer.other")
     if plan.plain_text:
-        return '[ -s "$answer" ] || fail \'the answer is empty\'\ncat "$answer"'
-    checked = fill(_CHECKED, shape=_SHAPES[plan.kind])
+        return templates.block("answer.text")
+    checked = templates.fill("checked", shape=templates.block(f"shape.{plan.kind}", "filters"))
     if plan.kind == "image":
-        return fill(_SAVE, checked=checked, suffix=plan.suffix)
-    shown = _SHOWN[plan.kind]
+        return templates.fill("answer.image", checked=checked, suffix=plan.suffix)
+    shown = templates.block(f"answer.{plan.kind}", "filters")
     if plan.tools:
-        shown = f"({shown}), ({_CALLS[plan.kind]})"
+        calls = templates.block(f"calls.{plan.kind}", "filters")
+        shown = f"({shown}), ({calls})"
     option = "--compact-output" if plan.kind == "embed" else "--raw-output"
-    return f"{checked}jq {option} '{shown}' \"$answer\""
+    return f"{checked}\njq {option} '{shown}' \"$answer\""
+
+
+LANGUAGE = Language(string=shell, fill_in=_fill_in, answer=_answer)

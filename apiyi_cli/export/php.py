@@ -3,301 +3,48 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from apiyi_cli.core.call import Call
-from apiyi_cli.export.blocks import Blocks
-from apiyi_cli.export.outline import Field, FilePiece, Outline, blob_text, outline
-from apiyi_cli.export.program import Program
-from apiyi_cli.export.quote import Notation, fill, layout, php
+from apiyi_cli.export.frame import Language, Templates, write_answer, write_delta
+from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan
+from apiyi_cli.export.quote import Expressions, Notation, join_pieces, layout, php
 from apiyi_cli.text import Text
 
-_PROGRAM = """\
-<?php
-
-// Needs PHP 8.1 or newer with the curl extension.
-
-declare(strict_types=1);
-
-const URL = «url»;
-
-function fail(string $message): never
-{
-    fwrite(STDERR, $message . "\\n");
-    exit(1);
-}
-«functions»
-
-$key = getenv('APIYI_API_KEY') ?: fail('APIYI_API_KEY is not set');
-«refusal»
-«body»
-«before»
-$answer = '';
-$handle = curl_init(URL);
-curl_setopt_array($handle, [
-    «options»
-]);
-if (curl_exec($handle) === false) {
-    fail(curl_error($handle));
-}
-$status = curl_getinfo($handle, CURLINFO_RESPONSE_CODE);
-if ($status < 200 || $status > 299) {
-    fail("HTTP $status: $answer");
-}
-«shown»
-"""
-
-_BASE64 = """
-function base64Of(string $path): string
-{
-    return base64_encode(@file_get_contents($path) ?: fail("cannot read $path"));
-}
-"""
-
-_TEXT = """
-function textOf(string $path): string
-{
-    return @file_get_contents($path) ?: fail("cannot read $path");
-}
-"""
-
-_PARSED = """
-function parsed(string $answer, string $field): mixed
-{
-    $value = json_decode($answer, true);
-    if (!is_array($value)) {
-        fail("not JSON: $answer");
-    }
-    $found = $value[$field] ?? [];
-    return $found === [] ? fail("no $field in the answer: $answer") : $found;
-}
-"""
-
-_SAVED = """
-function imageBytes(array $item): string
-{
-    if (($item['b64_json'] ?? '') !== '') {
-        $parts = explode(',', $item['b64_json']);
-        return base64_decode(end($parts));
-    }
-    // The link is not the gateway's: the key stays here.
-    $handle = curl_init($item['url'] ?? fail('an image without data'));
-    curl_setopt_array($handle, [
-        CURLOPT_PROTOCOLS => CURLPROTO_HTTPS | CURLPROTO_HTTP,
-        CURLOPT_FAILONERROR => true,
-        CURLOPT_TIMEOUT => 120,
-        CURLOPT_RETURNTRANSFER => true,
-    ]);
-    $image = curl_exec($handle);
-    return $image === false ? fail(curl_error($handle)) : $image;
-}
-"""
-
-_MULTIPART = """
-/** A form with two fields of one name, which an array for CURLOPT_POSTFIELDS cannot hold. */
-function multipart(array $fields, string $boundary): string
-{
-    $body = '';
-    foreach ($fields as [$name, $content, $filename, $type]) {
-        $body .= "--$boundary\\r\\nContent-Disposition: form-data; name=\\"$name\\"";
-        if ($filename !== null) {
-            $quoted = str_replace(['"', "\\r", "\\n"], ['%22', '%0D', '%0A'], $filename);
-            $body .= "; filename=\\"$quoted\\"\\r\\nContent-Type: $type";
-        }
-        $body .= "\\r\\n\\r\\n$content\\r\\n";
-    }
-    return "$body--$boundary--\\r\\n";
-}
-"""
-
-_EVENTS = """
-/** Takes the complete lines off $rest, which may end inside a line, and yields their events. */
-function events(string &$rest): Generator
-{
-    while (($end = strpos($rest, "\\n")) !== false) {
-        $line = substr($rest, 0, $end);
-        $rest = substr($rest, $end + 1);
-        $event = str_starts_with($line, 'data:') ? json_decode(substr($line, 5), true) : null;
-        if (is_array($event)) {
-            yield $event;
-        }
-    }
-}
-"""
-
-_READ = """\
-$rest = '';
-$finished = false;
-$failed = false;
-$read = function ($handle, string $chunk) use (&$answer, &$rest, &$finished, &$failed): int {
-    $answer .= $chunk;
-    $rest .= $chunk;
-    foreach (events($rest) as $event) {
-        $failed = $failed || isset($event['error']) || ($event['type'] ?? '') === 'response.failed';
-        «delta»
-    }
-    return strlen($chunk);
-};
-"""
-
-_STREAM = """\
-echo "\\n";
-if ($failed) {
-    fail("the stream reports an error: $answer");
-}
-if (!$finished) {
-    fail(str_contains($answer, 'data:') ? 'the stream was cut' : "not a stream: $answer");
-}"""
-
-_DELTAS = {
-    "chat": """\
-foreach ($event['choices'] ?? [] as $choice) {
-    echo $choice['delta']['content'] ?? '';
-    «calls»
-    $finished = $finished || ($choice['finish_reason'] ?? '') !== '';
-}""",
-    "complete": """\
-foreach ($event['choices'] ?? [] as $choice) {
-    echo $choice['text'] ?? '';
-    $finished = $finished || ($choice['finish_reason'] ?? '') !== '';
-}""",
-    "respond": """\
-if (($event['type'] ?? '') === 'response.output_text.delta') {
-    echo $event['delta'];
-}
-«calls»
-$ends = ['response.completed', 'response.incomplete'];
-$finished = $finished || in_array($event['type'] ?? '', $ends, true);""",
-    "transcribe": """\
-if (($event['type'] ?? '') === 'transcript.text.delta') {
-    echo $event['delta'];
-}
-$finished = $finished || ($event['type'] ?? '') === 'transcript.text.done';""",
-}
-
-_CALL_DELTAS = {
-    "chat": """\
-foreach ($choice['delta']['tool_calls'] ?? [] as $call) {
-    if (($call['function']['name'] ?? '') !== '') {
-        echo "\\n{$call['function']['name']} ";
-    }
-    echo $call['function']['arguments'] ?? '';
-}""",
-    "respond": """\
-$item = $event['item'] ?? [];
-if ($event['type'] === 'response.output_item.done' && $item['type'] === 'function_call') {
-    echo "\\n{$item['name']} {$item['arguments']}\\n";
-}""",
-}
-
-_ANSWERS = {
-    "chat": """\
-foreach (parsed($answer, 'choices') as $choice) {
-    if (($choice['message']['content'] ?? '') !== '') {
-        echo $choice['message']['content'], "\\n";
-    }
-    «calls»
-}""",
-    "complete": """\
-foreach (parsed($answer, 'choices') as $choice) {
-    echo $choice['text'], "\\n";
-}""",
-    "respond": """\
-foreach (parsed($answer, 'output') as $item) {
-    foreach ($item['content'] ?? [] as $part) {
-        if ($part['type'] === 'output_text') {
-            echo $part['text'], "\\n";
-        }
-    }
-    «calls»
-}""",
-    "embed": """\
-foreach (parsed($answer, 'data') as $item) {
-    echo json_encode($item['embedding']), "\\n";
-}""",
-    "image": """\
-foreach (parsed($answer, 'data') as $index => $item) {
-    $name = 'image-' . ($index + 1) . '.«suffix»';
-    file_put_contents($name, imageBytes($item)) !== false || fail("cannot write $name");
-    echo $name, "\\n";
-}""",
-    "transcribe": """\
-echo parsed($answer, 'text'), "\\n";""",
-    "speak": """\
-if (preg_match('~json|^text/~', curl_getinfo($handle, CURLINFO_CONTENT_TYPE) ?? '')) {
-    fail("not a recording: $answer");
-}
-file_put_contents('speech.«suffix»', $answer) !== false || fail('cannot write speech.«suffix»');
-echo "speech.«suffix»\\n";""",
-    "models": """\
-foreach (parsed($answer, 'data') as $item) {
-    echo $item['id'], "\\n";
-}""",
-    "other": """\
-echo $answer;""",
-}
-
-_CALLS = {
-    "chat": """\
-foreach ($choice['message']['tool_calls'] ?? [] as $call) {
-    echo $call['function']['name'], ' ', $call['function']['arguments'], "\\n";
-}""",
-    "respond": """\
-if ($item['type'] === 'function_call') {
-    echo $item['name'], ' ', $item['arguments'], "\\n";
-}""",
-}
-
-_REFUSED = """\
-foreach ([«names»] as $name) {
-    if (file_exists($name)) {
-        fail("$name exists already");
-    }
-}"""
-
-_BLOCKS = Blocks(
-    base64=_BASE64,
-    text=_TEXT,
-    parsed=_PARSED,
-    saved=_SAVED,
-    events=_EVENTS,
-    stream=_STREAM,
-    deltas=_DELTAS,
-    call_deltas=_CALL_DELTAS,
-    answers=_ANSWERS,
-    calls=_CALLS,
-    refused=_REFUSED,
-)
+_EXPRESSIONS = Expressions(php, "textOf({})", 'base64_decode("{}")')
 _FLAGS = "JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION"
 _INTEGER = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 _RANGE = range(-(2**63), 2**63)
 
 
-def program(call: Call, base_url: str) -> Program:
-    """Write the call as a PHP script."""
-    plan = outline(call, base_url)
-    functions = _BLOCKS.functions(plan)
-    body = _body(plan)
-    if "textOf(" in body and _TEXT not in functions:
-        functions = _TEXT + functions
-    if "multipart(" in body:
-        functions = _MULTIPART + functions
-    text = fill(
-        _PROGRAM,
-        url=php(plan.url),
-        functions=functions,
-        refusal=_BLOCKS.refusal(plan, php),
-        body=body,
-        before=_before(plan),
-        options="\n".join(f"{one}," for one in _options(plan)),
-        shown=_BLOCKS.shown(plan) if plan.streamed or not plan.stream else "",
-    )
-    return Program(text, (*plan.notes, *_notes(plan.body)))
+def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
+    options = (f"{option}," for option in _options(plan, templates))
+    return {
+        "body": _body(plan),
+        "before": _before(plan, templates),
+        "options": "\n".join(options),
+    }
 
 
-def _notes(value: Any) -> Iterator[str]:
+def _functions(plan: ProgramPlan) -> Iterator[str]:
+    if _repeats(plan):
+        yield "multipart"
+    reads = _repeats(plan) and any(field.path is not None for field in plan.fields)
+    if plan.raw_path is not None or reads:
+        yield "text"
+
+
+def _repeats(plan: ProgramPlan) -> bool:
+    """Return True if fields have the same name, which PHP's own forms cannot send."""
+    return len({field.name for field in plan.fields}) < len(plan.fields)
+
+
+def _answer(plan: ProgramPlan, templates: Templates) -> str:
+    shown = plan.stream and not plan.streamed
+    return "" if shown else write_answer(plan, templates)
+
+
+def _notes_on(value: Any) -> Iterator[str]:
     items: Iterable[Any] = ()
     if isinstance(value, dict):
         items = value.values()
@@ -306,18 +53,17 @@ def _notes(value: Any) -> Iterator[str]:
     elif isinstance(value, int) and value not in _RANGE:
         yield Text("PHP has no integer as large as {value}: it is sent as a fraction", value=value)
     for item in items:
-        yield from _notes(item)
+        yield from _notes_on(item)
 
 
-def _before(plan: Outline) -> str:
+def _before(plan: ProgramPlan, templates: Templates) -> str:
     if plan.streamed:
-        calls = _CALL_DELTAS[plan.kind] if plan.tools else ""
-        return fill(_READ, delta=fill(_DELTAS[plan.kind], calls=calls))
+        return templates.fill("read", delta=write_delta(plan, templates))
     # The answer is held several times over while its images are decoded.
     return "ini_set('memory_limit', '1G');" if plan.kind == "image" else ""
 
 
-def _options(plan: Outline) -> Iterator[str]:
+def _options(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
     if plan.method == "HEAD":
         yield "CURLOPT_NOBODY => true"
     elif plan.method != "GET" or plan.has_body:
@@ -327,8 +73,8 @@ def _options(plan: Outline) -> Iterator[str]:
         php(f"{name}: {value}" if value else f"{name};")
         for name, value in plan.headers
     ]
-    lines = "".join(f"    {one},\n" for one in ['"Authorization: Bearer $key"', *headers])
-    if "multipart(" in _body(plan):
+    lines = "".join(f"    {header},\n" for header in ['"Authorization: Bearer $key"', *headers])
+    if _repeats(plan):
         lines += '    "Content-Type: multipart/form-data; boundary=$boundary",\n'
     yield f"CURLOPT_HTTPHEADER => [\n{lines}]"
     if plan.body is not None:
@@ -341,16 +87,8 @@ def _options(plan: Outline) -> Iterator[str]:
         yield f"CURLOPT_LOW_SPEED_TIME => {plan.silence_s}"
     yield f"CURLOPT_TIMEOUT => {plan.timeout_s}"
     keep = "$answer .= $chunk;" if not plan.stream else "echo $chunk;"
-    yield "CURLOPT_WRITEFUNCTION => " + (
-        "$read" if plan.streamed else _KEPT.replace("«keep»", keep)
-    )
-
-
-_KEPT = """\
-function ($handle, string $chunk) use (&$answer): int {
-    «keep»
-    return strlen($chunk);
-}"""
+    write = "$read" if plan.streamed else templates.fill("kept", keep=keep)
+    yield f"CURLOPT_WRITEFUNCTION => {write}"
 
 
 def _key(key: str) -> str:
@@ -365,38 +103,25 @@ def _braces(keys: Iterable[str]) -> tuple[str, str]:
     return ("(object) [" if any(map(_INTEGER.fullmatch, found)) else "[", "]")
 
 
-def _value(value: Any) -> str:
-    def piece(one: str | FilePiece) -> str:
-        if isinstance(one, str):
-            return php(one)
-        return f"{'textOf' if one.text else 'base64Of'}({php(one.path)})"
-
-    def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
-        return " . ".join(map(piece, pieces))
-
-    return layout(value, Notation(php, _key, pieced, _braces, indent="    "))
+def _read(piece: FilePiece) -> str:
+    return f"{'textOf' if piece.text else 'base64Of'}({php(piece.path)})"
 
 
-def _body(plan: Outline) -> str:
+_NOTATION = Notation(php, _key, join_pieces(php, _read, " . "), _braces, indent="    ")
+
+
+def _body(plan: ProgramPlan) -> str:
     if plan.body is not None:
-        return f"$body = {_value(plan.body)};"
-    if plan.raw_path is not None:
-        return f"$body = textOf({php(plan.raw_path)});"
-    if plan.raw is not None:
-        text = blob_text(plan.raw)
-        return f"$body = {_bytes(plan.raw) if text is None else php(text)};"
+        return f"$body = {layout(plan.body, _NOTATION)};"
+    if plan.sends_raw:
+        return f"$body = {_EXPRESSIONS.raw(plan)};"
     if not plan.fields:
         return ""
-    names = [one.name for one in plan.fields]
-    if len(set(names)) == len(names):
-        lines = "".join(f"    {_key(one.name)}{_field(one)},\n" for one in plan.fields)
+    if not _repeats(plan):
+        lines = "".join(f"    {_key(field.name)}{_field(field)},\n" for field in plan.fields)
         return f"$body = [\n{lines}];"
-    lines = "".join(f"    {_row(one)},\n" for one in plan.fields)
+    lines = "".join(f"    {_row(field)},\n" for field in plan.fields)
     return f"$boundary = bin2hex(random_bytes(16));\n$body = multipart([\n{lines}], $boundary);"
-
-
-def _bytes(content: bytes) -> str:
-    return f'base64_decode("{b64encode(content).decode()}")'
 
 
 def _field(field: Field) -> str:
@@ -404,12 +129,21 @@ def _field(field: Field) -> str:
         return php(field.value)
     about = f"{php(field.filename)}, {php(field.type)}"
     if field.path is None:
-        return f"new CURLStringFile({_bytes(field.content)}, {about})"
+        return f"new CURLStringFile({_EXPRESSIONS.decoded(field.content)}, {about})"
     return f"new CURLFile({php(field.path)}, {php(field.type)}, {php(field.filename)})"
 
 
 def _row(field: Field) -> str:
     if field.value is not None:
         return f"[{php(field.name)}, {php(field.value)}, null, null]"
-    content = _bytes(field.content) if field.path is None else f"textOf({php(field.path)})"
+    content = _EXPRESSIONS.content(field)
     return f"[{php(field.name)}, {content}, {php(field.filename)}, {php(field.type)}]"
+
+
+LANGUAGE = Language(
+    string=php,
+    fill_in=_fill_in,
+    functions=_functions,
+    answer=_answer,
+    notes=lambda plan: _notes_on(plan.body),
+)

@@ -1,12 +1,13 @@
-"""A request as the source code of a program: the languages, and what a program comes with."""
+"""A request as the source code of a program, in one of several languages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import UsageError
+from apiyi_cli.export.frame import Language, Program, Templates
+from apiyi_cli.export.plan import plan_program
 from apiyi_cli.text import Text
 
 LANGUAGES: dict[str, str] = {
@@ -20,21 +21,13 @@ LANGUAGES: dict[str, str] = {
     "php": "php",
     "ruby": "ruby",
 }
-"""What `--code` takes, and the module of this package that writes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """The text of a program, and `notes` for stderr: what of the request it does not say."""
-
-    text: str
-    notes: tuple[str, ...] = ()
+"""What `--code` takes, which is the folder of the templates, and the module that fills them."""
 
 
 def program(language: str, call: Call, base_url: str) -> Program:
     """Write `call` to the gateway at `base_url` as a program in `language`.
 
-    Raises UsageError for a language that is not in `LANGUAGES`.
+    Raises UsageError for a language that is not in `LANGUAGES`, or that cannot send the call.
     """
     if language not in LANGUAGES:
         raise UsageError(
@@ -43,5 +36,5 @@ def program(language: str, call: Call, base_url: str) -> Program:
             hint=Text("--code takes one of {languages}", languages=", ".join(LANGUAGES)),
         )
     module = import_module(f"apiyi_cli.export.{LANGUAGES[language]}")
-    written: Program = module.program(call, base_url)
-    return written
+    writer: Language = module.LANGUAGE
+    return writer.write(plan_program(call, base_url), Templates(language))

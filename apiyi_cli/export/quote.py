@@ -8,10 +8,11 @@ sees is what the program sends.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from apiyi_cli.export.outline import FilePiece, Pieced, number
+from apiyi_cli.export.plan import Field, FilePiece, Pieced, ProgramPlan, blob_text, number
 
 # Controls, soft hyphen, bidirectional and other invisible format characters, line separators,
 # the byte order mark, lone surrogates, tags. The joiners of emoji and Indic scripts stay.
@@ -20,26 +21,6 @@ _UNSEEN = (
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
 _WIDTH = 84
-
-
-def fill(template: str, **values: str) -> str:
-    """Put each value at its «name».
-
-    A value alone on its line keeps that line's indentation on all of its own lines; an empty
-    one takes the line away. Values are not searched for marks.
-    """
-
-    def line(match: re.Match[str]) -> str:
-        value = values[match["name"]].removesuffix("\n")
-        lines = value.split("\n") if value else []
-        filled = "".join(f"{match['indent']}{one}\n" if one else "\n" for one in lines)
-        return filled if match["end"] else filled.removesuffix("\n")
-
-    def inline(match: re.Match[str]) -> str:
-        return line(match) if match["name"] else values[match["word"]]
-
-    marks = r"^(?P<indent>[ \t]*)«(?P<name>\w+)»(?P<end>\n|\Z)|«(?P<word>\w+)»"
-    return re.sub(marks, inline, template, flags=re.MULTILINE)
 
 
 def _escaped(text: str, plain: Mapping[str, str], code: Callable[[int], str]) -> str:
@@ -148,6 +129,46 @@ class Notation(NamedTuple):
     indent: str = "  "
     last_comma: bool = True
     padding: str = ""
+
+
+def join_pieces(
+    string: Callable[[str], str], read: Callable[[FilePiece], str], joint: str = " + "
+) -> Callable[[tuple[str | FilePiece, ...]], str]:
+    """Return the `pieced` of a language that adds strings up."""
+    return lambda pieces: joint.join(
+        string(piece) if isinstance(piece, str) else read(piece) for piece in pieces
+    )
+
+
+class Expressions(NamedTuple):
+    """How a language writes bytes: `{}` is a literal's place, in `decode` that of base64 text.
+
+    `file` reads a file, `text` turns a string into the body.
+    """
+
+    string: Callable[[str], str]
+    file: str
+    decode: str
+    text: str = "{}"
+
+    def decoded(self, content: bytes) -> str:
+        """Return the expression for bytes that the program carries."""
+        return self.decode.format(b64encode(content).decode())
+
+    def content(self, field: Field) -> str:
+        """Return the expression for the content of a file field."""
+        if field.path is None:
+            return self.decoded(field.content)
+        return self.file.format(self.string(field.path))
+
+    def raw(self, plan: ProgramPlan) -> str:
+        """Return the expression for a body that is neither JSON nor multipart."""
+        if plan.raw_path is not None:
+            return self.file.format(self.string(plan.raw_path))
+        text = blob_text(plan.raw or b"")
+        if text is None:
+            return self.decoded(plan.raw or b"")
+        return self.text.format(self.string(text))
 
 
 def layout(value: Any, notation: Notation, depth: int = 0, *, top: bool = True) -> str:

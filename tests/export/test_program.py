@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from functools import reduce
@@ -23,7 +24,7 @@ def test_every_language_takes_the_key_from_the_environment(language: str) -> Non
     text = program(language, CHAT, BASE).text
     assert "APIYI_API_KEY" in text
     assert "https://api.apiyi.com/v1" in text
-    assert "«" not in text
+    assert not re.search("__[A-Z_]+__", text)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 
@@ -42,6 +43,30 @@ def test_what_a_program_leaves_out_is_noted(language: str) -> None:
     assert "the header Authorization is left out" in written.notes[0]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_that_looks_like_a_place_of_a_template_is_sent_as_it_is(language: str) -> None:
+    text = "__URL__ __BODY__ __DELTA__\n// __CALLS__\n# [answer.chat]\n"
+    call = Call("POST", "/chat/completions", json={"model": "m", "messages": [], "user": text})
+    for stream in (False, True):
+        written = program(language, call._replace(stream=stream), BASE).text
+        assert "__URL__ __BODY__ __DELTA__" in written
+        assert "// __CALLS__" in written
+        assert "# [answer.chat]" in written
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words_of_the_user_add_no_imports_and_no_functions(language: str) -> None:
+    words = (
+        "readFile( writeFile( existsSync( textOf( file( multipart( addFile( Json. jq Stream "
+        "StringIO HttpxBinaryResponseContent ImagesResponse base64. os.X strings.X Path("
+    )
+    plain, asked = (
+        program(language, Call("POST", "/chat/completions", json={**CHAT.json, "user": user}), BASE)
+        for user in ("x", words)
+    )
+    assert asked.text.replace(words, "x") == plain.text
+
+
 def test_an_unknown_language_is_a_usage_error_that_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         program("cobol", CHAT, BASE)
@@ -58,7 +83,7 @@ def test_only_the_language_that_is_asked_for_is_imported() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.rpartition(".")[2] for name in ran.stdout.split()}
-    assert loaded == {"program", "outline", "quote", "blocks", "go"}
+    assert loaded == {"program", "plan", "quote", "frame", "go"}
 
 
 def test_the_openai_package_takes_every_argument_that_a_program_gives() -> None:

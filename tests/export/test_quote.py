@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiyi_cli.export import quote
-from apiyi_cli.export.outline import FilePiece, Pieced
+from apiyi_cli.export.plan import FilePiece, Pieced
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PIECES = [
@@ -103,12 +103,6 @@ def test_java_controls_are_octal_because_unicode_escapes_are_resolved_too_early(
 def test_a_lone_surrogate_becomes_a_replacement_where_a_language_has_no_way_to_write_it() -> None:
     assert quote.go("\ud800") == '"\\ufffd"'
     assert quote.python("\ud800") == '"\\ud800"'
-
-
-def test_a_value_fills_its_mark_and_keeps_the_indentation() -> None:
-    template = "a(\n  «lines»\n  «none»\n)«tail»\n  «lines»"
-    filled = quote.fill(template, lines="one\n\ntwo", none="", tail=" «lines»")
-    assert filled == "a(\n  one\n\n  two\n) «lines»\n  one\n\n  two"
 
 
 NOTATION = quote.Notation(

@@ -22,6 +22,9 @@ Kind = Literal[
     "chat", "complete", "respond", "embed", "image", "transcribe", "speak", "models", "other"
 ]
 
+STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+"""The methods that libraries have a constant for."""
+
 INLINE_BYTES = 8192
 """The largest file that a program carries in its own text."""
 
@@ -41,8 +44,8 @@ _KINDS: tuple[tuple[str, str, Kind], ...] = (
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
 _TIMEOUT_S = 120
-_THINKING_S = 600
-_THINKERS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
+_REASONING_S = 600
+_REASONING_MODELS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
 _STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
 
 # In their place the program sends the key of its own environment.
@@ -88,16 +91,16 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """A Call in the terms of the programs.
+class ProgramPlan:
+    """What a program does for a Call.
 
     `body` is the JSON value with `Pieced` strings where files are read; `raw` is a body of
-    other bytes, `raw_path` the file that it is read from. `json_headers` are those to send
+    other bytes, `raw_path` the file that it is read from. `headers` are those to send
     besides the key's. `timeout_s` is for the whole exchange, `silence_s` for the wait between
-    two reads of a stream. `streamed` tells that the events' text is shown; `stream` without
-    it, that the events are. `suffix` names the type of the saved file; `saves` are the files
-    that the answer will be saved in, none of which may exist before anything is sent. `tools`
-    tells that function calls may come.
+    two reads of a stream. `streamed`: the program shows the events' text; `stream` without it: the
+    events themselves. `suffix` names the type of the saved file; `saves` are the files
+    that the answer will be saved in, none of which may exist before anything is sent. `tools`:
+    function calls may come. `from_host`: the path does not belong to the gateway's API base.
     """
 
     kind: Kind
@@ -118,21 +121,28 @@ class Outline:
     tools: bool = False
     plain_text: bool = False
     retried: bool = True
+    from_host: bool = False
     notes: tuple[str, ...] = field(default=())
 
     @property
     def streamed(self) -> bool:
-        """Tell whether the text of a stream's events is what the program shows."""
+        """Return True if the program shows the text of a stream's events."""
         return self.stream and self.kind in _STREAMED
 
     @property
+    def is_parsed(self) -> bool:
+        """Return True if the program reads the answer as JSON, as a whole."""
+        raw = self.kind in ("other", "speak") or self.plain_text
+        return not raw and not self.stream
+
+    @property
     def has_body(self) -> bool:
-        """Tell whether the request has a body at all."""
+        """Return True if the request has a body."""
         return self.body is not None or bool(self.fields) or self.sends_raw
 
     @property
     def sends_raw(self) -> bool:
-        """Tell whether the body is bytes, not JSON and not multipart."""
+        """Return True if the body is bytes, not JSON and not multipart."""
         return self.raw is not None or self.raw_path is not None
 
     @property
@@ -141,10 +151,10 @@ class Outline:
         return tuple(_pieces(self.body))
 
 
-def outline(call: Call, base_url: str) -> Outline:
-    """Work out what a program for `call` does; whatever it cannot say goes to `notes`."""
+def plan_program(call: Call, base_url: str) -> ProgramPlan:
+    """Return what a program for `call` does; what it cannot say goes to `notes`."""
     notes: list[str] = []
-    body = _with_files(call.json, call.sources)
+    body = _put_files(call.json, call.sources)
     path = quote(_public_path(call.path, notes), safe="%/:?&=#+,;@!$'()*~")
     path = path if path.startswith("/") else f"/{path}"
     base = base_url.rstrip("/")
@@ -155,9 +165,9 @@ def outline(call: Call, base_url: str) -> Outline:
         notes.append(
             Text("several answers in one stream come mixed: the program prints the events")
         )
-    asked = _asked(call)
-    total_s, silence_s = _patience_s(kind, call, asked)
-    raw_path = next((one.path for one in call.sources if not one.place), None)
+    parameters = _parameters(call)
+    total_s, silence_s = _timeouts_s(kind, call, parameters)
+    raw_path = next((source.path for source in call.sources if not source.place), None)
     if call.raw is not None and len(call.raw) <= INLINE_BYTES:
         raw_path = None
     elif call.raw is not None and raw_path is None and not _is_text(call.raw):
@@ -168,7 +178,7 @@ def outline(call: Call, base_url: str) -> Outline:
                 count=len(call.raw),
             )
         )
-    return Outline(
+    return ProgramPlan(
         kind=kind,
         method=call.method.upper(),
         base_url=start,
@@ -182,11 +192,13 @@ def outline(call: Call, base_url: str) -> Outline:
         stream=call.stream,
         timeout_s=total_s,
         silence_s=silence_s,
-        suffix=_suffix(kind, asked),
-        saves=() if call.stream else tuple(_saves(kind, asked)),
-        tools=kind in ("chat", "respond") and bool(asked.get("tools") or asked.get("functions")),
-        plain_text=kind == "transcribe" and asked.get("response_format") not in (None, "json"),
+        suffix=_suffix(kind, parameters),
+        saves=() if call.stream else tuple(_saves(kind, parameters)),
+        tools=kind in ("chat", "respond")
+        and bool(parameters.get("tools") or parameters.get("functions")),
+        plain_text=kind == "transcribe" and parameters.get("response_format") not in (None, "json"),
         retried=call.cost != "heavy",
+        from_host=call.from_host,
         notes=tuple(notes),
     )
 
@@ -217,38 +229,38 @@ def _kind(call: Call) -> Kind:
     return "other"
 
 
-def _asked(call: Call) -> dict[str, Any]:
+def _parameters(call: Call) -> dict[str, Any]:
     if isinstance(call.json, dict):
         return call.json
     return {part.name: part.value for part in call.parts if part.value is not None}
 
 
-def _patience_s(kind: Kind, call: Call, asked: dict[str, Any]) -> tuple[int, int]:
-    model = str(call.model or asked.get("model") or "")
-    thinks = bool(asked.get("reasoning_effort") or asked.get("reasoning")) or (
-        kind in ("chat", "respond", "other") and _THINKERS.match(model) is not None
+def _timeouts_s(kind: Kind, call: Call, parameters: dict[str, Any]) -> tuple[int, int]:
+    model = str(call.model or parameters.get("model") or "")
+    reasons = bool(parameters.get("reasoning_effort") or parameters.get("reasoning")) or (
+        kind in ("chat", "respond", "other") and _REASONING_MODELS.match(model) is not None
     )
-    silence_s = _TIMEOUTS_S.get(kind, _THINKING_S if thinks else _TIMEOUT_S)
-    return (max(silence_s * 3, _THINKING_S) if call.stream else silence_s), silence_s
+    silence_s = _TIMEOUTS_S.get(kind, _REASONING_S if reasons else _TIMEOUT_S)
+    return (max(silence_s * 3, _REASONING_S) if call.stream else silence_s), silence_s
 
 
-def _suffix(kind: Kind, asked: dict[str, Any]) -> str:
+def _suffix(kind: Kind, parameters: dict[str, Any]) -> str:
     name = ""
     if kind == "speak":
-        name = str(asked.get("response_format") or "mp3")
+        name = str(parameters.get("response_format") or "mp3")
     elif kind == "image":
-        name = str(asked.get("output_format") or "png").replace("jpeg", "jpg")
+        name = str(parameters.get("output_format") or "png").replace("jpeg", "jpg")
     # It becomes part of a file's name: a strange value must not become a path.
     return re.sub(r"[^A-Za-z0-9]", "", name) or "bin"
 
 
-def _saves(kind: Kind, asked: dict[str, Any]) -> Iterator[str]:
+def _saves(kind: Kind, parameters: dict[str, Any]) -> Iterator[str]:
     if kind == "speak":
-        yield f"speech.{_suffix(kind, asked)}"
+        yield f"speech.{_suffix(kind, parameters)}"
     elif kind == "image":
-        count = str(asked.get("n") or 1)
+        count = str(parameters.get("n") or 1)
         for number in range(1, (int(count) if count.isdecimal() else 1) + 1):
-            yield f"image-{number}.{_suffix(kind, asked)}"
+            yield f"image-{number}.{_suffix(kind, parameters)}"
 
 
 def _public_path(path: str, notes: list[str]) -> str:
@@ -318,27 +330,27 @@ def _field(part: Part, notes: list[str]) -> Field:
     return Field(part.name, path=path, content=content, filename=filename, type=media)
 
 
-def _with_files(body: Any, sources: tuple[Source, ...]) -> Any:
-    for place in dict.fromkeys(one.place for one in sources if one.place):
-        files = [one for one in sources if one.place == place]
-        body = _replaced(body, place.split("."), files)
+def _put_files(body: Any, sources: tuple[Source, ...]) -> Any:
+    for place in dict.fromkeys(source.place for source in sources if source.place):
+        files = [source for source in sources if source.place == place]
+        body = _replace_string(body, place.split("."), files)
     return body
 
 
-def _replaced(value: Any, keys: list[str], files: list[Source]) -> Any:
+def _replace_string(value: Any, keys: list[str], files: list[Source]) -> Any:
     """Return `value` with the string at `keys` in pieces; unchanged where it does not fit."""
     if not keys:
-        return _pieced(value, files) if isinstance(value, str) else value
+        return _split_string(value, files) if isinstance(value, str) else value
     key, rest = keys[0], keys[1:]
     if isinstance(value, dict) and key in value:
-        return {**value, key: _replaced(value[key], rest, files)}
+        return {**value, key: _replace_string(value[key], rest, files)}
     if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
         index = int(key)
-        return [*value[:index], _replaced(value[index], rest, files), *value[index + 1 :]]
+        return [*value[:index], _replace_string(value[index], rest, files), *value[index + 1 :]]
     return value
 
 
-def _pieced(text: str, files: list[Source]) -> str | Pieced:
+def _split_string(text: str, files: list[Source]) -> str | Pieced:
     pieces: list[str | FilePiece] = []
     literal, at = "", 0
     for source in files:
@@ -356,12 +368,12 @@ def _pieced(text: str, files: list[Source]) -> str | Pieced:
         literal = ""
     if tail := literal + text[at:]:
         pieces.append(tail)
-    return Pieced(tuple(pieces)) if any(isinstance(one, FilePiece) for one in pieces) else text
+    return Pieced(tuple(pieces)) if any(isinstance(piece, FilePiece) for piece in pieces) else text
 
 
 def _pieces(value: Any) -> Iterator[FilePiece]:
     if isinstance(value, Pieced):
-        yield from (one for one in value.pieces if isinstance(one, FilePiece))
+        yield from (piece for piece in value.pieces if isinstance(piece, FilePiece))
     elif isinstance(value, dict):
         for item in value.values():
             yield from _pieces(item)
