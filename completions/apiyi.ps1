@@ -534,6 +534,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--join'); Help = 'Put the input row into its record, as `row`.' }
                 @{ Names = @('--ordered'); Help = 'Records in the order of the rows.' }
                 @{ Names = @('--text'); Help = 'The answers'' texts instead of records.' }
+                @{ Names = @('--answer'); Help = 'Column of the answers in -o FILE.csv or .tsv (default: answer).'; Rule = 'text' }
                 @{ Names = @('--errors'); Help = 'Write the records of failed rows to this file.'; Rule = 'file' }
                 @{ Names = @('--summary'); Help = 'Write the summary as JSON to this file (-: stdout).'; Rule = 'file' }
                 @{ Names = @('--save'); Help = 'Where pictures of rows go; default {id}.{ext} beside the output.'; Rule = 'text' }

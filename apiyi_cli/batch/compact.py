@@ -41,9 +41,10 @@ def compacted(output: Path) -> tuple[int, int]:
         found = verified(output)
         if isinstance(found.failure, SetupError):
             raise found.failure
-        if found.summary["ok"] is None:
+        if found.holds_texts:
             raise UsageError(
-                Text("cannot compact {output}", output=output), Text("it holds texts, not records")
+                Text("cannot compact {output}", output=output),
+                Text("it holds answers alone, whose lines do not say which row they are of"),
             )
         return _Compaction(output).run()
     finally:

@@ -116,6 +116,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
     "H": {
         "sizes": _is_sizes,
         "old_ends": _is_sizes,
+        "form": _is_name,
         "input": _is_input,
         "options": _is_object,
         "errors": _is_name,

@@ -135,7 +135,8 @@ class Feed:
             return None, False
         if verdict == "held":
             waiting = self._past.waiting[row.id]
-            return Outcome(row, line=waiting.line, line_class=waiting.failed), False
+            kept = Outcome(row, line=waiting.line, line_class=waiting.failed, is_kept=True)
+            return kept, False
         if verdict == "run" and row.index < self._past.total and is_made(row.id):
             counts.unnamed += 1
             if counts.unnamed == 1:

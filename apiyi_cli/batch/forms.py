@@ -15,6 +15,8 @@ _TABLES: Final = ("csv", "tsv")
 _SPREADSHEETS: Final = ("xlsx", "xls", "ods", "doc")
 _FRAMES: Final = {"parquet": "read_parquet", "arrow": "read_feather"}
 _LINE: Final = "apiyi batch"
+_JUDGED_LINES: Final = 20
+"""Lines that are looked at: a file with one row among them has bad rows, others are no rows."""
 
 
 def refuse_container(head: bytes, path: str) -> None:
@@ -38,10 +40,10 @@ def refuse_container(head: bytes, path: str) -> None:
     )
 
 
-def refuse_json_form(head: bytes, path: str, *, whole: bool, is_guess: bool) -> None:
+def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
     """Raise UsageError when a text that begins with `head` is JSON, or no JSON, but no JSON lines.
 
-    `whole` tells that there is no more of it, `is_guess` that nobody called it JSON lines.
+    `whole` tells that there is no more of it.
     """
     text = head.lstrip()
     if not text:
@@ -49,19 +51,36 @@ def refuse_json_form(head: bytes, path: str, *, whole: bool, is_guess: bool) -> 
     first, _, rest = text.partition(b"\n")
     name = show_name("stdin" if is_stdin(path) else path)
     what = Text("cannot read rows from {name}", name=name)
-    if text[:1] == b"[":
-        if _is_json(first) and rest.strip():
-            return
+    if text[:1] == b"[" and not (_is_json(first) and rest.strip()):
         raise UsageError(what, Text("it is one JSON array"), hint=_through("jq -c '.[]'", path))
     if text[:1] == b"{":
         is_cut = not whole and b"\n" not in text
         if not is_cut and not _is_json(first) and (filter := _spread_out(text, whole=whole)):
             why = Text("its JSON objects are spread over several lines")
             raise UsageError(what, why, hint=_through(f"jq -c {shlex.quote(filter)}", path))
-        return
-    if is_guess and not any(line.lstrip().startswith((b"{", b"[")) for line in text.split(b"\n")):
-        why = Text("its first line is no JSON: {first}", first=_excerpt(first))
+    if not _holds_rows(text, whole=whole):
+        why = (
+            Text("its first lines are no JSON objects: {first}", first=_excerpt(first))
+            if _is_json(first)
+            else Text("its first line is no JSON: {first}", first=_excerpt(first))
+        )
         raise UsageError(what, why, hint=_other_form(text, path))
+
+
+def _holds_rows(text: bytes, *, whole: bool) -> bool:
+    """Return True if one of the first lines is a JSON object, or was meant as one."""
+    lines = text.split(b"\n")
+    if not whole:
+        lines.pop()
+    judged = [line for line in lines if line.strip()][:_JUDGED_LINES]
+    return not judged or any(_is_row(line.strip()) for line in judged)
+
+
+def _is_row(line: bytes) -> bool:
+    # An object with a mistake in it is a bad row, which is named by its line.
+    if line.startswith(b'{"'):
+        return True
+    return line.startswith(b"{") and _is_json(line)
 
 
 def _spread_out(text: bytes, *, whole: bool) -> str | None:
@@ -90,6 +109,13 @@ def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(x, dict) for x in value)
 
 
+def _value_of(line: bytes) -> object:
+    try:
+        return read_strict(line)
+    except InvalidJSON:
+        return None
+
+
 def _is_json(line: bytes) -> bool:
     try:
         read_strict(line)
@@ -102,6 +128,8 @@ def _other_form(text: bytes, path: str) -> str:
     """Return how to read a text that is no JSON: as a table where it looks like one."""
     from apiyi_cli.batch.tables import find_delimiter
 
+    if text[:1] == b"[" and _is_rows(_value_of(text.partition(b"\n")[0])):
+        return _through("jq -c '.[]'", path)
     lines = [line.decode("utf-8", "replace") for line in text.split(b"\n")[:5] if line.strip()]
     delimiter = find_delimiter(lines[0], "")
     is_table = delimiter and len({line.count(delimiter) for line in lines}) == 1 and lines[1:]

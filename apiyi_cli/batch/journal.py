@@ -4,7 +4,8 @@ A file of JSON lines beside the output, only ever appended to:
 
     H  a run began: its version, input, options, the sizes of the files it appends to
     S  an attempt is about to be sent (the claim; first of all, it is durable)
-    W  an answer that has to wait for its turn in an ordered output, with its line
+    W  an answer with its line: one that has to wait for its turn in an ordered output, or
+       that is about to be written into one that does not say whose line it is
     D  a record stands in the output, whole
     A  a row was given up; `billed` tells whether it may have been paid for
     R  the error record of a row that is no longer in the input: it was mended
@@ -113,8 +114,13 @@ class Journal:
 
     def held(self, row: Row, line: bytes, failed: str | None, target: str) -> None:
         """Keep a line that is paid for and has to wait for its turn in the output."""
-        text = line.decode("utf-8")
-        self._append(_line("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text))
+        self.keep([kept_line(row, line, failed, target)])
+
+    def keep(self, entries: Iterable[bytes]) -> None:
+        """Keep lines that are paid for and do not stand in the output yet: see `kept_line`."""
+        data = b"".join(entries)
+        if data:
+            self._append(data)
 
     def done(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Note records that stand in the output: `id`, `sha`, `offset`, `size`, `failed`, `to`."""
@@ -248,6 +254,12 @@ class Journal:
                 # what a disk has lost is told once, by this call, and never again.
                 if failure.errno in _LOST and self._broken is None:
                     self._broken = self._failed(failure)
+
+
+def kept_line(row: Row, line: bytes, failed: str | None, target: str) -> bytes:
+    """Return the line of a journal that keeps the line of an answer."""
+    text = line.decode("utf-8")
+    return _line("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text)
 
 
 def _line(kind: str, **fields: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Final, Literal, NamedTuple
 
 from apiyi_cli.batch.asked import Answer
@@ -12,6 +13,7 @@ from apiyi_cli.text import Text
 Remark = Literal["length", "content_filter", "refusal", "empty"]
 REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty")
 """What can be remarkable about an answer that is complete."""
+_ANY_OBJECT: Final = {"type": "object"}
 
 
 class AnswerRules(NamedTuple):
@@ -34,15 +36,20 @@ class Judgement(NamedTuple):
     is_misfit: bool = False
 
 
-def judge_answer(call: Call, answer: Answer, rules: AnswerRules) -> Judgement:
-    """Judge a complete answer by the form that its request asked for, and by how it ended."""
+def judge_answer(call: Call, answer: Answer, rules: AnswerRules, left_s: float = inf) -> Judgement:
+    """Judge a complete answer by the form that its request asked for, and by how it ended.
+
+    The check takes no longer than the `left_s` of the run.
+    """
     text = answer.text
     if rules.extract:
         from apiyi_cli.render.fence import first_block
 
-        text = first_block(text)
+        block = first_block(text)
+        # The line end before the closing fence is the fence's.
+        text = text if block == text else block.removesuffix("\n")
     remark = _remark(answer)
-    if not answer.calls and (misfit := _misfit(call, text)) is not None:
+    if not answer.calls and (misfit := _misfit(call, text, left_s)) is not None:
         return Judgement(text, remark, misfit, is_misfit=True)
     error = _strict_error(remark) if remark is not None and rules.strict_finish else None
     return Judgement(text, remark, error)
@@ -71,18 +78,18 @@ def _strict_error(remark: Remark) -> IncompleteError:
     )
 
 
-def _misfit(call: Call, text: str) -> IncompleteError | None:
+def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
     """Return the error for a text that is not in the form that the request asked for."""
-    wanted = _wanted_schema(call.json)
+    wanted = wanted_schema(call.json)
     if wanted is None:
         return None
-    from apiyi_cli.build.answer_check import check_answer
+    from apiyi_cli.build.answer_check import CHECK_S, check_answer
 
-    error = check_answer(wanted, text).error()
+    error = check_answer(wanted, text, limit_s=max(0.0, min(CHECK_S, left_s))).error()
     return None if error is None else error.noting(code="misfit", status=200)
 
 
-def _wanted_schema(body: Any) -> Any:
+def wanted_schema(body: Any) -> Any:
     """Return the schema that a request's body asks its answer to fit, None without one."""
     if not isinstance(body, dict):
         return None
@@ -92,7 +99,7 @@ def _wanted_schema(body: Any) -> Any:
     if not isinstance(asked, dict):
         return None
     if asked.get("type") == "json_object":
-        return {"type": "object"}
+        return _ANY_OBJECT
     if asked.get("type") != "json_schema":
         return None
     holder = asked.get("json_schema", asked)

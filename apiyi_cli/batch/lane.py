@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any
 
 from apiyi_cli.batch.asked import Answer
@@ -257,13 +258,19 @@ class Lane:
         while True:
             items = self._answered(call, decode)
             answer = next(item for item in reversed(items) if isinstance(item, Answer))
-            judged = judge_answer(call, answer, self._answers)
+            judged = judge_answer(call, answer, self._answers, self._left_s)
             outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
             if not judged.is_misfit or not left or self._halt.is_set():
                 return answer
             left -= 1
             if answer.usage is not None:
                 outcome.earlier.append(answer.usage)
+
+    @property
+    def _left_s(self) -> float:
+        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        total_at = self._sender.plan.timeouts.total_at
+        return inf if total_at is None else total_at - self._clock.monotonic()
 
     def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
         """Ask until there is an answer or a failure of the row's own.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from apiyi_cli.batch.causes import Causes
 from apiyi_cli.batch.entries import ENTRIES, RECORDS, Line, is_entry, is_record, read_lines
@@ -27,7 +27,7 @@ from apiyi_cli.batch.past import (
     read_records,
 )
 from apiyi_cli.batch.redo import finish_compaction
-from apiyi_cli.batch.rows import Shard
+from apiyi_cli.batch.shard import Shard
 from apiyi_cli.batch.verify import count_unmatched
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.errors import OutputError, SetupError
@@ -37,17 +37,33 @@ Tell = Callable[[str], None]
 _PAID = re.compile(rb'"t":"[SDW]"|"carried":')
 
 
+OutputForm = Literal["records", "texts", "table"]
+_FORMS: dict[str, str] = {
+    "records": Text("records"),
+    "texts": Text("texts"),
+    "table": Text("rows of a table"),
+}
+
+
 @dataclass(slots=True)
 class Terms:
-    """How an output is to be opened: see the options of the same names."""
+    """How an output is to be opened: see the options of the same names.
+
+    The lines of texts and tables do not say whose they are; the journal alone knows.
+    """
 
     errors: Path | None = None
     force: bool = False
     resume: bool = False
     repair: bool = False
-    texts: bool = False
+    form: OutputForm = "records"
     fsync: Fsync = "group"
     shard: Shard | None = None
+
+    @property
+    def texts(self) -> bool:
+        """Return True if the journal alone knows what the lines are."""
+        return self.form != "records"
 
 
 class Opened:
@@ -105,11 +121,17 @@ class Opened:
             # What is missing, here or there, is not to be told again and again.
             more["unmatched"] = count_unmatched(self.output)
         errors = None if self.terms.errors is None else str(self.terms.errors.absolute())
-        fields = {"texts": self.terms.texts, "errors": errors, "sizes": sizes}
+        form = {"texts": self.terms.texts, "form": self.terms.form}
+        fields = {**form, "errors": errors, "sizes": sizes}
         journal.began(
             {**fields, **{name: value for name, value in more.items() if value}, **header}
         )
         return journal
+
+    @property
+    def rescue_target(self) -> Path:
+        """Return the file to which records are appended that this run could not write."""
+        return self._journal_path if self.terms.texts else self.output
 
     def find_trouble(self) -> OutputError | None:
         """Return what somebody did to the files of this run, None when they are as they were."""
@@ -210,11 +232,12 @@ class Opened:
 
     def _read_output(self, size: int) -> None:
         past, terms = self.past, self.terms
-        if past.header and bool(past.header.get("texts")) != terms.texts and size:
-            told = "texts" if past.header.get("texts") else "records"
+        held = _form_of(past.header)
+        if past.header and held != terms.form and size:
             raise SetupError(
-                Text("{output} holds {message}", output=self.output, message=told),
-                Text("--text must be as it was then"),
+                Text("{output} holds {message}", output=self.output, message=_FORMS[held]),
+                Text("this run would add {form}", form=_FORMS[terms.form]),
+                hint=Text("name another -o, or --force to begin anew"),
             )
         if terms.texts:
             if cut_to(self.output, past.ends.get("out", 0)):
@@ -224,6 +247,9 @@ class Opened:
                         output=self.output,
                     )
                 )
+            if terms.errors is not None and terms.errors.is_file():
+                self._repaired(terms.errors, is_record)
+            past.records = past.count(RECORD)
         else:
             self._repaired(self.output, is_record)
             self._read_errors(WRITTEN)
@@ -346,6 +372,12 @@ class Opened:
         known = self.past.errors == str(path.absolute())
         self._errors_fd = errors_descriptor(path, fresh=not (known or self.terms.resume))
         self.errors = FileTarget(self._errors_fd, str(path))
+
+
+def _form_of(header: Mapping[str, Any]) -> str:
+    """Return what the output of a run holds; version 0.1 told texts and records apart."""
+    form = header.get("form")
+    return form if form in _FORMS else "texts" if header.get("texts") else "records"
 
 
 def errors_descriptor(path: Path, *, fresh: bool) -> int:

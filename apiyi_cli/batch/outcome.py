@@ -31,7 +31,8 @@ class Outcome:
     stopped before the row was through: there is no record then, and `maybe_billed` whether
     an attempt of it may have been billed. `holds_place` tells that it counts as under way until
     its record is durable. `line` is a record that is ready, from a journal, and
-    `line_class` what `failed` is for it. `defect` is an unexpected exception on the way.
+    `line_class` what `failed` is for it; `is_kept` tells that a journal has the line.
+    `defect` is an unexpected exception on the way.
     `remark` is what is remarkable about the answer, `earlier` the usage of answers that did not
     fit and were asked for again.
     """
@@ -53,6 +54,7 @@ class Outcome:
     holds_place: bool = False
     line: bytes | None = None
     line_class: str | None = None
+    is_kept: bool = False
     defect: Exception | None = None
     remark: str | None = None
     earlier: list[Usage] = field(default_factory=list)

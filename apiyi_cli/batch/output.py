@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from apiyi_cli.batch.answer_table import AnswerTable
 from apiyi_cli.batch.files import is_replaced
-from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.journal import Journal, kept_line
 from apiyi_cli.batch.outcome import Outcome, record
 from apiyi_cli.core.disk import write_all, written_before
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text, system_reason
 
@@ -138,8 +140,9 @@ class Recorder:
     """Turns outcomes into lines and puts each where it belongs.
 
     `errors` is a target of its own for failures, None for the same one. With `texts` only
-    the answers' texts are written, and a failure without `errors` goes to `tell`. `redact`
-    takes keys out of what a gateway says when it refuses.
+    the answers' texts are written, as lines of a `table` if there is one, and a failure without
+    `errors` goes to `tell`. Such lines do not say whose they are: the journal keeps each before
+    it is written. `redact` takes keys out of what a gateway says when it refuses.
     """
 
     def __init__(
@@ -149,6 +152,7 @@ class Recorder:
         *,
         errors: Target | None = None,
         texts: bool = False,
+        table: AnswerTable | None = None,
         tell: Callable[[str], None] = lambda text: None,
         redact: Callable[[str], str] = str,
     ) -> None:
@@ -156,6 +160,7 @@ class Recorder:
         self._has_errors = errors is not None
         self._journal = journal
         self._texts = texts
+        self._table = table
         self._tell = tell
         self._redact = redact
 
@@ -177,9 +182,16 @@ class Recorder:
 
     def hold(self, outcome: Outcome) -> None:
         """Make an outcome durable that has to wait for its turn."""
-        if self._journal is not None:
-            line = self.line(outcome)
-            self._journal.held(outcome.row, line, outcome.failed, self._name(outcome))
+        self._keep([outcome])
+
+    def rescue(self, outcome: Outcome) -> bytes:
+        """Return what brings an outcome back that could not be written.
+
+        It is the record, and what the journal would say where lines do not say whose they are.
+        """
+        if self._texts and self._journal is not None:
+            return self._kept_line(outcome)
+        return self.line(outcome)
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes in their order. Raises Unwritten with those that did not go in."""
@@ -188,16 +200,40 @@ class Recorder:
             if not mine:
                 continue
             lines = [self.line(one) for one in mine]
+            if name == "out" and self._texts:
+                try:
+                    self._keep([one for one in mine if one.failed is None])
+                except OutputError as failure:
+                    raise Unwritten(list(outcomes), failure) from failure
+                if self._table is not None and not self._table.has_head:
+                    lines[0] = self._table.format_head() + lines[0]
             try:
                 offsets = self._targets[name].take(lines)
             except Untaken as untaken:
                 count = len(untaken.offsets)
+                self._note_head(name, count)
                 lost = [*mine[count:], *([] if name == "errors" else _others(outcomes, mine))]
                 # Without a note the next run finds the records in the output all the same.
                 with suppress(OutputError):
                     self._note(mine[:count], lines[:count], untaken.offsets, name)
                 raise Unwritten(lost, untaken.failure) from untaken
+            self._note_head(name, len(offsets))
             self._note(mine, lines, offsets, name)
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        if self._journal is None:
+            return
+        new = [one for one in outcomes if not one.is_kept]
+        self._journal.keep(self._kept_line(one) for one in new)
+        for outcome in new:
+            outcome.is_kept = True
+
+    def _kept_line(self, outcome: Outcome) -> bytes:
+        return kept_line(outcome.row, self.line(outcome), outcome.failed, self._name(outcome))
+
+    def _note_head(self, name: str, count: int) -> None:
+        if name == "out" and count and self._table is not None:
+            self._table.has_head = True
 
     def _note(
         self, outcomes: Sequence[Outcome], lines: Sequence[bytes], offsets: list[int], name: str
@@ -224,7 +260,9 @@ class Recorder:
         if outcome.error is not None:
             self._tell(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
             return b""
-        text = outcome.text.encode("utf-8", "replace")
+        if self._table is not None:
+            return self._table.format_row(outcome.row.cells, outcome.text)
+        text = whole_characters(outcome.text).encode()
         return text if text.endswith(b"\n") else text + b"\n"
 
 

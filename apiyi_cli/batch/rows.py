@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import string
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from apiyi_cli.batch.asked import Defaults, Misfit, NoModel
 from apiyi_cli.batch.endpoints import ENDPOINTS, Endpoint, by_url
+from apiyi_cli.batch.filling import Filling
 from apiyi_cli.batch.identity import Identities, InvalidId, named_id
+from apiyi_cli.batch.judging import wanted_schema
+from apiyi_cli.batch.shard import Shard
 from apiyi_cli.batch.source import Form, Record, Source
 from apiyi_cli.batch.tables import Layout, Table
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.jsontext import Verbatim, is_strict, write_canonical, write_text
+from apiyi_cli.core.jsontext import Verbatim, is_strict, write_canonical
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
 
@@ -31,7 +33,7 @@ class Row:
 
     `seq` is its turn among the rows that this run writes a record for. `unsaved` is an answer
     that is here already and whose pictures have to be saved, `joined` the input that goes into
-    the record.
+    the record, `cells` what stands before the answer in a table.
     """
 
     index: int
@@ -44,80 +46,17 @@ class Row:
     seq: int = 0
     unsaved: bytes | None = None
     joined: Any = None
+    cells: Sequence[str] = ()
 
 
-class Shard:
-    """The rows whose id belongs to part `number` of `count`, wherever they stand.
+class Columns(Protocol):
+    """The columns of an output table; `answer_table.AnswerTable` in real runs."""
 
-    Parts may be numbered from 0 or from 1: the number counts modulo `count`.
-    """
+    def begin(self, table: Table | None) -> None:
+        """Take the columns from the input; raise if they cannot be written."""
 
-    def __init__(self, text: str) -> None:
-        number, slash, count = text.partition("/")
-        if not (slash and number.isdecimal() and count.isdecimal()):
-            raise UsageError(
-                Text("cannot use --shard {text}", text=text),
-                Text("it is not K/N"),
-                hint="--shard 3/8",
-            )
-        self._text = text
-        self.number, self.count = int(number), int(count)
-        if not 1 <= self.count <= 1_000_000 or self.number > self.count:
-            raise UsageError(
-                Text("cannot use --shard {text}", text=text),
-                Text("K goes from 0 to N-1, or from 1 to N"),
-            )
-
-    @property
-    def part(self) -> tuple[int, int]:
-        """Return which part it is, counted from 0, and of how many."""
-        return self.number % self.count, self.count
-
-    def __str__(self) -> str:
-        """Return it as it was written."""
-        return self._text
-
-    def has(self, id: str) -> bool:
-        """Tell whether a row belongs to the part; the same on every machine."""
-        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.number % self.count
-
-
-class Filling:
-    """A text with fields, `Translate: {text}`; `{{` and `}}` are braces."""
-
-    def __init__(self, text: str) -> None:
-        try:
-            pieces = list(string.Formatter().parse(text))
-        except ValueError as failure:
-            raise UsageError(
-                Text("cannot use --template {text}", text=repr(text)),
-                str(failure),
-                hint=Text("write {{ for a brace"),
-            ) from None
-        self._pieces = [(literal, name) for literal, name, _, _ in pieces]
-        self.fields = tuple(dict.fromkeys(name for _, name in self._pieces if name is not None))
-        if any(spec or conversion for _, _, spec, conversion in pieces) or "" in self.fields:
-            raise UsageError(
-                Text("cannot use --template {text}", text=repr(text)),
-                Text("braces hold the name of a column or field, nothing else"),
-                hint=Text("write {{ for a brace"),
-            )
-
-    def text(self, fields: Mapping[str, Any]) -> str:
-        """Return the text for one row. Raises Misfit for a field that the row has not."""
-        parts = []
-        for literal, name in self._pieces:
-            parts.append(literal)
-            if name is not None:
-                if name not in fields:
-                    raise Misfit(
-                        "",
-                        Text("the template wants {{{name}}}, and the row has no {name}", name=name),
-                    )
-                value = fields[name]
-                parts.append(value if isinstance(value, str) else write_text(value))
-        return "".join(parts)
+    def cells_of(self, record: Record, id: str) -> Sequence[str]:
+        """Return what stands before the answer of a record."""
 
 
 class Rows:
@@ -127,6 +66,7 @@ class Rows:
     says for OpenAI's. `strict` refuses fields that nobody knows. With a `template` all fields
     are its data but those that `params` names; without one all are the request's, or the input
     and `params` alone. `tell` is told once what becomes of columns that could be either.
+    `columns` are those of the output, where it is a table.
     """
 
     def __init__(
@@ -144,8 +84,10 @@ class Rows:
         strict: bool = False,
         shards_by_index: bool = False,
         join: bool = False,
+        columns: Columns | None = None,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self._columns = columns
         self._source = source
         self._form = form
         self._defaults = defaults
@@ -160,6 +102,7 @@ class Rows:
         self._join = join
         self._tell = tell
         self._is_noted = False
+        self._noted_schema: Any = None
         self._records = enumerate(source.records(form, layout))
         first = self._named or ENDPOINTS["chat"]
         defaults.of(first.name, first.options)
@@ -170,6 +113,8 @@ class Rows:
                 self._is_noted = True
                 if record.table is not None:
                     self._check_columns(record.table)
+                if self._columns is not None:
+                    self._columns.begin(record.table)
                 self._note_params(record.fields)
             row = self._row(index, record)
             if row is not None:
@@ -201,7 +146,9 @@ class Rows:
             error = _refused(f"{place}:{record.column}", record.why)
         elif error is None:
             try:
-                endpoint, call = self._request(record)
+                endpoint, made = self._request(record)
+                self._note_unchecked(made)
+                call = made
             except (Misfit, NoModel, UsageError) as failure:
                 error = self._told(index, record, place, failure)
         sha = _sha(record.raw) if call is None else hash_of(call)
@@ -209,7 +156,10 @@ class Rows:
         if home is None and self._is_elsewhere(id):
             return None
         joined = _input_of(record) if self._join else None
-        return Row(index, id, place, sha, endpoint, call, error, joined=joined)
+        row = Row(index, id, place, sha, endpoint, call, error, joined=joined)
+        if self._columns is not None and error is None:
+            row.cells = self._columns.cells_of(record, id)
+        return row
 
     def _is_elsewhere(self, home: str) -> bool:
         """Return True if what a row is assigned by belongs to another shard."""
@@ -301,6 +251,20 @@ class Rows:
                     names=names,
                 )
             )
+
+    def _note_unchecked(self, call: Call) -> None:
+        """Say what of the schema for an answer cannot be checked here.
+
+        Raises UsageError for one that no answer can be held against.
+        """
+        schema = wanted_schema(call.json)
+        if not isinstance(schema, dict) or schema is self._noted_schema:
+            return
+        from apiyi_cli.build.json_schema import describe_unchecked
+
+        self._noted_schema = schema
+        for text in describe_unchecked(schema, "--schema"):
+            self._tell(text)
 
     def _ready(self, fields: dict[str, Any]) -> tuple[Endpoint, Call]:
         """Return the request of a row that has its whole body."""

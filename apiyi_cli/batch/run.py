@@ -291,13 +291,13 @@ class Batch:
         if not outcomes:
             return
         if self._is_full:
-            self._rescued += [self._recorder.line(outcome) for outcome in outcomes]
+            self._rescued += [self._recorder.rescue(outcome) for outcome in outcomes]
         else:
             try:
                 self._recorder.write(outcomes)
             except Unwritten as unwritten:
                 self._is_full = True
-                self._rescued += [self._recorder.line(one) for one in unwritten.outcomes]
+                self._rescued += [self._recorder.rescue(one) for one in unwritten.outcomes]
                 self._begin_stop(unwritten.failure)
             except OutputError as failure:
                 self._begin_stop(failure)

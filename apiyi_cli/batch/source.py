@@ -181,11 +181,10 @@ class Source:
 
 
 class FormJudge(NamedTuple):
-    """Refuses an input that is not of the form it is read in; `is_guess` if nobody named it."""
+    """Refuses an input that is not of the form it is read in."""
 
     path: str
     form: Form
-    is_guess: bool = False
 
     def check_bytes(self, head: bytes) -> None:
         """Raise UsageError for a file that is packed, or no text at all."""
@@ -197,13 +196,11 @@ class FormJudge(NamedTuple):
             name = "stdin" if self.path == "-" else show_name(self.path)
             raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
         if self.form == "jsonl":
-            refuse_json_form(head, self.path, whole=whole, is_guess=self.is_guess)
+            refuse_json_form(head, self.path, whole=whole)
 
 
-def form_of(
-    path: str, given: str | None, lines: bool, layout: Layout = Layout()
-) -> tuple[Form, bool]:
-    """Return the form of a file, and whether that is a guess.
+def form_of(path: str, given: str | None, lines: bool, layout: Layout = Layout()) -> Form:
+    """Return the form of a file.
 
     As given, else by its extension, else a table where its layout was given, else JSON lines.
     """
@@ -220,13 +217,13 @@ def form_of(
                 Text("cannot use --lines with --format {given}", given=given),
                 Text("they say two things"),
             )
-        return "lines", False
+        return "lines"
     if given is not None:
-        return given, False  # type: ignore[return-value]
+        return given  # type: ignore[return-value]
     ending = path.lower().rpartition(".")[2]
     if ending in ("csv", "tsv"):
-        return ending, False  # type: ignore[return-value]
-    return ("csv", False) if is_laid_out else ("jsonl", ending not in ("jsonl", "ndjson"))
+        return ending  # type: ignore[return-value]
+    return "csv" if is_laid_out else "jsonl"
 
 
 def _json(number: int, line: bytes) -> Record:

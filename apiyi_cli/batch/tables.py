@@ -34,10 +34,13 @@ class Layout(NamedTuple):
 class Table:
     """The columns of a table and the way its rows are written."""
 
-    def __init__(self, columns: Sequence[str], delimiter: str, *, quotes: bool) -> None:
+    def __init__(
+        self, columns: Sequence[str], delimiter: str, *, quotes: bool, newline: str = "\n"
+    ) -> None:
         self.columns = tuple(columns)
         self.delimiter = delimiter
         self.quotes = quotes
+        self.newline = newline
 
     @cached_property
     def usable(self) -> dict[str, int]:
@@ -119,7 +122,9 @@ def read_table(
                 raise UsageError(
                     Text("cannot use {name}:{line}", name=name, line=row.line), row.why
                 )
-            table = Table([cell.strip() for cell in row.cells], delimiter, quotes=quotes)
+            newline = "\r\n" if line.endswith(b"\r\n") else "\n"
+            columns = [cell.strip() for cell in row.cells]
+            table = Table(columns, delimiter, quotes=quotes, newline=newline)
             continue
         yield table, _fit(row, table)
 

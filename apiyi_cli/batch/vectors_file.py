@@ -49,7 +49,7 @@ class VectorsFile:
         self, path: Path, header: Mapping[str, Any], *, force: bool, tell: Callable[[str], None]
     ) -> None:
         self.path = path
-        self._opened = Opened(path, Terms(force=force, texts=True), tell)
+        self._opened = Opened(path, Terms(force=force, form="texts"), tell)
         past = self._past = self._opened.past
         try:
             self._check_header(header)

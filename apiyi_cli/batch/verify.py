@@ -15,7 +15,7 @@ from apiyi_cli.batch.entries import ENTRIES, RECORDS, read_lines
 from apiyi_cli.batch.journal import journal_path
 from apiyi_cli.batch.past import AGAIN, OK, PERMANENT, RECORD, WRITTEN, Past
 from apiyi_cli.batch.redo import find_compaction
-from apiyi_cli.batch.rows import Shard
+from apiyi_cli.batch.shard import Shard
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
 from apiyi_cli.text import Text
 
@@ -23,10 +23,14 @@ MOST_PROBLEMS = 20
 
 
 class Verified(NamedTuple):
-    """What an output adds up to, and the error when that is not as it must be."""
+    """What an output adds up to, and the error when that is not as it must be.
+
+    `holds_texts` tells that its lines do not say whose they are, so that the journal has to.
+    """
 
     summary: dict[str, Any]
     failure: ApiyiError | None
+    holds_texts: bool = False
 
 
 @dataclass(slots=True)
@@ -181,6 +185,8 @@ class Evidence:
                 self.past.text_size = None
             self.claims.take(line.value, line.data)
             self.past.take(line.value)
+            is_text = self.past.text_size is not None
+            self.past.records += is_text and line.value["t"] == "D"
 
     def _read_errors(self) -> Path | None:
         errors = self.past.errors
@@ -212,7 +218,7 @@ def verified(output: Path) -> Verified:
     Raises UsageError when it cannot be read.
     """
     evidence = Evidence(output)
-    if evidence.has_journal and not evidence.holds_texts:
+    if evidence.has_journal:
         compare(evidence)
     return _conclude(evidence)
 
@@ -247,7 +253,9 @@ def compare(evidence: Evidence) -> None:
             output=evidence.output,
         )
         evidence.problem(told)
-    if evidence.attempts != claims.expected:
+    if evidence.holds_texts:
+        _compare_size(evidence)
+    elif evidence.attempts != claims.expected:
         evidence.problem(
             Text(
                 "the records tell of {attempts} requests, the journal of {expected}",
@@ -267,6 +275,19 @@ def compare(evidence: Evidence) -> None:
         )
 
 
+def _compare_size(evidence: Evidence) -> None:
+    """Note what stands in an output of texts behind the last line that its journal knows."""
+    more = (evidence.past.text_size or 0) - evidence.past.ends.get("out", 0)
+    if more > 0:
+        evidence.problem(
+            Text(
+                "the last {count} bytes of {output} are not in its journal: run it again",
+                count=more,
+                output=evidence.output,
+            )
+        )
+
+
 def summarize(evidence: Evidence) -> dict[str, Any]:
     """Return what an output adds up to."""
     past, claims = evidence.past, evidence.claims
@@ -275,14 +296,13 @@ def summarize(evidence: Evidence) -> dict[str, Any]:
     # One shard is whole in itself; several in one journal are parts of one output.
     gaps = find_missing_shards(set(shards)) if len(shards) > 1 else []
     failed = past.count(RECORD | AGAIN) + past.count(RECORD | PERMANENT)
-    texts = evidence.holds_texts
     return {
         "output": str(evidence.output),
         "journal": evidence.has_journal,
         "records": past.records,
         "rows": rows,
-        "ok": None if texts else past.count(RECORD | OK),
-        "failed": None if texts else failed,
+        "ok": past.count(RECORD | OK),
+        "failed": failed,
         "superseded": max(0, past.records - rows),
         "requests": claims.requests + claims.carried,
         "answered": claims.answered + claims.carried - claims.unmatched,
@@ -305,7 +325,7 @@ def _conclude(evidence: Evidence) -> Verified:
         )
     elif summary["unknown"]:
         failure = unanswered(summary["unknown"])
-    return Verified(summary, failure)
+    return Verified(summary, failure, evidence.holds_texts)
 
 
 def unanswered(count: int) -> PartialError:

@@ -103,10 +103,12 @@ def _strict(value: Any) -> bool:
 
 def _short(text: str) -> dict[str, Any]:
     properties: dict[str, Any] = {}
-    for item in re.split(r"\n" if "\n" in text.strip() else r",", text):
+    for item in re.split(r"\n" if "\n" in text.strip() else r"[,，、]", text):
         if not item.strip():
             continue
-        declared, _, described = item.partition(":")
+        # An input method for Chinese types the wide ones.
+        declared, *rest = re.split(r"[:：]", item, maxsplit=1)
+        described = "".join(rest)
         match = _FIELD.match(declared.strip())
         kind = (match[2] or "str").lower() if match else ""
         inner = (match[3] or "str").lower() if match else ""

@@ -92,6 +92,7 @@ class _Running:
         """Run the batch; raise what it ends with, unless all is well."""
         session, options, counts = self._session, self._options, Counts()
         self._refuse_shared_files()
+        self._inputs.refuse_columns()
         rules = _rules(session, options)
         recorder, past, journal = self._outputs()
         feed = Feed(
@@ -181,9 +182,11 @@ class _Running:
         from apiyi_cli.sinks.files import is_device, refuse_existing
 
         session, options = self._session, self._options
-        texts = bool(options.text)
+        table = self._inputs.table
+        texts = bool(options.text) or table is not None
         told: dict[str, Any] = {
             "texts": texts,
+            "table": table,
             "tell": session.note,
             "redact": session.console.redact,
         }
@@ -216,12 +219,14 @@ class _Running:
             bool(session.output.force),
             bool(options.resume),
             bool(options.repair),
-            texts,
+            "table" if table is not None else "texts" if texts else "records",
             options.fsync or "group",  # type: ignore[arg-type]
             self._inputs.shard,
         )
         opened = self._opened = Opened(path, terms, session.note)
         session.run.closing(opened.close)
+        if table is not None:
+            table.go_on_with(path)
         journal = opened.begin(self._inputs.header())
         self._tell_past(opened.past)
         recorder = Recorder(opened.out, journal, errors=opened.errors, **told)
@@ -301,15 +306,24 @@ class _Running:
         if self._opened is None and hint is not None and len(causes.top()) > 1:
             # Without an output nothing is known of these rows the next time.
             hint = None
+        told = Text("their records say why")
+        if self._has_no_records:
+            told = Text("each is named above")
         return PartialError(
             Text(
                 "{failed} of {total} rows failed",
                 failed=f"{summary['failed']:,}",
                 total=f"{summary['total']:,}",
             ),
-            causes.explain() if causes.count else Text("their records say why"),
+            causes.explain() if causes.count else told,
             hint=hint,
         )
+
+    @property
+    def _has_no_records(self) -> bool:
+        """Return True if failed rows are told on stderr alone."""
+        is_text = bool(self._options.text) or self._inputs.table is not None
+        return is_text and self._options.errors is None
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
         from apiyi_cli.core.jsontext import write
@@ -349,6 +363,7 @@ class _Running:
             return
         if failure is not None:
             output = quote(str(self._target))
+            target = self._target if self._opened is None else self._opened.rescue_target
             if replaced:
                 failure.hint = Text(
                     "mv {path} {output}; then run it again to go on",
@@ -359,7 +374,7 @@ class _Running:
                 failure.hint = Text(
                     "make room; cat {path} >> {output}; then run it again to go on",
                     path=quote(str(path)),
-                    output=output,
+                    output=quote(str(target)),
                 )
 
 

@@ -8,12 +8,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.batch.answer_table import AnswerTable, is_table_path
 from apiyi_cli.batch.asked import Defaults
 from apiyi_cli.batch.endpoints import ENDPOINTS
+from apiyi_cli.batch.filling import Filling
 from apiyi_cli.batch.identity import Identities
 from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.past import PREFIX_BYTES, Past, prefix_sha
-from apiyi_cli.batch.rows import Filling, Rows, Shard
+from apiyi_cli.batch.rows import Rows
+from apiyi_cli.batch.shard import Shard
 from apiyi_cli.batch.source import FormJudge, Source, form_of
 from apiyi_cli.batch.tables import Layout, parse_delimiter
 from apiyi_cli.core.encodings import show_name
@@ -37,11 +40,12 @@ class Inputs:
         self._told: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
         self._layout = Layout(delimiter, options.quote)
-        self.form, is_guess = form_of(path, options.format, bool(options.lines), self._layout)
+        self.form = form_of(path, options.format, bool(options.lines), self._layout)
         self._template = self._filling()
         self._params = _names(options.params)
-        self.source = _opened(session, FormJudge(path, self.form, is_guess))
+        self.source = _opened(session, FormJudge(path, self.form))
         session.run.closing(self.source.close)
+        self.table = self._answer_table(session.output.output)
         self.shard = None if options.shard is None else Shard(options.shard)
         self._given = {
             one.name: value
@@ -70,9 +74,39 @@ class Inputs:
             shard=self.shard,
             strict=bool(self.options.strict),
             join=bool(self.options.join),
+            columns=self.table,
             tell=self._tell_once,
             shards_by_index=by_index,
         )
+
+    def _answer_table(self, output: str | None) -> AnswerTable | None:
+        """Return the table that the answers go into, None where the output is no table."""
+        options = self.options
+        if output is None or not is_table_path(output):
+            if options.answer is not None:
+                raise UsageError(
+                    Text("cannot use --answer"), Text("-o names no table"), hint="-o answers.csv"
+                )
+            return None
+        if options.text:
+            raise UsageError(
+                Text("cannot use --text with -o {output}", output=output),
+                Text("a table has each answer beside its row"),
+                hint="-o answers.txt --text",
+            )
+        mark = self.source.has_mark()
+        return AnswerTable(output, self.form, options.answer, has_mark=mark)
+
+    def refuse_columns(self) -> None:
+        """Raise UsageError where the output is a table that cannot have the input's columns.
+
+        To be called before anything is opened; what can be read only once is judged later.
+        """
+        if self.table is None or not self.source.is_regular:
+            return
+        record = next(self.source.records(self.form, self._layout), None)
+        if record is not None:
+            self.table.begin(record.table)
 
     def _filling(self) -> Filling | None:
         """Return the template. Raises UsageError for one that names no column."""

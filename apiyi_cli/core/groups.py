@@ -1121,6 +1121,13 @@ class Batching(Group):
     text: bool | None = flag(
         "--text", help="The answers' texts instead of records.", panel="Output", config=False
     )
+    answer: str | None = flag(
+        "--answer",
+        help="Column of the answers in -o FILE.csv or .tsv (default: answer).",
+        panel="Output",
+        metavar="NAME",
+        config=False,
+    )
     errors: str | None = flag(
         "--errors",
         help="Write the records of failed rows to this file.",

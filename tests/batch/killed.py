@@ -23,7 +23,7 @@ from pathlib import Path
 from apiyi_cli.main import main
 from tests.preloaded import imported
 
-RECORDED = (".out", ".apiyi-journal")
+RECORDED = (".out", ".csv", ".apiyi-journal")
 
 
 def is_recorded(fd: int) -> bool:

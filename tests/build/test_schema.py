@@ -30,6 +30,14 @@ from apiyi_cli.errors import UsageError
         ("A_1 STR", {"A_1": {"type": "string"}}),
         ("姓名, 年龄 int", {"姓名": {"type": "string"}, "年龄": {"type": "integer"}}),
         (
+            "姓名，年龄 int：周岁: 整数、city",
+            {
+                "姓名": {"type": "string"},
+                "年龄": {"type": "integer", "description": "周岁: 整数"},
+                "city": {"type": "string"},
+            },
+        ),
+        (
             "prénom, имя list[int]",
             {
                 "prénom": {"type": "string"},

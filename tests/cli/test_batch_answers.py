@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -142,3 +143,48 @@ def test_join_puts_the_row_into_its_record(apiyi: Program, gateway: Gateway) -> 
     ran = apiyi("batch - --join", stdin=b'{"prompt":"a"}\n{"prompt": 1}\nnonsense\n')
     rows = [json.loads(line)["row"] for line in ran.out.splitlines()]
     assert sorted(rows, key=str) == sorted([{"prompt": "a"}, {"prompt": 1}, "nonsense"], key=str)
+
+
+def test_a_pattern_that_cannot_be_checked_is_said_once(apiyi: Program, gateway: Gateway) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": r"\p{L}+\K"}}}
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    body["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": schema},
+    }
+    row = {"custom_id": "c", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    rows = [{"prompt": "x"}, {"prompt": "y"}, {"prompt": "z", "schema": schema}, row]
+    (apiyi.work / "r.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    gateway.script(*[reply('{"a": "b"}')] * 4)
+    ran = apiyi(["batch", "r.jsonl", "-m", "m", "-o", "o", "--schema", json.dumps(schema)])
+    assert ran.code == 0 and ran.err.count("is not checked") == 1
+    chat = apiyi(["chat", "x", "-m", "m", "--schema", json.dumps(schema), "--dry-run"])
+    assert next(line for line in ran.err.split("\n") if "is not checked" in line) in chat.err
+
+
+def test_a_schema_with_a_reference_to_nowhere_is_a_bad_row(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    schema = {"$ref": "#/nowhere"}
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    body["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": schema},
+    }
+    row = {"custom_id": "c", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    (apiyi.work / "r.jsonl").write_text(json.dumps(row) + "\n")
+    ran = apiyi("batch r.jsonl -o o")
+    assert ran.code == 3 and gateway.ledger == []
+    assert "$ref" in json.loads((apiyi.work / "o").read_text())["error"]["message"]
+
+
+def test_checking_an_answer_takes_no_longer_than_the_run_may(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(reply(json.dumps({"a": "a" * 60 + "!"})))
+    schema = {"properties": {"a": {"pattern": "^(a|aa|a?a)+$"}}}
+    began = time.monotonic()
+    code, record, _, _ = batch(apiyi, "--schema", json.dumps(schema), "--max-time", "1")
+    assert time.monotonic() - began < 4.5
+    assert code in (3, 9) and record["error"]["class"] == "incomplete"
+    assert "did not end within" in record["error"]["message"]

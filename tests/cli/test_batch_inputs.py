@@ -154,6 +154,11 @@ FORMS = [
     ("a.jsonl", WRAPPED, "spread over several lines", "jq -c '.rows[]' a.jsonl |"),
     ("a.txt", "first prompt\nsecond\n", "its first line is no JSON", "apiyi batch --lines a.txt"),
     ("a.txt", "id,text\n1,x\n", "no JSON: id,text", "--format csv --template '{text}' a.txt"),
+    ("b.jsonl", "one\ntwo {x}\n", "its first line is no JSON", "apiyi batch --lines b.jsonl"),
+    ("b.ndjson", '"one"\n"two"\n3\n', "no JSON objects", "apiyi batch --lines b.ndjson"),
+    ("b.jsonl", "{'prompt': 'x'}\n" * 30, "no JSON: {'prompt'", "--lines b.jsonl"),
+    ("b.jsonl", '[{"a":1}]\n[{"a":2}]\n', "no JSON objects", "jq -c '.[]' b.jsonl |"),
+    ("b.jsonl", "x\n" * 25 + '{"prompt":"late"}\n', "no JSON: x", "--lines b.jsonl"),
     ("r.jsonl.gz", GZIPPED, "compressed (gz)", "zcat r.jsonl.gz |"),
     ("r.csv.gz", GZIPPED_TABLE, "(gz)", "zcat r.csv.gz | apiyi batch - --format"),
     ("r.zst", b"(\xb5/\xfd\x04\x00", "compressed (zst)", "zstdcat r.zst | apiyi batch -"),
@@ -344,3 +349,14 @@ def test_files_whose_names_are_not_utf8_work_wherever_a_file_is_named(
         "refused 2",
     ], ran.err
     assert "\\xc0\\xfd" in ran.err and "internal error" not in ran.err
+
+
+@pytest.mark.parametrize("bad", ['{"prompt": "x",}', "no JSON", "[1]"])
+def test_a_file_with_some_rows_keeps_what_is_none_as_bad_rows(
+    apiyi: Program, gateway: Gateway, bad: str
+) -> None:
+    put(apiyi, "r.jsonl", f"{bad}\n" * 3 + '{"prompt":"good"}\n')
+    ran = apiyi("batch r.jsonl -m gpt-4o --errors e -o o")
+    assert ran.code == 3 and len(gateway.ledger) == 1
+    errors = [json.loads(line) for line in (apiyi.work / "e").read_text().splitlines()]
+    assert len(errors) == 3 and "r.jsonl:1:" in errors[0]["error"]["message"]

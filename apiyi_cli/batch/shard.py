@@ -1,0 +1,45 @@
+"""`--shard K/N`: which rows belong to one machine of several."""
+
+from __future__ import annotations
+
+import hashlib
+
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+
+class Shard:
+    """The rows whose id belongs to part `number` of `count`, wherever they stand.
+
+    Parts may be numbered from 0 or from 1: the number counts modulo `count`.
+    """
+
+    def __init__(self, text: str) -> None:
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal()):
+            raise UsageError(
+                Text("cannot use --shard {text}", text=text),
+                Text("it is not K/N"),
+                hint="--shard 3/8",
+            )
+        self._text = text
+        self.number, self.count = int(number), int(count)
+        if not 1 <= self.count <= 1_000_000 or self.number > self.count:
+            raise UsageError(
+                Text("cannot use --shard {text}", text=text),
+                Text("K goes from 0 to N-1, or from 1 to N"),
+            )
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Return which part it is, counted from 0, and of how many."""
+        return self.number % self.count, self.count
+
+    def __str__(self) -> str:
+        """Return it as it was written."""
+        return self._text
+
+    def has(self, id: str) -> bool:
+        """Tell whether a row belongs to the part; the same on every machine."""
+        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number % self.count
