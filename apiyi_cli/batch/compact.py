@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,7 @@ def compacted(output: Path) -> tuple[int, int]:
     if not output.is_file():
         raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
     # A link stays one: what is replaced is the file behind it.
-    output = output.resolve() if output.is_symlink() else output
+    output = output.resolve() if os.path.islink(output) else output
     journal = journal_path(output)
     finish_compaction(journal)
     held = Held(output, lambda: holder(journal))

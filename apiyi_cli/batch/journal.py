@@ -48,9 +48,22 @@ Fsync = Literal["group", "always", "never"]
 
 
 def journal_path(output: Path) -> Path:
-    """Return where the journal of an output lies: beside the file itself, not beside a link."""
-    real = output.resolve() if output.is_symlink() else output
-    return real.with_name(real.name + SUFFIX)
+    """Return where the journal of an output lies: beside the file itself, not beside a link.
+
+    Raises OutputError where the journal's name would be longer than the file system takes.
+    """
+    real = output.resolve() if os.path.islink(output) else output
+    journal = real.with_name(real.name + SUFFIX)
+    try:
+        os.lstat(journal)
+    except OSError as failure:
+        if failure.errno == errno.ENAMETOOLONG:
+            raise OutputError(
+                Text("cannot write {path}", path=journal),
+                system_reason(failure),
+                hint=Text("a shorter name for -o: its journal lies beside it"),
+            ) from None
+    return journal
 
 
 class Journal:
@@ -209,7 +222,7 @@ class Journal:
 
     def _bring_back(self) -> None:
         """Write the journal anew where its name is gone: it knows what was paid for."""
-        if self.path.exists() or self.path.is_symlink():
+        if os.path.lexists(self.path):
             return
         size = os.fstat(self._fd).st_size
         with suppress(OSError):

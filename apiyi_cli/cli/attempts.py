@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from apiyi_cli.core.events import Burst, Chunk, Delta, InlineFile, Reasoning, Refusal, Restart
-from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 
 _VISIBLE = (Delta, Refusal, InlineFile, Restart)
@@ -25,7 +25,7 @@ def is_shown(burst: Burst, *, reasoning: bool) -> bool:
 
 
 def newest_attempt(bursts: Iterable[Burst]) -> Iterator[Burst]:
-    """Yield the bursts of the last attempt alone, at the end; also before an error."""
+    """Yield the bursts of the last attempt alone, at the end; also before an error or signal."""
     kept: list[Burst] = []
     try:
         for burst in bursts:
@@ -34,7 +34,10 @@ def newest_attempt(bursts: Iterable[Burst]) -> Iterator[Burst]:
                 kept.clear()
                 burst = burst[at + 1 :]
             kept.append(burst)
-    except ApiyiError:
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # A signal too: what came may be paid for.
         yield from kept
         raise
     yield from kept

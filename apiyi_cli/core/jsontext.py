@@ -143,7 +143,7 @@ def as_line(raw: bytes) -> bytes:
     All bytes but line ends stay as they came where they are strict JSON; else the value that
     the text begins with is written anew. What is no JSON at all is returned on one line.
     """
-    if not is_strict(raw):
+    if not is_strict(trim(raw)):
         try:
             return write(read_first(raw, exact=True))
         except InvalidJSON:

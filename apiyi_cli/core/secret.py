@@ -13,8 +13,6 @@ from functools import cache
 from typing import overload
 from urllib.parse import quote
 
-from apiyi_cli.core.jsontext import write_ascii
-
 SHORTEST_REDACTED = 8
 """Shorter values are words such as `none` or `EMPTY`, which servers without keys are given;
 taking them out of text would hide more than it protects."""
@@ -176,6 +174,8 @@ def _spellings(value: str) -> re.Pattern[str]:
 
 def _character(character: str) -> str:
     """Return the pattern of one character, however a URL or JSON may write it."""
+    from apiyi_cli.core.jsontext import write_ascii
+
     percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
     # ASCII-only JSON: two escapes for what lies beyond the first plane.
     units = character.encode("utf-16-be", "surrogatepass")

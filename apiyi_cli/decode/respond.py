@@ -85,7 +85,8 @@ class ResponseAnswer(Answer):
             return None
         if kind == "response.created" and (self._texts or self.calls):
             self.begin_anew(out)
-        self.started = True
+        # An error that is the first event of all came before anything was made.
+        self.started = self.started or kind != "response.failed"
         name, _, stage = kind.rpartition(".")
         if name in _TEXTS:
             self._text_event(_TEXTS[name], name, stage, value, out)

@@ -557,7 +557,8 @@ def test_an_answer_that_cannot_be_read_may_be_billed_and_asking_again_is_counted
     apiyi: Program, gateway: Gateway, compacts: int
 ) -> None:
     write(apiyi, prompts(1))
-    gateway.script(Play.chat("x").but(headers=(("content-encoding", "br"),)))
+    packed = b"\x8b\x06\x80hello world\x03"
+    gateway.script(Play(body=packed).but(headers=(("content-encoding", "br"),)))
     ran = apiyi("batch rows.jsonl -o out.jsonl")
     assert ran.code == 3
     (record,) = read(apiyi)

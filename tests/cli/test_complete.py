@@ -117,7 +117,7 @@ def test_a_model_that_only_chats_is_told_by_name(
     apiyi: Program, gateway: Gateway, play: Play, is_advised: bool, lines: str
 ) -> None:
     gateway.script(play)
-    ran = apiyi(f"complete {lines} --retries 0", stdin=b"hi\n")
+    ran = apiyi(f"complete {lines} --retries 0 -m x-instruct", stdin=b"hi\n")
     assert ran.code == 6
     assert ("try: apiyi chat (" in ran.err) is is_advised
 

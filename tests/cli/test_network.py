@@ -56,7 +56,7 @@ def test_nothing_is_retried_once_text_was_shown(apiyi: Program, gateway: Gateway
     [
         (Play.chat("x").stall(), 8, "no answer within", ""),
         (Play.chat("one", "two").stall(2), 8, "no event for", "one\n"),
-        (Play.json({"choices": []}).stall(at=5), 8, "no byte for 0.3", ""),
+        (Play.json({"choices": []}).stall(at=5), 8, "for 0.3 s", ""),
     ],
     ids=["headers", "event", "byte"],
 )
@@ -64,7 +64,7 @@ def test_a_silence_longer_than_timeout_may_have_been_billed(
     apiyi: Program, gateway: Gateway, play: Play, code: int, why: str, out: str
 ) -> None:
     gateway.script(play)
-    stream = "--no-stream" if why.startswith("no byte") else ""
+    stream = "--no-stream" if why.startswith("for ") else ""
     ran = apiyi(f"chat hi --timeout 0.3 --retries 0 {stream}")
     assert (ran.code, ran.text) == (code, out)
     assert why in ran.err

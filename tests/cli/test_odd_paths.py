@@ -67,6 +67,16 @@ def test_an_output_that_no_file_can_be_is_said_before_anything_is_sent(
     assert gateway.ledger == []
 
 
+@pytest.mark.parametrize("words", [["batch", "rows.jsonl"], ["embed", "hi", "-m", "bge-m3"]])
+def test_a_name_without_room_for_its_journal_is_said_before_anything_is_sent(
+    files: Program, gateway: Gateway, words: list[str]
+) -> None:
+    (files.work / "rows.jsonl").write_text('{"prompt": "hi"}\n')
+    ran = files([*words, "-o", "x" * 250])
+    assert ran.code == 11 and "a shorter name for -o" in ran.err
+    assert gateway.ledger == []
+
+
 @pytest.mark.parametrize("path", [LONG, "d/" * 2500])
 def test_a_name_too_long_to_be_verified_is_refused(files: Program, path: str) -> None:
     assert files(["batch", "verify", path]).code == 2

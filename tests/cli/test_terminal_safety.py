@@ -246,7 +246,7 @@ def test_in_a_pipe_the_answer_is_byte_exact_while_stderr_is_a_terminal(
     if out is not None:
         assert (files.work / "out").read_bytes() == out.encode()
     else:
-        assert EVIL.encode() in (files.work / "out").read_bytes()
+        assert EVIL.replace("\r", "\ufffd").encode() in (files.work / "out").read_bytes()
 
 
 @pytest.mark.off_schema

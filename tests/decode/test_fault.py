@@ -412,7 +412,7 @@ def test_a_redirect_is_refused_and_names_its_target(status: int) -> None:
         ),
         (refused(502), "proxy"),
         (refused(403, b"<html><title>Attention Required!</title>"), "firewall"),
-        (refused(429), "-j"),
+        (refused(429), "--rpm"),
         (refused(504), "billed"),
         (refused(400, told(code="content_filter")), "prompt"),
     ],

@@ -66,7 +66,7 @@ BAD = [
     ("[profiles.a]", 1, "profiles: unknown setting; did you mean profile?"),
     ('\n[profile.default]\nmodle = "x"', 3, "profile.default.modle: unknown setting"),
     ("[profile.a]\nmax-tokens = 5", 2, "did you mean max_tokens?"),
-    ("[profile.a]\nzzzzzzz = 5", 2, "known here: base_urls, key_command, limits, model"),
+    ("[profile.a]\nzzzzzzz = 5", 2, "known here: base_urls, key_command, limits, group, model"),
     ("[profile.a]\nretries = 'many'", 2, "expected a whole number from 0 to 100, found a text"),
     ("[profile.a]\nretries = 101", 2, "from 0 to 100, found 101"),
     ("[profile.a]\nretries = true", 2, "from 0 to 100, found true"),
