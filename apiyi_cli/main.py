@@ -37,8 +37,10 @@ def main(argv: Sequence[str]) -> int:
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
     _catch_signals(_STOPPING, _interrupt)
-    from apiyi_cli.cli.session import Run
-
+    try:
+        from apiyi_cli.cli.session import Run
+    except Exception as bug:
+        return _report_broken_start(bug)
     started = Run.started(os.environ)
     _catch_signals((*_STOPPING, *_ASKING), _heeded_by(started))
     # For errors in the line itself; a command that gets its options knows better.
@@ -113,6 +115,16 @@ def _crashed(bug: Exception, started: Run) -> int:
     where = f"; {say(Text('details: {path}', path=path))}" if path else ""
     started.console.say(f"apiyi: {told}{where}")
     started.console.say(say(Text("this is a defect of apiyi, please report it with that file")))
+    return 1
+
+
+def _report_broken_start(bug: Exception) -> int:
+    """Print one line about a library that cannot be imported; nothing else works yet."""
+    line = f"apiyi: internal error: {type(bug).__name__}: {bug}"
+    if key := os.environ.get("APIYI_API_KEY"):
+        line = line.replace(key, "[key]")
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\napiyi: it is not installed right: reinstall it\n".encode())
     return 1
 
 
