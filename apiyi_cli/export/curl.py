@@ -129,12 +129,12 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
     checked = templates.fill("checked", shape=templates.block(f"shape.{plan.kind}", "filters"))
     if plan.kind == "image":
         return templates.fill("answer.image", checked=checked, suffix=plan.suffix)
-    shown = templates.block(f"answer.{plan.kind}", "filters")
+    value = templates.block(f"answer.{plan.kind}", "filters")
     if plan.tools:
         calls = templates.block(f"calls.{plan.kind}", "filters")
-        shown = f"({shown}), ({calls})"
+        value = f"({value}), ({calls})"
     option = "--compact-output" if plan.kind == "embed" else "--raw-output"
-    return f"{checked}\njq {option} '{shown}' \"$answer\""
+    return f"{checked}\njq {option} '{value}' \"$answer\""
 
 
 LANGUAGE = Language(string=shell, fill_in=_fill_in, answer=_answer)

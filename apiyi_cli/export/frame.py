@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
 from apiyi_cli.export.plan import ProgramPlan
 
+_FOLDER = Path(__file__).with_name("templates")
 _HEADING = re.compile(r"^[ \t]*(?://|#) \[([\w.]+)\]\n", re.MULTILINE)
 _PLACE = re.compile(
     r"^(?P<indent>[ \t]*)(?:(?://|#) )?__(?P<lines>[A-Z]+(?:_[A-Z]+)*)__(?P<end>\n|\Z)"
@@ -53,21 +54,19 @@ class Program(NamedTuple):
 class Templates:
     """The texts of one language: `program`, and every block by the name of its file and its own.
 
-    Raises FileNotFoundError for a language without a folder.
+    `statements` and `functions` are the files; the shell script has `filters` for jq besides.
     """
 
     program: str
 
     def __init__(self, language: str) -> None:
         self._blocks: dict[str, dict[str, str]] = {}
-        for file in files("apiyi_cli.export").joinpath("templates", language).iterdir():
-            if not file.is_file():
-                continue
-            stem, text = file.name.partition(".")[0], file.read_text("utf-8")
-            if stem == "program":
+        for path in (_FOLDER / language).glob("*.*"):
+            text = path.read_text("utf-8")
+            if path.stem == "program":
                 self.program = text
             else:
-                self._blocks[stem] = dict(_read_blocks(text))
+                self._blocks[path.stem] = dict(_read_blocks(text))
 
     def block(self, name: str, file: str = "statements") -> str:
         """Return the block `name` as it is."""

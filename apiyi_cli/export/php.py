@@ -40,8 +40,9 @@ def _repeats(plan: ProgramPlan) -> bool:
 
 
 def _answer(plan: ProgramPlan, templates: Templates) -> str:
-    shown = plan.stream and not plan.streamed
-    return "" if shown else write_answer(plan, templates)
+    # The function that receives the events has printed them by then.
+    printed = plan.stream and not plan.streamed
+    return "" if printed else write_answer(plan, templates)
 
 
 def _notes_on(value: Any) -> Iterator[str]:
@@ -97,10 +98,10 @@ def _key(key: str) -> str:
 
 def _braces(keys: Iterable[str]) -> tuple[str, str]:
     """Return the brackets of an object: keys that look like integers would make it a list."""
-    found = list(keys)
-    if not found:
+    names = list(keys)
+    if not names:
         return "new stdClass(", ")"
-    return ("(object) [" if any(map(_INTEGER.fullmatch, found)) else "[", "]")
+    return ("(object) [" if any(map(_INTEGER.fullmatch, names)) else "[", "]")
 
 
 def _read(piece: FilePiece) -> str:

@@ -6,15 +6,20 @@ import ast
 import re
 import shutil
 import subprocess
-from importlib.resources import files
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.export import frame
 from apiyi_cli.export.frame import Imports, Templates, fill
+from apiyi_cli.export.plan import plan_program
 from apiyi_cli.export.program import LANGUAGES
+from tests.export.test_programs import CASES
 
-FOLDER = Path(str(files("apiyi_cli.export"))) / "templates"
+FOLDER = Path(frame.__file__).with_name("templates")
 CHECKS = {
     "curl": ["bash", "-n"],
     "go": ["gofmt", "-e"],
@@ -23,6 +28,11 @@ CHECKS = {
     "php": ["php", "-l"],
     "ruby": ["ruby", "-c"],
 }
+BASE = "https://api.apiyi.com/v1"
+OTHER_CALLS = [
+    Call("POST", "/completions", json={"model": "m", "prompt": "x", "stream": True}, stream=True),
+    Call("POST", "/form", parts=(Part("a", path="a"), Part("a", path="b"))),
+]
 ONE_BY_ONE = ("curl", "node", "php")
 
 
@@ -69,6 +79,38 @@ def test_every_filter_of_the_shell_script_is_a_jq_program() -> None:
 
 def test_there_is_a_folder_for_each_language_and_none_besides() -> None:
     assert {path.name for path in FOLDER.iterdir()} == set(LANGUAGES)
+
+
+class RecordingTemplates(Templates):
+    """Templates that know which blocks were asked for."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__(language)
+        self.used: set[tuple[str, str]] = set()
+
+    def block(self, name: str, file: str = "statements") -> str:
+        self.used.add((file, name))
+        return super().block(name, file)
+
+    def functions(self, names: Iterable[str], blank_lines: int = 1) -> str:
+        wanted = list(names)
+        self.used.update(("functions", name) for name in wanted)
+        return super().functions(wanted, blank_lines)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_block_is_used_by_some_program(language: str) -> None:
+    templates = RecordingTemplates(language)
+    written = import_module(f"apiyi_cli.export.{LANGUAGES[language]}").LANGUAGE
+    for call in (*(case.call for case in CASES.values()), *OTHER_CALLS):
+        written.write(plan_program(call, BASE), templates)
+    known = {
+        (path.stem, name)
+        for path in (FOLDER / language).iterdir()
+        for name in re.findall(r"(?m)^\s*(?://|#) \[([\w.]+)\]$", path.read_text("utf-8"))
+        if name != "end"
+    }
+    assert known <= templates.used
 
 
 def test_a_value_fills_its_place_and_keeps_the_indentation() -> None:
