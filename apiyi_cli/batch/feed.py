@@ -28,7 +28,7 @@ class Feed:
 
     `send` takes a row to be sent, `settle` an outcome that needs no request. `limit` is how
     many rows to start at most. With `same_input` False the first rows must show that the
-    output is theirs.
+    output is theirs. `check` raises for a row that must not be sent: that ends the run.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Feed:
         retry_failed: bool = False,
         on_unknown: OnUnknown | None = None,
         same_input: bool = True,
+        check: Callable[[Row], None] = lambda row: None,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._rows = rows
@@ -52,6 +53,7 @@ class Feed:
         self._retry_failed = retry_failed
         self._on_unknown = on_unknown
         self._same_input = same_input
+        self._check = check
         self._tell = tell
         self._stopped = False
         # Reentrant: without a thread of its own the feeding itself may stop the run.
@@ -93,6 +95,8 @@ class Feed:
             if sends and self._limit is not None and self._counts.started >= self._limit:
                 self.is_limited = True
                 return
+            if sends:
+                self._check(row)
             self._room.acquire()
             with self._lock:
                 if self._stopped:

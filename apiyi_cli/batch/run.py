@@ -27,7 +27,6 @@ from apiyi_cli.errors import (
     Interrupted,
     LimitError,
     OutputError,
-    UsageError,
     describe_billing,
     fails_every_item,
 )
@@ -321,7 +320,7 @@ class Batch:
         if self._rules.max_cost is not None and usage is not None and cost is None:
             model = outcome.row.call.model if outcome.row.call else None
             self._begin_stop(
-                UsageError(
+                LimitError(
                     Text("cannot keep to --max-cost"),
                     Text("there is no price for {model}", model=model),
                     hint="apiyi models --update",

@@ -104,6 +104,7 @@ class _Running:
             retry_failed=bool(options.retry_failed),
             on_unknown=options.on_unknown,  # type: ignore[arg-type]
             same_input=self._inputs.is_same(past),
+            check=_price_check(session, options),
             tell=session.note,
         )
         folder = Path() if self._opened is None else self._opened.output.parent
@@ -410,12 +411,31 @@ def _rules(session: Session, options: Batching) -> Rules:
         from apiyi_cli.cli.books import prices_of
 
         if not len(prices_of(session)):
-            raise UsageError(
+            raise LimitError(
                 Text("cannot keep to --max-cost"),
                 Text("there is no price list"),
                 hint="apiyi models --update",
             )
     return Rules(most, percent, options.max_cost)
+
+
+def _price_check(session: Session, options: Batching) -> Callable[[Row], None]:
+    """Return what raises LimitError for a row whose price nobody knows, under `--max-cost`."""
+    from apiyi_cli.cli.books import cost_of, prices_of
+
+    if options.max_cost is None:
+        return lambda row: None
+    prices = prices_of(session)
+
+    def check(row: Row) -> None:
+        if row.call is not None and cost_of(prices, row.call, None, guess=True) is None:
+            raise LimitError(
+                Text("cannot keep to --max-cost"),
+                Text("there is no price for {model}", model=row.call.model),
+                hint="apiyi models --update",
+            )
+
+    return check
 
 
 def _cost(session: Session) -> Callable[[Row, Usage | None], float | None]:

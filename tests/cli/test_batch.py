@@ -448,7 +448,43 @@ def test_without_key_or_funds_nothing_more_is_started_and_a_later_run_completes(
 def test_max_cost_without_a_price_list_is_refused(apiyi: Program, gateway: Gateway) -> None:
     write(apiyi, prompts(2))
     ran = apiyi("batch rows.jsonl --max-cost 1")
-    assert ran.code == 2 and "there is no price list" in ran.err and gateway.ledger == []
+    assert ran.code == 9 and "there is no price list" in ran.err and gateway.ledger == []
+
+
+def put_prices(apiyi: Program, **models: list[float | None]) -> None:
+    prices = apiyi.home / "cache" / "apiyi" / "prices.json"
+    prices.parent.mkdir(parents=True, mode=0o700)
+    prices.write_text(json.dumps({"fetched": 1.0, "models": models}))
+
+
+def test_max_cost_with_a_model_without_a_price_sends_nothing(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    put_prices(apiyi, other=[1.0, 1.0, None])
+    write(apiyi, [{"prompt": "x"}, {"prompt": "y"}])
+    ran = apiyi("batch rows.jsonl -o out.jsonl --max-cost 1")
+    assert ran.code == 9 and gateway.ledger == []
+    assert "no price for gpt-4o" in ran.err and "try: apiyi models --update" in ran.err
+
+
+def test_check_prints_what_the_rows_will_cost(apiyi: Program, gateway: Gateway) -> None:
+    put_prices(apiyi, **{"gpt-4o": [None, None, 0.1]})
+    write(apiyi, [{"prompt": "x"}, {"prompt": "y"}])
+    assert "≈ $0.2000" in apiyi("batch rows.jsonl --check").text
+    assert apiyi("batch rows.jsonl --check --json").json["cost_estimate"] == 0.2
+    write(apiyi, [{"prompt": "x"}, {"prompt": "y", "model": "nobody-knows"}])
+    ran = apiyi("batch rows.jsonl --check")
+    assert ran.code == 0 and "≈ $0.1000 + unknown" in ran.text
+    assert "no price is known for nobody-knows" in ran.err
+    told = apiyi("batch rows.jsonl --check --json").json
+    assert told["cost_estimate"] is None and told["unpriced"] == ["nobody-knows"]
+    assert gateway.ledger == []
+
+
+def test_check_without_a_price_list_says_how_to_get_one(apiyi: Program) -> None:
+    write(apiyi, [{"prompt": "x"}])
+    ran = apiyi("batch rows.jsonl --check")
+    assert ran.code == 0 and "price unknown" in ran.text and "models --update" in ran.err
 
 
 def test_max_cost_stops_when_the_estimate_reaches_it(apiyi: Program, gateway: Gateway) -> None:
