@@ -7,6 +7,7 @@ becomes death by that signal, and anything unexpected becomes one line and a cra
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -62,6 +63,12 @@ def _outcome(argv: Sequence[str], started: Run) -> int:
         return _ran(argv, started)
     except ApiyiError as failure:
         return _failed(failure, started)
+    except OSError as failure:
+        if failure.errno not in (errno.EMFILE, errno.ENFILE):
+            return _crashed(failure, started)
+        from apiyi_cli.wire.descriptors import too_few_descriptors
+
+        return _failed(too_few_descriptors(), started)
     except Exception as bug:
         return _crashed(bug, started)
 

@@ -68,7 +68,7 @@ class _Running:
     """One run, from opening its output to its exit code."""
 
     def __init__(self, session: Session, inputs: Inputs, jobs: int) -> None:
-        from apiyi_cli.batch.descriptors import most_jobs
+        from apiyi_cli.wire.descriptors import most_jobs
 
         self._session = session
         self._inputs = inputs

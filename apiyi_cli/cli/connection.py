@@ -36,8 +36,11 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
     """Return everything about sending that settings decide; `keyless` does without a key.
 
     For the profile `sandbox` the offline gateway is started inside this process first.
-    Raises AuthError when there is no key, before anything else is done.
+    Raises AuthError when there is no key, before anything else is done, and SetupError where
+    too few files may be open.
     """
+    from apiyi_cli.wire.descriptors import require_descriptors
+
     options = session.fill(Connection())
     settings, run = session.settings, session.run
     base_urls = settings.base_urls
@@ -47,6 +50,7 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
         base_urls, family = (_sandbox(session),), "sandbox"
     elif not keyless:
         key = session.secret.value
+    require_descriptors()
     if options.failover is False:
         base_urls = base_urls[:1]
     silence = settings.timeouts

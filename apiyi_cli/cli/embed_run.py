@@ -23,6 +23,8 @@ from apiyi_cli.cli.embed_requests import (
 from apiyi_cli.cli.flow import flow
 from apiyi_cli.cli.spent import Spent
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.disk import is_same_file
+from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.groups import Embedding
 from apiyi_cli.errors import ApiyiError, PartialError, RejectedError, SetupError, UsageError
 from apiyi_cli.text import Text, map_text
@@ -126,8 +128,11 @@ class Failures:
 class EmbedRun:
     """Embeds the inputs of one command line."""
 
-    def __init__(self, session: Session, embedding: Embedding, build: Build) -> None:
+    def __init__(
+        self, session: Session, embedding: Embedding, build: Build, files: Sequence[str] = ()
+    ) -> None:
         self._session = session
+        self._files = files
         self._embedding = embedding
         self._build = build
         self._failures = Failures(session)
@@ -165,7 +170,13 @@ class EmbedRun:
         return not is_device(Path(str(target)))
 
     def _refuse_own_input(self, path: Path) -> None:
-        """Raise UsageError where the output is the file that stdin reads."""
+        """Raise UsageError where the output is a file that is read, under whichever name."""
+        for name in self._files:
+            if name != "-" and path.exists() and is_same_file(path, Path(name)):
+                raise UsageError(
+                    Text("cannot use -o {path}", path=path),
+                    Text("it is the file of -f {name}", name=show_name(name)),
+                )
         try:
             same = os.path.samestat(os.fstat(0), path.stat())
         except OSError:

@@ -226,3 +226,15 @@ def test_a_row_that_names_no_regular_file_is_a_bad_row(
     ran = apiyi(f"batch - --endpoint {endpoint}", stdin=row.encode())
     assert ran.code == 3 and gateway.ledger == []
     assert "not a regular file" in ran.err or "Is a directory" in ran.err
+
+
+@pytest.mark.parametrize("output", ["in.txt", "hard.txt", "soft.txt"])
+def test_embed_does_not_empty_a_file_that_it_reads(
+    apiyi: Program, gateway: Gateway, output: str
+) -> None:
+    (apiyi.work / "in.txt").write_text("precious")
+    (apiyi.work / "hard.txt").hardlink_to(apiyi.work / "in.txt")
+    (apiyi.work / "soft.txt").symlink_to("in.txt")
+    ran = apiyi(f"embed -f in.txt --force -o {output}")
+    assert ran.code == 2 and "it is the file of -f in.txt" in ran.err
+    assert (apiyi.work / "in.txt").read_text() == "precious" and gateway.ledger == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +15,11 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import spread
 from apiyi_cli.core.call import Call, Cost, Reply
 from apiyi_cli.core.groups import Connection, Output, Request, TextInput
+from apiyi_cli.core.jsontext import read_first
 from apiyi_cli.core.opt import Group, flag
-from apiyi_cli.decode.whole import body, refused
-from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
+from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 MOST_SAID = 1 << 20
+_END_BYTES = 256
+_STREAM_START = re.compile(
+    rb'"choices"\s*:|"candidates"\s*:|"type"\s*:\s*"(?:response\.|message_start)'
+)
+"""What a stream of one of the three protocols has in it; others are not judged."""
+_STREAM_END = re.compile(
+    rb'"(?:finish_reason|finishReason)"\s*:\s*"'
+    rb'|"type"\s*:\s*"(?:response\.(?:completed|incomplete)|message_stop)"'
+)
+"""What says that such a stream was not cut."""
 COSTS: dict[str, Cost] = {
     "chat/completions": "text",
     "completions": "text",
@@ -96,6 +109,7 @@ def api(
     session.ready()
 
     said = b""
+    heard = _Heard()
 
     def decode(reply: Reply) -> Iterator[bytes]:
         nonlocal said
@@ -103,7 +117,12 @@ def api(
         if reply.status >= 300:
             said = body(reply, limit=MOST_SAID)
             raise refused(reply._replace(chunks=(said,)), cost=call.cost, model=call.model)
-        yield from reply.chunks
+        heard.begin()
+        for chunk in reply.chunks:
+            heard.add(chunk)
+            yield chunk
+        if error := heard.judged(reply, call):
+            raise error
 
     answer = session.answers(call, decode, shows=bool)
     try:
@@ -118,6 +137,63 @@ def api(
             words = said.decode("utf-8", "replace").rstrip("\n")
             session.console.say(words, content=_content_of(said))
         raise
+
+
+class _Heard:
+    """What came of an answer that goes out as it comes, for a judgement at its end.
+
+    Kept are the first and the last of its bytes: an object is judged whole or not at all, and
+    how a stream ends stands in its last event.
+    """
+
+    def begin(self) -> None:
+        """Begin anew: with every attempt comes another answer."""
+        self._head = bytearray()
+        self._tail = b""
+        self._is_finished = False
+
+    def add(self, chunk: bytes) -> None:
+        """Take what has come."""
+        if len(self._head) <= MOST_SAID:
+            self._head += chunk
+        seen = self._tail + chunk
+        self._is_finished = self._is_finished or _STREAM_END.search(seen) is not None
+        self._tail = seen[-_END_BYTES:]
+
+    def judged(self, reply: Reply, call: Call) -> ApiyiError | None:
+        """Return the error that the answer is: the web site, a refusal, a stream that was cut."""
+        head = bytes(self._head)
+        kind, _ = opening(reply._replace(chunks=(head,)))
+        if kind == "sse":
+            is_known = _STREAM_START.search(head) is not None
+            return None if self._is_finished or not is_known else _cut(reply)
+        if kind == "html":
+            try:
+                answer_in(reply, kind, head)
+            except ApiyiError as error:
+                return error
+        if kind != "json" or len(head) > MOST_SAID:
+            return None
+        try:
+            found = read_first(head)
+        except ValueError:
+            return None
+        return fault_of(
+            found,
+            status=reply.status,
+            headers=reply.headers,
+            host=reply.host,
+            cost=call.cost,
+            model=call.model,
+        )
+
+
+def _cut(reply: Reply) -> ApiyiError:
+    return IncompleteError(
+        Text("the answer was cut"),
+        Text("the stream ended without its last event"),
+        facts=facts_of(reply, "content"),
+    )
 
 
 def _content_of(data: bytes) -> Content:

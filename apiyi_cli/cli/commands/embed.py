@@ -32,7 +32,8 @@ def embed(
     embedding = session.fill(embedding)
     session.models  # noqa: B018 - what is missing is said before stdin is read
     options = body_options(session)
-    items = read_items(session, inputs or [], session.fill(source).file or [], embedding)
+    files = session.fill(source).file or []
+    items = read_items(session, inputs or [], files, embedding)
 
     def build(texts: Sequence[str]) -> Call:
         return embed_call(
@@ -42,7 +43,7 @@ def embed(
     if session.request.dry_run or session.request.code:
         print_requests(session, groups_of(items, embedding), build)
         return
-    EmbedRun(session, embedding, build).run(items)
+    EmbedRun(session, embedding, build, files).run(items)
 
 
 app = single(spread(embed))

@@ -1,0 +1,75 @@
+"""How many connections the process may have open at once."""
+
+from __future__ import annotations
+
+import os
+
+from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
+
+RESERVED = 40
+"""Descriptors for all that is no connection: files, journals, locks, the sandbox."""
+WANTED = 4096
+NEEDED = 7
+"""Descriptors of one request: a connection, what waits for it, the limits, files being read."""
+
+
+def most_jobs(jobs: int) -> int:
+    """Return how many of these jobs can have a connection each, after raising the limit.
+
+    Only the soft limit of this process is raised. Where the system has none, all can.
+    """
+    try:
+        import resource
+    except ImportError:
+        return jobs
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = WANTED if hard == unlimited else min(hard, WANTED)
+    if soft not in (unlimited, wanted) and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):
+            pass
+    return jobs if soft == unlimited else max(1, min(jobs, soft - RESERVED))
+
+
+def require_descriptors() -> None:
+    """Raise SetupError unless a request finds the descriptors that it needs.
+
+    Looked at before anything is sent: an answer that is paid for must not fail for them.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY or soft > RESERVED:
+        return
+    most_jobs(1)
+    held: list[int] = []
+    try:
+        for _ in range(NEEDED):
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        enough = False
+    else:
+        enough = True
+    finally:
+        for fd in held:
+            os.close(fd)
+    if not enough:
+        raise too_few_descriptors(soft)
+
+
+def too_few_descriptors(count: int | None = None) -> SetupError:
+    """Return the error of a process that may not open enough files."""
+    why = (
+        Text("too few files may be open at once here")
+        if count is None
+        else Text("too few files may be open at once here ({count})", count=count)
+    )
+    return SetupError(
+        Text("cannot open the files and connections that are needed"), why, hint="ulimit -n 256"
+    )
