@@ -1,3 +1,3 @@
 """The command-line toolkit of the API易 gateway and of any OpenAI-compatible server."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

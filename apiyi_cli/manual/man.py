@@ -17,7 +17,7 @@ from apiyi_cli.text import Text
 OWN = "Options"
 """The heading of the options that only one command has."""
 
-RELEASED = {"0.1.0": "2026-11-24"}
+RELEASED = {"0.1.0": "2026-11-24", "0.2.0": "2026-11-28"}
 """The date that the pages of each version carry, so that building them twice gives the same."""
 
 
