@@ -23,12 +23,16 @@ _NAMED = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp", "gif": "gif
 
 
 class Task(NamedTuple):
-    """One request: its place in the input, its prompt, and the pictures wanted, from 1."""
+    """One request: its place in the input, its prompt, and the pictures wanted, from 1.
+
+    `source` are the template fields of the picture that is edited.
+    """
 
     place: int
     prompt: str | None
     slug: str
     numbers: tuple[int, ...]
+    source: dict[str, str] = {}  # noqa: RUF012 - never written to
 
     @property
     def maker(self) -> str:
@@ -37,7 +41,7 @@ class Task(NamedTuple):
 
     def values(self, model: str, n: int) -> dict[str, object]:
         """Return what the fields of a template stand for."""
-        return {"index": self.place, "slug": self.slug, "model": model, "n": n}
+        return {**self.source, "index": self.place, "slug": self.slug, "model": model, "n": n}
 
 
 class Outcome(NamedTuple):

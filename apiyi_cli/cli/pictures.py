@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.image import expected_extension, family, image_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.making import Maker, Outcome, Task
 from apiyi_cli.cli.media import each, refuse_terminal, tell_usage, upload
-from apiyi_cli.cli.places import Places
+from apiyi_cli.cli.places import FileKind, Places, check_skipping, print_skipped
 from apiyi_cli.cli.talk import body_options
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.filetypes import HEAD_BYTES, PICTURES, detect_picture
+from apiyi_cli.core.filetypes import PICTURES, detect_picture
 from apiyi_cli.core.groups import Imaging
 from apiyi_cli.errors import (
     ApiyiError,
-    OutputError,
     PartialError,
     UsageError,
     fails_every_item,
 )
 from apiyi_cli.sinks.files import refuse_existing
-from apiyi_cli.sinks.names import slug
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.sinks.names import slug, source_fields
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
@@ -34,10 +32,11 @@ if TYPE_CHECKING:
     from apiyi_cli.render.progress import Progress
 
 FIELDS = ("index", "slug", "model", "n", "ext")
+SOURCE_FIELDS = ("stem", "dir")
 DEFAULT_NAME = "{slug}-{n}.{ext}"
 MAX_CHECKED = 64
 DISTINCT_NAME = "{index:04}-{slug}-{n}.{ext}"
-# Whatever fails like this fails for every picture of the run.
+PICTURE = FileKind(Text("picture"), lambda head: detect_picture(head) is not None)
 
 
 class Studio:
@@ -71,7 +70,7 @@ class Studio:
 
     def prepare(self) -> None:
         """Refuse, before anything is sent, what could not be saved; leave out what is there."""
-        session, imaging = self._session, self._imaging
+        session = self._session
         self._call(self._tasks[0])
         pictures_wanted = sum(len(task.numbers) for task in self._tasks)
         if self._stdout:
@@ -85,13 +84,9 @@ class Studio:
                 session, Text("a picture"), Text("-o FILE, or | a program that takes it")
             )
         else:
-            if imaging.skip_existing:
-                self._leave_out()
-            self._places.check(
-                (task.maker, task.values(self._model, n))
-                for task in self._tasks
-                for n in task.numbers
-            )
+            self._places.refuse_clashes(self._wanted())
+            self._leave_out()
+            self._places.check(self._wanted())
             for task in self._tasks:
                 self._refuse_extras(task)
             session.console.require_stdout()
@@ -125,6 +120,12 @@ class Studio:
                 hint=Text("run it again with --skip-existing to make only those"),
             )
 
+    def _wanted(self) -> list[tuple[str, dict[str, object]]]:
+        """Return what each picture is made of, and the fields of its file's name."""
+        return [
+            (task.maker, task.values(self._model, n)) for task in self._tasks for n in task.numbers
+        ]
+
     def _refuse_extras(self, task: Task) -> None:
         """Refuse names that exist for pictures which the body asks for beyond `--n`."""
         call = self._call(task)
@@ -148,9 +149,10 @@ class Studio:
             session.output.output,
             DEFAULT_NAME,
             apart=DISTINCT_NAME,
-            known=FIELDS,
+            known=(*FIELDS, *SOURCE_FIELDS) if self._imaging.input else FIELDS,
             extensions=tuple(names),
             force=bool(session.output.force),
+            skip_existing=bool(self._imaging.skip_existing),
         )
 
     @cached_property
@@ -178,12 +180,12 @@ class Studio:
 
     def _planned(self, words: list[str], files: list[str]) -> Iterator[Task]:
         numbers = tuple(range(1, (self._imaging.n or 1) + 1))
+        source = _source_fields(self._imaging.input)
         if self._imaging.vary:
-            stem = Path(self._imaging.input[0]).stem if self._imaging.input else ""
-            yield Task(0, None, slug(stem, default="image"), numbers)
+            yield Task(0, None, slug(source.get("stem", ""), default="image"), numbers, source)
             return
         for index, prompt in enumerate(self._prompts(words, files)):
-            yield Task(index, prompt, slug(prompt, default="image"), numbers)
+            yield Task(index, prompt, slug(prompt, default="image"), numbers, source)
 
     def _prompts(self, words: list[str], files: list[str]) -> Iterator[str]:
         session = self._session
@@ -227,35 +229,16 @@ class Studio:
         left = []
         found = 0
         for task in self._tasks:
-            missing = tuple(n for n in task.numbers if not self._is_there(task, n))
+            missing = tuple(
+                n
+                for n in task.numbers
+                if not self._places.exists(task.values(self._model, n), PICTURE)
+            )
             found += len(task.numbers) - len(missing)
             if missing:
                 left.append(task._replace(numbers=missing))
         self._tasks = left
-        if found:
-            self._session.note(
-                Text("skipped {found} that exists", found=found)
-                if found == 1
-                else Text("skipped {found} that exist", found=found)
-            )
-
-    def _is_there(self, task: Task, n: int) -> bool:
-        path = self._places.standing(task.values(self._model, n))
-        if path is None:
-            return False
-        try:
-            with open(path, "rb") as file:
-                if detect_picture(file.read(HEAD_BYTES)) is not None:
-                    return True
-        except OSError as failure:
-            raise OutputError(
-                Text("cannot read {path}", path=path), system_reason(failure)
-            ) from None
-        raise OutputError(
-            Text("cannot skip {path}", path=path),
-            Text("it exists and is no picture"),
-            hint=Text("move it out of the way"),
-        )
+        print_skipped(self._session, found)
 
     def _take(self, outcome: Outcome) -> None:
         """Print what became of one task, and keep count."""
@@ -310,6 +293,20 @@ class Studio:
                 previewed(session, record["path"])
 
 
+def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
+    """Return the fields of the first picture that is edited; those of a URL are its path's."""
+    if not inputs:
+        return {}
+    first = inputs[0]
+    if first.startswith("data:"):
+        return {"dir": ".", "stem": "image"}
+    if first.startswith(("https://", "http://")):
+        from urllib.parse import unquote, urlsplit
+
+        return {**source_fields(unquote(urlsplit(first).path).rpartition("/")[2]), "dir": "."}
+    return source_fields(first)
+
+
 def _count_pictures(body: dict[str, Any]) -> int:
     """Return how many pictures a body asks for, also through `-O`; 1 where it does not say."""
     series = body.get("sequential_image_generation_options")
@@ -319,6 +316,7 @@ def _count_pictures(body: dict[str, Any]) -> int:
 
 def _check_together(session: Session, imaging: Imaging, words: list[str], files: list[str]) -> None:
     """Raise UsageError for options that do not go together."""
+    check_skipping(session, imaging.skip_existing, needs_output=False)
     count = len(imaging.input or ())
     why = ""
     if imaging.mask is not None and not count:
@@ -329,9 +327,6 @@ def _check_together(session: Session, imaging: Imaging, words: list[str], files:
         why = Text("--vary takes a picture and nothing else: no prompt, no --mask, no --lines")
     elif imaging.lines and (words or files):
         why = Text("with --lines the prompts are the lines of stdin alone")
-    elif imaging.skip_existing and (session.output.force or session.output.output == "-"):
-        other = "--force" if session.output.force else "-o -"
-        why = Text("--skip-existing does not go with {other}", other=other)
     elif session.output.output == "-" and session.form != "text":
         why = Text("stdout takes the picture (-o -) or the JSON, not both")
     if why:

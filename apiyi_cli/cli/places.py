@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.core.encodings import quote_path
-from apiyi_cli.errors import UsageError
-from apiyi_cli.sinks.files import clear_stale_parts, is_device, refuse_existing, write_file
+from apiyi_cli.core.filetypes import HEAD_BYTES
+from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.sinks.files import (
+    FileTaken,
+    clear_stale_parts,
+    is_device,
+    refuse_existing,
+    write_file,
+)
 from apiyi_cli.sinks.names import Numbered, Template
 from apiyi_cli.sinks.rescue import Rescue
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
 
 Values = Mapping[str, object]
+
+
+class FileKind(NamedTuple):
+    """What an existing file has to be to stand for the one wanted, and what messages call it."""
+
+    name: Text
+    accepts: Callable[[bytes], bool]
 
 
 class Places:
@@ -34,9 +52,11 @@ class Places:
         known: Sequence[str],
         extensions: Sequence[str],
         force: bool = False,
+        skip_existing: bool = False,
     ) -> None:
         self._extensions = tuple(extensions)
         self._force = force
+        self._skip_existing = skip_existing
         self._apart = apart
         text = output if output is not None else default
         if output is not None and (output.endswith("/") or os.path.isdir(output)):
@@ -45,9 +65,9 @@ class Places:
         self._template = Template(text, known=known)
 
     @property
-    def has_fields(self) -> bool:
-        """Tell whether the names differ by their fields; else all files are one."""
-        return bool(self._template.fields)
+    def fields(self) -> frozenset[str]:
+        """Return the names of the fields that the files' names are made of."""
+        return self._template.fields
 
     def likely(self, values: Values) -> Path:
         """Return the path of a file whose extension is not known yet."""
@@ -69,6 +89,24 @@ class Places:
         file are a UsageError; a file that exists is an OutputError without `force`. Unfinished
         files that a killed run left in the same folders are removed.
         """
+        wanted = list(wanted)
+        self.refuse_clashes(wanted)
+        paths = [self.likely(values) for _, values in wanted]
+        for path, (_, values) in zip(paths, wanted, strict=True):
+            existing = None if self._force else self.standing(values)
+            for item in (path, *filter(None, (existing,))):
+                try:
+                    refuse_existing(item, force=self._force)
+                except FileTaken as failure:
+                    failure.hint = Text(
+                        "leave out what is there with --skip-existing, or overwrite with --force"
+                    )
+                    raise
+        for folder in {path.parent for path in paths}:
+            clear_stale_parts(folder)
+
+    def refuse_clashes(self, wanted: Iterable[tuple[str, Values]]) -> None:
+        """Raise UsageError for two files that would have one name."""
         numbered = Numbered()
         makers: dict[Path, str] = {}
         for maker, values in wanted:
@@ -85,11 +123,29 @@ class Places:
                     hint=Text("name them apart: -o {apart}", apart=quote_path(self._apart)),
                 )
             makers[path] = maker
-            refuse_existing(path, force=self._force)
-            if not self._force and (found := self.standing(values)) is not None:
-                refuse_existing(found)
-        for folder in {path.parent for path in makers}:
-            clear_stale_parts(folder)
+
+    def exists(self, values: Values, kind: FileKind | None = None) -> bool:
+        """Return True if a file that the user wants to skip is there already.
+
+        Raises OutputError where what is there is no file of that `kind`.
+        """
+        path = self.standing(values) if self._skip_existing else None
+        if path is None:
+            return False
+        try:
+            with open(path, "rb") as file:
+                head = file.read(HEAD_BYTES)
+        except OSError as failure:
+            raise OutputError(
+                Text("cannot read {path}", path=path), system_reason(failure)
+            ) from None
+        if kind is None or kind.accepts(head):
+            return True
+        raise OutputError(
+            Text("cannot skip {path}", path=path),
+            Text("it exists and is no {kind}", kind=kind.name),
+            hint=Text("move it out of the way"),
+        )
 
     def write(self, values: Values, extension: str, content: bytes, rescue: Rescue | None) -> Path:
         """Write one file whole, and return its path.
@@ -128,3 +184,28 @@ class Places:
             count += 1
         write_file([content], path, force=self._force, rescue=rescue)
         return path
+
+
+def check_skipping(session: Session, skip_existing: bool | None, *, needs_output: bool) -> None:
+    """Raise UsageError for `--skip-existing` with options that leave it no file to look for."""
+    if not skip_existing:
+        return
+    output = session.output
+    why = None
+    if output.force or output.output == "-":
+        other = "--force" if output.force else "-o -"
+        why = Text("--skip-existing does not go with {other}", other=other)
+    elif needs_output and output.output is None:
+        why = Text("--skip-existing needs the name of the file: -o PATH")
+    if why is not None:
+        raise UsageError(Text("cannot do that"), why)
+
+
+def print_skipped(session: Session, count: int) -> None:
+    """Print on stderr how many files were there already."""
+    if count:
+        session.note(
+            Text("skipped {found} that exists", found=count)
+            if count == 1
+            else Text("skipped {found} that exist", found=count)
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from apiyi_cli.build.transcribe import MOST_BYTES, named, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.media import each, scratch, tell_usage, upload
-from apiyi_cli.cli.places import Places
+from apiyi_cli.cli.places import Places, check_skipping, print_skipped
 from apiyi_cli.cli.talk import body_options, printed
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.encodings import quote_path
@@ -23,6 +23,7 @@ from apiyi_cli.errors import (
     UsageError,
     fails_every_item,
 )
+from apiyi_cli.sinks.names import Numbered, source_fields
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Sender
 
-FIELDS = ("index", "stem", "model", "ext")
+FIELDS = ("index", "dir", "stem", "model", "ext")
 EXTENSIONS = {"text": "txt", "verbose_json": "json"}
 
 
@@ -67,6 +68,7 @@ class Desk:
         self._transcribing = transcribing
         self._options = body_options(session)
         _check_together(session, transcribing)
+        check_skipping(session, transcribing.skip_existing, needs_output=True)
         if not names:
             raise UsageError(
                 Text("nothing to transcribe"),
@@ -74,6 +76,7 @@ class Desk:
                 hint="apiyi transcribe talk.mp3",
             )
         self._uploads = [upload(session, name) for name in names]
+        self._wanted = list(range(len(names)))
         self._parts: list[tuple[Transcript, float]] = []
         self._lost: ApiyiError | None = None
         self._failed: list[ApiyiError] = []
@@ -92,16 +95,18 @@ class Desk:
     def prepare(self) -> None:
         """Refuse, before anything is sent, what cannot be sent or could not be written."""
         session = self._session
-        for one in self._uploads:
-            self._check(one)
+        if self._places is not None:
+            self._places.refuse_clashes(self._named())
+            self._leave_out()
+        for index in self._wanted:
+            self._check(self._uploads[index])
         self._call(self._uploads[0])
         if self._places is None:
             session.console.require_stdout()
         else:
-            self._places.check(
-                (one.name, self._values(index)) for index, one in enumerate(self._uploads)
-            )
-        session.sender  # noqa: B018 - what is wrong with the set-up is said once
+            self._places.check(self._named())
+        if self._wanted:
+            session.sender  # noqa: B018 - what is wrong with the set-up is said once
 
     def run(self, jobs: int) -> None:
         """Send the recordings and write the transcripts in their order.
@@ -112,10 +117,13 @@ class Desk:
         if streamed:
             self._print_streams()
             return
-        alone = len(self._uploads) == 1 and self._uploads[0].size <= MOST_BYTES
+        if not self._wanted:
+            return
+        first = self._wanted[0]
+        alone = len(self._wanted) == 1 and self._uploads[first].size <= MOST_BYTES
         try:
             if alone:
-                self._take(self._ask(self._session.sender, Piece(0, self._uploads[0])))
+                self._take(self._ask(self._session.sender, Piece(first, self._uploads[first])))
             else:
                 each(self._session, self._pieces(), self._ask, jobs, self._take)
         finally:
@@ -142,16 +150,38 @@ class Desk:
         return Places(
             output.output,
             "{stem}.{ext}",
-            apart="{index}-{stem}.{ext}",
+            apart=self._distinct_template(),
             known=FIELDS,
             extensions=(extension,),
             force=bool(output.force),
+            skip_existing=bool(self._transcribing.skip_existing),
         )
 
+    def _distinct_template(self) -> str:
+        """Return a template that names the transcripts of this run apart."""
+        sources = [source_fields(item.name) for item in self._uploads]
+        beside = Numbered()
+        paths = [Path(one["dir"], one["stem"]) for one in sources]
+        if all(beside.distinct(path) == path for path in paths):
+            return "{dir}/{stem}.{ext}"
+        return "{index}-{stem}.{ext}"
+
+    def _named(self) -> list[tuple[str, dict[str, object]]]:
+        """Return what each transcript is made of, and the fields of its file's name."""
+        return [(self._uploads[index].name, self._values(index)) for index in self._wanted]
+
+    def _leave_out(self) -> None:
+        """Take the recordings whose transcripts are there already out of the run."""
+        places = self._places
+        assert places is not None
+        missing = [index for index in self._wanted if not places.exists(self._values(index))]
+        print_skipped(self._session, len(self._wanted) - len(missing))
+        self._wanted = missing
+
     def _values(self, index: int) -> dict[str, object]:
-        name = self._uploads[index].filename
-        stem = Path(name).stem
-        return {"index": index, "stem": stem, "model": self._session.models[0]}
+        one = self._uploads[index]
+        source = {**source_fields(one.name), "stem": Path(one.filename).stem}
+        return {**source, "index": index, "model": self._session.models[0]}
 
     def _check(self, one: Upload) -> None:
         named(one)
@@ -187,7 +217,8 @@ class Desk:
 
     def _pieces(self) -> Iterator[Piece]:
         """Yield what to send; a recording that cannot be cut is told as a piece that failed."""
-        for index, one in enumerate(self._uploads):
+        for index in self._wanted:
+            one = self._uploads[index]
             if one.size <= MOST_BYTES:
                 yield Piece(index, one)
                 continue
@@ -242,7 +273,7 @@ class Desk:
         if parts:
             self._keep(lost, joined(parts))
         self._failed.append(lost)
-        if len(self._uploads) > 1:
+        if len(self._wanted) > 1:
             lost.what = Text("{file}: {what}", file=self._uploads[piece.place].name, what=lost.what)
             if fails_every_item(lost):
                 raise lost
@@ -282,11 +313,14 @@ class Desk:
     def _end(self) -> None:
         if not self._failed:
             return
-        if len(self._uploads) == 1:
+        if len(self._wanted) == 1:
             raise self._failed[0]
         raise PartialError(
             Text("some recordings are missing"),
-            Text("{count} of {count2} failed", count=len(self._failed), count2=len(self._uploads)),
+            Text("{count} of {count2} failed", count=len(self._failed), count2=len(self._wanted)),
+            hint=None
+            if self._places is None
+            else Text("run it again with --skip-existing to send only those"),
         )
 
     def _print_streams(self) -> None:

@@ -399,13 +399,16 @@ class Session:
         stop: Callable[[], object] | None = None,
         *,
         content: Content | None = None,
+        path: Path | None = None,
     ) -> None:
         """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
+
+        `path` is the file that `-o` stands for where it is a directory or a template.
 
         `stop` is called then: it makes `lines` end with what was on its way. `content` is
         what the lines are; by default JSON where the form of the output is a JSON one.
         """
-        target = self.output.output
+        target = path or self.output.output
         rescue = self.rescue if stop is None else self.rescue._replace(stop=stop)
         if target is None or target == "-":
             kind = content or ("text" if self.form == "text" else "json")

@@ -915,6 +915,12 @@ class Transcribing(Group):
         help="Cut files over 25 MB at silences (needs ffmpeg) and join the texts.",
         panel="Request",
     )
+    skip_existing: bool | None = flag(
+        "--skip-existing",
+        help="Send only the recordings whose -o files are not there yet.",
+        panel="Output",
+        config=False,
+    )
 
 
 class Speaking(Group):
@@ -952,6 +958,12 @@ class Speaking(Group):
         metavar="TEXT",
         config=False,
         wire="instructions",
+    )
+    skip_existing: bool | None = flag(
+        "--skip-existing",
+        help="Send nothing if the -o file is there already.",
+        panel="Output",
+        config=False,
     )
 
 

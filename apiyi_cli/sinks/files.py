@@ -244,8 +244,12 @@ def _rename_new(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-def _exists(path: Path) -> OutputError:
-    return OutputError(
+class FileTaken(OutputError):
+    """The file that an answer is to become exists already."""
+
+
+def _exists(path: Path) -> FileTaken:
+    return FileTaken(
         Text("cannot write {path}", path=path),
         Text("it exists"),
         hint=Text("choose another name, or overwrite with --force"),

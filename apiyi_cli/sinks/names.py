@@ -10,7 +10,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -18,7 +18,7 @@ from apiyi_cli.text import Text
 NAME_MAX_BYTES = 200
 VALUE_MAX_BYTES = 100
 SLUG_MAX_BYTES = 60
-FIELDS = ("index", "slug", "model", "n", "ext", "stem", "id")
+FIELDS = ("index", "slug", "model", "n", "ext", "stem", "dir", "id")
 
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE
@@ -53,6 +53,15 @@ def slug(text: str, *, default: str = "untitled") -> str:
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
     joined = unicodedata.normalize("NFC", "-".join(words).replace("_", "-"))
     return safe_name(_cut_bytes(joined, SLUG_MAX_BYTES).strip("-"), default=default)
+
+
+def source_fields(name: str) -> dict[str, str]:
+    """Return the template fields `dir` and `stem` of an input file's name.
+
+    `dir` is its folder as it was written, `.` where there is none; `-` is standard input.
+    """
+    path = PurePath("stdin" if name == "-" else name)
+    return {"dir": str(path.parent), "stem": path.stem}
 
 
 def _allowed(character: str) -> str:
@@ -106,8 +115,9 @@ def _folded(path: Path) -> str:
 class Template:
     """A path with fields: `out/{index:04}-{slug}.{ext}`.
 
-    `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. Raises UsageError at
-    once for a field that is not one of `known` and for anything else in braces.
+    `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. `{dir}` is the folder of
+    an input file and stands between slashes. Raises UsageError at once for a field that is
+    not one of `known` and for anything else in braces.
     """
 
     def __init__(self, text: str, *, known: Iterable[str] = FIELDS) -> None:
@@ -116,6 +126,7 @@ class Template:
         self._pieces = list(self._parsed())
         if "\0" in text or Path(text).name in ("", ".."):
             raise UsageError(Text("{text} is not the name of a file", text=repr(text)))
+        self._refuse_misplaced_folder()
 
     @property
     def fields(self) -> frozenset[str]:
@@ -127,7 +138,8 @@ class Template:
 
         A part of the path without a field is kept as it was written. For a part with one
         the rules of `safe_name` hold, so that a value cannot add a directory, hide the file
-        or end in another place; a value that is empty there is `untitled`.
+        or end in another place; a value that is empty there is `untitled`. `dir` alone may hold
+        folders: as they are at the start of the template, elsewhere never leading upwards.
         """
         parts = [""]
         open_part = [False]
@@ -136,7 +148,10 @@ class Template:
             parts[-1] += first
             parts += more
             open_part += [False] * len(more)
-            if field:
+            if field == "dir":
+                folder = str(values.get(field) or ".")
+                parts[-1] = folder if len(parts) == 1 else _below(folder)
+            elif field:
                 parts[-1] += _filled(values.get(field), spec)
                 open_part[-1] = True
         return Path(
@@ -145,6 +160,22 @@ class Template:
                 for part, has_field in zip(parts, open_part, strict=True)
             )
         )
+
+    def _refuse_misplaced_folder(self) -> None:
+        """Raise UsageError for a `{dir}` that is not a whole part of the path."""
+        before = "/"
+        for position, (literal, field, _) in enumerate(self._pieces):
+            before = literal or before
+            if field == "dir":
+                following = self._pieces[position + 1 : position + 2]
+                after = following[0][0] if following else ""
+                if not before.endswith("/") or not after.startswith("/"):
+                    raise UsageError(
+                        Text("{text} is not a template", text=repr(self.text)),
+                        Text("{field} is a folder, and stands between slashes", field="{dir}"),
+                        hint=Text("write {example}", example="'{dir}/{stem}.{ext}'"),
+                    )
+            before = "" if field else before
 
     def _parsed(self) -> Iterable[tuple[str, str, str]]:
         known = ", ".join(f"{{{name}}}" for name in self._known)
@@ -185,6 +216,13 @@ def _filled(value: object, spec: str) -> str:
         return f"{value:0{int(spec)}d}"
     # Shorter than a whole name may be, so that a number after it is not cut off.
     return safe_name("" if value is None else str(value), max_bytes=VALUE_MAX_BYTES)
+
+
+def _below(folder: str) -> str:
+    """Return a folder as one below another: without a root, `..` replaced."""
+    path = PurePath(folder)
+    parts = path.parts[1:] if path.anchor else path.parts
+    return "/".join("_" if part == ".." else part for part in parts) or "."
 
 
 def _safe_part(part: str) -> str:

@@ -335,7 +335,6 @@ def test_11_a_speech_row_is_served(case: Case) -> None:
     assert ran.code == 0 and ran.json["url"].endswith("/v1/audio/speech")
 
 
-@pytest.mark.xfail(reason="transcribe --skip-existing")
 def test_transcripts_that_exist_are_skipped(case: Case) -> None:
     case.reply(json_reply({"text": "said"}))
     case.write("a.wav", b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))

@@ -56,10 +56,10 @@ PROMISED = {
     """,
     "transcribe": """
         --diarize --format --jobs --language --no-stream --prompt --split --stream --temperature
-        --timestamps --translate -j
+        --timestamps --translate --skip-existing -j
     """,
     "speak": """
-        --file --format --instructions --no-stdin --speed --voice -f -n
+        --file --format --instructions --no-stdin --skip-existing --speed --voice -f -n
     """,
     "api": """
         --input -F -f

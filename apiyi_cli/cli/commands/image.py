@@ -23,7 +23,8 @@ def image(
     """Draw pictures from a prompt, edit or vary given ones, and save them as files.
 
     Prints the path of each file. With -o PATH: a file, a directory, a template such as
-    'out/{index:04}-{slug}.{ext}' (fields: index, slug, model, n, ext), or - for stdout.
+    'out/{index:04}-{slug}.{ext}' (fields: index, slug, model, n, ext; with -i
+    also dir, stem), or - for stdout.
     """
     from apiyi_cli.cli.pictures import Studio
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.places import Places, Values, check_skipping, print_skipped
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spread import Words, spread
 from apiyi_cli.cli.talk import body_options
@@ -30,7 +31,8 @@ def speak(
 ) -> None:
     """Read a text aloud: into a file (-o speech.mp3), or to a player in a pipe.
 
-    Without --format the extension of the -o file decides, else the API's own default (mp3).
+    Without --format the extension of the -o file decides, else the API's own default (mp3). -o
+    may be a directory or a template (fields: slug, model, ext; of the first -f FILE dir, stem).
     """
     from apiyi_cli.cli.media import refuse_terminal
 
@@ -45,30 +47,77 @@ def speak(
             Text("no text was given"),
             hint='apiyi speak "Good morning" -o hello.mp3',
         )
+    speaking = session.fill(speaking)
+    check_skipping(session, speaking.skip_existing, needs_output=True)
+    files = session.fill(source).file or []
+    place = _place(session, speaking, said, files)
+    completed = _completed(session, speaking, place.path if place is not None else None)
     call = speak_call(
-        model=session.models[0],
-        text=said,
-        speaking=_completed(session, session.fill(speaking)),
-        options=body_options(session),
+        model=session.models[0], text=said, speaking=completed, options=body_options(session)
     )
     if session.shown(call):
         return
-    session.ready()
-    if session.output.output in (None, "-"):
+    if place is None:
+        session.ready()
         refuse_terminal(session, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
+    elif place.exists:
+        print_skipped(session, 1)
+        return
+    else:
+        place.check()
 
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)
 
-    session.write(session.answers(call, decode, shows=lambda piece: True), content="raw")
+    path = None if place is None else place.path
+    answer = session.answers(call, decode, shows=lambda piece: True)
+    session.write(answer, content="raw", path=path)
 
 
-def _completed(session: Session, speaking: Speaking) -> Speaking:
+class SpeechFile:
+    """The file that `-o` names for one speech."""
+
+    def __init__(self, places: Places, values: Values) -> None:
+        self._places = places
+        self._values = values
+        self.path = places.likely(values)
+
+    @property
+    def exists(self) -> bool:
+        """Return True if the file is to be skipped because it is there."""
+        return self._places.exists(self._values)
+
+    def check(self) -> None:
+        """Raise OutputError, before anything is sent, where the file cannot be made."""
+        self._places.check([(str(self.path), self._values)])
+
+
+def _place(session: Session, speaking: Speaking, said: str, files: list[str]) -> SpeechFile | None:
+    """Return where `-o` puts the speech; None for stdout."""
+    from apiyi_cli.sinks.names import slug, source_fields
+
+    output = session.output
+    if output.output in (None, "-"):
+        return None
+    places = Places(
+        output.output,
+        "{stem}.{ext}" if files else "{slug}.{ext}",
+        apart="{slug}.{ext}",
+        known=("dir", "stem", "slug", "model", "ext") if files else ("slug", "model", "ext"),
+        extensions=(speaking.format or next(iter(FORMATS)),),
+        force=bool(output.force),
+        skip_existing=bool(speaking.skip_existing),
+    )
+    source = source_fields(files[0]) if files else {}
+    own = {"slug": slug(said, default="speech"), "model": session.models[0]}
+    return SpeechFile(places, {**source, **own})
+
+
+def _completed(session: Session, speaking: Speaking, target: Path | None) -> Speaking:
     """Read `@FILE`, and take the format from the name of the file where none was chosen."""
     if speaking.instructions is not None:
         speaking = speaking.replace(instructions=session.sources.at(speaking.instructions))
-    target = session.output.output
-    suffix = Path(target).suffix.lower().removeprefix(".") if target else ""
+    suffix = target.suffix.lower().removeprefix(".") if target is not None else ""
     if speaking.format is not None or not suffix:
         return speaking
     if suffix not in FORMATS:

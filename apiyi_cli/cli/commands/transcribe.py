@@ -31,7 +31,8 @@ def transcribe(
     """Write down what recordings say, or translate them into English.
 
     Several files are sent at once and printed in their order; - is standard input. -o PATH may
-    be a file, a directory or a template such as '{stem}.srt' (fields: index, stem, model, ext).
+    be a file, a directory or a template such as '{dir}/{stem}.srt' (fields: dir, stem, index,
+    model, ext); with --skip-existing only what is missing is sent.
     """
     from apiyi_cli.cli.recordings import Desk
 
