@@ -381,6 +381,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--stream'); Help = 'Print the text as it is heard (not whisper-1).' }
                 @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
                 @{ Names = @('--split'); Help = 'Cut files over 25 MB at silences (needs ffmpeg) and join the texts.' }
+                @{ Names = @('--skip-existing'); Help = 'Send only the recordings whose -o files are not there yet.' }
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -427,6 +428,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
                 @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
                 @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'text' }
+                @{ Names = @('--skip-existing'); Help = 'Send nothing if the -o file is there already.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }

@@ -10,7 +10,7 @@ from typing import Any
 from apiyi_cli.batch.asked import Answer, Asked, Misfit
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.speak import speak_call
-from apiyi_cli.build.transcribe import MOST_BYTES, transcribe_call
+from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.disk import open_regular
@@ -92,7 +92,7 @@ def read_pictures(call: Call, reply: Reply) -> Iterator[Any]:
 
 def read_transcript(call: Call, reply: Reply) -> Iterator[Any]:
     """Read a transcript; one that is no JSON object is put into one, as `text`."""
-    found = transcript(reply, call.model)
+    found = transcript(reply, call.model, asks_json=asks_json(call))
     if found.value is not None:
         yield Answer(one_line(found.raw), found.lines, found.usage)
         return

@@ -38,6 +38,8 @@ _FITTING = {
     "m4a": ("m4a", "mp4"),
 }
 
+PLAIN_FORMATS = ("text", "srt", "vtt")
+
 
 def transcribe_call(
     upload: Upload,
@@ -83,6 +85,12 @@ def response_format(transcribing: Transcribing) -> str | None:
     if transcribing.timestamps:
         return "verbose_json"
     return transcribing.format
+
+
+def asks_json(call: Call) -> bool:
+    """Return True if the answer to a request has to be JSON; the API's own default is."""
+    asked = next((part.value for part in call.parts if part.name == "response_format"), None)
+    return asked not in PLAIN_FORMATS
 
 
 def named(upload: Upload) -> tuple[str, str]:

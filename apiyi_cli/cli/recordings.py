@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.build.transcribe import MOST_BYTES, named, transcribe_call
+from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, named, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.media import each, scratch, tell_usage, upload
 from apiyi_cli.cli.places import Places, check_skipping, print_skipped
@@ -245,7 +245,7 @@ class Desk:
             if call.stream:
                 yield _gathered(self._events(reply))
             else:
-                yield transcript(reply, call.model)
+                yield transcript(reply, call.model, asks_json=asks_json(call))
 
         try:
             (found,) = self._session.answers(call, decode, sender=sender)

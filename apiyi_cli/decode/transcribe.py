@@ -62,11 +62,13 @@ class Transcript(NamedTuple):
         return "\n".join(" ".join(said) for _, said in turns) if turns else self.text
 
 
-def transcript(reply: Reply, model: str | None = None) -> Transcript:
+def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = False) -> Transcript:
     """Read a whole reply, in whichever form the words came.
 
     Raises the classified error of a refusal, also of one with status 200, and IncompleteError
     for an empty or cut answer. A recording in which nobody speaks has an empty text in JSON.
+    Words that are labelled JSON or events, where the request `asks_json`, are no transcript
+    but what a proxy says in place of one.
     """
     try:
         if reply.status >= 300:
@@ -77,11 +79,21 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
         reply.close()
     if kind == "empty" or _PAGE.match(trim(raw)):
         answer_in(reply, "html" if trim(raw) else "empty", raw)
+    plain_is_error = asks_json and _is_labelled_json(reply)
     try:
         found = _from_events(raw) if kind == "sse" else read_event(trim(raw))
     except ValueError:
         if _OBJECT.match(trim(raw)):
             answer_in(reply, "json", raw)
+        if plain_is_error:
+            if kind == "sse" and b"{" in raw:
+                raise IncompleteError(
+                    Text("the answer was cut"),
+                    Text("the gateway sent events without the whole transcript"),
+                    hint=describe_billing("maybe"),
+                    facts=facts_of(reply, "content"),
+                ) from None
+            _refuse_words(reply, raw)
         return _plain(raw)
     error = fault_of(
         found,
@@ -93,11 +105,13 @@ def transcript(reply: Reply, model: str | None = None) -> Transcript:
     )
     if error:
         raise error
+    if plain_is_error and not isinstance(found, dict | list):
+        _refuse_words(reply, raw)
     if isinstance(found, str):
         return _plain(found.encode("utf-8", "replace"))
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) and not plain_is_error:
         return _plain(raw)
-    text = found.get("text")
+    text = found.get("text") if isinstance(found, dict) else None
     if not isinstance(text, str):
         raise IncompleteError(
             Text("the answer is not what was asked for"),
@@ -188,6 +202,8 @@ def events(
             reply = reply._replace(chunks=chunks)
             if kind == "text" and not verbatim:
                 raw = body(reply, reply.chunks)
+                if _is_labelled_json(reply):
+                    _refuse_words(reply, raw)
                 yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]
                 return
         except ApiyiError as error:
@@ -236,6 +252,19 @@ class TranscriptAnswer(Answer):
             self._said += text
             self.indices.add(0)
             self.say(Delta, text, 0, out)
+
+
+def _is_labelled_json(reply: Reply) -> bool:
+    """Return True if the gateway says that the body is JSON or a stream of it."""
+    declared = reply.headers.get("content-type", "").lower()
+    return "json" in declared or "event-stream" in declared
+
+
+def _refuse_words(reply: Reply, raw: bytes) -> None:
+    """Raise the error for plain words in place of JSON; subtitles are a transcript."""
+    if cues(trim(raw).decode("utf-8", "replace")):
+        return
+    answer_in(reply, "text", raw)
 
 
 def _from_events(raw: bytes) -> Any:

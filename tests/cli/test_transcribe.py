@@ -240,6 +240,71 @@ def test_what_is_no_transcript_is_an_error_and_paid_for_once(
     assert (ran.code, ran.out, len(gateway.ledger)) == (code, b"", 1), ran.err
 
 
+WORDS = "upstream request failed"
+
+
+@pytest.mark.parametrize("options", ["", "--format json", "--format verbose_json", "--json"])
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("words", [WORDS, f'"{WORDS}"', f"{WORDS}\n" * 3])
+def test_words_labelled_json_are_no_transcript(
+    apiyi: Program, gateway: Gateway, talk: Path, options: str, kind: str, words: str
+) -> None:
+    gateway.script(Play.text(words, kind))
+    ran = apiyi(f"transcribe talk.wav {MODEL} {options} --retries 0")
+    assert (ran.code, ran.out) == (6, b""), ran.err
+    assert "text instead of JSON: " in ran.err and WORDS in ran.err
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_words_in_place_of_a_stream_are_no_transcript(
+    apiyi: Program, gateway: Gateway, talk: Path, kind: str
+) -> None:
+    for output in ("", "-o talk.txt"):
+        gateway.script(Play.text(WORDS, kind))
+        ran = apiyi(f"transcribe talk.wav -m gpt-4o-transcribe --stream --retries 0 {output}")
+        assert (ran.code, ran.out) == (6, b""), ran.err
+        assert f"text instead of JSON: {WORDS}" in ran.err
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "text/event-stream"])
+@pytest.mark.parametrize("form", ["text", "srt", "vtt"])
+def test_words_are_a_transcript_where_text_was_asked_for(
+    apiyi: Program, gateway: Gateway, talk: Path, kind: str, form: str
+) -> None:
+    body = {"text": f"{WORDS}\n", "srt": SRT, "vtt": VTT}[form]
+    gateway.script(Play.text(body, kind))
+    ran = apiyi(f"transcribe talk.wav {MODEL} --format {form}")
+    assert (ran.code, ran.text) == (0, body), ran.err
+
+
+@pytest.mark.parametrize("form", ["text", "srt", "vtt"])
+def test_an_error_object_is_no_transcript_in_any_form(
+    apiyi: Program, gateway: Gateway, talk: Path, form: str
+) -> None:
+    gateway.script(Play.text('{"error": {"message": "upstream request failed"}}'))
+    ran = apiyi(f"transcribe talk.wav {MODEL} --format {form} --retries 0")
+    assert ran.code != 0 and ran.out == b"" and WORDS in ran.err
+
+
+def test_events_without_the_whole_transcript_are_cut(
+    apiyi: Program, gateway: Gateway, talk: Path
+) -> None:
+    delta = 'data: {"type": "transcript.text.delta", "delta": "Hal"}\n\n'
+    gateway.script(Play.text(delta, "text/event-stream"))
+    ran = apiyi(f"transcribe talk.wav {MODEL} --retries 0")
+    assert (ran.code, ran.out, len(gateway.ledger)) == (8, b"", 1), ran.err
+
+
+def test_a_row_whose_answer_is_words_labelled_json_has_failed(
+    apiyi: Program, gateway: Gateway, talk: Path
+) -> None:
+    gateway.script(Play.text(WORDS, "application/json"))
+    (apiyi.work / "rows.jsonl").write_text('{"id": "a", "file": "talk.wav"}\n')
+    ran = apiyi(f"batch rows.jsonl --endpoint transcribe {MODEL} -o out.jsonl --retries 0")
+    assert ran.code == 3, ran.err
+    assert WORDS in json.loads((apiyi.work / "out.jsonl").read_text())["error"]["message"]
+
+
 def test_speakers_are_told_apart_in_text_and_subtitles(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
