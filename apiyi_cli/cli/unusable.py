@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEPT_MAX_BYTES: Final = 64 << 20
+PARSED_MAX_BYTES: Final = 8 << 20
 
 
 class ReceivedBody:
@@ -81,11 +82,24 @@ class ReceivedBody:
     def _is_answer(self, failure: ApiyiError) -> bool:
         if isinstance(failure, IncompleteError):
             return True
-        return isinstance(failure, RejectedError) and _is_foreign_json(b"".join(self._pieces))
+        return isinstance(failure, RejectedError) and self._is_foreign_json()
+
+    def _is_foreign_json(self) -> bool:
+        """Return True for JSON that is no error: an answer in a form that we do not know.
+
+        A large body is judged by its first byte, because no error is large, and what a body
+        that unfolds without end becomes when it is parsed has no place in memory.
+        """
+        if (
+            not b"".join(self._pieces[:1])[:1024]
+            .lstrip(b"\xef\xbb\xbf \t\r\n")
+            .startswith((b"{", b"["))
+        ):
+            return False
+        return self._size > PARSED_MAX_BYTES or _is_foreign_json(b"".join(self._pieces))
 
 
 def _is_foreign_json(body: bytes) -> bool:
-    """Return True for JSON that is no error: an answer in a form that we do not know."""
     from apiyi_cli.core.jsontext import read
     from apiyi_cli.decode.fault import fault_of
 

@@ -36,6 +36,10 @@ def coded(name: str, encode: Callable[[bytes], bytes]) -> Made:
     )
 
 
+def scrambled(body: bytes) -> bytes:
+    return bytes(byte ^ 0x9B for byte in body)
+
+
 def as_it_is(body: bytes) -> bytes:
     return body
 
@@ -143,7 +147,8 @@ FAULTS = (
     Fault(18, "gzip", "chat embed image models", 0, lambda c: c.well.but(gzip=True)),
     Fault(18, "deflate", "chat-whole models", 0, coded("deflate", zlib.compress)),
     Fault(18, "deflate without its header", "embed", 0, coded("deflate", raw_deflate)),
-    Fault(18, "brotli, which was not asked for", "chat image api", 6, coded("br", as_it_is)),
+    Fault(18, "says brotli and is not", "chat image api", 0, coded("br", as_it_is)),
+    Fault(18, "brotli, which was not asked for", "chat embed", 6, coded("br", scrambled)),
     Fault(18, "says gzip and is not", "chat embed", 0, coded("gzip", as_it_is)),
     Fault(
         18, "is gzip and does not say so", "chat-whole models", 0, coded("identity", gzip.compress)
@@ -331,7 +336,15 @@ FAULTS = (
         answered(embeddings(*reversed(VECTORS), order={0: 1, 1: 0})),
         truth=EMBEDDED,
     ),
-    Fault(39, "one place twice", "embed", 8, answered(embeddings(*VECTORS, order={1: 0})), out=b""),
+    # The numbers say nothing then, and the order is taken.
+    Fault(
+        39,
+        "one place twice",
+        "embed",
+        0,
+        answered(embeddings(*VECTORS, order={1: 0})),
+        truth=EMBEDDED,
+    ),
     Fault(
         39,
         "vectors of two lengths",
