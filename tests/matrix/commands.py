@@ -174,6 +174,16 @@ COMMANDS: dict[str, Command] = {
             embeddings(*VECTORS),
             EMBEDDED,
         ),
+        # Of several texts that are refused each is asked about alone.
+        Command(
+            "embed-one",
+            "embed rivers -m text-embedding-3-small --json",
+            "/embeddings",
+            "light",
+            "object",
+            embeddings(VECTORS[0]),
+            b"",
+        ),
         Command(
             "image",
             "image a cat -m gpt-image-1",

@@ -106,17 +106,6 @@ def echoing(command: Command) -> Play:
     return Play.error(400, told, headers=(("X-Request-Id", KEY), ("X-Echo", KEY)))
 
 
-def thrice(made: Made) -> Made:
-    """Play a refusal of two texts together, then of each: `embed` finds the one that is wrong."""
-
-    def plays(command: Command) -> Sequence[Play]:
-        play = made(command)
-        assert isinstance(play, Play)
-        return [play] * 3
-
-    return plays
-
-
 STATUSES: tuple[tuple[int, int, str, Mapping[str, int]], ...] = (
     (25, 408, "image transcribe chat models", {"heavy": 8, "else": 5}),
     (24, 409, "chat models", {"else": 5}),
@@ -135,6 +124,7 @@ STATUSES: tuple[tuple[int, int, str, Mapping[str, int]], ...] = (
     (28, 404, "models", {"else": 6}),
     (28, 405, "api", {"else": 6}),
     (28, 415, "transcribe", {"else": 6}),
+    (28, 422, "embed-one", {"else": 6}),
     (28, 451, "image", {"else": 6}),
     (28, 501, "speak", {"else": 6}),
 )
@@ -280,23 +270,11 @@ FAULTS = (
     Fault(
         28,
         "context too long",
-        "chat",
+        "chat embed-one",
         6,
         refused(400, "maximum context length", code="context_length_exceeded"),
         options="",
     ),
-    Fault(
-        28,
-        "context too long for each text",
-        "embed",
-        3,
-        thrice(refused(400, "maximum context length", code="context_length_exceeded")),
-        options="",
-        asked=3,
-        needs=3,
-        out=b"",
-    ),
-    Fault(28, "422 for each text", "embed", 3, thrice(refused(422)), asked=3, needs=3, out=b""),
     Fault(
         28,
         "refused content",
@@ -330,20 +308,9 @@ FAULTS = (
     Fault(
         35,
         "the key in the refusal",
-        "chat chat-joined image speak models api",
+        "chat chat-joined embed-one image speak models api",
         6,
         echoing,
         options="-v",
-    ),
-    Fault(
-        35,
-        "the key in each refusal",
-        "embed",
-        3,
-        thrice(echoing),
-        options="-v",
-        asked=3,
-        needs=3,
-        out=b"",
     ),
 )

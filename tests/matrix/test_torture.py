@@ -142,7 +142,7 @@ SCENARIOS = (
     Scenario("cache", "chat hi --cache 1h --retries 0", printed),
     Scenario(
         "usage",
-        "usage --json",
+        "usage --json --since 1970-01-01",
         files={"home/state/apiyi/usage.spool": SPOOLED},
         sends=False,
     ),
