@@ -147,7 +147,10 @@ class Journal:
 
     def find_trouble(self) -> OutputError | None:
         """Return what became of the file meanwhile, None when it is as this run left it."""
-        if self._trouble is None and os.fstat(self._fd).st_size < self._size:
+        with self._lock:
+            # A worker's line between the two sizes would make the file look shortened.
+            is_shorter = os.fstat(self._fd).st_size < self._size
+        if self._trouble is None and is_shorter:
             self._trouble = self._shared(Text("has shortened"))
         elif self._trouble is None and is_replaced(self.path, self._fd):
             self._trouble = OutputError(
