@@ -211,3 +211,26 @@ def test_nothing_more_is_asked_when_the_output_is_full(apiyi: Program, gateway: 
 def test_jq_filters_each_record(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(whole("A", "B"))
     assert apiyi("complete --lines --jq .text", stdin=b"a\nb\n").text == "A\nB\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "code", "said"),
+    [
+        (("one", ""), 3, "1 of 2, the first at index 1"),
+        (("", "two"), 3, "1 of 2, the first at index 0"),
+        (("", ""), 8, "the answer has nothing to print"),
+    ],
+)
+def test_an_empty_answer_among_the_lines_is_told(
+    apiyi: Program, gateway: Gateway, texts: tuple[str, ...], code: int, said: str
+) -> None:
+    gateway.script(whole(*texts))
+    ran = apiyi("complete --lines", stdin=b"a\nb\n")
+    assert ran.code == code and said in ran.err
+    assert [one["text"] for one in records(ran.out)] == list(texts)
+
+
+def test_a_cut_answer_among_the_lines_is_told(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(whole("one", "two", finish="length"))
+    ran = apiyi("complete --lines", stdin=b"a\nb\n")
+    assert ran.code == 0 and "2 of them: the answer was cut off by the token limit" in ran.err

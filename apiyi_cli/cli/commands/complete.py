@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.aside import WARNINGS, empty_answer
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.spent import Spent
 from apiyi_cli.cli.spread import Words, spread
@@ -25,10 +27,18 @@ from apiyi_cli.core.groups import (
     Sampling,
 )
 from apiyi_cli.decode.complete import events
-from apiyi_cli.errors import IncompleteError, RejectedError, UnknownModelError, UsageError
+from apiyi_cli.errors import (
+    IncompleteError,
+    PartialError,
+    RejectedError,
+    UnknownModelError,
+    UsageError,
+    describe_billing,
+)
 from apiyi_cli.text import Text
 
 BATCH_SIZE = 20
+SHOWN_EMPTY = 5
 
 
 def complete(
@@ -72,11 +82,8 @@ def complete(
             )
         session.models  # noqa: B018 - what is missing is said before stdin is read
         with _chat_advised():
-            cut = _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
-        if cut and answer.strict_finish:
-            raise IncompleteError(
-                Text("not every answer is whole"), Text("{cut} did not end by themselves", cut=cut)
-            )
+            ends = _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
+        ends.judge(session, strict=bool(answer.strict_finish))
         return
     text = session.sources.prompt(prompt or (), session.fill(source).file or ())
     if text is None:
@@ -90,10 +97,54 @@ def complete(
             printed(session, call, answer, events, choices=sampling.n or 1)
 
 
-def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int:
+class LineEnds:
+    """How the answers of a run of lines ended: judged at its end as `complete` judges one."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._empty: list[int] = []
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, index: int, text: str, reason: str) -> None:
+        """Count one answer."""
+        self._total += 1
+        self._reasons[reason] += 1
+        if not text:
+            self._empty.append(index)
+
+    def judge(self, session: Session, *, strict: bool) -> None:
+        """Print what is cut; raise for empty answers, and in strict runs for cut ones.
+
+        IncompleteError where all are empty, PartialError where some are.
+        """
+        empty, cut = len(self._empty), self._total - self._reasons["stop"]
+        if empty and empty == self._total:
+            raise empty_answer(Text("no text came in any of the answers"))
+        for reason, count in self._reasons.items():
+            if not strict and (warning := WARNINGS.get(reason)):
+                session.note(Text("{count} of them: {warning}", count=count, warning=warning))
+        if empty:
+            first = ", ".join(map(str, self._empty[:SHOWN_EMPTY]))
+            raise PartialError(
+                Text("some answers have nothing to print"),
+                Text(
+                    "{count} of {total}, the first at index {first}",
+                    count=empty,
+                    total=self._total,
+                    first=first,
+                ),
+                hint=describe_billing("yes", Text("running it again may be billed again")),
+            )
+        if cut and strict:
+            raise IncompleteError(
+                Text("not every answer is whole"), Text("{cut} did not end by themselves", cut=cut)
+            )
+
+
+def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> LineEnds:
     """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order.
 
-    Returns how many of the texts were cut off.
+    Returns how the answers ended.
     """
     from apiyi_cli.cli.input import batches
     from apiyi_cli.core.jsontext import write
@@ -102,13 +153,12 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
 
     session.ready()
     spent, stop = Spent(), threading.Event()
-    cut = 0
+    ends = LineEnds()
 
     def decode(reply: Reply) -> Iterator[Any]:
         yield value(reply, cost="text")[0]
 
     def records() -> Iterator[bytes]:
-        nonlocal cut
         index = 0
         for batch in batches(session.sources, "--lines", batch_size):
             if stop.is_set():
@@ -122,11 +172,12 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
             for place in range(len(batch)):
                 for number in range(choices):
                     one = texts[place * choices + number]
-                    cut += one["finish_reason"] != "stop"
+                    text = one.get("text") or ""
+                    ends.add(index + place, text, one["finish_reason"])
                     record = {
                         "index": index + place,
                         **({"choice": number} if choices > 1 else {}),
-                        "text": one.get("text") or "",
+                        "text": text,
                         "finish_reason": one["finish_reason"],
                     }
                     yield write(record) + b"\n"
@@ -134,7 +185,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> int
 
     session.write(session.filtered(records()), stop.set)
     spent.tell(session)
-    return cut
+    return ends
 
 
 def _choices(found: Any, wanted: int) -> list[dict[str, Any]]:
