@@ -75,6 +75,12 @@ class Gate:
             # The place that is free, and those that a success has opened.
             self._changed.notify(max(1, self._aimd.allowed - self._inside))
 
+    def pause(self) -> None:
+        """Give a slot to others while its row waits to be tried again; `enter` takes one back."""
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify()
+
     def throttled(self, sent_at: float) -> None:
         """Let fewer in, because a request that was sent at that moment got a 429."""
         with self._changed:
@@ -155,13 +161,16 @@ class Lane:
                 watch=self.claims,
                 tally=self._tally,
                 clock=plan.clock._replace(sleep=self._sleep),
+                retry_sleep=self._sleep_between_attempts,
             )
         )
+        self._outcome: Outcome | None = None
+        self.is_waiting = False
 
     def send(self, row: Row) -> Outcome:
         """Return what became of a row; an unexpected exception is its `defect`."""
         self.claims.begin(row)
-        outcome = Outcome(row)
+        outcome = self._outcome = Outcome(row)
         self._tally.ambiguous = 0
         try:
             self._gate.enter()
@@ -290,7 +299,7 @@ class Lane:
                 over = self._clock.monotonic() + wait_s > ends_at
                 if policy.fixed or over or not is_throttled(failure):
                     raise
-                self._sleep(wait_s)
+                self._sleep_between_attempts(wait_s)
 
     def _save(self, row: Row, outcome: Outcome) -> None:
         """Save the pictures of an answer that is here; what fails is the row's failure."""
@@ -302,6 +311,23 @@ class Lane:
                 failure.what, failure.why, hint=failure.hint, facts=failure.facts
             ).noting(code=NOT_SAVED, status=200)
             outcome.refusal = outcome.body
+
+    def _sleep_between_attempts(self, wait_s: float) -> None:
+        """Wait to try a row again; other rows have its concurrency slot meanwhile.
+
+        A wait for the limits keeps the slot, because its turn is booked and must not pass.
+        """
+        outcome = self._outcome
+        assert outcome is not None and outcome.holds_place
+        outcome.holds_place = False
+        self._gate.pause()
+        self.is_waiting = True
+        try:
+            self._sleep(wait_s)
+            self._gate.enter()
+        finally:
+            self.is_waiting = False
+        outcome.holds_place = True
 
     def _sleep(self, wait_s: float) -> None:
         # Whoever waits, for the limits or after a failure, has nothing in flight.

@@ -38,6 +38,12 @@ MOST_AT_ONCE = 256
 PERCENT_AFTER = 20
 LONGEST_GRACE_S = 30.0
 LAST_WRITES_S = 1.0
+MOST_SPARE_WORKERS = 96
+
+
+def count_spare_workers(jobs: int) -> int:
+    """Return how many workers more than `jobs` a run may have while rows wait to be retried."""
+    return min(3 * jobs, MOST_SPARE_WORKERS)
 
 
 class Sending(Protocol):
@@ -52,6 +58,10 @@ class Sending(Protocol):
     @property
     def in_flight(self) -> bool:
         """Tell whether a request is on its way."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return True while the row waits to be tried again, without a concurrency slot."""
 
     @property
     def made(self) -> tuple[int, int]:
@@ -142,6 +152,7 @@ class Batch:
         self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Sending | None] = {}
         self._threads = 0
+        self._spare = count_spare_workers(jobs)
         self._under_way: dict[threading.Thread, Row] = {}
         self._sent = 0
         self._returned = 0
@@ -178,6 +189,7 @@ class Batch:
     def _go_on(self, wait_s: float) -> bool:
         """Take what has come and look around; return False when time is up."""
         self._take(self._received(wait_s))
+        self._add_workers()
         self._heed_signals()
         now = self._clock.monotonic()
         if now - self._checked_at >= CHECK_EVERY_S:
@@ -435,11 +447,29 @@ class Batch:
         # A row that a worker has just taken counts as under way, whatever it has noted of it.
         if self._threads >= min(self._jobs, self._sent - self._returned):
             return
-        if start_thread(self._working) is not None:
-            self._threads += 1
+        if self._started_worker():
             return
         self._has_no_threads = not self._threads
         self._get_along_with(max(1, self._threads))
+
+    def _started_worker(self) -> bool:
+        """Start a worker; return False where the system has no thread for it."""
+        if start_thread(self._working) is None:
+            return False
+        with self._counting:
+            self._threads += 1
+        return True
+
+    def _add_workers(self) -> None:
+        """Start workers in place of those whose rows wait to be tried again."""
+        if self._has_no_threads or self._stopping:
+            return
+        waiting = sum(one is not None and one.is_waiting for one in self._sendings())
+        wanted = self._jobs + min(waiting, self._spare)
+        while waiting and self._threads < wanted and not self._todo.empty():
+            if not self._started_worker():
+                self._spare = 0
+                return
 
     def _work_here(self) -> None:
         """Send what was handed on from this very thread, if there is no other to do it."""

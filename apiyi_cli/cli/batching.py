@@ -21,7 +21,7 @@ from apiyi_cli.batch.options import RowDefaults
 from apiyi_cli.batch.output import FileTarget, Recorder, StreamTarget
 from apiyi_cli.batch.past import Past
 from apiyi_cli.batch.rows import Row
-from apiyi_cli.batch.run import Batch, Ended, Rules
+from apiyi_cli.batch.run import Batch, Ended, Rules, count_spare_workers
 from apiyi_cli.batch.saving import Saving
 from apiyi_cli.cli.batchinputs import Inputs
 from apiyi_cli.cli.batchwatch import Heeding, Shown
@@ -99,7 +99,7 @@ class _Running:
             self._inputs.rows(past),
             past,
             counts,
-            room=(4 if options.ordered else 2) * self._jobs,
+            room=(4 if options.ordered else 2) * self._jobs + count_spare_workers(self._jobs),
             limit=options.limit,
             retry_failed=bool(options.retry_failed),
             on_unknown=options.on_unknown,  # type: ignore[arg-type]

@@ -61,6 +61,7 @@ class Plan(NamedTuple):
     proxy: str | None = None
     watch: Watch | None = None
     clock: Clock = CLOCK
+    retry_sleep: Callable[[float], None] | None = None
     tally: Tally | None = None
     quota: Quota | None = None
     hosts: Hosts | None = None
@@ -154,7 +155,7 @@ class Sender:
                 cost=call.cost,
                 policy=plan.policy,
                 shows=shows,
-                clock=plan.clock,
+                clock=plan.clock._replace(sleep=plan.retry_sleep or plan.clock.sleep),
                 rng=_Chance(),  # type: ignore[arg-type]
                 tell=plan.tell,
                 tally=plan.tally,

@@ -30,6 +30,7 @@ class Sending:
     """Answers each row with what a function makes of it."""
 
     in_flight = False
+    is_waiting = False
     made = (0, 0)
 
     def __init__(self, answer: Callable[[Row], Outcome]) -> None:
@@ -37,6 +38,26 @@ class Sending:
 
     def close(self) -> None:
         return
+
+
+class Retrying(Sending):
+    """Has the first rows wait to be tried again until all others are answered."""
+
+    def __init__(self, waiting: int, others: threading.Semaphore, count: int) -> None:
+        super().__init__(self._answer)
+        self._waiting, self._others, self._count = waiting, others, count
+
+    def _answer(self, row: Row) -> Outcome:
+        if row.index >= self._waiting:
+            self._others.release()
+            return Outcome(row, body=b"{}")
+        self.is_waiting = True
+        for _ in range(self._count):
+            assert self._others.acquire(timeout=5), "the others wait for a worker"
+        for _ in range(self._count):
+            self._others.release()
+        self.is_waiting = False
+        return Outcome(row, body=b"{}")
 
 
 class Hasty:
@@ -58,6 +79,7 @@ def batch(
     jobs: int = 2,
     rules: Rules = Rules(),
     room: int = 8,
+    sending: Callable[[], Sending] | None = None,
     **more: Any,
 ) -> tuple[Batch, Feed, list[bytes]]:
     path = folder / "rows.jsonl"
@@ -70,7 +92,7 @@ def batch(
         feed,
         Recorder(StreamTarget(lines.append), None),
         None,
-        lambda: Sending(answer),
+        sending or (lambda: Sending(answer)),
         counts=counts,
         jobs=jobs,
         halt=threading.Event(),
@@ -175,3 +197,35 @@ def test_a_row_that_fails_for_all_stops_the_others(tmp_path: Path) -> None:
     ended = running.run()
     assert ended.failure is broke
     assert len(lines) <= 8 and ended.counts.done < 100
+
+
+def test_rows_that_wait_to_be_tried_again_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    others = threading.Semaphore(0)
+
+    def unused(row: Row) -> Outcome:
+        raise AssertionError(row)
+
+    running, _, _ = batch(
+        tmp_path, 8, unused, jobs=2, room=8, sending=lambda: Retrying(2, others, 6)
+    )
+    ended = running.run()
+    assert ended.defect is None and ended.counts.done == 8
+
+
+def test_a_paused_slot_is_free_for_others_and_never_one_more() -> None:
+    gate = Gate(1)
+    gate.enter()
+    gate.pause()
+    gate.enter()
+    returned = threading.Event()
+
+    def come_back() -> None:
+        gate.enter()
+        returned.set()
+
+    thread = threading.Thread(target=come_back)
+    thread.start()
+    assert not returned.is_set()
+    gate.pause()
+    assert returned.wait(5)
+    thread.join()
