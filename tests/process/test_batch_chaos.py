@@ -144,7 +144,7 @@ def answers(apiyi: Program, rows: int) -> tuple[dict[str, str], Counter[str]]:
 def test_a_batch_comes_through_chaos_complete_and_counted(
     apiyi: Program, chaotic: Chaotic, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    check(apiyi, chaotic, stopped, rows=300, jobs=50, kill_after_s=0.9, kills=3)
+    check(apiyi, chaotic, stopped, rows=600, jobs=50, kill_after_s=0.9, kills=3)
 
 
 @pytest.mark.nightly
