@@ -60,7 +60,8 @@ class FileTarget:
             write_all(self._fd, data)
         except OSError as failure:
             raise self._cut(lines, written_before(failure), failure) from failure
-        if self._is_regular:
+        # Without a write the descriptor's position says nothing: a failed row has no line.
+        if data and self._is_regular:
             # Each write goes to the end of the file, wherever that is by now.
             begin = os.lseek(self._fd, 0, os.SEEK_CUR) - len(data)
             self._compare(begin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from apiyi_cli.batch.output import FileTarget
 from apiyi_cli.batch.verify import verified
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.test_crash import JOBS, Runner, paid_twice
@@ -102,3 +104,15 @@ def test_what_a_full_disk_did_not_take_comes_back_by_the_line_of_the_hint(
         else:
             assert runner(*LINE).code == 3
         check(runner, gateway, expected, k)
+
+
+def test_a_row_without_a_line_does_not_look_like_a_shortened_file(tmp_path: Path) -> None:
+    """A failed row writes nothing; a descriptor just opened stands at the file's beginning."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"id,answer\n1,one\n")
+    fd = os.open(path, os.O_RDWR | os.O_APPEND)
+    target = FileTarget(fd, "x.csv")
+    assert target.take([b""]) == [16]
+    assert target.take([b"2,two\n"]) == [16]
+    assert target.find_trouble(path) is None
+    os.close(fd)

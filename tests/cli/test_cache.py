@@ -107,7 +107,8 @@ def test_a_file_that_is_something_else_is_named_and_left_alone(apiyi: Program) -
     database(apiyi).parent.mkdir(parents=True, mode=0o700)
     database(apiyi).write_text("my notes\n" * 100)
     ran = apiyi("chat hi --cache")
-    assert ran.code == 10 and "replies.sqlite3" in ran.err
+    assert (ran.code, ran.text) == (0, "[sandbox] You said: hi\n")
+    assert "going on without the cache" in ran.err and "replies.sqlite3" in ran.err
     assert database(apiyi).read_text().startswith("my notes")
 
 

@@ -56,7 +56,7 @@ def test_nothing_is_retried_once_text_was_shown(apiyi: Program, gateway: Gateway
     [
         (Play.chat("x").stall(), 8, "no answer within", ""),
         (Play.chat("one", "two").stall(2), 8, "no event for", "one\n"),
-        (Play.json({"choices": []}).stall(at=5), 8, "for 0.3 s", ""),
+        (Play.json({"choices": []}).stall(at=5), 8, "for 0.3", ""),
     ],
     ids=["headers", "event", "byte"],
 )

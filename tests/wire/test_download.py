@@ -217,7 +217,8 @@ def test_a_slow_download_ends_after_two_minutes(server: Gateway) -> None:
         now[0] += 20.0
         return now[0]
 
-    server.script(*[Play(body=(b"p",) * 30, split="bytes", content_type="image/png")] * 3)
+    # Pieces too large for two of them to arrive in one read.
+    server.script(*[Play(body=(b"p" * 100_000,) * 30, content_type="image/png")] * 3)
     slow = plan(server, clock=Clock(monotonic=monotonic, sleep=lambda seconds: None))
     with pytest.raises(IncompleteError, match="bytes came in 120 s"):
         download(f"{server.origin}/x", slow, accepted=fine)
