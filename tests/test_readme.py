@@ -68,6 +68,8 @@ def desk(tmp_path: Path) -> Path:
         sound.setsampwidth(2)
         sound.setframerate(8000)
         sound.writeframes(b"\0\0" * 8000)
+    (tmp_path / "calls").mkdir()
+    shutil.copy(tmp_path / "talk.wav", tmp_path / "calls" / "monday.wav")
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
         subprocess.run([*git, *words], cwd=tmp_path, check=True)

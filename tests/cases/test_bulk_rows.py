@@ -312,10 +312,7 @@ def test_10_a_path_is_the_file_or_refused(case: Case, row: dict[str, str], more:
     [
         ("a.json", b'[\n {"id": "a", "prompt": "x"}\n]', "jq -c '.[]'"),
         ("r.jsonl.gz", gzip.compress(b'{"prompt": "x"}\n', mtime=0), "zcat"),
-        pytest.param(
-            *("l.jsonl", b"first prompt\nsecond prompt\n", "--lines"),
-            marks=pytest.mark.xfail(reason="the cause of all failures is told"),
-        ),
+        ("l.jsonl", b"first prompt\nsecond prompt\n", "--lines"),
     ],
 )
 def test_11_other_forms_are_refused_with_the_way(
