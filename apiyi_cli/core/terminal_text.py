@@ -12,32 +12,52 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
+from functools import cache
 from typing import Literal
 
 Content = Literal["text", "json", "styled", "raw"]
 """What bytes for stdout are: text; JSON, which has to stay JSON; text that our renderers have
 made safe and given colours; bytes that are no text (a picture)."""
 
-_NEEDS_CARE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
+_COLOUR = "(\x1b\\[[0-9;]*m)"
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _C0 = tuple(code for code in range(0x20) if chr(code) not in "\t\n")
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
-# Every sequence (CSI, OSC, DCS, APC, PM, SOS) starts with ESC or with one C1 character:
-# once those are plain text the rest of the sequence is, too, wherever it was split.
-_AS_TEXT: dict[int, str] = {
-    **{code: chr(0x2400 + code) for code in _C0},
-    0x7F: "\u2421",
-    **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
-    **{code: f"\\u{code:04x}" for code in _BIDI},
-    **_SURROGATES,
-}
-_AS_JSON: dict[int, str] = {
-    **{code: f"\\u{code:04x}" for code in (*_C0, *range(0x7F, 0xA0), *_BIDI)},
-    **_SURROGATES,
-}
+
+# Made on first use: a run into a pipe needs none of them.
+@cache
+def _needs_care() -> re.Pattern[str]:
+    return re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@cache
+def _surrogates() -> dict[int, str]:
+    return dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+
+
+@cache
+def _as_text() -> dict[int, str]:
+    """Return the pictures and escapes of what a terminal would obey.
+
+    Every sequence (CSI, OSC, DCS, APC, PM, SOS) starts with ESC or with one C1 character: once
+    those are plain text the rest of the sequence is, too, wherever it was split.
+    """
+    return {
+        **{code: chr(0x2400 + code) for code in _C0},
+        0x7F: "\u2421",
+        **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
+        **{code: f"\\u{code:04x}" for code in _BIDI},
+        **_surrogates(),
+    }
+
+
+@cache
+def _as_json() -> dict[int, str]:
+    return {
+        **{code: f"\\u{code:04x}" for code in (*_C0, *range(0x7F, 0xA0), *_BIDI)},
+        **_surrogates(),
+    }
 
 
 class Neutralizer:
@@ -50,35 +70,35 @@ class Neutralizer:
     """
 
     def __init__(self, *, json: bool = False) -> None:
-        self._table = _AS_JSON if json else _AS_TEXT
+        self._table = _as_json if json else _as_text
         self._cr = ""
 
     def feed(self, text: str) -> str:
         """Return what may be shown now; a CR at the end is held until the next piece."""
-        if not self._cr and not _NEEDS_CARE.search(text):
+        if not self._cr and not _needs_care().search(text):
             return text
         text = self._cr + text
         self._cr = "\r" if text.endswith("\r") else ""
-        return text.removesuffix("\r").replace("\r\n", "\n").translate(self._table)
+        return text.removesuffix("\r").replace("\r\n", "\n").translate(self._table())
 
     def close(self) -> str:
         """Return what was still held."""
         held, self._cr = self._cr, ""
-        return held.translate(self._table)
+        return held.translate(self._table())
 
 
 def neutralize(text: str) -> str:
     """Return a whole text made safe by the rules of `Neutralizer`."""
-    if not _NEEDS_CARE.search(text):
+    if not _needs_care().search(text):
         return text
-    return text.replace("\r\n", "\n").translate(_AS_TEXT)
+    return text.replace("\r\n", "\n").translate(_as_text())
 
 
 def neutralize_json(text: str) -> str:
     """Return JSON that is equal to `text` and safe to show."""
-    if not _NEEDS_CARE.search(text):
+    if not _needs_care().search(text):
         return text
-    return text.replace("\r\n", "\n").translate(_AS_JSON)
+    return text.replace("\r\n", "\n").translate(_as_json())
 
 
 def neutralize_line(text: str) -> str:
@@ -115,7 +135,7 @@ class TerminalEncoder:
     def _encode(self, text: str) -> bytes:
         if self._content != "styled" or "\x1b" not in text:
             return self._neutralizer.feed(text).encode()
-        pieces = _COLOUR.split(text)
+        pieces = re.split(_COLOUR, text)
         pieces[::2] = map(self._neutralizer.feed, pieces[::2])
         return "".join(pieces).encode()
 

@@ -146,8 +146,8 @@ def embedding() -> None:
             f"{LINES} lines embedded at {DIMENSIONS} dimensions",
             {
                 "bare httpx + orjson loop": [PYTHON, str(HERE / "bare_embed.py")],
-                "apiyi embed --lines": [APIYI, "embed", "--lines"],
-                "apiyi embed --lines -j 1": [APIYI, "embed", "--lines", "-j", "1"],
+                "apiyi embed --lines": [APIYI, "embed", "-m", "bge-m3", "--lines"],
+                "apiyi embed --lines -j 1": [APIYI, "embed", "-m", "bge-m3", "--lines", "-j", "1"],
             },
             environ,
             rounds=3,
