@@ -31,7 +31,7 @@ check: .venv/made
 
 ## manual: generate man/, completions/ and the compiled Chinese messages
 manual: .venv/made
-	$(PY) -m apiyi_cli.cli.generate
+	$(PY) -m apiyi_cli.cli.help.generate
 
 ## screen: take the README's picture of a terminal again, from real runs
 screen: .venv/made

@@ -66,7 +66,7 @@ def _outcome(argv: Sequence[str], started: Run) -> int:
     except OSError as failure:
         if failure.errno not in (errno.EMFILE, errno.ENFILE):
             return _crashed(failure, started)
-        from apiyi_cli.wire.descriptors import too_few_descriptors
+        from apiyi_cli.wire.http.descriptors import too_few_descriptors
 
         return _failed(too_few_descriptors(), started)
     except Exception as bug:

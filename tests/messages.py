@@ -18,7 +18,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from apiyi_cli.cli.described import program
+from apiyi_cli.cli.help.describe import program
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE
 from apiyi_cli.manual.handwritten import SECTIONS, exit_codes
 from apiyi_cli.manual.markdown import blocks

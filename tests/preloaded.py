@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from coverage import Coverage
 
-LEFT_OUT = ("apiyi_cli.__main__", "apiyi_cli.cli.generate")
+LEFT_OUT = ("apiyi_cli.__main__", "apiyi_cli.cli.help.generate")
 
 
 def imported() -> None:

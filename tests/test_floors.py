@@ -22,7 +22,7 @@ FLOORS = {
     "settings": 3,
     "wire": 4,
     "render": 4,
-    "sinks": 4,
+    "output": 4,
     "store": 4,
     "batch": 5,
     "tools": 5,

@@ -69,7 +69,7 @@ def test_the_wheel_has_the_program_and_its_data_and_nothing_else(
     assert "share/fish/vendor_completions.d/apiyi.fish" in shared
     assert all(name.startswith("share/") for name in shared)
     assert "share/man/zh_CN/man1/apiyi-chat.1" in shared
-    for data in ("py.typed", "wire/limits.lua", "locale/zh_CN/LC_MESSAGES/apiyi.mo"):
+    for data in ("py.typed", "wire/limits/limits.lua", "locale/zh_CN/LC_MESSAGES/apiyi.mo"):
         assert f"apiyi_cli/{data}" in names
     templates = (Path("apiyi_cli/export/templates") / name for name in TEMPLATES)
     assert {path.as_posix() for path in templates} <= set(names)

@@ -14,7 +14,7 @@ from string import Formatter
 
 import pytest
 
-from apiyi_cli.cli.generate import FOLDER, compiled
+from apiyi_cli.cli.help.generate import FOLDER, compiled
 from apiyi_cli.core.language import to_chinese
 from apiyi_cli.text import Text
 from tests.conftest import Program

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.main import get_command as built
 
-from apiyi_cli.cli.helpscreen import HELP_NAMES, HelpedCommand, HelpedGroup
+from apiyi_cli.cli.help.help_option import HELP_NAMES, HelpedCommand, HelpedGroup
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -61,6 +61,9 @@ COMMANDS: dict[str, Entry] = {
 def command(name: str) -> Any:
     """Import the module of a command and return what Typer makes of it."""
     module = importlib.import_module(f"apiyi_cli.cli.commands.{name}")
+    if hasattr(module, "__path__"):
+        # A command of several files is a folder.
+        module = importlib.import_module(f"{module.__name__}.command")
     app: typer.Typer = module.app
     found = built(app)
     found.name = name

@@ -20,20 +20,20 @@ from apiyi_cli.core.model_kinds import NOT_TEXT, PROPOSED, refusal
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
+from apiyi_cli.output.console import Console
 from apiyi_cli.settings.resolve import BASE_URLS, Settings
-from apiyi_cli.sinks.console import Console
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from apiyi_cli.cli.aside import Aside
-    from apiyi_cli.cli.input import Sources
+    from apiyi_cli.cli.inputs.prompt import Sources
+    from apiyi_cli.cli.output.stderr_events import Aside
     from apiyi_cli.core.events import Burst, InlineFile
     from apiyi_cli.core.language import Translate
     from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.render.choose import Renderer
-    from apiyi_cli.sinks.rescue import Rescue
     from apiyi_cli.wire.send import Sender, Sent
 
 G = TypeVar("G", bound=Group)
@@ -183,7 +183,7 @@ class Session:
     @cached_property
     def sources(self) -> Sources:
         """Return the inputs of the run."""
-        from apiyi_cli.cli.input import Sources
+        from apiyi_cli.cli.inputs.prompt import Sources
         from apiyi_cli.core.groups import Prompt, TextInput
 
         return Sources(
@@ -234,7 +234,7 @@ class Session:
     def shown(self, call: Call) -> bool:
         """Print the request instead of sending it, if the user asked for that."""
         if self.request.code:
-            from apiyi_cli.cli.preview import program
+            from apiyi_cli.cli.gateway.dry_run import program
 
             extra = self.fill(Connection()).header
             language = self.request.code
@@ -246,7 +246,7 @@ class Session:
                 )
             return True
         if self.request.dry_run:
-            from apiyi_cli.cli.preview import described
+            from apiyi_cli.cli.gateway.dry_run import described
 
             extra = self.fill(Connection()).header
             request = described(call, self._address(), extra, self.run.secrets)
@@ -267,7 +267,7 @@ class Session:
         `held` tells that nothing is shown until the end: of an answer that was begun anew only
         the newest attempt is yielded then. `reasoning` tells that the user sees that, too.
         """
-        from apiyi_cli.cli.attempts import is_shown, newest_attempt
+        from apiyi_cli.cli.gateway.attempts import is_shown, newest_attempt
 
         if held:
             return newest_attempt(self.answers(call, decode))
@@ -289,14 +289,14 @@ class Session:
             self.note(text)
         received = None
         if call.cost != "free":
-            from apiyi_cli.cli.unusable import ReceivedBody
+            from apiyi_cli.cli.gateway.unusable import ReceivedBody
 
             received = ReceivedBody()
             decode = received.watch(decode)
         try:
             yield from (sender or self.sender).answer(call, decode, shows=shows)
         except ApiyiError as failure:
-            from apiyi_cli.cli.advice import advised
+            from apiyi_cli.cli.gateway.hints import advised
 
             told = advised(failure, self, call)
             if received is not None:
@@ -306,7 +306,7 @@ class Session:
     @cached_property
     def sender(self) -> Sender:
         """Return the way to the gateway: one connection pool for the run."""
-        from apiyi_cli.cli.connection import sender
+        from apiyi_cli.cli.gateway.plan import sender
 
         return sender(self)
 
@@ -323,7 +323,7 @@ class Session:
         """Return what takes note of each request that ended, None when nothing is kept."""
         if not self.settings.usage_ledger or self.settings.sandbox:
             return None
-        from apiyi_cli.cli.books import Books
+        from apiyi_cli.cli.output.ledger import Books
 
         return Books(self).add
 
@@ -389,7 +389,7 @@ class Session:
 
     def aside(self, answer: Answer) -> Aside:
         """Return what takes the events that are not the answer."""
-        from apiyi_cli.cli.aside import Aside
+        from apiyi_cli.cli.output.stderr_events import Aside
 
         return Aside(self, answer)
 
@@ -416,7 +416,7 @@ class Session:
             return
         from pathlib import Path
 
-        from apiyi_cli.sinks.files import write_file
+        from apiyi_cli.output.files import write_file
 
         write_file(lines, Path(target), force=bool(self.output.force), rescue=rescue)
 
@@ -428,15 +428,15 @@ class Session:
             return
         from pathlib import Path
 
-        from apiyi_cli.sinks.files import refuse_existing
+        from apiyi_cli.output.files import refuse_existing
 
         refuse_existing(Path(target), force=bool(self.output.force))
 
     @property
     def rescue(self) -> Rescue:
         """Return where an answer goes when its output fails."""
+        from apiyi_cli.output.rescue import Rescue
         from apiyi_cli.settings.paths import state_dir
-        from apiyi_cli.sinks.rescue import Rescue
 
         own: tuple[Path, ...] = ()
         with suppress(SetupError):

@@ -25,9 +25,9 @@ from apiyi_cli.errors import (
     TemporaryError,
 )
 from apiyi_cli.text import Text
-from apiyi_cli.wire.client import Client, Outgoing
-from apiyi_cli.wire.clocks import Timeouts
-from apiyi_cli.wire.proxies import proxy_for
+from apiyi_cli.wire.http.client import Client, Outgoing
+from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.wire.http.proxies import proxy_for
 from apiyi_cli.wire.send import Plan
 
 MOST_BYTES = 64 << 20

@@ -17,17 +17,17 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
 from apiyi_cli.text import Text
-from apiyi_cli.wire.client import Client, Watch
-from apiyi_cli.wire.clocks import Timeouts
-from apiyi_cli.wire.encode import outgoing
-from apiyi_cli.wire.retry import INTERACTIVE, Policy, Quota, Retry, Tally, persist
+from apiyi_cli.wire.http.client import Client, Watch
+from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.wire.http.request import outgoing
+from apiyi_cli.wire.retry.attempts import INTERACTIVE, Policy, Quota, Retry, Tally, persist
 
 if TYPE_CHECKING:
-    from apiyi_cli.wire.account import Account
-    from apiyi_cli.wire.admission import RateLimiter
     from apiyi_cli.wire.cache import Cache
-    from apiyi_cli.wire.failover import Hosts
-    from apiyi_cli.wire.rates import Cause
+    from apiyi_cli.wire.limits.admission import RateLimiter
+    from apiyi_cli.wire.limits.rates import Cause
+    from apiyi_cli.wire.retry.account import Account
+    from apiyi_cli.wire.retry.failover import Hosts
 
 T = TypeVar("T")
 
@@ -173,7 +173,7 @@ class Sender:
         plan = self.plan
         if plan.limiter is None:
             return nullcontext(lambda: None)
-        from apiyi_cli.wire.admission import Admission
+        from apiyi_cli.wire.limits.admission import Admission
 
         return Admission(
             plan.limiter,

@@ -148,7 +148,7 @@ def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: End
 
 
 def runner_verify(runner: Runner) -> dict[str, Any]:
-    from apiyi_cli.batch.verify import verified
+    from apiyi_cli.batch.state.verify import verified
 
     return verified(runner.folder / "x.out").summary
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.batch.entries import ENTRIES, RECORDS, parse_entry, parse_record, read_lines
-from apiyi_cli.batch.journal import Journal
-from apiyi_cli.batch.outcome import Outcome, record
-from apiyi_cli.batch.rows import Row
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, parse_entry, parse_record, read_lines
+from apiyi_cli.batch.state.journal import Journal
+from apiyi_cli.batch.state.record import Outcome, record
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import Facts, RejectedError, SetupError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.batch.files import LOCK_SUFFIX, Held, blanked, cut_to, placed_lines, repaired
+from apiyi_cli.batch.state.files import LOCK_SUFFIX, Held, blanked, cut_to, placed_lines, repaired
 from apiyi_cli.errors import OutputError, SetupError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.batch.journal import Journal
+from apiyi_cli.batch.state.journal import Journal
 
 LINES = 3000
 

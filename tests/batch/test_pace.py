@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from apiyi_cli.batch.pace import Aimd
+from apiyi_cli.batch.run.pace import Aimd
 from apiyi_cli.core.clock import Clock
 
 

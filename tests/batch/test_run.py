@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.batch.asked import Defaults
-from apiyi_cli.batch.counts import Counts
-from apiyi_cli.batch.feed import Feed
-from apiyi_cli.batch.identity import Identities
-from apiyi_cli.batch.ids import Ids
-from apiyi_cli.batch.lane import Gate
-from apiyi_cli.batch.outcome import Outcome
-from apiyi_cli.batch.output import Recorder, StreamTarget
-from apiyi_cli.batch.past import Past
-from apiyi_cli.batch.rows import Row, Rows
-from apiyi_cli.batch.run import Batch, Rules
-from apiyi_cli.batch.source import Source
+from apiyi_cli.batch.rows.fields import Defaults
+from apiyi_cli.batch.rows.id_set import Ids
+from apiyi_cli.batch.rows.identity import Identities
+from apiyi_cli.batch.rows.row import Row, Rows
+from apiyi_cli.batch.rows.source import Source
+from apiyi_cli.batch.run.counts import Counts
+from apiyi_cli.batch.run.run import Batch, Rules
+from apiyi_cli.batch.run.scheduler import Feed
+from apiyi_cli.batch.run.worker import Gate
+from apiyi_cli.batch.state.output import Recorder, StreamTarget
+from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.batch.state.resume import Past
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, RejectedError
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.batch.output import FileTarget
-from apiyi_cli.batch.verify import verified
+from apiyi_cli.batch.state.output import FileTarget
+from apiyi_cli.batch.state.verify import verified
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.test_crash import JOBS, Runner, paid_twice
 

@@ -162,7 +162,7 @@ def limiting() -> None:
 
     sys.path.insert(0, str(HERE.parents[1]))
     from apiyi_cli.settings.resolve import Limits
-    from apiyi_cli.wire.limits import Limiter
+    from apiyi_cli.wire.limits.limiter import Limiter
 
     rounds = 20_000
     with tempfile.TemporaryDirectory() as folder:

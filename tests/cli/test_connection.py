@@ -170,11 +170,11 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
     time_fixed: bool,
 ) -> None:
     """The option group as a real run has it: completed with every default."""
-    from apiyi_cli.cli.batching import _plan
+    from apiyi_cli.cli.commands.batch.run import _plan
     from apiyi_cli.cli.session import Run, Session
     from apiyi_cli.core.clock import CLOCK
     from apiyi_cli.core.groups import Connection
-    from apiyi_cli.sinks.console import Console
+    from apiyi_cli.output.console import Console
 
     config = home / "config" / "apiyi" / "config.toml"
     config.parent.mkdir(parents=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.cli.cutting import LONGEST_PART_S, cut_points
+from apiyi_cli.cli.commands.transcribe.split import LONGEST_PART_S, cut_points
 
 
 @pytest.mark.parametrize(

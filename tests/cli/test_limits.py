@@ -15,7 +15,7 @@ import pytest
 
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.wire import rates
+from apiyi_cli.wire.limits import rates
 
 if TYPE_CHECKING:
     from tests.conftest import Program

@@ -11,7 +11,7 @@ from apiyi_cli.core.call import Cost
 from apiyi_cli.decode.error_table import RULES
 from apiyi_cli.decode.fault import fault, fault_of
 from apiyi_cli.errors import ApiyiError, IncompleteError
-from apiyi_cli.wire.verdict import BATCH, INTERACTIVE, decide, is_saturated, is_throttled
+from apiyi_cli.wire.retry.decision import BATCH, INTERACTIVE, decide, is_saturated, is_throttled
 
 OWN = "new_api_error"
 PASSED_ON = "upstream_error"

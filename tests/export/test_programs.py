@@ -23,7 +23,7 @@ import pytest
 
 from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.export.program import program
-from apiyi_cli.wire.encode import outgoing
+from apiyi_cli.wire.http.request import outgoing
 
 KEY = "sk-canary-5f1e"
 NASTY = (

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from apiyi_cli.cli.described import program
+from apiyi_cli.cli.help.describe import program
 from apiyi_cli.errors import EXIT_CODES
 from apiyi_cli.manual.describe import Command
 

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from apiyi_cli import __version__
 from apiyi_cli.cli.app import COMMANDS, app, command
-from apiyi_cli.cli.described import described, program
+from apiyi_cli.cli.help.describe import described, program
 from apiyi_cli.core.groups import ChatSampling, Connection, Models
 from apiyi_cli.core.opt import declared
 from apiyi_cli.manual.completion import script
@@ -94,7 +94,7 @@ def test_describing_the_root_alone_imports_no_command() -> None:
 
     code = (
         "import sys; from typer.main import get_command; from apiyi_cli.cli.app import app;"
-        "from apiyi_cli.cli.described import described;"
+        "from apiyi_cli.cli.help.describe import described;"
         "found = described(get_command(app), ('apiyi',));"
         "assert [one.name for one in found.commands];"
         "print([name for name in sys.modules if name.startswith('apiyi_cli.cli.commands.')])"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.generate import generated, write
+from apiyi_cli.cli.help.generate import generated, write
 from apiyi_cli.manual.man import RELEASED
 
 TOP = Path(__file__).parents[2]

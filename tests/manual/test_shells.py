@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from apiyi_cli.cli.described import program
+from apiyi_cli.cli.help.describe import program
 from apiyi_cli.manual.completion import FILES, script
 from tests.tabs import tab
 

@@ -12,8 +12,8 @@ from apiyi_cli.cli.crash import crash_file
 from apiyi_cli.cli.session import Run
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.secret import Secret
+from apiyi_cli.output.console import Console
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sinks.console import Console
 
 if TYPE_CHECKING:
     from tests.conftest import Program

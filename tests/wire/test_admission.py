@@ -12,8 +12,8 @@ from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.admission import Admission
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits.admission import Admission
+from apiyi_cli.wire.limits.limiter import Limiter
 
 CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")
 

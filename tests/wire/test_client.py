@@ -20,8 +20,8 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.wire.client import Client, Outgoing
-from apiyi_cli.wire.clocks import Timeouts
+from apiyi_cli.wire.http.client import Client, Outgoing
+from apiyi_cli.wire.http.deadlines import Timeouts
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import IncompleteError, LimitError, TemporaryError
-from apiyi_cli.wire.clocks import Clocks, Timeouts
+from apiyi_cli.wire.http.deadlines import Clocks, Timeouts
 
 LIMITS = Timeouts(connect_s=10, headers_s=600, bytes_s=120, events_s=300)
 

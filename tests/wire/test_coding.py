@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiyi_cli.errors import IncompleteError, RejectedError
-from apiyi_cli.wire.coding import PIECE, decoded
+from apiyi_cli.wire.http.content_coding import PIECE, decoded
 
 TEXT = b'{"text": "0123456789"}' * 100
 ZIPPED = gzip.compress(TEXT)

@@ -13,7 +13,7 @@ from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.jsontext import write_canonical
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.received import form_parts
-from apiyi_cli.wire.encode import (
+from apiyi_cli.wire.http.request import (
     address,
     headers,
     json_bytes,

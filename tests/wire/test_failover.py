@@ -18,7 +18,7 @@ from apiyi_cli.errors import (
     TemporaryError,
     UnknownModelError,
 )
-from apiyi_cli.wire.failover import Breaker, Hosts, Route
+from apiyi_cli.wire.retry.failover import Breaker, Hosts, Route
 
 A, B, C = "https://a.example/v1", "https://b.example/v1", "https://c.example/v1"
 

@@ -19,9 +19,9 @@ from apiyi_cli.errors import (
     TemporaryError,
 )
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
-from apiyi_cli.wire.admission import Admission
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits.admission import Admission
+from apiyi_cli.wire.limits.limiter import Limiter
 
 LIMITS = Limits(rpm=60, tpm=60_000)
 CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")

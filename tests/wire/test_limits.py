@@ -21,8 +21,8 @@ import apiyi_cli
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits.limiter import Limiter
 
 ROOT = Path(apiyi_cli.__file__).parents[1]
 
@@ -123,7 +123,7 @@ CLIENT = """
 import json, socket, sys, threading
 from pathlib import Path
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits.limiter import Limiter
 
 folder, limits, port, count, threads = sys.argv[1:]
 limiter = Limiter(Path(folder), "sk-shared", Limits(**json.loads(limits)))
@@ -187,7 +187,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits.limiter import Limiter
 limiter = Limiter(Path(sys.argv[1]), "sk-shared", Limits(concurrency=2))
 limiter.occupy(), limiter.occupy()
 print("holds", flush=True)

@@ -6,7 +6,7 @@ import pytest
 
 from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.errors import SetupError
-from apiyi_cli.wire.proxies import parsed, proxy_for
+from apiyi_cli.wire.http.proxies import parsed, proxy_for
 
 HOST = "api.example.com"
 

@@ -9,8 +9,8 @@ import pytest
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
-from apiyi_cli.wire.rates import admit, book, checked, learn, mean, settle
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits.rates import admit, book, checked, learn, mean, settle
 
 Start = tuple[float, int]
 

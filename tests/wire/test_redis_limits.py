@@ -24,9 +24,9 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.sandbox.limits import Limits as Enforced
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates
-from apiyi_cli.wire.redis_limits import RedisLimiter, shown
-from apiyi_cli.wire.rings import Row
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, shown
+from apiyi_cli.wire.limits.windows import Row
 from tests.conftest import KEY, Program
 
 SERVER = shutil.which("redis-server")
@@ -186,7 +186,7 @@ def test_a_server_clock_that_was_put_back_forgets_the_bookings(running: Redis, s
 CLIENT = """
 import json, socket, sys, threading
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.redis_limits import RedisLimiter
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 
 url, limits, port, count, threads = sys.argv[1:]
 limiter = RedisLimiter(url, "sk-shared", Limits(**json.loads(limits)))
@@ -281,7 +281,7 @@ def test_two_machines_fill_no_window_and_use_95_percent_of_the_rate(store: str) 
 HOLDER = """
 import sys
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire.redis_limits import RedisLimiter
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 limiter = RedisLimiter(sys.argv[1], "sk-shared", Limits(concurrency=2), lease_s=float(sys.argv[2]))
 limiter.occupy(), limiter.occupy()
 print("holds", flush=True)

@@ -14,8 +14,8 @@ import pytest
 
 from apiyi_cli.core.clock import CLOCK
 from apiyi_cli.errors import LimitError, TemporaryError
-from apiyi_cli.wire.client import Client, Outgoing
-from apiyi_cli.wire.clocks import Timeouts
+from apiyi_cli.wire.http.client import Client, Outgoing
+from apiyi_cli.wire.http.deadlines import Timeouts
 
 if TYPE_CHECKING:
     import subprocess

@@ -22,7 +22,7 @@ from apiyi_cli.errors import (
     UnknownModelError,
     UsageError,
 )
-from apiyi_cli.wire.retry import (
+from apiyi_cli.wire.retry.attempts import (
     BATCH,
     INTERACTIVE,
     Policy,

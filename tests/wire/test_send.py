@@ -18,8 +18,8 @@ from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.wire.cache import Cache
-from apiyi_cli.wire.failover import Breaker, Hosts
-from apiyi_cli.wire.limits import Limiter
+from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.retry.failover import Breaker, Hosts
 from apiyi_cli.wire.send import MOST_CACHED, Plan, Sender, Sent, usage_in
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}

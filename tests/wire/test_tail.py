@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from apiyi_cli.errors import IncompleteError, LimitError, TemporaryError
-from apiyi_cli.wire.client import Client, Outgoing
-from apiyi_cli.wire.clocks import Timeouts
+from apiyi_cli.wire.http.client import Client, Outgoing
+from apiyi_cli.wire.http.deadlines import Timeouts
 
 WHOLE = b'{"data": [{"b64_json": "AAAA"}], "note": "{"}'
 QUICK = Timeouts(bytes_s=30.0, tail_s=0.1)

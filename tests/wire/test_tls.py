@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from apiyi_cli.errors import SetupError
-from apiyi_cli.wire.tls import tls_context
+from apiyi_cli.wire.http.tls import tls_context
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from apiyi_cli.core.call import Reply
-from apiyi_cli.wire.client import Outgoing
-from apiyi_cli.wire.proxies import parsed
-from apiyi_cli.wire.trace import SHOWN_BYTES, Trace
+from apiyi_cli.wire.http.client import Outgoing
+from apiyi_cli.wire.http.proxies import parsed
+from apiyi_cli.wire.http.trace import SHOWN_BYTES, Trace
 
 
 def test_lines_are_marked_and_credentials_masked() -> None:

@@ -17,10 +17,11 @@ import pytest
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.resolve import Limits
-from apiyi_cli.wire import rates, waiting
-from apiyi_cli.wire.limits import Limiter
-from apiyi_cli.wire.places import FilePlaces, Places
-from apiyi_cli.wire.rings import Row
+from apiyi_cli.wire.limits import bookings as waiting
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.limits.slots import FilePlaces, Places
+from apiyi_cli.wire.limits.windows import Row
 from tests.conftest import Program
 
 LIMITS = Limits(rpm=60, tpm=60_000)

@@ -12,7 +12,7 @@ import typer
 from apiyi_cli.build.body import placed, typed
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.call import Call, Cost, Reply
 from apiyi_cli.core.groups import Connection, Output, Request, TextInput
 from apiyi_cli.core.jsontext import read_first

@@ -10,7 +10,7 @@ import typer
 
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
@@ -189,7 +189,7 @@ def _store(session: Session, key: Secret, *, insecure: bool) -> str:
 
 def _check(session: Session, key: Secret) -> None:
     """Ask the gateway for its models with the new key; raise what it says against it."""
-    from apiyi_cli.cli.catalogue import fetched_models
+    from apiyi_cli.cli.gateway.models import fetched_models
 
     session.secret = key
     try:
@@ -208,7 +208,7 @@ def _probed(
     session: Session, connection: Connection, secret: Secret, url: str
 ) -> tuple[dict[str, Any], AuthError | None]:
     """Ask one host for its models, once; return the row to show and a refusal of the key."""
-    from apiyi_cli.cli.catalogue import fetched_models
+    from apiyi_cli.cli.gateway.models import fetched_models
 
     given = vars(connection)
     quick = {"retries": given["retries"] or 0, "timeout": given["timeout"] or PROBE_S}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.groups import Output
 from apiyi_cli.settings.paths import cache_dir
 from apiyi_cli.text import Text

@@ -7,9 +7,9 @@ from typing import Any
 
 from apiyi_cli.build.chat import chat_call, conversation, turn
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.cli.talk import Heard, Talk
+from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import (
     Answer,
@@ -74,7 +74,7 @@ def chat(
         return turn(heard.text, heard.calls, results)
 
     if len(session.models) > 1:
-        from apiyi_cli.cli.compare import compare
+        from apiyi_cli.cli.conversation.compare import compare
 
         compare(session, talk, [built(messages, model) for model in session.models], events)
     elif not session.shown(built(messages)):

@@ -10,11 +10,11 @@ from typing import Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.aside import WARNINGS, empty_answer
+from apiyi_cli.cli.conversation.request import body_options, nothing_to_send, printed
+from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
+from apiyi_cli.cli.output.usage import Spent
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spent import Spent
-from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.cli.talk import body_options, nothing_to_send, printed
+from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.groups import (
     Answer,
@@ -146,7 +146,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
 
     Returns how the answers ended.
     """
-    from apiyi_cli.cli.input import batches
+    from apiyi_cli.cli.inputs.prompt import batches
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.send import usage_in

@@ -8,7 +8,7 @@ import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.text import Text
 
 Shell = Annotated[
@@ -22,7 +22,7 @@ def completion(session: Session, shell: Shell) -> None:
 
     The script is static: pressing TAB starts no program.
     """
-    from apiyi_cli.cli.described import program
+    from apiyi_cli.cli.help.describe import program
     from apiyi_cli.manual.completion import script
 
     session.console.write(script(program(), shell).encode())

@@ -10,7 +10,7 @@ import typer
 
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.jsontext import write_text

@@ -10,9 +10,9 @@ from typer.main import get_command as built
 
 from apiyi_cli.cli.app import COMMANDS, command, single
 from apiyi_cli.cli.app import app as program
-from apiyi_cli.cli.helpscreen import shown
+from apiyi_cli.cli.help.help_option import shown
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.errors import UsageError
 from apiyi_cli.manual.handwritten import TOPICS, topic
 from apiyi_cli.manual.markdown import Block, Paragraph, text

@@ -6,11 +6,11 @@ import re
 from shlex import quote
 from typing import Any
 
-from apiyi_cli.cli.advice import nearest
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.catalogue import fetched_models, updated_prices
+from apiyi_cli.cli.gateway.hints import nearest
+from apiyi_cli.cli.gateway.models import fetched_models, updated_prices
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import Words, spread
+from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.groups import Connection, Output, Request
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError

@@ -7,9 +7,9 @@ from typing import Any
 
 from apiyi_cli.build.respond import items, respond_call, turn
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.cli.talk import Heard, Talk
+from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import (
     Answer,

@@ -8,7 +8,7 @@ import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.places import Places, Values, check_skipping, print_skipped
+from apiyi_cli.cli.conversation.request import body_options
+from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, print_skipped
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import Words, spread
-from apiyi_cli.cli.talk import body_options
+from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Connection, Model, Output, Prompt, Request, Speaking
 from apiyi_cli.decode.speak import audio
@@ -34,7 +34,7 @@ def speak(
     Without --format the extension of the -o file decides, else the API's own default (mp3). -o
     may be a directory or a template (fields: slug, model, ext; of the first -f FILE dir, stem).
     """
-    from apiyi_cli.cli.media import refuse_terminal
+    from apiyi_cli.cli.inputs.uploads import refuse_terminal
 
     if session.form != "text":
         raise UsageError(
@@ -94,7 +94,7 @@ class SpeechFile:
 
 def _place(session: Session, speaking: Speaking, said: str, files: list[str]) -> SpeechFile | None:
     """Return where `-o` puts the speech; None for stdout."""
-    from apiyi_cli.sinks.names import slug, source_fields
+    from apiyi_cli.output.names import slug, source_fields
 
     output = session.output
     if output.output in (None, "-"):

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.books import ledger, prices_of
+from apiyi_cli.cli.output.ledger import ledger, prices_of
 from apiyi_cli.cli.session import Session
-from apiyi_cli.cli.spread import spread
+from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.groups import Output
 from apiyi_cli.core.opt import Group, flag
 from apiyi_cli.errors import UsageError

@@ -1,0 +1,253 @@
+"""The input of a batch as records with their places: lines of JSON, of text, or a table.
+
+Read as it arrives and never held whole: work starts with the first line of a pipe. A file
+is looked through before, so that nothing of one that cannot be read is sent. Lines end at LF
+or CRLF, nowhere else. What a record means is `rows`' business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+
+from apiyi_cli.batch.rows.forms import refuse_container, refuse_json_form
+from apiyi_cli.batch.rows.tables import Layout, Table, read_table
+from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
+from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.core.scratch import ScratchFile
+
+Form = Literal["jsonl", "csv", "tsv", "lines"]
+FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
+READ_BYTES = 1 << 18
+
+
+class Record(NamedTuple):
+    """One record: its line (from 1), its bytes, and its fields or what is wrong with it.
+
+    A line of text has the one field `line`. `column` (from 1) is where it is wrong. A row of a
+    table has its `cells`, too.
+    """
+
+    line: int
+    raw: bytes
+    fields: dict[str, Any] | None
+    why: str = ""
+    column: int = 0
+    table: Table | None = None
+    cells: list[str] | None = None
+
+
+class Source:
+    """A file, or what `pieces` yields, that can be read once or, when regular, again.
+
+    `pieces` is for standard input and for what else can be read once: it yields UTF-8 that has
+    been judged. A file is text in `encoding`, as `core.encodings` has it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        pieces: Callable[[], Iterator[bytes]] | None = None,
+        *,
+        encoding: str | None = None,
+    ) -> None:
+        self.path = path
+        self.name = "stdin" if path == "-" else show_name(path)
+        self._pieces = pieces
+        self._encoding = encoding
+        self._spool: ScratchFile | None = None
+
+    @property
+    def is_regular(self) -> bool:
+        """Tell whether it is a file that can be read again, whatever was read before."""
+        return self._spool is not None or (self._pieces is None and os.path.isfile(self.path))
+
+    def judge(self, judge: FormJudge) -> None:
+        """Raise UsageError unless the whole of a file is text in its encoding, of this form.
+
+        What can be read only once is judged by who reads it.
+        """
+        if self._pieces is not None:
+            return
+        with self._open() as file:
+            judge.check_bytes(file.read(HEAD_BYTES))
+        refuse_undecodable(self._raw_chunks(), self.path, self._encoding)
+        head, is_whole = b"", True
+        for piece in self.chunks():
+            head += piece
+            if len(head) > SAMPLE_BYTES:
+                is_whole = False
+                break
+        judge.check_text(head, is_whole)
+
+    def spooled(self) -> None:
+        """Make the input one that can be read again: a pipe goes to a private temporary file."""
+        if self.is_regular:
+            return
+        from apiyi_cli.core.scratch import ScratchFile
+
+        # By its path each reader opens it anew: copies of one descriptor share an offset.
+        self._spool = ScratchFile(self.chunks())
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one; may be repeated."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def prefix(self, size: int) -> bytes:
+        """Return the first `size` bytes, nothing of what cannot be read again."""
+        if not self.is_regular:
+            return b""
+        with self._open() as file:
+            return file.read(size)
+
+    def line_count(self) -> int | None:
+        """Return the number of lines that are not blank at a glance, None for a pipe."""
+        if not self.is_regular:
+            return None
+        count, last = 0, b"\n"
+        for piece in self.chunks():
+            count += piece.count(b"\n") - piece.count(b"\n\n")
+            last = piece[-1:]
+        return count + (last != b"\n")
+
+    def has_mark(self) -> bool:
+        """Return True for a file that begins with a byte order mark, as spreadsheets want it."""
+        return find_byte_order_mark(self.prefix(4)) is not None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the text in UTF-8, as it arrives."""
+        if self._spool is not None:
+            return self._raw_chunks()
+        if self._pieces is not None:
+            return self._pieces()
+        return TextReader(self._encoding).pieces(self._raw_chunks())
+
+    def records(self, form: Form, layout: Layout = Layout()) -> Iterator[Record]:
+        """Yield the records in order; blank lines are none."""
+        if form in ("csv", "tsv"):
+            layout = layout._replace(default="," if form == "csv" else "\t")
+            for table, row in read_table(self._ended_lines(), layout, self.name):
+                fields = None if row.why else table.fields(row.cells)
+                yield Record(row.line, row.raw, fields, row.why, row.column, table, row.cells)
+            return
+        read = _json if form == "jsonl" else _text
+        for number, line in self.lines():
+            if line.strip():
+                yield read(number, line)
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines with their numbers from 1, without LF or CRLF."""
+        for number, line in self._ended_lines():
+            yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+
+    def _ended_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines with their numbers and their ends."""
+        rest: list[bytes] = []
+        number = 0
+        for piece in self.chunks():
+            first, *others = piece.split(b"\n")
+            rest.append(first)
+            for following in others:
+                number += 1
+                rest.append(b"\n")
+                yield number, b"".join(rest)
+                rest = [following]
+        if last := b"".join(rest):
+            yield number + 1, last
+
+    def _raw_chunks(self) -> Iterator[bytes]:
+        with self._open() as file:
+            try:
+                while piece := file.read1(READ_BYTES):  # type: ignore[attr-defined]
+                    yield piece
+            except OSError as failure:
+                raise self._unreadable(failure) from None
+
+    def _open(self) -> IO[bytes]:
+        try:
+            return open(self.path if self._spool is None else self._spool.path, "rb")
+        except OSError as failure:
+            raise self._unreadable(failure) from None
+
+    def _unreadable(self, failure: OSError) -> UsageError:
+        return UsageError(Text("cannot read {name}", name=self.name), system_reason(failure))
+
+
+class FormJudge(NamedTuple):
+    """Refuses an input that is not of the form it is read in."""
+
+    path: str
+    form: Form
+
+    def check_bytes(self, head: bytes) -> None:
+        """Raise UsageError for a file that is packed, or no text at all."""
+        refuse_container(head, self.path)
+
+    def check_text(self, head: bytes, whole: bool) -> None:
+        """Raise UsageError for a text in UTF-8 that is empty, or other than JSON lines."""
+        if whole and not head.strip():
+            name = "stdin" if self.path == "-" else show_name(self.path)
+            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+        if self.form == "jsonl":
+            refuse_json_form(head, self.path, whole=whole)
+
+
+def form_of(path: str, given: str | None, lines: bool, layout: Layout = Layout()) -> Form:
+    """Return the form of a file.
+
+    As given, else by its extension, else a table where its layout was given, else JSON lines.
+    """
+    is_laid_out = layout.delimiter is not None or layout.quotes is not None
+    if is_laid_out and (lines or given in ("jsonl", "lines")):
+        raise UsageError(
+            Text("cannot use --delimiter or --quote"),
+            Text("the rows are no table"),
+            hint="--format csv",
+        )
+    if lines:
+        if given not in (None, "lines"):
+            raise UsageError(
+                Text("cannot use --lines with --format {given}", given=given),
+                Text("they say two things"),
+            )
+        return "lines"
+    if given is not None:
+        return given  # type: ignore[return-value]
+    ending = path.lower().rpartition(".")[2]
+    if ending in ("csv", "tsv"):
+        return ending  # type: ignore[return-value]
+    return "csv" if is_laid_out else "jsonl"
+
+
+def _json(number: int, line: bytes) -> Record:
+    try:
+        value = read_strict(line)
+    except InvalidJSON as failure:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as undecoded:
+            return _undecoded(number, line, undecoded)
+        return Record(
+            number, line, None, Text("not valid JSON: {msg}", msg=failure.msg), failure.colno
+        )
+    if not isinstance(value, dict):
+        return Record(number, line, None, Text("the row is not a JSON object"), 1)
+    return Record(number, line, value)
+
+
+def _text(number: int, line: bytes) -> Record:
+    try:
+        return Record(number, line, {"line": line.decode("utf-8")})
+    except UnicodeDecodeError as failure:
+        return _undecoded(number, line, failure)
+
+
+def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> Record:
+    return Record(number, line, None, Text("not UTF-8"), failure.start + 1)

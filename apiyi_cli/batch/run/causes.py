@@ -1,0 +1,96 @@
+"""Why rows failed, counted, so that one cause of many failures is told and not left to search."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from apiyi_cli.batch.state.record import FREE_AGAIN, class_of
+from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.text import Text, join_texts
+
+MOST_KINDS: Final = 1000
+_SHOWN: Final = 3
+_LONGEST_WORDS: Final = 200
+_NUMBER = re.compile(r"\d+")
+_PLACE = re.compile(r".*?:\d+(:\d+)?: ")
+
+
+class Cause(NamedTuple):
+    """One cause: what is told of it, the class of its failures, what helps, how many rows."""
+
+    message: str
+    kind: str
+    hint: str | None
+    rows: int
+
+
+class Causes:
+    """The causes of one run's failures, those alike (but for numbers) counted together."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Cause] = {}
+        self._others = 0
+
+    def add(self, error: ApiyiError) -> None:
+        """Count the failure of one row."""
+        # The place of a row is its own; why it cannot be used is what others share.
+        message = error.why if isinstance(error, UsageError) and error.why else error.summary()
+        self._count(Cause(message, class_of(error), error.hint, 1))
+
+    def add_record(self, error: dict[str, Any]) -> None:
+        """Count the failure that an error record of an earlier run tells of."""
+        message = str(error.get("message") or error.get("code") or error["class"])
+        if error["class"] == "usage":
+            message = _PLACE.sub("", message, count=1)
+        self._count(Cause(message, error["class"], None, 1))
+
+    @property
+    def count(self) -> int:
+        """Return how many failures were counted."""
+        return self._others + sum(cause.rows for cause in self._found.values())
+
+    def top(self) -> list[Cause]:
+        """Return the causes, the most frequent first."""
+        return sorted(self._found.values(), key=lambda cause: -cause.rows)
+
+    def explain(self) -> str:
+        """Return the one cause, or the most frequent ones with their numbers."""
+        top = self.top()
+        if len(top) == 1 and not self._others:
+            return top[0].message
+        shown = [
+            Text("{count} × {message}", count=f"{cause.rows:,}", message=cause.message)
+            for cause in top[:_SHOWN]
+        ]
+        if rest := self.count - sum(cause.rows for cause in top[:_SHOWN]):
+            shown.append(Text("{count} others", count=f"{rest:,}"))
+        return join_texts(shown, "; ")
+
+    def advise(self, *, retries_failed: bool) -> str | None:
+        """Return what can help against all that was counted, None where nothing is known.
+
+        `retries_failed` tells that the run sent again what had failed for good.
+        """
+        top = self.top()
+        if len(top) == 1 and not self._others and top[0].hint:
+            return top[0].hint
+        kinds = {cause.kind for cause in top}
+        if kinds <= FREE_AGAIN:
+            return Text("run it again: these rows are sent again")
+        if "incomplete" in kinds and not retries_failed:
+            return Text("run it again with --retry-failed; those rows may be billed again")
+        if kinds == {"usage"}:
+            return Text("correct these rows, then run it again: only they are sent")
+        return Text("correct these rows or the options, then run it again")
+
+    def _count(self, cause: Cause) -> None:
+        words = " ".join(_NUMBER.sub("0", cause.message[:_LONGEST_WORDS]).split())
+        key = (cause.kind, words)
+        before = self._found.get(key)
+        if before is not None:
+            self._found[key] = before._replace(rows=before.rows + 1)
+        elif len(self._found) < MOST_KINDS:
+            self._found[key] = cause
+        else:
+            self._others += 1

@@ -1,0 +1,178 @@
+"""The numbers of a run: what progress shows, what the stop rules look at, what the summary says."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiyi_cli.batch.run.causes import Causes
+from apiyi_cli.batch.run.judging import REMARKS
+from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.text import Text, join_texts
+
+RATE_WINDOW_S = 60.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counted by the feeding and the writing thread, each its own numbers.
+
+    `read` are rows of the input, of which `resumed` were through before (`resumed_failed` of
+    them failed for good); `done` had their record in this run. `twice` may have been paid for
+    a second time, as far as anybody can know.
+    """
+
+    read: int = 0
+    resumed: int = 0
+    resumed_failed: int = 0
+    changed: int = 0
+    unnamed: int = 0
+    unknown: int = 0
+    started: int = 0
+    done: int = 0
+    failed: int = 0
+    requests: int = 0
+    retries: int = 0
+    twice: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cost: float | None = None
+    rest: int = 0
+    remarks: dict[str, int] = field(default_factory=dict)
+    causes: Causes = field(default_factory=Causes)
+
+    def given_up(self, attempts: int, ambiguous: int) -> None:
+        """Count the attempts of a row whose answer is not waited for."""
+        self.requests += attempts
+        self.retries += max(0, attempts - 1)
+        self.twice += ambiguous
+
+    def add(self, outcome: Outcome, cost: float | None) -> None:
+        """Count an outcome whose record stands in the output, or that was given up."""
+        self.given_up(outcome.attempts, outcome.ambiguous)
+        if outcome.unsent:
+            return
+        self.done += 1
+        self.failed += outcome.failed is not None
+        if outcome.error is not None:
+            self.causes.add(outcome.error)
+        if outcome.remark is not None:
+            self.remarks[outcome.remark] = self.remarks.get(outcome.remark, 0) + 1
+        for usage in (*outcome.earlier, *([outcome.usage] if outcome.usage else ())):
+            self.prompt_tokens += usage.prompt_tokens or 0
+            self.completion_tokens += usage.completion_tokens or 0
+            self.total_tokens += usage.total_tokens or 0
+        if cost is not None:
+            self.cost = (self.cost or 0.0) + cost
+
+    @property
+    def ok(self) -> int:
+        """Return the rows that have succeeded, in this run or before."""
+        return self.done - self.failed + self.resumed - self.resumed_failed
+
+    @property
+    def all_failed(self) -> int:
+        """Return the rows that have failed, in this run or before for good."""
+        return self.failed + self.resumed_failed
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """Return the summary: ok + failed + skipped = total."""
+        total = self.read + self.rest
+        return {
+            "total": total,
+            "ok": self.ok,
+            "failed": self.all_failed,
+            "skipped": total - self.ok - self.all_failed,
+            "resumed": self.resumed,
+            "requests": self.requests,
+            "retries": self.retries,
+            "maybe_billed_twice": self.twice,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_estimate": None if self.cost is None else round(self.cost, 6),
+            "seconds": round(seconds, 3),
+            **{remark: self.remarks.get(remark, 0) for remark in REMARKS},
+        }
+
+
+@dataclass(slots=True)
+class Rates:
+    """Requests and tokens of the last minute, by the second."""
+
+    clock: Clock = CLOCK
+    _seconds: deque[tuple[int, int, int]] = field(default_factory=deque)
+
+    def add(self, requests: int, tokens: int) -> None:
+        """Count what was used just now."""
+        now = int(self.clock.monotonic())
+        if self._seconds and self._seconds[-1][0] == now:
+            _, before, tokens_before = self._seconds.pop()
+            requests, tokens = requests + before, tokens + tokens_before
+        self._seconds.append((now, requests, tokens))
+        while self._seconds[0][0] < now - RATE_WINDOW_S:
+            self._seconds.popleft()
+
+    def per_minute(self) -> tuple[int, int]:
+        """Return requests and tokens of the last minute."""
+        since = self.clock.monotonic() - RATE_WINDOW_S
+        recent = [one for one in self._seconds if one[0] >= since]
+        return sum(one[1] for one in recent), sum(one[2] for one in recent)
+
+
+def describe_remarks(summary: dict[str, Any]) -> str:
+    """Return the line about answers that are complete and yet not what was hoped for, or ""."""
+    count = {remark: f"{summary.get(remark, 0):,}" for remark in REMARKS}
+    told = {
+        "length": Text("cut off by the token limit: {count}", count=count["length"]),
+        "content_filter": Text("held back by a filter: {count}", count=count["content_filter"]),
+        "refusal": Text("refused: {count}", count=count["refusal"]),
+        "empty": Text("empty: {count}", count=count["empty"]),
+    }
+    found = [told[remark] for remark in REMARKS if summary.get(remark)]
+    if not found:
+        return ""
+    return Text("answers {list} (--strict-finish makes them errors)", list=join_texts(found))
+
+
+def told(summary: dict[str, Any]) -> str:
+    """Return the summary as the line that ends a run."""
+    words: list[str] = [
+        Text(
+            "{total} rows: {ok} ok, {failed} failed, {skipped} skipped",
+            total=f"{summary['total']:,}",
+            ok=f"{summary['ok']:,}",
+            failed=f"{summary['failed']:,}",
+            skipped=f"{summary['skipped']:,}",
+        )
+    ]
+    if summary["resumed"]:
+        words[0] += Text(" ({resumed} from before)", resumed=f"{summary['resumed']:,}")
+    words.append(
+        Text(
+            "{requests} requests, {retries} retries",
+            requests=f"{summary['requests']:,}",
+            retries=f"{summary['retries']:,}",
+        )
+    )
+    if summary["maybe_billed_twice"]:
+        words.append(
+            Text(
+                "possibly billed twice: {maybe_billed_twice}",
+                maybe_billed_twice=f"{summary['maybe_billed_twice']:,}",
+            )
+        )
+    if summary["prompt_tokens"] or summary["completion_tokens"]:
+        words.append(
+            Text(
+                "{prompt_tokens} + {completion_tokens} tokens",
+                prompt_tokens=f"{summary['prompt_tokens']:,}",
+                completion_tokens=f"{summary['completion_tokens']:,}",
+            )
+        )
+    if summary["cost_estimate"] is not None:
+        words.append(f"≈ ${summary['cost_estimate']:.4f}")
+    words.append(f"{summary['seconds']:.1f} s")
+    return join_texts(words, "; ")

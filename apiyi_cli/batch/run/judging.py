@@ -1,0 +1,106 @@
+"""What counts as an answer: as `chat` would judge it, for the rows of a batch."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, Final, Literal, NamedTuple
+
+from apiyi_cli.batch.rows.fields import Answer
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import Facts, IncompleteError
+from apiyi_cli.text import Text
+
+Remark = Literal["length", "content_filter", "refusal", "empty"]
+REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty")
+"""What can be remarkable about an answer that is complete."""
+_ANY_OBJECT: Final = {"type": "object"}
+
+
+class AnswerRules(NamedTuple):
+    """How answers are judged: see the options of the same names."""
+
+    extract: bool = False
+    strict_finish: bool = False
+    retry_misfit: int = 0
+
+
+class Judgement(NamedTuple):
+    """What an answer is: its text as shown, what is remarkable, and why it is a failure.
+
+    `is_misfit` tells that asking again may give another answer.
+    """
+
+    text: str
+    remark: Remark | None = None
+    error: IncompleteError | None = None
+    is_misfit: bool = False
+
+
+def judge_answer(call: Call, answer: Answer, rules: AnswerRules, left_s: float = inf) -> Judgement:
+    """Judge a complete answer by the form that its request asked for, and by how it ended.
+
+    The check takes no longer than the `left_s` of the run.
+    """
+    text = answer.text
+    if rules.extract:
+        from apiyi_cli.render.fence import first_block
+
+        block = first_block(text)
+        # The line end before the closing fence is the fence's.
+        text = text if block == text else block.removesuffix("\n")
+    remark = _remark(answer)
+    if not answer.calls and (misfit := _misfit(call, text, left_s)) is not None:
+        return Judgement(text, remark, misfit, is_misfit=True)
+    error = _strict_error(remark) if remark is not None and rules.strict_finish else None
+    return Judgement(text, remark, error)
+
+
+def _remark(answer: Answer) -> Remark | None:
+    if answer.refused:
+        return "refusal"
+    if answer.finish == "content_filter":
+        return "content_filter"
+    if answer.finish == "length":
+        return "length"
+    return "empty" if answer.is_empty else None
+
+
+def _strict_error(remark: Remark) -> IncompleteError:
+    whys = {
+        "length": Text("the answer was cut off by the token limit (raise --max-tokens)"),
+        "content_filter": Text("the answer was cut off by a content filter"),
+        "refusal": Text("the model refused to answer"),
+        "empty": Text("the answer has nothing to print"),
+    }
+    facts = Facts(code=remark, status=200, phase="content")
+    return IncompleteError(
+        Text("the answer is refused by --strict-finish"), whys[remark], facts=facts
+    )
+
+
+def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
+    """Return the error for a text that is not in the form that the request asked for."""
+    wanted = wanted_schema(call.json)
+    if wanted is None:
+        return None
+    from apiyi_cli.build.answer_check import CHECK_S, check_answer
+
+    error = check_answer(wanted, text, limit_s=max(0.0, min(CHECK_S, left_s))).error()
+    return None if error is None else error.noting(code="misfit", status=200)
+
+
+def wanted_schema(body: Any) -> Any:
+    """Return the schema that a request's body asks its answer to fit, None without one."""
+    if not isinstance(body, dict):
+        return None
+    asked = body.get("response_format")
+    if asked is None and isinstance(body.get("text"), dict):
+        asked = body["text"].get("format")
+    if not isinstance(asked, dict):
+        return None
+    if asked.get("type") == "json_object":
+        return _ANY_OBJECT
+    if asked.get("type") != "json_schema":
+        return None
+    holder = asked.get("json_schema", asked)
+    return holder.get("schema") if isinstance(holder, dict) else None

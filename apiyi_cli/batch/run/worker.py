@@ -1,0 +1,358 @@
+"""One worker's way to the gateway: a row goes in, an outcome comes out, never an exception.
+
+The claim of every attempt is in the journal before its first byte is on the socket: the
+wire's observer is told at exactly that moment, after the limits and before sending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from typing import Any
+
+from apiyi_cli.batch.rows.fields import Answer
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.judging import AnswerRules, judge_answer
+from apiyi_cli.batch.run.pace import Aimd
+from apiyi_cli.batch.state.journal import Journal
+from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.batch.state.resume import NOT_SAVED
+from apiyi_cli.batch.state.saving import Saving
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.text import Text
+from apiyi_cli.wire.http.client import Outgoing, Watch
+from apiyi_cli.wire.http.proxies import Proxy
+from apiyi_cli.wire.retry.attempts import Tally
+from apiyi_cli.wire.retry.decision import LONGEST_DELAY_S, is_throttled, is_unreadable
+from apiyi_cli.wire.send import Plan, Sender
+
+MOST_REFUSAL_BYTES = 1 << 16
+THROTTLED_S = 1.0
+
+
+class Halted(Exception):
+    """The run is stopping, and a row that waits for something must wait no longer."""
+
+
+class Gate:
+    """How many rows are under way at once: all at first, fewer after a 429, then slowly more.
+
+    A row is under way from its claim until its record is durable: so many may be paid for
+    twice when the process dies, and no more.
+    """
+
+    def __init__(self, most: int, clock: Clock = CLOCK) -> None:
+        self._aimd = Aimd(most, clock)
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._open = True
+
+    @property
+    def allowed(self) -> int:
+        """Return how many are let in at present."""
+        return self._aimd.allowed
+
+    def enter(self) -> None:
+        """Wait for a place. Raises Halted when the gate is closed."""
+        with self._changed:
+            while self._open and self._inside >= self._aimd.allowed:
+                self._changed.wait()
+            if not self._open:
+                raise Halted
+            self._inside += 1
+
+    def leave(self, outcome: Outcome) -> None:
+        """Give the place of an outcome back."""
+        if not outcome.holds_place:
+            return
+        with self._changed:
+            self._inside -= 1
+            if outcome.error is None and not outcome.unsent:
+                self._aimd.succeeded()
+            # The place that is free, and those that a success has opened.
+            self._changed.notify(max(1, self._aimd.allowed - self._inside))
+
+    def pause(self) -> None:
+        """Give a slot to others while its row waits to be tried again; `enter` takes one back."""
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify()
+
+    def throttled(self, sent_at: float) -> None:
+        """Let fewer in, because a request that was sent at that moment got a 429."""
+        with self._changed:
+            self._aimd.throttled(sent_at)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+
+class Claims(Watch):
+    """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
+
+    def __init__(
+        self, journal: Journal | None, gate: Gate, clock: Clock, tally: Tally, then: Watch
+    ) -> None:
+        self._journal = journal
+        self._tally = tally
+        self._gate = gate
+        self._clock = clock
+        self._then = then
+        self._row: Row | None = None
+        self._sent_at = 0.0
+        self.attempts = 0
+        self.url: str | None = None
+        self.flying = False
+
+    def begin(self, row: Row) -> None:
+        """Have the following requests be attempts of a row."""
+        self._row, self.attempts, self.url, self.flying = row, 0, None, False
+
+    def opened(self, url: str, proxy: Proxy | None) -> None:
+        """Pass on."""
+        self._then.opened(url, proxy)
+
+    def request(self, outgoing: Outgoing) -> None:
+        """Write the claim. What it raises keeps the request from being sent."""
+        if self._row is not None and not outgoing.free:
+            if self._journal is not None:
+                uuid = next((v for n, v in outgoing.headers if n == "Idempotency-Key"), "")
+                self._journal.claim(self._row, self.attempts + 1, uuid, self._tally.ambiguous)
+            self.attempts += 1
+            self.url = outgoing.url
+            self.flying = True
+            self._sent_at = self._clock.monotonic()
+        self._then.request(outgoing)
+
+    def reply(self, reply: Reply, after_s: float) -> None:
+        """Tell the gate of a 429."""
+        if reply.status == 429:
+            self._gate.throttled(self._sent_at)
+        self._then.reply(reply, after_s)
+
+
+class Lane:
+    """Sends the rows of one worker thread over connections of its own."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal | None,
+        gate: Gate,
+        halt: threading.Event,
+        saving: Saving,
+        answers: AnswerRules = AnswerRules(),
+    ) -> None:
+        self._clock = plan.clock
+        self._halt = halt
+        self._gate = gate
+        self._saving = saving
+        self._answers = answers
+        self._tally = Tally()
+        self.claims = Claims(journal, gate, plan.clock, self._tally, plan.watch or Watch())
+        self._sender = Sender(
+            plan._replace(
+                watch=self.claims,
+                tally=self._tally,
+                clock=plan.clock._replace(sleep=self._sleep),
+                retry_sleep=self._sleep_between_attempts,
+            )
+        )
+        self._outcome: Outcome | None = None
+        self.is_waiting = False
+
+    def send(self, row: Row) -> Outcome:
+        """Return what became of a row; an unexpected exception is its `defect`."""
+        self.claims.begin(row)
+        outcome = self._outcome = Outcome(row)
+        self._tally.ambiguous = 0
+        try:
+            self._gate.enter()
+        except Halted:
+            outcome.unsent = True
+            return outcome
+        outcome.holds_place = True
+        began_s = self._clock.monotonic()
+        try:
+            self._ask(row, outcome)
+        except Exception as error:
+            outcome.defect = error
+            self._keep(outcome, error)
+        finally:
+            self.claims.flying = False
+            outcome.attempts = self.claims.attempts
+            outcome.ambiguous = self._tally.ambiguous
+            outcome.endpoint = self.claims.url
+            outcome.ms = round((self._clock.monotonic() - began_s) * 1000)
+            if outcome.ambiguous or _was_answered(outcome):
+                outcome.maybe_billed = True
+        return outcome
+
+    def _keep(self, outcome: Outcome, error: Exception) -> None:
+        """Make a record of what had come when an exception that nobody expects arose.
+
+        It is a failure that the next run does not meet again: what was paid for stands in it.
+        """
+        if not self.claims.attempts and outcome.body is None:
+            outcome.unsent = True
+            return
+        if outcome.body is not None:
+            outcome.refusal = outcome.body
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        outcome.error = ApiyiError(Text("internal error"), told, facts=Facts(code="bug"))
+        outcome.maybe_billed = self.claims.attempts > 0
+
+    @property
+    def in_flight(self) -> bool:
+        """Tell whether a request is on its way."""
+        return self.claims.flying
+
+    @property
+    def made(self) -> tuple[int, int]:
+        """Return the attempts of the present row, and how many may be paid for a second time."""
+        return self.claims.attempts, self._tally.ambiguous
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._sender.close()
+
+    def _ask(self, row: Row, outcome: Outcome) -> None:
+        assert row.call is not None and row.endpoint is not None
+        call, read = row.call, row.endpoint.read
+        if row.unsaved is not None:
+            outcome.body, outcome.status = row.unsaved, 200
+            self._save(row, outcome)
+            return
+
+        def decode(reply: Reply) -> Iterator[Any]:
+            outcome.status, outcome.request_id = reply.status, reply.request_id
+            kept: list[bytes] = []
+            try:
+                yield from read(call, reply._replace(chunks=_kept(reply.chunks, kept)))
+            finally:
+                outcome.refusal = b"".join(kept)
+
+        try:
+            answer = self._fitting(call, decode, outcome)
+        except Halted:
+            outcome.unsent = True
+        except LimitError as failure:
+            # The run's time is up: that says nothing about the row.
+            outcome.unsent, outcome.error = True, failure
+            outcome.maybe_billed = failure.facts.phase not in (None, "connect")
+        except ApiyiError as failure:
+            outcome.error = failure
+            outcome.status = failure.facts.status
+        else:
+            outcome.body, outcome.usage = answer.body, answer.usage
+            outcome.status = outcome.status or 200
+            if outcome.error is not None:
+                # The whole of it: it is paid for.
+                outcome.refusal = answer.body
+                return
+            if row.endpoint.name in ("image", "speak"):
+                self._save(row, outcome)
+
+    def _fitting(
+        self, call: Call, decode: Callable[[Reply], Iterator[Any]], outcome: Outcome
+    ) -> Answer:
+        """Ask until an answer fits, or as often as the rules allow; tell of it in `outcome`."""
+        left = self._answers.retry_misfit
+        while True:
+            items = self._answered(call, decode)
+            answer = next(item for item in reversed(items) if isinstance(item, Answer))
+            judged = judge_answer(call, answer, self._answers, self._left_s)
+            outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
+            if not judged.is_misfit or not left or self._halt.is_set():
+                return answer
+            left -= 1
+            if answer.usage is not None:
+                outcome.earlier.append(answer.usage)
+
+    @property
+    def _left_s(self) -> float:
+        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        total_at = self._sender.plan.timeouts.total_at
+        return inf if total_at is None else total_at - self._clock.monotonic()
+
+    def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
+        """Ask until there is an answer or a failure of the row's own.
+
+        That the key is throttled is none: a row goes on asking, ever more rarely, for as long
+        as the policy lets one record take.
+        """
+        policy = self._sender.plan.policy
+        ends_at = self._clock.monotonic() + policy.max_retry_time_s
+        wait_s = THROTTLED_S
+        while True:
+            try:
+                return list(self._sender.answer(call, decode, shows=_nothing))
+            except TemporaryError as failure:
+                wait_s = min(2 * wait_s, LONGEST_DELAY_S)
+                wait_s = max(wait_s, failure.facts.retry_after_s or 0.0)
+                over = self._clock.monotonic() + wait_s > ends_at
+                if policy.fixed or over or not is_throttled(failure):
+                    raise
+                self._sleep_between_attempts(wait_s)
+
+    def _save(self, row: Row, outcome: Outcome) -> None:
+        """Save the pictures of an answer that is here; what fails is the row's failure."""
+        assert outcome.body is not None
+        try:
+            outcome.body = self._saving.saved(row, outcome.body)
+        except ApiyiError as failure:
+            outcome.error = IncompleteError(
+                failure.what, failure.why, hint=failure.hint, facts=failure.facts
+            ).noting(code=NOT_SAVED, status=200)
+            outcome.refusal = outcome.body
+
+    def _sleep_between_attempts(self, wait_s: float) -> None:
+        """Wait to try a row again; other rows have its concurrency slot meanwhile.
+
+        A wait for the limits keeps the slot, because its turn is booked and must not pass.
+        """
+        outcome = self._outcome
+        assert outcome is not None and outcome.holds_place
+        outcome.holds_place = False
+        self._gate.pause()
+        self.is_waiting = True
+        try:
+            self._sleep(wait_s)
+            self._gate.enter()
+        finally:
+            self.is_waiting = False
+        outcome.holds_place = True
+
+    def _sleep(self, wait_s: float) -> None:
+        # Whoever waits, for the limits or after a failure, has nothing in flight.
+        self.claims.flying = False
+        if self._halt.wait(wait_s):
+            raise Halted
+
+
+def _nothing(item: object) -> bool:
+    return False
+
+
+def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        if size < MOST_REFUSAL_BYTES:
+            kept.append(chunk)
+        size += len(chunk)
+        yield chunk
+
+
+def _was_answered(outcome: Outcome) -> bool:
+    """Tell whether a failed row may have an answer that was made: one that did not arrive, or
+    that came in a form that cannot be read."""
+    error = outcome.error
+    if error is None:
+        return False
+    return is_unreadable(error.facts) or isinstance(error, IncompleteError)

@@ -1,0 +1,161 @@
+"""An output without the records that newer ones replaced, and a journal that fits it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from apiyi_cli.batch.rows.id_set import Ids
+from apiyi_cli.batch.state.entries import (
+    RECORDS,
+    VERSION,
+    is_entry,
+    is_record,
+    parse_entry,
+    read_lines,
+)
+from apiyi_cli.batch.state.files import Held, repaired
+from apiyi_cli.batch.state.journal import journal_path
+from apiyi_cli.batch.state.opening import holder
+from apiyi_cli.batch.state.replace import finish_compaction, replace_together
+from apiyi_cli.batch.state.verify import Evidence, verified
+from apiyi_cli.core.disk import sync_folder, write_new
+from apiyi_cli.core.jsontext import write
+from apiyi_cli.errors import OutputError, SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
+
+
+def compacted(output: Path) -> tuple[int, int]:
+    """Rewrite an output and its file of errors in one step; return how many records were kept
+    and left out.
+
+    The newest record of each id is kept, in the order of the file. Raises SetupError when the
+    output does not add up, or is in use.
+    """
+    if not output.is_file():
+        raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
+    # A link stays one: what is replaced is the file behind it.
+    output = output.resolve() if os.path.islink(output) else output
+    journal = journal_path(output)
+    finish_compaction(journal)
+    held = Held(output, lambda: holder(journal))
+    try:
+        repaired(output, is_record)
+        if journal.is_file():
+            repaired(journal, is_entry)
+        found = verified(output)
+        if isinstance(found.failure, SetupError):
+            raise found.failure
+        if found.holds_texts:
+            raise UsageError(
+                Text("cannot compact {output}", output=output),
+                Text("it holds answers alone, whose lines do not say which row they are of"),
+            )
+        return _Compaction(output).run()
+    finally:
+        held.close()
+
+
+class _Compaction:
+    """One rewriting: what is kept of each file, and the sums that the journal carries on."""
+
+    def __init__(self, output: Path) -> None:
+        self._evidence = Evidence(output)
+        self._newest = self._find_newest()
+        self._attempts = 0
+        self._kept = 0
+        self._sizes: dict[str, int] = {}
+        self._old_ends: dict[str, int] = {}
+
+    def run(self) -> tuple[int, int]:
+        evidence = self._evidence
+        parts: dict[Path, Path] = {}
+        fresh: Held | None = None
+        try:
+            for path, target in evidence.files:
+                part = self._part(path)
+                parts[part] = path
+                mode = path.stat().st_mode & 0o777
+                write_new(part, self._lines(path, target), mode)
+                if target == "out":
+                    # Locked before it has its name, so that nobody gets hold of it meanwhile.
+                    fresh = Held(part, lambda: None)
+            if evidence.has_journal:
+                part = self._part(evidence.journal)
+                parts[part] = evidence.journal
+                write_new(part, self._journal_lines())
+                replace_together(evidence.journal, parts)
+            else:
+                ((part, path),) = parts.items()
+                part.replace(path)
+                sync_folder(path.parent)
+        except OSError as failure:
+            why = system_reason(failure)
+            raise OutputError(
+                Text("cannot rewrite {output}", output=evidence.output), why
+            ) from failure
+        finally:
+            if fresh is not None:
+                fresh.close()
+            for part in parts:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+        return self._kept, evidence.past.records - self._kept
+
+    def _part(self, path: Path) -> Path:
+        part = path.with_name(f".{path.name}.compact.part")
+        part.unlink(missing_ok=True)
+        return part
+
+    def _find_newest(self) -> Ids:
+        """Return the offset (from 1) of the record that is kept of each id, as its sha."""
+        evidence, newest = self._evidence, Ids()
+        for path, target in evidence.files:
+            for line in read_lines(path, RECORDS):
+                if evidence.past.is_newest(line, target):
+                    newest.shas[newest.slot(line.value["custom_id"])] = line.offset + 1
+        return newest
+
+    def _lines(self, path: Path, target: str) -> Iterator[bytes]:
+        past, newest = self._evidence.past, self._newest
+        size = 0
+        old_end = path.stat().st_size if past.is_old else past.old_ends.get(target, 0)
+        for line in read_lines(path, RECORDS):
+            if not past.is_newest(line, target):
+                continue
+            if newest.shas[newest.slot(line.value["custom_id"])] != line.offset + 1:
+                continue
+            self._kept += 1
+            self._attempts += line.value.get("attempts") or 0
+            size += len(line.data)
+            if line.offset < old_end:
+                self._old_ends[target] = size
+            yield line.data
+        self._sizes[target] = size
+
+    def _journal_lines(self) -> Iterator[bytes]:
+        """Yield a journal that knows of the unknown claims, and of all else in sums only."""
+        claims = self._evidence.claims
+        carried = claims.requests + claims.carried - len(claims.unknown)
+        unknown = [*claims.unknown.values()]
+        # The lines of the unknown claims stay, and count themselves.
+        entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
+        header: dict[str, Any] = {
+            **claims.header,
+            "version": VERSION,
+            "errors": self._evidence.past.errors,
+            "carried": carried,
+            "unmatched": carried - self._attempts,
+            "twice": claims.twice - sum(entry.get("ambiguous", 0) for entry in entries),
+            "billed": {id: sha for id, sha in claims.billed.items() if id not in claims.unknown},
+            "sizes": self._sizes,
+            "old_ends": self._old_ends,
+            "shards": sorted(claims.shards),
+        }
+        yield write(header) + b"\n"
+        yield from unknown
+        if claims.end:
+            yield write(claims.end) + b"\n"

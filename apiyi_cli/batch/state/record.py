@@ -1,0 +1,154 @@
+"""What became of a row, and the line that tells it: OpenAI's batch output, and more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.core.events import Usage
+from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
+from apiyi_cli.errors import EXIT_CODES, ApiyiError
+
+MOST_LEVELS = 250
+"""Levels of nesting that all readers take: jq 1.6 refuses 257, Python's json about 1,000."""
+_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?)(\d)(\d{4000,})(?=[,}\]\s])', re.DOTALL)
+_MANY_DIGITS = re.compile(rb"\d{4001}")
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+_CLASSES = {row.code: row.name for row in EXIT_CODES}
+FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output"))
+"""Classes of failures that say nothing about the row: it runs again without being asked to."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The end of one row in this run.
+
+    Without `error` it is a success with `body`, the server's object. `ambiguous` of the
+    `attempts` were made after one that may have been billed. `unsent` tells that the run was
+    stopped before the row was through: there is no record then, and `maybe_billed` whether
+    an attempt of it may have been billed. `holds_place` tells that it counts as under way until
+    its record is durable. `line` is a record that is ready, from a journal, and
+    `line_class` what `failed` is for it; `is_kept` tells that a journal has the line.
+    `defect` is an unexpected exception on the way.
+    `remark` is what is remarkable about the answer, `earlier` the usage of answers that did not
+    fit and were asked for again.
+    """
+
+    row: Row
+    body: bytes | None = None
+    text: str = ""
+    usage: Usage | None = None
+    error: ApiyiError | None = None
+    status: int | None = None
+    request_id: str | None = None
+    refusal: bytes | None = None
+    attempts: int = 0
+    ambiguous: int = 0
+    endpoint: str | None = None
+    ms: int = 0
+    unsent: bool = False
+    maybe_billed: bool = False
+    holds_place: bool = False
+    line: bytes | None = None
+    line_class: str | None = None
+    is_kept: bool = False
+    defect: Exception | None = None
+    remark: str | None = None
+    earlier: list[Usage] = field(default_factory=list)
+
+    @property
+    def failed(self) -> str | None:
+        """Return the class of the failure (the name of its exit code), None for a success."""
+        return self.line_class if self.error is None else class_of(self.error)
+
+
+def class_of(error: ApiyiError) -> str:
+    """Return the name of an error's exit code."""
+    return _CLASSES[error.exit_code]
+
+
+def record(outcome: Outcome) -> bytes:
+    """Return the output line of an outcome, with its LF; any reader of JSON can read it.
+
+    An answer that nests too deeply for that is its own text in there, and an integer of more
+    than 4,000 digits, which Python refuses, has an exponent.
+    """
+    line = _record(outcome)
+    if line.count(b"[") + line.count(b"{") > MOST_LEVELS and _depth(line) > MOST_LEVELS:
+        line = _record(outcome, as_text=True)
+    if _MANY_DIGITS.search(line):
+        line = _PIECE.sub(_with_exponent, line)
+    return line
+
+
+def _record(outcome: Outcome, *, as_text: bool = False) -> bytes:
+    row = outcome.row
+    response = None
+    if outcome.status is not None:
+        body = outcome.body if outcome.error is None else outcome.refusal
+        response = {
+            "status_code": outcome.status,
+            "request_id": outcome.request_id,
+            "body": body.decode("utf-8", "replace") if body and as_text else _json(body),
+        }
+    usage = outcome.usage
+    fields: dict[str, Any] = {
+        "custom_id": row.id,
+        "index": row.index,
+        "response": response,
+        "error": None if outcome.error is None else _told(outcome.error, outcome.maybe_billed),
+        "usage": None if usage is None or as_text else usage.raw,
+        "attempts": outcome.attempts,
+        "endpoint": outcome.endpoint,
+        "ms": outcome.ms,
+        "sha": row.sha,
+    }
+    if row.joined is not None:
+        fields["row"] = row.joined
+    return write(fields) + b"\n"
+
+
+def _with_exponent(piece: re.Match[bytes]) -> bytes:
+    """Return a number with all its digits behind a point, and a string as it is."""
+    if piece[2] is None:
+        return piece[0]
+    return b"%s%s.%se%d" % (piece[1], piece[2], piece[3], len(piece[3]))
+
+
+def _depth(line: bytes) -> int:
+    """Return how deeply the arrays and objects of a line of JSON are nested."""
+    depth = most = 0
+    for piece in _BRACKET.finditer(line):
+        first = piece[0][:1]
+        if first in b"[{":
+            depth += 1
+            most = max(most, depth)
+        elif first != b'"':
+            depth -= 1
+    return most
+
+
+def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
+    facts = error.facts
+    return {
+        "code": facts.code or (str(facts.status) if facts.status is not None else None),
+        "type": type(error).__name__,
+        "message": error.summary(),
+        "class": class_of(error),
+        "maybe_billed": maybe_billed,
+    }
+
+
+def _json(body: bytes | None) -> Any:
+    """Return a server's JSON for embedding: its bytes where they are strictly JSON."""
+    if body is None:
+        return None
+    if is_strict(body):
+        return Verbatim(one_line(body))
+    try:
+        return read_first(body, exact=True)
+    except ValueError:
+        return body.decode("utf-8", "replace")

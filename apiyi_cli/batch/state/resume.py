@@ -1,0 +1,281 @@
+"""What earlier runs left: which rows are through, and which claims nobody answered.
+
+Read from the journal and the outputs together. An output is the truth about what its records
+hold; the journal knows their order over the output and the file of errors, and what was sent
+and never written. The newest record of an id is its state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from apiyi_cli.batch.rows.id_set import Ids
+from apiyi_cli.batch.rows.identity import OldIds
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, Line, read_lines
+from apiyi_cli.batch.state.record import FREE_AGAIN
+from apiyi_cli.core.jsontext import read_exact, write
+
+OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN, IN_ERRORS, REPLACED = 2, 4, 8, 16, 32, 64, 128, 512
+"""Flags of an id: succeeded; failed, and runs again by itself; failed for good; the failure
+may have been billed; its newest record is there; the journal says that it is; it is one in the
+file of errors; the row is no longer in the input, and its error is no row's any more."""
+FAILED = AGAIN | PERMANENT
+_STATE = OK | FAILED | BILLED
+_NEWEST = _STATE | RECORD | WRITTEN | IN_ERRORS | REPLACED
+PREFIX_BYTES = 1 << 16
+
+Verdict = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
+"""What a row is to a run: new; failed before and runs again; its content has changed; sent
+and never answered; through; failed for good; answered, and its line not yet in its place;
+answered, and its pictures not saved."""
+NOT_SAVED = "not_saved"
+
+
+class Waiting(NamedTuple):
+    """A paid line that was not yet in its place when its run ended."""
+
+    sha: str
+    line: bytes
+    failed: str | None
+    target: str
+
+
+class Place(NamedTuple):
+    """Where a record stands whose answer still has to be saved."""
+
+    sha: str
+    path: Path
+    offset: int
+    size: int
+
+    def body(self) -> bytes:
+        """Return the server's answer in the record."""
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            record = read_exact(file.read(self.size))
+        return write(record["response"]["body"])
+
+
+@dataclass(slots=True)
+class Past:
+    """What is known when a run begins. For a first run everything is empty.
+
+    `claims` are ids with the sha that was sent and never answered; `ambiguous` is how often
+    some of them had been sent before in the same run, which did not come to tell. `ends` are
+    the sizes up to which the journal knows the output files, `plain_ends` those up to which it
+    names no single record, `old_ends` those up to which version 0.1 wrote. `header` is the last
+    run's, `total` how many rows the last one had that ended. `unsettled` are the records of
+    which the journal does not know. `text_size` is the size of an output that holds texts.
+    """
+
+    ids: Ids = field(default_factory=Ids)
+    claims: dict[str, str] = field(default_factory=dict)
+    ambiguous: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    unsaved: dict[str, Place] = field(default_factory=dict)
+    header: dict[str, Any] = field(default_factory=dict)
+    errors: str | None = None
+    total: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    plain_ends: dict[str, int] = field(default_factory=dict)
+    old_ends: dict[str, int] = field(default_factory=dict)
+    old_ids: OldIds = field(default_factory=OldIds)
+    is_old: bool = False
+    unsettled: list[dict[str, Any]] = field(default_factory=list)
+    text_size: int | None = None
+    records: int = 0
+    is_first: bool = True
+
+    def of(self, row: Row, *, retry_failed: bool = False) -> Verdict:
+        """Judge a row. What is `again` or `unknown` may be paid for twice: see `billed`."""
+        if self.is_first:
+            return "run"
+        slot = self.ids.slot(row.id)
+        flags = self.ids.flags[slot]
+        same = self.ids.shas[slot] == int(row.sha, 16)
+        if same and flags & OK and flags & RECORD:
+            return "done"
+        if (waits := self.waiting.get(row.id)) is not None and waits.sha == row.sha:
+            return "held"
+        if (place := self.unsaved.get(row.id)) is not None and place.sha == row.sha:
+            return "unsaved"
+        if self.claims.get(row.id) == row.sha:
+            return "unknown"
+        if not flags & _STATE:
+            return "run"
+        if not same:
+            return "changed"
+        if flags & OK:
+            return "unknown"  # the journal says it was written, and it is not there
+        if flags & PERMANENT and flags & RECORD and not retry_failed:
+            return "failed"
+        return "again"
+
+    def knows(self, id: str, sha: str) -> bool:
+        """Return True if an id stands for this content in an output or a claim."""
+        slot = self.ids.slot(id)
+        if self.ids.flags[slot] & _STATE and self.ids.shas[slot] == int(sha, 16):
+            return True
+        waits = self.waiting.get(id)
+        return self.claims.get(id) == sha or (waits is not None and waits.sha == sha)
+
+    def billed(self, row: Row) -> bool:
+        """Return True if an earlier failure of the same row may have been paid for."""
+        return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
+
+    def lost(self, id: str) -> int:
+        """Return how many requests of a row nobody answered, and no run has told of."""
+        return 1 + self.ambiguous.get(id, 0)
+
+    def count(self, flags: int, without: int = 0) -> int:
+        """Return how many ids have all of some flags, and none of others."""
+        return sum(1 for flag in self.ids.flags if flag & flags == flags and not flag & without)
+
+    def take(self, entry: dict[str, Any]) -> None:
+        """Take in one line of the journal."""
+        kind = entry["t"]
+        if kind == "H":
+            self._begin(entry)
+        elif kind == "S":
+            self._claim(entry)
+        elif kind == "D":
+            self._note_written(entry)
+        elif kind == "W":
+            line = entry["line"].encode()
+            self.waiting[entry["id"]] = Waiting(entry["sha"], line, entry["failed"], entry["to"])
+            self.claims.pop(entry["id"], None)
+        elif kind == "A":
+            # The run that gave it up has told of what went before.
+            self.ambiguous.pop(entry["id"], None)
+            if not entry["billed"]:
+                self.claims.pop(entry["id"], None)
+        elif kind == "R":
+            slot = self.ids.slot(entry["id"])
+            self.ids.flags[slot] = self.ids.flags[slot] & ~_NEWEST | REPLACED
+        elif kind == "L":
+            self.ids.flags[self.ids.slot(entry["id"])] &= ~WRITTEN
+        elif kind == "E":
+            self.total = entry["summary"]["total"]
+
+    def take_record(self, line: Line, path: Path, target: str) -> None:
+        """Take in one record, if it is the newest of its id."""
+        record = line.value
+        self.records += 1
+        id, sha, error = record["custom_id"], record["sha"], record["error"]
+        failed = None if error is None else error["class"]
+        if self.is_old or line.offset < self.old_ends.get(target, 0):
+            self.old_ids.note(record.get("index"), id, sha)
+        slot = self.ids.slot(id)
+        flags = self.ids.flags[slot]
+        is_known = line.offset < self.ends.get(target, 0)
+        if is_known and flags & REPLACED:
+            return
+        if is_known and flags & WRITTEN:
+            newest = _state(failed) | (IN_ERRORS if target == "errors" else 0)
+            same = self.ids.shas[slot] == int(sha, 16)
+            if not same or flags & (OK | FAILED | IN_ERRORS) != newest:
+                return
+            self.ids.flags[slot] |= RECORD
+        else:
+            billed = error is not None and bool(error.get("maybe_billed"))
+            self._note(id, sha, failed, billed, RECORD, target)
+            if not (is_known and line.offset < self.plain_ends.get(target, 0)):
+                self._settle(id, sha, failed, billed, line, target)
+        if error is not None and error.get("code") == NOT_SAVED:
+            self.unsaved[id] = Place(sha, path, line.offset, len(line.data))
+        else:
+            self.unsaved.pop(id, None)
+
+    def is_newest(self, line: Line, target: str) -> bool:
+        """Return True if a record is as the newest one of its id, once all have been read."""
+        record = line.value
+        slot = self.ids.slot(record["custom_id"])
+        flags = self.ids.flags[slot]
+        failed = None if record["error"] is None else record["error"]["class"]
+        wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0) | RECORD
+        same = self.ids.shas[slot] == int(record["sha"], 16)
+        return same and flags & (OK | FAILED | IN_ERRORS | RECORD) == wanted
+
+    def trust_errors(self) -> None:
+        """Take the journal's word for the records in a file of errors that is not read."""
+        flags = self.ids.flags
+        for slot, flag in enumerate(flags):
+            if flag & WRITTEN and flag & IN_ERRORS:
+                flags[slot] |= RECORD
+
+    def _begin(self, entry: dict[str, Any]) -> None:
+        sizes = entry.get("sizes", {})
+        if not self.header:
+            self.plain_ends = dict(sizes)
+        self.header = entry
+        self.errors = entry.get("errors") or self.errors
+        self.is_old = entry["version"] < 2
+        if "old_ends" in entry:
+            self.old_ends = dict(entry["old_ends"])
+        self.ends.update(sizes)
+
+    def _claim(self, entry: dict[str, Any]) -> None:
+        id = entry["id"]
+        self.claims[id] = entry["sha"]
+        self.ambiguous.pop(id, None)
+        if again := entry.get("ambiguous"):
+            self.ambiguous[id] = again
+        if self.is_old:
+            self.old_ids.note(entry.get("index"), id, entry["sha"])
+
+    def _note_written(self, entry: dict[str, Any]) -> None:
+        id, target, end = entry["id"], entry["to"], entry["offset"] + entry["size"]
+        self.claims.pop(id, None)
+        self.waiting.pop(id, None)
+        self.ends[target] = max(end, self.ends.get(target, 0))
+        also = WRITTEN
+        if self.text_size is not None and (target == "errors" or end <= self.text_size):
+            also |= RECORD
+        billed = entry.get("billed") is True
+        self._note(id, entry["sha"], entry["failed"], billed, also, target)
+
+    def _note(
+        self, id: str, sha: str, failed: str | None, billed: bool, also: int, target: str
+    ) -> None:
+        """Take in what is known of the newest record of an id."""
+        slot = self.ids.slot(id)
+        flags = self.ids.flags[slot] & ~_NEWEST | _state(failed) | also
+        flags |= (BILLED if billed else 0) | (IN_ERRORS if target == "errors" else 0)
+        self.ids.flags[slot] = flags
+        self.ids.shas[slot] = int(sha, 16)
+
+    def _settle(
+        self, id: str, sha: str, failed: str | None, billed: bool, line: Line, target: str
+    ) -> None:
+        """Note a record of which the journal does not know: it answers the claim."""
+        self.claims.pop(id, None)
+        self.waiting.pop(id, None)
+        place = {"offset": line.offset, "size": len(line.data), "to": target}
+        self.unsettled.append({"id": id, "sha": sha, **place, "failed": failed, "billed": billed})
+
+
+def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
+    """Take in a journal. Raises SetupError naming a line that is broken."""
+    past.is_first = False
+    for line in read_lines(path, ENTRIES, repair=repair):
+        past.take(line.value)
+
+
+def read_records(past: Past, path: Path, target: str, *, repair: bool = False) -> None:
+    """Take in the records of an output file. Raises SetupError naming a line that is broken."""
+    past.is_first = False
+    for line in read_lines(path, RECORDS, repair=repair):
+        past.take_record(line, path, target)
+
+
+def prefix_sha(prefix: bytes) -> str:
+    """Return the hash by which an input is known again."""
+    return hashlib.sha256(prefix).hexdigest()[:16]
+
+
+def _state(failed: str | None) -> int:
+    return OK if failed is None else AGAIN if failed in FREE_AGAIN else PERMANENT

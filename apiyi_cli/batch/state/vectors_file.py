@@ -1,0 +1,208 @@
+"""The output of `apiyi embed` as a file that resumes: one line for each input, in their order.
+
+It is kept as a batch keeps its output, with the same lock and the same journal. The lines hold
+no ids, so the journal alone knows which inputs they are for: the n-th line is for the n-th
+input. An answer that came before its turn waits in the journal. A later run skips what is
+there, writes what waits, and asks for the rest; where an input is another one than its line
+was made of, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.state.opening import Opened, Terms
+from apiyi_cli.batch.state.output import Untaken
+from apiyi_cli.batch.state.resume import WRITTEN, Waiting
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import OutputError, SetupError
+from apiyi_cli.text import Text
+
+_LIGHT: Final = Call("POST", "/embeddings", cost="light")
+_TOLD = {"model": "--model", "dimensions": "--dimensions", "field": "--jsonl", "text": "--no-text"}
+
+
+class Entry(NamedTuple):
+    """The line of one input; `failed` is the class of its error, None for a vector."""
+
+    row: Row
+    line: bytes
+    failed: str | None = None
+
+
+class VectorsFile:
+    """An output that this run alone appends to. `write` is for one thread, the rest for any.
+
+    `header` says what the vectors are made with; a file that was made otherwise is refused.
+    `known` inputs have a line from earlier runs, `waiting` of them not yet in the file; `lost`
+    requests nobody answered. `done` and `failed` count the lines that `find` has met.
+    Raises SetupError for a file of something else, OutputError where it cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, header: Mapping[str, Any], *, force: bool, tell: Callable[[str], None]
+    ) -> None:
+        self.path = path
+        self._opened = Opened(path, Terms(force=force, form="texts"), tell)
+        past = self._past = self._opened.past
+        try:
+            self._check_header(header)
+            self.done = self.failed = 0
+            written = sum(1 for flag in past.ids.flags if flag & WRITTEN)
+            self.known = written + len(past.waiting)
+            self.waiting = len(past.waiting)
+            self.lost = sum(past.lost(id) for id in past.claims)
+            self.is_first = past.is_first
+            self._journal = self._opened.begin({"command": "embed", **header})
+        except BaseException:
+            self._opened.close()
+            raise
+        self._lock = threading.Lock()
+        self._kept: set[int] = set()
+        self.unkept: list[bytes] = []
+
+    def find(self, row: Row) -> Entry | Waiting | None:
+        """Return what earlier runs have for an input: its line in the file, or one that waits
+        for its turn; None when it has to be asked for.
+
+        Raises SetupError when they had another input in its place.
+        """
+        state = self._past.of(row)
+        if state == "changed" or self._is_other(row):
+            raise SetupError(
+                Text("{path} belongs to another input", path=self.path),
+                Text("{place} is not what its line was made of", place=row.place),
+                hint=Text("name another -o; --force to begin anew"),
+            )
+        if state in ("done", "failed", "again"):
+            self.done += 1
+            self.failed += state != "done"
+            return Entry(row, b"", None if state == "done" else state)
+        if state == "held":
+            return self._past.waiting[row.id]
+        return None
+
+    def _is_other(self, row: Row) -> bool:
+        past = self._past
+        waits = past.waiting.get(row.id)
+        claimed = past.claims.get(row.id, row.sha)
+        return claimed != row.sha or (waits is not None and waits.sha != row.sha)
+
+    def claim(self, rows: Sequence[Row]) -> None:
+        """Note that a request for these inputs is about to leave. Raises OutputError: then it
+        must not."""
+        for row in rows:
+            self._journal.claim(row, 1, "")
+
+    def release(self, rows: Sequence[Row]) -> None:
+        """Note that a request for these inputs was refused, or not sent."""
+        for row in rows:
+            self._journal.abandoned(row, billed=False)
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Make lines durable whose turn has not come; what cannot be is in `unkept`."""
+        for row, line, failed in entries:
+            with self._lock:
+                if row.index in self._kept:
+                    continue
+                self._kept.add(row.index)
+            try:
+                self._journal.held(row, line, failed, "out")
+            except OutputError:
+                self.unkept.append(line)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
+        lines = [entry.line for entry in entries]
+        try:
+            offsets = self._opened.out.take(lines)
+        except Untaken as untaken:
+            taken = len(untaken.offsets)
+            with suppress(OutputError):
+                self._note(entries[:taken], untaken.offsets)
+            self.keep(entries[taken:])
+            raise untaken.failure from untaken
+        self._note(entries, offsets)
+        with self._lock:
+            self._kept.difference_update(entry.row.index for entry in entries)
+
+    def find_trouble(self) -> OutputError | None:
+        """Return what somebody did to the file meanwhile, None when it is as it was."""
+        if self._opened.held.replaced:
+            return OutputError(
+                Text("{path} was removed or replaced", path=self.path),
+                Text("nothing more can be recorded in it"),
+            )
+        return None
+
+    def length(self) -> int:
+        """Return how many numbers the last vector in the file has, 0 without any."""
+        with open(self.path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - (1 << 20)))
+            lines = file.read().split(b"\n")
+        for line in reversed(lines):
+            _, found, vector = line.rpartition(b'"embedding":[')
+            if found and line.endswith(b"]}"):
+                return vector.count(b",") + 1
+        return 0
+
+    def end(self, summary: Mapping[str, Any], *, complete: bool) -> None:
+        """Note how the run ended, and bring all to the disk."""
+        self._journal.ended(summary, complete=complete)
+        self._journal.close()
+
+    def close(self) -> None:
+        """Let others have the file."""
+        self._opened.close()
+
+    def _note(self, entries: Sequence[Entry], offsets: Sequence[int]) -> None:
+        self._journal.done(
+            {
+                "id": row.id,
+                "sha": row.sha,
+                "offset": offset,
+                "size": len(line),
+                "failed": failed,
+                "billed": False,
+                "to": "out",
+            }
+            for (row, line, failed), offset in zip(entries, offsets, strict=True)
+        )
+
+    def _check_header(self, header: Mapping[str, Any]) -> None:
+        then = self._past.header
+        if not then:
+            return
+        if then.get("command") != "embed":
+            raise SetupError(
+                Text("{path} was not written by apiyi embed", path=self.path),
+                hint=Text("name another -o; --force to begin anew"),
+            )
+        for name, option in _TOLD.items():
+            if then.get(name) != header.get(name):
+                raise SetupError(
+                    Text("{path} holds other vectors", path=self.path),
+                    Text(
+                        "it was made with {option} {then}, this run has {now}",
+                        option=option,
+                        then=_shown(then.get(name)),
+                        now=_shown(header.get(name)),
+                    ),
+                    hint=Text("name another -o; --force to begin anew"),
+                )
+
+
+def row_of(index: int, place: str, sha: str) -> Row:
+    """Return an input as the journal knows it."""
+    return Row(index, str(index), place, sha, call=_LIGHT)
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""`apiyi batch`: many requests from a file, resumable; `batch verify` and `batch compact`."""
+
+from __future__ import annotations
+
+from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.typer_options import Words, spread
+from apiyi_cli.core.groups import (
+    Batching,
+    Connection,
+    Jobs,
+    Model,
+    RecordOutput,
+    Request,
+    TextInput,
+)
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+WORDS = ("verify", "compact", "unlock")
+
+
+def batch(
+    session: Session,
+    file: Words = None,
+    *,
+    model: Model,
+    text: TextInput,
+    batching: Batching,
+    jobs: Jobs,
+    rows: RowDefaults,
+    connection: Connection,
+    output: RecordOutput,
+    request: Request,
+) -> None:
+    """Send the rows of FILE (- for stdin) and record each answer; run again to resume.
+
+    `batch verify OUT...` proves that outputs and their journals agree, with --rows FILE that
+    each row has exactly one answer; `batch compact OUT...` leaves out records that newer ones
+    replaced; `batch unlock OUT` takes an output from a machine that is gone.
+    """
+    words = file or []
+    if words[:1] and words[0] in WORDS:
+        from apiyi_cli.cli.commands.batch.verify import run
+
+        run(session, words, model, batching, rows)
+        return
+    if batching.rows is not None:
+        raise UsageError(
+            Text("cannot use --rows"),
+            Text("it is for batch verify"),
+            hint="apiyi batch rows.jsonl -o out.jsonl",
+        )
+    if len(words) != 1:
+        raise UsageError(
+            Text("cannot run the batch"),
+            Text("name one FILE"),
+            hint=Text("apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help"),
+        )
+    from apiyi_cli.cli.commands.batch.run import batch as run_batch
+
+    run_batch(session, words[0], batching, rows)
+
+
+app = single(spread(batch))

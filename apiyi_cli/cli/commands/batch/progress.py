@@ -1,0 +1,73 @@
+"""A batch that is watched: its signals, and the line that shows how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiyi_cli.batch.run.counts import Counts, Rates
+from apiyi_cli.batch.run.run import Batch
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.commands.batch.inputs import Inputs
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Plan
+
+GRACE_S = {"SIGINT": 30.0}
+SHORT_GRACE_S = 5.0
+
+
+class Heeding:
+    """While a batch runs its signals stop it softly, or show how far it is."""
+
+    def __init__(self, session: Session, running: Batch) -> None:
+        self._run = session.run
+        self._running = running
+
+    def __enter__(self) -> None:
+        self._run.heed = self._heed
+
+    def __exit__(self, *failure: object) -> None:
+        self._run.heed = None
+
+    def _heed(self, name: str, signum: int) -> float | None:
+        if name == "SIGUSR1":
+            self._running.report()
+            return None
+        return self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
+
+
+class Shown:
+    """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
+
+    def __init__(self, session: Session, inputs: Inputs, plan: Plan) -> None:
+        from apiyi_cli.render.progress import Progress
+
+        console = session.console
+        self._say = console.say
+        self._quiet = bool(session.output.quiet)
+        self._limits = plan.limiter.limits if plan.limiter is not None else None
+        terminal = console.stderr_is_terminal
+        self._progress = Progress(
+            None if self._quiet else inputs.total,
+            say=console.say,
+            status=console.status if terminal else None,
+            width=console.width,
+            clock=session.run.clock,
+        )
+
+    def show(self, counts: Counts, rates: Rates, now: bool) -> None:
+        """Draw the present state if it is time to; `now` says it in any case."""
+        if self._quiet and not now:
+            return
+        fields: dict[str, object] = {}
+        requests, tokens = rates.per_minute()
+        limits = self._limits
+        fields["req/min"] = f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}"
+        fields["tok/min"] = f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}"
+        if counts.cost is not None:
+            fields["cost"] = f"≈ ${counts.cost:.4f}"
+        done = counts.done + counts.resumed
+        state = {"ok": counts.ok, "failed": counts.all_failed}
+        if now:
+            self._say(self._progress.line(done, **state, fields=fields))
+        self._progress.show(done, **state, fields=fields)

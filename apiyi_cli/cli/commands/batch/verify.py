@@ -1,0 +1,172 @@
+"""`apiyi batch verify`, `compact` and `unlock`: what an output holds, without sending anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.opt import given
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.batch.rows.identity import Identities
+    from apiyi_cli.batch.rows.options import RowDefaults
+    from apiyi_cli.batch.rows.row import Row
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.core.groups import Batching, Model
+
+_SHAPING = (
+    "format",
+    "lines",
+    "template",
+    "endpoint",
+    "params",
+    "delimiter",
+    "quote",
+    "encoding",
+)
+"""Options that say what the rows of a file are; a journal has those of its run."""
+
+
+def verify(
+    session: Session, paths: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+) -> None:
+    """Print what outputs and their journals add up to; raise where they do not."""
+    from apiyi_cli.batch.state.proof import prove
+    from apiyi_cli.batch.state.verify import verified
+    from apiyi_cli.core.jsontext import write
+
+    outputs = [Path(path) for path in paths]
+    try:
+        if len(outputs) == 1 and batching.rows is None:
+            found = verified(outputs[0])
+        elif batching.rows is None:
+            found = prove(outputs)
+        else:
+            source = _Input(session, outputs, model, batching, rows)
+            found = prove(outputs, source.rows)
+    except OSError as failure:
+        path = failure.filename or paths[0]
+        raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
+    session.console.write(write(found.summary) + b"\n", "json")
+    if found.failure is not None:
+        raise found.failure
+
+
+def compact(session: Session, paths: Sequence[str]) -> None:
+    """Rewrite outputs without the records that newer ones replaced."""
+    from apiyi_cli.batch.state.compact import compacted
+
+    for path in paths:
+        kept, dropped = compacted(Path(path))
+        session.note(
+            Text(
+                "{path}: {kept} records kept, {dropped} left out",
+                path=path,
+                kept=f"{kept:,}",
+                dropped=f"{dropped:,}",
+            )
+        )
+
+
+def unlock(session: Session, path: str) -> None:
+    """Take an output from a run on a machine that is gone, and say what that risks."""
+    from apiyi_cli.batch.state.files import take_over
+
+    pid, host = take_over(Path(path))
+    session.note(
+        Text(
+            "{path} was held by process {pid} on {host}: if that run still lives, both write "
+            "to one output, and rows are paid for twice",
+            path=path,
+            pid=pid or "?",
+            host=host or "?",
+        )
+    )
+
+
+class _Input:
+    """The rows that outputs must answer, with the options that their runs had."""
+
+    def __init__(
+        self,
+        session: Session,
+        outputs: Sequence[Path],
+        model: Model,
+        batching: Batching,
+        rows: RowDefaults,
+    ) -> None:
+        from apiyi_cli.cli.commands.batch.inputs import Inputs
+
+        header = _header(outputs)
+        known = header.get("rows")
+        known = known if isinstance(known, dict) else {}
+        then = {
+            name: value
+            for name, value in (header.get("options") or {}).items()
+            if name in _SHAPING and hasattr(batching, name) and getattr(batching, name) is None
+        }
+        batching = batching.replace(**then, shard=None)
+        session.adopt(batching)
+        batching = session.fill(batching)
+        typed = {option.name for option, _ in given(rows)}
+        table = type(rows)._table
+        defaults = {
+            name: value
+            for name, value in (known.get("defaults") or {}).items()
+            if name not in typed and name in table
+        }
+        assert batching.rows is not None
+        rows = rows.replace(**defaults)
+        session.adopt(rows)
+        self._inputs = Inputs(session, batching.rows, batching, rows)
+        now: dict[str, Any] = {"force_model": True}
+        if isinstance(known.get("models"), dict) and model.model is None:
+            now["models"] = known["models"]
+        if known.get("options") and not self._inputs.defaults.options:
+            now["options"] = tuple(known["options"])
+        self._inputs.defaults = replace(self._inputs.defaults, **now, _by_command={})
+
+    def rows(self, identities: Identities, by_index: bool) -> Iterator[Row]:
+        return iter(self._inputs.rows_by(identities, by_index))
+
+
+def _header(outputs: Sequence[Path]) -> dict[str, Any]:
+    """Return the header of the last run of the first output that has one."""
+    from apiyi_cli.batch.state.entries import ENTRIES, read_lines
+    from apiyi_cli.batch.state.journal import journal_path
+
+    for output in outputs:
+        journal = journal_path(output)
+        found: dict[str, Any] = {}
+        if journal.is_file():
+            for line in read_lines(journal, ENTRIES, tell=lambda number, data: None):
+                if line.value["t"] == "H":
+                    found = line.value
+        if found:
+            return found
+    return {}
+
+
+def run(
+    session: Session, words: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+) -> None:
+    """Do what a word of `apiyi batch` names, with the outputs that follow it."""
+    word, *paths = words
+    if not paths or (word == "unlock" and len(paths) > 1):
+        raise UsageError(
+            Text("cannot run the batch"),
+            Text("{word} takes one output", word=word)
+            if word == "unlock"
+            else Text("{word} takes one output or several", word=word),
+            hint=f"apiyi batch {word} out.jsonl",
+        )
+    if word == "verify":
+        verify(session, paths, model, batching, rows)
+    elif word == "compact":
+        compact(session, paths)
+    else:
+        unlock(session, paths[0])

@@ -1,0 +1,301 @@
+"""The checks of `apiyi doctor`, each a generator of findings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from apiyi_cli.core.call import Reply
+from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
+from apiyi_cli.text import Text, join_texts
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+State = Literal["ok", "warning", "failure"]
+SKEW_S = 30.0
+SLOW_S = 3.0
+ADVICE = Text("check the network, the proxy and the address")
+
+
+class Finding(NamedTuple):
+    """One line of the report. `advice` says what to do, "" when nothing is to be done;
+    `exit_code` is what a failure makes of the run."""
+
+    check: str
+    state: State
+    told: str
+    advice: str = ""
+    exit_code: int = 0
+
+
+def failed(check: str, failure: ApiyiError) -> Finding:
+    """Return the finding for a check that ended in an error."""
+    return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
+
+
+def config(session: Session) -> Iterator[Finding]:
+    """Tell whether the configuration can be read, and which profile is in use."""
+    settings = session.settings
+    profile = settings.in_profile
+    path = settings.config_path
+    where = str(path) if path.exists() else Text("no file ({path})", path=path)
+    yield Finding(
+        "config", "ok", Text("{where}, profile {profile}", where=where, profile=profile.name)
+    )
+    model = settings.value("model")
+    if model:
+        yield Finding("model", "ok", f"{model} ({settings.origin('model')})")
+    else:
+        yield Finding("model", "warning", Text("no default model"), "apiyi config set model MODEL")
+
+
+def key(session: Session) -> Iterator[Finding]:
+    """Tell where the key comes from, never the key."""
+    if session.settings.sandbox:
+        yield Finding("key", "ok", Text("the sandbox needs none"))
+        return
+    secret = session.secret
+    yield Finding("key", "ok", Text("{tail} from {source}", tail=secret.tail, source=secret.source))
+
+
+def keyring(session: Session) -> Iterator[Finding]:
+    """Tell whether the keyring answers; a machine without one is normal."""
+    from apiyi_cli.settings.secrets import places
+
+    for place in places(session.settings):
+        if "keyring" in place.name:
+            if place.present is None:
+                yield Finding("keyring", "warning", place.note or Text("it does not answer"))
+            else:
+                told = (
+                    Text("holds a key for this profile")
+                    if place.present
+                    else Text("answers, no key in it")
+                )
+                yield Finding("keyring", "ok", told)
+
+
+def proxy(session: Session) -> Iterator[Finding]:
+    """Tell which proxy each host is reached through."""
+    from urllib.parse import urlsplit
+
+    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.wire.http.proxies import proxy_for
+
+    explicit = session.fill(Connection()).proxy
+    for base_url in session.settings.base_urls:
+        parts = urlsplit(base_url)
+        found = proxy_for(parts.scheme, parts.hostname or "", explicit, session.run.environ)
+        via = (
+            Text("through {shown} ({source})", shown=found.shown, source=found.source)
+            if found
+            else Text("direct")
+        )
+        yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
+
+
+def tls(session: Session) -> Iterator[Finding]:
+    """Tell whether there are certificates to trust."""
+    import ssl
+
+    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.wire.http.tls import tls_context
+
+    cacert = session.fill(Connection()).cacert
+    tls_context(cacert, session.run.environ)
+    named = cacert or session.run.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
+    yield Finding("tls", "ok", f"{ssl.OPENSSL_VERSION}, {named}")
+
+
+def hosts(session: Session) -> Iterator[Finding]:
+    """Ask every host for its models, and compare its clock with ours."""
+    from apiyi_cli.cli.gateway.plan import PROBE, plan
+    from apiyi_cli.wire.send import Sender
+
+    made = plan(session, keyless=not _has_key(session))
+    for base_url in made.base_urls:
+        alone = made._replace(
+            base_urls=(base_url,),
+            hosts=None,
+            limiter=None,
+            cache=None,
+            sent=None,
+            timeouts=PROBE._replace(total_at=made.timeouts.total_at),
+            policy=made.policy._replace(attempts=1, fixed=True),
+        )
+        sender = Sender(alone)
+        try:
+            yield from _host(session, sender, base_url)
+        except AuthError as failure:
+            yield _unknown_key(session, sender, base_url, failure)
+        except ApiyiError as failure:
+            yield _unreached(base_url, failure)
+        finally:
+            sender.close()
+
+
+def _unreached(base_url: str, failure: ApiyiError) -> Finding:
+    advice = ADVICE if isinstance(failure, TemporaryError) else failure.hint or ""
+    told = Text("{url}: {failure}", url=base_url, failure=failure.summary())
+    return Finding("host", "failure", told, advice, failure.exit_code)
+
+
+def _has_key(session: Session) -> bool:
+    try:
+        return session.settings.sandbox or bool(session.secret.value)
+    except ApiyiError:
+        return False
+
+
+def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthError) -> Finding:
+    """Return the finding for a host that answered, but not to this key."""
+    if _has_key(session):
+        return _unreached(base_url, failure)
+    told = Text(
+        "{base_url}: connected in {connected_s} ms, it wants a key",
+        base_url=base_url,
+        connected_s=f"{sender.connected_s * 1000:.0f}",
+    )
+    return Finding("host", "ok", told)
+
+
+def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
+    from apiyi_cli.build.models import models_call
+    from apiyi_cli.decode.whole import value
+
+    clock = session.run.clock
+    began_s = clock.monotonic()
+    seen: list[tuple[Reply, float]] = []
+
+    def decode(reply: Reply) -> Iterator[Any]:
+        seen.append((reply, clock.monotonic()))
+        yield value(reply, cost="free")[0]
+
+    (found,) = sender.answer(models_call(), decode, shows=lambda item: False)
+    reply, first_byte_s = seen[-1]
+    count = len(found.get("data") or ()) if isinstance(found, dict) else 0
+    connect_s = sender.connected_s
+    took_s = first_byte_s - began_s
+    state: Any = "warning" if took_s > SLOW_S or not count else "ok"
+    advice = Text("try the other host, or --proxy") if took_s > SLOW_S else ""
+    yield Finding(
+        "host",
+        state,
+        Text(
+            "{base_url}: connected in {connect_s} ms, first byte after {took_s} ms, {count} models",
+            base_url=base_url,
+            connect_s=f"{connect_s * 1000:.0f}",
+            took_s=f"{took_s * 1000:.0f}",
+            count=count,
+        ),
+        advice,
+    )
+    yield from _clock(session, reply)
+
+
+def _clock(session: Session, reply: Reply) -> Iterator[Finding]:
+    from email.utils import parsedate_to_datetime
+
+    told = reply.headers.get("date")
+    if not told:
+        return
+    try:
+        skew_s = session.run.clock.wall() - parsedate_to_datetime(told).timestamp()
+    except (ValueError, TypeError):
+        return
+    if abs(skew_s) > SKEW_S:
+        yield Finding(
+            "clock",
+            "warning",
+            Text("this machine's clock is {skew_s} s off the server's", skew_s=f"{skew_s:+.0f}"),
+            Text("set the clock: certificates and reports depend on it"),
+        )
+    else:
+        yield Finding(
+            "clock", "ok", Text("within {skew_s} s of the server's", skew_s=f"{abs(skew_s):.0f}")
+        )
+
+
+def terminal(session: Session) -> Iterator[Finding]:
+    """Tell what the terminal can show."""
+    console, environ = session.console, session.run.environ
+    if not console.stdout_is_terminal:
+        yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
+        return
+    kind = environ.get("TERM") or "unknown"
+    told = (
+        Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
+        if session.color
+        else Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
+    )
+    yield Finding("terminal", "ok", told)
+
+
+def installation(session: Session) -> Iterator[Finding]:
+    """Ask `man` and the shell whether they find the manual and the completion."""
+    from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion, find_manual
+
+    environ = session.run.environ
+    if page := find_manual(environ):
+        yield Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
+    else:
+        yield Finding("manual", "warning", Text("man finds no page of apiyi"), "apiyi help")
+    program = environ.get("SHELL") or "bash"
+    shell = os.path.basename(program)
+    if shell in SHELLS and (found := find_completion(shell, program, environ)):
+        told = Text("installed for {shell}: {found}", shell=shell, found=found)
+        yield Finding("completion", "ok", told)
+    else:
+        named = shell if shell in SHELLS else "bash"
+        advice = Text("apiyi completion {shell}; see apiyi help completion", shell=named)
+        yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
+
+
+def limits(session: Session) -> Iterator[Finding]:
+    """Tell the limits in force and whether all processes share them."""
+    kept = session.settings.limits
+    told = Text(
+        "{rpm} requests and {tpm} tokens in {window_s} s, ",
+        rpm=kept.rpm,
+        tpm=kept.tpm,
+        window_s=f"{kept.window_s:g}",
+    )
+    told += Text("{concurrency} at once", concurrency=kept.concurrency)
+    if session.settings.sandbox or not _has_key(session):
+        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
+    elif kept.store is not None:
+        yield _shared(session, kept.store, told)
+    else:
+        from apiyi_cli.settings.paths import runtime_dir
+        from apiyi_cli.wire.limits.limiter import Limiter
+
+        trouble: list[str] = []
+        Limiter(runtime_dir(session.run.environ), session.secret.value, kept, tell=trouble.append)
+        if trouble:
+            yield Finding("limits", "warning", join_texts((told, trouble[0]), "; "))
+        else:
+            yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
+
+
+def _shared(session: Session, store: str, told: str) -> Finding:
+    """Tell whether the server that several hosts share the limits by can be used."""
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, shown
+
+    began_s = session.run.clock.monotonic()
+    try:
+        RedisLimiter(store, session.secret.value, session.settings.limits)
+    except SetupError as failure:
+        return failed("limits", failure)
+    took_ms = (session.run.clock.monotonic() - began_s) * 1000
+    return Finding(
+        "limits",
+        "ok",
+        Text(
+            "{message}, shared through {store} ({took_ms} ms)",
+            message=told,
+            store=shown(store),
+            took_ms=f"{took_ms:.0f}",
+        ),
+    )

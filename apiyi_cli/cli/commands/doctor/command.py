@@ -1,0 +1,138 @@
+"""`apiyi doctor`: what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.commands.doctor import checks as checkup
+from apiyi_cli.cli.commands.doctor.checks import Finding, State, failed
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.typer_options import spread
+from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.core.terminal_text import neutralize
+from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.text import Text
+
+MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("ok", "32"),
+    "warning": ("warn", "33"),
+    "failure": ("FAIL", "31"),
+}
+
+
+def doctor(session: Session, *, connection: Connection, output: Output) -> None:
+    """Check configuration, key, network, both hosts, clock, terminal and installation.
+
+    Exits 0 when nothing failed, else with the code of the first failure.
+    """
+    from apiyi_cli.cli.records import write_record
+
+    try:
+        session.output  # noqa: B018
+    except ApiyiError:
+        # The configuration cannot be read, which the first check will say.
+        session.output = output
+    found: list[Finding] = []
+
+    def lines() -> Iterator[bytes]:
+        for finding in _findings(session, connection):
+            found.append(finding)
+            if session.form == "text":
+                yield _line(session, finding)
+            elif session.form == "ndjson":
+                yield write_record(_record(finding), session.console.redact)
+        if session.form == "json":
+            record = {"checks": [_record(one) for one in found]}
+            yield write_record(record, session.console.redact)
+
+    if session.form == "text":
+        session.write(lines(), content="styled")
+    else:
+        session.write(session.filtered(lines()))
+    first = next((one for one in found if one.state == "failure"), None)
+    session.run.exit_code = first.exit_code if first is not None else 0
+
+
+def _findings(session: Session, typed: Connection) -> Iterator[Finding]:
+    checks: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+        checkup.config,
+        checkup.key,
+        checkup.keyring,
+        checkup.proxy,
+        checkup.tls,
+        checkup.hosts,
+        checkup.terminal,
+        checkup.installation,
+        checkup.limits,
+    )
+    max_time_s = _max_time(session, typed)
+    for check in checks:
+        try:
+            if max_time_s is None:
+                yield from check(session)
+            else:
+                ends_at_s = session.run.began_s + max_time_s
+                yield from _bounded(session, check, ends_at_s - session.run.clock.monotonic())
+        except LimitError as failure:
+            yield failed(check.__name__, failure)
+            return
+        except ApiyiError as failure:
+            yield failed(check.__name__, failure)
+            if check is checkup.config:
+                return
+
+
+def _max_time(session: Session, typed: Connection) -> float | None:
+    """Return the seconds that all checks have, None without a limit."""
+    try:
+        return session.fill(Connection()).max_time
+    except ApiyiError:
+        return typed.max_time
+
+
+def _bounded(
+    session: Session, check: Callable[[Session], Iterator[Finding]], left_s: float
+) -> list[Finding]:
+    """Return what a check finds in the time that is left; raise LimitError after it.
+
+    In a thread that may be given up: a keyring, a key_command or a server can stay silent.
+    """
+    import threading
+
+    found: list[Finding] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.extend(check(session))
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=run, name=check.__name__, daemon=True)
+    if left_s > 0:
+        thread.start()
+        thread.join(left_s)
+    if left_s <= 0 or thread.is_alive():
+        why = Text("the checks from here on were not made")
+        raise LimitError(Text("stopped by --max-time"), why, hint=Text("raise --max-time"))
+    if failures:
+        raise failures[0]
+    return found
+
+
+def _record(finding: Finding) -> dict[str, object]:
+    return {name: value for name, value in finding._asdict().items() if value not in ("", 0)}
+
+
+def _line(session: Session, finding: Finding) -> bytes:
+    mark, style = MARKS[finding.state]
+    shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
+    say = session.run.translate
+    text = f"{finding.check:12} {say(finding.told)}"
+    if finding.advice:
+        text += f"\n       {say(Text('try: '))}{say(finding.advice)}"
+    return f"{shown} {neutralize(session.console.redact(text))}\n".encode("utf-8", "replace")
+
+
+app = single(spread(doctor))

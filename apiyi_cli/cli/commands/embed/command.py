@@ -1,0 +1,49 @@
+"""`apiyi embed`: texts in, one JSON line with a vector for each out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apiyi_cli.build.embed import embed_call
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.commands.embed.items import read_items
+from apiyi_cli.cli.conversation.request import body_options
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.typer_options import Words, spread
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
+
+
+def embed(
+    session: Session,
+    inputs: Words = None,
+    *,
+    model: Model,
+    source: Prompt,
+    embedding: Embedding,
+    jobs: Jobs,
+    connection: Connection,
+    output: Output,
+    request: Request,
+) -> None:
+    """Embed texts: one JSON line for each, in the order of the input."""
+    from apiyi_cli.cli.commands.embed.run import EmbedRun, groups_of, print_requests
+
+    embedding = session.fill(embedding)
+    session.models  # noqa: B018 - what is missing is said before stdin is read
+    options = body_options(session)
+    files = session.fill(source).file or []
+    items = read_items(session, inputs or [], files, embedding)
+
+    def build(texts: Sequence[str]) -> Call:
+        return embed_call(
+            model=session.models[0], inputs=texts, embedding=embedding, options=options
+        )
+
+    if session.request.dry_run or session.request.code:
+        print_requests(session, groups_of(items, embedding), build)
+        return
+    EmbedRun(session, embedding, build, files).run(items)
+
+
+app = single(spread(embed))

@@ -1,0 +1,240 @@
+"""`apiyi embed -o FILE`: lines that stay, whatever ends the run, and a later run that goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from apiyi_cli.batch.state.journal import journal_path
+from apiyi_cli.batch.state.record import class_of
+from apiyi_cli.batch.state.resume import Waiting
+from apiyi_cli.batch.state.vectors_file import Entry, VectorsFile, row_of
+from apiyi_cli.cli.commands.embed.items import Item
+from apiyi_cli.cli.commands.embed.requests import Answer, Result
+from apiyi_cli.cli.commands.embed.run import hash_of_input, refuse_shorter
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.groups import Embedding
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.text import Text
+from apiyi_cli.wire.http.client import Outgoing, Watch
+from apiyi_cli.wire.http.proxies import Proxy
+
+if TYPE_CHECKING:
+    from apiyi_cli.batch.rows.row import Row
+    from apiyi_cli.cli.commands.embed.run import Build
+    from apiyi_cli.cli.session import Session
+
+GRACE_S: Final = {"SIGINT": 30.0}
+SHORT_GRACE_S: Final = 5.0
+
+
+class EmbedFile:
+    """The output file of one run, with what earlier runs left in it."""
+
+    def __init__(self, session: Session, embedding: Embedding, build: Build) -> None:
+        from apiyi_cli.output.files import refuse_existing
+
+        self._session = session
+        self._build = build
+        self.path = path = Path(str(session.output.output))
+        force = bool(session.output.force)
+        # First: what no file can be has no journal that one could look for.
+        refuse_existing(path, force=True)
+        if not journal_path(path).exists() and path.exists() and path.stat().st_size:
+            refuse_existing(path, force=force)
+        self._form = f"{embedding.jsonl}\0{embedding.lines}\0{embedding.text}"
+        header = {
+            "model": session.models[0],
+            "dimensions": embedding.dimensions,
+            "field": embedding.jsonl,
+            "text": embedding.text,
+        }
+        # What is missing is said before the file is made.
+        session.sender  # noqa: B018
+        self._file = VectorsFile(path, header, force=force, tell=session.note)
+        session.run.closing(self._file.close)
+        self.vector_length = self._file.length()
+        self.has_vectors = self.vector_length > 0
+        self._rows: dict[int, Row] = {}
+        self._next = 0
+        self._looked = self._met = 0
+        self._gap = False
+        self._signals: list[int] = []
+        self._claims = Claims(self, session.sender.plan.watch or Watch())
+        self._tell_past()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    @property
+    def failed_before(self) -> int:
+        """Return how many inputs have an error of an earlier run in the file."""
+        return self._file.failed
+
+    @property
+    def ok_before(self) -> int:
+        """Return how many inputs have a vector of an earlier run."""
+        return self._file.done - self._file.failed
+
+    @property
+    def watch(self) -> Claims:
+        """Return what notes each request before it leaves."""
+        return self._claims
+
+    def look(self, item: Item) -> Result | None:
+        """Return what an input has: None when its line is in the file."""
+        row = row_of(item.number, item.place, hash_of_input(item, self._build, self._form))
+        self._looked += 1
+        found = self._file.find(row)
+        if found is not None:
+            self._met += 1
+        if isinstance(found, Entry):
+            return None
+        self._rows[item.number] = row
+        if isinstance(found, Waiting):
+            return Result(item, line=found.line, line_class=found.failed)
+        return Result(item, error=item.error)
+
+    def claim(self, items: Sequence[Item]) -> None:
+        """Take note of what the next request of this thread is for."""
+        self._claims.begin([self._rows[item.number] for item in items])
+
+    def claim_rows(self, rows: Sequence[Row]) -> None:
+        """Write that a request is about to leave."""
+        self._file.claim(rows)
+
+    def release(self, items: Sequence[Item]) -> None:
+        """Note that a request was not billed."""
+        self._file.release([self._rows[item.number] for item in items])
+
+    def keep(self, answer: Answer, line: Callable[[Result], bytes]) -> None:
+        """Make an answer durable that has come before its turn. Safe from any thread."""
+        if self._gap or answer.turn != self._next:
+            self._file.keep(self._entries(answer, line))
+
+    def write(self, answer: Answer, line: Callable[[Result], bytes]) -> None:
+        """Write an answer whose turn it is; after a gap it waits in the journal.
+
+        Raises OutputError where the file takes no more.
+        """
+        entries = self._entries(answer, line)
+        if answer.turn != self._next:
+            self._gap = True
+        if self._gap:
+            self._file.keep(entries)
+            return
+        try:
+            if (trouble := self._file.find_trouble()) is not None:
+                self._file.keep(entries)
+                raise trouble
+            self._file.write(entries)
+        except OutputError:
+            self._gap = True
+            raise
+        self._next += 1
+        for row, _, _ in entries:
+            self._rows.pop(row.index, None)
+
+    def _entries(self, answer: Answer, line: Callable[[Result], bytes]) -> list[Entry]:
+        return [
+            Entry(
+                self._rows[result.item.number],
+                line(result),
+                result.line_class if result.error is None else class_of(result.error),
+            )
+            for result in answer.results
+        ]
+
+    @contextmanager
+    def heeding(self, stop: threading.Event) -> Iterator[None]:
+        """Let the first signal stop the run softly: what is in flight is waited for."""
+
+        def heed(name: str, signum: int) -> float | None:
+            if name == "SIGUSR1":
+                return None
+            self._signals.append(signum)
+            if len(self._signals) > 1:
+                raise Interrupted(signum)
+            stop.set()
+            return GRACE_S.get(name, SHORT_GRACE_S)
+
+        self._session.run.heed = heed
+        try:
+            yield
+        finally:
+            self._session.run.heed = None
+
+    def end(self, failure: ApiyiError | None) -> None:
+        """Note how the run ended; raise Interrupted where a signal ended it.
+
+        Raises SetupError when the file has lines of inputs that are no longer there.
+        """
+        complete = failure is None and not self._signals
+        self._file.end({"total": self._looked}, complete=complete)
+        if unkept := self._file.unkept:
+            place = self._session.rescue.keep(unkept)
+            self._session.note(
+                Text(
+                    "{count} lines that could not be written are in {place}",
+                    count=len(unkept),
+                    place=place,
+                )
+            )
+        if self._signals:
+            raise Interrupted(self._signals[0])
+        if complete:
+            refuse_shorter(self.path, self._file.known, self._met)
+
+    def _tell_past(self) -> None:
+        file, tell = self._file, self._session.note
+        if file.known:
+            tell(
+                Text("going on with {path}: {count} lines in it", path=self.path, count=file.known)
+            )
+        if file.lost:
+            tell(
+                Text(
+                    "{count} texts were in flight when an earlier run ended "
+                    "and may be billed twice",
+                    count=file.lost,
+                )
+            )
+
+
+class Claims(Watch):
+    """Notes in the journal what a request is for, right before it leaves."""
+
+    def __init__(self, file: EmbedFile, then: Watch) -> None:
+        self._file = file
+        self._then = then
+        self._local = threading.local()
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Have the following requests of this thread be for these inputs."""
+        self._local.rows = rows
+
+    def opened(self, url: str, proxy: Proxy | None) -> None:
+        """Pass on."""
+        self._then.opened(url, proxy)
+
+    def request(self, outgoing: Outgoing) -> None:
+        """Write the claim. What it raises keeps the request from being sent."""
+        if not outgoing.free:
+            self._file.claim_rows(getattr(self._local, "rows", ()))
+        self._then.request(outgoing)
+
+    def reply(self, reply: Reply, after_s: float) -> None:
+        """Pass on."""
+        self._then.reply(reply, after_s)

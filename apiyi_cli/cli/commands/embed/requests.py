@@ -1,0 +1,198 @@
+"""Asking for vectors: many texts in a request, and the one that is refused found among them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from apiyi_cli.cli.commands.embed.items import Item
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.events import Usage
+from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, UnknownModelError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+    from apiyi_cli.wire.send import Sender
+
+ALIKE_REFUSALS: Final = 3
+"""So many texts refused alike, and none accepted: it is not the texts."""
+_OF_THE_ENDPOINT: Final = frozenset((401, 402, 403, 404, 405, 501))
+
+Vector = bytes | memoryview
+
+
+class Result(NamedTuple):
+    """What an input has come to: its vector, or its error, or a line of an earlier run."""
+
+    item: Item
+    vector: Vector | None = None
+    error: ApiyiError | None = None
+    line: bytes | None = None
+    line_class: str | None = None
+
+
+class Answer(NamedTuple):
+    """The results of some inputs in their order; of each request the inputs and the reply.
+
+    `turn` counts the lists of inputs from 0.
+    """
+
+    turn: int
+    results: list[Result]
+    replies: list[tuple[list[int], Vectors, bool]]
+
+
+class Embedder:
+    """Asks for the vectors of inputs. Its methods may be called from any thread.
+
+    `build` makes the request for some texts; `claim` is told which inputs the thread's next
+    request is for, `release` that they were refused. `is_alone` is a run for a single text,
+    whose refusal is the run's own.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        build: Callable[[Sequence[str]], Call],
+        dimensions: int | None,
+        *,
+        keep_body: bool,
+        is_alone: bool,
+        claim: Callable[[Sequence[Item]], None] = lambda items: None,
+        release: Callable[[Sequence[Item]], None] = lambda items: None,
+    ) -> None:
+        self._session = session
+        self._build = build
+        self._dimensions = dimensions
+        self._keep_body = keep_body
+        self._is_alone = is_alone
+        self._claim = claim
+        self._release = release
+        self._lock = threading.Lock()
+        self._refused: list[RejectedError] = []
+        self.accepts = False
+
+    def ask(self, sender: Sender, turn: int, items: Sequence[Result]) -> Answer:
+        """Return the results of inputs; those that have theirs already are not asked for.
+
+        A request that is refused is divided until the text is found that the gateway does not
+        take; the others are asked for once each. Raises what is not about a text.
+        """
+        asked = [one.item for one in items if _is_open(one)]
+        found: dict[int, Result] = {}
+        replies: list[tuple[list[int], Vectors, bool]] = []
+        for some in self._divided(sender, asked, replies):
+            found[some.item.number] = some
+        results = [found.get(one.item.number, one) for one in items]
+        return Answer(turn, results, sorted(replies, key=lambda reply: reply[0]))
+
+    def _divided(
+        self, sender: Sender, items: list[Item], replies: list[tuple[list[int], Vectors, bool]]
+    ) -> Iterator[Result]:
+        waiting = [items] if items else []
+        while waiting:
+            some = waiting.pop()
+            try:
+                got = self._request(sender, some)
+            except RejectedError as refusal:
+                self._release(some)
+                if not _is_of_a_text(refusal) or (len(some) == 1 and self._is_alone):
+                    raise
+                if len(some) == 1:
+                    self._note_refused(refusal)
+                    yield Result(some[0], error=refusal)
+                else:
+                    waiting += reversed(self._parts(some))
+                continue
+            except ApiyiError as failure:
+                if _was_not_billed(failure):
+                    self._release(some)
+                raise
+            self.accepts = True
+            replies.append(([item.number for item in some], got, sender.from_cache))
+            for item, vector in zip(some, got.texts, strict=True):
+                yield Result(item, vector)
+
+    def _parts(self, items: list[Item]) -> list[list[Item]]:
+        """Return the parts to ask for next: halves; where nothing was accepted so far the
+        shortest text alone first, which tells whether it is the texts at all."""
+        if not self.accepts and len(items) > 2:
+            shortest = min(items, key=lambda item: len(item.text))
+            return [[shortest], *_halves([item for item in items if item is not shortest])]
+        return _halves(items)
+
+    def _note_refused(self, refusal: RejectedError) -> None:
+        """Raise the refusal when all texts so far were refused, for one and the same reason."""
+        with self._lock:
+            self._refused.append(refusal)
+            alike = {(one.facts.status, one.facts.code, one.why) for one in self._refused}
+            if not self.accepts and len(self._refused) >= ALIKE_REFUSALS and len(alike) == 1:
+                raise refusal
+
+    def _request(self, sender: Sender, items: list[Item]) -> Vectors:
+        def decode(reply: Reply) -> Iterator[Vectors]:
+            yield vectors(reply, len(items), self._dimensions, keep_body=self._keep_body)
+
+        call = self._build([item.text for item in items])
+        self._claim(items)
+        (got,) = self._session.answers(call, decode, sender=sender)
+        return got
+
+
+def _halves(items: list[Item]) -> list[list[Item]]:
+    middle = len(items) // 2
+    return [half for half in (items[:middle], items[middle:]) if half]
+
+
+def _is_open(result: Result) -> bool:
+    return result.line is None and result.error is None and result.vector is None
+
+
+def _is_of_a_text(refusal: RejectedError) -> bool:
+    """Return True if another text may be accepted where this one is refused."""
+    facts = refusal.facts
+    if isinstance(refusal, UnknownModelError) or facts.phase not in (None, "status"):
+        return False
+    return facts.status is not None and facts.status >= 400 and facts.status not in _OF_THE_ENDPOINT
+
+
+def _was_not_billed(failure: ApiyiError) -> bool:
+    return failure.facts.phase in ("connect", "status") and not isinstance(failure, IncompleteError)
+
+
+class Consistency:
+    """Checks that all vectors of a run have one length; what is compared later needs that."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def check(self, answer: Answer) -> None:
+        """Raise IncompleteError for vectors of another length than those before."""
+        for _, got, _ in answer.replies:
+            self._length = self._length or got.length
+            if got.length != self._length:
+                raise IncompleteError(
+                    Text("the answer is not what was asked for"),
+                    Text(
+                        "vectors of {length} numbers came after vectors of {length2}",
+                        length=got.length,
+                        length2=self._length,
+                    ),
+                )
+
+
+def usages(answer: Answer) -> Iterator[tuple[Usage | None, bool]]:
+    """Yield the usage of each request, and whether its answer came from the cache."""
+    for _, got, from_cache in answer.replies:
+        yield got.usage, from_cache
+
+
+def merged_object(answers: Sequence[Answer], errors: list[dict[str, Any]]) -> bytes:
+    """Return the server's object; of several requests one, with the inputs' numbers as index."""
+    from apiyi_cli.decode.embed import merged
+
+    replies = [(indexes, got.raw) for one in answers for indexes, got, _ in one.replies]
+    return merged([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)

@@ -1,0 +1,38 @@
+"""`apiyi image`: pictures from prompts, edited or varied ones, saved as files."""
+
+from __future__ import annotations
+
+from apiyi_cli.cli.app import single
+from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.typer_options import Words, spread
+from apiyi_cli.core.groups import Connection, Imaging, Jobs, Model, Output, Prompt, Request
+
+
+def image(
+    session: Session,
+    prompt: Words = None,
+    *,
+    model: Model,
+    source: Prompt,
+    imaging: Imaging,
+    jobs: Jobs,
+    connection: Connection,
+    output: Output,
+    request: Request,
+) -> None:
+    """Draw pictures from a prompt, edit or vary given ones, and save them as files.
+
+    Prints the path of each file. With -o PATH: a file, a directory, a template such as
+    'out/{index:04}-{slug}.{ext}' (fields: index, slug, model, n, ext; with -i
+    also dir, stem), or - for stdout.
+    """
+    from apiyi_cli.cli.commands.image.job import Studio
+
+    studio = Studio(session, prompt or [], session.fill(source).file or [], session.fill(imaging))
+    if studio.shown():
+        return
+    studio.prepare()
+    studio.run(session.jobs)
+
+
+app = single(spread(image))

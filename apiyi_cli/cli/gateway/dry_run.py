@@ -1,0 +1,77 @@
+"""A request shown instead of sent: as JSON (`--dry-run`) or as a program (`--code`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.secret import Secret, holds_secret, is_secret_name, mask_header, mask_url
+from apiyi_cli.text import Text
+from apiyi_cli.wire.http.request import address, headers, json_bytes, split_header
+
+MASKED_KEY = "Bearer ***"
+
+
+def described(
+    call: Call, base_url: str, extra: Sequence[str] | None, secrets: Sequence[Secret] = ()
+) -> bytes:
+    """Return the request as one JSON object on one line, keys in headers and address masked.
+
+    A multipart body is a list of parts `{"name","filename","type","bytes"|"value"}`.
+    """
+    ours = headers(call, extra or (), "0" * 32)
+    named = {
+        name: mask_header(name, value, secrets) for name, value in ours if name != "Idempotency-Key"
+    }
+    if not any(name.lower() == "authorization" for name in named):
+        named["Authorization"] = MASKED_KEY
+    body: Any = call.json
+    if call.parts:
+        body = [_part(part) for part in call.parts]
+    elif call.raw is not None:
+        body = call.raw.decode("utf-8", "replace")
+    shown = {
+        "method": call.method,
+        "url": mask_url(address(call, base_url), secrets),
+        "headers": named,
+        "body": body,
+    }
+    return json_bytes(shown) + b"\n"
+
+
+def program(
+    call: Call,
+    language: str,
+    base_url: str,
+    extra: Sequence[str] | None,
+    note: Callable[[str], None],
+    secrets: Sequence[Secret] = (),
+) -> bytes:
+    """Return the request as a program in `language`; say on stderr what it cannot express."""
+    from apiyi_cli.export.program import program
+
+    named = [*call.headers, *(split_header(text) for text in extra or ())]
+    shown = []
+    for name, value in named:
+        # By its name it is left out by the program's own rules, which say so.
+        if not is_secret_name(name) and holds_secret(value, secrets):
+            note(Text("the header {name} is left out: it holds the key", name=name))
+        else:
+            shown.append((name, value))
+    made = program(language, call._replace(headers=tuple(shown)), base_url)
+    for text in made.notes:
+        note(text)
+    return made.text.encode()
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if part.value is not None:
+        return {"name": part.name, "value": part.value}
+    if part.path is not None:
+        size = Path(part.path).stat().st_size
+        name = part.filename or Path(part.path).name
+    else:
+        size, name = len(part.content or b""), part.filename or part.name
+    return {"name": part.name, "filename": name, "type": part.type, "bytes": size}

@@ -1,0 +1,64 @@
+"""`make manual`: man pages, completion scripts and compiled messages, written into the tree."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from apiyi_cli import __version__
+from apiyi_cli.cli.help.describe import program
+from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
+from apiyi_cli.manual.completion import FILES, script
+from apiyi_cli.manual.man import pages
+
+FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
+
+
+def generated() -> dict[str, str]:
+    """Return every generated text by its path below the top of the source tree."""
+    described = program()
+    messages = {str(one.id): str(one.string) for one in catalogue() if one.id and one.string}
+    say = translate_by(lambda template: messages.get(template, template))
+    chinese = pages(described, __version__, say)
+    return {
+        **{f"man/{name}": text for name, text in pages(described, __version__).items()},
+        **{f"man/zh_CN/{name}": text for name, text in chinese.items()},
+        **{f"completions/{name}": script(described, shell) for shell, name in FILES.items()},
+    }
+
+
+def write(top: Path) -> None:
+    """Write the files below `top`, and remove the man pages of commands that are gone."""
+    files = generated()
+    for folder in ("man/zh_CN", "completions"):
+        (top / folder).mkdir(parents=True, exist_ok=True)
+    for old in (top / "man").rglob("*.1"):
+        if old.relative_to(top).as_posix() not in files:
+            old.unlink()
+    for name, text in files.items():
+        (top / name).write_text(text, "utf-8", newline="\n")
+
+
+@cache
+def catalogue() -> Catalog:
+    """Return the Chinese messages as their source has them."""
+    with (FOLDER / f"{DOMAIN}.po").open("rb") as file:
+        return read_po(file)
+
+
+def compiled() -> bytes:
+    """Return the Chinese messages compiled."""
+    file = BytesIO()
+    write_mo(file, catalogue())
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    (FOLDER / f"{DOMAIN}.mo").write_bytes(compiled())
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

@@ -1,0 +1,211 @@
+"""Where the files of a run go: names from a template, known and checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiyi_cli.core.encodings import quote_path
+from apiyi_cli.core.filetypes import HEAD_BYTES
+from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.output.files import (
+    FileTaken,
+    clear_stale_parts,
+    is_device,
+    refuse_existing,
+    write_file,
+)
+from apiyi_cli.output.names import Numbered, Template
+from apiyi_cli.output.rescue import Rescue
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.session import Session
+
+Values = Mapping[str, object]
+
+
+class FileKind(NamedTuple):
+    """What an existing file has to be to stand for the one wanted, and what messages call it."""
+
+    name: Text
+    accepts: Callable[[bytes], bool]
+
+
+class Places:
+    """The files that a run makes, by the values of a template's fields.
+
+    `output` is what `-o` says: a path with or without fields, or a directory, which gets
+    `default`; `apart` is a template in which no two names are the same. `known` are the
+    fields; where `ext` is one of them, a file may turn out to have any of `extensions`, the
+    first being likely. Raises UsageError for an unknown field.
+    """
+
+    def __init__(
+        self,
+        output: str | None,
+        default: str,
+        *,
+        apart: str,
+        known: Sequence[str],
+        extensions: Sequence[str],
+        force: bool = False,
+        skip_existing: bool = False,
+    ) -> None:
+        self._extensions = tuple(extensions)
+        self._force = force
+        self._skip_existing = skip_existing
+        self._apart = apart
+        text = output if output is not None else default
+        if output is not None and (output.endswith("/") or os.path.isdir(output)):
+            folder = output.replace("{", "{{").replace("}", "}}")
+            text = f"{folder.rstrip('/') or '/'}/{default}"
+        self._template = Template(text, known=known)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Return the names of the fields that the files' names are made of."""
+        return self._template.fields
+
+    def likely(self, values: Values) -> Path:
+        """Return the path of a file whose extension is not known yet."""
+        return self._template.path({**values, "ext": self._extensions[0]})
+
+    def standing(self, values: Values) -> Path | None:
+        """Return the file that exists already, with whichever extension, None if there is none."""
+        extensions = self._extensions if "ext" in self._template.fields else self._extensions[:1]
+        for extension in extensions:
+            path = self._template.path({**values, "ext": extension})
+            if os.path.lexists(path) and not is_device(path):
+                return path
+        return None
+
+    def check(self, wanted: Iterable[tuple[str, Values]]) -> None:
+        """Raise an error unless every file can be made, each one a file of its own.
+
+        `wanted` has for each file what it is made of, for the message. Two that would be one
+        file are a UsageError; a file that exists is an OutputError without `force`. Unfinished
+        files that a killed run left in the same folders are removed.
+        """
+        wanted = list(wanted)
+        self.refuse_clashes(wanted)
+        paths = [self.likely(values) for _, values in wanted]
+        for path, (_, values) in zip(paths, wanted, strict=True):
+            existing = None if self._force else self.standing(values)
+            for item in (path, *filter(None, (existing,))):
+                try:
+                    refuse_existing(item, force=self._force)
+                except FileTaken as failure:
+                    failure.hint = Text(
+                        "leave out what is there with --skip-existing, or overwrite with --force"
+                    )
+                    raise
+        for folder in {path.parent for path in paths}:
+            clear_stale_parts(folder)
+
+    def refuse_clashes(self, wanted: Iterable[tuple[str, Values]]) -> None:
+        """Raise UsageError for two files that would have one name."""
+        numbered = Numbered()
+        makers: dict[Path, str] = {}
+        for maker, values in wanted:
+            path = self.likely(values)
+            if not is_device(path) and numbered.distinct(path) != path:
+                first = makers.get(path, Text("another one"))
+                raise UsageError(
+                    Text(
+                        "{first} and {maker} would both be written to {path}",
+                        first=first,
+                        maker=maker,
+                        path=path,
+                    ),
+                    hint=Text("name them apart: -o {apart}", apart=quote_path(self._apart)),
+                )
+            makers[path] = maker
+
+    def exists(self, values: Values, kind: FileKind | None = None) -> bool:
+        """Return True if a file that the user wants to skip is there already.
+
+        Raises OutputError where what is there is no file of that `kind`.
+        """
+        path = self.standing(values) if self._skip_existing else None
+        if path is None:
+            return False
+        try:
+            with open(path, "rb") as file:
+                head = file.read(HEAD_BYTES)
+        except OSError as failure:
+            raise OutputError(
+                Text("cannot read {path}", path=path), system_reason(failure)
+            ) from None
+        if kind is None or kind.accepts(head):
+            return True
+        raise OutputError(
+            Text("cannot skip {path}", path=path),
+            Text("it exists and is no {kind}", kind=kind.name),
+            hint=Text("move it out of the way"),
+        )
+
+    def write(self, values: Values, extension: str, content: bytes, rescue: Rescue | None) -> Path:
+        """Write one file whole, and return its path.
+
+        Raises OutputError; what could not be written is rescued, and the hint says where.
+        """
+        path = self._template.path({**values, "ext": extension})
+        write_file([content], path, force=self._force, rescue=rescue)
+        return path
+
+    def extra(self, values: Values, extension: str) -> Path | None:
+        """Return the path of picture `n` of an answer that has more than was asked for.
+
+        A template that has no field for the number gets it at the end: `cat-2.png`. None
+        where the files go to a device, beside which nothing can be made.
+        """
+        path = self._template.path({**values, "ext": extension})
+        if is_device(path):
+            return None
+        if "n" in self._template.fields:
+            return path
+        stem = path.stem if path.suffix else path.name
+        return path.with_name(f"{stem}-{values['n']}.{extension}")
+
+    def write_extra(
+        self, values: Values, extension: str, content: bytes, rescue: Rescue | None
+    ) -> Path | None:
+        """Write such a picture under a name that is free; return it, None beside a device."""
+        path = self.extra(values, extension)
+        if path is None:
+            return None
+        count = 2
+        wanted = path
+        while not self._force and os.path.lexists(path):
+            path = wanted.with_name(f"{wanted.stem}-{count}{wanted.suffix}")
+            count += 1
+        write_file([content], path, force=self._force, rescue=rescue)
+        return path
+
+
+def check_skipping(session: Session, skip_existing: bool | None, *, needs_output: bool) -> None:
+    """Raise UsageError for `--skip-existing` with options that leave it no file to look for."""
+    if not skip_existing:
+        return
+    output = session.output
+    why = None
+    if output.force or output.output == "-":
+        other = "--force" if output.force else "-o -"
+        why = Text("--skip-existing does not go with {other}", other=other)
+    elif needs_output and output.output is None:
+        why = Text("--skip-existing needs the name of the file: -o PATH")
+    if why is not None:
+        raise UsageError(Text("cannot do that"), why)
+
+
+def print_skipped(session: Session, count: int) -> None:
+    """Print on stderr how many files were there already."""
+    if count:
+        session.note(
+            Text("skipped {found} that exists", found=count)
+            if count == 1
+            else Text("skipped {found} that exist", found=count)
+        )

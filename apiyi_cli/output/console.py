@@ -1,0 +1,281 @@
+"""Standard input, output and error as the file descriptors they are.
+
+Writing goes past `sys.stdout`: that object may be None, may be block-buffered, may encode in
+the locale's charset and swallows what fails at interpreter exit. Here bytes are UTF-8 always,
+each write is complete or an error, and a reader that went away ends the run as SIGPIPE
+would. Nothing else in the program touches descriptors 1 and 2.
+
+This is also the one place where output is made safe for a terminal: what is written to
+stdout if that is a terminal, by the kind of its content; what is said on stderr always.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cached_property
+
+from apiyi_cli.core.terminal_text import (
+    Content,
+    TerminalEncoder,
+    encode_for_terminal,
+    neutralize,
+    neutralize_json,
+    neutralize_line,
+)
+from apiyi_cli.errors import Interrupted, OutputError
+from apiyi_cli.output.rescue import Rescue, write_all
+from apiyi_cli.text import Text, system_reason
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+STDERR_PATIENCE_S = 2.0
+_ERASE = "\r\x1b[K"
+
+
+def _as_is(text: str) -> str:
+    return text
+
+
+class Console:
+    """The terminal, pipes or files that the process was started with.
+
+    `redact` takes secrets out of what is said on stderr; it may be set later, when the
+    settings are known.
+    """
+
+    def __init__(
+        self,
+        closed: frozenset[int] = frozenset(),
+        *,
+        redact: Callable[[str], str] = _as_is,
+    ) -> None:
+        self._closed = closed
+        self.redact = redact
+        self._status = ""
+        # Which stream has left the cursor of its terminal inside a line.
+        self._answer_is_open = False
+        self._speech_is_open = False
+        self._lock = threading.RLock()
+
+    @classmethod
+    def opened(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
+        """Return the console, with the null device in place of descriptors 0-2 that are closed.
+
+        To be called before any file is opened: the lowest free number goes to the next file,
+        and a journal on descriptor 1 would get the answer written into it.
+        """
+        closed = set()
+        for fd in (STDIN, STDOUT, STDERR):
+            try:
+                os.fstat(fd)
+            except OSError:
+                closed.add(fd)
+                # All lower numbers are taken, so this is `fd`; inherited like any of the three.
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if STDOUT not in closed and not _writable(STDOUT):
+            closed.add(STDOUT)
+        return cls(frozenset(closed), redact=redact)
+
+    @property
+    def stdin_closed(self) -> bool:
+        """Tell whether the process was started without a standard input."""
+        return STDIN in self._closed
+
+    @property
+    def stdout_closed(self) -> bool:
+        """Tell whether the process was started without an output that can be written."""
+        return STDOUT in self._closed
+
+    @cached_property
+    def stdin_is_terminal(self) -> bool:
+        """Tell whether a person may be typing."""
+        return STDIN not in self._closed and os.isatty(STDIN)
+
+    @cached_property
+    def stdout_is_terminal(self) -> bool:
+        """Tell whether a person reads the answer."""
+        return STDOUT not in self._closed and os.isatty(STDOUT)
+
+    @cached_property
+    def stderr_is_terminal(self) -> bool:
+        """Tell whether a person reads the notices."""
+        return STDERR not in self._closed and os.isatty(STDERR)
+
+    @property
+    def width(self) -> int:
+        """Return the columns of the terminal, 80 where there is none."""
+        if (columns := os.environ.get("COLUMNS", "")).isascii() and columns.isdigit():
+            return int(columns) or 80
+        for fd in (STDOUT, STDERR):
+            try:
+                return os.get_terminal_size(fd).columns or 80
+            except (OSError, AttributeError):
+                continue
+        return 80
+
+    def require_stdout(self) -> None:
+        """Raise OutputError, before anything is sent, when no answer could be written."""
+        if self.stdout_closed:
+            raise _cannot_write(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+
+    def write(self, data: bytes, content: Content = "text") -> None:
+        """Write all of `data`, a whole text or object, to stdout now.
+
+        Into a pipe or file the bytes go as they are; on a terminal they are made safe as
+        `content` needs it. Waits for a slow reader. Raises Interrupted(SIGPIPE) when the
+        reader went away, and OutputError naming what the system said about anything else.
+        """
+        self._put(encode_for_terminal(data, content) if self.stdout_is_terminal else data)
+
+    def write_lines(
+        self, lines: Iterable[bytes], rescue: Rescue | None = None, content: Content = "text"
+    ) -> None:
+        """Write each item as it comes; what was received and cannot be written is rescued.
+
+        The items are pieces of one output: a character may be split over two of them. Raises
+        what `write` and `lines` raise; see `rescue.write_all`.
+        """
+        if not self.stdout_is_terminal:
+            write_all(lines, self._put, rescue)
+            return
+        encoder = TerminalEncoder(content)
+        try:
+            write_all(lines, lambda data: self._put(encoder.feed(data)), rescue)
+        except OutputError:
+            raise
+        except BaseException:
+            with suppress(OutputError, Interrupted):
+                self._put(encoder.close())
+            raise
+        self._put(encoder.close())
+
+    def _put(self, data: bytes) -> None:
+        self.require_stdout()
+        if not data:
+            return
+        self.end_speech()
+        # Before it is written: a signal may come right after.
+        self._answer_is_open = self._shares_terminal and not data.endswith(b"\n")
+        try:
+            if self._status and self.stdout_is_terminal:
+                with self._lock:
+                    self._draw(_ERASE)
+                    _write(STDOUT, data, patience_s=None)
+                    self._draw(self._status)
+            else:
+                _write(STDOUT, data, patience_s=None)
+        except BrokenPipeError:
+            raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
+        except OSError as error:
+            raise _cannot_write(error) from error
+
+    @cached_property
+    def _shares_terminal(self) -> bool:
+        """Return True if stdout and stderr are the same terminal."""
+        if not (self.stdout_is_terminal and self.stderr_is_terminal):
+            return False
+        return os.fstat(STDOUT).st_rdev == os.fstat(STDERR).st_rdev
+
+    def finish(self) -> None:
+        """Make sure that stdout took everything.
+
+        A network file system may report a full disk only when a file is closed. Raises
+        OutputError.
+        """
+        if self.stdout_closed:
+            return
+        try:
+            os.close(os.dup(STDOUT))
+        except OSError as error:
+            raise _cannot_write(error) from error
+
+    def say(
+        self, text: str, *, end: str = "\n", style: str = "", content: Content = "text"
+    ) -> None:
+        """Print a text on stderr, redacted and made safe; never raise.
+
+        `style` is the parameters of an SGR sequence ("2" is dim), for a terminal with
+        colour only. `end` is empty for a piece of a longer text. Nothing that is said shares
+        a line with the answer, and no message one with the pieces before it. A stderr that
+        is closed, full or stuck loses the text: what the exit code says about the answer
+        must not depend on it.
+        """
+        make_safe = neutralize_json if content == "json" else neutralize
+        message = make_safe(self.redact(text))
+        shown = f"\x1b[{style}m{message}\x1b[0m" if style else message
+        with self._lock:
+            begin = _ERASE if self._status else ""
+            if message and (self._answer_is_open or (self._speech_is_open and end)):
+                begin += "\n"
+            self._answer_is_open = False
+            self._speech_is_open = self.stderr_is_terminal and not (message + end).endswith("\n")
+            self._draw(begin + shown + end + self._status)
+
+    @property
+    def line_is_open(self) -> bool:
+        """Return True if the cursor of the terminal stands inside a line."""
+        return self._answer_is_open or self._speech_is_open
+
+    def end_speech(self) -> None:
+        """End the line on stderr that pieces of a text have left open; never raise."""
+        if self._speech_is_open:
+            with self._lock:
+                self._speech_is_open = False
+                self._draw("\n")
+
+    def status(self, text: str) -> None:
+        """Show a text as the last line of the terminal on stderr, in place of the one before.
+
+        What is said or written meanwhile goes above it; an empty text takes it away. The
+        text must be shorter than the terminal is wide. Never raises.
+        """
+        told = neutralize_line(self.redact(text))
+        with self._lock:
+            before, self._status = self._status, told
+            if before or told:
+                self._draw((_ERASE if before else "") + told)
+
+    def _draw(self, text: str) -> None:
+        try:
+            _write(STDERR, text.encode("utf-8", "replace"), patience_s=STDERR_PATIENCE_S)
+        except OSError:
+            return
+
+
+def _write(fd: int, data: bytes, *, patience_s: float | None) -> None:
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(fd, left) :]
+        except BlockingIOError:
+            # The descriptor is shared with whoever set O_NONBLOCK on it: waiting is ours to
+            # do, clearing the flag is not.
+            if not select.select([], [fd], [], patience_s)[1]:
+                raise TimeoutError from None
+
+
+def _writable(fd: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _cannot_write(error: OSError) -> OutputError:
+    why = system_reason(error)
+    return OutputError(Text("cannot write to standard output"), why, hint=_ADVICE.get(error.errno))
+
+
+_ADVICE: dict[int | None, str] = {
+    errno.EBADF: Text("give it an output: > FILE, or -o FILE"),
+    errno.ENOSPC: Text("free some space, or write to another disk with -o FILE"),
+    getattr(errno, "EDQUOT", None): Text(
+        "raise the disk quota, or write to another disk with -o FILE"
+    ),
+}

@@ -1,0 +1,260 @@
+"""Files that appear whole or not at all, and are never overwritten unasked.
+
+Which names are safe is in `names`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.output.rescue import Kept, Rescue
+from apiyi_cli.text import Text, system_reason
+
+_PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
+# Links to whatever the descriptor is: replacing one would replace the system's own.
+_STREAMS = ("/dev/stdout", "/dev/stderr")
+_STREAM_DIRECTORIES = ("/dev/fd/", "/proc/")
+
+
+class WholeFile:
+    """A file under construction: `with WholeFile(path) as file: file.write(data)`.
+
+    The data goes to `.NAME.PID-RANDOM.part` beside `path`; leaving the block without an
+    exception makes it durable and gives it its name, any other way removes it. Without
+    `force` nothing that exists is replaced, not even what appeared meanwhile; with `force` a
+    link at `path` is replaced, never followed, and the permissions of a file stay.
+
+    A device or pipe (`/dev/null`, `/dev/stdout`) is written to as it is. Every failure is an
+    OutputError; a pipe's reader that went away is Interrupted(SIGPIPE).
+    """
+
+    def __init__(self, path: Path, *, force: bool = False, mode: int = 0o666) -> None:
+        self.path = path
+        self._force = force
+        self._mode = mode
+        self._part = None if is_device(path) else part_path(path)
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        try:
+            if self._part is None:
+                self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            else:
+                self._fd = os.open(self._part, EXCLUSIVE, self._mode)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`."""
+        try:
+            write_all(self._fd, data)
+        except BrokenPipeError:
+            raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except FileExistsError:
+            raise _exists(self.path) from None
+        except OSError as failure:
+            raise _cannot_write(self.path, failure) from failure
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        if self._part is not None:
+            os.fsync(self._fd)
+            if self._force:
+                self._keep_permissions()
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+        if self._part is None:
+            return
+        if self._force:
+            self._part.replace(self.path)
+        else:
+            _rename_new(self._part, self.path)
+        sync_folder(self.path.parent)
+
+    def _keep_permissions(self) -> None:
+        with suppress(FileNotFoundError):
+            before = self.path.lstat()
+            if self._part is not None and stat.S_ISREG(before.st_mode):
+                self._part.chmod(stat.S_IMODE(before.st_mode))
+
+    def _discard(self) -> None:
+        with suppress(OSError):
+            if self._fd >= 0:
+                os.close(self._fd)
+        with suppress(OSError):
+            if self._part is not None:
+                self._part.unlink(missing_ok=True)
+
+
+def write_file(
+    lines: Iterable[bytes], path: Path, *, force: bool = False, rescue: Rescue | None = None
+) -> None:
+    """Write an answer to a file that appears when the answer is complete.
+
+    Whatever keeps it from appearing once something came (a cut stream, a full disk, a file
+    that somebody made meanwhile), what came and what still comes is rescued, and the error's
+    hint names the place. Raises the errors of `lines` and of `WholeFile`.
+    """
+    kept = Kept(lines)
+    try:
+        with WholeFile(path, force=force) as file:
+            for item in kept:
+                file.write(item)
+    except ApiyiError as error:
+        if rescue is not None:
+            error.hint = kept.rescued(rescue) or error.hint
+        raise
+    except Interrupted as stop:
+        if rescue is not None and (place := kept.keep_after(stop, rescue)):
+            stop.note = Text("what had come of the answer is in {place}", place=place)
+        raise
+
+
+def _refuse_impossible(path: Path) -> None:
+    """Raise OutputError for a name that no file can have: too long, a ring of links."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as failure:
+        why = system_reason(failure) if isinstance(failure, OSError) else str(failure)
+        raise OutputError(Text("cannot write {path}", path=path), why) from None
+
+
+def is_device(path: Path) -> bool:
+    """Tell whether a path names something to write into rather than a file to make."""
+    if str(path) in _STREAMS or str(path).startswith(_STREAM_DIRECTORIES):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def refuse_existing(path: Path, *, force: bool = False) -> None:
+    """Raise OutputError, before anything is sent, where `path` cannot become a new file.
+
+    What exists is refused without `force`, a dangling link included; a directory always,
+    and so is a parent that is missing or cannot be written. A device or pipe is fine.
+    """
+    _refuse_impossible(path)
+    if is_device(path):
+        return
+    if is_reserved(path):
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("its name is that of a batch's own journal or lock"),
+        )
+    if path.is_dir():
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("it is a directory"),
+            hint=Text("name a file in it"),
+        )
+    if not force and (path.exists() or path.is_symlink()):
+        raise _exists(path)
+    parent = path.parent
+    if not parent.is_dir():
+        from shlex import quote
+
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("there is no directory {parent}", parent=parent),
+            hint=f"mkdir -p {quote(str(parent))}",
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("no permission to write in {parent}", parent=parent),
+        )
+
+
+def clear_stale_parts(directory: Path) -> list[Path]:
+    """Remove unfinished files of runs that were killed, and return their paths.
+
+    Only names that this program makes, only plain files, only where the process that made
+    them no longer runs. Never raises: what cannot be removed stays.
+    """
+    removed = []
+    try:
+        entries = list(os.scandir(directory))
+    except OSError:
+        return []
+    for entry in entries:
+        match = _PART.fullmatch(entry.name)
+        try:
+            if match and entry.is_file(follow_symlinks=False) and not _is_running(int(match[1])):
+                Path(entry.path).unlink()
+                removed.append(Path(entry.path))
+        except OSError:
+            continue
+    return sorted(removed)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt" or pid == os.getpid():
+        # On Windows signal 0 would end the process that it asks about.
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _rename_new(part: Path, path: Path) -> None:
+    """Give a file its name unless that name is taken: a link is made or fails at once."""
+    try:
+        os.link(part, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK):
+            raise
+        # No hard links here (FAT, some network file systems): take the name first.
+        os.close(os.open(path, EXCLUSIVE, 0o666))
+        part.replace(path)
+
+
+class FileTaken(OutputError):
+    """The file that an answer is to become exists already."""
+
+
+def _exists(path: Path) -> FileTaken:
+    return FileTaken(
+        Text("cannot write {path}", path=path),
+        Text("it exists"),
+        hint=Text("choose another name, or overwrite with --force"),
+    )
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(Text("cannot write {path}", path=path), system_reason(error))

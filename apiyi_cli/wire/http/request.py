@@ -1,0 +1,177 @@
+"""From a `Call` to the bytes of a request: address, headers, body.
+
+Bodies can be read again for a further attempt: JSON is bytes, files are opened anew each
+time and streamed from disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, Any
+
+from apiyi_cli import __version__
+from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.jsontext import whole_characters, write
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
+from apiyi_cli.wire.http.client import Outgoing
+
+READ_BYTES = 1 << 16
+
+
+def address(call: Call, base_url: str) -> str:
+    """Return the URL of a call: below the base URL, or below the host when `from_host`."""
+    if call.from_host:
+        scheme, _, rest = base_url.partition("://")
+        return f"{scheme}://{rest.split('/', 1)[0]}{call.path}"
+    return base_url.rstrip("/") + call.path
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a JSON body; raise UsageError for text that UTF-8 cannot carry."""
+    try:
+        return write(value, clean=_sendable)
+    except TypeError as failure:
+        raise UsageError(
+            Text("cannot send the request"), Text("its body is no JSON: {reason}", reason=failure)
+        ) from None
+
+
+def _sendable(text: str) -> str:
+    """Return the text with U+FFFD for half characters; refuse bytes that are not UTF-8.
+
+    Python shows such bytes of an argument as U+DC80 to U+DCFF.
+    """
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        why = Text("an argument holds bytes that are not UTF-8")
+        raise UsageError(Text("cannot send the request"), why)
+    return whole_characters(text)
+
+
+def headers(call: Call, extra: Sequence[str], request_id: str) -> list[tuple[str, str]]:
+    """Return the request's headers but for the key; `extra` are `-H` values and win by name.
+
+    `request_id` is one per logical request, the same for each attempt.
+    """
+    named: dict[str, tuple[str, str]] = {}
+    accept = "text/event-stream" if call.stream else "application/json"
+    ours = [
+        ("Accept", f"{accept}, */*;q=0.5"),
+        # A stream must arrive event by event; compression would hold it back.
+        ("Accept-Encoding", "identity" if call.stream else "gzip"),
+        ("User-Agent", f"apiyi/{__version__}"),
+    ]
+    if call.method not in ("GET", "HEAD"):
+        ours.append(("Idempotency-Key", request_id))
+    if call.json is not None:
+        ours.append(("Content-Type", "application/json"))
+    elif call.content_type:
+        ours.append(("Content-Type", call.content_type))
+    for name, value in (*ours, *call.headers, *(split_header(text) for text in extra)):
+        named[name.lower()] = (name, value)
+    return list(named.values())
+
+
+def split_header(text: str) -> tuple[str, str]:
+    """Split `Name: value`; raise UsageError for anything else."""
+    name, colon, value = text.partition(":")
+    plain = name.replace("-", "").replace("_", "")
+    if not colon or not plain.isascii() or not plain.isalnum() or set(value) & set("\r\n\0"):
+        # Not the value: without its colon it may be a key.
+        shown = repr(text[: len(name)].split(" ")[0][:40])
+        raise UsageError(Text("cannot use -H {text}", text=shown), Text("it is not 'Name: value'"))
+    return name, value.strip()
+
+
+def outgoing(
+    call: Call, base_url: str, extra: Sequence[str], request_id: str, key: str | None
+) -> Outgoing:
+    """Return the request ready to be sent to one endpoint. `key` None sends no credentials."""
+    named = headers(call, extra, request_id)
+    if key is not None and not any(name.lower() == "authorization" for name, _ in named):
+        named.append(("Authorization", f"Bearer {key}"))
+    body: bytes | Iterable[bytes] = b""
+    if call.json is not None:
+        body = json_bytes(call.json)
+    elif call.parts:
+        body, more = multipart(call.parts)
+        named.extend(more)
+    elif call.raw is not None:
+        body = call.raw
+    if isinstance(body, bytes) and call.method not in ("GET", "HEAD"):
+        named.append(("Content-Length", str(len(body))))
+    return Outgoing(
+        call.method, address(call, base_url), tuple(named), body, call.stream, call.cost == "free"
+    )
+
+
+class Multipart:
+    """A multipart body that can be iterated several times, files streamed from disk."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        import httpx
+
+        opened: list[IO[bytes]] = []
+        self._request = _encoded(httpx, parts, lambda path: _opened(path, opened))
+        for file in opened:
+            file.close()
+        self._parts = parts
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Return the two headers that describe the body: type with boundary, and length."""
+        return [
+            (name.title(), self._request.headers[name])
+            for name in ("content-type", "content-length")
+            if name in self._request.headers
+        ]
+
+    def __iter__(self) -> Iterator[bytes]:
+        import httpx
+
+        boundary = self._request.headers["content-type"].partition("boundary=")[2]
+        opened: list[IO[bytes]] = []
+        try:
+            request = _encoded(httpx, self._parts, lambda path: _opened(path, opened), boundary)
+            yield from request.stream
+        finally:
+            for file in opened:
+                file.close()
+
+
+def multipart(parts: Sequence[Part]) -> tuple[Multipart, list[tuple[str, str]]]:
+    """Return the body and its headers. Raises UsageError for a file that cannot be read."""
+    body = Multipart(parts)
+    return body, body.headers
+
+
+def _encoded(
+    httpx: Any, parts: Sequence[Part], opened: Callable[[str], IO[bytes]], boundary: str = ""
+) -> Any:
+    data: dict[str, list[str]] = {}
+    files: list[Any] = []
+    for part in parts:
+        if part.value is not None:
+            data.setdefault(part.name, []).append(part.value)
+            continue
+        content: Any = part.content if part.path is None else opened(part.path)
+        # Bytes of a name that are not UTF-8 cannot stand in the header.
+        name = part.filename or os.path.basename(part.path or part.name)
+        name = name.encode("utf-8", "replace").decode()
+        files.append((part.name, (name, content, part.type or "application/octet-stream")))
+    if not files:
+        # An empty file list would make this a form; a part without a filename keeps it multipart.
+        files = [(name, (None, value)) for name, values in data.items() for value in values]
+        data = {}
+    given = {"content-type": f"multipart/form-data; boundary={boundary}"} if boundary else {}
+    return httpx.Request("POST", "http://multipart/", data=data, files=files, headers=given)
+
+
+def _opened(path: str, opened: list[IO[bytes]]) -> IO[bytes]:
+    try:
+        file = open(path, "rb")
+    except OSError as failure:
+        raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
+    opened.append(file)
+    return file

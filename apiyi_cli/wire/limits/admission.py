@@ -1,0 +1,186 @@
+"""The limits around one attempt: a place in flight, a booking of tokens, their settlement.
+
+The limits themselves are kept in `limits`; when and how often a call is attempted is
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from apiyi_cli.build.tokens import estimate_tokens
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.core.events import Usage
+from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
+from apiyi_cli.wire.limits.rates import Cause
+from apiyi_cli.wire.limits.slots import Sleep
+from apiyi_cli.wire.limits.windows import NETWORK
+
+Waits = Callable[[float, Cause], None]
+_SILENT_S = 2.0
+_OF_TOKENS = re.compile(r"(?i)\btokens?\b|\btpm\b|令牌数|词元")
+
+
+class RateLimiter(Protocol):
+    """Keeps to the limits of a key: on this host (`limits`), or on several (`redis_limits`)."""
+
+    limits: Limits
+
+    def acquire(
+        self,
+        tokens: int = 0,
+        sleep: Sleep | None = None,
+        place: int = -1,
+        *,
+        alone: bool = False,
+        waits: Waits = ...,
+    ) -> float:
+        """Wait until a request of about `tokens` tokens may start; return the seconds waited.
+
+        `place` is the one in flight that the caller holds; `alone` is a request that is not
+        one of many; `waits` is told of each wait.
+        """
+
+    def leave(self, tokens: int, late_s: float) -> None:
+        """Count a request when it leaves, `late_s` after it was let in."""
+
+    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
+        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
+
+    def pause(self, wait_s: float) -> None:
+        """Let nobody start a request for `wait_s` seconds."""
+
+    def note_throttled(self) -> None:
+        """Note that the gateway has answered 429 for tokens."""
+
+    @property
+    def clear(self) -> str:
+        """Return the command line that forgets what was counted so far."""
+
+    def mean(self, model: str) -> float:
+        """Return how many tokens an answer of the model has on the mean."""
+
+    def learn(self, model: str, tokens: int) -> None:
+        """Count an answer of the model for `mean`."""
+
+    def occupy(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the places in flight and return its number."""
+
+    def vacate(self, place: int) -> None:
+        """Give a place in flight back."""
+
+
+class Admission:
+    """Entered when an attempt may start, left when it has ended. What entering returns is called
+    when the request really leaves.
+
+    `alone` is a request that is not one of many. `used` is what its answer cost so far, and
+    `total_at` when the run must have ended. `waits(seconds, cause)` is told of each wait.
+    Entering raises LimitError when the wait would be longer than the run may take.
+    """
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        call: Call,
+        *,
+        alone: bool = False,
+        used: Callable[[], Usage | None],
+        waits: Waits,
+        total_at: float | None,
+        clock: Clock,
+    ) -> None:
+        self._limiter = limiter
+        self._call = call
+        self._alone = alone
+        self._used = used
+        self._waits = waits
+        self._total_at = total_at
+        self._clock = clock
+        self._tokens = 0
+        self._place = -1
+        self._started_s = 0.0
+        self._slot_wait_s = 0.0
+
+    def __enter__(self) -> Callable[[], None]:
+        limiter = self._limiter
+        if self._call.cost != "free":
+            mean = limiter.mean(self._call.model or "")
+            self._tokens = min(estimate_tokens(self._call, mean), limiter.limits.tpm)
+        self._place = limiter.occupy(self._sleep_for_slot)
+        try:
+            limiter.acquire(
+                self._tokens, self._sleep, self._place, alone=self._alone, waits=self._waits
+            )
+        except BaseException:
+            limiter.vacate(self._place)
+            raise
+        self._started_s = self._clock.monotonic()
+        return self._leaves
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        limiter = self._limiter
+        limiter.vacate(self._place)
+        ago_s = self._clock.monotonic() - self._started_s
+        if isinstance(failure, ApiyiError):
+            if failure.facts.status == 429 and _OF_TOKENS.search(f"{failure.why} {failure.what}"):
+                limiter.note_throttled()
+            if _was_refused(failure):
+                limiter.settle(self._tokens, 0, ago_s)
+            return
+        usage = self._used()
+        if failure is None and usage is not None and usage.total_tokens is not None:
+            limiter.settle(self._tokens, _bounded(usage.total_tokens, limiter.limits.tpm), ago_s)
+            if usage.completion_tokens is not None and self._call.model:
+                most = limiter.limits.tpm
+                limiter.learn(self._call.model, _bounded(usage.completion_tokens, most))
+
+    def _leaves(self) -> None:
+        now = self._clock.monotonic()
+        # Connecting can take long, and so can a busy machine; a little is allowed for.
+        if now - self._started_s > NETWORK * self._limiter.limits.window_s / 2:
+            self._limiter.leave(self._tokens, now - self._started_s)
+            self._started_s = now
+
+    def _sleep(self, wait_s: float) -> None:
+        if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
+            raise LimitError(
+                Text("stopped by --max-time"),
+                Text(
+                    "the rate limits ask for {wait_s} s more; the request had not been sent",
+                    wait_s=f"{wait_s:.1f}",
+                ),
+                hint=Text("raise --max-time"),
+            )
+        self._clock.sleep(wait_s)
+
+    def _sleep_for_slot(self, wait_s: float) -> None:
+        # Looked for every few milliseconds: the waits add up.
+        self._slot_wait_s += wait_s
+        if self._slot_wait_s >= _SILENT_S:
+            self._waits(self._slot_wait_s, "slots")
+        self._sleep(wait_s)
+
+
+def _was_refused(failure: ApiyiError) -> bool:
+    """Return True if the gateway has counted nothing: it was not sent in full, or refused."""
+    phase = failure.facts.phase
+    if phase == "connect":
+        return True
+    return phase == "status" and not isinstance(failure, IncompleteError)
+
+
+def _bounded(count: int, most: int) -> int:
+    """Return a count of the server's within what one request can owe."""
+    return max(0, min(count, most))

@@ -1,0 +1,335 @@
+"""The rate limits of a key, kept by several hosts together in a Redis server.
+
+Every step is one run of `limits.lua` in the server, which is atomic and goes by the server's
+clock; this side only waits. A place in flight is a lease that its holder renews, so that those
+of a host that died come back by themselves. Nothing is ever sent on a guess: while the server
+does not answer, nobody starts. The keys of the server name a hash of the API key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from typing import Any, Final, TypeVar
+
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.hosts import host_in_url, split_url
+from apiyi_cli.core.threads import start_thread
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.text import Text
+from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits import windows as rings
+from apiyi_cli.wire.limits.limiter import LONGEST_PAUSE_S, Waits, silent
+from apiyi_cli.wire.limits.slots import Places, Sleep
+
+TIMEOUT_S: Final = 3.0
+RETRY_S: Final = 0.5
+LEASE_S: Final = 30.0
+
+_T = TypeVar("_T")
+
+
+def _untold(text: str) -> None:
+    """Say nothing."""
+
+
+class RedisLimiter:
+    """Keeps to the `limits` of one key together with all hosts that use the same server.
+
+    It is used as `limits.Limiter` is. `tell` gets a sentence when the server goes away.
+
+    Raises SetupError when the `redis` package is missing or the server cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        limits: Limits,
+        *,
+        clock: Clock = CLOCK,
+        tell: Callable[[str], None] = _untold,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.limits = rates.checked(limits)
+        self._clock = clock
+        self._server = _Server(url, key, limits, tell)
+        # A step that writes: it shows a wrong password and a read-only copy as well.
+        try:
+            self._server.ask("pause", 0)
+        except self._server.failures as failure:
+            raise self._server.unusable(failure) from None
+        self._places = _LeasedPlaces(self._server, lease_s)
+
+    def acquire(
+        self,
+        tokens: int = 0,
+        sleep: Sleep | None = None,
+        place: int = -1,
+        *,
+        alone: bool = False,
+        waits: Waits = silent,
+    ) -> float:
+        """Wait until one request of about `tokens` tokens may start; return the seconds waited.
+
+        First come, first served, over all hosts. `sleep` waits, or raises to give up: then
+        the booking is taken back, if the server is there to be told.
+        Raises SetupError when the server has gone away for longer than `limits.store_wait_s`.
+        """
+        sleep = sleep or self._clock.sleep
+        began = self._clock.monotonic()
+        while alone:
+            cause, wait_s = self._step(sleep, "alone", tokens)
+            if wait_s <= 0:
+                return self._clock.monotonic() - began
+            waits(wait_s, cause)
+            sleep(wait_s)
+        while True:
+            cause, start, wait_s, *found = self._step(sleep, "book", tokens)
+            try:
+                while wait_s > 0:
+                    waits(wait_s, cause)
+                    sleep(wait_s)
+                    wait_s = self._step(sleep, "admit", start, tokens)[1]
+            except BaseException:
+                if not self._server.is_missed:
+                    self._server.post("cancel", start, tokens, *found)
+                raise
+            if wait_s == 0:
+                return self._clock.monotonic() - began
+
+    def note_throttled(self) -> None:
+        """Note that the gateway has answered 429 for tokens."""
+        self._server.post("throttled")
+
+    @property
+    def clear(self) -> str:
+        """Return the command line that forgets what was counted so far."""
+        return self._server.clear
+
+    def leave(self, tokens: int, late_s: float) -> None:
+        """Say nothing: it would cost every late request another way to the server and back."""
+
+    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
+        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
+        if estimated != actual:
+            self._server.post("settle", estimated, actual, ago_s)
+
+    def pause(self, wait_s: float) -> None:
+        """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
+        self._server.post("pause", min(wait_s, LONGEST_PAUSE_S))
+
+    def mean(self, model: str) -> float:
+        """Return how many tokens an answer of the model has on the mean."""
+        known = self._server.post("mean", model)
+        mean = rates.FIRST_MEAN if known is None else float(known)
+        return mean if 0 <= mean <= rates.HIGHEST_MEAN else rates.FIRST_MEAN
+
+    def learn(self, model: str, tokens: int) -> None:
+        """Count an answer of the model for `mean`."""
+        self._server.post("learn", model, tokens)
+
+    def occupy(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the places in flight and return its number, for `vacate`."""
+        sleep = sleep or self._clock.sleep
+        return self._patiently(partial(self._places.occupy, self.limits.concurrency, sleep), sleep)
+
+    def vacate(self, place: int) -> None:
+        """Give a place in flight back."""
+        self._places.vacate(place)
+
+    def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
+        """Return what a step answers: numbers, and the cause of a wait as a word."""
+        answer = self._patiently(partial(self._server.ask, step, *arguments), sleep)
+        return [_number_or_word(one) for one in answer]
+
+    def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
+        """Take a step, and again while the server is away; one bound holds for all threads."""
+        server = self._server
+        while True:
+            try:
+                answer = step()
+            except server.failures as failure:
+                now = self._clock.monotonic()
+                if server.away_since is None:
+                    server.away_since = now
+                server.miss(failure)
+                left_s = server.away_since + self.limits.store_wait_s - now
+                if left_s <= 0:
+                    raise server.unusable(failure) from None
+                sleep(min(RETRY_S, left_s))
+            else:
+                server.is_back()
+                return answer
+
+
+class _Server:
+    """The script in the server, and what to say when it cannot be had."""
+
+    def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
+        import hashlib
+
+        redis = _package()
+        self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self.is_missed = False
+        self.away_since: float | None = None
+        self._tell = tell
+        self._wait_s = limits.store_wait_s
+        self._shown = shown(url)
+        try:
+            self._client: Any = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=TIMEOUT_S,
+                socket_timeout=TIMEOUT_S,
+                health_check_interval=30,
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
+            )
+        except ValueError as failure:
+            raise self.unusable(failure) from None
+        lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
+        self._script = self._client.register_script(lua)
+        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        # The braces keep the three in one place of a cluster.
+        numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
+        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
+        self.clear = f"redis-cli -u {shlex.quote(self._shown)} del {shlex.quote(self._keys[0])}"
+        self._limits = (
+            repr(float(limits.window_s)),
+            repr(rates.burst_s(limits)),
+            repr(rates.spacing_s(limits, limits.rpm)),
+            repr(rates.spacing_s(limits, limits.tpm)),
+            limits.rpm,
+            limits.tpm,
+            rings.CELLS_IN_WINDOW,
+            rings.CELL_COUNT,
+            repr(rings.NETWORK * limits.window_s),
+            repr(rates.LATE * limits.window_s),
+        )
+
+    def ask(self, step: str, *arguments: str | float) -> Any:
+        """Return what a step answers. Raises one of `failures`."""
+        told = [one if isinstance(one, str) else repr(one) for one in arguments]
+        return self._script(keys=self._keys, args=[step, *self._limits, *told])
+
+    def post(self, step: str, *arguments: str | float) -> Any:
+        """Take a step that must not cost an answer that is there: None when it fails."""
+        try:
+            return self.ask(step, *arguments)
+        except self.failures as failure:
+            self.miss(failure)
+            return None
+
+    def miss(self, failure: Exception) -> None:
+        """Say once that the server has gone away, and how long it is waited for."""
+        if not self.is_missed:
+            self.is_missed = True
+            self._tell(
+                Text(
+                    "the limits' server {shown} does not answer: {reason}; "
+                    "waiting up to {wait_s} s for it",
+                    shown=self._shown,
+                    reason=_reason(failure),
+                    wait_s=f"{self._wait_s:g}",
+                )
+            )
+
+    def is_back(self) -> None:
+        """Take note that the server answers; say so if it was missed."""
+        self.away_since = None
+        if self.is_missed:
+            self.is_missed = False
+            self._tell(Text("the limits' server {shown} answers again", shown=self._shown))
+
+    def unusable(self, failure: Exception) -> SetupError:
+        """Return the error that ends the run.
+
+        No hint to do without the store: one machine of many that counts on its own would
+        take more than its share.
+        """
+        return SetupError(
+            Text("cannot share the limits between machines"),
+            Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
+            hint=Text(
+                "start that Redis server and run it again; "
+                "apiyi config set limits.store_wait_s 600 waits longer for it"
+            ),
+        )
+
+
+class _LeasedPlaces(Places):
+    """The places in flight of all hosts: members of a sorted set, by the end of their lease."""
+
+    SHORTEST_S = 0.005
+
+    def __init__(self, server: _Server, lease_s: float) -> None:
+        super().__init__()
+        self._server = server
+        self._lease_s = lease_s
+        self._owner = secrets.token_hex(8)
+        self._numbers = itertools.count()
+        self._renewing: threading.Thread | None = None
+
+    def _first_free(self, count: int) -> int | None:
+        place = next(self._numbers)
+        if not self._server.ask("occupy", count, self._lease_s, self._member(place)):
+            return None
+        self._held.add(place)
+        if self._renewing is None:
+            # Without a thread a place that is held for longer than the lease is lost, no more.
+            self._renewing = start_thread(self._renew)
+        return place
+
+    def _unlock(self, place: int) -> None:
+        if place != self.TURNSTILE:
+            self._server.post("vacate", self._member(place))
+
+    def _member(self, place: int) -> str:
+        return f"{self._owner}:{place}"
+
+    def _renew(self) -> None:
+        while True:
+            time.sleep(self._lease_s / 3)
+            # Locked while it is told: a place that is given back now must not be renewed after.
+            with self._lock:
+                held = [self._member(one) for one in self._held if one != self.TURNSTILE]
+                if held:
+                    self._server.post("renew", self._lease_s, *held)
+
+
+def shown(url: str) -> str:
+    """Return the address without its user and password, for messages."""
+    if (parts := split_url(url)) is None:
+        return "limits.store"
+    host = host_in_url(parts.hostname or "")
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _number_or_word(answer: bytes | str) -> Any:
+    text = answer.decode() if isinstance(answer, bytes) else answer
+    return text if text in ("pause", "requests", "tokens") else float(text)
+
+
+def _reason(failure: Exception) -> str:
+    return str(failure).strip().rstrip(".") or type(failure).__name__
+
+
+def _package() -> Any:
+    try:
+        import redis
+        import redis.backoff
+        import redis.retry
+    except ImportError:
+        raise SetupError(
+            Text("cannot share the limits between machines"),
+            Text("limits.store needs the Python package redis"),
+            hint="pip install 'apiyi-cli[redis]'",
+        ) from None
+    return redis
