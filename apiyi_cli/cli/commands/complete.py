@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
@@ -36,6 +36,9 @@ from apiyi_cli.errors import (
     describe_billing,
 )
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.send import Sender
 
 BATCH_SIZE = 20
 SHOWN_EMPTY = 5
@@ -144,8 +147,10 @@ class LineEnds:
 def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> LineEnds:
     """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order.
 
-    Returns how the answers ended.
+    Returns how the answers ended. While a request waits to be tried again the next ones are
+    sent.
     """
+    from apiyi_cli.cli.gateway.parallel import send_in_order
     from apiyi_cli.cli.inputs.prompt import batches
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.whole import value
@@ -154,22 +159,29 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
     session.ready()
     spent, stop = Spent(), threading.Event()
     ends = LineEnds()
+    calls = (
+        (len(batch), built([text for _, text in batch], False))
+        for batch in batches(session.sources, "--lines", batch_size)
+    )
+    if session.request.dry_run or session.request.code:
+        for _, call in calls:
+            session.shown(call)
+        return ends
 
     def decode(reply: Reply) -> Iterator[Any]:
         yield value(reply, cost="text")[0]
 
+    def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, bool]:
+        count, call = item
+        (found,) = session.answers(call, decode, sender=sender)
+        return count, found, sender.from_cache
+
     def records() -> Iterator[bytes]:
         index = 0
-        for batch in batches(session.sources, "--lines", batch_size):
-            if stop.is_set():
-                return
-            call = built([text for _, text in batch], False)
-            if session.shown(call):
-                continue
-            (found,) = session.answers(call, decode)
-            spent.add(usage_in(found), from_cache=session.sender.from_cache)
-            texts = _choices(found, len(batch) * choices)
-            for place in range(len(batch)):
+        for count, found, from_cache in send_in_order(session, calls, ask, 1, stop, bulk=True):
+            spent.add(usage_in(found), from_cache=from_cache)
+            texts = _choices(found, count * choices)
+            for place in range(count):
                 for number in range(choices):
                     one = texts[place * choices + number]
                     text = one.get("text") or ""
@@ -181,7 +193,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
                         "finish_reason": one["finish_reason"],
                     }
                     yield write(record) + b"\n"
-            index += len(batch)
+            index += count
 
     session.write(session.filtered(records()), stop.set)
     spent.tell(session)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.gateway.parallel import GLANCE_S, hushed
+from apiyi_cli.cli.gateway.parallel import POLL_S, silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
@@ -152,7 +152,7 @@ def _ask_all(
 
     stop = threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
-    plan = hushed(session.sender.plan, stop)
+    plan = silence_when_stopped(session.sender.plan, stop)
     ended: queue.SimpleQueue[ModelAnswer] = queue.SimpleQueue()
 
     def ask(answer: ModelAnswer) -> None:
@@ -180,7 +180,7 @@ def _wait_for(ended: queue.SimpleQueue[ModelAnswer]) -> ModelAnswer:
     while True:
         # An endless wait would not be ended by a signal that comes just before it.
         with suppress(queue.Empty):
-            return ended.get(timeout=GLANCE_S)
+            return ended.get(timeout=POLL_S)
 
 
 def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, sender: Sender) -> None:

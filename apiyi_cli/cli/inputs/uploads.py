@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.upload import Upload
-from apiyi_cli.cli.gateway.parallel import flow
 from apiyi_cli.core.filetypes import HEAD_BYTES
-from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
     from apiyi_cli.core.events import Usage
-    from apiyi_cli.wire.send import Sender
-
-B = TypeVar("B")
-R = TypeVar("R")
 
 READ_BYTES = 1 << 18
-_SIGPIPE = 13
 
 
 def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
@@ -69,81 +61,6 @@ def scratch(session: Session) -> Path:
     folder = make_scratch_folder()
     session.run.closing(lambda: shutil.rmtree(folder, ignore_errors=True))
     return folder
-
-
-def each(
-    session: Session,
-    items: Iterable[B],
-    work: Callable[[Sender, B], R],
-    jobs: int,
-    take: Callable[[R], None],
-) -> None:
-    """Hand `work(sender, item)` of each item to `take`, in order, up to `jobs` at once.
-
-    When a signal or an error stops the run, nothing further is begun, but what is under way
-    has been paid for: it is waited for and handed to `take` before the stop goes on. A
-    second signal does not wait.
-    """
-    running = _UnderWay(work)
-    results = flow(session, iter(items), running.work, jobs, bulk=True)
-    try:
-        for result in results:
-            running.taken(result)
-            take(result)
-    except BaseException as stop:
-        results.close()  # type: ignore[attr-defined]
-        if count := running.count:
-            what = "request that is" if count == 1 else "requests that are"
-            session.note(
-                Text(
-                    "stopping: waiting for {count} {what} under way (again: stop at once)",
-                    count=count,
-                    what=what,
-                )
-            )
-        for result in running.rest():
-            if not (isinstance(stop, Interrupted) and stop.signum == _SIGPIPE):
-                with suppress(ApiyiError):
-                    take(result)
-        raise
-
-
-class _UnderWay(Generic[B, R]):
-    """Knows which work has begun, and keeps what has ended and was not taken."""
-
-    def __init__(self, work: Callable[[Sender, B], R]) -> None:
-        self._work = work
-        self._changed = threading.Condition()
-        self._running = 0
-        self._ended: dict[int, R] = {}
-
-    def work(self, sender: Sender, item: B) -> R:
-        with self._changed:
-            self._running += 1
-        try:
-            result = self._work(sender, item)
-            with self._changed:
-                self._ended[id(result)] = result
-            return result
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
-
-    @property
-    def count(self) -> int:
-        return self._running
-
-    def taken(self, result: R) -> None:
-        with self._changed:
-            self._ended.pop(id(result), None)
-
-    def rest(self) -> list[R]:
-        with self._changed:
-            while self._running:
-                # Without a limit the wait could not be interrupted by a signal.
-                self._changed.wait(0.2)
-            return list(self._ended.values())
 
 
 def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:

@@ -20,7 +20,7 @@ from apiyi_cli.cli.commands.embed.requests import (
     merged_object,
     usages,
 )
-from apiyi_cli.cli.gateway.parallel import flow
+from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.cli.output.usage import Spent
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import is_same_file
@@ -216,7 +216,9 @@ class EmbedRun:
         bulk = listed is None or len(listed) > (embedding.batch_size or BATCH_SIZE)
         consistency = Consistency(file.vector_length if file else 0)
         watch = file.watch if file else None
-        for answer in flow(session, groups, ask, session.jobs, stop, bulk=bulk, watch=watch):
+        for answer in send_in_order(
+            session, groups, ask, session.jobs, stop, bulk=bulk, watch=watch
+        ):
             for usage, from_cache in usages(answer):
                 self._spent.add(usage, from_cache=from_cache)
             consistency.check(answer)

@@ -11,7 +11,8 @@ from apiyi_cli.build.image import expected_extension, family, image_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.commands.image.worker import Maker, Outcome, Task
 from apiyi_cli.cli.conversation.request import body_options
-from apiyi_cli.cli.inputs.uploads import each, refuse_terminal, tell_usage, upload
+from apiyi_cli.cli.gateway.parallel import take_in_order
+from apiyi_cli.cli.inputs.uploads import refuse_terminal, tell_usage, upload
 from apiyi_cli.cli.output.file_names import FileKind, Places, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.filetypes import PICTURES, detect_picture
@@ -105,7 +106,7 @@ class Studio:
             self._take(self._maker.make(session.sender, self._tasks[0]))
         elif total:
             try:
-                each(session, self._tasks, self._maker.make, min(jobs, total), self._take)
+                take_in_order(session, self._tasks, self._maker.make, min(jobs, total), self._take)
             finally:
                 if self._progress is not None:
                     self._progress.stop()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, named, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.conversation.request import body_options, printed
-from apiyi_cli.cli.inputs.uploads import each, scratch, tell_usage, upload
+from apiyi_cli.cli.gateway.parallel import take_in_order
+from apiyi_cli.cli.inputs.uploads import scratch, tell_usage, upload
 from apiyi_cli.cli.output.file_names import Places, check_skipping, print_skipped
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.encodings import quote_path
@@ -125,7 +126,7 @@ class Desk:
             if alone:
                 self._take(self._ask(self._session.sender, Piece(first, self._uploads[first])))
             else:
-                each(self._session, self._pieces(), self._ask, jobs, self._take)
+                take_in_order(self._session, self._pieces(), self._ask, jobs, self._take)
         finally:
             tell_usage(self._session, self._usage)
         self._end()
