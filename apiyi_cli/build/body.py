@@ -7,59 +7,14 @@ parameters they are known to refuse. Nothing that the user set is ever left out 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from apiyi_cli.core.families import Family
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-
-class Family(NamedTuple):
-    """What models with a name like `pattern` (shell wildcards) need.
-
-    `max_tokens` is the field that carries `--max-tokens`; `refuses` are fields that the
-    gateway is known to answer with a 400.
-    """
-
-    pattern: str
-    max_tokens: str = "max_tokens"
-    refuses: tuple[str, ...] = ()
-
-
-_REASONING = (
-    "temperature",
-    "top_p",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-)
-
-FAMILIES = (
-    Family("gpt-5*-chat*", "max_completion_tokens"),
-    Family("gpt-5*", "max_completion_tokens", _REASONING),
-    Family("o[1-9]*", "max_completion_tokens", _REASONING),
-    Family("grok-4*", "max_tokens", ("stop", "presence_penalty", "frequency_penalty")),
-)
-"""In order of precedence: the first pattern that the model's name fits counts."""
-
-
-def family(model: str, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Family:
-    """Return the family of a model; the user's own patterns come before the built-in ones.
-
-    A provider's prefix (`openai/gpt-5`) does not matter to the pattern.
-    """
-    name = model.rsplit("/", 1)[-1].lower()
-    for pattern, fields in (overrides or {}).items():
-        if fnmatchcase(name, pattern.lower()):
-            refuses = tuple(fields.get("refuses", ()))
-            return Family(pattern, fields.get("max_tokens", "max_tokens"), refuses)
-    return next((one for one in FAMILIES if fnmatchcase(name, one.pattern)), Family("*"))
 
 
 def wired(*groups: Group) -> dict[str, Any]:
@@ -120,17 +75,34 @@ def loaded(text: str) -> Any:
     return read_typed(text)
 
 
-def tuned(body: dict[str, Any], kind: Family) -> tuple[str, ...]:
+def tuned(body: dict[str, Any], family: Family) -> tuple[str, ...]:
     """Rename the token limit to what the family takes; return warnings for what it refuses."""
-    if kind.max_tokens != "max_tokens" and "max_tokens" in body:
+    if family.max_tokens != "max_tokens" and "max_tokens" in body:
         limit = body.pop("max_tokens")
-        body.setdefault(kind.max_tokens, limit)
+        body.setdefault(family.max_tokens, limit)
+    return warnings_of(body, family)
+
+
+def warnings_of(body: Mapping[str, Any], family: Family) -> tuple[str, ...]:
+    """Return what the family is known to refuse or to ignore of a body; it is sent as asked."""
     model = body.get("model", "")
-    return tuple(
+    refused = (
         Text("{model} is known to refuse {name}; sent as asked", model=model, name=name)
-        for name in kind.refuses
-        if name in body
+        for name in _named(body, family.refuses)
     )
+    ignored = (
+        Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
+        for name in _named(body, family.ignores)
+    )
+    return (*refused, *ignored)
+
+
+def _named(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:
+    """Yield the rules, `field` or `field=value`, that a body falls under."""
+    for rule in rules:
+        name, equals, value = rule.partition("=")
+        if name in body and (not equals or body[name] == value):
+            yield rule.replace("=", " ")
 
 
 def _biases(pairs: Sequence[str]) -> dict[str, float]:

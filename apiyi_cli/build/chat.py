@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, family, loaded, tuned, wired
+from apiyi_cli.build.body import extended, loaded, tuned, wired
 from apiyi_cli.build.content import Attachment, parts
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.events import ToolCall
+from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.core.jsontext import InvalidJSON
 from apiyi_cli.errors import UsageError
@@ -82,7 +83,7 @@ def chat_call(
     json_mode: bool = False,
     stream: bool = True,
     options: Sequence[str] | None = None,
-    families: Mapping[str, Mapping[str, Any]] | None = None,
+    families: Overrides | None = None,
     sources: tuple[Source, ...] = (),
 ) -> Call:
     """Return the request. Only what was given is in it; `options` (`-O`) have the last word.
@@ -102,7 +103,10 @@ def chat_call(
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    notes = tuned(body, family(model, families))
+    family = find_family(model, families)
+    notes = tuned(body, family)
+    if functions and family.tools_need_effort_none and body.get("reasoning_effort") != "none":
+        notes = (*notes, _describe_tools_need(model))
     extended(body, options)
     return Call(
         "POST",
@@ -112,6 +116,14 @@ def chat_call(
         model=body["model"],
         notes=notes,
         sources=sources,
+    )
+
+
+def _describe_tools_need(model: str) -> Text:
+    return Text(
+        "{model} takes tools on chat completions only without reasoning: --reasoning-effort none,"
+        " or apiyi respond; sent as asked",
+        model=model,
     )
 
 

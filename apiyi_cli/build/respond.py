@@ -5,14 +5,15 @@ History goes with every request: the gateway may forget what `previous_response_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, family, tuned, wired
+from apiyi_cli.build.body import extended, warnings_of, wired
 from apiyi_cli.build.chat import turn as chat_turn
 from apiyi_cli.build.content import Attachment, classified, data_url, refused
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.events import ToolCall
+from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.groups import Responding, Tools
 from apiyi_cli.text import Text
 
@@ -55,7 +56,7 @@ def respond_call(
     json_mode: bool = False,
     stream: bool = True,
     options: Sequence[str] | None = None,
-    families: Mapping[str, Mapping[str, Any]] | None = None,
+    families: Overrides | None = None,
     sources: tuple[Source, ...] = (),
 ) -> Call:
     """Return the request. `functions` come wrapped as for chat and are sent flat."""
@@ -77,7 +78,7 @@ def respond_call(
         body["tool_choice"] = {"type": "function", "name": named} if named else tool_choice
     if stream:
         body["stream"] = True
-    notes = tuned(body, family(model, families)._replace(max_tokens="max_tokens"))
+    notes = warnings_of(body, find_family(model, families))
     extended(body, options)
     return Call(
         "POST",

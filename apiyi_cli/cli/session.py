@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
 from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
-from apiyi_cli.core.model_kinds import NOT_TEXT, PROPOSED, refusal
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
@@ -477,8 +477,8 @@ def _temporary_directory() -> Iterator[Path]:
 def no_model(command: str) -> UsageError:
     """Return the error of a command that has no model, with a line that gives it one."""
     model = PROPOSED.get(command, PROPOSED["chat"])
-    key = f"{command}.model" if command in NOT_TEXT else "model"
-    ways = Text("-m MODEL") if command in NOT_TEXT else Text("-m MODEL, or APIYI_MODEL")
+    key = f"{command}.model" if command in OTHER_COMMANDS else "model"
+    ways = Text("-m MODEL") if command in OTHER_COMMANDS else Text("-m MODEL, or APIYI_MODEL")
     return UsageError(
         Text("no model"),
         Text("none was given and none is set"),

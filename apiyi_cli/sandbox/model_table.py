@@ -1,6 +1,6 @@
 """The sandbox's models: who makes them, which endpoints serve them, what they cost.
 
-It is the sandbox's own truth, not that of the program (`core.model_kinds`): a gateway that
+It is the sandbox's own truth, not that of the program (`core.families`): a gateway that
 takes its client's word hides the client's mistakes.
 """
 

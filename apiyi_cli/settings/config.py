@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.families import FIELDS, PICTURE_FIELDS
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
@@ -45,23 +46,12 @@ class Profile(NamedTuple):
     group: str | None = None
 
 
-class Family(NamedTuple):
-    """What the models that a pattern such as `gpt-5*` matches want to be asked otherwise.
-
-    `max_tokens` is the field's name in their requests; `refuses` are fields they do not take.
-    """
-
-    pattern: str
-    max_tokens: str | None = None
-    refuses: tuple[str, ...] = ()
-
-
 class Config(NamedTuple):
     """The whole file; an absent one is the same as an empty one."""
 
     path: Path
     profiles: Mapping[str, Profile] = _EMPTY
-    families: tuple[Family, ...] = ()
+    families: Mapping[str, Mapping[str, Any]] = {}
     language: str | None = None
     usage_ledger: bool | None = None
 
@@ -240,7 +230,7 @@ class _Reader:
         return Config(
             self.path,
             {name: self.profile(name, value) for name, value in profiles.items()},
-            tuple(self.family(pattern, value) for pattern, value in families.items()),
+            {pattern: self.family(pattern, value) for pattern, value in families.items()},
             language,
             ledger,
         )
@@ -331,19 +321,46 @@ class _Reader:
                 )
         return table
 
-    def family(self, pattern: str, value: object) -> Family:
+    def family(self, pattern: str, value: object) -> Mapping[str, Any]:
+        """Check what a file says of a family; `core.families` has the fields."""
         at = ["families", pattern]
-        table = self.table(at, value)
-        for name in table:
-            if name not in ("max_tokens", "refuses"):
-                self.unknown([*at, name], ("max_tokens", "refuses"))
-        field = table.get("max_tokens")
-        if field is not None and not (isinstance(field, str) and field):
-            self.fail([*at, "max_tokens"], Text("expected the name of a request field"))
-        refuses = table.get("refuses", [])
-        if refuses != []:
-            refuses = self.texts([*at, "refuses"], refuses)
-        return Family(pattern, field, tuple(refuses))
+        table = dict(self.table(at, value))
+        picture = table.pop("picture", None)
+        fields = self._family_fields(at, table, FIELDS, ("picture",))
+        if picture is not None:
+            at = [*at, "picture"]
+            fields["picture"] = self._family_fields(at, self.table(at, picture), PICTURE_FIELDS)
+        return fields
+
+    def _family_fields(
+        self,
+        at: Sequence[str],
+        table: Mapping[str, Any],
+        known: Mapping[str, Any],
+        further: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        for name, value in table.items():
+            if name not in known:
+                self.unknown([*at, name], (*known, *further))
+            if not _is_of_type(value, known[name]):
+                self.fail([*at, name], Text("expected {kind}", kind=_EXPECTED[str(known[name])]))
+        return dict(table)
+
+
+def _is_of_type(value: object, kind: Any) -> bool:
+    if isinstance(value, list) and kind in (list[str], list[int]):
+        return all(type(item) is kind.__args__[0] for item in value)
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+_EXPECTED: dict[str, Text] = {
+    str(str): Text("a text"),
+    str(bool): Text("true or false"),
+    str(int): Text("a number"),
+    str(float): Text("a number"),
+    str(list[str]): Text("a list of texts"),
+    str(list[int]): Text("a list of numbers"),
+}
 
 
 def is_profile_name(name: str) -> bool:

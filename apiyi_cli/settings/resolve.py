@@ -13,14 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from apiyi_cli.core.model_kinds import NOT_TEXT
+from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
 from apiyi_cli.core.opt import Declared, Group, declared, given
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.config import (
     STORES,
     Config,
-    Family,
     Profile,
     is_profile_name,
     load,
@@ -236,7 +235,7 @@ class Settings:
         return Timeouts(min(TIMEOUTS.connect_s, silence), silence, silence, silence)
 
     @property
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> Overrides:
         """Return the user's own table of model families, in the order of the file."""
         return self.config.families
 
@@ -279,7 +278,7 @@ class Settings:
     @property
     def _is_text(self) -> bool:
         """Return False where the model that was chosen for text means nothing."""
-        return not self._tables or self._tables[-1] not in NOT_TEXT
+        return not self._tables or self._tables[-1] not in OTHER_COMMANDS
 
     def value(self, name: str) -> Any:
         """Return the value of one option; KeyError for a name that the table does not have."""
@@ -325,10 +324,8 @@ class Settings:
             yield Setting("language", config.language, str(config.path))
         ledger = "default" if config.usage_ledger is None else str(config.path)
         yield Setting("usage_ledger", self.usage_ledger, ledger)
-        for family in config.families:
-            shown = {"max_tokens": family.max_tokens, "refuses": list(family.refuses)}
-            told = {name: value for name, value in shown.items() if value}
-            yield Setting(f'families."{family.pattern}"', told, str(config.path))
+        for pattern, fields in config.families.items():
+            yield Setting(f'families."{pattern}"', dict(fields), str(config.path))
 
     @cached_property
     def _profile_found(self) -> _Found:

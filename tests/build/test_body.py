@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.body import extended, family, placed, tuned, typed, wired
+from apiyi_cli.build.body import extended, placed, tuned, typed, wired
+from apiyi_cli.core.families import find_family
 from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.core.jsontext import Number
 from apiyi_cli.errors import UsageError
@@ -115,25 +116,25 @@ def test_what_is_no_bias_is_refused(pair: str) -> None:
 )
 def test_a_familys_token_limit_is_found_by_the_models_name(model: str, field: str) -> None:
     body = {"model": model, "max_tokens": 5}
-    tuned(body, family(model))
+    tuned(body, find_family(model))
     assert body == {"model": model, field: 5}
 
 
 def test_the_users_families_come_first_and_a_refused_field_is_still_sent() -> None:
     own: dict[str, dict[str, Any]] = {
-        "gpt-5*": {"refuses": ["seed"]},
+        "gpt-5*": {"refuses": ["seed"], "max_tokens": "max_tokens"},
         "My-*": {"max_tokens": "limit"},
     }
     body = {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}
-    notes = tuned(body, family("gpt-5", own))
+    notes = tuned(body, find_family("gpt-5", own))
     assert body == {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}
     assert notes == ("gpt-5 is known to refuse seed; sent as asked",)
     mine = {"model": "my-model", "max_tokens": 5}
-    assert tuned(mine, family("my-model", own)) == ()
+    assert tuned(mine, find_family("my-model", own)) == ()
     assert mine == {"model": "my-model", "limit": 5}
 
 
 def test_both_limits_together_are_left_to_the_user() -> None:
     body = {"model": "o3", "max_tokens": 5, "max_completion_tokens": 7}
-    tuned(body, family("o3"))
+    tuned(body, find_family("o3"))
     assert body["max_completion_tokens"] == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiyi_cli.build.image import FAMILIES, expected_extension, family, image_call
+from apiyi_cli.build.image import expected_extension, image_call
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Part
 from apiyi_cli.core.groups import Imaging
@@ -15,30 +15,6 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
 
 def picture(name: str = "a.png", size: int = 58) -> Upload:
     return Upload(name, f"/tmp/{name}", size, PNG, PNG)
-
-
-@pytest.mark.parametrize(
-    ("model", "pattern"),
-    [
-        ("gpt-image-1", "gpt-image*"),
-        ("openai/GPT-Image-1-mini", "gpt-image*"),
-        ("gpt-image-2", "gpt-image-2*"),
-        ("gpt-image-2-all", "gpt-image-2-all*"),
-        ("dall-e-3", "dall-e-3"),
-        ("flux-kontext-max", "flux-kontext*"),
-        ("flux-2-klein-9b", "flux-2-klein*"),
-        ("flux-2-pro", "flux*"),
-        ("grok-imagine-image", "grok*"),
-        ("seedream-4", "*"),
-    ],
-)
-def test_the_first_pattern_that_fits_is_the_family(model: str, pattern: str) -> None:
-    assert family(model).pattern == pattern
-
-
-def test_every_family_can_be_reached() -> None:
-    for one in FAMILIES:
-        assert family(one.pattern.replace("*", "")).pattern == one.pattern
 
 
 def test_the_fields_that_a_family_refuses_are_warned_of_and_sent() -> None:

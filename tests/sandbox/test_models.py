@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.core.model_kinds import PROPOSED, refusal
+from apiyi_cli.core.families import PROPOSED, refusal
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.model_table import SERVED_AT
 from apiyi_cli.sandbox.play import Play, Refused

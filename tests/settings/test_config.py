@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.config import Family, line_of, load
+from apiyi_cli.settings.config import line_of, load
 
 GOOD = """\
 usage_ledger = false
@@ -46,7 +46,9 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
     assert work.base_urls == ("https://gateway.example/v1",)
     assert work.key_command == ("pass", "show", "apiyi")
     assert work.limits == {"rpm": 10, "window_s": 30}
-    assert config.families == (Family("gpt-5*", "max_completion_tokens", ("temperature",)),)
+    assert config.families == {
+        "gpt-5*": {"max_tokens": "max_completion_tokens", "refuses": ["temperature"]}
+    }
 
 
 def test_no_file_is_an_empty_one_unless_it_was_named(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ BAD = [
     ("language = 'fr'", 1, "expected one of en, zh"),
     ("usage_ledger = 'no'", 1, "expected true or false, found a text"),
     ("[families.'o*']\nmaxtokens = 'x'", 2, "did you mean max_tokens?"),
-    ("[families.'o*']\nmax_tokens = 1", 2, "name of a request field"),
+    ("[families.'o*']\nmax_tokens = 1", 2, "expected a text"),
     ("[families.'o*']\nrefuses = [1]", 2, "expected a list of texts"),
     ("a = [\n1,\n2", 3, "not valid TOML"),
     ("# x\n[profile.a]\nmodel = x\n", 3, "not valid TOML: Invalid value"),

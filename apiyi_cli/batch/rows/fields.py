@@ -13,8 +13,8 @@ from apiyi_cli.build.tools import choice, read_tools
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
-from apiyi_cli.core.model_kinds import refusal
 from apiyi_cli.core.opt import Declared, Group, declared
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed

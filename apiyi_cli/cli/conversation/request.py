@@ -86,7 +86,7 @@ class Talk:
     @cached_property
     def families(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the user's own model families."""
-        return families(self.session)
+        return self.session.settings.families
 
     def finish(
         self,
@@ -394,11 +394,3 @@ def body_options(session: Session) -> list[str]:
         key, equals, value = option.partition("=")
         read.append(key + equals + session.sources.at(value))
     return read
-
-
-def families(session: Session) -> Mapping[str, Mapping[str, Any]]:
-    """Return the user's own model families by pattern."""
-    return {
-        one.pattern: {"max_tokens": one.max_tokens or "max_tokens", "refuses": one.refuses}
-        for one in session.settings.families
-    }

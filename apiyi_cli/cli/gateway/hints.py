@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.model_kinds import refusal
+from apiyi_cli.core.families import refusal
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
 from apiyi_cli.text import Text, map_text
 

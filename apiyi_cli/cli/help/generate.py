@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -13,10 +14,13 @@ from babel.messages.pofile import read_po
 
 from apiyi_cli import __version__
 from apiyi_cli.cli.help.describe import program
+from apiyi_cli.core import families as families_module
+from apiyi_cli.core.jsontext import write as write_json
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
 from apiyi_cli.manual.completion import FILES, script
 from apiyi_cli.manual.man import pages
 
+CORE = Path(families_module.__file__).parent
 FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
 
 
@@ -59,6 +63,13 @@ def compiled() -> bytes:
     return file.getvalue()
 
 
+def families() -> bytes:
+    """Return the table of model families as the JSON that the program reads."""
+    table = tomllib.loads((CORE / "families.toml").read_text("utf-8"))["family"]
+    return b"".join((b"[", b",\n ".join(map(write_json, table)), b"]\n"))
+
+
 if __name__ == "__main__":
+    (CORE / "families.json").write_bytes(families())
     (FOLDER / f"{DOMAIN}.mo").write_bytes(compiled())
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

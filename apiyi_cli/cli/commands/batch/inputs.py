@@ -185,7 +185,7 @@ class Inputs:
 def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import choice, read_tools
-    from apiyi_cli.cli.conversation.request import body_options, families
+    from apiyi_cli.cli.conversation.request import body_options
 
     typed = frozenset(one.name for one, _ in given(rows))
     filled = {one.name: value for one, value in given(session.fill(rows))}
@@ -208,7 +208,7 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
         functions=functions,
         tool_choice=None if chosen is None else choice(chosen, functions),
         options=body_options(session),
-        families=families(session),
+        families=session.settings.families,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.build.image import expected_extension, family, image_call
+from apiyi_cli.build.image import expected_extension, image_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.commands.image.worker import Maker, Outcome, Task
 from apiyi_cli.cli.conversation.request import body_options
@@ -15,6 +15,7 @@ from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.inputs.uploads import refuse_terminal, tell_usage, upload
 from apiyi_cli.cli.output.file_names import FileKind, Places, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import PICTURES, detect_picture
 from apiyi_cli.core.groups import Imaging
 from apiyi_cli.errors import (
@@ -51,7 +52,7 @@ class Studio:
         self._stdout = session.output.output == "-"
         _check_together(session, imaging, words, files)
         self._options = body_options(session)
-        inline = family(self._model).edits == "json" and not imaging.vary
+        inline = find_family(self._model).picture.route == "flux" and not imaging.vary
         self._inputs = [self._input(name, inline) for name in imaging.input or ()]
         self._mask = None if imaging.mask is None else upload(session, imaging.mask)
         self._tasks = list(self._planned(words, files))

@@ -1,0 +1,205 @@
+"""Model families: what a model can do, and what the gateway takes, refuses and ignores.
+
+The table is data (`families.toml`, with its sources), read from the JSON that `make manual`
+makes of it. A user's `[families]` in config.toml have the last word, field by field; a name
+that no pattern fits is a plain OpenAI model that may do everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from apiyi_cli.core.jsontext import read_plain
+from apiyi_cli.text import Text
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""The user's own families: pattern → fields, the first pattern that fits counts."""
+
+TEXT_COMMANDS = ("chat", "complete", "respond")
+OTHER_COMMANDS = ("embed", "image", "transcribe", "speak", "rank", "video")
+"""Commands whose model is never the one that was chosen for text."""
+
+PROPOSED = {
+    "chat": "gpt-5.4-mini",
+    "complete": "gpt-3.5-turbo-instruct",
+    "respond": "gpt-5.4-mini",
+    "batch": "gpt-5.4-mini",
+    "embed": "text-embedding-3-small",
+    "image": "gpt-image-2.5-flare",
+    "transcribe": "gpt-4o-mini-transcribe",
+    "speak": "gpt-4o-mini-tts",
+    "rank": "bge-reranker-v2-m3",
+    "video": "wan2.7-t2v",
+}
+"""A model for each command that a hint can name."""
+
+KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
+    "chat": (Text("a text model"), TEXT_COMMANDS),
+    "legacy": (Text("a legacy completion model"), ("complete",)),
+    "embedding": (Text("an embedding model"), ("embed", "rank")),
+    "rerank": (Text("a rerank model"), ("rank",)),
+    "image": (Text("an image model"), ("image",)),
+    "drawing": (Text("an image model"), ("image", "chat")),
+    "transcription": (Text("a speech-to-text model"), ("transcribe",)),
+    "speech": (Text("a text-to-speech model"), ("speak",)),
+    "video": (Text("a video model"), ("video",)),
+    "moderation": (Text("a model of the moderation endpoint"), ()),
+    "realtime": (Text("a realtime model"), ()),
+}
+"""What models can be: the words for it, and the commands that such a model can do."""
+
+
+FIELDS: Mapping[str, Any] = {
+    "kind": str,
+    "max_tokens": str,
+    "refuses": list[str],
+    "ignores": list[str],
+    "effort": list[str],
+    "structured": str,
+    "protocols": list[str],
+    "thinking": str,
+    "tools_need_effort_none": bool,
+    "cache_minimum_tokens": int,
+    "streams": bool,
+    "input_types": list[str],
+    "dimensions": list[int],
+    "video": str,
+    "retired": bool,
+    "successor": str,
+}
+"""What a family may say of itself, and the type of each field."""
+
+PICTURE_FIELDS: Mapping[str, Any] = {
+    "route": str,
+    "edits": bool,
+    "masks": bool,
+    "one_each": bool,
+    "inputs_most": int,
+    "input_mb": int,
+    "input_types": list[str],
+    "sizes": list[str],
+    "ratios": list[str],
+    "qualities": list[str],
+    "formats": list[str],
+    "format": str,
+    "timeout_s": float,
+}
+"""The same of its pictures."""
+
+
+class Picture:
+    """How a family takes and makes pictures; the fields are those of `families.toml`."""
+
+    route = "openai"
+    edits = True
+    masks = True
+    one_each = False
+    inputs_most = 16
+    input_mb = 50
+    input_types: Sequence[str] = ("png", "jpg", "webp")
+    sizes: Sequence[str] = ()
+    ratios: Sequence[str] = ()
+    qualities: Sequence[str] = ()
+    formats: Sequence[str] = ()
+    format = "png"
+    timeout_s: float | None = None
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
+
+
+class Family:
+    """What is known of the models whose names fit a pattern; `kind` is "" for unknown ones."""
+
+    kind = ""
+    max_tokens = "max_tokens"
+    refuses: Sequence[str] = ()
+    ignores: Sequence[str] = ()
+    effort: Sequence[str] | None = None
+    structured = "json_schema"
+    protocols: Sequence[str] = ("openai",)
+    thinking: str | None = None
+    tools_need_effort_none = False
+    cache_minimum_tokens: int | None = None
+    streams = True
+    input_types: Sequence[str] | None = None
+    dimensions: Sequence[int] = ()
+    video: str | None = None
+    retired = False
+    successor: str | None = None
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
+        self.picture = Picture(fields.get("picture", {}))
+
+    @property
+    def is_known(self) -> bool:
+        """Return True if some pattern fitted."""
+        return bool(self.kind)
+
+    @property
+    def kind_name(self) -> Text:
+        """Return in words what the models are."""
+        return KINDS[self.kind][0]
+
+
+def find_family(model: str, overrides: Overrides | None = None) -> Family:
+    """Return the family of a model, the fields of the user's first fitting pattern over it."""
+    name = model.rpartition("/")[2].lower()
+    fields = next((fields for fields in _table() if _fits_any(name, fields["patterns"])), {})
+    for pattern, own in (overrides or {}).items():
+        if fits(name, pattern.lower()):
+            fields = {**fields, **own}
+            if "picture" in own and "picture" in fields:
+                fields["picture"] = {**fields["picture"], **own["picture"]}
+            break
+    return Family(fields)
+
+
+def refusal(model: str, command: str, overrides: Overrides | None = None) -> Text | None:
+    """Say why a model cannot do a command, None when it can or nobody knows."""
+    if command not in TEXT_COMMANDS and command not in OTHER_COMMANDS:
+        return None
+    family = find_family(model, overrides)
+    if not family.is_known or command in KINDS[family.kind][1]:
+        return None
+    return Text(
+        "it is {kind}, which apiyi {command} cannot use", kind=family.kind_name, command=command
+    )
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Return True if a name fits a shell pattern, both in lower case.
+
+    `fnmatch` would compile a regular expression for each pattern: 6 ms for the table.
+    """
+    if "[" in pattern or "?" in pattern:
+        from fnmatch import fnmatchcase
+
+        return fnmatchcase(name, pattern)
+    first, *rest = pattern.split("*")
+    if not rest:
+        return name == pattern
+    last = rest.pop()
+    if not name.startswith(first) or len(name) < len(first) + len(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for piece in rest:
+        at = name.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return at <= end and name.endswith(last)
+
+
+def _fits_any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fits(name, pattern) for pattern in patterns)
+
+
+@cache
+def _table() -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = read_plain(Path(__file__).with_name("families.json").read_bytes())
+    return table
