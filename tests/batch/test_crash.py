@@ -31,7 +31,7 @@ JOBS = 2
 SAMPLED = 40
 
 
-class Ended(NamedTuple):
+class RunResult(NamedTuple):
     code: int
     recorded: int
     err: str
@@ -66,7 +66,7 @@ class Runner:
         fail_at: int | None = None,
         error: str = "ENOSPC",
         sync: bool = False,
-    ) -> Ended:
+    ) -> RunResult:
         assert self._process.stdin is not None and self._process.stdout is not None
         summary = self.folder / "summary"
         summary.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ class Runner:
         err = (self.folder / "stderr").read_text()
         assert KEY not in err and "Traceback" not in err, err
         told = json.loads(summary.read_text()) if summary.exists() else {}
-        return Ended(answer["code"], answer["recorded"], err, told)
+        return RunResult(answer["code"], answer["recorded"], err, told)
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -133,24 +133,24 @@ def undisturbed(runner: Runner) -> tuple[dict[str, tuple[Any, ...]], int]:
     return records(runner.folder), whole.recorded
 
 
-def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: Ended) -> None:
+def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: RunResult) -> None:
     assert ended.code == 3, ended.err
     assert records(runner.folder) == expected
     told = ended.summary["maybe_billed_twice"]
     assert paid_twice(gateway) <= told <= JOBS
-    verified = runner_verify(runner)
-    assert verified["problems"] == [] and verified["unknown"] == 0
-    assert verified["maybe_billed_twice"] == told
+    verify_output = runner_verify(runner)
+    assert verify_output["problems"] == [] and verify_output["unknown"] == 0
+    assert verify_output["maybe_billed_twice"] == told
     claims = (runner.folder / "x.out.apiyi-journal").read_bytes().count(b'"t":"S"')
-    assert claims == verified["requests"] == GOOD_ROWS + told
+    assert claims == verify_output["requests"] == GOOD_ROWS + told
     # A claim may have been written and its request not sent.
     assert len(gateway.ledger) <= claims
 
 
 def runner_verify(runner: Runner) -> dict[str, Any]:
-    from apiyi_cli.batch.state.verify import verified
+    from apiyi_cli.batch.state.verify import verify_output
 
-    return verified(runner.folder / "x.out").summary
+    return verify_output(runner.folder / "x.out").summary
 
 
 def check_every(runner: Runner, gateway: Gateway, points: list[int], *more: str) -> None:
@@ -205,9 +205,9 @@ def test_killed_while_resuming_three_deep_all_records_are_there(
         assert ended.code == 3, ended.err
         assert records(runner.folder) == expected
         # Each killed run may have left as many as it had in flight, and says so.
-        verified = runner_verify(runner)
-        assert paid_twice(gateway) <= verified["maybe_billed_twice"] <= told
-        assert verified["problems"] == []
+        verify_output = runner_verify(runner)
+        assert paid_twice(gateway) <= verify_output["maybe_billed_twice"] <= told
+        assert verify_output["problems"] == []
 
 
 @pytest.mark.parametrize(
@@ -227,9 +227,9 @@ def test_a_disk_that_fails_at_some_byte_ends_the_run_with_11_and_resuming_comple
         ended = runner(*words)
         assert ended.code == 3, (k, ended.err)
         assert records(runner.folder) == expected
-        verified = runner_verify(runner)
-        assert verified["problems"] == [], k
-        assert paid_twice(gateway) <= verified["maybe_billed_twice"] <= JOBS, k
+        verify_output = runner_verify(runner)
+        assert verify_output["problems"] == [], k
+        assert paid_twice(gateway) <= verify_output["maybe_billed_twice"] <= JOBS, k
 
 
 def test_a_disk_that_loses_what_it_took_ends_the_run_with_11(

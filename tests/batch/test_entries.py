@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, parse_entry, parse_record, read_lines
 from apiyi_cli.batch.state.journal import Journal
-from apiyi_cli.batch.state.record import Outcome, record
+from apiyi_cli.batch.state.record import RowOutcome, record
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import Facts, RejectedError, SetupError
 
@@ -42,11 +42,11 @@ bodies = st.recursive(
 ids = st.text(st.characters(exclude_categories=()), min_size=1)
 
 
-def outcome_of(id: str, body: bytes, words: str, fails: bool) -> Outcome:
+def outcome_of(id: str, body: bytes, words: str, fails: bool) -> RowOutcome:
     row = Row(0, id, "rows.jsonl:1", "0123456789abcdef")
     error = RejectedError(words, words, facts=Facts(code=words)) if fails else None
     usage = Usage(1, 2, 3, raw={words: [10**30, float("nan"), words]})
-    return Outcome(
+    return RowOutcome(
         row, body, error=error, refusal=body, status=200, request_id=words, usage=usage, attempts=1
     )
 

@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.batch.state.files import LOCK_SUFFIX, Held, blanked, cut_to, placed_lines, repaired
+from apiyi_cli.batch.state.files import (
+    LOCK_SUFFIX,
+    LockedFile,
+    blank_lines,
+    read_raw_lines,
+    repair_tail,
+    truncate_at,
+)
 from apiyi_cli.errors import OutputError, SetupError
 
 
@@ -45,7 +52,7 @@ def lock_of(path: Path) -> Path:
 
 def left_behind(path: Path, **changed: Any) -> None:
     """Leave the lock file of a process that is gone."""
-    held = Held(path, nobody)
+    held = LockedFile(path, nobody)
     content = json.loads(lock_of(path).read_bytes())
     held.close()
     gone = subprocess.Popen(["true"])
@@ -55,27 +62,27 @@ def left_behind(path: Path, **changed: Any) -> None:
 
 def test_an_output_is_held_once_and_the_holder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    first = Held(path, nobody)
+    first = LockedFile(path, nobody)
     with pytest.raises(SetupError, match="process 4711 is writing to it"):
-        Held(path, lambda: 4711)
+        LockedFile(path, lambda: 4711)
     with pytest.raises(SetupError, match="another process is writing to it"):
-        Held(path, nobody)
+        LockedFile(path, nobody)
     first.close()
     first.close()
-    Held(path, nobody).close()
+    LockedFile(path, nobody).close()
     assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
 
 
 @pytest.mark.usefixtures("lockless")
 def test_without_locks_a_file_beside_it_names_the_holder(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    first = Held(path, nobody)
+    first = LockedFile(path, nobody)
     with pytest.raises(SetupError, match=f"process {os.getpid()} on {socket.gethostname()}"):
-        Held(path, nobody)
+        LockedFile(path, nobody)
     assert lock_of(path).stat().st_mode & 0o777 == 0o600
     first.close()
     assert not lock_of(path).exists()
-    Held(path, nobody).close()
+    LockedFile(path, nobody).close()
 
 
 @pytest.mark.usefixtures("lockless")
@@ -85,7 +92,7 @@ def test_a_lock_file_of_a_process_that_is_gone_is_taken_over(
 ) -> None:
     path = tmp_path / "out.jsonl"
     left_behind(path, **changed)
-    held = Held(path, nobody)
+    held = LockedFile(path, nobody)
     assert json.loads(lock_of(path).read_bytes())["pid"] == os.getpid()
     held.close()
 
@@ -98,7 +105,7 @@ def test_a_lock_file_that_may_be_somebody_s_is_left(
     path = tmp_path / "out.jsonl"
     left_behind(path, **changed)
     with pytest.raises(SetupError, match="is in use"):
-        Held(path, nobody)
+        LockedFile(path, nobody)
     assert lock_of(path).exists()
 
 
@@ -108,7 +115,7 @@ def test_a_lock_file_that_cannot_be_read_is_left(tmp_path: Path, content: str) -
     path = tmp_path / "out.jsonl"
     lock_of(path).write_text(content)
     with pytest.raises(SetupError, match="another process is writing to it"):
-        Held(path, nobody)
+        LockedFile(path, nobody)
     assert lock_of(path).read_text() == content
 
 
@@ -117,17 +124,17 @@ def test_a_lock_that_fails_otherwise_is_an_error(
 ) -> None:
     refuse_locks(monkeypatch, errno.EIO)
     with pytest.raises(SetupError, match="cannot lock"):
-        Held(tmp_path / "out.jsonl", nobody)
+        LockedFile(tmp_path / "out.jsonl", nobody)
 
 
 def test_an_output_in_no_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        Held(tmp_path / "no" / "out.jsonl", nobody)
+        LockedFile(tmp_path / "no" / "out.jsonl", nobody)
 
 
 def test_an_output_that_was_removed_or_replaced_is_noticed(tmp_path: Path) -> None:
     path, other = tmp_path / "out.jsonl", tmp_path / "other"
-    held = Held(path, nobody)
+    held = LockedFile(path, nobody)
     assert not held.replaced
     path.unlink()
     assert held.replaced
@@ -159,18 +166,18 @@ def test_a_torn_last_line_is_made_whole_or_put_aside(
 ) -> None:
     path, aside = tmp_path / "out.jsonl", tmp_path / "out.jsonl.torn"
     path.write_bytes(content)
-    told = repaired(path, is_whole)
+    told = repair_tail(path, is_whole)
     assert (told is None) == (content == after)
     assert path.read_bytes() == after
     assert (aside.read_bytes() if aside.exists() else None) == torn
-    assert repaired(path, is_whole) is None
+    assert repair_tail(path, is_whole) is None
 
 
 def test_what_stands_after_a_size_is_put_aside(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"{1}\n{2}\n")
-    assert not cut_to(path, 8)
-    assert cut_to(path, 4)
+    assert not truncate_at(path, 8)
+    assert truncate_at(path, 4)
     assert path.read_bytes() == b"{1}\n"
     assert (tmp_path / "out.jsonl.torn").read_bytes() == b"{2}\n"
 
@@ -178,8 +185,10 @@ def test_what_stands_after_a_size_is_put_aside(tmp_path: Path) -> None:
 def test_broken_lines_leave_blanks_and_all_else_stays_put(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"{1}\nbad\n{2}\nworse")
-    places = [(offset, line) for _, offset, line in placed_lines(path) if not line.startswith(b"{")]
-    blanked(path, places)
+    places = [
+        (offset, line) for _, offset, line in read_raw_lines(path) if not line.startswith(b"{")
+    ]
+    blank_lines(path, places)
     assert path.read_bytes() == b"{1}\n   \n{2}\n     "
-    assert [*placed_lines(path)] == [(1, 0, b"{1}\n"), (3, 8, b"{2}\n")]
+    assert [*read_raw_lines(path)] == [(1, 0, b"{1}\n"), (3, 8, b"{2}\n")]
     assert (tmp_path / "out.jsonl.torn").read_bytes() == b"bad\nworse\n"

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from apiyi_cli.batch.run.pace import Aimd
+from apiyi_cli.batch.run.pace import AimdLimit
 from apiyi_cli.core.clock import Clock
 
 
 def test_a_batch_halves_once_in_a_storm_and_grows_with_successes() -> None:
     now = [10.0]
-    pace = Aimd(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    pace = AimdLimit(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
     pace.throttled(sent_at=9.0)
     assert pace.allowed == 20
     pace.throttled(sent_at=9.5)
@@ -29,7 +29,7 @@ def test_a_batch_halves_once_in_a_storm_and_grows_with_successes() -> None:
 
 def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
     now = [0.0]
-    pace = Aimd(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    pace = AimdLimit(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
     for moment in range(1, 6):
         now[0] = moment
         pace.throttled(sent_at=moment - 0.5)
@@ -38,7 +38,7 @@ def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
 
 def test_a_batch_of_slow_answers_is_at_full_rate_a_minute_after_a_storm() -> None:
     now = [0.0]
-    pace = Aimd(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    pace = AimdLimit(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
     for moment in range(1, 31):
         now[0] = moment
         pace.throttled(sent_at=moment - 0.5)

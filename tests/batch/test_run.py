@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.batch.rows.fields import Defaults
-from apiyi_cli.batch.rows.id_set import Ids
-from apiyi_cli.batch.rows.identity import Identities
-from apiyi_cli.batch.rows.row import Row, Rows
-from apiyi_cli.batch.rows.source import Source
+from apiyi_cli.batch.rows.fields import CommandDefaults
+from apiyi_cli.batch.rows.id_set import IdTable
+from apiyi_cli.batch.rows.identity import IdAssigner
+from apiyi_cli.batch.rows.row import Row, RowReader
+from apiyi_cli.batch.rows.source import RowSource
 from apiyi_cli.batch.run.counts import Counts
-from apiyi_cli.batch.run.run import Batch, Rules
-from apiyi_cli.batch.run.scheduler import Feed
-from apiyi_cli.batch.run.worker import Gate
-from apiyi_cli.batch.state.output import Recorder, StreamTarget
-from apiyi_cli.batch.state.record import Outcome
-from apiyi_cli.batch.state.resume import Past
+from apiyi_cli.batch.run.run import BatchRun, StopRules
+from apiyi_cli.batch.run.scheduler import Scheduler
+from apiyi_cli.batch.run.worker import ConcurrencyGate
+from apiyi_cli.batch.state.output import RecordWriter, StreamTarget
+from apiyi_cli.batch.state.record import RowOutcome
+from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, RejectedError
 
@@ -33,7 +33,7 @@ class Sending:
     is_waiting = False
     made = (0, 0)
 
-    def __init__(self, answer: Callable[[Row], Outcome]) -> None:
+    def __init__(self, answer: Callable[[Row], RowOutcome]) -> None:
         self.send = answer
 
     def close(self) -> None:
@@ -47,17 +47,17 @@ class Retrying(Sending):
         super().__init__(self._answer)
         self._waiting, self._others, self._count = waiting, others, count
 
-    def _answer(self, row: Row) -> Outcome:
+    def _answer(self, row: Row) -> RowOutcome:
         if row.index >= self._waiting:
             self._others.release()
-            return Outcome(row, body=b"{}")
+            return RowOutcome(row, body=b"{}")
         self.is_waiting = True
         for _ in range(self._count):
             assert self._others.acquire(timeout=5), "the others wait for a worker"
         for _ in range(self._count):
             self._others.release()
         self.is_waiting = False
-        return Outcome(row, body=b"{}")
+        return RowOutcome(row, body=b"{}")
 
 
 class Hasty:
@@ -74,29 +74,29 @@ class Hasty:
 def batch(
     folder: Path,
     count: int,
-    answer: Callable[[Row], Outcome],
+    answer: Callable[[Row], RowOutcome],
     *,
     jobs: int = 2,
-    rules: Rules = Rules(),
+    rules: StopRules = StopRules(),
     room: int = 8,
     sending: Callable[[], Sending] | None = None,
     **more: Any,
-) -> tuple[Batch, Feed, list[bytes]]:
+) -> tuple[BatchRun, Scheduler, list[bytes]]:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
     counts = Counts()
-    rows = Rows(Source(str(path)), "jsonl", Defaults("m"), Identities(Ids()))
-    feed = Feed(rows, Past(), counts, room=room)
+    rows = RowReader(RowSource(str(path)), "jsonl", CommandDefaults("m"), IdAssigner(IdTable()))
+    feed = Scheduler(rows, ResumeState(), counts, room=room)
     lines: list[bytes] = []
-    made = Batch(
+    made = BatchRun(
         feed,
-        Recorder(StreamTarget(lines.append), None),
+        RecordWriter(StreamTarget(lines.append), None),
         None,
         sending or (lambda: Sending(answer)),
         counts=counts,
         jobs=jobs,
         halt=threading.Event(),
-        gate=Gate(jobs),
+        gate=ConcurrencyGate(jobs),
         rules=rules,
         **more,
     )
@@ -107,9 +107,9 @@ def test_as_many_rows_are_under_way_as_may_be_however_the_threads_meet(tmp_path:
     for _ in range(150):
         together = threading.Barrier(2)
 
-        def answer(row: Row, together: threading.Barrier = together) -> Outcome:
+        def answer(row: Row, together: threading.Barrier = together) -> RowOutcome:
             together.wait(5)
-            return Outcome(row, body=b"{}")
+            return RowOutcome(row, body=b"{}")
 
         running, _, _ = batch(tmp_path, 2, answer)
         assert running.run().counts.done == 2
@@ -118,11 +118,11 @@ def test_as_many_rows_are_under_way_as_may_be_however_the_threads_meet(tmp_path:
 def test_the_rest_is_counted_while_the_feeding_still_goes_on(tmp_path: Path) -> None:
     rejected = RejectedError("no", "never")
 
-    def answer(row: Row) -> Outcome:
-        return Outcome(row, error=rejected)
+    def answer(row: Row) -> RowOutcome:
+        return RowOutcome(row, error=rejected)
 
     for _ in range(20):
-        running, feed, _ = batch(tmp_path, 400, answer, rules=Rules(max_errors=1), room=300)
+        running, feed, _ = batch(tmp_path, 400, answer, rules=StopRules(max_errors=1), room=300)
         ended = running.run()
         assert ended.failure is not None and not ended.complete
         assert feed.count_rest() + ended.counts.read == 400
@@ -131,13 +131,13 @@ def test_the_rest_is_counted_while_the_feeding_still_goes_on(tmp_path: Path) -> 
 def test_a_defect_in_one_row_stops_the_feeding_and_loses_no_other_answer(tmp_path: Path) -> None:
     has_failed = threading.Event()
 
-    def answer(row: Row) -> Outcome:
+    def answer(row: Row) -> RowOutcome:
         if row.index == 1:
             has_failed.set()
             raise ZeroDivisionError
         # Under way while the other one fails, and answered long after.
         assert has_failed.wait(5)
-        return Outcome(row, body=b"{}")
+        return RowOutcome(row, body=b"{}")
 
     running, feed, lines = batch(tmp_path, 400, answer)
     ended = running.run()
@@ -150,9 +150,9 @@ def test_a_defect_in_one_row_stops_the_feeding_and_loses_no_other_answer(tmp_pat
 def test_a_defect_while_writing_counts_or_shows_loses_no_answer(tmp_path: Path) -> None:
     answered: list[str] = []
 
-    def answer(row: Row) -> Outcome:
+    def answer(row: Row) -> RowOutcome:
         answered.append(row.id)
-        return Outcome(row, body=b"{}", usage=Usage(1, 1, 2))
+        return RowOutcome(row, body=b"{}", usage=Usage(1, 1, 2))
 
     def broken(*_: object) -> float:
         raise OverflowError("cannot convert float infinity to integer")
@@ -182,7 +182,7 @@ def test_rows_are_answered_in_the_caller_s_thread_where_no_other_can_start(
         monkeypatch.setattr(threading.Thread, "start", start)
         told: list[str] = []
         running, _, lines = batch(
-            tmp_path, 20, lambda row: Outcome(row, body=b"{}"), jobs=4, tell=told.append
+            tmp_path, 20, lambda row: RowOutcome(row, body=b"{}"), jobs=4, tell=told.append
         )
         ended = running.run()
         assert ended.complete and b"".join(lines).count(b"\n") == ended.counts.done == 20
@@ -193,7 +193,7 @@ def test_a_row_that_fails_for_all_stops_the_others(tmp_path: Path) -> None:
     from apiyi_cli.errors import FundsError
 
     broke: ApiyiError = FundsError("no funds", "none")
-    running, _, lines = batch(tmp_path, 100, lambda row: Outcome(row, error=broke), jobs=1)
+    running, _, lines = batch(tmp_path, 100, lambda row: RowOutcome(row, error=broke), jobs=1)
     ended = running.run()
     assert ended.failure is broke
     assert len(lines) <= 8 and ended.counts.done < 100
@@ -202,7 +202,7 @@ def test_a_row_that_fails_for_all_stops_the_others(tmp_path: Path) -> None:
 def test_rows_that_wait_to_be_tried_again_do_not_hold_up_the_others(tmp_path: Path) -> None:
     others = threading.Semaphore(0)
 
-    def unused(row: Row) -> Outcome:
+    def unused(row: Row) -> RowOutcome:
         raise AssertionError(row)
 
     running, _, _ = batch(
@@ -213,7 +213,7 @@ def test_rows_that_wait_to_be_tried_again_do_not_hold_up_the_others(tmp_path: Pa
 
 
 def test_a_paused_slot_is_free_for_others_and_never_one_more() -> None:
-    gate = Gate(1)
+    gate = ConcurrencyGate(1)
     gate.enter()
     gate.pause()
     gate.enter()

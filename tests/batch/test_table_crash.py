@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.batch.state.output import FileTarget
-from apiyi_cli.batch.state.verify import verified
+from apiyi_cli.batch.state.verify import verify_output
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.test_crash import JOBS, Runner, paid_twice
 
@@ -45,7 +45,7 @@ def check(runner: Runner, gateway: Gateway, expected: list[list[str]], k: int) -
     found = rows(runner.folder)
     assert found[0] == ["id", "text", "answer"], k
     assert sorted(found[1:]) == sorted(expected[1:]), k
-    told = verified(runner.folder / "x.csv").summary
+    told = verify_output(runner.folder / "x.csv").summary
     assert told["problems"] == [] and told["unknown"] == 0, k
     assert (told["rows"], told["ok"], told["failed"]) == (GOOD_ROWS + 1, GOOD_ROWS, 1)
     assert paid_twice(gateway) <= told["maybe_billed_twice"] <= JOBS, k

@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apiyi_cli.batch.rows.fields import FILE_FIELDS, Answer, Asked, Defaults, Misfit, options_of
+from apiyi_cli.batch.rows.fields import (
+    FILE_FIELDS,
+    CommandDefaults,
+    InvalidField,
+    RowAnswer,
+    RowFields,
+    index_options,
+)
 from apiyi_cli.batch.rows.media import (
-    image_row,
+    build_image,
+    build_speech,
+    build_transcript,
     read_pictures,
     read_speech,
     read_transcript,
-    speak_row,
-    transcribe_row,
 )
 from apiyi_cli.build.chat import chat_call, conversation
 from apiyi_cli.build.complete import complete_call
@@ -38,14 +45,14 @@ from apiyi_cli.text import Text
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class RowEndpoint:
     """One endpoint: its name, its path, the field that is the input, how to ask and to read."""
 
     name: str
     path: str
     input: str
     groups: tuple[type[Group], ...]
-    build: Callable[[Asked], Call]
+    build: Callable[[RowFields], Call]
     read: Callable[[Call, Reply], Iterator[Any]]
     cost: Cost = "text"
     known: frozenset[str] = frozenset()
@@ -53,14 +60,16 @@ class Endpoint:
     @property
     def options(self) -> Mapping[str, Declared]:
         """Return the options of the table by their names and by how they are spelled."""
-        return options_of(self.groups)
+        return index_options(self.groups)
 
-    def call(self, fields: dict[str, Any], defaults: Defaults, *, as_text: bool = False) -> Call:
+    def call(
+        self, fields: dict[str, Any], defaults: CommandDefaults, *, as_text: bool = False
+    ) -> Call:
         """Return the request of a short row; `fields` is used up.
 
         Raises Misfit, NoModel, and the UsageError of what builds the request.
         """
-        asked = Asked(self.name, self.options, fields, defaults, as_text)
+        asked = RowFields(self.name, self.options, fields, defaults, as_text)
         call = self.build(asked)
         if asked.fields and call.json is not None and not as_text:
             call.json.update(asked.fields)
@@ -74,7 +83,7 @@ class Endpoint:
         return next((name for name in fields if name not in own and name not in self.options), None)
 
 
-def _chat(asked: Asked) -> Call:
+def _chat(asked: RowFields) -> Call:
     earlier = asked.messages()
     attached = asked.attachments()
     text = asked.text("prompt") if earlier or attached else asked.prompt("prompt", "messages")
@@ -102,10 +111,10 @@ def _chat(asked: Asked) -> Call:
     )
 
 
-def _complete(asked: Asked) -> Call:
+def _complete(asked: RowFields) -> Call:
     prompt = asked.take("prompt")
     if not prompt or not isinstance(prompt, (str, list)):
-        raise Misfit("prompt" if prompt is not None else "", Text("the row has no prompt"))
+        raise InvalidField("prompt" if prompt is not None else "", Text("the row has no prompt"))
     return complete_call(
         model=asked.model,
         prompt=prompt,
@@ -116,14 +125,14 @@ def _complete(asked: Asked) -> Call:
     )
 
 
-def _respond(asked: Asked) -> Call:
+def _respond(asked: RowFields) -> Call:
     earlier = asked.messages()
     attached = asked.attachments()
     given: Any = asked.take("input")
     if given is None or isinstance(given, str):
         text = given or asked.text("prompt")
         if text is None and not earlier and not attached:
-            raise Misfit("", Text("the row has no input, prompt or messages"))
+            raise InvalidField("", Text("the row has no input, prompt or messages"))
         given, _ = items(text, earlier=earlier, attachments=attached)
     own = asked.text("instructions", "system")
     functions = asked.functions()
@@ -143,11 +152,11 @@ def _respond(asked: Asked) -> Call:
     )
 
 
-def _embed(asked: Asked) -> Call:
+def _embed(asked: RowFields) -> Call:
     given = asked.take("input", "text", "prompt")
     texts = given if isinstance(given, list) else [given]
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise Misfit(
+        raise InvalidField(
             "input" if given is not None else "", Text("the row has no input, a text or texts")
         )
     return embed_call(
@@ -225,7 +234,7 @@ def _spoken(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[Any
     text = "".join(texts)
     if calls:
         text = "\n".join([text, *calls] if text else calls)
-    yield Answer(body, text, usage, finish, bool(calls), refused, is_empty)
+    yield RowAnswer(body, text, usage, finish, bool(calls), refused, is_empty)
 
 
 def _call_line(call: ToolCall) -> str:
@@ -246,7 +255,7 @@ def _read_embed(call: Call, reply: Reply) -> Iterator[Any]:
     wanted = len(given) if several else 1
     got = vectors(reply, wanted, call.json.get("dimensions"), keep_body=True)
     text = bytes(got.texts[0]).decode("ascii") if len(got.texts) == 1 else ""
-    yield Answer(one_line(got.raw), text, got.usage)
+    yield RowAnswer(one_line(got.raw), text, got.usage)
 
 
 _TALK = frozenset(
@@ -271,10 +280,10 @@ _TALK = frozenset(
     )
 )
 
-ENDPOINTS: Mapping[str, Endpoint] = {
+ENDPOINTS: Mapping[str, RowEndpoint] = {
     one.name: one
     for one in (
-        Endpoint(
+        RowEndpoint(
             "chat",
             "/chat/completions",
             "prompt",
@@ -298,7 +307,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
                 )
             ),
         ),
-        Endpoint(
+        RowEndpoint(
             "complete",
             "/completions",
             "prompt",
@@ -307,7 +316,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             _read_complete,
             known=frozenset(("stream", "stream_options")),
         ),
-        Endpoint(
+        RowEndpoint(
             "respond",
             "/responses",
             "input",
@@ -328,7 +337,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
                 )
             ),
         ),
-        Endpoint(
+        RowEndpoint(
             "embed",
             "/embeddings",
             "input",
@@ -338,12 +347,12 @@ ENDPOINTS: Mapping[str, Endpoint] = {
             "light",
             known=frozenset(("encoding_format", "prompt", "text")),
         ),
-        Endpoint(
+        RowEndpoint(
             "image",
             "/images/generations",
             "prompt",
             (Imaging,),
-            image_row,
+            build_image,
             read_pictures,
             "heavy",
             known=frozenset(
@@ -360,24 +369,24 @@ ENDPOINTS: Mapping[str, Endpoint] = {
                 )
             ),
         ),
-        Endpoint(
+        RowEndpoint(
             "transcribe",
             "/audio/transcriptions",
             "file",
             (Transcribing,),
-            transcribe_row,
+            build_transcript,
             read_transcript,
             "heavy",
             known=frozenset(
                 ("audio", "path", "input", "response_format", "chunking_strategy", "include")
             ),
         ),
-        Endpoint(
+        RowEndpoint(
             "speak",
             "/audio/speech",
             "input",
             (Speaking,),
-            speak_row,
+            build_speech,
             read_speech,
             "heavy",
             known=frozenset(("text", "prompt", "response_format", "stream_format")),
@@ -387,7 +396,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 """By the word of the command that asks the same endpoint."""
 
 
-def by_url(url: str) -> Endpoint | None:
+def find_by_url(url: str) -> RowEndpoint | None:
     """Return the endpoint of an OpenAI batch row's `url`, with or without the `/v1`."""
     path = url.removeprefix("/v1")
     return next((one for one in ENDPOINTS.values() if one.path == path), None)

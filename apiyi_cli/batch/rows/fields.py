@@ -38,7 +38,7 @@ FILE_FIELDS = (
 
 
 @dataclass(frozen=True)
-class Defaults:
+class CommandDefaults:
     """What the command line says of every short row: values of options by name, and the rest.
 
     `typed` are the names that were given as flags; one that an endpoint does not have is a
@@ -65,11 +65,13 @@ class Defaults:
         """Return the model of a row: its own, else the command's. Raises Misfit and NoModel."""
         model = own or self.models.get(command) or self.model
         if model is None:
-            raise NoModel()
+            raise MissingModel()
         if not self.force_model and (why := refusal(model, command)):
             if own is not None:
-                raise Misfit("model", Text("{model} cannot be used: {why}", model=model, why=why))
-            raise NoModel(model, why)
+                raise InvalidField(
+                    "model", Text("{model} cannot be used: {why}", model=model, why=why)
+                )
+            raise MissingModel(model, why)
         return model
 
     def of(self, command: str, table: Mapping[str, Declared]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ class Defaults:
         return dict(found)
 
 
-class Misfit(ValueError):
+class InvalidField(ValueError):
     """A field of a row that cannot be used: its name, and why."""
 
     def __init__(self, name: str, why: str) -> None:
@@ -102,7 +104,7 @@ class Misfit(ValueError):
         self.why = why
 
 
-class Asked:
+class RowFields:
     """The fields of one short row while a request is made of them.
 
     What `take` has taken is done with; what is left when the request is built goes into the
@@ -114,7 +116,7 @@ class Asked:
         command: str,
         table: Mapping[str, Declared],
         fields: dict[str, Any],
-        defaults: Defaults,
+        defaults: CommandDefaults,
         as_text: bool,
     ) -> None:
         self.fields = fields
@@ -135,7 +137,7 @@ class Asked:
                     fields[name] = value
                     self._options.pop(one.name, None)
                     continue
-                raise Misfit(name, Text("expected {item}", item=expected(one))) from None
+                raise InvalidField(name, Text("expected {item}", item=expected(one))) from None
 
     def group(self, kind: type[Group]) -> Any:
         """Return an option group with what the row and the defaults say."""
@@ -167,14 +169,14 @@ class Asked:
         if value is None:
             return None
         if not isinstance(value, str) or not value.strip():
-            raise Misfit(names[0], Text("expected a text that is not empty"))
+            raise InvalidField(names[0], Text("expected a text that is not empty"))
         return value
 
     def prompt(self, *names: str) -> str:
         """Take the row's own input; raise where there is none."""
         value = self.text(*names)
         if value is None:
-            raise Misfit("", Text("the row has no {names}", names=" or ".join(names)))
+            raise InvalidField("", Text("the row has no {names}", names=" or ".join(names)))
         return value
 
     @property
@@ -217,7 +219,7 @@ class Asked:
         if not isinstance(own, list) or not all(
             isinstance(one, dict) and isinstance(one.get("role"), str) for one in own
         ):
-            raise Misfit("messages", Text("expected a list of messages, each with a role"))
+            raise InvalidField("messages", Text("expected a list of messages, each with a role"))
         return own
 
     def attachments(self) -> list[Attachment]:
@@ -243,11 +245,11 @@ class Asked:
                 self.fields.pop(name)
                 found += [(name, path) for path in given]
             elif name == names[0]:
-                raise Misfit(name, Text("expected paths or URLs"))
+                raise InvalidField(name, Text("expected paths or URLs"))
         return found
 
 
-class Answer(NamedTuple):
+class RowAnswer(NamedTuple):
     """What came back for a row: the server's object, the text in it, its usage.
 
     Of an answer in text `finish` is the reason why it ended; `calls` tells that it calls
@@ -263,7 +265,7 @@ class Answer(NamedTuple):
     is_empty: bool = False
 
 
-class NoModel(Exception):
+class MissingModel(Exception):
     """A row has no model, and none is set for all of them, or one that cannot do the rows."""
 
     def __init__(self, model: str = "", why: str = "") -> None:
@@ -273,7 +275,7 @@ class NoModel(Exception):
 
 
 @cache
-def options_of(groups: tuple[type[Group], ...]) -> Mapping[str, Declared]:
+def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Declared]:
     """Return the options that end in the body, by their names and by how they are spelled."""
     found: dict[str, Declared] = {}
     for group in groups:
@@ -294,6 +296,6 @@ def _content(field: str, name: str) -> bytes | None:
         return read_regular(name)
     except (OSError, ValueError) as failure:
         why = getattr(failure, "strerror", None) or str(failure)
-        raise Misfit(
+        raise InvalidField(
             field, Text("cannot read {name}: {why}", name=show_name(name), why=why)
         ) from None

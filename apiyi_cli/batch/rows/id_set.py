@@ -12,7 +12,7 @@ _MASK = (1 << 64) - 1
 _FIRST_SIZE = 1 << 10
 
 
-class Ids:
+class IdTable:
     """An open-addressed table: for each id 16 `flags` and 64 bits of a `sha`.
 
     `slot` gives the place of an id in both; places hold until the next new id. The column

@@ -4,7 +4,7 @@ A row is known again by its id, wherever it stands. One that names none gets `~`
 hexadecimal digits of its content's hash; further rows of the same content get `.2`, `.3` …. So
 a line that is inserted, removed or moved costs nothing for the others.
 
-Version 0.1 took the number of the row instead. Its outputs keep those ids: `OldIds` finds
+Version 0.1 took the number of the row instead. Its outputs keep those ids: `LegacyIds` finds
 them again by the hash of the content.
 """
 
@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from apiyi_cli.batch.rows.id_set import Ids
+from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.core.jsontext import whole_characters, write_text
 from apiyi_cli.text import Text
 
@@ -39,7 +39,7 @@ class InvalidId(ValueError):
         self.why = why
 
 
-def named_id(fields: Mapping[str, Any]) -> str | None:
+def read_id(fields: Mapping[str, Any]) -> str | None:
     """Return the id that a row names, None when it names none. Raises InvalidId.
 
     It is a text, or a whole number as it was written.
@@ -67,12 +67,12 @@ def named_id(fields: Mapping[str, Any]) -> str | None:
     return None
 
 
-class OldIds:
+class LegacyIds:
     """The ids that version 0.1 gave to rows without one: the numbers of the rows."""
 
     def __init__(self) -> None:
         self._shas = array("Q")
-        self._by_content: Ids | None = None
+        self._by_content: IdTable | None = None
 
     def note(self, index: object, id: str, sha: str) -> None:
         """Take in a record or claim of version 0.1; the newest one of a row holds."""
@@ -91,8 +91,8 @@ class OldIds:
         index = self._by_content.shas[self._by_content.slot(made)]
         return str(index - 1) if index else None
 
-    def _sorted(self) -> Ids:
-        counts, found = Ids(), Ids()
+    def _sorted(self) -> IdTable:
+        counts, found = IdTable(), IdTable()
         for index, sha in enumerate(self._shas):
             if sha:
                 content = _made(f"{sha:016x}", 1)
@@ -103,13 +103,13 @@ class OldIds:
 
 
 class FindsOldIds(Protocol):
-    """What knows the ids that version 0.1 gave; `OldIds` of one output."""
+    """What knows the ids that version 0.1 gave; `LegacyIds` of one output."""
 
     def find(self, made: str) -> str | None:
         """Return the old id of what would get the id `made` now."""
 
 
-class Identities:
+class IdAssigner:
     """Gives each row of one input its id, in the order of the input.
 
     `ids` learns which ids there are (its flag SEEN). `old` are ids of version 0.1; one is used
@@ -118,7 +118,7 @@ class Identities:
 
     def __init__(
         self,
-        ids: Ids,
+        ids: IdTable,
         old: FindsOldIds | None = None,
         knows: Callable[[str, str], bool] = lambda id, sha: False,
     ) -> None:
@@ -164,7 +164,7 @@ class Identities:
         return id
 
 
-def is_made(id: str) -> bool:
+def is_generated_id(id: str) -> bool:
     """Return True for an id that was made of a row's content."""
     return _MADE.fullmatch(id) is not None
 

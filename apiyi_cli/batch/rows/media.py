@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from apiyi_cli.batch.rows.fields import Answer, Asked, Misfit
+from apiyi_cli.batch.rows.fields import InvalidField, RowAnswer, RowFields
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.speak import speak_call
 from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call
@@ -26,16 +26,16 @@ from apiyi_cli.text import Text
 _URLS = ("https://", "http://", "data:")
 
 
-def image_row(asked: Asked) -> Call:
+def build_image(asked: RowFields) -> Call:
     """Return the request of a row that draws, or edits the pictures that it names."""
     vary = bool(asked.take("vary"))
     inputs = asked.files("input", "image", "images", "image_url", "picture")
     mask = asked.text("mask")
     if mask is not None and not inputs:
-        raise Misfit("mask", Text("it belongs to a picture, and the row has no image"))
+        raise InvalidField("mask", Text("it belongs to a picture, and the row has no image"))
     prompt = asked.text("prompt")
     if prompt is None and not vary:
-        raise Misfit("", Text("the row has no prompt"))
+        raise InvalidField("", Text("the row has no prompt"))
     imaging = asked.group(Imaging).replace(vary=vary or None)
     return image_call(
         model=asked.model,
@@ -50,7 +50,7 @@ def image_row(asked: Asked) -> Call:
     )
 
 
-def transcribe_row(asked: Asked) -> Call:
+def build_transcript(asked: RowFields) -> Call:
     """Return the request of a row that names a recording."""
     fields = ("file", "audio", "path", "input")
     named = next((name for name in fields if asked.fields.get(name) is not None), "file")
@@ -64,7 +64,7 @@ def transcribe_row(asked: Asked) -> Call:
     )
 
 
-def speak_row(asked: Asked) -> Call:
+def build_speech(asked: RowFields) -> Call:
     """Return the request of a row that is read aloud."""
     return speak_call(
         model=asked.model,
@@ -81,23 +81,23 @@ def read_speech(call: Call, reply: Reply) -> Iterator[Any]:
         pieces.append(piece)
         yield []
     content = base64.b64encode(b"".join(pieces)).decode("ascii")
-    yield Answer(write({"b64_json": content}), "", None)
+    yield RowAnswer(write({"b64_json": content}), "", None)
 
 
 def read_pictures(call: Call, reply: Reply) -> Iterator[Any]:
     """Read an answer with pictures; what becomes of them is decided where it can be saved."""
     found = pictures(reply, call.model)
-    yield Answer(one_line(found.raw), "", found.usage)
+    yield RowAnswer(one_line(found.raw), "", found.usage)
 
 
 def read_transcript(call: Call, reply: Reply) -> Iterator[Any]:
     """Read a transcript; one that is no JSON object is put into one, as `text`."""
     found = transcript(reply, call.model, asks_json=asks_json(call))
     if found.value is not None:
-        yield Answer(one_line(found.raw), found.lines, found.usage)
+        yield RowAnswer(one_line(found.raw), found.lines, found.usage)
         return
     text = found.raw.decode("utf-8", "replace")
-    yield Answer(write({"text": text}), text, None)
+    yield RowAnswer(write({"text": text}), text, None)
 
 
 def upload(name: str, field: str, *, whole: bool = False) -> Upload:
@@ -112,6 +112,6 @@ def upload(name: str, field: str, *, whole: bool = False) -> Upload:
             return Upload(name, name, size, head, head + file.read() if whole else b"")
     except (OSError, ValueError) as failure:
         why = getattr(failure, "strerror", None) or str(failure)
-        raise Misfit(
+        raise InvalidField(
             field, Text("cannot read {name}: {why}", name=show_name(name), why=why)
         ) from None

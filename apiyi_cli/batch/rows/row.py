@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from apiyi_cli.batch.rows.endpoints import ENDPOINTS, Endpoint, by_url
-from apiyi_cli.batch.rows.fields import Defaults, Misfit, NoModel
-from apiyi_cli.batch.rows.identity import Identities, InvalidId, named_id
+from apiyi_cli.batch.rows.endpoints import ENDPOINTS, RowEndpoint, find_by_url
+from apiyi_cli.batch.rows.fields import CommandDefaults, InvalidField, MissingModel
+from apiyi_cli.batch.rows.identity import IdAssigner, InvalidId, read_id
 from apiyi_cli.batch.rows.shard import Shard
-from apiyi_cli.batch.rows.source import Form, Record, Source
-from apiyi_cli.batch.rows.tables import Layout, Table
-from apiyi_cli.batch.rows.template import Filling
+from apiyi_cli.batch.rows.source import Form, RowSource, SourceRecord
+from apiyi_cli.batch.rows.tables import InputTable, TableLayout
+from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.run.judging import wanted_schema
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import Verbatim, is_strict, write_canonical
@@ -40,7 +40,7 @@ class Row:
     id: str
     place: str
     sha: str
-    endpoint: Endpoint | None = None
+    endpoint: RowEndpoint | None = None
     call: Call | None = None
     error: ApiyiError | None = None
     seq: int = 0
@@ -52,14 +52,14 @@ class Row:
 class Columns(Protocol):
     """The columns of an output table; `answer_table.AnswerTable` in real runs."""
 
-    def begin(self, table: Table | None) -> None:
+    def begin(self, table: InputTable | None) -> None:
         """Take the columns from the input; raise if they cannot be written."""
 
-    def cells_of(self, record: Record, id: str) -> Sequence[str]:
+    def cells_of(self, record: SourceRecord, id: str) -> Sequence[str]:
         """Return what stands before the answer of a record."""
 
 
-class Rows:
+class RowReader:
     """The rows of an input, once through. `ids` learns each id (its flag SEEN).
 
     `endpoint` is the word of a command; None is chat for short rows, and whatever the `url`
@@ -71,14 +71,14 @@ class Rows:
 
     def __init__(
         self,
-        source: Source,
+        source: RowSource,
         form: Form,
-        defaults: Defaults,
-        identities: Identities,
+        defaults: CommandDefaults,
+        identities: IdAssigner,
         *,
-        layout: Layout = Layout(),
+        layout: TableLayout = TableLayout(),
         endpoint: str | None = None,
-        template: Filling | None = None,
+        template: RowTemplate | None = None,
         params: tuple[str, ...] | None = None,
         shard: Shard | None = None,
         strict: bool = False,
@@ -124,13 +124,13 @@ class Rows:
         """Count the rows that were not taken, without making requests of them if possible."""
         return sum(1 for _ in (self._records if self._shard is None else self))
 
-    def _row(self, index: int, record: Record) -> Row | None:
+    def _row(self, index: int, record: SourceRecord) -> Row | None:
         """Return the row of a record, None when it belongs to another shard."""
         place = f"{self._source.name}:{record.line}"
         named: str | None = None
         error: ApiyiError | None = None
         try:
-            named = named_id(record.fields or {})
+            named = read_id(record.fields or {})
         except InvalidId as invalid:
             column = _column(record, invalid.name)
             told = Text("{field}: {why}", field=invalid.name, why=invalid.why)
@@ -149,9 +149,9 @@ class Rows:
                 endpoint, made = self._request(record)
                 self._note_unchecked(made)
                 call = made
-            except (Misfit, NoModel, UsageError) as failure:
+            except (InvalidField, MissingModel, UsageError) as failure:
                 error = self._told(index, record, place, failure)
-        sha = _sha(record.raw) if call is None else hash_of(call)
+        sha = _sha(record.raw) if call is None else hash_call(call)
         id = self._identities.make(sha) if named is None else named
         if home is None and self._is_elsewhere(id):
             return None
@@ -166,10 +166,14 @@ class Rows:
         return self._shard is not None and not self._shard.has(home)
 
     def _told(
-        self, index: int, record: Record, place: str, failure: Misfit | NoModel | UsageError
+        self,
+        index: int,
+        record: SourceRecord,
+        place: str,
+        failure: InvalidField | MissingModel | UsageError,
     ) -> ApiyiError:
         """Return why there is no request, with the place. Raises where that holds for all."""
-        if isinstance(failure, Misfit):
+        if isinstance(failure, InvalidField):
             told = failure.why
             if failure.name:
                 told = Text("{field}: {why}", field=failure.name, why=failure.why)
@@ -181,7 +185,7 @@ class Rows:
         why = failure.why or Text("the row has no model, and none is set")
         return _refused(f"{place}:1", why)
 
-    def _request(self, record: Record) -> tuple[Endpoint, Call]:
+    def _request(self, record: SourceRecord) -> tuple[RowEndpoint, Call]:
         fields = dict(record.fields or {})
         fields.pop("custom_id", None)
         if isinstance(fields.get("body"), dict) and self._form == "jsonl":
@@ -189,7 +193,7 @@ class Rows:
         fields.pop("id", None)
         endpoint = self._named or ENDPOINTS["chat"]
         if "url" in fields and "body" in fields:
-            raise Misfit("body", Text("it is not an object"))
+            raise InvalidField("body", Text("it is not an object"))
         if self._template is not None:
             filled = self._template.text(record.fields or {})
             fields = {endpoint.input: filled, **_picked(fields, self._params or ())}
@@ -198,12 +202,12 @@ class Rows:
         elif self._params is not None:
             fields = _picked(fields, (endpoint.input, "messages", *self._params))
         if self._strict and (name := endpoint.unknown(fields)):
-            raise Misfit(
+            raise InvalidField(
                 name, Text("apiyi {endpoint} has no such option or field", endpoint=endpoint.name)
             )
         return endpoint, endpoint.call(fields, self._defaults, as_text=self._form in ("csv", "tsv"))
 
-    def _check_columns(self, table: Table) -> None:
+    def _check_columns(self, table: InputTable) -> None:
         """Raise UsageError when the table lacks a column that every row needs, or has two."""
         endpoint = self._named or ENDPOINTS["chat"]
         if self._template is not None:
@@ -266,16 +270,16 @@ class Rows:
         for text in describe_unchecked(schema, "--schema"):
             self._tell(text)
 
-    def _ready(self, fields: dict[str, Any]) -> tuple[Endpoint, Call]:
+    def _ready(self, fields: dict[str, Any]) -> tuple[RowEndpoint, Call]:
         """Return the request of a row that has its whole body."""
         url, method, body = fields.get("url"), fields.get("method", "POST"), fields["body"]
         endpoint = self._named or ENDPOINTS["chat"]
         if url is not None:
-            found = by_url(url) if isinstance(url, str) else None
+            found = find_by_url(url) if isinstance(url, str) else None
             if found is None:
-                raise Misfit("url", Text("no endpoint is known for {url}", url=repr(url)))
+                raise InvalidField("url", Text("no endpoint is known for {url}", url=repr(url)))
             if self._named is not None and found is not self._named:
-                raise Misfit(
+                raise InvalidField(
                     "url",
                     Text(
                         "{url} is a row for apiyi {found}, not {endpoint}",
@@ -286,19 +290,19 @@ class Rows:
                 )
             endpoint = found
         if endpoint.name == "transcribe":
-            raise Misfit(
+            raise InvalidField(
                 "body", Text('it cannot hold a recording; a row names one: {"file": "a.mp3"}')
             )
         if not isinstance(method, str) or method.upper() != "POST":
-            raise Misfit("method", Text("it is not POST"))
+            raise InvalidField("method", Text("it is not POST"))
         if self._strict:
             known = ("id", "method", "url", "body")
             name = next((name for name in fields if name not in known), None)
             if name is not None:
-                raise Misfit(name, Text("OpenAI's batch rows have no such field"))
+                raise InvalidField(name, Text("OpenAI's batch rows have no such field"))
         own = body.get("model") or None
         if not isinstance(own, str | None):
-            raise Misfit("body", Text("its model is no text"))
+            raise InvalidField("body", Text("its model is no text"))
         model = self._defaults.checked_model(own, endpoint.name)
         call = Call(
             "POST",
@@ -311,7 +315,7 @@ class Rows:
         return endpoint, call
 
 
-def hash_of(call: Call) -> str:
+def hash_call(call: Call) -> str:
     """Return 16 hex digits that stand for a request, whatever the order of its fields."""
     digest = hashlib.sha256(f"{call.method} {call.path}\0".encode())
     if call.json is not None:
@@ -330,7 +334,7 @@ def _sha(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
-def _column(record: Record, *names: str) -> int:
+def _column(record: SourceRecord, *names: str) -> int:
     """Return the column (from 1) at which one of the fields stands in the line."""
     for name in names:
         at = record.raw.find(b'"' + name.encode() + b'"') if name else -1
@@ -339,7 +343,7 @@ def _column(record: Record, *names: str) -> int:
     return 1
 
 
-def _no_model(missing: NoModel, place: str) -> UsageError:
+def _no_model(missing: MissingModel, place: str) -> UsageError:
     """Return the error that ends a batch whose first row has no model that can do it."""
     if missing.model:
         return UsageError(
@@ -354,7 +358,7 @@ def _no_model(missing: NoModel, place: str) -> UsageError:
     )
 
 
-def _input_of(record: Record) -> Any:
+def _input_of(record: SourceRecord) -> Any:
     """Return the input row for its record: JSON as it stands, a table's cells by their columns.
 
     What is broken is its text.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from apiyi_cli.batch.rows.forms import refuse_container, refuse_json_form
-from apiyi_cli.batch.rows.tables import Layout, Table, read_table
+from apiyi_cli.batch.rows.tables import InputTable, TableLayout, read_table
 from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
@@ -27,7 +27,7 @@ FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
 READ_BYTES = 1 << 18
 
 
-class Record(NamedTuple):
+class SourceRecord(NamedTuple):
     """One record: its line (from 1), its bytes, and its fields or what is wrong with it.
 
     A line of text has the one field `line`. `column` (from 1) is where it is wrong. A row of a
@@ -39,11 +39,11 @@ class Record(NamedTuple):
     fields: dict[str, Any] | None
     why: str = ""
     column: int = 0
-    table: Table | None = None
+    table: InputTable | None = None
     cells: list[str] | None = None
 
 
-class Source:
+class RowSource:
     """A file, or what `pieces` yields, that can be read once or, when regular, again.
 
     `pieces` is for standard input and for what else can be read once: it yields UTF-8 that has
@@ -68,7 +68,7 @@ class Source:
         """Tell whether it is a file that can be read again, whatever was read before."""
         return self._spool is not None or (self._pieces is None and os.path.isfile(self.path))
 
-    def judge(self, judge: FormJudge) -> None:
+    def judge(self, judge: FormChecker) -> None:
         """Raise UsageError unless the whole of a file is text in its encoding, of this form.
 
         What can be read only once is judged by who reads it.
@@ -129,13 +129,13 @@ class Source:
             return self._pieces()
         return TextReader(self._encoding).pieces(self._raw_chunks())
 
-    def records(self, form: Form, layout: Layout = Layout()) -> Iterator[Record]:
+    def records(self, form: Form, layout: TableLayout = TableLayout()) -> Iterator[SourceRecord]:
         """Yield the records in order; blank lines are none."""
         if form in ("csv", "tsv"):
             layout = layout._replace(default="," if form == "csv" else "\t")
             for table, row in read_table(self._ended_lines(), layout, self.name):
                 fields = None if row.why else table.fields(row.cells)
-                yield Record(row.line, row.raw, fields, row.why, row.column, table, row.cells)
+                yield SourceRecord(row.line, row.raw, fields, row.why, row.column, table, row.cells)
             return
         read = _json if form == "jsonl" else _text
         for number, line in self.lines():
@@ -180,7 +180,7 @@ class Source:
         return UsageError(Text("cannot read {name}", name=self.name), system_reason(failure))
 
 
-class FormJudge(NamedTuple):
+class FormChecker(NamedTuple):
     """Refuses an input that is not of the form it is read in."""
 
     path: str
@@ -199,7 +199,9 @@ class FormJudge(NamedTuple):
             refuse_json_form(head, self.path, whole=whole)
 
 
-def form_of(path: str, given: str | None, lines: bool, layout: Layout = Layout()) -> Form:
+def choose_form(
+    path: str, given: str | None, lines: bool, layout: TableLayout = TableLayout()
+) -> Form:
     """Return the form of a file.
 
     As given, else by its extension, else a table where its layout was given, else JSON lines.
@@ -226,7 +228,7 @@ def form_of(path: str, given: str | None, lines: bool, layout: Layout = Layout()
     return "csv" if is_laid_out else "jsonl"
 
 
-def _json(number: int, line: bytes) -> Record:
+def _json(number: int, line: bytes) -> SourceRecord:
     try:
         value = read_strict(line)
     except InvalidJSON as failure:
@@ -234,20 +236,20 @@ def _json(number: int, line: bytes) -> Record:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
             return _undecoded(number, line, undecoded)
-        return Record(
+        return SourceRecord(
             number, line, None, Text("not valid JSON: {msg}", msg=failure.msg), failure.colno
         )
     if not isinstance(value, dict):
-        return Record(number, line, None, Text("the row is not a JSON object"), 1)
-    return Record(number, line, value)
+        return SourceRecord(number, line, None, Text("the row is not a JSON object"), 1)
+    return SourceRecord(number, line, value)
 
 
-def _text(number: int, line: bytes) -> Record:
+def _text(number: int, line: bytes) -> SourceRecord:
     try:
-        return Record(number, line, {"line": line.decode("utf-8")})
+        return SourceRecord(number, line, {"line": line.decode("utf-8")})
     except UnicodeDecodeError as failure:
         return _undecoded(number, line, failure)
 
 
-def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> Record:
-    return Record(number, line, None, Text("not UTF-8"), failure.start + 1)
+def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> SourceRecord:
+    return SourceRecord(number, line, None, Text("not UTF-8"), failure.start + 1)

@@ -20,7 +20,7 @@ _NAMES: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?[,;\t]*\r?', re.IGNORECASE)
 
 
-class Layout(NamedTuple):
+class TableLayout(NamedTuple):
     """How a table is written, as far as the user said it; None is to be found out.
 
     `quotes` tells whether quotes hold cells together; they do not in tables with tabs.
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     default: str = ","
 
 
-class Table:
+class InputTable:
     """The columns of a table and the way its rows are written."""
 
     def __init__(
@@ -96,8 +96,8 @@ def parse_delimiter(text: str) -> str:
 
 
 def read_table(
-    lines: Iterable[tuple[int, bytes]], layout: Layout, name: str
-) -> Iterator[tuple[Table, TableRow]]:
+    lines: Iterable[tuple[int, bytes]], layout: TableLayout, name: str
+) -> Iterator[tuple[InputTable, TableRow]]:
     """Yield the rows of a table whose first row names its columns.
 
     `lines` have their number and their end. Rows without anything in their cells are left out,
@@ -113,7 +113,7 @@ def read_table(
     quotes = delimiter != "\t" if layout.quotes is None else layout.quotes
     rest = _chain((number, line), ((number, line) for number, line, _ in arriving))
     rows = _quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
-    table: Table | None = None
+    table: InputTable | None = None
     for row in rows:
         if not row.why and not any(cell.strip() for cell in row.cells):
             continue
@@ -124,7 +124,7 @@ def read_table(
                 )
             newline = "\r\n" if line.endswith(b"\r\n") else "\n"
             columns = [cell.strip() for cell in row.cells]
-            table = Table(columns, delimiter, quotes=quotes, newline=newline)
+            table = InputTable(columns, delimiter, quotes=quotes, newline=newline)
             continue
         yield table, _fit(row, table)
 
@@ -138,8 +138,8 @@ def find_delimiter(header: str, default: str = ",") -> str:
 
 
 def _begin(
-    lines: Iterable[tuple[int, bytes]], layout: Layout
-) -> Iterator[tuple[int, bytes, Layout]]:
+    lines: Iterable[tuple[int, bytes]], layout: TableLayout
+) -> Iterator[tuple[int, bytes, TableLayout]]:
     """Yield the lines without a leading `sep=;`, which says what the delimiter is."""
     is_first = True
     for number, line in lines:
@@ -193,7 +193,7 @@ def _plain(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[Table
         yield TableRow(number, raw, _text(raw).split(delimiter))
 
 
-def _fit(row: TableRow, table: Table) -> TableRow:
+def _fit(row: TableRow, table: InputTable) -> TableRow:
     """Return the row with as many cells as there are columns, or with what is wrong with it."""
     if row.why:
         return row

@@ -6,13 +6,13 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from apiyi_cli.batch.rows.fields import Misfit
+from apiyi_cli.batch.rows.fields import InvalidField
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 
-class Filling:
+class RowTemplate:
     """A text with fields, `Translate: {text}`; `{{` and `}}` are braces."""
 
     def __init__(self, text: str) -> None:
@@ -40,7 +40,7 @@ class Filling:
             parts.append(literal)
             if name is not None:
                 if name not in fields:
-                    raise Misfit(
+                    raise InvalidField(
                         "",
                         Text("the template wants {{{name}}}, and the row has no {name}", name=name),
                     )

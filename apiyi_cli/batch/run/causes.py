@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from apiyi_cli.batch.state.record import FREE_AGAIN, class_of
+from apiyi_cli.batch.state.record import FREE_AGAIN, name_class
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text, join_texts
 
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\d+")
 _PLACE = re.compile(r".*?:\d+(:\d+)?: ")
 
 
-class Cause(NamedTuple):
+class FailureCause(NamedTuple):
     """One cause: what is told of it, the class of its failures, what helps, how many rows."""
 
     message: str
@@ -25,32 +25,32 @@ class Cause(NamedTuple):
     rows: int
 
 
-class Causes:
+class FailureCauses:
     """The causes of one run's failures, those alike (but for numbers) counted together."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], Cause] = {}
+        self._found: dict[tuple[str, str], FailureCause] = {}
         self._others = 0
 
     def add(self, error: ApiyiError) -> None:
         """Count the failure of one row."""
         # The place of a row is its own; why it cannot be used is what others share.
         message = error.why if isinstance(error, UsageError) and error.why else error.summary()
-        self._count(Cause(message, class_of(error), error.hint, 1))
+        self._count(FailureCause(message, name_class(error), error.hint, 1))
 
     def add_record(self, error: dict[str, Any]) -> None:
         """Count the failure that an error record of an earlier run tells of."""
         message = str(error.get("message") or error.get("code") or error["class"])
         if error["class"] == "usage":
             message = _PLACE.sub("", message, count=1)
-        self._count(Cause(message, error["class"], None, 1))
+        self._count(FailureCause(message, error["class"], None, 1))
 
     @property
     def count(self) -> int:
         """Return how many failures were counted."""
         return self._others + sum(cause.rows for cause in self._found.values())
 
-    def top(self) -> list[Cause]:
+    def top(self) -> list[FailureCause]:
         """Return the causes, the most frequent first."""
         return sorted(self._found.values(), key=lambda cause: -cause.rows)
 
@@ -84,7 +84,7 @@ class Causes:
             return Text("correct these rows, then run it again: only they are sent")
         return Text("correct these rows or the options, then run it again")
 
-    def _count(self, cause: Cause) -> None:
+    def _count(self, cause: FailureCause) -> None:
         words = " ".join(_NUMBER.sub("0", cause.message[:_LONGEST_WORDS]).split())
         key = (cause.kind, words)
         before = self._found.get(key)

@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from apiyi_cli.batch.run.causes import Causes
+from apiyi_cli.batch.run.causes import FailureCauses
 from apiyi_cli.batch.run.judging import REMARKS
-from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.text import Text, join_texts
 
@@ -42,7 +42,7 @@ class Counts:
     cost: float | None = None
     rest: int = 0
     remarks: dict[str, int] = field(default_factory=dict)
-    causes: Causes = field(default_factory=Causes)
+    causes: FailureCauses = field(default_factory=FailureCauses)
 
     def given_up(self, attempts: int, ambiguous: int) -> None:
         """Count the attempts of a row whose answer is not waited for."""
@@ -50,7 +50,7 @@ class Counts:
         self.retries += max(0, attempts - 1)
         self.twice += ambiguous
 
-    def add(self, outcome: Outcome, cost: float | None) -> None:
+    def add(self, outcome: RowOutcome, cost: float | None) -> None:
         """Count an outcome whose record stands in the output, or that was given up."""
         self.given_up(outcome.attempts, outcome.ambiguous)
         if outcome.unsent:
@@ -99,7 +99,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Rates:
+class Throughput:
     """Requests and tokens of the last minute, by the second."""
 
     clock: Clock = CLOCK
@@ -125,19 +125,19 @@ class Rates:
 def describe_remarks(summary: dict[str, Any]) -> str:
     """Return the line about answers that are complete and yet not what was hoped for, or ""."""
     count = {remark: f"{summary.get(remark, 0):,}" for remark in REMARKS}
-    told = {
+    format_summary = {
         "length": Text("cut off by the token limit: {count}", count=count["length"]),
         "content_filter": Text("held back by a filter: {count}", count=count["content_filter"]),
         "refusal": Text("refused: {count}", count=count["refusal"]),
         "empty": Text("empty: {count}", count=count["empty"]),
     }
-    found = [told[remark] for remark in REMARKS if summary.get(remark)]
+    found = [format_summary[remark] for remark in REMARKS if summary.get(remark)]
     if not found:
         return ""
     return Text("answers {list} (--strict-finish makes them errors)", list=join_texts(found))
 
 
-def told(summary: dict[str, Any]) -> str:
+def format_summary(summary: dict[str, Any]) -> str:
     """Return the summary as the line that ends a run."""
     words: list[str] = [
         Text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Final, Literal, NamedTuple
 
-from apiyi_cli.batch.rows.fields import Answer
+from apiyi_cli.batch.rows.fields import RowAnswer
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import Facts, IncompleteError
 from apiyi_cli.text import Text
@@ -36,7 +36,9 @@ class Judgement(NamedTuple):
     is_misfit: bool = False
 
 
-def judge_answer(call: Call, answer: Answer, rules: AnswerRules, left_s: float = inf) -> Judgement:
+def judge_answer(
+    call: Call, answer: RowAnswer, rules: AnswerRules, left_s: float = inf
+) -> Judgement:
     """Judge a complete answer by the form that its request asked for, and by how it ended.
 
     The check takes no longer than the `left_s` of the run.
@@ -55,7 +57,7 @@ def judge_answer(call: Call, answer: Answer, rules: AnswerRules, left_s: float =
     return Judgement(text, remark, error)
 
 
-def _remark(answer: Answer) -> Remark | None:
+def _remark(answer: RowAnswer) -> Remark | None:
     if answer.refused:
         return "refusal"
     if answer.finish == "content_filter":
@@ -102,5 +104,5 @@ def wanted_schema(body: Any) -> Any:
         return _ANY_OBJECT
     if asked.get("type") != "json_schema":
         return None
-    holder = asked.get("json_schema", asked)
-    return holder.get("schema") if isinstance(holder, dict) else None
+    find_holder = asked.get("json_schema", asked)
+    return find_holder.get("schema") if isinstance(find_holder, dict) else None

@@ -8,7 +8,7 @@ from typing import Final
 from apiyi_cli.core.clock import CLOCK, Clock
 
 
-class Aimd:
+class AimdLimit:
     """How many requests a batch keeps in flight: half as many after a 429, one more after
     every fifty successes, within 1 and `most`. Not locked; for one scheduling thread.
 

@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.counts import Counts, Rates
-from apiyi_cli.batch.run.scheduler import Feed
+from apiyi_cli.batch.run.counts import Counts, Throughput
+from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.state.journal import Journal
-from apiyi_cli.batch.state.output import Recorder, Unwritten, Window
-from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.batch.state.output import OrderedBuffer, RecordWriter, UnwrittenError
+from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.threads import start_thread
@@ -49,7 +49,7 @@ def count_spare_workers(jobs: int) -> int:
 class Sending(Protocol):
     """What sends the rows of one thread; `lane.Lane` in real runs."""
 
-    def send(self, row: Row) -> Outcome:
+    def send(self, row: Row) -> RowOutcome:
         """Return what became of a row; an unexpected exception is in its `defect`."""
 
     def close(self) -> None:
@@ -71,14 +71,14 @@ class Sending(Protocol):
 class Places(Protocol):
     """What bounds the rows under way; `lane.Gate` in real runs."""
 
-    def leave(self, outcome: Outcome) -> None:
+    def leave(self, outcome: RowOutcome) -> None:
         """Give the place of an outcome back: it is durable, or there is nothing to keep."""
 
     def close(self) -> None:
         """Let nobody in any more."""
 
 
-class Rules(NamedTuple):
+class StopRules(NamedTuple):
     """When to stop early: failures (a number, or percent of 20 and more), US dollars."""
 
     max_errors: int | None = None
@@ -86,7 +86,7 @@ class Rules(NamedTuple):
     max_cost: float | None = None
 
 
-class Ended(NamedTuple):
+class RunResult(NamedTuple):
     """How a run ended: its counts, what stopped it, whether it went through all its input.
 
     `defect` is an unexpected exception: all that had been sent was waited for and written.
@@ -104,7 +104,7 @@ class _Defect(NamedTuple):
     error: Exception
 
 
-class Batch:
+class BatchRun:
     """One run over a feed.
 
     `open_sending` is called in each worker thread; `gate` is closed and `halt` set when waiting
@@ -114,8 +114,8 @@ class Batch:
 
     def __init__(
         self,
-        feed: Feed,
-        recorder: Recorder,
+        feed: Scheduler,
+        recorder: RecordWriter,
         journal: Journal | None,
         open_sending: Callable[[], Sending],
         *,
@@ -123,11 +123,11 @@ class Batch:
         jobs: int,
         halt: threading.Event,
         gate: Places,
-        rules: Rules = Rules(),
+        rules: StopRules = StopRules(),
         ordered: bool = False,
         cost: Callable[[Row, Usage | None], float | None] = lambda row, usage: None,
         check: Callable[[], ApiyiError | None] = lambda: None,
-        show: Callable[[Counts, Rates, bool], None] = lambda counts, rates, now: None,
+        show: Callable[[Counts, Throughput, bool], None] = lambda counts, rates, now: None,
         tell: Callable[[str], None] = lambda text: None,
         clock: Clock = CLOCK,
     ) -> None:
@@ -140,16 +140,16 @@ class Batch:
         self._halt = halt
         self._gate = gate
         self._rules = rules
-        self._window = Window() if ordered else None
+        self._window = OrderedBuffer() if ordered else None
         self._cost = cost
         self._check = check
         self._show = show
         self._tell = tell
         self._clock = clock
-        self._rates = Rates(clock)
+        self._rates = Throughput(clock)
         self._todo: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         # Reentrant: a signal handler puts as well.
-        self._results: queue.SimpleQueue[Outcome | _Defect | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[RowOutcome | _Defect | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Sending | None] = {}
         self._threads = 0
         self._spare = count_spare_workers(jobs)
@@ -175,7 +175,7 @@ class Batch:
         self._rescued: list[bytes] = []
         self._is_full = False
 
-    def run(self) -> Ended:
+    def run(self) -> RunResult:
         """Run to the end. Raises Interrupted for a reader that went away."""
         self._checked_at = self._clock.monotonic()
         if start_thread(self._feeding) is None:
@@ -235,9 +235,9 @@ class Batch:
         # What ended the feeding stands among the results before it is known to have ended.
         return through and (self._stopping or (self._fed and self._results.empty()))
 
-    def _received(self, wait_s: float) -> list[Outcome]:
+    def _received(self, wait_s: float) -> list[RowOutcome]:
         """Wait for outcomes; return all that are there, none when the wait was long enough."""
-        found: list[Outcome] = []
+        found: list[RowOutcome] = []
         try:
             one = self._results.get(timeout=wait_s) if wait_s else self._results.get_nowait()
             while True:
@@ -269,12 +269,12 @@ class Batch:
         except Exception as error:
             self._note_defect(error)
 
-    def _take(self, outcomes: list[Outcome]) -> None:
+    def _take(self, outcomes: list[RowOutcome]) -> None:
         """Write what has come, count it, and look whether it ends the run."""
         if not outcomes:
             return
         self._handled += len(outcomes)
-        ready: list[Outcome] = []
+        ready: list[RowOutcome] = []
         for outcome in outcomes:
             if isinstance(outcome.error, OutputError):
                 # Its claim could not be written, so that nothing was sent.
@@ -294,11 +294,11 @@ class Batch:
             self._guard(lambda one=outcome: self._count(one))  # type: ignore[misc]
         self._look(outcomes)
 
-    def _give_up(self, outcome: Outcome) -> None:
+    def _give_up(self, outcome: RowOutcome) -> None:
         if outcome.attempts:
             self._note_abandoned(outcome.row, billed=outcome.maybe_billed)
 
-    def _write(self, outcomes: list[Outcome]) -> None:
+    def _write(self, outcomes: list[RowOutcome]) -> None:
         if not outcomes:
             return
         if self._is_full:
@@ -306,7 +306,7 @@ class Batch:
         else:
             try:
                 self._recorder.write(outcomes)
-            except Unwritten as unwritten:
+            except UnwrittenError as unwritten:
                 self._is_full = True
                 self._rescued += [self._recorder.rescue(one) for one in unwritten.outcomes]
                 self._begin_stop(unwritten.failure)
@@ -319,7 +319,7 @@ class Batch:
             journal = self._journal
             self._guard(lambda: journal.abandoned(row, billed=billed))
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: RowOutcome) -> None:
         usage = outcome.usage
         cost: float | None = None
         try:
@@ -339,7 +339,7 @@ class Batch:
                 )
             )
 
-    def _look(self, outcomes: list[Outcome]) -> None:
+    def _look(self, outcomes: list[RowOutcome]) -> None:
         """Stop where a rule or a failure that concerns all rows says so."""
         for outcome in outcomes:
             error = outcome.error
@@ -392,7 +392,7 @@ class Batch:
                     )
                 )
 
-    def _ended(self) -> Ended:
+    def _ended(self) -> RunResult:
         self._begin_stop(None)
         self._abandon()
         if self._window is not None:
@@ -404,7 +404,7 @@ class Batch:
         signum = self._signals[0] if self._signals else None
         complete = self._feed.has_ended and self._stop is None and signum is None
         complete = complete and self._defect is None
-        return Ended(self.counts, self._stop, self._defect, signum, complete, self._rescued)
+        return RunResult(self.counts, self._stop, self._defect, signum, complete, self._rescued)
 
     def _abandon(self) -> None:
         """Write what has just come, and give up what is still under way."""
@@ -417,14 +417,14 @@ class Batch:
                 self._note_abandoned(row, billed=True)
                 self.counts.given_up(attempts, ambiguous)
 
-    def _left(self) -> list[Outcome]:
-        found: list[Outcome] = []
+    def _left(self) -> list[RowOutcome]:
+        found: list[RowOutcome] = []
         while True:
             try:
                 one = self._results.get_nowait()
             except queue.Empty:
                 return found
-            if isinstance(one, Outcome):
+            if isinstance(one, RowOutcome):
                 found.append(one)
             elif isinstance(one, _Defect):
                 self._note_defect(one.error)
@@ -510,10 +510,10 @@ class Batch:
         if sending is not None:
             sending.close()
 
-    def _sent_by(self, sending: Sending | None, row: Row) -> Outcome:
+    def _sent_by(self, sending: Sending | None, row: Row) -> RowOutcome:
         """Return what becomes of a row; an unexpected exception is the run's, not the row's."""
         me = threading.current_thread()
-        outcome = Outcome(row, unsent=True)
+        outcome = RowOutcome(row, unsent=True)
         if sending is not None and not self._stopping:
             self._under_way[me] = row
             try:

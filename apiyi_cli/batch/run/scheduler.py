@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Literal
 
-from apiyi_cli.batch.rows.identity import is_made
-from apiyi_cli.batch.rows.row import Row, Rows
+from apiyi_cli.batch.rows.identity import is_generated_id
+from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.run.counts import Counts
-from apiyi_cli.batch.state.record import Outcome
-from apiyi_cli.batch.state.resume import OK, RECORD, Past, Verdict
+from apiyi_cli.batch.state.record import RowOutcome
+from apiyi_cli.batch.state.resume import OK, RECORD, ResumeState, RowState
 from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
 from apiyi_cli.text import Text
 
@@ -23,7 +23,7 @@ OnUnknown = Literal["retry", "skip", "fail"]
 FIRST_LOOK = 64
 
 
-class Feed:
+class Scheduler:
     """The rows of a run that need something done.
 
     `send` takes a row to be sent, `settle` an outcome that needs no request. `limit` is how
@@ -33,8 +33,8 @@ class Feed:
 
     def __init__(
         self,
-        rows: Rows,
-        past: Past,
+        rows: RowReader,
+        past: ResumeState,
         counts: Counts,
         *,
         room: int,
@@ -66,7 +66,7 @@ class Feed:
     def run(
         self,
         send: Callable[[Row], None],
-        settle: Callable[[Outcome], None],
+        settle: Callable[[RowOutcome], None],
         then: Callable[[], None] = lambda: None,
     ) -> None:
         """Go through the input to its end, the limit or `stop`; to be called once.
@@ -81,7 +81,7 @@ class Feed:
     def _run(
         self,
         send: Callable[[Row], None],
-        settle: Callable[[Outcome], None],
+        settle: Callable[[RowOutcome], None],
         then: Callable[[], None],
     ) -> None:
         for row in self._checked():
@@ -127,7 +127,7 @@ class Feed:
         self._is_through.wait()
         return self._rows.count_rest()
 
-    def _judged(self, row: Row, verdict: Verdict) -> tuple[Outcome | None, bool]:
+    def _judged(self, row: Row, verdict: RowState) -> tuple[RowOutcome | None, bool]:
         """Return an outcome without a request, or whether to send; neither: nothing to do."""
         counts = self._counts
         if verdict == "done":
@@ -139,9 +139,9 @@ class Feed:
             return None, False
         if verdict == "held":
             waiting = self._past.waiting[row.id]
-            kept = Outcome(row, line=waiting.line, line_class=waiting.failed, is_kept=True)
+            kept = RowOutcome(row, line=waiting.line, line_class=waiting.failed, is_kept=True)
             return kept, False
-        if verdict == "run" and row.index < self._past.total and is_made(row.id):
+        if verdict == "run" and row.index < self._past.total and is_generated_id(row.id):
             counts.unnamed += 1
             if counts.unnamed == 1:
                 self._tell(
@@ -162,14 +162,14 @@ class Feed:
                     )
                 )
         if row.error is not None:
-            return Outcome(row, error=row.error), False
+            return RowOutcome(row, error=row.error), False
         if verdict == "unsaved":
             row.unsaved = self._past.unsaved[row.id].body()
         if verdict == "unknown" and self._policy(row) != "retry":
             return self._skipped(row), False
         return None, True
 
-    def _count(self, row: Row, verdict: Verdict, sends: bool) -> None:
+    def _count(self, row: Row, verdict: RowState, sends: bool) -> None:
         if verdict == "unknown":
             self._counts.unknown += 1
             self._counts.twice += sends * self._past.lost(row.id)
@@ -181,7 +181,7 @@ class Feed:
             return self._on_unknown
         return "skip" if row.call is not None and row.call.cost == "heavy" else "retry"
 
-    def _skipped(self, row: Row) -> Outcome:
+    def _skipped(self, row: Row) -> RowOutcome:
         if self._policy(row) == "fail":
             raise IncompleteError(
                 Text(
@@ -200,7 +200,7 @@ class Feed:
             ),
             hint="--retry-failed",
         )
-        return Outcome(row, error=error, maybe_billed=True)
+        return RowOutcome(row, error=error, maybe_billed=True)
 
     def _checked(self) -> Iterator[Row]:
         """Yield the rows, once the first of them have shown that the output is theirs."""

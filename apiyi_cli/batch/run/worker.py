@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Any
 
-from apiyi_cli.batch.rows.fields import Answer
+from apiyi_cli.batch.rows.fields import RowAnswer
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.judging import AnswerRules, judge_answer
-from apiyi_cli.batch.run.pace import Aimd
+from apiyi_cli.batch.run.pace import AimdLimit
 from apiyi_cli.batch.state.journal import Journal
-from apiyi_cli.batch.state.record import Outcome
+from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
-from apiyi_cli.batch.state.saving import Saving
+from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
@@ -37,7 +37,7 @@ class Halted(Exception):
     """The run is stopping, and a row that waits for something must wait no longer."""
 
 
-class Gate:
+class ConcurrencyGate:
     """How many rows are under way at once: all at first, fewer after a 429, then slowly more.
 
     A row is under way from its claim until its record is durable: so many may be paid for
@@ -45,7 +45,7 @@ class Gate:
     """
 
     def __init__(self, most: int, clock: Clock = CLOCK) -> None:
-        self._aimd = Aimd(most, clock)
+        self._aimd = AimdLimit(most, clock)
         self._changed = threading.Condition()
         self._inside = 0
         self._open = True
@@ -64,7 +64,7 @@ class Gate:
                 raise Halted
             self._inside += 1
 
-    def leave(self, outcome: Outcome) -> None:
+    def leave(self, outcome: RowOutcome) -> None:
         """Give the place of an outcome back."""
         if not outcome.holds_place:
             return
@@ -93,11 +93,16 @@ class Gate:
             self._changed.notify_all()
 
 
-class Claims(Watch):
+class ClaimWriter(Watch):
     """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
 
     def __init__(
-        self, journal: Journal | None, gate: Gate, clock: Clock, tally: Tally, then: Watch
+        self,
+        journal: Journal | None,
+        gate: ConcurrencyGate,
+        clock: Clock,
+        tally: Tally,
+        then: Watch,
     ) -> None:
         self._journal = journal
         self._tally = tally
@@ -137,16 +142,16 @@ class Claims(Watch):
         self._then.reply(reply, after_s)
 
 
-class Lane:
+class Worker:
     """Sends the rows of one worker thread over connections of its own."""
 
     def __init__(
         self,
         plan: Plan,
         journal: Journal | None,
-        gate: Gate,
+        gate: ConcurrencyGate,
         halt: threading.Event,
-        saving: Saving,
+        saving: MediaSaver,
         answers: AnswerRules = AnswerRules(),
     ) -> None:
         self._clock = plan.clock
@@ -155,7 +160,7 @@ class Lane:
         self._saving = saving
         self._answers = answers
         self._tally = Tally()
-        self.claims = Claims(journal, gate, plan.clock, self._tally, plan.watch or Watch())
+        self.claims = ClaimWriter(journal, gate, plan.clock, self._tally, plan.watch or Watch())
         self._sender = Sender(
             plan._replace(
                 watch=self.claims,
@@ -164,13 +169,13 @@ class Lane:
                 retry_sleep=self._sleep_between_attempts,
             )
         )
-        self._outcome: Outcome | None = None
+        self._outcome: RowOutcome | None = None
         self.is_waiting = False
 
-    def send(self, row: Row) -> Outcome:
+    def send(self, row: Row) -> RowOutcome:
         """Return what became of a row; an unexpected exception is its `defect`."""
         self.claims.begin(row)
-        outcome = self._outcome = Outcome(row)
+        outcome = self._outcome = RowOutcome(row)
         self._tally.ambiguous = 0
         try:
             self._gate.enter()
@@ -194,7 +199,7 @@ class Lane:
                 outcome.maybe_billed = True
         return outcome
 
-    def _keep(self, outcome: Outcome, error: Exception) -> None:
+    def _keep(self, outcome: RowOutcome, error: Exception) -> None:
         """Make a record of what had come when an exception that nobody expects arose.
 
         It is a failure that the next run does not meet again: what was paid for stands in it.
@@ -222,7 +227,7 @@ class Lane:
         """Drop the connections."""
         self._sender.close()
 
-    def _ask(self, row: Row, outcome: Outcome) -> None:
+    def _ask(self, row: Row, outcome: RowOutcome) -> None:
         assert row.call is not None and row.endpoint is not None
         call, read = row.call, row.endpoint.read
         if row.unsaved is not None:
@@ -260,13 +265,13 @@ class Lane:
                 self._save(row, outcome)
 
     def _fitting(
-        self, call: Call, decode: Callable[[Reply], Iterator[Any]], outcome: Outcome
-    ) -> Answer:
+        self, call: Call, decode: Callable[[Reply], Iterator[Any]], outcome: RowOutcome
+    ) -> RowAnswer:
         """Ask until an answer fits, or as often as the rules allow; tell of it in `outcome`."""
         left = self._answers.retry_misfit
         while True:
             items = self._answered(call, decode)
-            answer = next(item for item in reversed(items) if isinstance(item, Answer))
+            answer = next(item for item in reversed(items) if isinstance(item, RowAnswer))
             judged = judge_answer(call, answer, self._answers, self._left_s)
             outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
             if not judged.is_misfit or not left or self._halt.is_set():
@@ -301,7 +306,7 @@ class Lane:
                     raise
                 self._sleep_between_attempts(wait_s)
 
-    def _save(self, row: Row, outcome: Outcome) -> None:
+    def _save(self, row: Row, outcome: RowOutcome) -> None:
         """Save the pictures of an answer that is here; what fails is the row's failure."""
         assert outcome.body is not None
         try:
@@ -349,7 +354,7 @@ def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _was_answered(outcome: Outcome) -> bool:
+def _was_answered(outcome: RowOutcome) -> bool:
     """Tell whether a failed row may have an answer that was made: one that did not arrive, or
     that came in a form that cannot be read."""
     error = outcome.error

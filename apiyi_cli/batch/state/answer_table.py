@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from apiyi_cli.batch.rows.source import Form, Record
-from apiyi_cli.batch.rows.tables import Table
+from apiyi_cli.batch.rows.source import Form, SourceRecord
+from apiyi_cli.batch.rows.tables import InputTable
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text
@@ -55,7 +55,7 @@ class AnswerTable:
         self._content = path
         self.has_head = path.stat().st_size > 0
 
-    def begin(self, table: Table | None) -> None:
+    def begin(self, table: InputTable | None) -> None:
         """Take the columns from the input.
 
         Raises UsageError for a column that is named as the answers' is, and SetupError if the
@@ -79,7 +79,7 @@ class AnswerTable:
         if self.has_head and self._content is not None:
             self._compare_head(self._content)
 
-    def cells_of(self, record: Record, id: str) -> Sequence[str]:
+    def cells_of(self, record: SourceRecord, id: str) -> Sequence[str]:
         """Return what stands before the answer of a record."""
         if record.table is not None:
             return record.cells or ()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from apiyi_cli.batch.rows.id_set import Ids
+from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.state.entries import (
     RECORDS,
     VERSION,
@@ -17,18 +17,18 @@ from apiyi_cli.batch.state.entries import (
     parse_entry,
     read_lines,
 )
-from apiyi_cli.batch.state.files import Held, repaired
+from apiyi_cli.batch.state.files import LockedFile, repair_tail
 from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.opening import holder
+from apiyi_cli.batch.state.opening import find_holder
 from apiyi_cli.batch.state.replace import finish_compaction, replace_together
-from apiyi_cli.batch.state.verify import Evidence, verified
+from apiyi_cli.batch.state.verify import Evidence, verify_output
 from apiyi_cli.core.disk import sync_folder, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
 
-def compacted(output: Path) -> tuple[int, int]:
+def compact_output(output: Path) -> tuple[int, int]:
     """Rewrite an output and its file of errors in one step; return how many records were kept
     and left out.
 
@@ -41,12 +41,12 @@ def compacted(output: Path) -> tuple[int, int]:
     output = output.resolve() if os.path.islink(output) else output
     journal = journal_path(output)
     finish_compaction(journal)
-    held = Held(output, lambda: holder(journal))
+    held = LockedFile(output, lambda: find_holder(journal))
     try:
-        repaired(output, is_record)
+        repair_tail(output, is_record)
         if journal.is_file():
-            repaired(journal, is_entry)
-        found = verified(output)
+            repair_tail(journal, is_entry)
+        found = verify_output(output)
         if isinstance(found.failure, SetupError):
             raise found.failure
         if found.holds_texts:
@@ -54,12 +54,12 @@ def compacted(output: Path) -> tuple[int, int]:
                 Text("cannot compact {output}", output=output),
                 Text("it holds answers alone, whose lines do not say which row they are of"),
             )
-        return _Compaction(output).run()
+        return Compaction(output).run()
     finally:
         held.close()
 
 
-class _Compaction:
+class Compaction:
     """One rewriting: what is kept of each file, and the sums that the journal carries on."""
 
     def __init__(self, output: Path) -> None:
@@ -71,9 +71,10 @@ class _Compaction:
         self._old_ends: dict[str, int] = {}
 
     def run(self) -> tuple[int, int]:
+        """Write the new files and swap them in; return the records kept and left out."""
         evidence = self._evidence
         parts: dict[Path, Path] = {}
-        fresh: Held | None = None
+        fresh: LockedFile | None = None
         try:
             for path, target in evidence.files:
                 part = self._part(path)
@@ -82,7 +83,7 @@ class _Compaction:
                 write_new(part, self._lines(path, target), mode)
                 if target == "out":
                     # Locked before it has its name, so that nobody gets hold of it meanwhile.
-                    fresh = Held(part, lambda: None)
+                    fresh = LockedFile(part, lambda: None)
             if evidence.has_journal:
                 part = self._part(evidence.journal)
                 parts[part] = evidence.journal
@@ -110,9 +111,9 @@ class _Compaction:
         part.unlink(missing_ok=True)
         return part
 
-    def _find_newest(self) -> Ids:
+    def _find_newest(self) -> IdTable:
         """Return the offset (from 1) of the record that is kept of each id, as its sha."""
-        evidence, newest = self._evidence, Ids()
+        evidence, newest = self._evidence, IdTable()
         for path, target in evidence.files:
             for line in read_lines(path, RECORDS):
                 if evidence.past.is_newest(line, target):

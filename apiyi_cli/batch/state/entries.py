@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from apiyi_cli.batch.state.files import blanked, placed_lines
+from apiyi_cli.batch.state.files import blank_lines, read_raw_lines
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_plain, whole_characters
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -28,7 +28,7 @@ _BLANK = b"\0 \t\r\n"
 Check = Callable[[Any], bool]
 
 
-class Line(NamedTuple):
+class StoredLine(NamedTuple):
     """One line that was read: where it begins, its bytes, and what it says."""
 
     offset: int
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     value: dict[str, Any]
 
 
-class Kind(NamedTuple):
+class LineFormat(NamedTuple):
     """What a file is made of: how a line is read, and how each one begins."""
 
     parse: Callable[[bytes], dict[str, Any] | None]
@@ -162,8 +162,8 @@ def parse_entry(line: bytes) -> dict[str, Any] | None:
     return _with_whole_id(value, "id")
 
 
-RECORDS: Final = Kind(parse_record, b'{"custom_id":', Text("record"))
-ENTRIES: Final = Kind(parse_entry, b'{"t":"', Text("line of a journal"))
+RECORDS: Final = LineFormat(parse_record, b'{"custom_id":', Text("record"))
+ENTRIES: Final = LineFormat(parse_entry, b'{"t":"', Text("line of a journal"))
 
 
 def is_record(line: bytes) -> bool:
@@ -178,18 +178,18 @@ def is_entry(line: bytes) -> bool:
 
 def read_lines(
     path: Path,
-    kind: Kind,
+    kind: LineFormat,
     *,
     repair: bool = False,
     tell: Callable[[int, bytes], None] | None = None,
-) -> Iterator[Line]:
+) -> Iterator[StoredLine]:
     """Yield the lines of an output or a journal.
 
     A line that is none goes to `FILE.torn` with `repair`, and to `tell` with its number; else
     it raises SetupError. So does a journal that a newer version has written.
     """
     broken: list[tuple[int, bytes]] = []
-    for number, offset, data in placed_lines(path):
+    for number, offset, data in read_raw_lines(path):
         if data[:1] == b"\0" and not data.strip(_BLANK):
             continue
         value = kind.parse(data)
@@ -222,9 +222,9 @@ def read_lines(
                 ),
                 hint=Text("pip install -U apiyi, or name another -o"),
             )
-        yield Line(offset, data, value)
+        yield StoredLine(offset, data, value)
     if broken and repair:
-        blanked(path, broken)
+        blank_lines(path, broken)
 
 
 def _read(line: bytes) -> Any:

@@ -25,15 +25,15 @@ _BLOCK = 1 << 16
 _LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
 
-class Held:
+class LockedFile:
     """An output that this process alone may append to, until it is closed or the process dies.
 
     The kernel's lock on the file is used where there is one; else (NFS without locks, other
-    systems) a file beside it that names host, process and boot. `holder` tells which process
+    systems) a file beside it that names host, process and boot. `find_holder` tells which process
     has it, when the lock itself does not.
     """
 
-    def __init__(self, path: Path, holder: Callable[[], int | None]) -> None:
+    def __init__(self, path: Path, find_holder: Callable[[], int | None]) -> None:
         self.path = path
         self._lock_file: Path | None = None
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -44,7 +44,7 @@ class Held:
                 Text("cannot write {path}", path=path), system_reason(failure)
             ) from failure
         try:
-            self._take(holder)
+            self._take(find_holder)
         except BaseException:
             os.close(self.fd)
             raise
@@ -64,7 +64,7 @@ class Held:
         """Tell whether the name no longer stands for the file that is being written."""
         return is_replaced(self.path, self.fd)
 
-    def _take(self, holder: Callable[[], int | None]) -> None:
+    def _take(self, find_holder: Callable[[], int | None]) -> None:
         try:
             import fcntl
         except ImportError:
@@ -74,7 +74,7 @@ class Held:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as failure:
             if failure.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _in_use(self.path, holder()) from None
+                raise _in_use(self.path, find_holder()) from None
             if failure.errno not in _LOCKLESS:
                 raise SetupError(
                     Text("cannot lock {path}", path=self.path), system_reason(failure)
@@ -105,7 +105,7 @@ class Held:
         raise _in_use(self.path, None)
 
 
-def take_over(path: Path) -> tuple[object, object]:
+def break_lock(path: Path) -> tuple[object, object]:
     """Remove the lock file of a run that is gone; return its process and machine.
 
     Raises UsageError when there is none, SetupError when the run is known to live.
@@ -185,7 +185,7 @@ def _in_use(path: Path, pid: object, host: object = None) -> SetupError:
     )
 
 
-def repaired(path: Path, is_record: Callable[[bytes], bool]) -> str | None:
+def repair_tail(path: Path, is_record: Callable[[bytes], bool]) -> str | None:
     """Make the last line of a file whole; tell what was done, None when nothing had to be."""
     with open(path, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
@@ -211,7 +211,7 @@ def repaired(path: Path, is_record: Callable[[bytes], bool]) -> str | None:
     )
 
 
-def blanked(path: Path, places: list[tuple[int, bytes]]) -> None:
+def blank_lines(path: Path, places: list[tuple[int, bytes]]) -> None:
     """Put broken lines aside and leave blanks in their place, so that all else stays put."""
     with open(path, "r+b", buffering=0) as file:
         for offset, line in places:
@@ -221,7 +221,7 @@ def blanked(path: Path, places: list[tuple[int, bytes]]) -> None:
         os.fsync(file.fileno())
 
 
-def cut_to(path: Path, size: int) -> bool:
+def truncate_at(path: Path, size: int) -> bool:
     """Put what stands after `size` bytes aside; tell whether there was anything."""
     with open(path, "r+b", buffering=0) as file:
         if file.seek(0, os.SEEK_END) <= size:
@@ -235,7 +235,7 @@ def cut_to(path: Path, size: int) -> bool:
     return True
 
 
-def placed_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def read_raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """Yield the lines of a file, LF included, with number and offset; blank ones are left out."""
     offset = 0
     with open(path, "rb") as file:

@@ -127,10 +127,10 @@ class Journal:
 
     def held(self, row: Row, line: bytes, failed: str | None, target: str) -> None:
         """Keep a line that is paid for and has to wait for its turn in the output."""
-        self.keep([kept_line(row, line, failed, target)])
+        self.keep([format_kept(row, line, failed, target)])
 
     def keep(self, entries: Iterable[bytes]) -> None:
-        """Keep lines that are paid for and do not stand in the output yet: see `kept_line`."""
+        """Keep lines that are paid for and do not stand in the output yet: see `format_kept`."""
         data = b"".join(entries)
         if data:
             self._append(data)
@@ -272,7 +272,7 @@ class Journal:
                     self._broken = self._failed(failure)
 
 
-def kept_line(row: Row, line: bytes, failed: str | None, target: str) -> bytes:
+def format_kept(row: Row, line: bytes, failed: str | None, target: str) -> bytes:
     """Return the line of a journal that keeps the line of an answer."""
     text = line.decode("utf-8")
     return _line("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text)

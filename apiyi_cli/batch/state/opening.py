@@ -12,9 +12,16 @@ from typing import Any, Literal
 
 from apiyi_cli.batch.rows.identity import SEEN
 from apiyi_cli.batch.rows.shard import Shard
-from apiyi_cli.batch.run.causes import Causes
-from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, Line, is_entry, is_record, read_lines
-from apiyi_cli.batch.state.files import Held, cut_to, repaired
+from apiyi_cli.batch.run.causes import FailureCauses
+from apiyi_cli.batch.state.entries import (
+    ENTRIES,
+    RECORDS,
+    StoredLine,
+    is_entry,
+    is_record,
+    read_lines,
+)
+from apiyi_cli.batch.state.files import LockedFile, repair_tail, truncate_at
 from apiyi_cli.batch.state.journal import Fsync, Journal, journal_path
 from apiyi_cli.batch.state.output import FileTarget
 from apiyi_cli.batch.state.record import FREE_AGAIN
@@ -24,7 +31,7 @@ from apiyi_cli.batch.state.resume import (
     OK,
     RECORD,
     WRITTEN,
-    Past,
+    ResumeState,
     read_journal,
     read_records,
 )
@@ -46,7 +53,7 @@ _FORMS: dict[str, str] = {
 
 
 @dataclass(slots=True)
-class Terms:
+class OpenOptions:
     """How an output is to be opened: see the options of the same names.
 
     The lines of texts and tables do not say whose they are; the journal alone knows.
@@ -66,15 +73,15 @@ class Terms:
         return self.form != "records"
 
 
-class Opened:
+class OpenOutput:
     """An output that this run holds, with what earlier runs left of it."""
 
-    def __init__(self, output: Path, terms: Terms, tell: Tell) -> None:
+    def __init__(self, output: Path, terms: OpenOptions, tell: Tell) -> None:
         self.output = output
         self.terms = terms
         self._tell = tell
         self._journal_path = journal_path(output)
-        self.past = Past()
+        self.past = ResumeState()
         self.journal: Journal | None = None
         self.errors: FileTarget | None = None
         self._errors_fd = -1
@@ -83,7 +90,7 @@ class Opened:
         self._began: dict[str, int] = {}
         self._refuse_orphan()
         finish_compaction(self._journal_path)
-        self.held = Held(output, lambda: holder(self._journal_path))
+        self.held = LockedFile(output, lambda: find_holder(self._journal_path))
         try:
             self._read()
             self.out = FileTarget(self.held.fd, str(output))
@@ -155,7 +162,7 @@ class Opened:
         self.journal.note("R", entries)
         return len(entries)
 
-    def count_failures(self, causes: Causes) -> None:
+    def count_failures(self, causes: FailureCauses) -> None:
         """Count the failures of earlier runs, of rows that are in this input."""
         for line, target, slot in self._known_records():
             error = line.value["error"]
@@ -240,7 +247,7 @@ class Opened:
                 hint=Text("name another -o, or --force to begin anew"),
             )
         if terms.texts:
-            if cut_to(self.output, past.ends.get("out", 0)):
+            if truncate_at(self.output, past.ends.get("out", 0)):
                 self._tell(
                     Text(
                         "the last text of {output} was torn; it is in {output}.torn",
@@ -352,7 +359,7 @@ class Opened:
                 flags[slot] &= ~RECORD
                 yield {"id": line.value["custom_id"], "sha": line.value["sha"]}
 
-    def _known_records(self) -> Iterator[tuple[Line, str, int]]:
+    def _known_records(self) -> Iterator[tuple[StoredLine, str, int]]:
         """Yield the records that were there when the run began, with target and slot."""
         past = self.past
         named = self.terms.errors or (None if past.errors is None else Path(past.errors))
@@ -365,12 +372,12 @@ class Opened:
                 yield line, target, past.ids.slot(line.value["custom_id"])
 
     def _repaired(self, path: Path, is_whole: Callable[[bytes], bool]) -> None:
-        if told := repaired(path, is_whole):
+        if told := repair_tail(path, is_whole):
             self._tell(told)
 
     def _open_errors(self, path: Path) -> None:
         known = self.past.errors == str(path.absolute())
-        self._errors_fd = errors_descriptor(path, fresh=not (known or self.terms.resume))
+        self._errors_fd = open_errors_file(path, fresh=not (known or self.terms.resume))
         self.errors = FileTarget(self._errors_fd, str(path))
 
 
@@ -380,7 +387,7 @@ def _form_of(header: Mapping[str, Any]) -> str:
     return form if form in _FORMS else "texts" if header.get("texts") else "records"
 
 
-def errors_descriptor(path: Path, *, fresh: bool) -> int:
+def open_errors_file(path: Path, *, fresh: bool) -> int:
     """Open a file for the records of failures; a `fresh` one must not have anything in it."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -398,7 +405,7 @@ def errors_descriptor(path: Path, *, fresh: bool) -> int:
     return fd
 
 
-def holder(journal: Path) -> int | None:
+def find_holder(journal: Path) -> int | None:
     """Return the process that began the last run of a journal."""
     import mmap
 

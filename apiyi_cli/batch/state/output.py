@@ -15,8 +15,8 @@ from typing import Protocol
 
 from apiyi_cli.batch.state.answer_table import AnswerTable
 from apiyi_cli.batch.state.files import is_replaced
-from apiyi_cli.batch.state.journal import Journal, kept_line
-from apiyi_cli.batch.state.record import Outcome, record
+from apiyi_cli.batch.state.journal import Journal, format_kept
+from apiyi_cli.batch.state.record import RowOutcome, record
 from apiyi_cli.core.disk import write_all, written_before
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import OutputError
@@ -30,7 +30,7 @@ class Target(Protocol):
         """Append lines and return their offsets; raise Untaken where not all went in."""
 
 
-class Untaken(Exception):
+class PartialWriteError(Exception):
     """A target took only the lines at `offsets`, for the reason that `failure` tells."""
 
     def __init__(self, offsets: list[int], failure: OutputError) -> None:
@@ -101,7 +101,7 @@ class FileTarget:
                 ),
             )
 
-    def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> Untaken:
+    def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
         """Take back the line that went in half."""
         offsets, size = [], self._size
         for line in lines:
@@ -119,7 +119,7 @@ class FileTarget:
             system_reason(failure),
             hint=Text("make room, then run the same line again: it goes on where it stopped"),
         )
-        return Untaken(offsets, error)
+        return PartialWriteError(offsets, error)
 
 
 class StreamTarget:
@@ -133,11 +133,11 @@ class StreamTarget:
         try:
             self._write(b"".join(lines))
         except OutputError as failure:
-            raise Untaken([], failure) from failure
+            raise PartialWriteError([], failure) from failure
         return [0] * len(lines)
 
 
-class Recorder:
+class RecordWriter:
     """Turns outcomes into lines and puts each where it belongs.
 
     `errors` is a target of its own for failures, None for the same one. With `texts` only
@@ -165,7 +165,7 @@ class Recorder:
         self._tell = tell
         self._redact = redact
 
-    def line(self, outcome: Outcome) -> bytes:
+    def line(self, outcome: RowOutcome) -> bytes:
         """Return the line of an outcome; empty when there is nothing to write."""
         if outcome.line is None:
             if self._texts and (outcome.failed is None or not self._has_errors):
@@ -174,18 +174,18 @@ class Recorder:
                 outcome.line = self._record(outcome)
         return outcome.line
 
-    def _record(self, outcome: Outcome) -> bytes:
+    def _record(self, outcome: RowOutcome) -> bytes:
         if outcome.request_id is not None:
             outcome.request_id = self._redact(outcome.request_id)
         line = record(outcome)
         # What an answer says is the user's; a refusal may repeat the request, key and all.
         return line if outcome.error is None else self._redact(line.decode()).encode()
 
-    def hold(self, outcome: Outcome) -> None:
+    def hold(self, outcome: RowOutcome) -> None:
         """Make an outcome durable that has to wait for its turn."""
         self._keep([outcome])
 
-    def rescue(self, outcome: Outcome) -> bytes:
+    def rescue(self, outcome: RowOutcome) -> bytes:
         """Return what brings an outcome back that could not be written.
 
         It is the record, and what the journal would say where lines do not say whose they are.
@@ -194,7 +194,7 @@ class Recorder:
             return self._kept_line(outcome)
         return self.line(outcome)
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
+    def write(self, outcomes: Sequence[RowOutcome]) -> None:
         """Write outcomes in their order. Raises Unwritten with those that did not go in."""
         for name in ("out", "errors"):
             mine = [one for one in outcomes if self._name(one) == name]
@@ -205,23 +205,23 @@ class Recorder:
                 try:
                     self._keep([one for one in mine if one.failed is None])
                 except OutputError as failure:
-                    raise Unwritten(list(outcomes), failure) from failure
+                    raise UnwrittenError(list(outcomes), failure) from failure
                 if self._table is not None and not self._table.has_head:
                     lines[0] = self._table.format_head() + lines[0]
             try:
                 offsets = self._targets[name].take(lines)
-            except Untaken as untaken:
+            except PartialWriteError as untaken:
                 count = len(untaken.offsets)
                 self._note_head(name, count)
                 lost = [*mine[count:], *([] if name == "errors" else _others(outcomes, mine))]
                 # Without a note the next run finds the records in the output all the same.
                 with suppress(OutputError):
                     self._note(mine[:count], lines[:count], untaken.offsets, name)
-                raise Unwritten(lost, untaken.failure) from untaken
+                raise UnwrittenError(lost, untaken.failure) from untaken
             self._note_head(name, len(offsets))
             self._note(mine, lines, offsets, name)
 
-    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+    def _keep(self, outcomes: Sequence[RowOutcome]) -> None:
         if self._journal is None:
             return
         new = [one for one in outcomes if not one.is_kept]
@@ -229,15 +229,15 @@ class Recorder:
         for outcome in new:
             outcome.is_kept = True
 
-    def _kept_line(self, outcome: Outcome) -> bytes:
-        return kept_line(outcome.row, self.line(outcome), outcome.failed, self._name(outcome))
+    def _kept_line(self, outcome: RowOutcome) -> bytes:
+        return format_kept(outcome.row, self.line(outcome), outcome.failed, self._name(outcome))
 
     def _note_head(self, name: str, count: int) -> None:
         if name == "out" and count and self._table is not None:
             self._table.has_head = True
 
     def _note(
-        self, outcomes: Sequence[Outcome], lines: Sequence[bytes], offsets: list[int], name: str
+        self, outcomes: Sequence[RowOutcome], lines: Sequence[bytes], offsets: list[int], name: str
     ) -> None:
         if self._journal is None or not outcomes:
             return
@@ -254,10 +254,10 @@ class Recorder:
             for one, line, offset in zip(outcomes, lines, offsets, strict=True)
         )
 
-    def _name(self, outcome: Outcome) -> str:
+    def _name(self, outcome: RowOutcome) -> str:
         return "errors" if outcome.failed is not None and self._has_errors else "out"
 
-    def _text(self, outcome: Outcome) -> bytes:
+    def _text(self, outcome: RowOutcome) -> bytes:
         if outcome.error is not None:
             self._tell(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
             return b""
@@ -267,28 +267,28 @@ class Recorder:
         return text if text.endswith(b"\n") else text + b"\n"
 
 
-class Unwritten(Exception):
+class UnwrittenError(Exception):
     """These outcomes are paid for and could not be written."""
 
-    def __init__(self, outcomes: list[Outcome], failure: OutputError) -> None:
+    def __init__(self, outcomes: list[RowOutcome], failure: OutputError) -> None:
         super().__init__(str(failure))
         self.outcomes = outcomes
         self.failure = failure
 
 
-def _others(outcomes: Sequence[Outcome], mine: Sequence[Outcome]) -> list[Outcome]:
+def _others(outcomes: Sequence[RowOutcome], mine: Sequence[RowOutcome]) -> list[RowOutcome]:
     taken = {id(one) for one in mine}
     return [one for one in outcomes if id(one) not in taken]
 
 
-class Window:
+class OrderedBuffer:
     """Gives outcomes back in the order of their rows' `seq`, which counts from 0 without gaps."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, Outcome] = {}
+        self._waiting: dict[int, RowOutcome] = {}
         self._next = 0
 
-    def add(self, outcome: Outcome) -> list[Outcome]:
+    def add(self, outcome: RowOutcome) -> list[RowOutcome]:
         """Take an outcome; return those whose turn has come."""
         self._waiting[outcome.row.seq] = outcome
         ready = []
@@ -297,7 +297,7 @@ class Window:
             self._next += 1
         return ready
 
-    def rest(self) -> list[Outcome]:
+    def rest(self) -> list[RowOutcome]:
         """Return what still waits, in order: the run has ended and the gaps stay open."""
         rest = [self._waiting[seq] for seq in sorted(self._waiting)]
         self._waiting.clear()

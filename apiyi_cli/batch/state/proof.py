@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.batch.rows.id_set import Ids
-from apiyi_cli.batch.rows.identity import Identities
+from apiyi_cli.batch.rows.id_set import IdTable
+from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import RECORDS, read_lines
 from apiyi_cli.batch.state.resume import FAILED, OK, RECORD
 from apiyi_cli.batch.state.verify import (
     Evidence,
-    Verified,
+    Verification,
     compare,
     find_missing_shards,
     summarize,
@@ -40,11 +40,11 @@ _SUMMED = (
     "unknown",
     "maybe_billed_twice",
 )
-ReadRows = Callable[[Identities, bool], Iterator[Row]]
+ReadRows = Callable[[IdAssigner, bool], Iterator[Row]]
 """Gives the rows of the input, their ids by what is known; True: parted as version 0.1 did."""
 
 
-def prove(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verified:
+def verify_outputs(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verification:
     """Check several outputs as one. Raises UsageError when one cannot be read."""
     evidence = [Evidence(output) for output in outputs]
     for item in evidence:
@@ -64,7 +64,7 @@ def prove(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verified:
         known = [one["complete"] for one in summaries]
         complete: bool | None = None if None in known else all(known) and not gaps
     else:
-        judged = _Judged(evidence)
+        judged = RowAudit(evidence)
         judged.judge(rows)
         summary |= judged.numbers
         problems += judged.problems
@@ -76,10 +76,10 @@ def prove(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verified:
         "missing": missing,
         "problems": problems,
     }
-    return Verified(summary, _conclude(summary, problems, missing, rows is not None))
+    return Verification(summary, _conclude(summary, problems, missing, rows is not None))
 
 
-class _Judged:
+class RowAudit:
     """Every row of an input held against the outputs."""
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
@@ -92,13 +92,14 @@ class _Judged:
         self._named: dict[str, list[str]] = {}
 
     def judge(self, rows: ReadRows) -> None:
+        """Compare every row of the input with the outputs."""
         pasts = [item.past for item in self._evidence]
 
         def knows(id: str, sha: str) -> bool:
             return any(past.knows(id, sha) for past in pasts)
 
         is_old = any(past.is_old or past.old_ends for past in pasts)
-        identities = Identities(Ids(), self if is_old else None, knows)
+        identities = IdAssigner(IdTable(), self if is_old else None, knows)
         for row in rows(identities, is_old):
             self._take(row)
         self._name("missing_rows", Text("rows without an answer"))
@@ -160,7 +161,7 @@ class _Judged:
 
 def _find_doubled(evidence: Sequence[Evidence]) -> list[str]:
     """Return a problem for ids that have an answer in more than one output."""
-    first: Ids = Ids()
+    first: IdTable = IdTable()
     count = 0
     names: list[str] = []
     for number, item in enumerate(evidence, 1):

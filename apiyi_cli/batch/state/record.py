@@ -23,7 +23,7 @@ FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "outp
 
 
 @dataclass(slots=True)
-class Outcome:
+class RowOutcome:
     """The end of one row in this run.
 
     Without `error` it is a success with `body`, the server's object. `ambiguous` of the
@@ -62,15 +62,15 @@ class Outcome:
     @property
     def failed(self) -> str | None:
         """Return the class of the failure (the name of its exit code), None for a success."""
-        return self.line_class if self.error is None else class_of(self.error)
+        return self.line_class if self.error is None else name_class(self.error)
 
 
-def class_of(error: ApiyiError) -> str:
+def name_class(error: ApiyiError) -> str:
     """Return the name of an error's exit code."""
     return _CLASSES[error.exit_code]
 
 
-def record(outcome: Outcome) -> bytes:
+def record(outcome: RowOutcome) -> bytes:
     """Return the output line of an outcome, with its LF; any reader of JSON can read it.
 
     An answer that nests too deeply for that is its own text in there, and an integer of more
@@ -84,7 +84,7 @@ def record(outcome: Outcome) -> bytes:
     return line
 
 
-def _record(outcome: Outcome, *, as_text: bool = False) -> bytes:
+def _record(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
     row = outcome.row
     response = None
     if outcome.status is not None:
@@ -137,7 +137,7 @@ def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
         "code": facts.code or (str(facts.status) if facts.status is not None else None),
         "type": type(error).__name__,
         "message": error.summary(),
-        "class": class_of(error),
+        "class": name_class(error),
         "maybe_billed": maybe_billed,
     }
 

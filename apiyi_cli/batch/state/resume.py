@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from apiyi_cli.batch.rows.id_set import Ids
-from apiyi_cli.batch.rows.identity import OldIds
+from apiyi_cli.batch.rows.id_set import IdTable
+from apiyi_cli.batch.rows.identity import LegacyIds
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, Line, read_lines
+from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, StoredLine, read_lines
 from apiyi_cli.batch.state.record import FREE_AGAIN
 from apiyi_cli.core.jsontext import read_exact, write
 
@@ -28,14 +28,14 @@ _STATE = OK | FAILED | BILLED
 _NEWEST = _STATE | RECORD | WRITTEN | IN_ERRORS | REPLACED
 PREFIX_BYTES = 1 << 16
 
-Verdict = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
+RowState = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
 """What a row is to a run: new; failed before and runs again; its content has changed; sent
 and never answered; through; failed for good; answered, and its line not yet in its place;
 answered, and its pictures not saved."""
 NOT_SAVED = "not_saved"
 
 
-class Waiting(NamedTuple):
+class PendingLine(NamedTuple):
     """A paid line that was not yet in its place when its run ended."""
 
     sha: str
@@ -44,7 +44,7 @@ class Waiting(NamedTuple):
     target: str
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record stands whose answer still has to be saved."""
 
     sha: str
@@ -61,7 +61,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Past:
+class ResumeState:
     """What is known when a run begins. For a first run everything is empty.
 
     `claims` are ids with the sha that was sent and never answered; `ambiguous` is how often
@@ -72,25 +72,25 @@ class Past:
     which the journal does not know. `text_size` is the size of an output that holds texts.
     """
 
-    ids: Ids = field(default_factory=Ids)
+    ids: IdTable = field(default_factory=IdTable)
     claims: dict[str, str] = field(default_factory=dict)
     ambiguous: dict[str, int] = field(default_factory=dict)
-    waiting: dict[str, Waiting] = field(default_factory=dict)
-    unsaved: dict[str, Place] = field(default_factory=dict)
+    waiting: dict[str, PendingLine] = field(default_factory=dict)
+    unsaved: dict[str, RecordPlace] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
     errors: str | None = None
     total: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     plain_ends: dict[str, int] = field(default_factory=dict)
     old_ends: dict[str, int] = field(default_factory=dict)
-    old_ids: OldIds = field(default_factory=OldIds)
+    old_ids: LegacyIds = field(default_factory=LegacyIds)
     is_old: bool = False
     unsettled: list[dict[str, Any]] = field(default_factory=list)
     text_size: int | None = None
     records: int = 0
     is_first: bool = True
 
-    def of(self, row: Row, *, retry_failed: bool = False) -> Verdict:
+    def of(self, row: Row, *, retry_failed: bool = False) -> RowState:
         """Judge a row. What is `again` or `unknown` may be paid for twice: see `billed`."""
         if self.is_first:
             return "run"
@@ -146,7 +146,9 @@ class Past:
             self._note_written(entry)
         elif kind == "W":
             line = entry["line"].encode()
-            self.waiting[entry["id"]] = Waiting(entry["sha"], line, entry["failed"], entry["to"])
+            self.waiting[entry["id"]] = PendingLine(
+                entry["sha"], line, entry["failed"], entry["to"]
+            )
             self.claims.pop(entry["id"], None)
         elif kind == "A":
             # The run that gave it up has told of what went before.
@@ -161,7 +163,7 @@ class Past:
         elif kind == "E":
             self.total = entry["summary"]["total"]
 
-    def take_record(self, line: Line, path: Path, target: str) -> None:
+    def take_record(self, line: StoredLine, path: Path, target: str) -> None:
         """Take in one record, if it is the newest of its id."""
         record = line.value
         self.records += 1
@@ -186,11 +188,11 @@ class Past:
             if not (is_known and line.offset < self.plain_ends.get(target, 0)):
                 self._settle(id, sha, failed, billed, line, target)
         if error is not None and error.get("code") == NOT_SAVED:
-            self.unsaved[id] = Place(sha, path, line.offset, len(line.data))
+            self.unsaved[id] = RecordPlace(sha, path, line.offset, len(line.data))
         else:
             self.unsaved.pop(id, None)
 
-    def is_newest(self, line: Line, target: str) -> bool:
+    def is_newest(self, line: StoredLine, target: str) -> bool:
         """Return True if a record is as the newest one of its id, once all have been read."""
         record = line.value
         slot = self.ids.slot(record["custom_id"])
@@ -249,7 +251,7 @@ class Past:
         self.ids.shas[slot] = int(sha, 16)
 
     def _settle(
-        self, id: str, sha: str, failed: str | None, billed: bool, line: Line, target: str
+        self, id: str, sha: str, failed: str | None, billed: bool, line: StoredLine, target: str
     ) -> None:
         """Note a record of which the journal does not know: it answers the claim."""
         self.claims.pop(id, None)
@@ -258,21 +260,21 @@ class Past:
         self.unsettled.append({"id": id, "sha": sha, **place, "failed": failed, "billed": billed})
 
 
-def read_journal(past: Past, path: Path, *, repair: bool = False) -> None:
+def read_journal(past: ResumeState, path: Path, *, repair: bool = False) -> None:
     """Take in a journal. Raises SetupError naming a line that is broken."""
     past.is_first = False
     for line in read_lines(path, ENTRIES, repair=repair):
         past.take(line.value)
 
 
-def read_records(past: Past, path: Path, target: str, *, repair: bool = False) -> None:
+def read_records(past: ResumeState, path: Path, target: str, *, repair: bool = False) -> None:
     """Take in the records of an output file. Raises SetupError naming a line that is broken."""
     past.is_first = False
     for line in read_lines(path, RECORDS, repair=repair):
         past.take_record(line, path, target)
 
 
-def prefix_sha(prefix: bytes) -> str:
+def hash_prefix(prefix: bytes) -> str:
     """Return the hash by which an input is known again."""
     return hashlib.sha256(prefix).hexdigest()[:16]
 

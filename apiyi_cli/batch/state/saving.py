@@ -28,7 +28,7 @@ FIELDS: Final = ("id", "index", "slug", "model", "n", "ext")
 _MOST_NUMBERS = 1000
 
 
-class Saving:
+class MediaSaver:
     """Saves the pictures of rows at the places that a template names.
 
     Without one they lie in `folder`, called after the row. `private` lifts what keeps

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.opening import Opened, Terms
-from apiyi_cli.batch.state.output import Untaken
-from apiyi_cli.batch.state.resume import WRITTEN, Waiting
+from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
+from apiyi_cli.batch.state.output import PartialWriteError
+from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
@@ -28,7 +28,7 @@ _LIGHT: Final = Call("POST", "/embeddings", cost="light")
 _TOLD = {"model": "--model", "dimensions": "--dimensions", "field": "--jsonl", "text": "--no-text"}
 
 
-class Entry(NamedTuple):
+class VectorEntry(NamedTuple):
     """The line of one input; `failed` is the class of its error, None for a vector."""
 
     row: Row
@@ -49,7 +49,7 @@ class VectorsFile:
         self, path: Path, header: Mapping[str, Any], *, force: bool, tell: Callable[[str], None]
     ) -> None:
         self.path = path
-        self._opened = Opened(path, Terms(force=force, form="texts"), tell)
+        self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), tell)
         past = self._past = self._opened.past
         try:
             self._check_header(header)
@@ -67,7 +67,7 @@ class VectorsFile:
         self._kept: set[int] = set()
         self.unkept: list[bytes] = []
 
-    def find(self, row: Row) -> Entry | Waiting | None:
+    def find(self, row: Row) -> VectorEntry | PendingLine | None:
         """Return what earlier runs have for an input: its line in the file, or one that waits
         for its turn; None when it has to be asked for.
 
@@ -83,7 +83,7 @@ class VectorsFile:
         if state in ("done", "failed", "again"):
             self.done += 1
             self.failed += state != "done"
-            return Entry(row, b"", None if state == "done" else state)
+            return VectorEntry(row, b"", None if state == "done" else state)
         if state == "held":
             return self._past.waiting[row.id]
         return None
@@ -105,7 +105,7 @@ class VectorsFile:
         for row in rows:
             self._journal.abandoned(row, billed=False)
 
-    def keep(self, entries: Sequence[Entry]) -> None:
+    def keep(self, entries: Sequence[VectorEntry]) -> None:
         """Make lines durable whose turn has not come; what cannot be is in `unkept`."""
         for row, line, failed in entries:
             with self._lock:
@@ -117,12 +117,12 @@ class VectorsFile:
             except OutputError:
                 self.unkept.append(line)
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[VectorEntry]) -> None:
         """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
         lines = [entry.line for entry in entries]
         try:
             offsets = self._opened.out.take(lines)
-        except Untaken as untaken:
+        except PartialWriteError as untaken:
             taken = len(untaken.offsets)
             with suppress(OutputError):
                 self._note(entries[:taken], untaken.offsets)
@@ -162,7 +162,7 @@ class VectorsFile:
         """Let others have the file."""
         self._opened.close()
 
-    def _note(self, entries: Sequence[Entry], offsets: Sequence[int]) -> None:
+    def _note(self, entries: Sequence[VectorEntry], offsets: Sequence[int]) -> None:
         self._journal.done(
             {
                 "id": row.id,
@@ -199,7 +199,7 @@ class VectorsFile:
                 )
 
 
-def row_of(index: int, place: str, sha: str) -> Row:
+def make_row(index: int, place: str, sha: str) -> Row:
     """Return an input as the journal knows it."""
     return Row(index, str(index), place, sha, call=_LIGHT)
 

@@ -15,14 +15,14 @@ from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, read_lines
 from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.replace import find_compaction
-from apiyi_cli.batch.state.resume import AGAIN, OK, PERMANENT, RECORD, WRITTEN, Past
+from apiyi_cli.batch.state.resume import AGAIN, OK, PERMANENT, RECORD, WRITTEN, ResumeState
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
 from apiyi_cli.text import Text
 
 MOST_PROBLEMS = 20
 
 
-class Verified(NamedTuple):
+class Verification(NamedTuple):
     """What an output adds up to, and the error when that is not as it must be.
 
     `holds_texts` tells that its lines do not say whose they are, so that the journal has to.
@@ -34,7 +34,7 @@ class Verified(NamedTuple):
 
 
 @dataclass(slots=True)
-class Claims:
+class ClaimTotals:
     """The claims of a journal, counted as it is read.
 
     `open` holds the claims of each id since its last record; what is open when a run begins
@@ -130,7 +130,7 @@ class Evidence:
                 Text("cannot read {output}", output=output), Text("there is no such file")
             )
         self.output = output
-        self.past, self.claims = Past(), Claims()
+        self.past, self.claims = ResumeState(), ClaimTotals()
         self.problems: list[str] = []
         self.attempts = 0
         self.journal = journal_path(output)
@@ -212,7 +212,7 @@ class Evidence:
             self.past.take_record(line, path, target)
 
 
-def verified(output: Path) -> Verified:
+def verify_output(output: Path) -> Verification:
     """Check an output, with its journal where there is one.
 
     Raises UsageError when it cannot be read.
@@ -316,7 +316,7 @@ def summarize(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _conclude(evidence: Evidence) -> Verified:
+def _conclude(evidence: Evidence) -> Verification:
     summary = summarize(evidence)
     failure: ApiyiError | None = None
     if summary["problems"]:
@@ -325,7 +325,7 @@ def _conclude(evidence: Evidence) -> Verified:
         )
     elif summary["unknown"]:
         failure = unanswered(summary["unknown"])
-    return Verified(summary, failure, evidence.holds_texts)
+    return Verification(summary, failure, evidence.holds_texts)
 
 
 def unanswered(count: int) -> PartialError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiyi_cli.batch.rows.row import Row, Rows
+from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.groups import Connection
 from apiyi_cli.core.jsontext import write
@@ -19,7 +19,7 @@ MODELS_TOLD = 10
 BLOCK_BYTES = 1 << 16
 
 
-def check(session: Session, rows: Rows) -> None:
+def check(session: Session, rows: RowReader) -> None:
     """Print how many rows there are, what they will need at the key's limits, and cost.
 
     Raises UsageError when a row is bad, after naming the first of them.
@@ -27,8 +27,8 @@ def check(session: Session, rows: Rows) -> None:
     from apiyi_cli.build.tokens import estimate_tokens
     from apiyi_cli.render.progress import span
 
-    bad = _Bad(session)
-    money = _Money(session)
+    bad = BadRows(session)
+    money = CostEstimate(session)
     count = tokens = 0
     for row in rows:
         if row.call is None:
@@ -61,7 +61,7 @@ def check(session: Session, rows: Rows) -> None:
     bad.refuse()
 
 
-def show(session: Session, rows: Rows) -> None:
+def show(session: Session, rows: RowReader) -> None:
     """Print the requests, one JSON object each; bad rows are named on stderr."""
     from apiyi_cli.cli.gateway.dry_run import described
 
@@ -70,7 +70,7 @@ def show(session: Session, rows: Rows) -> None:
     urls = session.settings.base_urls
     base_url = urls[0] if urls else "http://127.0.0.1:1/v1"
     extra = session.fill(Connection()).header
-    bad = _Bad(session)
+    bad = BadRows(session)
     block: list[bytes] = []
     size = 0
     for row in rows:
@@ -89,16 +89,16 @@ def show(session: Session, rows: Rows) -> None:
         )
 
 
-def refuse_bad(session: Session, rows: Rows) -> None:
+def refuse_bad(session: Session, rows: RowReader) -> None:
     """Raise UsageError, after naming the first bad rows, unless all rows are good."""
-    bad = _Bad(session)
+    bad = BadRows(session)
     for row in rows:
         if row.call is None:
             bad.add(row)
     bad.refuse()
 
 
-class _Money:
+class CostEstimate:
     """Adds up what requests will cost, by the price list; `unpriced` are models it lacks."""
 
     def __init__(self, session: Session) -> None:
@@ -111,6 +111,7 @@ class _Money:
         self.unpriced: set[str] = set()
 
     def add(self, call: Call) -> None:
+        """Add the estimated price of one request."""
         from apiyi_cli.cli.output.ledger import cost_of
 
         cost = cost_of(self._prices, call, None, guess=True)
@@ -144,7 +145,7 @@ class _Money:
             )
 
 
-class _Bad:
+class BadRows:
     """Names the bad rows on stderr, the first of them one by one."""
 
     def __init__(self, session: Session) -> None:
@@ -152,11 +153,13 @@ class _Bad:
         self.count = 0
 
     def add(self, row: Row) -> None:
+        """Count a bad row, and name it if it is one of the first."""
         self.count += 1
         if self.count <= BAD_ROWS_TOLD and row.error is not None:
             self._session.run.say_error(row.error)
 
     def refuse(self) -> None:
+        """Raise UsageError if there was a bad row."""
         if self.count:
             raise UsageError(
                 Text("nothing was sent"), Text("bad rows: {count}", count=f"{self.count:,}")

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.rows.endpoints import ENDPOINTS
-from apiyi_cli.batch.rows.fields import Defaults
-from apiyi_cli.batch.rows.identity import Identities
+from apiyi_cli.batch.rows.fields import CommandDefaults
+from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.options import RowDefaults
-from apiyi_cli.batch.rows.row import Rows
+from apiyi_cli.batch.rows.row import RowReader
 from apiyi_cli.batch.rows.shard import Shard
-from apiyi_cli.batch.rows.source import FormJudge, Source, form_of
-from apiyi_cli.batch.rows.tables import Layout, parse_delimiter
-from apiyi_cli.batch.rows.template import Filling
+from apiyi_cli.batch.rows.source import FormChecker, RowSource, choose_form
+from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
+from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.answer_table import AnswerTable, is_table_path
-from apiyi_cli.batch.state.resume import PREFIX_BYTES, Past, prefix_sha
+from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.groups import Batching, Model
 from apiyi_cli.core.opt import given
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BIG_FILE = 2 << 30
 
 
-class Inputs:
+class BatchInputs:
     """The rows of the run, and all that the options say about them."""
 
     def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
@@ -39,11 +39,11 @@ class Inputs:
         self._session = session
         self._told: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
-        self._layout = Layout(delimiter, options.quote)
-        self.form = form_of(path, options.format, bool(options.lines), self._layout)
+        self._layout = TableLayout(delimiter, options.quote)
+        self.form = choose_form(path, options.format, bool(options.lines), self._layout)
         self._template = self._filling()
         self._params = _names(options.params)
-        self.source = _opened(session, FormJudge(path, self.form))
+        self.source = _opened(session, FormChecker(path, self.form))
         session.run.closing(self.source.close)
         self.table = self._answer_table(session.output.output)
         self.shard = None if options.shard is None else Shard(options.shard)
@@ -55,14 +55,14 @@ class Inputs:
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
         self.defaults = _defaults(session, rows.replace(allow_private=None))
 
-    def rows(self, past: Past) -> Rows:
+    def rows(self, past: ResumeState) -> RowReader:
         """Return the rows from the first on; those that earlier runs had keep their ids."""
-        identities = Identities(past.ids, past.old_ids, past.knows)
+        identities = IdAssigner(past.ids, past.old_ids, past.knows)
         return self.rows_by(identities, past.is_old or bool(past.old_ends))
 
-    def rows_by(self, identities: Identities, by_index: bool) -> Rows:
+    def rows_by(self, identities: IdAssigner, by_index: bool) -> RowReader:
         """Return the rows from the first on, with the ids that `identities` gives."""
-        return Rows(
+        return RowReader(
             self.source,
             self.form,
             self.defaults,
@@ -108,13 +108,13 @@ class Inputs:
         if record is not None:
             self.table.begin(record.table)
 
-    def _filling(self) -> Filling | None:
+    def _filling(self) -> RowTemplate | None:
         """Return the template. Raises UsageError for one that names no column."""
         given = self.options.template
         if given is None:
             return None
         text = self._session.sources.at(given)
-        filling = Filling(text)
+        filling = RowTemplate(text)
         if not filling.fields:
             bare = text.replace("{{", "{").replace("}}", "}") if "{{" in text else "{text}"
             if self.form == "lines":
@@ -139,7 +139,7 @@ class Inputs:
             "input": {
                 "name": self.source.name,
                 "size": len(prefix),
-                "sha": prefix_sha(prefix) if prefix else None,
+                "sha": hash_prefix(prefix) if prefix else None,
             },
             "endpoint": self.options.endpoint,
             # What `batch verify --rows` needs to know the rows again.
@@ -155,7 +155,7 @@ class Inputs:
             },
         }
 
-    def is_same(self, past: Past) -> bool:
+    def is_same(self, past: ResumeState) -> bool:
         """Tell whether the input may be the one that the output was begun with, or more of it.
 
         A pipe is believed.
@@ -165,9 +165,9 @@ class Inputs:
             return True
         if not past.records:
             return True
-        return bool(prefix_sha(self.source.prefix(known["size"])) == known["sha"])
+        return bool(hash_prefix(self.source.prefix(known["size"])) == known["sha"])
 
-    def has_replaced(self, past: Past) -> bool:
+    def has_replaced(self, past: ResumeState) -> bool:
         """Return True if this is the input that the output has, as it is now."""
         known = past.header.get("input") or {}
         return not self.options.resume and known.get("name") == self.source.name
@@ -182,7 +182,7 @@ class Inputs:
         return self.source.line_count()
 
 
-def _defaults(session: Session, rows: RowDefaults) -> Defaults:
+def _defaults(session: Session, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import choice, read_tools
     from apiyi_cli.cli.conversation.request import body_options
@@ -197,7 +197,7 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     )
     chosen = filled.pop("tool_choice", None)
     of_endpoint = {name: session.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
-    return Defaults(
+    return CommandDefaults(
         models={name: model for name, model in of_endpoint.items() if model is not None},
         force_model=bool(session.fill(Model()).force_model),
         values=filled,
@@ -212,16 +212,16 @@ def _defaults(session: Session, rows: RowDefaults) -> Defaults:
     )
 
 
-def _opened(session: Session, judge: FormJudge) -> Source:
+def _opened(session: Session, judge: FormChecker) -> RowSource:
     """Return the input once it has been judged: a file whole, a pipe by how it begins."""
     sources, path = session.sources, judge.path
     if path != "-" and (os.path.isfile(path) or not os.path.exists(path)):
-        source = Source(path, encoding=sources.encoding)
+        source = RowSource(path, encoding=sources.encoding)
         source.judge(judge)
         return source
     pieces = sources.text_pieces(Text("the rows"), path, judge=judge)
     first = next(pieces, b"")
-    return Source(path, lambda: chain((first,), pieces))
+    return RowSource(path, lambda: chain((first,), pieces))
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

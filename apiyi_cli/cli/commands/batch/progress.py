@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiyi_cli.batch.run.counts import Counts, Rates
-from apiyi_cli.batch.run.run import Batch
+from apiyi_cli.batch.run.counts import Counts, Throughput
+from apiyi_cli.batch.run.run import BatchRun
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.batch.inputs import Inputs
+    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
     from apiyi_cli.cli.session import Session
     from apiyi_cli.wire.send import Plan
 
@@ -16,10 +16,10 @@ GRACE_S = {"SIGINT": 30.0}
 SHORT_GRACE_S = 5.0
 
 
-class Heeding:
+class SignalHandler:
     """While a batch runs its signals stop it softly, or show how far it is."""
 
-    def __init__(self, session: Session, running: Batch) -> None:
+    def __init__(self, session: Session, running: BatchRun) -> None:
         self._run = session.run
         self._running = running
 
@@ -36,10 +36,10 @@ class Heeding:
         return self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
 
 
-class Shown:
+class ProgressReporter:
     """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
 
-    def __init__(self, session: Session, inputs: Inputs, plan: Plan) -> None:
+    def __init__(self, session: Session, inputs: BatchInputs, plan: Plan) -> None:
         from apiyi_cli.render.progress import Progress
 
         console = session.console
@@ -55,7 +55,7 @@ class Shown:
             clock=session.run.clock,
         )
 
-    def show(self, counts: Counts, rates: Rates, now: bool) -> None:
+    def show(self, counts: Counts, rates: Throughput, now: bool) -> None:
         """Draw the present state if it is time to; `now` says it in any case."""
         if self._quiet and not now:
             return

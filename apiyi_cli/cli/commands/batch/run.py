@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.causes import Causes
-from apiyi_cli.batch.run.counts import Counts, describe_remarks, told
+from apiyi_cli.batch.run.causes import FailureCauses
+from apiyi_cli.batch.run.counts import Counts, describe_remarks, format_summary
 from apiyi_cli.batch.run.judging import AnswerRules
-from apiyi_cli.batch.run.run import Batch, Ended, Rules, count_spare_workers
-from apiyi_cli.batch.run.scheduler import Feed
-from apiyi_cli.batch.run.worker import Gate, Lane
+from apiyi_cli.batch.run.run import BatchRun, RunResult, StopRules, count_spare_workers
+from apiyi_cli.batch.run.scheduler import Scheduler
+from apiyi_cli.batch.run.worker import ConcurrencyGate, Worker
 from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.opening import Opened, Terms, errors_descriptor
-from apiyi_cli.batch.state.output import FileTarget, Recorder, StreamTarget
-from apiyi_cli.batch.state.resume import Past
-from apiyi_cli.batch.state.saving import Saving
-from apiyi_cli.cli.commands.batch.inputs import Inputs
-from apiyi_cli.cli.commands.batch.progress import Heeding, Shown
+from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput, open_errors_file
+from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
+from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.batch.state.saving import MediaSaver
+from apiyi_cli.cli.commands.batch.inputs import BatchInputs
+from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
 from apiyi_cli.core.groups import Batching, Connection
 from apiyi_cli.errors import (
     ApiyiError,
@@ -46,35 +46,35 @@ if TYPE_CHECKING:
 
 def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) -> None:
     """Check, show or run a batch, as its options say."""
-    made = Inputs(session, path, session.fill(batching), rows)
+    made = BatchInputs(session, path, session.fill(batching), rows)
     if made.options.check:
         from apiyi_cli.cli.commands.batch.check import check
 
-        check(session, made.rows(Past()))
+        check(session, made.rows(ResumeState()))
     elif session.request.dry_run or session.request.code:
         from apiyi_cli.cli.commands.batch.check import show
 
-        show(session, made.rows(Past()))
+        show(session, made.rows(ResumeState()))
     else:
         if made.options.strict:
             from apiyi_cli.cli.commands.batch.check import refuse_bad
 
             made.source.spooled()
-            refuse_bad(session, made.rows(Past()))
+            refuse_bad(session, made.rows(ResumeState()))
         _Running(session, made, session.jobs).run()
 
 
 class _Running:
     """One run, from opening its output to its exit code."""
 
-    def __init__(self, session: Session, inputs: Inputs, jobs: int) -> None:
+    def __init__(self, session: Session, inputs: BatchInputs, jobs: int) -> None:
         from apiyi_cli.wire.http.descriptors import most_jobs
 
         self._session = session
         self._inputs = inputs
         self._options = inputs.options
         self._target = session.output.output
-        self._opened: Opened | None = None
+        self._opened: OpenOutput | None = None
         self._plan = plan = _plan(session)
         if plan.limiter is not None:
             jobs = min(jobs, plan.limiter.limits.concurrency)
@@ -95,7 +95,7 @@ class _Running:
         self._inputs.refuse_columns()
         rules = _rules(session, options)
         recorder, past, journal = self._outputs()
-        feed = Feed(
+        feed = Scheduler(
             self._inputs.rows(past),
             past,
             counts,
@@ -109,16 +109,16 @@ class _Running:
         )
         folder = Path() if self._opened is None else self._opened.output.parent
         private = self._inputs.allow_private
-        saving = Saving(options.save, folder, self._plan, private=private)
+        saving = MediaSaver(options.save, folder, self._plan, private=private)
         answers = AnswerRules(
             bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
         )
-        halt, gate = threading.Event(), Gate(self._jobs, session.run.clock)
-        running = Batch(
+        halt, gate = threading.Event(), ConcurrencyGate(self._jobs, session.run.clock)
+        running = BatchRun(
             feed,
             recorder,
             journal,
-            lambda: Lane(self._plan, journal, gate, halt, saving, answers),
+            lambda: Worker(self._plan, journal, gate, halt, saving, answers),
             counts=counts,
             jobs=self._jobs,
             halt=halt,
@@ -127,14 +127,14 @@ class _Running:
             ordered=bool(options.ordered),
             cost=_cost(session),
             check=self._trouble,
-            show=Shown(session, self._inputs, self._plan).show,
+            show=ProgressReporter(session, self._inputs, self._plan).show,
             tell=session.note,
             clock=session.run.clock,
         )
         began_s = session.run.clock.monotonic()
         # A run is long here, and failures make cycles.
         gc.enable()
-        with Heeding(session, running):
+        with SignalHandler(session, running):
             ended = running.run()
         session.console.status("")
         if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
@@ -178,14 +178,14 @@ class _Running:
                 Text("cannot use --summary -"), Text("the records go to stdout"), hint="-o FILE"
             )
 
-    def _outputs(self) -> tuple[Recorder, Past, Journal | None]:
+    def _outputs(self) -> tuple[RecordWriter, ResumeState, Journal | None]:
         """Open where the records go; with a file, read what is there."""
         from apiyi_cli.output.files import is_device, refuse_existing
 
         session, options = self._session, self._options
         table = self._inputs.table
         texts = bool(options.text) or table is not None
-        told: dict[str, Any] = {
+        format_summary: dict[str, Any] = {
             "texts": texts,
             "table": table,
             "tell": session.note,
@@ -202,8 +202,8 @@ class _Running:
             if errors is not None:
                 if session.output.force:
                     errors.unlink(missing_ok=True)
-                own = FileTarget(errors_descriptor(errors, fresh=True), str(errors))
-            return Recorder(stream, None, errors=own, **told), Past(), None
+                own = FileTarget(open_errors_file(errors, fresh=True), str(errors))
+            return RecordWriter(stream, None, errors=own, **format_summary), ResumeState(), None
         if session.filter is not None:
             raise UsageError(
                 Text("cannot use --jq with -o"), Text("the output holds whole records")
@@ -213,9 +213,9 @@ class _Running:
             import os
 
             device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
-            return Recorder(device, None, **told), Past(), None
+            return RecordWriter(device, None, **format_summary), ResumeState(), None
         refuse_existing(path, force=True)
-        terms = Terms(
+        terms = OpenOptions(
             errors,
             bool(session.output.force),
             bool(options.resume),
@@ -224,16 +224,16 @@ class _Running:
             options.fsync or "group",  # type: ignore[arg-type]
             self._inputs.shard,
         )
-        opened = self._opened = Opened(path, terms, session.note)
+        opened = self._opened = OpenOutput(path, terms, session.note)
         session.run.closing(opened.close)
         if table is not None:
             table.go_on_with(path)
         journal = opened.begin(self._inputs.header())
         self._tell_past(opened.past)
-        recorder = Recorder(opened.out, journal, errors=opened.errors, **told)
+        recorder = RecordWriter(opened.out, journal, errors=opened.errors, **format_summary)
         return recorder, opened.past, journal
 
-    def _tell_past(self, past: Past) -> None:
+    def _tell_past(self, past: ResumeState) -> None:
         if past.records:
             self._session.note(
                 Text(
@@ -270,7 +270,11 @@ class _Running:
         return None if self._opened is None else self._opened.find_trouble()
 
     def _close(
-        self, ended: Ended, summary: dict[str, Any], journal: Journal | None, causes: Causes
+        self,
+        ended: RunResult,
+        summary: dict[str, Any],
+        journal: Journal | None,
+        causes: FailureCauses,
     ) -> None:
         """Say and note how the run ended, and raise what it ended with."""
         session = self._session
@@ -283,9 +287,9 @@ class _Running:
             except OutputError as broken:
                 failure = failure or broken
         if session.output.usage:
-            session.run.say_line(told(summary))
+            session.run.say_line(format_summary(summary))
         elif summary["total"] or failure is None:
-            session.note(told(summary))
+            session.note(format_summary(summary))
         if remarks := describe_remarks(summary):
             session.note(remarks)
         self._write_summary(summary)
@@ -298,7 +302,7 @@ class _Running:
         if summary["failed"]:
             raise self._partial(summary, causes)
 
-    def _partial(self, summary: dict[str, Any], causes: Causes) -> PartialError:
+    def _partial(self, summary: dict[str, Any], causes: FailureCauses) -> PartialError:
         """Return the error of a run that went through, with what its failures have in common."""
         if summary["failed"] > causes.count and self._opened is not None:
             self._opened.count_failures(causes)
@@ -307,16 +311,16 @@ class _Running:
         if self._opened is None and hint is not None and len(causes.top()) > 1:
             # Without an output nothing is known of these rows the next time.
             hint = None
-        told = Text("their records say why")
+        format_summary = Text("their records say why")
         if self._has_no_records:
-            told = Text("each is named above")
+            format_summary = Text("each is named above")
         return PartialError(
             Text(
                 "{failed} of {total} rows failed",
                 failed=f"{summary['failed']:,}",
                 total=f"{summary['total']:,}",
             ),
-            causes.explain() if causes.count else told,
+            causes.explain() if causes.count else format_summary,
             hint=hint,
         )
 
@@ -339,7 +343,7 @@ class _Running:
     def _trouble_at_end(self) -> ApiyiError | None:
         return None if self._opened is None else self._opened.find_trouble()
 
-    def _rescue(self, ended: Ended, failure: ApiyiError | None) -> None:
+    def _rescue(self, ended: RunResult, failure: ApiyiError | None) -> None:
         """Keep elsewhere what was paid for and could not be written, and say where."""
         import os
 
@@ -393,7 +397,7 @@ def _plan(session: Session) -> Plan:
     )
 
 
-def _rules(session: Session, options: Batching) -> Rules:
+def _rules(session: Session, options: Batching) -> StopRules:
     text = "1" if options.fail_fast else options.max_errors
     most, percent = None, None
     if text is not None:
@@ -416,7 +420,7 @@ def _rules(session: Session, options: Batching) -> Rules:
                 Text("there is no price list"),
                 hint="apiyi models --update",
             )
-    return Rules(most, percent, options.max_cost)
+    return StopRules(most, percent, options.max_cost)
 
 
 def _price_check(session: Session, options: Batching) -> Callable[[Row], None]:

@@ -12,7 +12,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.batch.rows.identity import Identities
+    from apiyi_cli.batch.rows.identity import IdAssigner
     from apiyi_cli.batch.rows.options import RowDefaults
     from apiyi_cli.batch.rows.row import Row
     from apiyi_cli.cli.session import Session
@@ -35,19 +35,19 @@ def verify(
     session: Session, paths: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
 ) -> None:
     """Print what outputs and their journals add up to; raise where they do not."""
-    from apiyi_cli.batch.state.proof import prove
-    from apiyi_cli.batch.state.verify import verified
+    from apiyi_cli.batch.state.proof import verify_outputs
+    from apiyi_cli.batch.state.verify import verify_output
     from apiyi_cli.core.jsontext import write
 
     outputs = [Path(path) for path in paths]
     try:
         if len(outputs) == 1 and batching.rows is None:
-            found = verified(outputs[0])
+            found = verify_output(outputs[0])
         elif batching.rows is None:
-            found = prove(outputs)
+            found = verify_outputs(outputs)
         else:
             source = _Input(session, outputs, model, batching, rows)
-            found = prove(outputs, source.rows)
+            found = verify_outputs(outputs, source.rows)
     except OSError as failure:
         path = failure.filename or paths[0]
         raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
@@ -58,10 +58,10 @@ def verify(
 
 def compact(session: Session, paths: Sequence[str]) -> None:
     """Rewrite outputs without the records that newer ones replaced."""
-    from apiyi_cli.batch.state.compact import compacted
+    from apiyi_cli.batch.state.compact import compact_output
 
     for path in paths:
-        kept, dropped = compacted(Path(path))
+        kept, dropped = compact_output(Path(path))
         session.note(
             Text(
                 "{path}: {kept} records kept, {dropped} left out",
@@ -74,9 +74,9 @@ def compact(session: Session, paths: Sequence[str]) -> None:
 
 def unlock(session: Session, path: str) -> None:
     """Take an output from a run on a machine that is gone, and say what that risks."""
-    from apiyi_cli.batch.state.files import take_over
+    from apiyi_cli.batch.state.files import break_lock
 
-    pid, host = take_over(Path(path))
+    pid, host = break_lock(Path(path))
     session.note(
         Text(
             "{path} was held by process {pid} on {host}: if that run still lives, both write "
@@ -99,7 +99,7 @@ class _Input:
         batching: Batching,
         rows: RowDefaults,
     ) -> None:
-        from apiyi_cli.cli.commands.batch.inputs import Inputs
+        from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 
         header = _header(outputs)
         known = header.get("rows")
@@ -122,7 +122,7 @@ class _Input:
         assert batching.rows is not None
         rows = rows.replace(**defaults)
         session.adopt(rows)
-        self._inputs = Inputs(session, batching.rows, batching, rows)
+        self._inputs = BatchInputs(session, batching.rows, batching, rows)
         now: dict[str, Any] = {"force_model": True}
         if isinstance(known.get("models"), dict) and model.model is None:
             now["models"] = known["models"]
@@ -130,7 +130,7 @@ class _Input:
             now["options"] = tuple(known["options"])
         self._inputs.defaults = replace(self._inputs.defaults, **now, _by_command={})
 
-    def rows(self, identities: Identities, by_index: bool) -> Iterator[Row]:
+    def rows(self, identities: IdAssigner, by_index: bool) -> Iterator[Row]:
         return iter(self._inputs.rows_by(identities, by_index))
 
 

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.record import class_of
-from apiyi_cli.batch.state.resume import Waiting
-from apiyi_cli.batch.state.vectors_file import Entry, VectorsFile, row_of
+from apiyi_cli.batch.state.record import name_class
+from apiyi_cli.batch.state.resume import PendingLine
+from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
 from apiyi_cli.cli.commands.embed.items import Item
 from apiyi_cli.cli.commands.embed.requests import Answer, Result
 from apiyi_cli.cli.commands.embed.run import hash_of_input, refuse_shorter
@@ -95,15 +95,15 @@ class EmbedFile:
 
     def look(self, item: Item) -> Result | None:
         """Return what an input has: None when its line is in the file."""
-        row = row_of(item.number, item.place, hash_of_input(item, self._build, self._form))
+        row = make_row(item.number, item.place, hash_of_input(item, self._build, self._form))
         self._looked += 1
         found = self._file.find(row)
         if found is not None:
             self._met += 1
-        if isinstance(found, Entry):
+        if isinstance(found, VectorEntry):
             return None
         self._rows[item.number] = row
-        if isinstance(found, Waiting):
+        if isinstance(found, PendingLine):
             return Result(item, line=found.line, line_class=found.failed)
         return Result(item, error=item.error)
 
@@ -147,12 +147,12 @@ class EmbedFile:
         for row, _, _ in entries:
             self._rows.pop(row.index, None)
 
-    def _entries(self, answer: Answer, line: Callable[[Result], bytes]) -> list[Entry]:
+    def _entries(self, answer: Answer, line: Callable[[Result], bytes]) -> list[VectorEntry]:
         return [
-            Entry(
+            VectorEntry(
                 self._rows[result.item.number],
                 line(result),
-                result.line_class if result.error is None else class_of(result.error),
+                result.line_class if result.error is None else name_class(result.error),
             )
             for result in answer.results
         ]

@@ -261,7 +261,7 @@ class EmbedRun:
 
     def _described(self, error: ApiyiError) -> dict[str, Any]:
         """Return an error as the records of a batch have it."""
-        from apiyi_cli.batch.state.record import class_of
+        from apiyi_cli.batch.state.record import name_class
 
         facts = error.facts
         message = f"{error.what}: {error.why}" if error.why else str(error.what)
@@ -269,7 +269,7 @@ class EmbedRun:
             "code": facts.code or (str(facts.status) if facts.status is not None else None),
             "type": type(error).__name__,
             "message": map_text(message, self._session.console.redact),
-            "class": class_of(error),
+            "class": name_class(error),
             "maybe_billed": False,
         }
 
@@ -308,12 +308,12 @@ class EmbedRun:
 
 def hash_of_input(item: Item, build: Build, form: str) -> str:
     """Return 16 hex digits that stand for an input and all that its line is made with."""
-    from apiyi_cli.batch.rows.row import hash_of
+    from apiyi_cli.batch.rows.row import hash_call
 
     digest = hashlib.sha256(f"{form}\0".encode())
     digest.update(item.line)
     if item.error is None:
-        digest.update(hash_of(build([item.text])).encode())
+        digest.update(hash_call(build([item.text])).encode())
     else:
         digest.update(f"\0{item.error.why}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
