@@ -1,0 +1,182 @@
+"""Answers of Google's generateContent → events, streamed or not.
+
+Each event of a stream is a whole response with the next parts; there is no `[DONE]`, the finish
+reason of every candidate is the proof. Source: the gateway's pages on native Gemini calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apiyi_cli.core.events import Burst, Delta, Reasoning
+from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
+from apiyi_cli.decode.usage import usage
+from apiyi_cli.text import Text
+
+REFUSALS = frozenset(
+    (
+        "IMAGE_SAFETY",
+        "PROHIBITED_CONTENT",
+        "IMAGE_PROHIBITED_CONTENT",
+        "SAFETY",
+        "RECITATION",
+        "IMAGE_RECITATION",
+        "IMAGE_OTHER",
+        "NO_IMAGE",
+        "BLOCKLIST",
+        "SPII",
+    )
+)
+"""Finish reasons by which the model, or a filter behind it, declines."""
+
+
+class GenerateAnswer(Answer):
+    """The answer of POST /v1beta/models/M:generateContent and :streamGenerateContent."""
+
+    key = "candidates"
+    whole_key = "candidates"
+
+    def __init__(self, choices: int = 1) -> None:
+        super().__init__(choices)
+        self.blocked: str | None = None
+
+    def take(self, value: dict[str, Any], out: Burst) -> object:
+        """Read one response, which is the next piece of a stream or all of it."""
+        self.note_about(value.get("responseId"), value.get("modelVersion"))
+        if (counts := value.get("usageMetadata")) is not None:
+            self.usage = google_usage(counts) or self.usage
+        feedback = value.get("promptFeedback")
+        if isinstance(feedback, dict) and isinstance(why := feedback.get("blockReason"), str):
+            self._block(why)
+        candidates = value.get("candidates")
+        for place, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
+            if isinstance(candidate, dict):
+                self._candidate(candidate, place, out)
+        return None
+
+    def _block(self, why: str) -> None:
+        """Note that the prompt was refused: a finished answer without anything in it."""
+        self.started = True
+        self.blocked = why
+        self.reasons[0] = "content_filter"
+
+    def _candidate(self, candidate: dict[str, Any], place: int, out: Burst) -> None:
+        given = candidate.get("index")
+        index = given if isinstance(given, int) and 0 <= given < 64 and self.choices > 1 else 0
+        index = index or (place if self.choices > 1 else 0)
+        self.started = True
+        self.indices.add(index)
+        content = candidate.get("content")
+        parts = content.get("parts") if isinstance(content, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict):
+                self._part(part, index, out)
+        told = candidate.get("finishReason")
+        if isinstance(told, str) and told and told != "FINISH_REASON_UNSPECIFIED":
+            if told in REFUSALS:
+                self.blocked = told
+                self.reasons[index] = "content_filter"
+            elif reason := finish_reason(told):
+                self.reasons[index] = reason
+
+    def _part(self, part: dict[str, Any], index: int, out: Burst) -> None:
+        text = part.get("text")
+        if isinstance(text, str) and text:
+            self.say(Reasoning if part.get("thought") is True else Delta, text, index, out)
+        call = part.get("functionCall")
+        if isinstance(call, dict):
+            self._call(call, index)
+        data = part.get("inlineData") or part.get("inline_data")
+        if isinstance(data, dict) and isinstance(encoded := data.get("data"), str):
+            kind = data.get("mimeType") or data.get("mime_type") or ""
+            self.attach(f"data:{kind};base64,{encoded}", index, out)
+        file = part.get("fileData") or part.get("file_data")
+        if isinstance(file, dict):
+            self.attach(file.get("fileUri") or file.get("file_uri"), index, out)
+        code = part.get("executableCode")
+        if isinstance(code, dict) and isinstance(source := code.get("code"), str):
+            self.say(Delta, f"\n```python\n{source}\n```\n", index, out)
+        result = part.get("codeExecutionResult")
+        if isinstance(result, dict) and isinstance(output := result.get("output"), str):
+            self.say(Delta, f"\n```\n{output}\n```\n", index, out)
+
+    def _call(self, call: dict[str, Any], index: int) -> None:
+        calls = self.calls.setdefault(index, ToolCalls())
+        arguments, name, id = call.get("args"), call.get("name"), call.get("id")
+        calls.calls.append(
+            PartialCall(
+                id=id if isinstance(id, str) else "",
+                name=name if isinstance(name, str) else "",
+                pieces=[write_text(arguments)] if isinstance(arguments, dict) else [],
+            )
+        )
+
+    def _describe_emptiness(self) -> str:
+        if self.blocked is not None:
+            return Text("it was refused: {reason}", reason=self.blocked)
+        return super()._describe_emptiness()
+
+
+def google_usage(counts: object) -> Any:
+    """Return the counts of a `usageMetadata`, thoughts among the completion as everywhere else."""
+    if not isinstance(counts, dict):
+        return None
+    said, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
+    made = [number for number in (said, thought) if isinstance(number, int)]
+    return usage(
+        {
+            "prompt_tokens": counts.get("promptTokenCount"),
+            "completion_tokens": sum(made) if made else None,
+            "total_tokens": counts.get("totalTokenCount"),
+            "completion_tokens_details": {"reasoning_tokens": thought},
+            "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},
+        }
+    )
+
+
+def assemble_response(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the response that the events of one stream make together.
+
+    Neighbouring texts of one kind become one part; the last finish reason and counts hold.
+    """
+    whole: dict[str, Any] = {}
+    candidates: dict[int, dict[str, Any]] = {}
+    for response in responses:
+        given = response.get("candidates")
+        whole |= {name: value for name, value in response.items() if name != "candidates"}
+        for place, candidate in enumerate(given if isinstance(given, list) else ()):
+            if isinstance(candidate, dict):
+                index = candidate.get("index")
+                known = candidates.setdefault(index if isinstance(index, int) else place, {})
+                _merge(known, candidate)
+    return {"candidates": [candidates[index] for index in sorted(candidates)], **whole}
+
+
+def _merge(known: dict[str, Any], candidate: dict[str, Any]) -> None:
+    content = candidate.get("content")
+    known |= {name: value for name, value in candidate.items() if name != "content"}
+    if not isinstance(content, dict):
+        return
+    merged = known.setdefault("content", {"parts": []})
+    merged |= {name: value for name, value in content.items() if name != "parts"}
+    for part in content.get("parts") or ():
+        last = merged["parts"][-1] if merged["parts"] else None
+        if last and _are_texts(last, part):
+            last["text"] += part["text"]
+        else:
+            merged["parts"].append(dict(part) if isinstance(part, dict) else part)
+
+
+def _are_texts(last: Any, part: Any) -> bool:
+    """Return True if two parts are pieces of one text; a signature closes its part."""
+    return all(
+        isinstance(item, dict) and isinstance(item.get("text"), str) and item.keys() <= _PLAIN
+        for item in (last, part)
+    ) and last.get("thought") == part.get("thought")
+
+
+_PLAIN = {"text", "thought"}
