@@ -41,8 +41,9 @@ class RunResult(NamedTuple):
 class Runner:
     """Command lines in forks of a warm process, in a folder of their own."""
 
-    def __init__(self, folder: Path, base_url: str) -> None:
+    def __init__(self, folder: Path, base_url: str, command: str = "batch") -> None:
         self.folder = folder
+        self._command = command
         environ = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -70,8 +71,9 @@ class Runner:
         assert self._process.stdin is not None and self._process.stdout is not None
         summary = self.folder / "summary"
         summary.unlink(missing_ok=True)
+        more = ["--summary", "summary"] if self._command == "batch" else []
         command = {
-            "argv": ["batch", *words, "--summary", "summary", "--no-limits"],
+            "argv": [self._command, *words, *more, "--no-limits"],
             "kill_at": kill_at,
             "fail_at": fail_at,
             "error": error,

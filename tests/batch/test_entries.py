@@ -72,13 +72,14 @@ def test_every_line_of_a_journal_is_read(tmp_path_factory: Any, id: str, words: 
     journal.began({"input": {"name": words, "size": 1, "sha": None}})
     journal.claim(row, 1, words)
     journal.held(row, record(outcome_of(id, b"{}", words, False)), None, "out")
+    journal.placing(7, [(row, b"line", None)])
     place = {"offset": 0, "size": 1, "failed": None, "billed": False, "to": "out"}
     journal.done([{"id": id, "sha": row.sha, **place}])
     journal.abandoned(row, billed=True)
     journal.ended({"total": 1, words: words}, complete=True)
     journal.close()
     kinds = [line.value["t"] for line in read_lines(path, ENTRIES)]
-    assert kinds == ["H", "S", "W", "D", "A", "E"]
+    assert kinds == ["H", "S", "W", "P", "D", "A", "E"]
     for line in path.read_bytes().splitlines():
         json.loads(line)
 

@@ -94,10 +94,26 @@ def _is_summary(value: Any) -> bool:
     return isinstance(value, dict) and _is_count(value.get("total"))
 
 
+def _is_placed(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("id"))
+        and _is_sha(value.get("sha"))
+        and _is_count(value.get("size"))
+        and _is_count(value.get("crc"))
+        and _is_name(value.get("failed"))
+    )
+
+
+def _are_placed(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_placed, value))
+
+
 _REQUIRED: Final[Mapping[str, Mapping[str, Check]]] = {
     "H": {"version": _is_count},
     "S": {"id": _is_text, "sha": _is_sha},
     "W": {"id": _is_text, "sha": _is_sha, "failed": _is_name, "to": _is_target, "line": _is_text},
+    "P": {"offset": _is_count, "to": _is_target, "rows": _are_placed},
     "D": {
         "id": _is_text,
         "sha": _is_sha,

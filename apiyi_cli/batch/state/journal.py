@@ -6,6 +6,8 @@ A file of JSON lines beside the output, only ever appended to:
     S  an attempt is about to be sent (the claim; first of all, it is durable)
     W  an answer with its line: one that has to wait for its turn in an ordered output, or
        that is about to be written into one that does not say whose line it is
+    P  lines are about to be appended at an offset, each with its size and its CRC-32: those
+       that the output then has are written, though no D says so
     D  a record stands in the output, whole
     A  a row was given up; `billed` tells whether it may have been paid for
     R  the error record of a row that is no longer in the input: it was mended
@@ -27,6 +29,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
+from zlib import crc32
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import VERSION
@@ -134,6 +137,20 @@ class Journal:
         data = b"".join(entries)
         if data:
             self._append(data)
+
+    def placing(self, offset: int, lines: Iterable[tuple[Row, bytes, str | None]]) -> None:
+        """Note the lines that are about to be appended: row, line, class of its error."""
+        rows = [
+            {
+                "id": row.id,
+                "sha": row.sha,
+                "size": len(line),
+                "crc": crc32(line),
+                "failed": failed,
+            }
+            for row, line, failed in lines
+        ]
+        self._append(_line("P", offset=offset, to="out", rows=rows))
 
     def done(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Note records that stand in the output: `id`, `sha`, `offset`, `size`, `failed`, `to`."""

@@ -247,6 +247,7 @@ class OpenOutput:
                 hint=Text("name another -o, or --force to begin anew"),
             )
         if terms.texts:
+            past.take_placed(self.output)
             if truncate_at(self.output, past.ends.get("out", 0)):
                 self._tell(
                     Text(

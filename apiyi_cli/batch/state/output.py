@@ -72,6 +72,11 @@ class FileTarget:
             self._size += len(line)
         return offsets
 
+    @property
+    def size(self) -> int:
+        """Return the offset at which the next line begins."""
+        return self._size
+
     def find_trouble(self, path: Path) -> OutputError | None:
         """Return what became of the file meanwhile, None when it is as this run left it."""
         if is_replaced(path, self._fd):

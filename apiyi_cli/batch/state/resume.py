@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zlib import crc32
 
 from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.rows.identity import LegacyIds
@@ -69,7 +70,8 @@ class ResumeState:
     the sizes up to which the journal knows the output files, `plain_ends` those up to which it
     names no single record, `old_ends` those up to which version 0.1 wrote. `header` is the last
     run's, `total` how many rows the last one had that ended. `unsettled` are the records of
-    which the journal does not know. `text_size` is the size of an output that holds texts.
+    which the journal does not know. `text_size` is the size of an output that holds texts,
+    `placing` the lines that were last about to be appended to it.
     """
 
     ids: IdTable = field(default_factory=IdTable)
@@ -87,6 +89,7 @@ class ResumeState:
     is_old: bool = False
     unsettled: list[dict[str, Any]] = field(default_factory=list)
     text_size: int | None = None
+    placing: dict[str, Any] = field(default_factory=dict)
     records: int = 0
     is_first: bool = True
 
@@ -144,6 +147,8 @@ class ResumeState:
             self._claim(entry)
         elif kind == "D":
             self._note_written(entry)
+        elif kind == "P":
+            self.placing = entry
         elif kind == "W":
             line = entry["line"].encode()
             self.waiting[entry["id"]] = PendingLine(
@@ -191,6 +196,24 @@ class ResumeState:
             self.unsaved[id] = RecordPlace(sha, path, line.offset, len(line.data))
         else:
             self.unsaved.pop(id, None)
+
+    def take_placed(self, path: Path) -> None:
+        """Take in the lines that were about to be appended and that the output has, whole."""
+        if not self.placing:
+            return
+        target, offset = self.placing["to"], self.placing["offset"]
+        with open(path, "rb") as file:
+            for row in self.placing["rows"]:
+                if offset == self.ends.get(target, 0):
+                    file.seek(offset)
+                    if crc32(line := file.read(row["size"])) != row["crc"] or not line:
+                        return
+                    id, failed = row["id"], row["failed"]
+                    self._settle(
+                        id, row["sha"], failed, False, StoredLine(offset, line, {}), target
+                    )
+                    self._note_written(self.unsettled[-1])
+                offset += row["size"]
 
     def is_newest(self, line: StoredLine, target: str) -> bool:
         """Return True if a record is as the newest one of its id, once all have been read."""

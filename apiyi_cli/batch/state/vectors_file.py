@@ -1,10 +1,10 @@
 """The output of `apiyi embed` as a file that resumes: one line for each input, in their order.
 
 It is kept as a batch keeps its output, with the same lock and the same journal. The lines hold
-no ids, so the journal alone knows which inputs they are for: the n-th line is for the n-th
-input. An answer that came before its turn waits in the journal. A later run skips what is
-there, writes what waits, and asks for the rest; where an input is another one than its line
-was made of, nothing is sent.
+no ids, so the journal alone knows which inputs they are for, before they are written: a line
+that the file has is never asked for again. An answer that came before its turn waits in the
+journal. A later run skips what is there, writes what waits, and asks for the rest; where an
+input is another one than its line was made of, nothing is sent.
 """
 
 from __future__ import annotations
@@ -120,6 +120,11 @@ class VectorsFile:
     def write(self, entries: Sequence[VectorEntry]) -> None:
         """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
         lines = [entry.line for entry in entries]
+        try:
+            self._journal.placing(self._opened.out.size, entries)
+        except OutputError:
+            self.keep(entries)
+            raise
         try:
             offsets = self._opened.out.take(lines)
         except PartialWriteError as untaken:
