@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import Endpoint
 from apiyi_cli.core.families import Family
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.opt import Group, given
@@ -29,6 +31,13 @@ def wired(*groups: Group) -> dict[str, Any]:
         else:
             placed(body, place, list(value) if one.many else value)
     return body
+
+
+def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:
+    """Return the request with a JSON body that says which model and whether to stream."""
+    return endpoint.call(
+        json=body, model=body["model"], stream=body.get("stream") is True, **fields
+    )
 
 
 def placed(body: dict[str, Any], place: str, value: Any) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, loaded, tuned, wired
+from apiyi_cli.build.body import extended, loaded, post, tuned, wired
 from apiyi_cli.build.content import Attachment, parts
 from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.endpoints import CHAT
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.groups import ChatSampling, Tools
@@ -108,15 +109,7 @@ def chat_call(
     if functions and family.tools_need_effort_none and body.get("reasoning_effort") != "none":
         notes = (*notes, _describe_tools_need(model))
     extended(body, options)
-    return Call(
-        "POST",
-        "/chat/completions",
-        json=body,
-        stream=body.get("stream") is True,
-        model=body["model"],
-        notes=notes,
-        sources=sources,
-    )
+    return post(CHAT, body, notes=notes, sources=sources)
 
 
 def _describe_tools_need(model: str) -> Text:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.build.body import extended, wired
+from apiyi_cli.build.body import extended, post, wired
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import COMPLETE
 from apiyi_cli.core.groups import Completing, Sampling
 
 
@@ -28,10 +29,4 @@ def complete_call(
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     extended(body, options)
-    return Call(
-        "POST",
-        "/completions",
-        json=body,
-        stream=body.get("stream") is True,
-        model=body["model"],
-    )
+    return post(COMPLETE, body)

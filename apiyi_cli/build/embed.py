@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.build.body import extended, wired
+from apiyi_cli.build.body import extended, post, wired
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import EMBED
 from apiyi_cli.core.groups import Embedding
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
@@ -32,7 +33,7 @@ def embed_call(
     if embedding.base64:
         body["encoding_format"] = "base64"
     extended(body, options)
-    return Call("POST", "/embeddings", json=body, cost="light", model=body["model"])
+    return post(EMBED, body)
 
 
 def field_text(line: bytes, place: str, field: str) -> str:

@@ -10,15 +10,12 @@ from apiyi_cli.build.body import extended, warnings_of, wired
 from apiyi_cli.build.content import data_url
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.endpoints import IMAGE, IMAGE_EDIT, IMAGE_VARIATION
 from apiyi_cli.core.families import Family, Overrides, Picture, find_family
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Imaging
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-GENERATIONS = "/images/generations"
-EDITS = "/images/edits"
-VARIATIONS = "/images/variations"
 
 
 def image_call(
@@ -48,24 +45,23 @@ def image_call(
     files = _checked(picture, model, inputs, mask, inline=not imaging.vary)
     extended(body, options)
     rest: dict[str, Any] = {
-        "cost": "heavy",
         "model": body["model"],
         "notes": _warnings(family, body),
         "stream": body.get("stream") is True,
     }
     if not inputs:
-        return Call("POST", GENERATIONS, json=body, **rest)
+        return IMAGE.call(json=body, **rest)
     if imaging.vary:
         parts = _parts("image", files)
-        return Call("POST", VARIATIONS, parts=(*form_fields(body), *parts), **rest)
+        return IMAGE_VARIATION.call(parts=(*form_fields(body), *parts), **rest)
     if picture.route == "flux":
         sources = _inlined(body, inputs)
-        return Call("POST", GENERATIONS, json=body, sources=sources, **rest)
+        return IMAGE.call(json=body, sources=sources, **rest)
     alone = len(files) == 1 or picture.route == "repeated"
     parts = _parts("image" if alone else "image[]", files)
     if mask is not None:
         parts += _parts("mask", [mask])
-    return Call("POST", EDITS, parts=(*form_fields(body), *parts), **rest)
+    return IMAGE_EDIT.call(parts=(*form_fields(body), *parts), **rest)
 
 
 def expected_extension(model: str, imaging: Imaging) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, warnings_of, wired
+from apiyi_cli.build.body import extended, post, warnings_of, wired
 from apiyi_cli.build.chat import turn as chat_turn
 from apiyi_cli.build.content import Attachment, classified, data_url, refused
 from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.endpoints import RESPOND
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.groups import Responding, Tools
@@ -80,15 +81,7 @@ def respond_call(
         body["stream"] = True
     notes = warnings_of(body, find_family(model, families))
     extended(body, options)
-    return Call(
-        "POST",
-        "/responses",
-        json=body,
-        stream=body.get("stream") is True,
-        model=body["model"],
-        notes=notes,
-        sources=sources,
-    )
+    return post(RESPOND, body, notes=notes, sources=sources)
 
 
 def turn(

@@ -7,6 +7,7 @@ from typing import Any
 
 from apiyi_cli.build.body import extended, wired
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import SPEAK
 from apiyi_cli.core.groups import Speaking
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -47,12 +48,5 @@ def speak_call(
     notes: tuple[str, ...] = ()
     if str(model).startswith("tts-1") and "instructions" in body:
         notes = (Text("{model} is known to refuse instructions; sent as asked", model=model),)
-    return Call(
-        "POST",
-        "/audio/speech",
-        json=body,
-        stream=body.get("stream_format") == "sse",
-        cost="heavy",
-        model=body["model"],
-        notes=notes,
-    )
+    is_stream = body.get("stream_format") == "sse"
+    return SPEAK.call(json=body, stream=is_stream, model=body["model"], notes=notes)

@@ -9,6 +9,7 @@ from typing import Any
 from apiyi_cli.build.body import extended, wired
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.groups import Transcribing
 from apiyi_cli.errors import UsageError
@@ -67,12 +68,10 @@ def transcribe_call(
         body["stream"] = True
     extended(body, options)
     file = Part("file", path=upload.path, filename=filename, type=mime)
-    return Call(
-        "POST",
-        "/audio/translations" if transcribing.translate else "/audio/transcriptions",
+    endpoint = TRANSLATE if transcribing.translate else TRANSCRIBE
+    return endpoint.call(
         parts=(*form_fields(body), file),
         stream=body.get("stream") is True,
-        cost="heavy",
         model=body["model"],
         notes=_warnings(model, asked, transcribing),
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.endpoints import CHAT, IMAGE, MESSAGES, RESPOND
 from apiyi_cli.core.events import Burst
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.whole import facts_of
@@ -50,18 +51,18 @@ def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
 
     kind, content = value.get("type"), value.get("content")
     if isinstance(given := value.get("choices"), list) and given:
-        return "/chat/completions", ChatAnswer(choices)
+        return CHAT.path, ChatAnswer(choices)
     if isinstance(kind, str):
         if kind.startswith("response."):
-            return "/responses", ResponseAnswer()
+            return RESPOND.path, ResponseAnswer()
         if kind in EVENTS or (kind == "message" and isinstance(content, list)):
-            return "/messages", MessageAnswer()
+            return MESSAGES.path, MessageAnswer()
     if value.get("object") == "response" and "output" in value:
-        return "/responses", ResponseAnswer()
+        return RESPOND.path, ResponseAnswer()
     if isinstance(data := value.get("data"), list) and any(
         isinstance(item, dict) and (item.get("url") or item.get("b64_json")) for item in data
     ):
-        return "/images/generations", PicturesAnswer()
+        return IMAGE.path, PicturesAnswer()
     return None
 
 

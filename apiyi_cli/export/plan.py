@@ -10,10 +10,24 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import quote, urlsplit
 
 from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.endpoints import (
+    CHAT,
+    COMPLETE,
+    EMBED,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_VARIATION,
+    MODELS,
+    RESPOND,
+    SPEAK,
+    TRANSCRIBE,
+    TRANSLATE,
+    find_endpoint,
+)
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.secret import is_secret_header
 from apiyi_cli.text import Text
@@ -28,18 +42,19 @@ STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 INLINE_BYTES = 8192
 """The largest file that a program carries in its own text."""
 
-_KINDS: tuple[tuple[str, str, Kind], ...] = (
-    ("POST", "/chat/completions", "chat"),
-    ("POST", "/completions", "complete"),
-    ("POST", "/responses", "respond"),
-    ("POST", "/embeddings", "embed"),
-    ("POST", "/images/generations", "image"),
-    ("POST", "/images/edits", "image"),
-    ("POST", "/images/variations", "image"),
-    ("POST", "/audio/transcriptions", "transcribe"),
-    ("POST", "/audio/translations", "transcribe"),
-    ("POST", "/audio/speech", "speak"),
-    ("GET", "/models", "models"),
+# The endpoints whose answers a program can read.
+_READABLE = (
+    CHAT,
+    COMPLETE,
+    RESPOND,
+    EMBED,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_VARIATION,
+    TRANSCRIBE,
+    TRANSLATE,
+    SPEAK,
+    MODELS,
 )
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
@@ -222,11 +237,8 @@ def _origin(url: str) -> str:
 
 
 def _kind(call: Call) -> Kind:
-    path = call.path.split("?")[0].rstrip("/")
-    for method, end, kind in _KINDS:
-        if call.method.upper() == method and path.removeprefix("/v1") == end:
-            return kind
-    return "other"
+    endpoint = find_endpoint(call.method, call.path.partition("?")[0])
+    return cast("Kind", endpoint.command) if endpoint in _READABLE else "other"
 
 
 def _parameters(call: Call) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from apiyi_cli.core import endpoints
 from apiyi_cli.errors import UsageError
 from apiyi_cli.export.frame import Language, Templates, write_answer, write_delta
 from apiyi_cli.export.plan import Field, ProgramPlan
@@ -35,52 +36,54 @@ _SAMPLING = (
 )
 # Parameters that every release since 1.60 has; a later one would fail in an older package.
 METHODS = {
-    "/chat/completions": _method(
+    endpoints.CHAT.path: _method(
         "chat.completions.create",
         "messages model",
         f"{_SAMPLING} max_completion_tokens metadata modalities audio parallel_tool_calls "
         "prediction reasoning_effort response_format service_tier store tool_choice tools "
         "top_logprobs",
     ),
-    "/completions": _method(
+    endpoints.COMPLETE.path: _method(
         "completions.create", "model prompt", f"{_SAMPLING} best_of echo suffix"
     ),
-    "/responses": _method(
+    endpoints.RESPOND.path: _method(
         "responses.create",
         "input model",
         "include instructions max_output_tokens metadata parallel_tool_calls previous_response_id "
         "reasoning store stream temperature text tool_choice tools top_p truncation user",
     ),
-    "/embeddings": _method("embeddings.create", "encoding_format input model", "dimensions user"),
-    "/images/generations": _method(
+    endpoints.EMBED.path: _method(
+        "embeddings.create", "encoding_format input model", "dimensions user"
+    ),
+    endpoints.IMAGE.path: _method(
         "images.generate", "prompt", "model n quality response_format size style user"
     ),
-    "/images/edits": _method(
+    endpoints.IMAGE_EDIT.path: _method(
         "images.edit", "image prompt", "mask model n response_format size user"
     ),
-    "/images/variations": _method(
+    endpoints.IMAGE_VARIATION.path: _method(
         "images.create_variation", "image", "model n response_format size user"
     ),
-    "/audio/transcriptions": _method(
+    endpoints.TRANSCRIBE.path: _method(
         "audio.transcriptions.create",
         "file model",
         "language prompt response_format stream temperature timestamp_granularities",
     ),
-    "/audio/translations": _method(
+    endpoints.TRANSLATE.path: _method(
         "audio.translations.create", "file model", "prompt response_format temperature"
     ),
-    "/audio/speech": _method(
+    endpoints.SPEAK.path: _method(
         "audio.speech.with_streaming_response.create",
         "input model voice",
         "response_format speed",
     ),
-    "/models": _method("models.list", "", ""),
+    endpoints.MODELS.path: _method("models.list", "", ""),
 }
 
 _FIELDS = {"respond": "output", "embed": "data", "image": "data", "models": "data"}
 _VERBS = ("get", "post", "put", "patch", "delete")
 _CASTS = {"embed": "CreateEmbeddingResponse", "image": "ImagesResponse"}
-_PLAIN_EMBED = 'client.post(\n    "/embeddings"'
+_PLAIN_EMBED = f'client.post(\n    "{endpoints.EMBED.path}"'
 _NUMBERS = frozenset({"temperature", "n"})
 
 

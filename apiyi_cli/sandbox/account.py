@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 
+from apiyi_cli.core.endpoints import CREDIT_USED, MODELS
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.received import Received
 
 GIVEN_USD = 100.0
-_USAGE = "/v1/dashboard/billing/usage"
 _KEY = frozenset(("401",))
 _MONEY = frozenset(("402", "quota", "quota429"))
 
@@ -54,10 +54,10 @@ class LastRefusal:
         if request.method != "GET":
             return None
         with self._lock:
-            if request.path == "/v1/models" and self._name in _KEY:
+            if request.path == MODELS.host_path and self._name in _KEY:
                 self._name = ""
                 return Play.error(401, "无效的令牌", code="invalid_api_key")
-            if request.path == _USAGE and self._name in _MONEY:
+            if request.path == CREDIT_USED.host_path and self._name in _MONEY:
                 self._name = ""
                 return Play.json({"object": "list", "total_usage": GIVEN_USD * 100})
         return None

@@ -12,6 +12,20 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
+from apiyi_cli.core.endpoints import (
+    CHAT,
+    EMBED,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_VARIATION,
+    MODERATE,
+    RERANK,
+    RESPOND,
+    SPEAK,
+    TRANSCRIBE,
+    TRANSLATE,
+    Endpoint,
+)
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
 from apiyi_cli.sandbox.received import Received
@@ -112,7 +126,7 @@ def _without_content(event: Fields) -> Fields | None:
 
 
 def _reasoning_only(play: Play, request: Received, at: float | None) -> Play:
-    if not request.path.endswith(("/chat/completions", "/responses")):
+    if request.endpoint not in (CHAT, RESPOND):
         return _empty(play, request, at)
     return _reworked(play, request, _only_thought, _only_thinking)
 
@@ -167,16 +181,17 @@ def _blanks(play: Play, request: Received, at: float | None) -> Play:
 
 def _misfit(play: Play, request: Received, at: float | None) -> Play:
     """Answer wholly and well-formed, but not what was asked for."""
-    end = request.path.rpartition("/")[2]
-    if change := _MISFITS.get(end):
+    endpoint = request.endpoint
+    if endpoint in _MISFITS:
+        change = _MISFITS[endpoint]
         return _reworked(play, request, change, change)
-    if end in ("transcriptions", "translations"):
+    if endpoint in (TRANSCRIBE, TRANSLATE):
         return Play.json({"transcript": _UNFIT_TEXT}, tokens=play.tokens)
-    if end == "speech":
+    if endpoint is SPEAK:
         return Play.json({"sound": _UNFIT_TEXT}, tokens=play.tokens)
     wanted = request.fields.get("response_format") or request.fields.get("text") or {}
     kind = wanted.get("format", wanted).get("type", "text") if isinstance(wanted, dict) else "text"
-    if end == "responses":
+    if endpoint is RESPOND:
         return _unfit_response(play, kind)
     return _unfit_chat(play, kind)
 
@@ -249,13 +264,13 @@ def _other_count(whole: Fields) -> Fields:
     return whole
 
 
-_MISFITS: dict[str, Callable[[Fields], Fields]] = {
-    "embeddings": _other_vectors,
-    "generations": _no_pictures,
-    "edits": _no_pictures,
-    "variations": _no_pictures,
-    "rerank": _other_places,
-    "moderations": _other_count,
+_MISFITS: dict[Endpoint, Callable[[Fields], Fields]] = {
+    EMBED: _other_vectors,
+    IMAGE: _no_pictures,
+    IMAGE_EDIT: _no_pictures,
+    IMAGE_VARIATION: _no_pictures,
+    RERANK: _other_places,
+    MODERATE: _other_count,
 }
 
 
@@ -271,7 +286,7 @@ def _reworked(
         return play.but(body=write(change(read_strict(body)))) if _is_json(play) else play
     if not isinstance(body, tuple):
         return play
-    if request.path.endswith("/responses"):
+    if request.endpoint is RESPOND:
         whole = change(_payload(body[-1])["response"])
         return play.but(body=tuple(_framed(event, named=True) for event in events(whole)))
     pieces = []

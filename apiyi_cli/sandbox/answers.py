@@ -8,39 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
+from apiyi_cli.core import endpoints
 from apiyi_cli.sandbox.faults import HOME_PAGE
 from apiyi_cli.sandbox.play import Play, Refused
 from apiyi_cli.sandbox.received import Received
 
-Endpoint = Callable[[Received, str], Play]
+Handler = Callable[[Received, str], Play]
 
-_POST = {
-    "/v1/chat/completions": "chat:chat",
-    "/v1/completions": "completions:completions",
-    "/v1/responses": "responses:responses",
-    "/v1/embeddings": "embeddings:embeddings",
-    "/v1/images/generations": "images:generations",
-    "/v1/images/edits": "images:edits",
-    "/v1/images/variations": "images:variations",
-    "/v1/audio/transcriptions": "transcripts:transcriptions",
-    "/v1/audio/translations": "transcripts:translations",
-    "/v1/audio/speech": "speech:speech",
-    "/v1/moderations": "judgements:moderations",
-    "/v1/rerank": "judgements:rerank",
-}
-_GET = {
-    "/v1/models": "catalogue:models",
-    "/api/pricing": "catalogue:pricing",
-    "/v1/dashboard/billing/subscription": "account:subscription",
-    "/v1/dashboard/billing/usage": "account:usage",
-}
-_GET_BELOW = {
-    "/v1/models/": "catalogue:model",
-    "/files/": "images:file",
+_MODULES: dict[endpoints.Endpoint, str] = {
+    endpoints.CHAT: "chat:chat",
+    endpoints.COMPLETE: "completions:completions",
+    endpoints.RESPOND: "responses:responses",
+    endpoints.EMBED: "embeddings:embeddings",
+    endpoints.IMAGE: "images:generations",
+    endpoints.IMAGE_EDIT: "images:edits",
+    endpoints.IMAGE_VARIATION: "images:variations",
+    endpoints.TRANSCRIBE: "transcripts:transcriptions",
+    endpoints.TRANSLATE: "transcripts:translations",
+    endpoints.SPEAK: "speech:speech",
+    endpoints.MODERATE: "judgements:moderations",
+    endpoints.RERANK: "judgements:rerank",
+    endpoints.MODELS: "catalogue:models",
+    endpoints.MODEL: "catalogue:model",
+    endpoints.PRICING: "catalogue:pricing",
+    endpoints.CREDIT: "account:subscription",
+    endpoints.CREDIT_USED: "account:usage",
 }
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
-_loaded: dict[str, Endpoint] = {}
+_loaded: dict[str, Handler] = {}
 
 
 def answer(request: Received, finish: str = "stop") -> Play:
@@ -48,7 +44,7 @@ def answer(request: Received, finish: str = "stop") -> Play:
 
     Raises Refused for a malformed request or an unknown model.
     """
-    return _endpoint(request)(request, finish)
+    return _find_handler(request)(request, finish)
 
 
 def refused_key(request: Received, key: str | None) -> None:
@@ -61,22 +57,20 @@ def refused_key(request: Received, key: str | None) -> None:
         raise Refused(Play.error(401, message, code="invalid_api_key"))
 
 
-def _endpoint(request: Received) -> Endpoint:
+def _find_handler(request: Received) -> Handler:
     method = "GET" if request.method == "HEAD" else request.method
-    table = {"POST": _POST, "GET": _GET}.get(method, {})
-    if place := table.get(request.path):
-        return _load(place)
-    if method == "GET":
-        for start, place in _GET_BELOW.items():
-            if request.path.startswith(start):
-                return _load(place)
+    endpoint = endpoints.find_at_host(method, request.path)
+    if endpoint in _MODULES:
+        return _load(_MODULES[endpoint])
+    if method == "GET" and request.path.startswith("/files/"):
+        return _load("images:file")
     return _unknown
 
 
-def _load(place: str) -> Endpoint:
+def _load(place: str) -> Handler:
     if place not in _loaded:
         module, name = place.split(":")
-        found: Endpoint = getattr(import_module(f"apiyi_cli.sandbox.{module}"), name)
+        found: Handler = getattr(import_module(f"apiyi_cli.sandbox.{module}"), name)
         _loaded[place] = found
     return _loaded[place]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from apiyi_cli.core.endpoints import Endpoint, find_at_host
 from apiyi_cli.core.jsontext import read_strict
 
 HEAD_MAX_BYTES = 1 << 20
@@ -65,6 +66,11 @@ class Received:
         if self._parsed is None:
             self._parsed = read_strict(self.body)
         return self._parsed
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Return the endpoint that is asked, None for a path that has none."""
+        return find_at_host(self.method, self.path)
 
     @property
     def parts(self) -> tuple[FormPart, ...]:

@@ -14,9 +14,6 @@ from apiyi_cli.text import Text
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
-_ENDPOINTS = frozenset(
-    ("chat", "completions", "responses", "embeddings", "images", "audio", "models", "files")
-)
 _EXAMPLE = "https://api.apiyi.com/v1"
 
 
@@ -77,6 +74,8 @@ def _port(parts: SplitResult, source: str) -> int | None:
 
 
 def _normal_path(parts: SplitResult, server: str, source: str) -> str:
+    from apiyi_cli.core.endpoints import is_endpoint_folder
+
     segments = parts.path.rstrip("/").split("/")[1:]
     if any(segment in ("", ".", "..") for segment in segments):
         raise _refusal(source, Text("the path of a base URL has empty or dotted parts"), _EXAMPLE)
@@ -88,7 +87,7 @@ def _normal_path(parts: SplitResult, server: str, source: str) -> str:
     kept = "/".join(("", *segments[: versions[0] + 1]))
     if len(versions) > 1:
         raise _refusal(source, Text("the version stands twice in the base URL"), f"{server}{kept}")
-    if below and below[0] in _ENDPOINTS:
+    if below and is_endpoint_folder(below[0]):
         raise _refusal(
             source,
             Text("/{below} is an endpoint, not a base URL", below="/".join(below)),

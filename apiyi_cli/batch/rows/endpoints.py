@@ -26,7 +26,8 @@ from apiyi_cli.build.chat import chat_call, conversation
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.build.respond import items, respond_call
-from apiyi_cli.core.call import Call, Cost, Reply
+from apiyi_cli.core import endpoints
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, Empty, Finish, Refusal, Restart, ToolCall, Usage
 from apiyi_cli.core.groups import (
     ChatSampling,
@@ -46,16 +47,19 @@ from apiyi_cli.text import Text
 
 @dataclass(frozen=True)
 class RowEndpoint:
-    """One endpoint: its name, its path, the field that is the input, how to ask and to read."""
+    """What rows need of an endpoint: the field that is the input, how to ask and to read."""
 
-    name: str
-    path: str
+    at: endpoints.Endpoint
     input: str
     groups: tuple[type[Group], ...]
     build: Callable[[RowFields], Call]
     read: Callable[[Call, Reply], Iterator[Any]]
-    cost: Cost = "text"
     known: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """Return the word of the command that asks the same endpoint."""
+        return self.at.command
 
     @property
     def options(self) -> Mapping[str, Declared]:
@@ -284,8 +288,7 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
     one.name: one
     for one in (
         RowEndpoint(
-            "chat",
-            "/chat/completions",
+            endpoints.CHAT,
             "prompt",
             (ChatSampling, Tools),
             _chat,
@@ -308,8 +311,7 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
             ),
         ),
         RowEndpoint(
-            "complete",
-            "/completions",
+            endpoints.COMPLETE,
             "prompt",
             (Sampling, Completing),
             _complete,
@@ -317,8 +319,7 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
             known=frozenset(("stream", "stream_options")),
         ),
         RowEndpoint(
-            "respond",
-            "/responses",
+            endpoints.RESPOND,
             "input",
             (Responding, Tools),
             _respond,
@@ -338,23 +339,19 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
             ),
         ),
         RowEndpoint(
-            "embed",
-            "/embeddings",
+            endpoints.EMBED,
             "input",
             (Embedding,),
             _embed,
             _read_embed,
-            "light",
             known=frozenset(("encoding_format", "prompt", "text")),
         ),
         RowEndpoint(
-            "image",
-            "/images/generations",
+            endpoints.IMAGE,
             "prompt",
             (Imaging,),
             build_image,
             read_pictures,
-            "heavy",
             known=frozenset(
                 (
                     "image",
@@ -370,25 +367,21 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
             ),
         ),
         RowEndpoint(
-            "transcribe",
-            "/audio/transcriptions",
+            endpoints.TRANSCRIBE,
             "file",
             (Transcribing,),
             build_transcript,
             read_transcript,
-            "heavy",
             known=frozenset(
                 ("audio", "path", "input", "response_format", "chunking_strategy", "include")
             ),
         ),
         RowEndpoint(
-            "speak",
-            "/audio/speech",
+            endpoints.SPEAK,
             "input",
             (Speaking,),
             build_speech,
             read_speech,
-            "heavy",
             known=frozenset(("text", "prompt", "response_format", "stream_format")),
         ),
     )
@@ -398,5 +391,5 @@ ENDPOINTS: Mapping[str, RowEndpoint] = {
 
 def find_by_url(url: str) -> RowEndpoint | None:
     """Return the endpoint of an OpenAI batch row's `url`, with or without the `/v1`."""
-    path = url.removeprefix("/v1")
-    return next((one for one in ENDPOINTS.values() if one.path == path), None)
+    asked = endpoints.find_endpoint("POST", url)
+    return next((one for one in ENDPOINTS.values() if one.at is asked), None)

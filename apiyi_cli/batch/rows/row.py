@@ -21,6 +21,7 @@ from apiyi_cli.batch.rows.source import Form, RowSource, SourceRecord
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.run.judging import wanted_schema
+from apiyi_cli.build.body import post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import Verbatim, is_strict, write_canonical
 from apiyi_cli.errors import ApiyiError, UsageError
@@ -304,15 +305,7 @@ class RowReader:
         if not isinstance(own, str | None):
             raise InvalidField("body", Text("its model is no text"))
         model = self._defaults.checked_model(own, endpoint.name)
-        call = Call(
-            "POST",
-            endpoint.path,
-            json={**body, "model": model},
-            stream=body.get("stream") is True,
-            cost=endpoint.cost,
-            model=model,
-        )
-        return endpoint, call
+        return endpoint, post(endpoint.at, {**body, "model": model})
 
 
 def hash_call(call: Call) -> str:

@@ -20,11 +20,11 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import EMBED
 from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
 
-_LIGHT: Final = Call("POST", "/embeddings", cost="light")
+_LIGHT: Final = EMBED.call()
 _TOLD = {"model": "--model", "dimensions": "--dimensions", "field": "--jsonl", "text": "--no-text"}
 
 

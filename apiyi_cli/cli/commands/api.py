@@ -14,6 +14,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.call import Call, Cost, Reply
+from apiyi_cli.core.endpoints import find_endpoint
 from apiyi_cli.core.groups import Connection, Output, Request, TextInput
 from apiyi_cli.core.jsontext import read_first
 from apiyi_cli.core.opt import Group, flag
@@ -37,15 +38,6 @@ _STREAM_END = re.compile(
     rb'|"type"\s*:\s*"(?:response\.(?:completed|incomplete)|message_stop)"'
 )
 """What says that such a stream was not cut."""
-COSTS: dict[str, Cost] = {
-    "chat/completions": "text",
-    "completions": "text",
-    "responses": "text",
-    "messages": "text",
-    "embeddings": "light",
-    "moderations": "light",
-    "rerank": "light",
-}
 
 Parts = Annotated[
     list[str],
@@ -289,7 +281,8 @@ def _cost(method: str, path: str) -> Cost:
     """Return what one more attempt may cost; a path that is not known is taken for a dear one."""
     if method in ("GET", "HEAD"):
         return "free"
-    return COSTS.get(path.lstrip("/").removeprefix("v1/"), "heavy")
+    endpoint = find_endpoint(method, path.partition("?")[0])
+    return endpoint.cost if endpoint else "heavy"
 
 
 def _told(content: bytes) -> dict[str, Any]:

@@ -43,9 +43,9 @@ def models(
     request: Request,
 ) -> None:
     """List the models whose name has all words of QUERY; `models show ID` shows one."""
-    from apiyi_cli.build.models import models_call
+    from apiyi_cli.core.endpoints import MODELS
 
-    if session.shown(models_call()):
+    if session.shown(MODELS.call()):
         return
     session.ready()
     if pricing.update_prices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Reply
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import IncompleteError, SetupError
@@ -42,13 +42,13 @@ def fetched_models(
     Goes through the session's sender where none is given. Keeps the names for completion.
     Raises what sending raises, and IncompleteError for a list without models.
     """
-    from apiyi_cli.build.models import models_call
+    from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.whole import value
 
     def decode(reply: Reply) -> Iterator[tuple[Any, bytes]]:
         yield value(reply, cost="free")
 
-    ((found, raw),) = session.answers(models_call(), decode, sender=sender)
+    ((found, raw),) = session.answers(MODELS.call(), decode, sender=sender)
     listed = found.get("data") if isinstance(found, dict) else found
     by_id: dict[str, dict[str, Any]] = {}
     for one in listed if isinstance(listed, list) else ():
@@ -65,6 +65,7 @@ def fetched_models(
 
 def updated_prices(session: Session) -> None:
     """Fetch the gateway's public price list and keep it with its date."""
+    from apiyi_cli.core.endpoints import PRICING
     from apiyi_cli.decode.whole import value
     from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
     from apiyi_cli.store.prices import listed
@@ -72,8 +73,7 @@ def updated_prices(session: Session) -> None:
     def decode(reply: Reply) -> Iterator[Any]:
         yield value(reply, cost="free")[0]
 
-    call = Call("GET", "/api/pricing", cost="free", from_host=True)
-    (found,) = session.answers(call, decode)
+    (found,) = session.answers(PRICING.call(), decode)
     try:
         content = listed(found, session.run.clock.wall())
     except ValueError as failure:

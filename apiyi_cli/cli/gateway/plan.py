@@ -175,12 +175,12 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
     """Return the free call that tells whether an address that was down is up again."""
 
     def answers(address: str) -> bool:
-        from apiyi_cli.build.models import models_call
+        from apiyi_cli.core.endpoints import MODELS
         from apiyi_cli.errors import ApiyiError
 
         prober = brief(plan._replace(base_urls=(address,)))
         try:
-            seen = list(prober.answer(models_call(), _status, shows=lambda status: True))
+            seen = list(prober.answer(MODELS.call(), _status, shows=lambda status: True))
         except ApiyiError:
             return False
         finally:

@@ -121,10 +121,10 @@ class Account:
         return standing
 
     def _key(self, error: ApiyiError) -> Standing:
-        from apiyi_cli.build.models import models_call
+        from apiyi_cli.core.endpoints import MODELS
 
         try:
-            self._ask(models_call())
+            self._ask(MODELS.call())
         except AuthError as refused:
             return "bad" if refused.facts.cause in ("key", "permission") else "unknown"
         except ApiyiError:
@@ -132,12 +132,12 @@ class Account:
         return "good"
 
     def _funds(self, error: ApiyiError) -> Standing:
-        from apiyi_cli.build.account import subscription_call, usage_call
+        from apiyi_cli.core.endpoints import CREDIT, CREDIT_USED
         from apiyi_cli.decode.account import left_usd
         from apiyi_cli.decode.verdict import needed_usd
 
         try:
-            left = left_usd(self._ask(subscription_call()), self._ask(usage_call()))
+            left = left_usd(self._ask(CREDIT.call()), self._ask(CREDIT_USED.call()))
         except FundsError:
             return "bad"
         except ApiyiError:

@@ -162,7 +162,7 @@ def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthErro
 
 
 def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
-    from apiyi_cli.build.models import models_call
+    from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.whole import value
 
     clock = session.run.clock
@@ -173,7 +173,7 @@ def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
         seen.append((reply, clock.monotonic()))
         yield value(reply, cost="free")[0]
 
-    (found,) = sender.answer(models_call(), decode, shows=lambda item: False)
+    (found,) = sender.answer(MODELS.call(), decode, shows=lambda item: False)
     reply, first_byte_s = seen[-1]
     count = len(found.get("data") or ()) if isinstance(found, dict) else 0
     connect_s = sender.connected_s
