@@ -1,18 +1,16 @@
-"""The floors of the house: who imports whom is read off the source, not off what runs."""
+"""The floors of the house: the source says who imports whom, whatever runs."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.source import PACKAGE, SOURCES, dotted, imported_modules, imports
+
 # It runs nothing of the program.
 pytestmark = pytest.mark.no_cover
 
-PACKAGE = Path(__file__).parent.parent / "apiyi_cli"
 FLOORS = {
     "text": -1,
     "errors": 0,
@@ -61,38 +59,22 @@ LAZY = {
     "certifi",
     "asyncio",
 }
-# Not the texts of exported programs, which are data.
-SOURCES = sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("export/templates/**/*.py")))
 
 
 def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Yield each imported module and whether importing the file imports it."""
-    for node in ast.walk(tree):
-        top = getattr(node, "at_top", False)
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, top
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            yield node.module or "", top
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in tree.body:
-        node.at_top = True  # type: ignore[attr-defined]
-    return tree
+def word(module: str) -> str:
+    """Return the command that a module of `cli/commands` belongs to, else an empty text."""
+    parts = module.split(".")
+    return parts[3] if parts[1:3] == ["cli", "commands"] and len(parts) > 3 else ""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
     here = room(path)
-    for name, _ in imports(parsed(path)):
+    for name, _ in imports(path):
         if not name.startswith("apiyi_cli."):
             continue
         there = name.split(".")[1]
@@ -105,7 +87,7 @@ def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_library_is_imported_by_its_owner_alone(path: Path) -> None:
-    for name, top in imports(parsed(path)):
+    for name, top in imports(path):
         library = name.split(".")[0]
         assert library != "click", "typer brings its own click"
         if library in OWNERS:
@@ -116,10 +98,34 @@ def test_a_library_is_imported_by_its_owner_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_one_module_alone_reads_and_writes_json(path: Path) -> None:
-    libraries = {name.split(".")[0] for name, _ in imports(parsed(path))}
+    libraries = {name.split(".")[0] for name, _ in imports(path)}
     if path != PACKAGE / "core" / "jsontext.py":
         assert not libraries & {"json", "orjson"}, "core/jsontext.py is the way to JSON"
 
 
 def test_every_room_stands_on_a_floor() -> None:
     assert {room(path) for path in SOURCES} == set(FLOORS)
+
+
+CONTEXT = "apiyi_cli.cli.context"
+USERS_OF_CONTEXT = ("apiyi_cli.cli.commands", "apiyi_cli.cli.conversation")
+KNOWN_USERS_OF_CONTEXT: set[str] = set()
+"""Others that still import it: this list may only shrink."""
+KNOWN_COMMANDS_OF_COMMANDS: set[str] = set()
+"""Modules that still import another command: this list may only shrink."""
+
+
+def test_only_commands_and_the_conversation_use_the_context() -> None:
+    users = {dotted(path) for path in SOURCES if CONTEXT in imported_modules(path)}
+    others = {name for name in users if not name.startswith(USERS_OF_CONTEXT)}
+    assert others - {"apiyi_cli.cli.typer_options"} == KNOWN_USERS_OF_CONTEXT
+
+
+def test_a_command_imports_no_other_command() -> None:
+    importing = {
+        dotted(path)
+        for path in SOURCES
+        for name in imported_modules(path)
+        if word(dotted(path)) and word(name) not in ("", word(dotted(path)))
+    }
+    assert importing == KNOWN_COMMANDS_OF_COMMANDS

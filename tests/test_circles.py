@@ -1,0 +1,75 @@
+"""No circle of imports: lazy imports and those for types alone count as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.source import SOURCES, dotted, imported_modules
+
+# It runs nothing of the program.
+pytestmark = pytest.mark.no_cover
+
+KNOWN = {
+    "apiyi_cli.cli.app",
+    "apiyi_cli.cli.commands.embed.output_file",
+    "apiyi_cli.cli.commands.embed.run",
+    "apiyi_cli.cli.gateway.hints",
+    "apiyi_cli.cli.gateway.models",
+    "apiyi_cli.cli.gateway.plan",
+    "apiyi_cli.cli.help.describe",
+    "apiyi_cli.cli.help.help_option",
+    "apiyi_cli.cli.output.ledger",
+    "apiyi_cli.cli.output.stderr_events",
+    "apiyi_cli.cli.output.usage",
+    "apiyi_cli.cli.session",
+    "apiyi_cli.decode.chat",
+    "apiyi_cli.decode.dialects",
+    "apiyi_cli.decode.merge",
+    "apiyi_cli.decode.messages",
+    "apiyi_cli.decode.reading",
+    "apiyi_cli.decode.respond",
+    "apiyi_cli.decode.whole",
+    "apiyi_cli.manual.bash",
+    "apiyi_cli.manual.completion",
+    "apiyi_cli.manual.fish",
+    "apiyi_cli.manual.powershell",
+    "apiyi_cli.manual.zsh",
+    "apiyi_cli.render.markdown",
+    "apiyi_cli.render.pretty",
+}
+"""Modules that still stand in a circle: this list may only shrink."""
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Return the sets of modules that reach each other; a module alone is no circle."""
+    reached = {name: reachable(graph, name) for name in graph}
+    found: list[set[str]] = []
+    for name in graph:
+        if name in reached[name] and not any(name in circle for circle in found):
+            found.append({other for other in reached[name] if name in reached[other]})
+    return found
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Return the modules that are imported by `start`, and by those that it imports."""
+    seen: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(graph.get(name, ()))
+    return seen
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str](), "e": {"e"}}
+    assert circles(graph) == [{"b", "c"}, {"e"}]
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {dotted(path): set(imported_modules(path)) for path in SOURCES}
+    found = circles(graph)
+    inside = {name for circle in found for name in circle}
+    assert inside <= KNOWN, "\n".join(" <-> ".join(sorted(circle)) for circle in found)
+    assert inside >= KNOWN, f"no longer in a circle, take out of the list: {KNOWN - inside}"

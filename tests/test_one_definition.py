@@ -1,0 +1,111 @@
+"""One definition of each thing: a name means one thing in the whole package."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from tests.source import SOURCES, classes, parsed, relative
+
+# It runs nothing of the program.
+pytestmark = pytest.mark.no_cover
+
+EXCEPTIONS = {
+    "LANGUAGE": "each export language is one module, whose LANGUAGE is what the others read",
+}
+"""Names that several modules have on purpose, with the reason."""
+KNOWN_CLASSES = {
+    "Answer",
+    "Entry",
+    "Heard",
+    "Kept",
+    "Limits",
+    "Picture",
+    "Place",
+    "Places",
+    "Row",
+    "Rule",
+    "Span",
+    "Timeouts",
+    "Tool",
+    "Verdict",
+    "_Chance",
+    "_Heard",
+    "_Reader",
+    "_Running",
+    "_Stream",
+    "_Text",
+    "_Walk",
+}
+"""Class names that still stand for several things: this list may only shrink."""
+KNOWN_CONSTANTS = {
+    "BATCH_SIZE",
+    "COMMANDS",
+    "FIELDS",
+    "FILES",
+    "GLANCE_S",
+    "GRACE_S",
+    "KEPT_MAX_BYTES",
+    "LANGUAGES",
+    "LATE",
+    "LINGER_S",
+    "LONGEST_PAUSE_S",
+    "METHODS",
+    "MOST_BYTES",
+    "MOST_SAID",
+    "MOST_TOKENS",
+    "NAME_MAX_BYTES",
+    "NARROWEST",
+    "PATIENCE_S",
+    "RATE_WINDOW_S",
+    "READ_BYTES",
+    "RESERVED",
+    "SHORT_GRACE_S",
+    "SIGPIPE",
+    "SLOW_S",
+    "TIMEOUT_S",
+}
+"""Public constants that several modules still define: this list may only shrink."""
+
+
+def constants(tree: ast.Module) -> Iterator[str]:
+    """Yield the public constants that a module defines; type variables are none."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("TypeVar"):
+            continue
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.isupper() and target.id[0] != "_":
+                yield target.id
+
+
+def homes(of: str) -> dict[str, list[str]]:
+    """Return the names that more than one place defines, with the files."""
+    found = defaultdict(list)
+    for path in SOURCES:
+        tree = parsed(path)
+        names = [node.name for node in classes(tree)] if of == "class" else constants(tree)
+        for name in names:
+            found[name].append(relative(path))
+    return {name: files for name, files in sorted(found.items()) if len(files) > 1}
+
+
+@pytest.mark.parametrize("of, known", [("class", KNOWN_CLASSES), ("constant", KNOWN_CONSTANTS)])
+def test_a_name_is_defined_once(of: str, known: set[str]) -> None:
+    found = homes(of)
+    twice = {name: files for name, files in found.items() if name not in EXCEPTIONS}
+    new = {name: files for name, files in twice.items() if name not in known}
+    assert not new, f"the same {of} in several files: {new}"
+    assert known <= set(twice), f"defined once now, take out of the list: {known - set(twice)}"
+
+
+def test_every_exception_is_still_needed() -> None:
+    assert set(EXCEPTIONS) <= set(homes("class")) | set(homes("constant"))

@@ -1,0 +1,134 @@
+"""How long functions, classes and files may be, so that each can be read in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.source import SOURCES, classes, functions, length, parsed, relative
+
+# It runs nothing of the program.
+pytestmark = pytest.mark.no_cover
+
+FUNCTION_MOST = 60
+LONG_FUNCTION = 40
+CLASS_MOST = 220
+FILE_MOST = 400
+DATA: set[str] = set()
+"""Files that are data, such as tables of options."""
+KNOWN_FUNCTIONS = {
+    "batch/run/run.py: BatchRun.__init__",
+    "wire/retry/attempts.py: persist",
+    "wire/send.py: Sender.answer",
+}
+"""Functions that are still too long: this list may only shrink."""
+KNOWN_LONG = {
+    "batch/rows/endpoints.py: _spoken",
+    "batch/rows/row.py: RowReader._ready",
+    "batch/run/scheduler.py: Scheduler._judged",
+    "batch/state/entries.py: read_lines",
+    "build/chat.py: chat_call",
+    "build/image.py: _checked",
+    "build/image.py: image_call",
+    "build/respond.py: respond_call",
+    "cli/commands/api.py: _call",
+    "cli/commands/api.py: api",
+    "cli/commands/auth.py: login",
+    "cli/commands/batch/run.py: _Running._outputs",
+    "cli/commands/batch/run.py: _Running.run",
+    "cli/commands/chat.py: chat",
+    "cli/commands/complete.py: _by_line",
+    "cli/commands/complete.py: complete",
+    "cli/commands/respond.py: respond",
+    "cli/commands/speak.py: speak",
+    "cli/conversation/request.py: Talk.finish",
+    "cli/gateway/plan.py: plan",
+    "cli/inputs/prompt.py: Sources.prompt",
+    "cli/typer_options.py: spread",
+    "core/jsontext.py: _decode_deep",
+    "decode/embed.py: vectors",
+    "decode/image.py: pictures",
+    "decode/transcribe.py: transcript",
+    "export/plan.py: plan_program",
+    "render/choose.py: choose",
+    "sandbox/responses.py: _whole",
+    "settings/key_command.py: printed_key",
+    "settings/vault.py: _asked",
+    "tools/run.py: results",
+    "wire/limits/limiter.py: Limiter.acquire",
+    "wire/retry/attempts.py: _Run._end",
+    "wire/retry/decision.py: decide",
+}
+"""Functions that are long, but not too long; there shall be ten at most."""
+KNOWN_CLASSES = {
+    "batch/rows/row.py: RowReader",
+    "batch/run/run.py: BatchRun",
+    "batch/state/opening.py: OpenOutput",
+    "cli/commands/batch/run.py: _Running",
+    "cli/commands/image/job.py: Studio",
+    "cli/commands/transcribe/job.py: Desk",
+    "cli/conversation/request.py: Talk",
+    "cli/session.py: Session",
+    "settings/resolve.py: Settings",
+}
+"""Classes that are still too long: this list may only shrink."""
+KNOWN_FILES = {
+    "batch/rows/endpoints.py",
+    "batch/run/run.py",
+    "batch/state/opening.py",
+    "cli/commands/batch/run.py",
+    "cli/inputs/prompt.py",
+    "cli/session.py",
+    "core/groups.py",
+    "core/jsontext.py",
+    "settings/resolve.py",
+    "wire/limits/rates.py",
+}
+"""Files that are still too long: this list may only shrink."""
+
+
+def function_lengths() -> Iterator[tuple[str, int]]:
+    for path in SOURCES:
+        for name, lines in functions(parsed(path)):
+            yield f"{relative(path)}: {name}", lines
+
+
+def class_lengths() -> Iterator[tuple[str, int]]:
+    for path in SOURCES:
+        for node in classes(parsed(path)):
+            yield f"{relative(path)}: {node.name}", length(node)
+
+
+def file_lengths() -> Iterator[tuple[str, int]]:
+    for path in SOURCES:
+        yield relative(path), len(path.read_text("utf-8").splitlines())
+
+
+def check(too_long: dict[str, int], known: set[str]) -> None:
+    new = {name: lines for name, lines in too_long.items() if name not in known}
+    assert not new, f"too long: {new}"
+    short = known - set(too_long)
+    assert not short, f"short enough now, take out of the list: {short}"
+
+
+def test_a_function_has_at_most_sixty_lines() -> None:
+    too_long = {name: lines for name, lines in function_lengths() if lines > FUNCTION_MOST}
+    check(too_long, KNOWN_FUNCTIONS)
+
+
+def test_few_functions_have_more_than_forty_lines() -> None:
+    too_long = {
+        name: lines for name, lines in function_lengths() if LONG_FUNCTION < lines <= FUNCTION_MOST
+    }
+    check(too_long, KNOWN_LONG)
+
+
+def test_a_class_has_at_most_two_hundred_and_twenty_lines() -> None:
+    check({name: n for name, n in class_lengths() if n > CLASS_MOST}, KNOWN_CLASSES)
+
+
+def test_a_file_has_at_most_four_hundred_lines() -> None:
+    too_long = {name: lines for name, lines in file_lengths() if lines > FILE_MOST}
+    check({name: n for name, n in too_long.items() if name not in DATA}, KNOWN_FILES)
+    assert set(too_long) >= DATA, f"short enough now: {DATA - set(too_long)}"
