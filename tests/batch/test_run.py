@@ -15,9 +15,10 @@ from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.rows.source import RowSource
-from apiyi_cli.batch.run.counts import Counts
-from apiyi_cli.batch.run.run import BatchRun, StopRules
+from apiyi_cli.batch.run.plan import BatchPlan
+from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
+from apiyi_cli.batch.run.stopping import StopRules
 from apiyi_cli.batch.run.worker import ConcurrencyGate
 from apiyi_cli.batch.state.output import RecordWriter, StreamTarget
 from apiyi_cli.batch.state.record import RowOutcome
@@ -31,7 +32,7 @@ class Sending:
 
     in_flight = False
     is_waiting = False
-    made = (0, 0)
+    attempt_counts = (0, 0)
 
     def __init__(self, answer: Callable[[Row], RowOutcome]) -> None:
         self.send = answer
@@ -84,21 +85,13 @@ def batch(
 ) -> tuple[BatchRun, Scheduler, list[bytes]]:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
-    counts = Counts()
     rows = RowReader(RowSource(str(path)), "jsonl", CommandDefaults("m"), IdAssigner(IdTable()))
-    feed = Scheduler(rows, ResumeState(), counts, room=room)
+    plan = BatchPlan(jobs, **{"rules": rules, "read_ahead": room, **more})
+    feed = Scheduler(plan, rows, ResumeState())
     lines: list[bytes] = []
+    opened: Any = sending or (lambda: Sending(answer))
     made = BatchRun(
-        feed,
-        RecordWriter(StreamTarget(lines.append), None),
-        None,
-        sending or (lambda: Sending(answer)),
-        counts=counts,
-        jobs=jobs,
-        halt=threading.Event(),
-        gate=ConcurrencyGate(jobs),
-        rules=rules,
-        **more,
+        plan, feed, RecordWriter(StreamTarget(lines.append), None), lambda gate: opened()
     )
     return made, feed, lines
 
@@ -157,7 +150,7 @@ def test_a_defect_while_writing_counts_or_shows_loses_no_answer(tmp_path: Path) 
     def broken(*_: object) -> float:
         raise OverflowError("cannot convert float infinity to integer")
 
-    hows: list[dict[str, Any]] = [{"cost": broken}, {"show": broken}, {"check": broken}]
+    hows: list[dict[str, Any]] = [{"price": broken}, {"show": broken}, {"check_run": broken}]
     for how in hows:
         answered.clear()
         running, _, lines = batch(tmp_path, 9, answer, clock=Hasty(), **how)
@@ -182,7 +175,7 @@ def test_rows_are_answered_in_the_caller_s_thread_where_no_other_can_start(
         monkeypatch.setattr(threading.Thread, "start", start)
         told: list[str] = []
         running, _, lines = batch(
-            tmp_path, 20, lambda row: RowOutcome(row, body=b"{}"), jobs=4, tell=told.append
+            tmp_path, 20, lambda row: RowOutcome(row, body=b"{}"), jobs=4, note=told.append
         )
         ended = running.run()
         assert ended.complete and b"".join(lines).count(b"\n") == ended.counts.done == 20

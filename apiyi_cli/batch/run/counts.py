@@ -44,7 +44,7 @@ class Counts:
     remarks: dict[str, int] = field(default_factory=dict)
     causes: FailureCauses = field(default_factory=FailureCauses)
 
-    def given_up(self, attempts: int, ambiguous: int) -> None:
+    def add_attempts(self, attempts: int, ambiguous: int) -> None:
         """Count the attempts of a row whose answer is not waited for."""
         self.requests += attempts
         self.retries += max(0, attempts - 1)
@@ -52,7 +52,7 @@ class Counts:
 
     def add(self, outcome: RowOutcome, cost: float | None) -> None:
         """Count an outcome whose record stands in the output, or that was given up."""
-        self.given_up(outcome.attempts, outcome.ambiguous)
+        self.add_attempts(outcome.attempts, outcome.ambiguous)
         if outcome.unsent:
             return
         self.done += 1

@@ -1,6 +1,6 @@
-"""Decides for each row what is to be done with it, in a thread that reads the input.
+"""Decides for each row what to do with it, in a thread that reads the input.
 
-What earlier runs settled is passed over; what has to be sent is handed on as far as there is
+Rows that earlier runs finished are skipped; rows to send are handed on as far as there is
 room, so that memory does not grow with the input.
 """
 
@@ -9,107 +9,87 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from typing import Literal
+from typing import Final
 
 from apiyi_cli.batch.rows.identity import is_generated_id
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.run.counts import Counts
+from apiyi_cli.batch.run.plan import BatchPlan, OnUnknown
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import OK, RECORD, ResumeState, RowState
 from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
 from apiyi_cli.text import Text
 
-OnUnknown = Literal["retry", "skip", "fail"]
-FIRST_LOOK = 64
+FIRST_ROWS: Final = 64
 
 
 class Scheduler:
-    """The rows of a run that need something done.
+    """The rows of a run that need something done; `counts` are the numbers of the run.
 
-    `send` takes a row to be sent, `settle` an outcome that needs no request. `limit` is how
-    many rows to start at most. With `same_input` False the first rows must show that the
-    output is theirs. `check` raises for a row that must not be sent: that ends the run.
+    `given` counts the rows handed on, `has_ended` is True once all input was.
     """
 
-    def __init__(
-        self,
-        rows: RowReader,
-        past: ResumeState,
-        counts: Counts,
-        *,
-        room: int,
-        limit: int | None = None,
-        retry_failed: bool = False,
-        on_unknown: OnUnknown | None = None,
-        same_input: bool = True,
-        check: Callable[[Row], None] = lambda row: None,
-        tell: Callable[[str], None] = lambda text: None,
-    ) -> None:
+    def __init__(self, plan: BatchPlan, rows: RowReader, past: ResumeState) -> None:
+        self.counts = Counts()
+        self.given = 0
+        self.has_ended = False
+        self._plan = plan
         self._rows = rows
         self._past = past
-        self._counts = counts
-        self._room = threading.Semaphore(room)
-        self._limit = limit
-        self._retry_failed = retry_failed
-        self._on_unknown = on_unknown
-        self._same_input = same_input
-        self._check = check
-        self._tell = tell
+        self._room = threading.Semaphore(plan.room)
         self._stopped = False
         # Reentrant: without a thread of its own the feeding itself may stop the run.
         self._lock = threading.RLock()
-        self._is_through = threading.Event()
-        self.given = 0
-        self.is_limited = False
-        self.has_ended = False
+        self._has_returned = threading.Event()
 
     def run(
         self,
         send: Callable[[Row], None],
         settle: Callable[[RowOutcome], None],
-        then: Callable[[], None] = lambda: None,
+        after_each: Callable[[], None],
     ) -> None:
-        """Go through the input to its end, the limit or `stop`; to be called once.
+        """Read the input to its end, the limit or `stop`; to be called once.
 
-        `then` is called after each row that was handed on.
+        `send` takes a row to be sent, `settle` an outcome that needs no request; `after_each`
+        is called after each of them.
         """
         try:
-            self._run(send, settle, then)
+            self._run(send, settle, after_each)
         finally:
-            self._is_through.set()
+            self._has_returned.set()
 
     def _run(
         self,
         send: Callable[[Row], None],
         settle: Callable[[RowOutcome], None],
-        then: Callable[[], None],
+        after_each: Callable[[], None],
     ) -> None:
-        for row in self._checked():
-            self._counts.read += 1
+        counts, limit = self.counts, self._plan.limit
+        for row in self._check_first_rows():
+            counts.read += 1
             if self._stopped:
                 return
-            verdict = self._past.of(row, retry_failed=self._retry_failed)
-            outcome, sends = self._judged(row, verdict)
+            state = self._past.of(row, retry_failed=self._plan.retry_failed)
+            outcome, sends = self._decide(row, state)
             if outcome is None and not sends:
                 continue
-            if sends and self._limit is not None and self._counts.started >= self._limit:
-                self.is_limited = True
-                return
             if sends:
-                self._check(row)
+                if limit is not None and counts.started >= limit:
+                    return
+                self._plan.check_row(row)
             self._room.acquire()
             with self._lock:
                 if self._stopped:
                     return
                 row.seq = self.given
                 self.given += 1
-                self._counts.started += sends
-                self._count(row, verdict, sends)
+                counts.started += sends
+                self._count(row, state, sends)
                 if outcome is None:
                     send(row)
                 else:
                     settle(outcome)
-            then()
+            after_each()
         self.has_ended = True
 
     def release(self, count: int) -> None:
@@ -117,103 +97,107 @@ class Scheduler:
         self._room.release(count)
 
     def stop(self) -> None:
-        """Hand nothing on any more."""
+        """Hand no row on from now on."""
         with self._lock:
             self._stopped = True
         self._room.release()
 
     def count_rest(self) -> int:
         """Count the rows that were not read, once `run` has returned: both read one input."""
-        self._is_through.wait()
+        self._has_returned.wait()
         return self._rows.count_rest()
 
-    def _judged(self, row: Row, verdict: RowState) -> tuple[RowOutcome | None, bool]:
+    def _decide(self, row: Row, state: RowState) -> tuple[RowOutcome | None, bool]:
         """Return an outcome without a request, or whether to send; neither: nothing to do."""
-        counts = self._counts
-        if verdict == "done":
+        counts = self.counts
+        if state == "done":
             counts.resumed += 1
             return None, False
-        if verdict == "failed" or (verdict == "again" and row.error is not None):
+        if state == "failed" or (state == "again" and row.error is not None):
             counts.resumed += 1
             counts.resumed_failed += 1
             return None, False
-        if verdict == "held":
-            waiting = self._past.waiting[row.id]
-            kept = RowOutcome(row, line=waiting.line, line_class=waiting.failed, is_kept=True)
-            return kept, False
-        if verdict == "run" and row.index < self._past.total and is_generated_id(row.id):
+        if state == "held":
+            pending = self._past.waiting[row.id]
+            return RowOutcome(
+                row, line=pending.line, line_class=pending.failed, is_kept=True
+            ), False
+        self._note_new_content(row, state)
+        if row.error is not None:
+            return RowOutcome(row, error=row.error), False
+        if state == "unsaved":
+            row.unsaved = self._past.unsaved[row.id].body()
+        if state == "unknown" and (policy := self._policy(row)) != "retry":
+            if policy == "fail":
+                raise IncompleteError(
+                    Text(
+                        "{place}: row {id} was in flight when an earlier run ended",
+                        place=row.place,
+                        id=row.id,
+                    ),
+                    describe_billing("maybe"),
+                    hint=Text("--on-unknown retry to send such rows again, or skip"),
+                )
+            return _skip_unknown(row), False
+        return None, True
+
+    def _note_new_content(self, row: Row, state: RowState) -> None:
+        """Count rows that the output has with other content; name the first on stderr."""
+        counts = self.counts
+        if state == "run" and row.index < self._past.total and is_generated_id(row.id):
             counts.unnamed += 1
             if counts.unnamed == 1:
-                self._tell(
+                self._plan.note(
                     Text(
                         "{place}: a row without an id is not in the output as it is now: "
                         "it is new or has changed, and is sent",
                         place=row.place,
                     )
                 )
-        if verdict == "changed":
+        if state == "changed":
             counts.changed += 1
             if counts.changed == 1:
-                self._tell(
+                self._plan.note(
                     Text(
                         "{place}: row {id} has changed since; changed rows run again",
                         place=row.place,
                         id=row.id,
                     )
                 )
-        if row.error is not None:
-            return RowOutcome(row, error=row.error), False
-        if verdict == "unsaved":
-            row.unsaved = self._past.unsaved[row.id].body()
-        if verdict == "unknown" and self._policy(row) != "retry":
-            return self._skipped(row), False
-        return None, True
 
-    def _count(self, row: Row, verdict: RowState, sends: bool) -> None:
-        if verdict == "unknown":
-            self._counts.unknown += 1
-            self._counts.twice += sends * self._past.lost(row.id)
-        elif verdict == "again" and self._past.billed(row):
-            self._counts.twice += sends
+    def _count(self, row: Row, state: RowState, sends: bool) -> None:
+        if state == "unknown":
+            self.counts.unknown += 1
+            self.counts.twice += sends * self._past.lost(row.id)
+        elif state == "again" and self._past.billed(row):
+            self.counts.twice += sends
 
     def _policy(self, row: Row) -> OnUnknown:
-        if self._on_unknown is not None:
-            return self._on_unknown
+        if self._plan.on_unknown is not None:
+            return self._plan.on_unknown
         return "skip" if row.call is not None and row.call.cost == "heavy" else "retry"
 
-    def _skipped(self, row: Row) -> RowOutcome:
-        if self._policy(row) == "fail":
-            raise IncompleteError(
-                Text(
-                    "{place}: row {id} was in flight when an earlier run ended",
-                    place=row.place,
-                    id=row.id,
-                ),
-                describe_billing("maybe"),
-                hint=Text("--on-unknown retry to send such rows again, or skip"),
-            )
-        error = IncompleteError(
-            Text("not sent again"),
-            Text(
-                "it was in flight when an earlier run ended; {billing}",
-                billing=describe_billing("maybe"),
-            ),
-            hint="--retry-failed",
-        )
-        return RowOutcome(row, error=error, maybe_billed=True)
-
-    def _checked(self) -> Iterator[Row]:
-        """Yield the rows, once the first of them have shown that the output is theirs."""
+    def _check_first_rows(self) -> Iterator[Row]:
+        """Yield the rows, once the first of them have proved that the output is theirs."""
         rows = iter(self._rows)
-        if self._same_input:
+        if self._plan.same_input:
             return rows
-        first = list(islice(rows, FIRST_LOOK))
-        verdicts = [self._past.of(row) for row in first]
+        first = list(islice(rows, FIRST_ROWS))
+        states = [self._past.of(row) for row in first]
         paid = self._past.count(OK | RECORD)
-        if first and paid and all(verdict in ("run", "changed") for verdict in verdicts):
+        if first and paid and all(state in ("run", "changed") for state in states):
             raise SetupError(
                 Text("the output belongs to another input"),
                 Text("none of the first {count} rows is in it as it is now", count=len(first)),
                 hint=Text("name another -o; --resume to add these rows all the same"),
             )
         return chain(first, rows)
+
+
+def _skip_unknown(row: Row) -> RowOutcome:
+    """Return the error record of a row whose request nobody answered, as `skip` wants it."""
+    why = Text(
+        "it was in flight when an earlier run ended; {billing}", billing=describe_billing("maybe")
+    )
+    error = IncompleteError(Text("not sent again"), why, hint="--retry-failed")
+    return RowOutcome(row, error=error, maybe_billed=True)

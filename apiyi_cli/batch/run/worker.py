@@ -48,21 +48,31 @@ class ConcurrencyGate:
         self._aimd = AimdLimit(most, clock)
         self._changed = threading.Condition()
         self._inside = 0
-        self._open = True
+        self._closed = threading.Event()
 
     @property
     def allowed(self) -> int:
         """Return how many are let in at present."""
         return self._aimd.allowed
 
+    @property
+    def is_closed(self) -> bool:
+        """Return True once the run stops."""
+        return self._closed.is_set()
+
     def enter(self) -> None:
-        """Wait for a place. Raises Halted when the gate is closed."""
+        """Wait for a concurrency slot. Raises Halted once the gate is closed."""
         with self._changed:
-            while self._open and self._inside >= self._aimd.allowed:
+            while not self.is_closed and self._inside >= self._aimd.allowed:
                 self._changed.wait()
-            if not self._open:
+            if self.is_closed:
                 raise Halted
             self._inside += 1
+
+    def sleep(self, wait_s: float) -> None:
+        """Wait, with or without a slot. Raises Halted if the gate is closed meanwhile."""
+        if self._closed.wait(wait_s):
+            raise Halted
 
     def leave(self, outcome: RowOutcome) -> None:
         """Give the place of an outcome back."""
@@ -87,9 +97,9 @@ class ConcurrencyGate:
             self._aimd.throttled(sent_at)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Close the gate: waiting workers raise Halted."""
         with self._changed:
-            self._open = False
+            self._closed.set()
             self._changed.notify_all()
 
 
@@ -150,12 +160,10 @@ class Worker:
         plan: Plan,
         journal: Journal | None,
         gate: ConcurrencyGate,
-        halt: threading.Event,
         saving: MediaSaver,
         answers: AnswerRules = AnswerRules(),
     ) -> None:
         self._clock = plan.clock
-        self._halt = halt
         self._gate = gate
         self._saving = saving
         self._answers = answers
@@ -219,8 +227,8 @@ class Worker:
         return self.claims.flying
 
     @property
-    def made(self) -> tuple[int, int]:
-        """Return the attempts of the present row, and how many may be paid for a second time."""
+    def attempt_counts(self) -> tuple[int, int]:
+        """Return the attempts of the present row, and how many may be billed a second time."""
         return self.claims.attempts, self._tally.ambiguous
 
     def close(self) -> None:
@@ -274,7 +282,7 @@ class Worker:
             answer = next(item for item in reversed(items) if isinstance(item, RowAnswer))
             judged = judge_answer(call, answer, self._answers, self._left_s)
             outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
-            if not judged.is_misfit or not left or self._halt.is_set():
+            if not judged.is_misfit or not left or self._gate.is_closed:
                 return answer
             left -= 1
             if answer.usage is not None:
@@ -337,8 +345,7 @@ class Worker:
     def _sleep(self, wait_s: float) -> None:
         # Whoever waits, for the limits or after a failure, has nothing in flight.
         self.claims.flying = False
-        if self._halt.wait(wait_s):
-            raise Halted
+        self._gate.sleep(wait_s)
 
 
 def _nothing(item: object) -> bool:

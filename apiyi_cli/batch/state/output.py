@@ -164,7 +164,7 @@ class RecordWriter:
     ) -> None:
         self._targets = {"out": out, "errors": errors or out}
         self._has_errors = errors is not None
-        self._journal = journal
+        self.journal = journal
         self._texts = texts
         self._table = table
         self._tell = tell
@@ -195,7 +195,7 @@ class RecordWriter:
 
         It is the record, and what the journal would say where lines do not say whose they are.
         """
-        if self._texts and self._journal is not None:
+        if self._texts and self.journal is not None:
             return self._kept_line(outcome)
         return self.line(outcome)
 
@@ -227,10 +227,10 @@ class RecordWriter:
             self._note(mine, lines, offsets, name)
 
     def _keep(self, outcomes: Sequence[RowOutcome]) -> None:
-        if self._journal is None:
+        if self.journal is None:
             return
         new = [one for one in outcomes if not one.is_kept]
-        self._journal.keep(self._kept_line(one) for one in new)
+        self.journal.keep(self._kept_line(one) for one in new)
         for outcome in new:
             outcome.is_kept = True
 
@@ -244,9 +244,9 @@ class RecordWriter:
     def _note(
         self, outcomes: Sequence[RowOutcome], lines: Sequence[bytes], offsets: list[int], name: str
     ) -> None:
-        if self._journal is None or not outcomes:
+        if self.journal is None or not outcomes:
             return
-        self._journal.done(
+        self.journal.done(
             {
                 "id": one.row.id,
                 "sha": one.row.sha,

@@ -31,9 +31,9 @@ class SignalHandler:
 
     def _heed(self, name: str, signum: int) -> float | None:
         if name == "SIGUSR1":
-            self._running.report()
+            self._running.request_report()
             return None
-        return self._running.signalled(signum, GRACE_S.get(name, SHORT_GRACE_S))
+        return self._running.request_stop(signum, GRACE_S.get(name, SHORT_GRACE_S))
 
 
 class ProgressReporter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.causes import FailureCauses
-from apiyi_cli.batch.run.counts import Counts, describe_remarks, format_summary
+from apiyi_cli.batch.run.counts import describe_remarks, format_summary
 from apiyi_cli.batch.run.judging import AnswerRules
-from apiyi_cli.batch.run.run import BatchRun, RunResult, StopRules, count_spare_workers
+from apiyi_cli.batch.run.plan import BatchPlan
+from apiyi_cli.batch.run.run import BatchRun, RunResult
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.worker import ConcurrencyGate, Worker
+from apiyi_cli.batch.run.stopping import StopRules, price_unknown
+from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput, open_errors_file
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
@@ -90,56 +91,49 @@ class _Running:
 
     def run(self) -> None:
         """Run the batch; raise what it ends with, unless all is well."""
-        session, options, counts = self._session, self._options, Counts()
+        session, options, inputs = self._session, self._options, self._inputs
         self._refuse_shared_files()
-        self._inputs.refuse_columns()
+        inputs.refuse_columns()
         rules = _rules(session, options)
-        recorder, past, journal = self._outputs()
-        feed = Scheduler(
-            self._inputs.rows(past),
-            past,
-            counts,
-            room=(4 if options.ordered else 2) * self._jobs + count_spare_workers(self._jobs),
+        writer, past = self._outputs()
+        journal = writer.journal
+        plan = BatchPlan(
+            self._jobs,
+            ordered=bool(options.ordered),
             limit=options.limit,
             retry_failed=bool(options.retry_failed),
             on_unknown=options.on_unknown,  # type: ignore[arg-type]
-            same_input=self._inputs.is_same(past),
-            check=_price_check(session, options),
-            tell=session.note,
+            same_input=inputs.is_same(past),
+            rules=rules,
+            price=_cost(session),
+            check_row=_price_check(session, options),
+            check_run=self._trouble,
+            show=ProgressReporter(session, inputs, self._plan).show,
+            note=session.note,
+            clock=session.run.clock,
         )
+        scheduler = Scheduler(plan, inputs.rows(past), past)
         folder = Path() if self._opened is None else self._opened.output.parent
-        private = self._inputs.allow_private
-        saving = MediaSaver(options.save, folder, self._plan, private=private)
+        saver = MediaSaver(options.save, folder, self._plan, private=inputs.allow_private)
         answers = AnswerRules(
             bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
         )
-        halt, gate = threading.Event(), ConcurrencyGate(self._jobs, session.run.clock)
         running = BatchRun(
-            feed,
-            recorder,
-            journal,
-            lambda: Worker(self._plan, journal, gate, halt, saving, answers),
-            counts=counts,
-            jobs=self._jobs,
-            halt=halt,
-            gate=gate,
-            rules=rules,
-            ordered=bool(options.ordered),
-            cost=_cost(session),
-            check=self._trouble,
-            show=ProgressReporter(session, self._inputs, self._plan).show,
-            tell=session.note,
-            clock=session.run.clock,
+            plan,
+            scheduler,
+            writer,
+            lambda gate: Worker(self._plan, journal, gate, saver, answers),
         )
+        counts = scheduler.counts
         began_s = session.run.clock.monotonic()
         # A run is long here, and failures make cycles.
         gc.enable()
         with SignalHandler(session, running):
             ended = running.run()
         session.console.status("")
-        if not ended.complete and ended.signum is None and self._inputs.source.is_regular:
-            counts.rest = feed.count_rest() if not feed.has_ended else 0
-        if self._opened is not None and feed.has_ended and self._inputs.has_replaced(past):
+        if not ended.complete and ended.signum is None and inputs.source.is_regular:
+            counts.rest = scheduler.count_rest() if not scheduler.has_ended else 0
+        if self._opened is not None and scheduler.has_ended and inputs.has_replaced(past):
             with suppress(OutputError):
                 self._opened.drop_replaced_errors()
         self._close(
@@ -178,7 +172,7 @@ class _Running:
                 Text("cannot use --summary -"), Text("the records go to stdout"), hint="-o FILE"
             )
 
-    def _outputs(self) -> tuple[RecordWriter, ResumeState, Journal | None]:
+    def _outputs(self) -> tuple[RecordWriter, ResumeState]:
         """Open where the records go; with a file, read what is there."""
         from apiyi_cli.output.files import is_device, refuse_existing
 
@@ -203,7 +197,7 @@ class _Running:
                 if session.output.force:
                     errors.unlink(missing_ok=True)
                 own = FileTarget(open_errors_file(errors, fresh=True), str(errors))
-            return RecordWriter(stream, None, errors=own, **format_summary), ResumeState(), None
+            return RecordWriter(stream, None, errors=own, **format_summary), ResumeState()
         if session.filter is not None:
             raise UsageError(
                 Text("cannot use --jq with -o"), Text("the output holds whole records")
@@ -213,7 +207,7 @@ class _Running:
             import os
 
             device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
-            return RecordWriter(device, None, **format_summary), ResumeState(), None
+            return RecordWriter(device, None, **format_summary), ResumeState()
         refuse_existing(path, force=True)
         terms = OpenOptions(
             errors,
@@ -231,7 +225,7 @@ class _Running:
         journal = opened.begin(self._inputs.header())
         self._tell_past(opened.past)
         recorder = RecordWriter(opened.out, journal, errors=opened.errors, **format_summary)
-        return recorder, opened.past, journal
+        return recorder, opened.past
 
     def _tell_past(self, past: ResumeState) -> None:
         if past.records:
@@ -433,11 +427,7 @@ def _price_check(session: Session, options: Batching) -> Callable[[Row], None]:
 
     def check(row: Row) -> None:
         if row.call is not None and cost_of(prices, row.call, None, guess=True) is None:
-            raise LimitError(
-                Text("cannot keep to --max-cost"),
-                Text("there is no price for {model}", model=row.call.model),
-                hint="apiyi models --update",
-            )
+            raise price_unknown(row.call.model)
 
     return check
 

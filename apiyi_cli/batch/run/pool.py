@@ -1,0 +1,166 @@
+"""The threads of a run: each sends one row after the other over connections of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.plan import BatchPlan
+from apiyi_cli.batch.run.stopping import StopSwitch
+from apiyi_cli.batch.run.worker import Worker
+from apiyi_cli.batch.state.record import RowOutcome
+from apiyi_cli.core.threads import start_thread
+from apiyi_cli.text import Text
+
+Results = queue.SimpleQueue[RowOutcome | Exception | None]
+"""What threads report: an outcome, an unexpected exception, None to wake the run.
+
+Its `put` is reentrant, because signal handlers call it as well.
+"""
+
+
+class WorkerPool:
+    """Starts worker threads as rows are submitted, and collects their outcomes in `results`.
+
+    `submit` and `run_here` are for the thread that feeds, the rest for the one that writes.
+    `open_worker` is called in each worker's thread. Where the system starts no thread at all,
+    `has_no_threads` is True and the feeding thread calls `run_here` after each row.
+    """
+
+    def __init__(
+        self,
+        plan: BatchPlan,
+        open_worker: Callable[[], Worker],
+        results: Results,
+        stop: StopSwitch,
+    ) -> None:
+        self.has_no_threads = False
+        self._jobs = plan.jobs
+        self._spare = plan.spare_workers
+        self._note = plan.note
+        self._open_worker = open_worker
+        self._results = results
+        self._stop = stop
+        self._rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._workers: dict[threading.Thread, Worker] = {}
+        self._under_way: dict[threading.Thread, Row] = {}
+        self._threads = 0
+        self._submitted = self._returned = 0
+        self._lock = threading.Lock()
+        self._worker_here: Worker | None = None
+
+    def submit(self, row: Row) -> None:
+        """Queue a row, with one more worker if all are busy."""
+        self._rows.put(row)
+        self._submitted += 1
+        if self.has_no_threads:
+            return
+        # A row that a worker has just taken counts as busy, whatever it has noted of it.
+        if self._threads >= min(self._jobs, self._submitted - self._returned):
+            return
+        if not self._start_worker():
+            self.has_no_threads = not self._threads
+            self._reduce_jobs(max(1, self._threads))
+
+    def use_no_threads(self) -> None:
+        """Send all rows in `run_here`, because the system refused a first thread."""
+        self.has_no_threads = True
+        self._reduce_jobs(1)
+
+    def run_here(self) -> None:
+        """Send the submitted rows in this very thread."""
+        with suppress(queue.Empty):
+            while (row := self._rows.get_nowait()) is not None:
+                self._worker_here = self._worker_here or self._open()
+                self._results.put(self._send(self._worker_here, row))
+
+    def replace_waiting(self) -> None:
+        """Start spare workers in place of those whose rows wait for a retry."""
+        if self.has_no_threads or self._stop.is_set:
+            return
+        waiting = sum(worker.is_waiting for worker in self._list_workers())
+        wanted = self._jobs + min(waiting, self._spare)
+        while waiting and self._threads < wanted and not self._rows.empty():
+            if not self._start_worker():
+                self._spare = 0
+                return
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests are in flight."""
+        return sum(worker.in_flight for worker in self._list_workers())
+
+    def unanswered(self) -> Iterator[tuple[Row, Worker]]:
+        """Yield the rows whose requests are in flight, with their workers."""
+        for thread, row in self._under_way.copy().items():
+            worker = self._workers.get(thread)
+            if worker is not None and worker.in_flight:
+                yield row, worker
+
+    def close(self) -> None:
+        """Let the threads end, without waiting for them."""
+        for _ in range(self._threads):
+            self._rows.put(None)
+        if self._worker_here is not None:
+            self._worker_here.close()
+
+    def _start_worker(self) -> bool:
+        """Start a worker; return False if the system has no thread for it."""
+        if start_thread(self._work) is None:
+            return False
+        with self._lock:
+            self._threads += 1
+        return True
+
+    def _work(self) -> None:
+        worker = self._open()
+        while (row := self._rows.get()) is not None:
+            self._results.put(self._send(worker, row))
+        if worker is not None:
+            worker.close()
+
+    def _open(self) -> Worker | None:
+        """Return the worker of this thread; None, with a stop, if it cannot be made."""
+        try:
+            worker = self._workers[threading.current_thread()] = self._open_worker()
+        except Exception as error:
+            self._results.put(error)
+            return None
+        return worker
+
+    def _send(self, worker: Worker | None, row: Row) -> RowOutcome:
+        outcome = RowOutcome(row, unsent=True)
+        if worker is not None and not self._stop.is_set:
+            thread = threading.current_thread()
+            self._under_way[thread] = row
+            try:
+                outcome = worker.send(row)
+            except Exception as error:
+                outcome.defect = error
+                outcome.attempts, outcome.ambiguous = worker.attempt_counts
+                # A request may have been sent, and nobody knows its answer.
+                outcome.maybe_billed = outcome.attempts > 0
+            if outcome.defect is not None:
+                self._results.put(outcome.defect)
+            self._under_way.pop(thread, None)
+        with self._lock:
+            self._returned += 1
+        return outcome
+
+    def _reduce_jobs(self, count: int) -> None:
+        if count < self._jobs:
+            self._note(
+                Text(
+                    "{count} at once instead of {jobs}: the system allows no more threads here",
+                    count=count,
+                    jobs=self._jobs,
+                )
+            )
+        self._jobs = count
+
+    def _list_workers(self) -> list[Worker]:
+        # A copy in one step: other threads add to it.
+        return list(self._workers.copy().values())

@@ -1,0 +1,82 @@
+"""When a run stops before its input ends, and the switch that stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from apiyi_cli.batch.run.counts import Counts
+from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.text import Text
+
+PERCENT_AFTER: Final = 20
+
+
+class StopRules(NamedTuple):
+    """The limits of a run: failures (a number, or percent of at least 20 rows), US dollars."""
+
+    max_errors: int | None = None
+    max_errors_percent: float | None = None
+    max_cost: float | None = None
+
+
+def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
+    """Return the error that stops a run with these counts, None if it may go on."""
+    failed, done = counts.failed, counts.done
+    if rules.max_errors is not None and failed >= rules.max_errors:
+        name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"
+        return _stopped_by(name, Text("{failed} rows have failed", failed=failed))
+    percent = rules.max_errors_percent
+    if percent is not None and done >= PERCENT_AFTER and 100 * failed / done >= percent:
+        why = Text("{failed} of {done} rows have failed", failed=failed, done=done)
+        return _stopped_by(f"--max-errors {percent:g}%", why)
+    if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
+        return _stopped_by("--max-cost", Text("≈ ${cost} are used", cost=f"{counts.cost:.4f}"))
+    return None
+
+
+def price_unknown(model: str | None) -> LimitError:
+    """Return the error for a request without a known price under `--max-cost`."""
+    return LimitError(
+        Text("cannot keep to --max-cost"),
+        Text("there is no price for {model}", model=model),
+        hint="apiyi models --update",
+    )
+
+
+class StopSwitch:
+    """Stops a run once, softly: no row is started any more, and what waits gives up.
+
+    `failure` is the first reason, `defect` the first unexpected exception. `actions` are done
+    when it is switched.
+    """
+
+    def __init__(self, *actions: Callable[[], None]) -> None:
+        self.failure: ApiyiError | None = None
+        self.defect: Exception | None = None
+        self.is_set = False
+        self._actions = actions
+
+    def stop(self, failure: Exception | None = None) -> None:
+        """Stop the run; requests in flight are still waited for and written."""
+        if isinstance(failure, ApiyiError):
+            self.failure = self.failure or failure
+        else:
+            self.defect = self.defect or failure
+        if not self.is_set:
+            self.is_set = True
+            for action in self._actions:
+                action()
+
+    def guard(self, act: Callable[[], object]) -> None:
+        """Call what must not keep an answer from being written; its failure stops the run."""
+        try:
+            act()
+        except Exception as failure:
+            self.stop(failure)
+
+
+def _stopped_by(name: str, why: str) -> LimitError:
+    return LimitError(
+        Text("stopped by {name}", name=name), why, hint=Text("run it again to go on with the rest")
+    )
