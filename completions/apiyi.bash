@@ -161,7 +161,7 @@ _apiyi_rule() {
         'embed'' -f'|'embed'' --file') rule='file' ;;
         'image'' -f'|'image'' --file') rule='file' ;;
         'speak'' -f'|'speak'' --file') rule='file' ;;
-        *' -s'|*' --system') rule='@' ;;
+        *' -s'|*' --system') rule='at' ;;
         *' -a'|*' --attach') rule='file' ;;
         *' --messages') rule='file' ;;
         *' --reasoning-effort') rule='=none minimal low medium high xhigh max' ;;
@@ -172,9 +172,9 @@ _apiyi_rule() {
         *' --cacert') rule='file' ;;
         *' -o'|*' --output') rule='file' ;;
         *' --color') rule='=auto always never' ;;
-        *' -O'|*' --option') rule='@' ;;
+        *' -O'|*' --option') rule='at' ;;
         *' --code') rule='=curl python requests node java csharp go php ruby' ;;
-        *' --instructions') rule='@' ;;
+        *' --instructions') rule='at' ;;
         *' --reasoning-summary') rule='=auto concise detailed' ;;
         'image'' -i'|'image'' --input') rule='file' ;;
         *' --mask') rule='file' ;;
@@ -185,9 +185,9 @@ _apiyi_rule() {
         'transcribe'' --format') rule='=text json srt vtt verbose_json' ;;
         'speak'' --format') rule='=mp3 opus aac flac wav pcm' ;;
         'batch'' --format') rule='=jsonl csv tsv lines' ;;
-        *' --prompt') rule='@' ;;
+        *' --prompt') rule='at' ;;
         *' --timestamps') rule='=word segment word,segment segment,word' ;;
-        *' -F'|*' --field') rule='@' ;;
+        *' -F'|*' --field') rule='at' ;;
         'api'' --input') rule='file' ;;
         *' --endpoint') rule='=chat complete respond embed image transcribe speak' ;;
         *' --rows') rule='file' ;;
@@ -326,7 +326,7 @@ _apiyi_profiles() {
 
 _apiyi_value() {
     case $1 in
-        '@') [[ $value == @* ]] && _apiyi_at_files ;;
+        at) [[ $value == @* ]] && _apiyi_at_files ;;
         file) if [[ $value == @* ]]; then _apiyi_at_files; else _apiyi_files default; fi ;;
         dir) _apiyi_files dirnames ;;
         model) _apiyi_models ;;

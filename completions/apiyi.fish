@@ -119,7 +119,7 @@ function __apiyi_value_rule --no-scope-shadowing
         case '* --profile'
             set rule profile
         case '* -m' '* --model'
-            set rule 'model='
+            set rule model
         case 'chat -f' 'chat --file'
             set rule file
         case 'complete -f' 'complete --file'
@@ -225,6 +225,7 @@ function __apiyi_argument_rule --no-scope-shadowing
             set rule '=exit-codes environment config formatting retries batch chat complete respond embed image transcribe speak api models session usage cache auth doctor sandbox completion help'
     end
 end
+
 # Walks over the words before the cursor. Sets, where it is called, the command they name, the
 # option that still wants its value, the options given and the number of arguments.
 function __apiyi_walk --no-scope-shadowing

@@ -42,7 +42,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
@@ -106,7 +106,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -174,7 +174,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -189,12 +189,12 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
                 @{ Names = @('-c', '--continue'); Help = 'Go on with the last exchange on this terminal, or a session used later.' }
-                @{ Names = @('--instructions'); Help = 'System text (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('--instructions'); Help = 'System text (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('--web-search'); Help = 'Let the model search the web.' }
                 @{ Names = @('--max-output-tokens', '--max-tokens'); Help = 'Most tokens to answer with, reasoning included.'; Rule = 'text' }
                 @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
@@ -248,7 +248,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -298,7 +298,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -357,7 +357,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -373,7 +373,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
-                @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
                 @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
                 @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
@@ -409,7 +409,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -427,7 +427,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
                 @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
                 @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
-                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'text' }
+                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'at' }
                 @{ Names = @('--skip-existing'); Help = 'Send nothing if the -o file is there already.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -455,7 +455,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -466,7 +466,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'api' = @{
             Options = @(
                 @{ Names = @('-f', '--raw-field'); Help = 'Field as a string, KEY=VALUE (repeatable).'; Many = $true; Rule = 'text' }
-                @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-F', '--field'); Help = 'Field as JSON where it is JSON; @FILE reads a file (repeatable).'; Many = $true; Rule = 'at' }
                 @{ Names = @('--input'); Help = 'File that is the body, byte for byte (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
@@ -495,7 +495,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -541,7 +541,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--summary'); Help = 'Write the summary as JSON to this file (-: stdout).'; Rule = 'file' }
                 @{ Names = @('--save'); Help = 'Where pictures of rows go; default {id}.{ext} beside the output.'; Rule = 'text' }
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
-                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'text' }
+                @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
                 @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
                 @{ Names = @('--max-tokens'); Help = 'Most tokens to answer with.'; Rule = 'text' }
@@ -584,7 +584,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
                 @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
-                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'text' }
+                @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'at' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
@@ -611,7 +611,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'The summary with its token counts, even with -q.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
@@ -649,7 +649,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
-                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'text' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }

@@ -18,7 +18,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from apiyi_cli.cli.help.describe import program
+from apiyi_cli.cli.app import describe_all
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE
 from apiyi_cli.manual.handwritten import SECTIONS, exit_codes
 from apiyi_cli.manual.markdown import blocks
@@ -109,7 +109,7 @@ def collected(show: Callable[[Callable[[str], str]], object]) -> list[str]:
 
 def of_help() -> Iterator[str]:
     """Yield what `--help` says, with its headings."""
-    for command in program().walk():
+    for command in describe_all().walk():
         yield from collected(command.translated)
         yield from (command.panel, *command.panels())
 

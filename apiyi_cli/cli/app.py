@@ -10,7 +10,7 @@ import difflib
 import importlib
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 from typer.main import get_command as built
@@ -18,6 +18,9 @@ from typer.main import get_command as built
 from apiyi_cli.cli.help.help_option import HELP_NAMES, HelpedCommand, HelpedGroup
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.manual.describe import Command
 
 CACHE_TTL = "30d"
 """What `--cache` without a value means."""
@@ -72,6 +75,8 @@ def command(name: str) -> Any:
 
 class LazyGroup(HelpedGroup):
     """The root: knows every command's name and help line, and imports the one that is used."""
+
+    table = COMMANDS
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands in the order of the table."""
@@ -174,3 +179,10 @@ def optional_values(argv: Sequence[str]) -> list[str]:
             word = f"--cache={CACHE_TTL}"
         found.append(word)
     return found
+
+
+def describe_all() -> Command:
+    """Return the whole program as the manual describes it; imports every command."""
+    from apiyi_cli.cli.help.describe import describe_program
+
+    return describe_program(built(app), COMMANDS, command)

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from apiyi_cli.cli.help.describe import program
+from apiyi_cli.cli.app import describe_all
 from apiyi_cli.errors import EXIT_CODES
 from apiyi_cli.manual.describe import Command
 
@@ -102,7 +102,7 @@ SENDING = ("chat", "complete", "respond", "embed", "image", "transcribe", "speak
 
 @cache
 def commands() -> dict[str, Command]:
-    return {" ".join(one.path[1:]): one for one in program().walk()}
+    return {" ".join(one.path[1:]): one for one in describe_all().walk()}
 
 
 def spellings(one: Command) -> set[str]:

@@ -10,8 +10,8 @@ import pytest
 from typer.main import get_command
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.app import COMMANDS, app, command
-from apiyi_cli.cli.help.describe import described, program
+from apiyi_cli.cli.app import COMMANDS, app, command, describe_all
+from apiyi_cli.cli.help.describe import describe
 from apiyi_cli.core.groups import ChatSampling, Connection, Models
 from apiyi_cli.core.opt import declared
 from apiyi_cli.manual.completion import script
@@ -27,7 +27,7 @@ SPELLING = re.compile(r"(?<![\w/-])(--?[A-Za-z][\w-]*)")
 
 @cache
 def whole() -> Command:
-    return program()
+    return describe_all()
 
 
 def titles() -> list[str]:
@@ -93,9 +93,10 @@ def test_describing_the_root_alone_imports_no_command() -> None:
     import sys
 
     code = (
-        "import sys; from typer.main import get_command; from apiyi_cli.cli.app import app;"
-        "from apiyi_cli.cli.help.describe import described;"
-        "found = described(get_command(app), ('apiyi',));"
+        "import sys; from typer.main import get_command;"
+        "from apiyi_cli.cli.app import COMMANDS, app;"
+        "from apiyi_cli.cli.help.describe import describe;"
+        "found = describe(get_command(app), ('apiyi',), COMMANDS);"
         "assert [one.name for one in found.commands];"
         "print([name for name in sys.modules if name.startswith('apiyi_cli.cli.commands.')])"
     )
@@ -165,7 +166,7 @@ def test_the_exit_status_topic_is_the_table_of_the_code() -> None:
 
 
 def test_a_command_can_be_described_alone() -> None:
-    alone = described(command("auth"), ("apiyi", "auth"))
+    alone = describe(command("auth"), ("apiyi", "auth"), COMMANDS)
     assert [one.name for one in alone.commands] == ["login", "status", "logout", "token"]
     assert alone == at("apiyi auth")
 

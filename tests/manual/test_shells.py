@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from apiyi_cli.cli.help.describe import program
+from apiyi_cli.cli.app import describe_all
 from apiyi_cli.manual.completion import FILES, script
 from tests.tabs import tab
 
@@ -83,9 +83,9 @@ def user(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("completions")
-    described = program()
+    program = describe_all()
     for shell, name in FILES.items():
-        (folder / name).write_text(script(described, shell), "utf-8")
+        (folder / name).write_text(script(program, shell), "utf-8")
     return folder
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from apiyi_cli.cli.app import single
+from apiyi_cli.cli.app import describe_all, single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.text import Text
@@ -22,10 +22,9 @@ def completion(session: Session, shell: Shell) -> None:
 
     The script is static: pressing TAB starts no program.
     """
-    from apiyi_cli.cli.help.describe import program
     from apiyi_cli.manual.completion import script
 
-    session.console.write(script(program(), shell).encode())
+    session.console.write(script(describe_all(), shell).encode())
 
 
 app = single(spread(completion))

@@ -10,7 +10,7 @@ from typer.main import get_command as built
 
 from apiyi_cli.cli.app import COMMANDS, command, single
 from apiyi_cli.cli.app import app as program
-from apiyi_cli.cli.help.help_option import shown
+from apiyi_cli.cli.help.help_option import print_help
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.errors import UsageError
@@ -38,7 +38,7 @@ def help_(session: Session, topic: Topic = None) -> None:
     if len(words) == 1 and words[0] in TOPICS:
         _print(session, words[0])
     else:
-        shown(_found(words), ("apiyi", *words), session.run)
+        print_help(_find_command(words), ("apiyi", *words), COMMANDS, session.run)
 
 
 def _print(session: Session, name: str) -> None:
@@ -56,7 +56,7 @@ def _print(session: Session, name: str) -> None:
     console.write(page(blocks, console.width, bold=bold).encode(), "styled")
 
 
-def _found(words: list[str]) -> Any:
+def _find_command(words: list[str]) -> Any:
     """Return the command that the words name. Raises UsageError with the nearest name."""
     found: Any = built(program)
     known: list[str] = [*COMMANDS, *TOPICS]

@@ -2,18 +2,15 @@
 
 What Typer built is walked, so that nothing which can be typed is missing; what it does not
 keep of an option (choices, completion, variables, configuration) is taken from the option
-table. `program` imports every command; `described` no more than the one it is given.
+table. The table of commands and the function that imports a command are arguments.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
-from typer.main import get_command as built
-
-from apiyi_cli.cli.app import COMMANDS, app, command
 from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.opt import Declared, declared
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
@@ -25,67 +22,94 @@ FOLDERS = frozenset(("DIR", "FOLDER"))
 """Value names that promise a file or a folder; a command needs to say no more than that."""
 
 
-def program() -> Command:
-    """Describe the whole program; imports every command."""
-    return described(
-        built(app),
+class CommandEntry(Protocol):
+    """What the table of commands has of a command."""
+
+    @property
+    def help(self) -> str:
+        """Return its help line."""
+
+    @property
+    def panel(self) -> str:
+        """Return the heading that it is listed under."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Return the names of its subcommands."""
+
+
+CommandTable = Mapping[str, CommandEntry]
+
+
+def describe_program(root: Any, table: CommandTable, load: Callable[[str], Any]) -> Command:
+    """Return the whole program; `load` imports each command and returns what Typer built."""
+    return describe(
+        root,
         ("apiyi",),
-        tuple(described(command(name), ("apiyi", name)) for name in COMMANDS),
+        table,
+        tuple(describe(load(name), ("apiyi", name), table) for name in table),
     )
 
 
-def described(
-    typed: Any, path: tuple[str, ...], below: tuple[Command, ...] | None = None
+def describe(
+    typed: Any,
+    path: tuple[str, ...],
+    table: CommandTable,
+    subcommands: tuple[Command, ...] | None = None,
 ) -> Command:
-    """Describe one of Typer's commands, which is typed as `path`.
+    """Return one of Typer's commands, which the user types as `path`.
 
-    `below` are its own commands where they are known already; else they are walked, or, for
-    the root, taken from the table without importing any.
+    Without `subcommands`, those of the root are taken from the table, which imports none;
+    those of a group are described as well.
     """
-    if below is None:
-        below = _listed() if len(path) == 1 else _walked(typed, path)
+    if subcommands is None:
+        subcommands = _list_commands(table) if len(path) == 1 else _subcommands(typed, path, table)
     first, _, more = inspect.cleandoc(typed.help or "").partition("\n\n")
-    told = " ".join(first.split())
-    entry = COMMANDS.get(path[1]) if len(path) == 2 else None
-    table = _table(typed, path)
+    help = " ".join(first.split())
     name = path[1] if len(path) == 2 else None
-    options = [_option(one, table, name) for one in typed.params if _is_option(one)]
+    entry = table.get(name) if name else None
+    declarations = _declarations(typed, path)
+    options = [_option(item, declarations, name) for item in typed.params if _is_option(item)]
     options.append(Option(("-h", "--help"), Text("Show this help and exit.")))
     return Command(
         path,
-        entry.help if entry else told,
-        told or (entry.help if entry else ""),
+        entry.help if entry else help,
+        help or (entry.help if entry else ""),
         more,
         entry.panel if entry else "Commands",
-        tuple(_argument(one, path) for one in typed.params if not _is_option(one)),
+        tuple(_argument(item, path, table) for item in typed.params if not _is_option(item)),
         tuple(options),
-        below,
+        subcommands,
     )
 
 
-def _listed() -> tuple[Command, ...]:
-    """Return the commands as the table names them, without what they take."""
+def _list_commands(table: CommandTable) -> tuple[Command, ...]:
+    """Return the commands as the table names them, without options and arguments."""
     return tuple(
         Command(
             ("apiyi", name),
             entry.help,
             panel=entry.panel,
-            commands=tuple(Command(("apiyi", name, one), "") for one in entry.commands),
+            commands=tuple(Command(("apiyi", name, child), "") for child in entry.commands),
         )
-        for name, entry in COMMANDS.items()
+        for name, entry in table.items()
     )
 
 
-def _walked(typed: Any, path: tuple[str, ...]) -> tuple[Command, ...]:
-    found: dict[str, Any] = getattr(typed, "commands", {})
-    return tuple(described(one, (*path, name)) for name, one in found.items() if not one.hidden)
+def _subcommands(typed: Any, path: tuple[str, ...], table: CommandTable) -> tuple[Command, ...]:
+    children: dict[str, Any] = getattr(typed, "commands", {})
+    return tuple(
+        describe(child, (*path, name), table)
+        for name, child in children.items()
+        if not child.hidden
+    )
 
 
 def _is_option(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "option")
 
 
-def _table(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
+def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
     """Return the declarations behind a command's options by the name of their parameter.
 
     The root's own options are those of the groups, said before the command.
@@ -93,13 +117,13 @@ def _table(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
     groups: Iterable[Any] = getattr(typed.callback, "groups", ())
     if len(path) == 1:
         groups = (Connection, Output)
-    return {one.name: one for group in groups for one in declared(group)}
+    return {item.name: item for group in groups for item in declared(group)}
 
 
-def _option(parameter: Any, table: dict[str, Declared], command: str | None) -> Option:
+def _option(parameter: Any, declarations: dict[str, Declared], command: str | None) -> Option:
     from apiyi_cli.settings.resolve import default_of
 
-    one = table.get(parameter.name)
+    declaration = declarations.get(parameter.name)
     choices = tuple(getattr(parameter.type, "choices", ()))
     switch = bool(parameter.is_flag)
     metavar = None if switch else parameter.metavar or parameter.name.upper()
@@ -109,28 +133,28 @@ def _option(parameter: Any, table: dict[str, Declared], command: str | None) -> 
         "low": getattr(parameter.type, "min", None),
         "high": getattr(parameter.type, "max", None),
     }
-    if one is not None:
-        opt = one.opt
+    if declaration is not None:
+        opt = declaration.opt
         facts = {
-            "default": _shown_default(default_of(one.name, command)),
+            "default": _shown_default(default_of(declaration.name, command)),
             "rule": _rule(opt.choices, metavar, opt.complete, opt.help),
             "low": opt.low,
             "high": opt.high,
             "envvar": opt.envvar,
-            "config": one.name if opt.config else None,
+            "config": declaration.name if opt.config else None,
         }
     return Option(
         tuple(parameter.opts),
         parameter.help or "",
         off=tuple(parameter.secondary_opts),
-        panel=parameter.rich_help_panel or (one.opt.panel if one else "Options"),
+        panel=parameter.rich_help_panel or (declaration.opt.panel if declaration else "Options"),
         metavar=metavar,
         many=bool(parameter.multiple),
         **facts,
     )
 
 
-def _argument(parameter: Any, path: tuple[str, ...]) -> Argument:
+def _argument(parameter: Any, path: tuple[str, ...], table: CommandTable) -> Argument:
     name = parameter.metavar or parameter.name.upper()
     choices = tuple(getattr(parameter.type, "choices", ()))
     return Argument(
@@ -138,17 +162,17 @@ def _argument(parameter: Any, path: tuple[str, ...]) -> Argument:
         parameter.help or "",
         bool(parameter.required),
         parameter.nargs != 1,
-        _known(path, parameter.name) or _rule(choices, name, None),
+        _name_rule(path, parameter.name, table) or _rule(choices, name, None),
     )
 
 
-def _known(path: tuple[str, ...], name: str) -> Rule | None:
+def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> Rule | None:
     """Return the rule of an argument that takes names which only the program knows."""
     match path[1:], name:
         case ("models",), "query":
             return Rule("model", ("show",))
         case ("help",), "topic":
-            return Rule("name", tuple(dict.fromkeys((*TOPICS, *COMMANDS))))
+            return Rule("name", tuple(dict.fromkeys((*TOPICS, *table))))
         case ("config", "get" | "set" | "unset"), "key":
             from apiyi_cli.settings.values import configurable
 

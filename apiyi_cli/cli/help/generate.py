@@ -13,7 +13,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.help.describe import program
+from apiyi_cli.cli.app import describe_all
 from apiyi_cli.core import families as families_module
 from apiyi_cli.core.jsontext import write as write_json
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
@@ -26,14 +26,14 @@ FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
 
 def generated() -> dict[str, str]:
     """Return every generated text by its path below the top of the source tree."""
-    described = program()
+    program = describe_all()
     messages = {str(one.id): str(one.string) for one in catalogue() if one.id and one.string}
     say = translate_by(lambda template: messages.get(template, template))
-    chinese = pages(described, __version__, say)
+    chinese = pages(program, __version__, say)
     return {
-        **{f"man/{name}": text for name, text in pages(described, __version__).items()},
+        **{f"man/{name}": text for name, text in pages(program, __version__).items()},
         **{f"man/zh_CN/{name}": text for name, text in chinese.items()},
-        **{f"completions/{name}": script(described, shell) for shell, name in FILES.items()},
+        **{f"completions/{name}": script(program, shell) for shell, name in FILES.items()},
     }
 
 

@@ -14,28 +14,35 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from apiyi_cli.cli.help.describe import CommandTable
     from apiyi_cli.core.language import Translate
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-def shown(typed: Any, path: tuple[str, ...], run: Any) -> None:
+def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, run: Any) -> None:
     """Write the help of one of Typer's commands to stdout."""
     from apiyi_cli.render.choose import color_wanted
 
     console = run.console
     bold = color_wanted("auto", run.environ, console.stdout_is_terminal)
-    text = _text(typed, path, console.width, run.translate, bold=bold)
+    text = _help_text(typed, path, table, console.width, run.translate, bold=bold)
     console.write(text.encode("utf-8", "replace"), "styled")
 
 
-def _text(
-    typed: Any, path: tuple[str, ...], width: int, say: Translate, *, bold: bool = False
+def _help_text(
+    typed: Any,
+    path: tuple[str, ...],
+    table: CommandTable,
+    width: int,
+    say: Translate,
+    *,
+    bold: bool = False,
 ) -> str:
-    from apiyi_cli.cli.help.describe import described
+    from apiyi_cli.cli.help.describe import describe
     from apiyi_cli.manual.helptext import helptext
 
-    return helptext(described(typed, path), width, bold=bold, say=say)
+    return helptext(describe(typed, path, table), width, bold=bold, say=say)
 
 
 class _Screen:
@@ -58,8 +65,9 @@ class _Screen:
 
     def get_help(self, ctx: Any) -> str:
         """Return the plain help, which stands for a command line that is empty."""
-        run = ctx.find_root().obj
-        return _text(self, _path(ctx), run.console.width, run.translate)
+        root = ctx.find_root()
+        run = root.obj
+        return _help_text(self, _path(ctx), root.command.table, run.console.width, run.translate)
 
 
 class HelpedCommand(_Screen, TyperCommand):
@@ -72,7 +80,8 @@ class HelpedGroup(_Screen, TyperGroup):
 
 def _wanted(ctx: Any, parameter: Any, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        shown(ctx.command, _path(ctx), ctx.find_root().obj)
+        root = ctx.find_root()
+        print_help(ctx.command, _path(ctx), root.command.table, root.obj)
         raise typer.Exit
 
 

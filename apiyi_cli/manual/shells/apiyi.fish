@@ -1,27 +1,8 @@
-"""The completion script for fish.
-
-One function answers for the whole program: with a condition for every command, as `complete`
-would have it, each TAB would take longer with every command there is.
-"""
-
-from __future__ import annotations
-
-from apiyi_cli.manual.completion import (
-    BUILT_IN_PROFILES,
-    MADE,
-    below,
-    negation,
-    taking,
-    value_rules,
-)
-from apiyi_cli.manual.describe import Command, Option, Rule
-
-_BEGIN = f"""\
 # fish completion for apiyi
-# {MADE}
-"""
+# NOTICE
 
-_MACHINERY = r"""
+# TABLES
+
 # Walks over the words before the cursor. Sets, where it is called, the command they name, the
 # option that still wants its value, the options given and the number of arguments.
 function __apiyi_walk --no-scope-shadowing
@@ -121,7 +102,7 @@ function __apiyi_models
 end
 
 function __apiyi_profiles
-    printf '%s\n' BUILT_IN
+    printf '%s\n' default sandbox
     set -l file ~/.config
     string match -q -- '/*' "$XDG_CONFIG_HOME"; and set file $XDG_CONFIG_HOME
     set file $file/apiyi/config.toml
@@ -133,79 +114,3 @@ end
 
 complete -c apiyi -f -a '(__apiyi_complete)'
 complete -c apiyi -n __apiyi_wants_file -F
-"""
-
-
-def fish(program: Command) -> str:
-    """Return the script."""
-    tables = [line for command in program.walk() for line in _table(command)]
-    machinery = _MACHINERY.replace("BUILT_IN", " ".join(BUILT_IN_PROFILES))
-    return "\n".join([_BEGIN, *tables, "", *_rules(program), *_arguments(program)]) + machinery
-
-
-def _table(command: Command) -> list[str]:
-    name = "_".join(command.path[1:])
-    said = [_quoted(f"{one.name}\t{one.line}") for one in command.commands]
-    options = [_quoted(line) for option in command.options for line in _described(option)]
-    rivals = [
-        _quoted("|".join(one.spellings))
-        for one in command.options
-        if not one.many and one.spellings
-    ]
-    return [
-        *_variable(f"commands_{name}", [one.name for one in command.commands]),
-        *_variable(f"described_{name}", said),
-        *_variable(f"takers_{name}", taking(command)),
-        *_variable(f"rivals_{name}", rivals),
-        *_variable(f"options_{name}", options),
-    ]
-
-
-def _variable(name: str, words: list[str]) -> list[str]:
-    return [f"set -g __apiyi_{name} {' '.join(words)}"] if words else []
-
-
-def _described(option: Option) -> list[str]:
-    """Return a line for each spelling, with its description after a tab."""
-    return [
-        *(f"{name}\t{option.help}" for name in option.names),
-        *(f"{name}\t{negation(option)}" for name in option.off),
-    ]
-
-
-def _rules(program: Command) -> list[str]:
-    lines = ["function __apiyi_value_rule --no-scope-shadowing", '    switch "$argv[1] $argv[2]"']
-    for spellings, command, rule in value_rules(program):
-        cases = " ".join(_quoted(f"{command} {one}") for one in spellings)
-        lines += [f"        case {cases}", f"            set rule {_encoded(rule)}"]
-    return [*lines, "    end", "end", ""]
-
-
-def _arguments(program: Command) -> list[str]:
-    lines = [
-        "function __apiyi_argument_rule --no-scope-shadowing",
-        '    switch "$argv[1] $argv[2]"',
-    ]
-    for command in program.walk():
-        for at, argument in enumerate(command.arguments):
-            if argument.rule.kind != "text":
-                place = "*" if argument.many else str(at)
-                lines.append(f"        case {_quoted(f'{below(command)} {place}')}")
-                lines.append(f"            set rule {_encoded(argument.rule)}")
-    return [*lines, "    end", "end"]
-
-
-def _encoded(rule: Rule) -> str:
-    match rule.kind:
-        case "choice" | "name":
-            return _quoted("=" + " ".join(rule.choices))
-        case "model":
-            return _quoted("model=" + " ".join(rule.choices))
-        case kind:
-            return kind
-
-
-def _quoted(text: str) -> str:
-    """Return the text as one word, with the tab that divides a candidate from what it means."""
-    safe = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "\\t".join(f"'{piece}'" for piece in safe.split("\t"))

@@ -1,16 +1,8 @@
-"""The completion script for bash, 3.2 and later; it needs no bash-completion."""
-
-from __future__ import annotations
-
-from apiyi_cli.manual.completion import MADE, below, taking, value_rules
-from apiyi_cli.manual.describe import Argument, Command, Option, Rule
-
-_BEGIN = f"""\
 # bash completion for apiyi
-# {MADE}
-"""
+# NOTICE
 
-_MACHINERY = r"""
+# TABLES
+
 # Sets `words` and `at`, the index of the last one, which ends at the cursor. Bash divides the
 # line at = : and @ as well; what was typed in one piece is put together again here.
 _apiyi_split() {
@@ -124,7 +116,7 @@ _apiyi_profiles() {
 
 _apiyi_value() {
     case $1 in
-        '@') [[ $value == @* ]] && _apiyi_at_files ;;
+        at) [[ $value == @* ]] && _apiyi_at_files ;;
         file) if [[ $value == @* ]]; then _apiyi_at_files; else _apiyi_files default; fi ;;
         dir) _apiyi_files dirnames ;;
         model) _apiyi_models ;;
@@ -176,73 +168,3 @@ _apiyi() {
 }
 
 complete -F _apiyi apiyi
-"""
-
-
-def bash(program: Command) -> str:
-    """Return the script."""
-    return f"{_BEGIN}\n{_table(program)}\n{_rules(program)}\n{_arguments(program)}{_MACHINERY}"
-
-
-def _table(program: Command) -> str:
-    lines = ["_apiyi_table() {", "    commands= options= takers=' '", "    case $1 in"]
-    for command in program.walk():
-        lines += [
-            f"        {_word(below(command))})",
-            *_assigned("commands", [one.name for one in command.commands]),
-            *_assigned("options", [_group(option) for option in command.options]),
-            *_assigned("takers", ["", *taking(command), ""] if taking(command) else []),
-            "            ;;",
-        ]
-    return "\n".join([*lines, "    esac", "}", ""])
-
-
-def _assigned(name: str, words: list[str]) -> list[str]:
-    return [f"            {name}='{' '.join(words)}'"] if words else []
-
-
-def _group(option: Option) -> str:
-    """Return the spellings of one option; * begins one that may be repeated."""
-    return ("*" if option.many else "") + "|".join(option.spellings)
-
-
-def _rules(program: Command) -> str:
-    lines = ["_apiyi_rule() {", "    rule=", '    case "$1 $2" in']
-    for spellings, command, rule in value_rules(program):
-        begin = "*" if command == "*" else _word(command)
-        patterns = "|".join(f"{begin}' {one}'" for one in spellings)
-        lines.append(f"        {patterns}) rule={_word(_encoded(rule))} ;;")
-    return "\n".join([*lines, "    esac", "}", ""])
-
-
-def _arguments(program: Command) -> str:
-    lines = ["_apiyi_argument() {", "    rule=", '    case "$1 $2" in']
-    for command in program.walk():
-        for at, argument in enumerate(command.arguments):
-            if argument.rule.kind != "text":
-                lines.append(f"        {_place(command, argument, at)}) {_sets(argument.rule)}")
-    return "\n".join([*lines, "    esac", "}", ""])
-
-
-def _place(command: Command, argument: Argument, at: int) -> str:
-    return f"'{below(command)} '*" if argument.many else f"'{below(command)} {at}'"
-
-
-def _sets(rule: Rule) -> str:
-    return f"rule={_word(_encoded(rule))} ;;"
-
-
-def _encoded(rule: Rule) -> str:
-    match rule.kind:
-        case "choice" | "name":
-            return "=" + " ".join(rule.choices)
-        case "model" if rule.choices:
-            return "model=" + " ".join(rule.choices)
-        case "at":
-            return "@"
-        case kind:
-            return kind
-
-
-def _word(text: str) -> str:
-    return f"'{text}'"

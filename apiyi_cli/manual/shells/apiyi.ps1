@@ -1,20 +1,11 @@
-"""The completion script for PowerShell, 5.1 and later."""
-
-from __future__ import annotations
-
-from apiyi_cli.manual.completion import BUILT_IN_PROFILES, MADE, below, negation
-from apiyi_cli.manual.describe import Command, Option, Rule
-
-_BEGIN = f"""\
 # PowerShell completion for apiyi
-# {MADE}
+# NOTICE
 
-Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {{
+Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
-"""
+# TABLES
 
-_MACHINERY = r"""
     $windows = $env:OS -eq 'Windows_NT'
     $configFolder = if ($windows) { "$env:APPDATA/apiyi" }
         elseif ("$env:XDG_CONFIG_HOME".StartsWith('/')) { "$env:XDG_CONFIG_HOME/apiyi" }
@@ -82,7 +73,7 @@ _MACHINERY = r"""
                 }
             }
             'profile' {
-                $names += BUILT_IN
+                $names += @('default', 'sandbox')
                 $file = if ($env:APIYI_CONFIG) { $env:APIYI_CONFIG }
                     else { "$configFolder/config.toml" }
                 if (Test-Path -LiteralPath $file) {
@@ -134,58 +125,3 @@ _MACHINERY = r"""
         Values $here.Arguments[$at] $wordToComplete
     }
 }
-"""
-
-
-def powershell(program: Command) -> str:
-    """Return the script."""
-    names = ", ".join(_quoted(one) for one in BUILT_IN_PROFILES)
-    tables = "".join(_table(command) for command in program.walk())
-    machinery = _MACHINERY.replace("BUILT_IN", f"@({names})")
-    return f"{_BEGIN}    $table = @{{\n{tables}    }}\n{machinery}"
-
-
-def _table(command: Command) -> str:
-    lines = [f"        {_quoted(below(command))} = @{{"]
-    if command.commands:
-        lines.append("            Commands = [ordered]@{")
-        lines += [f"                {one.name} = {_quoted(one.line)}" for one in command.commands]
-        lines.append("            }")
-    rules = [_encoded(one.rule) for one in command.arguments]
-    if any(rule != "text" for rule in rules):
-        lines.append(f"            Arguments = @({', '.join(map(_quoted, rules))})")
-    lines.append("            Options = @(")
-    for option in command.options:
-        lines += [f"                {one}" for one in _option(option)]
-    return "\n".join([*lines, "            )", "        }", ""])
-
-
-def _option(option: Option) -> list[str]:
-    many = "; Many = $true" if option.many else ""
-    rule = "" if option.metavar is None else f"; Rule = {_quoted(_encoded(option.rule))}"
-    names = ", ".join(_quoted(one) for one in option.names)
-    found = [f"@{{ Names = @({names}); Help = {_quoted(option.help)}{many}{rule} }}"]
-    if option.off:
-        names = ", ".join(_quoted(one) for one in option.off)
-        found.append(f"@{{ Names = @({names}); Help = {_quoted(negation(option))} }}")
-    return found
-
-
-def _encoded(rule: Rule) -> str:
-    """Return the rule in one word, with `=` before the words that may stand there."""
-    match rule.kind:
-        case "choice" | "name":
-            return "=" + " ".join(rule.choices)
-        case "model" if rule.choices:
-            return "model=" + " ".join(rule.choices)
-        case "at":
-            return "text"
-        case kind:
-            return kind
-
-
-def _quoted(text: str) -> str:
-    # PowerShell takes typographic quotes for plain ones.
-    for quote in "'\u2018\u2019":
-        text = text.replace(quote, quote * 2)
-    return f"'{text}'"

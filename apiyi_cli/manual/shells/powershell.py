@@ -1,0 +1,49 @@
+"""The tables of the completion script for PowerShell, 5.1 and later."""
+
+from __future__ import annotations
+
+from apiyi_cli.manual.describe import Command, Option
+from apiyi_cli.manual.shells.rules import encode_rule, negation_help, subcommand_path
+
+
+def tables(program: Command) -> str:
+    """Return the hash table of all commands with what can follow each."""
+    return f"    $table = @{{\n{''.join(_table(command) for command in program.walk())}    }}\n"
+
+
+def _table(command: Command) -> str:
+    lines = [f"        {_quoted(subcommand_path(command))} = @{{"]
+    if command.commands:
+        lines.append("            Commands = [ordered]@{")
+        lines += [
+            f"                {child.name} = {_quoted(child.line)}" for child in command.commands
+        ]
+        lines.append("            }")
+    rules = [encode_rule(argument.rule) for argument in command.arguments]
+    if any(rule != "text" for rule in rules):
+        lines.append(f"            Arguments = {_array(rules)}")
+    lines.append("            Options = @(")
+    for option in command.options:
+        lines += [f"                {line}" for line in _option(option)]
+    return "\n".join([*lines, "            )", "        }", ""])
+
+
+def _option(option: Option) -> list[str]:
+    many = "; Many = $true" if option.many else ""
+    rule = "" if option.metavar is None else f"; Rule = {_quoted(encode_rule(option.rule))}"
+    lines = [f"@{{ Names = {_array(option.names)}; Help = {_quoted(option.help)}{many}{rule} }}"]
+    if option.off:
+        help = _quoted(negation_help(option))
+        lines.append(f"@{{ Names = {_array(option.off)}; Help = {help} }}")
+    return lines
+
+
+def _array(words: list[str] | tuple[str, ...]) -> str:
+    return f"@({', '.join(map(_quoted, words))})"
+
+
+def _quoted(text: str) -> str:
+    # PowerShell takes typographic quotes for plain ones.
+    for quote in "'\u2018\u2019":
+        text = text.replace(quote, quote * 2)
+    return f"'{text}'"
