@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apiyi_cli.build.openapi_schema import openapi_schema
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.text import Text
 
@@ -47,10 +48,9 @@ _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 
 def generate_path(model: str, *, stream: bool) -> str:
     """Return the path of a model's endpoint; a stream needs `alt=sse` to come as events."""
-    name = quote(model, safe="")
-    if stream:
-        return f"/v1beta/models/{name}:streamGenerateContent?alt=sse"
-    return f"/v1beta/models/{name}:generateContent"
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    path = endpoint.path.format(model=quote(model, safe=""))
+    return f"{path}?alt=sse" if stream else path
 
 
 def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, ...]]:

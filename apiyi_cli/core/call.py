@@ -14,6 +14,13 @@ Cost = Literal["free", "light", "text", "heavy"]
 or an image, a recording, a film."""
 
 
+Root = Literal["base", "gateway", "host"]
+"""What a path is relative to: the base URL, the same without its last `/v1`, or the host."""
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "bare"]
+"""How a request carries the key: `Authorization: Bearer KEY`, the header of that name, or
+`Authorization: KEY` (the account's own token)."""
+
+
 class Part(NamedTuple):
     """One part of a multipart body: a `value`, or a file by `path` or `content`."""
 
@@ -44,8 +51,8 @@ class Source(NamedTuple):
 class Call(NamedTuple):
     """One request to the gateway.
 
-    `path` is relative to the base URL (`/chat/completions`), or to the host when
-    `from_host`. A body is `json` (a value), `parts` (multipart) or `raw` bytes with
+    `path` is relative to `root`: `/chat/completions` to the base URL, `/v1beta/…` to the
+    gateway. A body is `json` (a value), `parts` (multipart) or `raw` bytes with
     `content_type`; at most one of them. `stream` tells that the answer is asked for as
     events. `notes` are warnings for stderr that building the request gave rise to.
     `sources` tell which long strings of `json` came from which files; they change nothing
@@ -61,10 +68,22 @@ class Call(NamedTuple):
     stream: bool = False
     cost: Cost = "text"
     headers: tuple[tuple[str, str], ...] = ()
-    from_host: bool = False
+    root: Root = "base"
+    auth: Auth = "bearer"
     model: str | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+
+
+def root_url(base_url: str, root: Root) -> str:
+    """Return the URL that paths of a call are relative to, without a slash at its end."""
+    base = base_url.rstrip("/")
+    if root == "gateway":
+        return base.removesuffix("/v1")
+    if root == "host":
+        scheme, _, rest = base.partition("://")
+        return f"{scheme}://{rest.split('/', 1)[0]}"
+    return base
 
 
 def request_id_in(headers: Mapping[str, str]) -> str | None:

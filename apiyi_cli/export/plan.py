@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.call import Call, Part, Source, root_url
 from apiyi_cli.core.endpoints import (
     CHAT,
     COMPLETE,
@@ -115,7 +115,7 @@ class ProgramPlan:
     two reads of a stream. `streamed`: the program shows the events' text; `stream` without it: the
     events themselves. `suffix` names the type of the saved file; `saves` are the files
     that the answer will be saved in, none of which may exist before anything is sent. `tools`:
-    function calls may come. `from_host`: the path does not belong to the gateway's API base.
+    function calls may come. `is_below_base`: the path belongs to the gateway's API base.
     """
 
     kind: Kind
@@ -136,7 +136,7 @@ class ProgramPlan:
     tools: bool = False
     plain_text: bool = False
     retried: bool = True
-    from_host: bool = False
+    is_below_base: bool = True
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -173,7 +173,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
     path = quote(_public_path(call.path, notes), safe="%/:?&=#+,;@!$'()*~")
     path = path if path.startswith("/") else f"/{path}"
     base = base_url.rstrip("/")
-    start = _origin(base) if call.from_host else base
+    start = root_url(base, call.root)
     kind = _kind(call)
     if isinstance(call.json, dict) and call.stream and (call.json.get("n") or 1) > 1:
         kind = "other"
@@ -213,7 +213,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
         and bool(parameters.get("tools") or parameters.get("functions")),
         plain_text=kind == "transcribe" and parameters.get("response_format") not in (None, "json"),
         retried=call.cost != "heavy",
-        from_host=call.from_host,
+        is_below_base=call.root == "base",
         notes=tuple(notes),
     )
 
@@ -229,11 +229,6 @@ def _is_text(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return b"\0" not in content
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _kind(call: Call) -> Kind:

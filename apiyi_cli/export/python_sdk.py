@@ -100,7 +100,7 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
 
     Raises UsageError for a method that the package does not send.
     """
-    typed = None if plan.from_host else _typed(plan)
+    typed = _typed(plan) if plan.is_below_base else None
     request = typed or _untyped(plan)
     if plan.stream and not typed:
         return templates.fill("events", call=request)

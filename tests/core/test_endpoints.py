@@ -58,7 +58,7 @@ def test_a_name_may_stand_within_a_path() -> None:
         "text",
         "text",
         protocol="google",
-        from_host=True,
+        root="gateway",
     )
     assert google.is_at("POST", "/v1beta/models/gemini-3.6-flash:generateContent")
     assert not google.is_at("POST", "/v1beta/models/:generateContent")
@@ -67,13 +67,13 @@ def test_a_name_may_stand_within_a_path() -> None:
 
 def test_a_call_has_what_the_row_says() -> None:
     call = PRICING.call()
-    assert (call.method, call.path, call.cost, call.from_host) == (
+    assert (call.method, call.path, call.cost, call.root) == (
         "GET",
         "/api/pricing",
         "free",
-        True,
+        "gateway",
     )
-    assert CREDIT.call().from_host is False
+    assert CREDIT.call().root == "base"
 
 
 def test_the_first_part_of_a_path_tells_an_endpoint_from_a_base_url() -> None:

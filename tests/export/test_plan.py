@@ -24,14 +24,14 @@ def chat(**body: Any) -> Call:
         (chat(), "chat"),
         (Call("POST", "/completions", json={}), "complete"),
         (Call("POST", "/responses", json={}), "respond"),
-        (Call("POST", "/v1/embeddings", json={}, from_host=True), "embed"),
+        (Call("POST", "/v1/embeddings", json={}, root="host"), "embed"),
         (Call("POST", "/images/edits", parts=(Part("prompt", "x"),)), "image"),
         (Call("POST", "/audio/translations", parts=(Part("model", "x"),)), "transcribe"),
         (Call("POST", "/audio/speech", json={}), "speak"),
         (Call("GET", "/models?x=1"), "models"),
         (Call("GET", "/models/gpt-4o"), "other"),
         (Call("GET", "/chat/completions"), "other"),
-        (Call("POST", "/v1beta/chat/completions", json={}, from_host=True), "other"),
+        (Call("POST", "/v1beta/chat/completions", json={}, root="host"), "other"),
     ],
 )
 def test_the_kind_goes_by_method_and_path(call: Call, kind: str) -> None:
@@ -40,7 +40,7 @@ def test_the_kind_goes_by_method_and_path(call: Call, kind: str) -> None:
 
 def test_the_address_joins_the_base_or_the_host_with_exactly_one_slash() -> None:
     assert plan_program(Call("GET", "models"), f"{BASE}/").url == f"{BASE}/models"
-    pricing = Call("GET", "/api/pricing", from_host=True)
+    pricing = Call("GET", "/api/pricing", root="host")
     assert plan_program(pricing, f"{BASE}/").url == "https://api.apiyi.com/api/pricing"
 
 

@@ -337,7 +337,7 @@ CASES: dict[str, Case] = {
         ("seen",),
     ),
     "raw bytes": Case(
-        Call("POST", "/pricing", raw=PICTURE, content_type="image/png", from_host=True), ("seen",)
+        Call("POST", "/pricing", raw=PICTURE, content_type="image/png", root="host"), ("seen",)
     ),
     "delete": Case(
         Call("DELETE", "/responses/x", headers=(("X-Odd", 'it\'s "$x" \\ `#{y}`'), ("Empty", ""))),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli import __version__
-from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.call import Auth, Call, Part
 from apiyi_cli.core.jsontext import write_canonical
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.received import form_parts
@@ -30,11 +30,14 @@ BASE = "https://api.example.com/v1"
     [
         (Call("GET", "/models"), BASE, f"{BASE}/models"),
         (Call("GET", "/models"), f"{BASE}/", f"{BASE}/models"),
-        (Call("GET", "/api/x?y=1", from_host=True), BASE, "https://api.example.com/api/x?y=1"),
-        (Call("GET", "/x", from_host=True), "http://[::1]:8/a/v1", "http://[::1]:8/x"),
+        (Call("GET", "/api/x?y=1", root="host"), BASE, "https://api.example.com/api/x?y=1"),
+        (Call("GET", "/api/x", root="gateway"), BASE, "https://api.example.com/api/x"),
+        (Call("GET", "/api/x", root="gateway"), "https://p/x/v1/", "https://p/x/api/x"),
+        (Call("GET", "/api/x", root="gateway"), "https://p/v2", "https://p/v2/api/x"),
+        (Call("GET", "/x", root="host"), "http://[::1]:8/a/v1", "http://[::1]:8/x"),
     ],
 )
-def test_a_path_is_below_the_base_url_or_below_the_host(call: Call, base: str, url: str) -> None:
+def test_a_path_is_below_its_root(call: Call, base: str, url: str) -> None:
     assert address(call, base) == url
 
 
@@ -163,3 +166,21 @@ def test_a_form_without_files_stays_a_form() -> None:
 def test_a_file_of_a_form_that_cannot_be_read_is_named() -> None:
     with pytest.raises(UsageError, match="cannot read /no/such"):
         multipart((Part("file", path="/no/such"),))
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        ("bearer", ("Authorization", "Bearer K")),
+        ("bare", ("Authorization", "K")),
+        ("x-api-key", ("x-api-key", "K")),
+        ("x-goog-api-key", ("x-goog-api-key", "K")),
+    ],
+)
+def test_the_key_goes_as_the_protocol_wants_it_unless_the_user_says_otherwise(
+    auth: Auth, header: tuple[str, str]
+) -> None:
+    call = Call("GET", "/x", auth=auth)
+    assert header in outgoing(call, BASE, (), "id", "K").headers
+    own = outgoing(call, BASE, (f"{header[0].upper()}: mine",), "id", "K").headers
+    assert [value for name, value in own if name.lower() == header[0].lower()] == ["mine"]

@@ -13,7 +13,7 @@ from apiyi_cli.build.body import placed, typed
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.call import Call, Cost, Reply
+from apiyi_cli.core.call import Call, Cost, Reply, Root
 from apiyi_cli.core.endpoints import find_endpoint
 from apiyi_cli.core.groups import Connection, Output, Request, TextInput
 from apiyi_cli.core.jsontext import read_first
@@ -239,10 +239,10 @@ def _call(
             Text("PATH is below the gateway"),
             hint=Text("--base-url for another one"),
         )
-    from_host = path.startswith("/")
+    root: Root = "host" if path.startswith("/") else "base"
     # As a browser does: what a request line cannot hold is escaped, the rest stays as written.
     escaped = quote(os.fsencode(path), safe="%/:=&?~+!$,;'@()*[]#")
-    place = escaped if from_host else f"/{escaped}"
+    place = escaped if root == "host" else f"/{escaped}"
     stream = sent.get("stream") is True
     cost = _cost(method, path)
     if source is not None:
@@ -259,20 +259,20 @@ def _call(
             content_type="application/json",
             stream=told.get("stream") is True,
             cost=cost,
-            from_host=from_host,
+            root=root,
             model=_model(told),
         )
     if sent and method in ("GET", "HEAD"):
         query = urlencode({key: _query(value) for key, value in sent.items()})
         place += ("&" if "?" in place else "?") + query
-        return Call(method, place, cost=cost, from_host=from_host)
+        return Call(method, place, cost=cost, root=root)
     return Call(
         method,
         place,
         json=sent or None,
         stream=stream,
         cost=cost,
-        from_host=from_host,
+        root=root,
         model=_model(sent),
     )
 

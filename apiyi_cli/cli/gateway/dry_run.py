@@ -9,9 +9,9 @@ from typing import Any
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.secret import Secret, holds_secret, is_secret_name, mask_header, mask_url
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.request import address, headers, json_bytes, split_header
+from apiyi_cli.wire.http.request import address, headers, json_bytes, key_header, split_header
 
-MASKED_KEY = "Bearer ***"
+MASKED_KEY = "***"
 
 
 def described(
@@ -25,8 +25,9 @@ def described(
     named = {
         name: mask_header(name, value, secrets) for name, value in ours if name != "Idempotency-Key"
     }
-    if not any(name.lower() == "authorization" for name in named):
-        named["Authorization"] = MASKED_KEY
+    name, masked = key_header(call.auth, MASKED_KEY)
+    if not any(given.lower() == name.lower() for given in named):
+        named[name] = masked
     body: Any = call.json
     if call.parts:
         body = [_part(part) for part in call.parts]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from apiyi_cli import __version__
-from apiyi_cli.core.call import Call, Part
+from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.jsontext import whole_characters, write
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
@@ -21,11 +21,19 @@ READ_BYTES = 1 << 16
 
 
 def address(call: Call, base_url: str) -> str:
-    """Return the URL of a call: below the base URL, or below the host when `from_host`."""
-    if call.from_host:
-        scheme, _, rest = base_url.partition("://")
-        return f"{scheme}://{rest.split('/', 1)[0]}{call.path}"
-    return base_url.rstrip("/") + call.path
+    """Return the URL of a call below one of the base URLs."""
+    return root_url(base_url, call.root) + call.path
+
+
+def key_header(auth: Auth, key: str) -> tuple[str, str]:
+    """Return the header that carries the key."""
+    match auth:
+        case "bearer":
+            return "Authorization", f"Bearer {key}"
+        case "bare":
+            return "Authorization", key
+        case _:
+            return auth, key
 
 
 def json_bytes(value: Any) -> bytes:
@@ -89,8 +97,10 @@ def outgoing(
 ) -> Outgoing:
     """Return the request ready to be sent to one endpoint. `key` None sends no credentials."""
     named = headers(call, extra, request_id)
-    if key is not None and not any(name.lower() == "authorization" for name, _ in named):
-        named.append(("Authorization", f"Bearer {key}"))
+    if key is not None:
+        header = key_header(call.auth, key)
+        if not any(name.lower() == header[0].lower() for name, _ in named):
+            named.append(header)
     body: bytes | Iterable[bytes] = b""
     if call.json is not None:
         body = json_bytes(call.json)
