@@ -1,35 +1,53 @@
-"""JSON bodies out of option groups: every option that was given, at the place its table names.
+"""Request bodies from option groups, `-O` values and what model families need.
 
-Also what model families need: which of them take `max_completion_tokens`, and which
-parameters they are known to refuse. Nothing that the user set is ever left out for that.
+Every option that was given is sent; what a family refuses is only warned about.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import Endpoint
-from apiyi_cli.core.families import Family
+from apiyi_cli.core.families import Family, Overrides
+from apiyi_cli.core.groups import Tools
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.opt import Group, given
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 
-def wired(*groups: Group) -> dict[str, Any]:
+class TextRequest(NamedTuple):
+    """What `chat_call` and `respond_call` share beside model, conversation and sampling.
+
+    `functions` are wrapped as chat takes them, `schema` is what stands under
+    `response_format.json_schema`, `options` are the `-O` values, which have the last word.
+    """
+
+    tools: Tools | None = None
+    functions: Sequence[dict[str, Any]] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    json_mode: bool = False
+    stream: bool = True
+    options: Sequence[str] | None = None
+    families: Overrides | None = None
+    sources: tuple[Source, ...] = ()
+
+
+def option_fields(*groups: Group | None) -> dict[str, Any]:
     """Return the body fields of the options that were given, each at its `wire` place."""
     body: dict[str, Any] = {}
-    for one, value in given(*groups):
-        place = one.opt.wire
+    for option, value in given(*filter(None, groups)):
+        place = option.opt.wire
         if place is None:
             continue
-        if one.name == "logit_bias":
-            placed(body, place, _biases(value))
+        if option.name == "logit_bias":
+            set_path(body, place, _read_biases(value))
         else:
-            placed(body, place, list(value) if one.many else value)
+            set_path(body, place, list(value) if option.many else value)
     return body
 
 
@@ -40,10 +58,10 @@ def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:
     )
 
 
-def placed(body: dict[str, Any], place: str, value: Any) -> None:
-    """Put a value at a dotted place, making the objects on the way; `\\.` is a literal dot.
+def set_path(body: dict[str, Any], place: str, value: Any) -> None:
+    """Set a value at a dotted place, creating objects on the way; `\\.` is a literal dot.
 
-    Raises UsageError when something that is not an object stands in the way.
+    Raises UsageError if a step of the place has a value that is not an object.
     """
     *path, last = place.replace("\\.", "\0").split(".")
     inner = body
@@ -57,8 +75,8 @@ def placed(body: dict[str, Any], place: str, value: Any) -> None:
     inner[last.replace("\0", ".")] = value
 
 
-def extended(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, Any]:
-    """Return the body with `-O KEY=VALUE` applied in order, VALUE as JSON where it is JSON."""
+def apply_options(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, Any]:
+    """Apply `-O KEY=VALUE` to the body in order and return it; VALUE is JSON if valid."""
     for option in options or ():
         key, equals, text = option.partition("=")
         if not equals or not key:
@@ -67,54 +85,49 @@ def extended(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, A
                 Text("it is not KEY=VALUE"),
                 hint="-O top_k=40",
             )
-        placed(body, key, typed(text))
+        set_path(body, key, read_value(text))
     return body
 
 
-def typed(text: str) -> Any:
-    """Read a value the way a shell user means it: JSON if it is valid JSON, else the text."""
+def read_value(text: str) -> Any:
+    """Return the JSON value of a text, or the text if it is not valid JSON."""
     try:
-        return loaded(text)
+        return read_typed(text)
     except InvalidJSON:
         return text
 
 
-def loaded(text: str) -> Any:
-    """Read JSON, every number as it was typed; raise `InvalidJSON`."""
-    return read_typed(text)
-
-
-def tuned(body: dict[str, Any], family: Family) -> tuple[str, ...]:
-    """Rename the token limit to what the family takes; return warnings for what it refuses."""
+def adapt_to_family(body: dict[str, Any], family: Family) -> tuple[str, ...]:
+    """Rename the token limit as the family takes it; return the warnings for the body."""
     if family.max_tokens != "max_tokens" and "max_tokens" in body:
         limit = body.pop("max_tokens")
         body.setdefault(family.max_tokens, limit)
-    return warnings_of(body, family)
+    return family_warnings(body, family)
 
 
-def warnings_of(body: Mapping[str, Any], family: Family) -> tuple[str, ...]:
-    """Return what the family is known to refuse or to ignore of a body; it is sent as asked."""
+def family_warnings(body: Mapping[str, Any], family: Family) -> tuple[str, ...]:
+    """Return warnings for fields that the family refuses or ignores; they are sent all the same."""
     model = body.get("model", "")
     refused = (
         Text("{model} is known to refuse {name}; sent as asked", model=model, name=name)
-        for name in _named(body, family.refuses)
+        for name in _matching_rules(body, family.refuses)
     )
     ignored = (
         Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
-        for name in _named(body, family.ignores)
+        for name in _matching_rules(body, family.ignores)
     )
     return (*refused, *ignored)
 
 
-def _named(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:
-    """Yield the rules, `field` or `field=value`, that a body falls under."""
+def _matching_rules(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:
+    """Yield the rules (`field` or `field=value`) that match a body."""
     for rule in rules:
         name, equals, value = rule.partition("=")
         if name in body and (not equals or body[name] == value):
             yield rule.replace("=", " ")
 
 
-def _biases(pairs: Sequence[str]) -> dict[str, float]:
+def _read_biases(pairs: Sequence[str]) -> dict[str, float]:
     biases: dict[str, float] = {}
     for pair in pairs:
         token, equals, text = pair.rpartition("=")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.build.body import extended, post, wired
+from apiyi_cli.build.body import apply_options, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import COMPLETE
 from apiyi_cli.core.groups import Completing, Sampling
@@ -23,10 +23,10 @@ def complete_call(
     body = {
         "model": model,
         "prompt": prompt if isinstance(prompt, str) else list(prompt),
-        **wired(sampling, completing),
+        **option_fields(sampling, completing),
     }
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    extended(body, options)
+    apply_options(body, options)
     return post(COMPLETE, body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.build.body import extended, post, wired
+from apiyi_cli.build.body import apply_options, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import EMBED
 from apiyi_cli.core.groups import Embedding
@@ -28,15 +28,15 @@ def embed_call(
     body = {
         "model": model,
         "input": inputs[0] if len(inputs) == 1 else list(inputs),
-        **wired(embedding),
+        **option_fields(embedding),
     }
     if embedding.base64:
         body["encoding_format"] = "base64"
-    extended(body, options)
+    apply_options(body, options)
     return post(EMBED, body)
 
 
-def field_text(line: bytes, place: str, field: str) -> str:
+def read_text_field(line: bytes, place: str, field: str) -> str:
     """Return the text to embed of a JSON object: its `field`.
 
     Raises UsageError naming the place (`stdin:7`) of what is no object or has no such text.

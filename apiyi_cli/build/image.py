@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, warnings_of, wired
+from apiyi_cli.build.body import apply_options, family_warnings, option_fields
 from apiyi_cli.build.content import data_url
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
@@ -39,28 +39,28 @@ def image_call(
     body: dict[str, Any] = {"model": model}
     if prompt is not None:
         body["prompt"] = prompt
-    body |= wired(imaging)
+    body |= option_fields(imaging)
     if n is not None:
         body["n"] = n
-    files = _checked(picture, model, inputs, mask, inline=not imaging.vary)
-    extended(body, options)
+    files = _check_inputs(picture, model, inputs, mask, inline=not imaging.vary)
+    apply_options(body, options)
     rest: dict[str, Any] = {
         "model": body["model"],
-        "notes": _warnings(family, body),
+        "notes": _collect_notes(family, body),
         "stream": body.get("stream") is True,
     }
     if not inputs:
         return IMAGE.call(json=body, **rest)
     if imaging.vary:
-        parts = _parts("image", files)
+        parts = _file_parts("image", files)
         return IMAGE_VARIATION.call(parts=(*form_fields(body), *parts), **rest)
     if picture.route == "flux":
-        sources = _inlined(body, inputs)
+        sources = _inline_inputs(body, inputs)
         return IMAGE.call(json=body, sources=sources, **rest)
     alone = len(files) == 1 or picture.route == "repeated"
-    parts = _parts("image" if alone else "image[]", files)
+    parts = _file_parts("image" if alone else "image[]", files)
     if mask is not None:
-        parts += _parts("mask", [mask])
+        parts += _file_parts("mask", [mask])
     return IMAGE_EDIT.call(parts=(*form_fields(body), *parts), **rest)
 
 
@@ -70,7 +70,7 @@ def expected_extension(model: str, imaging: Imaging) -> str:
     return {"jpeg": "jpg"}.get(asked, asked) if asked else find_family(model).picture.format
 
 
-def _checked(
+def _check_inputs(
     picture: Picture,
     model: str,
     inputs: Sequence[Upload | str],
@@ -129,7 +129,7 @@ def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
         )
 
 
-def _parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
+def _file_parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
     parts = []
     for upload in uploads:
         kind = detect_type(upload.head)
@@ -145,7 +145,7 @@ def _parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
 _SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
 
 
-def _inlined(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Source, ...]:
+def _inline_inputs(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Source, ...]:
     """Put the pictures into the body in their order, and return where each file went."""
     sources = []
     for number, one in enumerate(inputs, 1):
@@ -160,8 +160,8 @@ def _inlined(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Sour
     return tuple(sources)
 
 
-def _warnings(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
-    warnings = warnings_of(body, family)
+def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
+    warnings = family_warnings(body, family)
     if family.picture.one_each and body.get("n", 1) != 1:
         one = Text("{model} makes one picture at a time; sent as asked", model=body["model"])
         return (*warnings, one)

@@ -1,6 +1,7 @@
-"""A request to the Responses endpoint out of the same conversation that chat sends.
+"""Responses requests from the same conversation that chat sends.
 
-History goes with every request: the gateway may forget what `previous_response_id` names.
+The history is sent with every request because the gateway may have lost the response that
+`previous_response_id` names.
 """
 
 from __future__ import annotations
@@ -8,93 +9,86 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, post, warnings_of, wired
-from apiyi_cli.build.chat import turn as chat_turn
-from apiyi_cli.build.content import Attachment, classified, data_url, refused
+from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, option_fields, post
+from apiyi_cli.build.chat import answer_messages
+from apiyi_cli.build.content import Attachment, attachment_error, data_url, detect_attachment_type
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import RESPOND
 from apiyi_cli.core.events import ToolCall
-from apiyi_cli.core.families import Overrides, find_family
-from apiyi_cli.core.groups import Responding, Tools
+from apiyi_cli.core.families import find_family
+from apiyi_cli.core.groups import Responding
 from apiyi_cli.text import Text
 
 
-def items(
+def build_items(
     text: str | None,
     *,
     earlier: Sequence[dict[str, Any]] = (),
     attachments: Sequence[Attachment] = (),
 ) -> tuple[str | list[dict[str, Any]], tuple[Source, ...]]:
-    """Return `input`: the bare text where that is all, else items; and where data came from."""
+    """Return `input` (the bare text if there is nothing else) and the sources of attached data."""
     if text is not None and not earlier and not attachments:
         return text, ()
-    found = [item for message in earlier for item in _items(message)]
+    items = [item for message in earlier for item in _convert_message(message)]
     sources = []
     if attachments:
         content: list[dict[str, Any]] = [{"type": "input_text", "text": text}] if text else []
         for attachment in attachments:
-            part, inner, prefix = _part(attachment)
+            part, inner, prefix = _attachment_part(attachment)
             if attachment.content is not None:
-                place = f"input.{len(found)}.content.{len(content)}.{inner}"
+                place = f"input.{len(items)}.content.{len(content)}.{inner}"
                 sources.append(Source(place=place, path=attachment.name, prefix=prefix))
             content.append(part)
-        found.append({"role": "user", "content": content})
+        items.append({"role": "user", "content": content})
     elif text is not None:
-        found.append({"role": "user", "content": text})
-    return found, tuple(sources)
+        items.append({"role": "user", "content": text})
+    return items, tuple(sources)
 
 
 def respond_call(
-    *,
     model: str,
-    given: str | Sequence[dict[str, Any]],
+    items: str | Sequence[dict[str, Any]],
     responding: Responding,
+    text: TextRequest = TextRequest(),
+    *,
     instructions: str | None = None,
-    tools: Tools | None = None,
-    functions: Sequence[dict[str, Any]] = (),
-    tool_choice: str | dict[str, Any] | None = None,
-    schema: dict[str, Any] | None = None,
-    json_mode: bool = False,
-    stream: bool = True,
-    options: Sequence[str] | None = None,
-    families: Overrides | None = None,
-    sources: tuple[Source, ...] = (),
 ) -> Call:
-    """Return the request. `functions` come wrapped as for chat and are sent flat."""
-    body: dict[str, Any] = {"model": model, "input": given}
+    """Return the request; functions, which come wrapped as for chat, are sent flat."""
+    body: dict[str, Any] = {"model": model, "input": items}
     if instructions is not None:
         body["instructions"] = instructions
-    body.update(wired(responding, *([tools] if tools else [])))
-    if schema is not None:
-        body.setdefault("text", {})["format"] = {"type": "json_schema", **schema}
-    elif json_mode:
+    body.update(option_fields(responding, text.tools))
+    if text.schema is not None:
+        body.setdefault("text", {})["format"] = {"type": "json_schema", **text.schema}
+    elif text.json_mode:
         body.setdefault("text", {})["format"] = {"type": "json_object"}
-    offered = [_flat(tool) for tool in functions]
+    tools = [_flatten_tool(tool) for tool in text.functions]
     if responding.web_search:
-        offered.append({"type": "web_search"})
-    if offered:
-        body["tools"] = offered
-    if tool_choice is not None:
-        named = tool_choice["function"]["name"] if isinstance(tool_choice, dict) else None
-        body["tool_choice"] = {"type": "function", "name": named} if named else tool_choice
-    if stream:
+        tools.append({"type": "web_search"})
+    if tools:
+        body["tools"] = tools
+    choice = text.tool_choice
+    if choice is not None:
+        name = choice["function"]["name"] if isinstance(choice, dict) else None
+        body["tool_choice"] = {"type": "function", "name": name} if name else choice
+    if text.stream:
         body["stream"] = True
-    notes = warnings_of(body, find_family(model, families))
-    extended(body, options)
-    return post(RESPOND, body, notes=notes, sources=sources)
+    notes = family_warnings(body, find_family(model, text.families))
+    apply_options(body, text.options)
+    return post(RESPOND, body, notes=notes, sources=text.sources)
 
 
-def turn(
+def answer_items(
     output: Sequence[dict[str, Any]], calls: Sequence[ToolCall], results: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the items that an answer with function calls adds to `input`.
 
-    The answer's own items go back as they came, its reasoning among them: reasoning models
-    refuse a function call without the thought that led to it.
+    The answer's items go back unchanged, reasoning included, because reasoning models refuse
+    a function call without the reasoning before it.
     """
     own = [item for item in output if item.get("type") in ("reasoning", "function_call", "message")]
     if not any(item.get("type") == "function_call" for item in own):
-        own = _items({"role": "assistant", **chat_turn("", calls)[0]})
+        own = _convert_message(answer_messages("", calls)[0])
     outputs = [
         {"type": "function_call_output", "call_id": call.id, "output": result}
         for call, result in zip(calls, results, strict=True)
@@ -102,25 +96,26 @@ def turn(
     return [*own, *outputs]
 
 
-def _flat(tool: dict[str, Any]) -> dict[str, Any]:
+def _flatten_tool(tool: dict[str, Any]) -> dict[str, Any]:
     # The spec requires both; null says "not given".
     return {"type": "function", "parameters": None, "strict": None, **tool["function"]}
 
 
-def _items(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the input items for one chat message: a call and its output are items here."""
+def _convert_message(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the input items of a chat message; function calls are items, too."""
     role, content = message["role"], message.get("content")
     if role == "tool":
-        output = content if isinstance(content, str) else _text(content)
+        output = content if isinstance(content, str) else _join_texts(content)
         call_id = message.get("tool_call_id", "")
         return [{"type": "function_call_output", "call_id": call_id, "output": output}]
-    found: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     if content:
-        written = content if isinstance(content, str) else [_said(part, role) for part in content]
-        found.append({"role": role, "content": written})
+        is_text = isinstance(content, str)
+        parts = content if is_text else [_convert_part(part, role) for part in content]
+        items.append({"role": role, "content": parts})
     for call in message.get("tool_calls") or ():
         function = call["function"]
-        found.append(
+        items.append(
             {
                 "type": "function_call",
                 "call_id": call["id"],
@@ -128,14 +123,14 @@ def _items(message: dict[str, Any]) -> list[dict[str, Any]]:
                 "arguments": function["arguments"],
             }
         )
-    return found
+    return items
 
 
-def _said(part: dict[str, Any], role: str) -> dict[str, Any]:
+def _convert_part(part: dict[str, Any], role: str) -> dict[str, Any]:
     kind = part.get("type")
     if kind == "text":
-        spoken = "output_text" if role == "assistant" else "input_text"
-        return {"type": spoken, "text": part["text"]}
+        text_type = "output_text" if role == "assistant" else "input_text"
+        return {"type": text_type, "text": part["text"]}
     if kind == "image_url":
         image = part["image_url"]
         detail = {"detail": image["detail"]} if "detail" in image else {}
@@ -145,14 +140,14 @@ def _said(part: dict[str, Any], role: str) -> dict[str, Any]:
     return part
 
 
-def _text(content: Any) -> str:
+def _join_texts(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
-def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
+def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
     if attachment.content is None:
         return {"type": "input_image", "image_url": attachment.name}, "image_url", ""
-    kind = classified(attachment)
+    kind = detect_attachment_type(attachment)
     prefix = f"data:{kind.mime};base64,"
     url = data_url(kind, attachment.content)
     if kind.family == "image":
@@ -160,7 +155,7 @@ def _part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
     if kind.family == "document":
         name = attachment.name.replace("\\", "/").rsplit("/", 1)[-1]
         return {"type": "input_file", "filename": name, "file_data": url}, "file_data", prefix
-    raise refused(
+    raise attachment_error(
         attachment.name,
         Text("the Responses endpoint takes pictures and PDF, this is {mime}", mime=kind.mime),
         hint=Text("apiyi chat takes audio"),

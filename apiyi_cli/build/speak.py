@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, wired
+from apiyi_cli.build.body import apply_options, option_fields
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import SPEAK
 from apiyi_cli.core.groups import Speaking
@@ -43,8 +43,13 @@ def speak_call(
             ),
             hint=Text("speak it in parts, a file each, and join them with ffmpeg"),
         )
-    body: dict[str, Any] = {"model": model, "input": text, "voice": VOICE, **wired(speaking)}
-    extended(body, options)
+    body: dict[str, Any] = {
+        "model": model,
+        "input": text,
+        "voice": VOICE,
+        **option_fields(speaking),
+    }
+    apply_options(body, options)
     notes: tuple[str, ...] = ()
     if str(model).startswith("tts-1") and "instructions" in body:
         notes = (Text("{model} is known to refuse instructions; sent as asked", model=model),)

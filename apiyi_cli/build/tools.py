@@ -46,7 +46,7 @@ def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
     return tools
 
 
-def choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, Any]:
+def parse_tool_choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, Any]:
     """Return `tool_choice` for auto, none, required or the name of one of the tools."""
     if text in ("auto", "none", "required"):
         return text

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import extended, wired
+from apiyi_cli.build.body import apply_options, option_fields
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
@@ -54,9 +54,9 @@ def transcribe_call(
     Without `--format` none is asked for, and the answer is JSON with the text. Raises
     UsageError for options that do not go together, and for a file that is no recording.
     """
-    _check_together(transcribing)
-    filename, mime = named(upload)
-    body: dict[str, Any] = {"model": model, **wired(transcribing)}
+    _check_options(transcribing)
+    filename, mime = upload_name(upload)
+    body: dict[str, Any] = {"model": model, **option_fields(transcribing)}
     if asked := response_format(transcribing):
         body["response_format"] = asked
     if transcribing.timestamps:
@@ -66,14 +66,14 @@ def transcribe_call(
         body["chunking_strategy"] = "auto"
     if transcribing.stream:
         body["stream"] = True
-    extended(body, options)
+    apply_options(body, options)
     file = Part("file", path=upload.path, filename=filename, type=mime)
     endpoint = TRANSLATE if transcribing.translate else TRANSCRIBE
     return endpoint.call(
         parts=(*form_fields(body), file),
         stream=body.get("stream") is True,
         model=body["model"],
-        notes=_warnings(model, asked, transcribing),
+        notes=_describe_limits(model, asked, transcribing),
     )
 
 
@@ -92,7 +92,7 @@ def asks_json(call: Call) -> bool:
     return asked not in PLAIN_FORMATS
 
 
-def named(upload: Upload) -> tuple[str, str]:
+def upload_name(upload: Upload) -> tuple[str, str]:
     """Return the file name and the MIME type under which a recording is sent.
 
     The API judges by the extension, so a wrong or missing one is put right by what the first
@@ -126,7 +126,7 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _check_together(transcribing: Transcribing) -> None:
+def _check_options(transcribing: Transcribing) -> None:
     one = transcribing
     refused = ""
     if one.timestamps and (one.format not in (None, "verbose_json") or one.diarize):
@@ -149,7 +149,7 @@ def _check_together(transcribing: Transcribing) -> None:
         raise UsageError(Text("these options do not go together"), refused)
 
 
-def _warnings(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
+def _describe_limits(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
     name = model.rsplit("/", 1)[-1]
     told = []
     diarizes = name.endswith("-diarize")

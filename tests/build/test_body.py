@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.body import extended, placed, tuned, typed, wired
+from apiyi_cli.build.body import adapt_to_family, apply_options, option_fields, read_value, set_path
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.core.jsontext import Number
@@ -35,9 +35,9 @@ from apiyi_cli.errors import UsageError
     ],
 )
 def test_a_value_is_json_where_it_is_json(text: str, value: Any) -> None:
-    assert typed(text) == value
+    assert read_value(text) == value
     # A fraction is a float that is written as it was typed.
-    assert type(typed(text)) in (type(value), Number)
+    assert type(read_value(text)) in (type(value), Number)
 
 
 @pytest.mark.parametrize(
@@ -54,29 +54,34 @@ def test_a_value_is_json_where_it_is_json(text: str, value: Any) -> None:
 def test_a_dotted_place_makes_the_objects_on_its_way(
     body: dict[str, Any], place: str, whole: dict[str, Any]
 ) -> None:
-    placed(body, place, 7)
+    set_path(body, place, 7)
     assert body == whole
 
 
 @pytest.mark.parametrize("body", [{"a": 1}, {"a": None}, {"a": [1]}, {"a": {"b": "x"}}])
 def test_what_is_no_object_is_not_replaced_on_the_way(body: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="not an object"):
-        placed(body, "a.b.c", 7)
+        set_path(body, "a.b.c", 7)
 
 
 def test_body_options_apply_in_order() -> None:
-    assert extended({"n": 1}, ["a=1", "a=2", "n=", "b.c=x=y"]) == {
+    assert apply_options({"n": 1}, ["a=1", "a=2", "n=", "b.c=x=y"]) == {
         "n": "",
         "a": 2,
         "b": {"c": "x=y"},
     }
-    assert extended({"n": 1}, None) == {"n": 1}
+    assert apply_options({"n": 1}, None) == {"n": 1}
 
 
 def test_only_what_was_given_is_in_the_body() -> None:
-    assert wired(ChatSampling(), Tools()) == {}
+    assert option_fields(ChatSampling(), Tools()) == {}
     sampling = ChatSampling(temperature=0.0, stop=["a"], logprobs=False, seed=0)
-    assert wired(sampling) == {"temperature": 0.0, "stop": ["a"], "seed": 0, "logprobs": False}
+    assert option_fields(sampling) == {
+        "temperature": 0.0,
+        "stop": ["a"],
+        "seed": 0,
+        "logprobs": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -88,13 +93,13 @@ def test_only_what_was_given_is_in_the_body() -> None:
     ],
 )
 def test_biases_are_numbers_by_token(pairs: list[str], biases: dict[str, float]) -> None:
-    assert wired(ChatSampling(logit_bias=pairs)) == {"logit_bias": biases}
+    assert option_fields(ChatSampling(logit_bias=pairs)) == {"logit_bias": biases}
 
 
 @pytest.mark.parametrize("pair", ["1", "=1", "x=1", "1=x", "1=100.5", "1=-101", "1=inf", "-1=1"])
 def test_what_is_no_bias_is_refused(pair: str) -> None:
     with pytest.raises(UsageError, match="--logit-bias"):
-        wired(ChatSampling(logit_bias=[pair]))
+        option_fields(ChatSampling(logit_bias=[pair]))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ def test_what_is_no_bias_is_refused(pair: str) -> None:
 )
 def test_a_familys_token_limit_is_found_by_the_models_name(model: str, field: str) -> None:
     body = {"model": model, "max_tokens": 5}
-    tuned(body, find_family(model))
+    adapt_to_family(body, find_family(model))
     assert body == {"model": model, field: 5}
 
 
@@ -126,15 +131,15 @@ def test_the_users_families_come_first_and_a_refused_field_is_still_sent() -> No
         "My-*": {"max_tokens": "limit"},
     }
     body = {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}
-    notes = tuned(body, find_family("gpt-5", own))
+    notes = adapt_to_family(body, find_family("gpt-5", own))
     assert body == {"model": "gpt-5", "max_tokens": 5, "seed": 1, "temperature": 0}
     assert notes == ("gpt-5 is known to refuse seed; sent as asked",)
     mine = {"model": "my-model", "max_tokens": 5}
-    assert tuned(mine, find_family("my-model", own)) == ()
+    assert adapt_to_family(mine, find_family("my-model", own)) == ()
     assert mine == {"model": "my-model", "limit": 5}
 
 
 def test_both_limits_together_are_left_to_the_user() -> None:
     body = {"model": "o3", "max_tokens": 5, "max_completion_tokens": 7}
-    tuned(body, find_family("o3"))
+    adapt_to_family(body, find_family("o3"))
     assert body["max_completion_tokens"] == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiyi_cli.build.content import Attachment, classified, parts
+from apiyi_cli.build.content import Attachment, content_parts, detect_attachment_type
 from apiyi_cli.errors import UsageError
 
 
@@ -21,7 +21,7 @@ from apiyi_cli.errors import UsageError
 )
 def test_what_is_no_attachment_is_said(content: bytes, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        classified(Attachment("a.png", content))
+        detect_attachment_type(Attachment("a.png", content))
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,16 @@ def test_what_is_no_attachment_is_said(content: bytes, why: str) -> None:
 )
 def test_what_chat_does_not_take_is_refused(content: bytes) -> None:
     with pytest.raises(UsageError):
-        parts("", [Attachment("a", content)], "x")
+        content_parts("", [Attachment("a", content)], "x")
 
 
 def test_a_documents_name_is_its_own_without_its_folders() -> None:
     for path in ("/a/b/c.pdf", "C:\\a\\c.pdf"):
-        (part,), _ = parts("", [Attachment(path, b"%PDF-1.7")], "x")
+        (part,), _ = content_parts("", [Attachment(path, b"%PDF-1.7")], "x")
         assert part["file"]["filename"] == "c.pdf"
 
 
 @pytest.mark.parametrize("url", ["https://h/a.png", "https://h/a", "data:image/png;base64,AA"])
 def test_a_url_is_left_to_the_gateway(url: str) -> None:
-    (part,), sources = parts("", [Attachment(url)], "x")
+    (part,), sources = content_parts("", [Attachment(url)], "x")
     assert (part["image_url"]["url"], sources) == (url, ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiyi_cli.build.embed import embed_call, field_text
+from apiyi_cli.build.embed import embed_call, read_text_field
 from apiyi_cli.core.groups import Embedding
 from apiyi_cli.errors import UsageError
 
@@ -31,7 +31,7 @@ def test_the_options_of_the_endpoint_have_their_places() -> None:
 
 
 def test_the_text_of_an_object_is_its_field() -> None:
-    assert field_text(b'{"t": " \\u6587 ", "u": 1}', "stdin:1", "t") == " 文 "
+    assert read_text_field(b'{"t": " \\u6587 ", "u": 1}', "stdin:1", "t") == " 文 "
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_the_text_of_an_object_is_its_field() -> None:
 )
 def test_a_line_without_a_text_is_named_by_its_place(line: bytes, why: str) -> None:
     with pytest.raises(UsageError) as caught:
-        field_text(line, "stdin:7", "t")
+        read_text_field(line, "stdin:7", "t")
     assert why in str(caught.value)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.content import Attachment
-from apiyi_cli.build.respond import items, respond_call, turn
+from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.groups import Responding, Tools
 from apiyi_cli.errors import UsageError
@@ -29,21 +30,22 @@ HISTORY: list[dict[str, Any]] = [
 ]
 
 
-def body(given: Any = "hi", responding: Responding | None = None, **how: Any) -> dict[str, Any]:
-    call = respond_call(
-        model="m", given=given, responding=responding or Responding(), stream=False, **how
-    )
-    found: dict[str, Any] = call.json
-    return found
+def body(
+    responding: Responding | None = None, *, instructions: str | None = None, **fields: Any
+) -> dict[str, Any]:
+    text = TextRequest(stream=False, **fields)
+    call = respond_call("m", "hi", responding or Responding(), text, instructions=instructions)
+    json: dict[str, Any] = call.json
+    return json
 
 
 def test_a_prompt_alone_is_sent_as_bare_text_and_nothing_else() -> None:
-    assert items("hi") == ("hi", ())
+    assert build_items("hi") == ("hi", ())
     assert body() == {"model": "m", "input": "hi"}
 
 
 def test_a_chat_history_becomes_items() -> None:
-    found, _ = items("And now?", earlier=HISTORY)
+    found, _ = build_items("And now?", earlier=HISTORY)
     assert found == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "input_text", "text": "What time is it?"}]},
@@ -55,7 +57,7 @@ def test_a_chat_history_becomes_items() -> None:
 
 
 def test_attachments_come_behind_the_text_and_their_sources_are_known() -> None:
-    found, sources = items(
+    found, sources = build_items(
         "Look", attachments=[Attachment("a/p.png", PNG), Attachment("https://x/y.png")]
     )
     assert isinstance(found, list)
@@ -69,7 +71,7 @@ def test_attachments_come_behind_the_text_and_their_sources_are_known() -> None:
 
 
 def test_a_document_is_a_file_with_its_name() -> None:
-    found, _ = items(None, attachments=[Attachment("dir/paper.pdf", b"%PDF-1.7\n")])
+    found, _ = build_items(None, attachments=[Attachment("dir/paper.pdf", b"%PDF-1.7\n")])
     assert isinstance(found, list)
     assert found[0]["content"][0]["filename"] == "paper.pdf"
     assert found[0]["content"][0]["file_data"].startswith("data:application/pdf;base64,")
@@ -78,7 +80,7 @@ def test_a_document_is_a_file_with_its_name() -> None:
 def test_sound_is_refused_with_the_way_out() -> None:
     sound = Attachment("a.wav", b"RIFF\x24\0\0\0WAVEfmt ")
     with pytest.raises(UsageError) as caught:
-        items("hi", attachments=[sound])
+        build_items("hi", attachments=[sound])
     assert caught.value.hint == "apiyi chat takes audio"
 
 
@@ -127,7 +129,7 @@ def test_the_answers_own_items_go_back_before_the_results() -> None:
         {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"},
     ]
     call = ToolCall("c1", "now", "{}")
-    assert turn(output, [call], ["noon"]) == [
+    assert answer_items(output, [call], ["noon"]) == [
         output[0],
         output[2],
         {"type": "function_call_output", "call_id": "c1", "output": "noon"},
@@ -136,7 +138,7 @@ def test_the_answers_own_items_go_back_before_the_results() -> None:
 
 def test_calls_without_their_items_are_written_anew() -> None:
     call = ToolCall("c1", "now", '{"a":1}')
-    assert turn([], [call], ["noon"]) == [
+    assert answer_items([], [call], ["noon"]) == [
         {"type": "function_call", "call_id": "c1", "name": "now", "arguments": '{"a":1}'},
         {"type": "function_call_output", "call_id": "c1", "output": "noon"},
     ]
@@ -148,7 +150,7 @@ def test_parts_of_a_chat_message_get_the_endpoints_names() -> None:
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:x"}},
         {"type": "input_text", "text": "already"},
     ]
-    found, _ = items(None, earlier=[{"role": "user", "content": parts}])
+    found, _ = build_items(None, earlier=[{"role": "user", "content": parts}])
     assert isinstance(found, list)
     assert found[0]["content"] == [
         {"type": "input_image", "image_url": "https://x/y.png", "detail": "low"},
@@ -158,5 +160,5 @@ def test_parts_of_a_chat_message_get_the_endpoints_names() -> None:
 
 
 def test_a_stream_is_asked_for_in_the_body_and_told_of_the_call() -> None:
-    call = respond_call(model="m", given="hi", responding=Responding(), stream=True)
+    call = respond_call("m", "hi", Responding())
     assert (call.stream, call.json["stream"], call.path) == (True, True, "/responses")

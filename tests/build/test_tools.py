@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.tools import choice, read_tools
+from apiyi_cli.build.tools import parse_tool_choice, read_tools
 from apiyi_cli.errors import UsageError
 
 PARAMETERS = {"type": "object", "properties": {"x": {"type": "integer"}}}
@@ -97,11 +97,11 @@ def test_what_is_no_tool_is_refused(text: str, why: str) -> None:
 
 def test_a_choice_is_a_word_or_the_name_of_a_tool() -> None:
     available = read_tools(['{"name":"f"}'])
-    assert [choice(word, available) for word in ("auto", "none", "required")] == [
+    assert [parse_tool_choice(word, available) for word in ("auto", "none", "required")] == [
         "auto", "none", "required"
     ]  # fmt: skip
-    assert choice("f", available) == {"type": "function", "function": {"name": "f"}}
+    assert parse_tool_choice("f", available) == {"type": "function", "function": {"name": "f"}}
     with pytest.raises(UsageError, match="there are: f"):
-        choice("g", available)
+        parse_tool_choice("g", available)
     with pytest.raises(UsageError, match="there are: none"):
-        choice("g", [])
+        parse_tool_choice("g", [])

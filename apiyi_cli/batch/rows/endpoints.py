@@ -22,12 +22,13 @@ from apiyi_cli.batch.rows.media import (
     read_speech,
     read_transcript,
 )
-from apiyi_cli.build.chat import chat_call, conversation
+from apiyi_cli.build.body import TextRequest
+from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
-from apiyi_cli.build.respond import items, respond_call
+from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call, Reply, Source
 from apiyi_cli.core.events import Chunk, Delta, Empty, Finish, Refusal, Restart, ToolCall, Usage
 from apiyi_cli.core.groups import (
     ChatSampling,
@@ -92,27 +93,14 @@ def _chat(asked: RowFields) -> Call:
     attached = asked.attachments()
     text = asked.text("prompt") if earlier or attached else asked.prompt("prompt", "messages")
     own = asked.text("system")
-    messages, sources = conversation(
+    messages, sources = build_messages(
         text,
         system=asked.defaults.system if own is None else own,
         earlier=earlier,
         attachments=attached,
     )
-    functions = asked.functions()
-    return chat_call(
-        model=asked.model,
-        messages=messages,
-        sampling=asked.group(ChatSampling),
-        tools=asked.group(Tools),
-        functions=functions,
-        tool_choice=asked.tool_choice(functions),
-        schema=asked.schema(),
-        json_mode=asked.json_mode(),
-        stream=False,
-        options=asked.defaults.options,
-        families=asked.defaults.families,
-        sources=sources,
-    )
+    sampling = asked.group(ChatSampling)
+    return chat_call(asked.model, messages, sampling, _text_request(asked, sources))
 
 
 def _complete(asked: RowFields) -> Call:
@@ -137,14 +125,20 @@ def _respond(asked: RowFields) -> Call:
         text = given or asked.text("prompt")
         if text is None and not earlier and not attached:
             raise InvalidField("", Text("the row has no input, prompt or messages"))
-        given, _ = items(text, earlier=earlier, attachments=attached)
+        given, _ = build_items(text, earlier=earlier, attachments=attached)
     own = asked.text("instructions", "system")
-    functions = asked.functions()
     return respond_call(
-        model=asked.model,
-        given=given,
-        responding=asked.group(Responding),
+        asked.model,
+        given,
+        asked.group(Responding),
+        _text_request(asked),
         instructions=asked.defaults.system if own is None else own,
+    )
+
+
+def _text_request(asked: RowFields, sources: tuple[Source, ...] = ()) -> TextRequest:
+    functions = asked.functions()
+    return TextRequest(
         tools=asked.group(Tools),
         functions=functions,
         tool_choice=asked.tool_choice(functions),
@@ -153,6 +147,7 @@ def _respond(asked: RowFields) -> Call:
         stream=False,
         options=asked.defaults.options,
         families=asked.defaults.families,
+        sources=sources,
     )
 
 

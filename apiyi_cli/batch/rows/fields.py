@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
-from apiyi_cli.build.tools import choice, read_tools
+from apiyi_cli.build.tools import parse_tool_choice, read_tools
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
@@ -196,7 +196,7 @@ class RowFields:
         """Return which of the functions is to be called."""
         own = self.take("tool_choice")
         if isinstance(own, str):
-            return choice(own, functions)
+            return parse_tool_choice(own, functions)
         return self.defaults.tool_choice if own is None else own
 
     def schema(self) -> dict[str, Any] | None:

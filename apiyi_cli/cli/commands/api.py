@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apiyi_cli.build.body import placed, typed
+from apiyi_cli.build.body import read_value, set_path
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
@@ -219,12 +219,12 @@ def _fields(session: Session, fields: Fields) -> dict[str, Any]:
                     Text("cannot use {option} {value}", option=option, value=value),
                     Text("it is not KEY=VALUE"),
                 )
-            placed(found, key, text if option == "-f" else _read(session, text))
+            set_path(found, key, text if option == "-f" else _read(session, text))
     return found
 
 
 def _read(session: Session, text: str) -> Any:
-    return session.sources.at(text) if text.startswith(("@", "\\@")) else typed(text)
+    return session.sources.at(text) if text.startswith(("@", "\\@")) else read_value(text)
 
 
 def _call(
@@ -287,7 +287,7 @@ def _cost(method: str, path: str) -> Cost:
 
 def _told(content: bytes) -> dict[str, Any]:
     """Return the body's fields where it is a JSON object; it is sent as it is in any case."""
-    value = typed(content.decode("utf-8", "replace"))
+    value = read_value(content.decode("utf-8", "replace"))
     return value if isinstance(value, dict) else {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.chat import chat_call, conversation, turn
+from apiyi_cli.build.chat import answer_messages, build_messages, chat_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
@@ -46,7 +46,7 @@ def chat(
     """Send a chat completion and print the answer as it comes."""
     talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
     sampling = session.fill(sampling)
-    messages, sources = conversation(
+    messages, sources = build_messages(
         talk.text, system=talk.system, earlier=talk.earlier, attachments=talk.attachments
     )
     if talk.text is not None and session.request.code:
@@ -54,24 +54,13 @@ def chat(
         place = f"messages.{len(messages) - 1}.content{inner}"
         sources = (*session.sources.places(talk.text, place), *sources)
 
+    text = talk.text_request(sources)
+
     def built(messages: Sequence[dict[str, Any]], model: str = session.models[0]) -> Call:
-        return chat_call(
-            model=model,
-            messages=messages,
-            sampling=sampling,
-            tools=talk.tools,
-            functions=talk.functions,
-            tool_choice=talk.tool_choice,
-            schema=talk.schema,
-            json_mode=bool(talk.answer.json_mode),
-            stream=talk.streams,
-            options=talk.options,
-            families=talk.families,
-            sources=sources,
-        )
+        return chat_call(model, messages, sampling, text)
 
     def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
-        return turn(heard.text, heard.calls, results)
+        return answer_messages(heard.text, heard.calls, results)
 
     if len(session.models) > 1:
         from apiyi_cli.cli.conversation.compare import compare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.respond import items, respond_call, turn
+from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
@@ -58,27 +58,21 @@ def respond(
     instructions = responding.instructions
     if instructions is not None:
         instructions = session.sources.at(instructions)
-    given, sources = items(talk.text, earlier=talk.earlier, attachments=talk.attachments)
+    given, sources = build_items(talk.text, earlier=talk.earlier, attachments=talk.attachments)
+
+    text = talk.text_request(sources)
 
     def built(state: Sequence[dict[str, Any]]) -> Call:
         return respond_call(
-            model=session.models[0],
-            given=state or given,
-            responding=responding,
+            session.models[0],
+            state or given,
+            responding,
+            text,
             instructions=instructions if instructions is not None else talk.system,
-            tools=talk.tools,
-            functions=talk.functions,
-            tool_choice=talk.tool_choice,
-            schema=talk.schema,
-            json_mode=bool(talk.answer.json_mode),
-            stream=talk.streams,
-            options=talk.options,
-            families=talk.families,
-            sources=sources,
         )
 
     def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
-        return turn(output_items(heard.chunks), heard.calls, results)
+        return answer_items(output_items(heard.chunks), heard.calls, results)
 
     if session.shown(built([])):
         return

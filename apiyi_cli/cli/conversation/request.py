@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.build.body import TextRequest
+from apiyi_cli.core.call import Call, Reply, Source
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
 from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
 from apiyi_cli.errors import LimitError, UsageError
@@ -77,16 +77,6 @@ class Talk:
     def keeps(self) -> bool:
         """Tell whether the conversation is kept for a later run."""
         return self._place is not None and not self._place.begins
-
-    @cached_property
-    def options(self) -> list[str]:
-        """Return the `-O` values with `@FILE` read."""
-        return body_options(self.session)
-
-    @cached_property
-    def families(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the user's own model families."""
-        return self.session.settings.families
 
     def finish(
         self,
@@ -166,6 +156,20 @@ class Talk:
 
         return self.session.bursts(call, decoded, held=held, reasoning=reasoning)
 
+    def text_request(self, sources: tuple[Source, ...]) -> TextRequest:
+        """Return what the builders of requests need beside model and conversation."""
+        return TextRequest(
+            tools=self.tools,
+            functions=self.functions,
+            tool_choice=self.tool_choice,
+            schema=self.schema,
+            json_mode=bool(self.answer.json_mode),
+            stream=self.streams,
+            options=body_options(self.session),
+            families=self.session.settings.families,
+            sources=sources,
+        )
+
     @property
     def _most_steps(self) -> int:
         return self.toolbox.most_steps if self.toolbox is not None else 1
@@ -210,24 +214,24 @@ class Talk:
 
     def _remember(self, heard: Heard) -> None:
         if self._place is not None and (heard.text or heard.calls):
-            from apiyi_cli.build.chat import conversation, turn
+            from apiyi_cli.build.chat import answer_messages, build_messages
 
-            asked, _ = conversation(
+            asked, _ = build_messages(
                 self.text,
                 system=self.system,
                 earlier=self._new,
                 attachments=self.attachments,
             )
-            self._place.keep([*asked, *turn(heard.text, heard.calls)])
+            self._place.keep([*asked, *answer_messages(heard.text, heard.calls)])
 
     def _earlier(self, path: str | None) -> list[dict[str, Any]]:
         if path is None:
             return []
-        from apiyi_cli.build.chat import messages_of
+        from apiyi_cli.build.chat import parse_messages
 
         sources = self.session.sources
         text = sources.stdin("--messages") if path == "-" else sources.file(path)
-        return messages_of(text, "stdin" if path == "-" else path)
+        return parse_messages(text, "stdin" if path == "-" else path)
 
     def _attachment(self, name: str) -> Attachment:
         from apiyi_cli.build.content import Attachment
@@ -258,9 +262,9 @@ class Talk:
     def _tool_choice(self) -> str | dict[str, Any] | None:
         if self.tools.tool_choice is None:
             return None
-        from apiyi_cli.build.tools import choice
+        from apiyi_cli.build.tools import parse_tool_choice
 
-        return choice(self.tools.tool_choice, self.functions)
+        return parse_tool_choice(self.tools.tool_choice, self.functions)
 
     def _toolbox(self, running: Running) -> Toolbox | None:
         if not running.run:

@@ -184,7 +184,7 @@ class BatchInputs:
 
 def _defaults(session: Session, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.schema import read_schema
-    from apiyi_cli.build.tools import choice, read_tools
+    from apiyi_cli.build.tools import parse_tool_choice, read_tools
     from apiyi_cli.cli.conversation.request import body_options
 
     typed = frozenset(one.name for one, _ in given(rows))
@@ -206,7 +206,7 @@ def _defaults(session: Session, rows: RowDefaults) -> CommandDefaults:
         schema=None if wanted is None else read_schema(read.text_or_file(wanted, "--schema")),
         json_mode=bool(filled.pop("json_mode", None)),
         functions=functions,
-        tool_choice=None if chosen is None else choice(chosen, functions),
+        tool_choice=None if chosen is None else parse_tool_choice(chosen, functions),
         options=body_options(session),
         families=session.settings.families,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apiyi_cli.build.embed import field_text
+from apiyi_cli.build.embed import read_text_field
 from apiyi_cli.cli.conversation.request import nothing_to_send
 from apiyi_cli.cli.session import Session
 from apiyi_cli.core.groups import Embedding
@@ -111,7 +111,7 @@ def _item(index: int, place: str, line: bytes, field: str | None, *, is_first: b
     if field is None:
         return Item(index, place, text)
     try:
-        return Item(index, place, field_text(line, place, field), line)
+        return Item(index, place, read_text_field(line, place, field), line)
     except UsageError as error:
         is_object = error.what.startswith("cannot embed")
         return Item(index, place, line=line if is_object else b"", error=error)

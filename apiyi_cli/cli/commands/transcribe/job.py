@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, named, transcribe_call
+from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.conversation.request import body_options, printed
 from apiyi_cli.cli.gateway.parallel import take_in_order
@@ -185,7 +185,7 @@ class Desk:
         return {**source, "index": index, "model": self._session.models[0]}
 
     def _check(self, one: Upload) -> None:
-        named(one)
+        upload_name(one)
         if not one.size:
             raise one.refused(Text("it is empty"))
         if one.size <= MOST_BYTES:
