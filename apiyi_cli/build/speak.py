@@ -1,4 +1,4 @@
-"""A request for speech."""
+"""Requests for text to speech."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FORMATS = {
     "wav": "wav",
     "pcm": "pcm",
 }
-"""The format that a file's extension stands for."""
+"""The format for each file extension."""
 
 
 def speak_call(
     *, model: str, text: str, speaking: Speaking, options: Sequence[str] | None = None
 ) -> Call:
-    """Return the request; the API wants a voice, so one is sent when none was chosen.
+    """Return the request, with the default voice if none was given (the API requires one).
 
     Raises UsageError for a text that is longer than the API takes.
     """
