@@ -17,7 +17,8 @@ from tests.batch.test_crash import Runner
 TEXTS = [f"text {number}" for number in range(9)]
 LINE = (*TEXTS, "--batch-size", "2", "-m", "text-embedding-3-small", "--dimensions", "2")
 LINE = (*LINE, "-o", "x.out", "-j", "2")
-MOST_IN_FLIGHT = 4
+MOST_IN_FLIGHT = 6
+"""Two requests of two texts, and an answer that is just being written."""
 
 
 @pytest.fixture
