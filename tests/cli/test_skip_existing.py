@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.conftest import Program
 
 WAV = wav(tone(0.1))
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 SOUND = b"ID3\x04" + bytes(range(256))
 TRANSCRIBE = "transcribe -m whisper-1 -j 1"
 SPEAK = "speak -m tts-1"
@@ -177,3 +178,29 @@ def test_a_fixed_name_for_many_pictures_is_refused_though_it_exists(
     ran = apiyi(line, stdin=b"one\ntwo\n")
     assert ran.code == 2 and "would both be written" in ran.err
     assert len(gateway.posts) == 1
+
+
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize(
+    ("line", "stdin", "existing", "left"),
+    [
+        (f"{TRANSCRIBE} a.wav b.wav -o '{{stem}}.txt'", b"", ("a.txt",), 1),
+        (f"{TRANSCRIBE} a.wav b.wav -o '{{stem}}.txt'", b"", ("a.txt", "b.txt"), 0),
+        ("image --lines -m gpt-image-1 -o '{index}.png'", b"x\ny\n", ("1.png",), 1),
+        ("image cat -m gpt-image-1 --n 3 -o '{n}.png'", b"", ("1.png", "2.png"), 1),
+        (f"{SPEAK} hello -o hello.mp3", b"", ("hello.mp3",), 0),
+        (f"{SPEAK} hello -o hello.mp3", b"", (), 1),
+    ],
+)
+def test_a_dry_run_shows_the_requests_that_would_be_sent_and_no_others(
+    apiyi: Program, gateway: Gateway, line: str, stdin: bytes, existing: tuple[str, ...], left: int
+) -> None:
+    for name in existing:
+        (apiyi.work / name).write_bytes(PNG)
+    ran = apiyi(f"{line} --skip-existing --dry-run", stdin=stdin)
+    assert ran.code == 0 and len(ran.out.splitlines()) == left, ran.err
+    assert ("skipped" in ran.err) == bool(existing)
+    assert len(apiyi(f"{line} --dry-run", stdin=stdin).out.splitlines()) >= left
+    if "--n 3" in line:
+        assert "n" not in ran.json["body"] or ran.json["body"]["n"] == 1
+    assert gateway.posts == []

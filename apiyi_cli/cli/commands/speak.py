@@ -55,14 +55,14 @@ def speak(
     call = speak_call(
         model=session.models[0], text=said, speaking=completed, options=body_options(session)
     )
+    if place is not None and place.exists:
+        print_skipped(session, 1)
+        return
     if session.shown(call):
         return
     if place is None:
         session.ready()
         refuse_terminal(session, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
-    elif place.exists:
-        print_skipped(session, 1)
-        return
     else:
         place.check()
 

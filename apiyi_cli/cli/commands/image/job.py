@@ -66,6 +66,8 @@ class Studio:
         request = self._session.request
         if not (request.dry_run or request.code):
             return False
+        if not self._stdout:
+            self._leave_out()
         for task in self._tasks:
             self._session.shown(self._call(task))
         return True

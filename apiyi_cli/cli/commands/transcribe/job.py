@@ -89,8 +89,10 @@ class Desk:
         request = self._session.request
         if not (request.dry_run or request.code):
             return False
-        for one in self._uploads:
-            self._session.shown(self._call(one))
+        if self._places is not None:
+            self._leave_out()
+        for index in self._wanted:
+            self._session.shown(self._call(self._uploads[index]))
         return True
 
     def prepare(self) -> None:
