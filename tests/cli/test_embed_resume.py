@@ -175,3 +175,44 @@ def test_a_torn_line_is_asked_for_again_and_nothing_else(apiyi: Program, gateway
     assert ran.code == 0, ran.err
     assert set(asked(gateway)) == {"text 7"}
     assert (apiyi.work / "v").read_bytes() == whole
+
+
+@pytest.mark.parametrize("program", [".embedding|length", "select(.index>4)|.text", ".index,.text"])
+def test_lines_through_jq_resume_too(apiyi: Program, gateway: Gateway, program: str) -> None:
+    line = ["embed", "--lines", "--dimensions", "2", "--batch-size", "4", "--jq", program]
+    expected = apiyi(line, stdin=lines(13)).out
+    line += ["-o", "v"]
+    assert apiyi(line, stdin=lines(10)).code == 0
+    gateway.ledger.clear()
+    assert apiyi(line, stdin=lines(13)).code == 0
+    assert set(asked(gateway)) == {"text 10", "text 11", "text 12"}
+    assert (apiyi.work / "v").read_bytes() == expected
+    for other in ([*line[:6], "-o", "v"], [*line, "--jq", ".text"]):
+        refused = apiyi(other, stdin=lines(13))
+        assert refused.code == 10 and "--jq" in refused.err
+    assert len(gateway.ledger) == 1
+
+
+def test_an_answer_that_jq_fails_on_is_written_whole(apiyi: Program, gateway: Gateway) -> None:
+    line = ["embed", "--lines", "--dimensions", "1", "-o", "v", "--jq"]
+    line.append('if .index == 1 then error("no") else .index end')
+    for _ in range(2):
+        ran = apiyi(line, stdin=lines(3))
+        assert ran.code == 3
+        kept = (apiyi.work / "v").read_text().splitlines()
+        assert (kept[0], kept[2]) == ("0", "2") and json.loads(kept[1])["text"] == "text 1"
+    assert len(gateway.ledger) == 1
+
+
+@pytest.mark.parametrize(
+    "more", ["--lines --json", "--jsonl t --json", "--lines --json --jq .data"]
+)
+def test_one_object_for_all_lines_is_refused_as_a_file_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway, more: str
+) -> None:
+    ran = apiyi(f"embed {more} -o v", stdin=b'{"t":"x"}\n')
+    assert ran.code == 2 and "--json into v" in ran.err and "> v" in ran.err
+    assert gateway.ledger == [] and not (apiyi.work / "v").exists()
+    # A few texts of the command line are one request, whose object is whole or not there.
+    assert apiyi("embed x --json -o v").code == 0
+    assert json.loads((apiyi.work / "v").read_bytes())["object"] == "list"

@@ -206,7 +206,8 @@ class ResumeState:
             for row in self.placing["rows"]:
                 if offset == self.ends.get(target, 0):
                     file.seek(offset)
-                    if crc32(line := file.read(row["size"])) != row["crc"] or not line:
+                    line = file.read(row["size"])
+                    if (len(line), crc32(line)) != (row["size"], row["crc"]):
                         return
                     id, failed = row["id"], row["failed"]
                     self._settle(

@@ -25,7 +25,13 @@ from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
 
 _LIGHT: Final = EMBED.call()
-_TOLD = {"model": "--model", "dimensions": "--dimensions", "field": "--jsonl", "text": "--no-text"}
+_TOLD = {
+    "model": "--model",
+    "dimensions": "--dimensions",
+    "field": "--jsonl",
+    "text": "--no-text",
+    "jq": "--jq",
+}
 
 
 class VectorEntry(NamedTuple):

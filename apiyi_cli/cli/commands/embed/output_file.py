@@ -46,12 +46,14 @@ class EmbedFile:
         refuse_existing(path, force=True)
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
+        program = session.output.jq
         self._form = f"{embedding.jsonl}\0{embedding.lines}\0{embedding.text}"
         header = {
             "model": session.models[0],
             "dimensions": embedding.dimensions,
             "field": embedding.jsonl,
             "text": embedding.text,
+            **({} if program is None else {"jq": program}),
         }
         # What is missing is said before the file is made.
         session.sender  # noqa: B018

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS
@@ -26,7 +27,14 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.groups import Embedding
-from apiyi_cli.errors import ApiyiError, PartialError, RejectedError, SetupError, UsageError
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    PartialError,
+    RejectedError,
+    SetupError,
+    UsageError,
+)
 from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
@@ -146,6 +154,7 @@ class EmbedRun:
         if self._resumes(target):
             from apiyi_cli.cli.commands.embed.output_file import EmbedFile
 
+            self._refuse_one_object(str(target))
             self._refuse_own_input(Path(str(target)))
             first = [next(items, None)]
             with EmbedFile(session, self._embedding, self._build) as file:
@@ -165,9 +174,25 @@ class EmbedRun:
         from apiyi_cli.output.files import is_device
 
         session = self._session
-        if target in (None, "-") or session.output.json or session.filter is not None:
+        if target in (None, "-") or is_device(Path(str(target))):
             return False
-        return not is_device(Path(str(target)))
+        return not session.output.json or self._reads_lines
+
+    @property
+    def _reads_lines(self) -> bool:
+        return bool(self._embedding.lines) or self._embedding.jsonl is not None
+
+    def _refuse_one_object(self, path: str) -> None:
+        """Raise UsageError for `--json`: one object for all lines cannot be gone on with."""
+        if self._session.output.json:
+            raise UsageError(
+                Text("cannot write --json into {path}", path=path),
+                Text(
+                    "one object for all lines is only there when the last is answered, and a run "
+                    "that ends before could not go on"
+                ),
+                hint=Text("leave out --json (a line for each text), or > {path}", path=quote(path)),
+            )
 
     def _refuse_own_input(self, path: Path) -> None:
         """Raise UsageError where the output is a file that is read, under whichever name."""
@@ -191,8 +216,7 @@ class EmbedRun:
     ) -> Iterator[Answer]:
         """Yield the answers in the order of the inputs."""
         embedding, session = self._embedding, self._session
-        is_single = not (embedding.lines or embedding.jsonl is not None)
-        listed = list(items) if is_single else None
+        listed = None if self._reads_lines else list(items)
         is_alone = listed is not None and len(listed) == 1
         embedder = Embedder(
             session,
@@ -207,8 +231,10 @@ class EmbedRun:
 
         def ask(sender: Sender, numbered: tuple[int, list[Result]]) -> Answer:
             answer = embedder.ask(sender, *numbered)
-            if file is not None:
-                file.keep(answer, self.line)
+            if file is None:
+                return answer
+            answer = answer._replace(results=[*map(self._filtered, answer.results)])
+            file.keep(answer, self.line)
             return answer
 
         given = items if listed is None else iter(listed)
@@ -235,6 +261,17 @@ class EmbedRun:
         elif result.line_class is None:
             self._succeeded += 1
         return self.line(result)
+
+    def _filtered(self, result: Result) -> Result:
+        """Return a result with its line through `--jq`; an answer that it fails on stays whole."""
+        session = self._session
+        if session.filter is None or result.line is not None:
+            return result
+        line = self.line(result)
+        try:
+            return result._replace(line=b"".join(session.filtered([line])))
+        except IncompleteError as failure:
+            return result._replace(line=line, error=result.error or failure)
 
     def line(self, result: Result) -> bytes:
         """Return the output line of an input."""
