@@ -19,6 +19,7 @@ see `Interrupted`.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from apiyi_cli.text import Text, join_texts
@@ -181,6 +182,12 @@ class ApiyiError(Exception):
         new = {name: value for name, value in facts.items() if not getattr(self.facts, name)}
         self.facts = self.facts._replace(**new)
         return self
+
+    def with_hint(self, hint: str | None) -> Self:
+        """Return the same error with another hint."""
+        error = copy(self)
+        error.hint = hint
+        return error
 
     def __str__(self) -> str:
         return str(self.sentence())

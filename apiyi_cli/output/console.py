@@ -29,7 +29,7 @@ from apiyi_cli.core.terminal_text import (
     neutralize_line,
 )
 from apiyi_cli.errors import Interrupted, OutputError
-from apiyi_cli.output.rescue import Rescue, write_all
+from apiyi_cli.output.rescue import Rescue, write_or_rescue
 from apiyi_cli.text import Text, system_reason
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -138,14 +138,14 @@ class Console:
         """Write each item as it comes; what was received and cannot be written is rescued.
 
         The items are pieces of one output: a character may be split over two of them. Raises
-        what `write` and `lines` raise; see `rescue.write_all`.
+        what `write` and `lines` raise; see `rescue.write_or_rescue`.
         """
         if not self.stdout_is_terminal:
-            write_all(lines, self._put, rescue)
+            write_or_rescue(lines, self._put, rescue)
             return
         encoder = TerminalEncoder(content)
         try:
-            write_all(lines, lambda data: self._put(encoder.feed(data)), rescue)
+            write_or_rescue(lines, lambda data: self._put(encoder.feed(data)), rescue)
         except OutputError:
             raise
         except BaseException:

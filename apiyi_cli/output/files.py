@@ -18,7 +18,7 @@ from typing import Self
 
 from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
-from apiyi_cli.output.rescue import Kept, Rescue
+from apiyi_cli.output.rescue import AnswerBuffer, Rescue
 from apiyi_cli.text import Text, system_reason
 
 _PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
@@ -120,17 +120,17 @@ def write_file(
     that somebody made meanwhile), what came and what still comes is rescued, and the error's
     hint names the place. Raises the errors of `lines` and of `WholeFile`.
     """
-    kept = Kept(lines)
+    buffer = AnswerBuffer(lines)
     try:
         with WholeFile(path, force=force) as file:
-            for item in kept:
-                file.write(item)
+            for piece in buffer:
+                file.write(piece)
     except ApiyiError as error:
-        if rescue is not None:
-            error.hint = kept.rescued(rescue) or error.hint
+        if rescue is not None and (hint := buffer.rescue_rest(rescue)):
+            raise error.with_hint(hint) from error.__cause__
         raise
     except Interrupted as stop:
-        if rescue is not None and (place := kept.keep_after(stop, rescue)):
+        if rescue is not None and (place := buffer.keep_on_signal(stop, rescue)):
             stop.note = Text("what had come of the answer is in {place}", place=place)
         raise
 

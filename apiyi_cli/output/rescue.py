@@ -1,4 +1,4 @@
-"""What becomes of an answer that was paid for and cannot be written."""
+"""Keeps an answer that was paid for and cannot be written to its output."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.core.disk import make_private_folder
+from apiyi_cli.core.disk import EXCLUSIVE, make_private_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.text import Text, system_reason
 
 KEPT_MAX_BYTES = 64 << 20
 SIGPIPE = getattr(signal, "SIGPIPE", 13)
+
+
+class RescueError(OSError):
+    """No directory took the whole answer; `partial` is the file that has its beginning."""
+
+    partial: Path | None = None
 
 
 class Rescue(NamedTuple):
@@ -38,128 +44,164 @@ class Rescue(NamedTuple):
     def keep(self, data: Iterable[bytes]) -> Path:
         """Write the data to a new file, 0600, and return its path.
 
-        An `ApiyiError` in `data` ends it (a cut answer is kept as far as it came). Raises
-        OSError when no directory takes the file; then the data is lost.
+        An `ApiyiError` in `data` ends it (a cut answer is kept as far as it came). A disk that
+        takes only a part has the next directory get all of it. Raises RescueError when none
+        takes the whole; the longest part stays where it is.
         """
-        pieces = _until_failure(data)
-        fd, path = self._opened()
-        with os.fdopen(fd, "wb", buffering=0) as file:
-            for piece in pieces:
-                file.write(piece)
-            os.fsync(file.fileno())
-        return path
-
-    def _opened(self) -> tuple[int, Path]:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
-        failure = OSError(Text("there is no directory for it"))
-        for directory in chain(self.directories, self._spare()):
-            for count in range(1, 1000):
-                name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-                try:
-                    make_private_folder(directory)
-                    return os.open(directory / name, flags, 0o600), directory / name
-                except FileExistsError:
+        buffer = AnswerBuffer(_until_failure(data))
+        failure = RescueError(Text("there is no directory for it"))
+        longest = 0
+        for directory in chain(self.directories, self._spare_directories()):
+            path, size = None, 0
+            try:
+                fd, path = self._create(directory)
+                with os.fdopen(fd, "wb", buffering=0) as file:
+                    for piece in buffer.again():
+                        write_all(fd, piece)
+                        size += len(piece)
+                    os.fsync(file.fileno())
+                return path
+            except OSError as error:
+                partial = failure.partial
+                failure = RescueError(error.errno, error.strerror or str(error))
+                failure.partial = partial
+                if path is None:
                     continue
-                except OSError as error:
-                    failure = error
+                size = path.stat().st_size
+                discarded = path if size <= longest else partial
+                if size > longest:
+                    failure.partial, longest = path, size
+                if discarded is not None:
+                    discarded.unlink(missing_ok=True)
+                if not buffer.is_whole:
                     break
         raise failure
 
-    def _spare(self) -> Iterator[Path]:
+    def _create(self, directory: Path) -> tuple[int, Path]:
+        """Create a new file in a directory, named by time and process."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
+        make_private_folder(directory)
+        for count in range(1, 1000):
+            name = f"{stamp}-{os.getpid()}" + (f"-{count}" if count > 1 else "")
+            with suppress(FileExistsError):
+                return os.open(directory / name, EXCLUSIVE, 0o600), directory / name
+        raise FileExistsError(Text("there is no directory for it"))
+
+    def _spare_directories(self) -> Iterator[Path]:
         with suppress(OSError, ApiyiError):
             yield from self.spare()
 
 
-class Kept:
-    """Hands on the items of an answer and remembers them, in case they cannot be written.
+class AnswerBuffer:
+    """Yields the pieces of an answer and remembers them, in case they cannot be written.
 
-    What stands in a list has come already; an iterator's items come when they are asked for.
-    After 64 MiB only the item at hand is remembered: an answer that long is no longer one
+    What stands in a list has come already; an iterator's pieces come when they are asked for.
+    After 64 MiB only the piece at hand is remembered: an answer that long is no longer one
     that a person waits for, and memory must not grow with the output.
     """
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._has_come = isinstance(lines, list) and bool(lines)
-        self._items = iter(lines)
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._has_come = isinstance(pieces, list) and bool(pieces)
+        self._pieces = iter(pieces)
         self._came: list[bytes] = []
         self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for item in self._items:
-            self._size += len(item)
+        for piece in self._pieces:
+            self._size += len(piece)
             if self._size > KEPT_MAX_BYTES:
                 self._came.clear()
-            self._came.append(item)
-            yield item
+            self._came.append(piece)
+            yield piece
 
-    def rescued(self, rescue: Rescue) -> str | None:
-        """Receive what is still to come, rescue all of it and return the hint that says where.
+    @property
+    def is_whole(self) -> bool:
+        """Return True if all that has come is remembered."""
+        return self._size <= KEPT_MAX_BYTES
 
-        None when there is nothing to rescue.
+    def again(self) -> Iterator[bytes]:
+        """Yield what has come and is remembered, then the rest as it comes."""
+        yield from [*self._came]
+        yield from self
+
+    def rescue_rest(self, rescue: Rescue) -> str | None:
+        """Receive what is still to come, keep all of it and return the hint that says where.
+
+        None when there is nothing to keep.
         """
         if not (self._came or self._has_come):
             return None
         rescue.stop()
-        what = (
-            Text("the answer") if self._size <= KEPT_MAX_BYTES else Text("the rest of the answer")
-        )
+        what = Text("the answer") if self.is_whole else Text("the rest of the answer")
         try:
-            path = rescue.keep(chain(self._came, self._items))
+            path = rescue.keep(chain(self._came, self._pieces))
         except OSError as error:
-            why = system_reason(error)
-            return Text(
-                "make room, then ask again: {what} could not be kept elsewhere either ({why})",
-                what=what,
-                why=why,
-            )
+            return describe_loss(what, error)
         return Text("take {what} from {path}", what=what, path=path)
 
-    def after(self, stop: Interrupted) -> Iterator[bytes]:
+    def drain(self, stop: Interrupted) -> Iterator[bytes]:
         """Yield what has come already, telling its source that a signal stops the run.
 
         A renderer that holds text back hands it out then; what has not been received yet is
         not waited for.
         """
-        throw = getattr(self._items, "throw", None)
+        throw = getattr(self._pieces, "throw", None)
         try:
             if throw is not None:
                 yield throw(stop)
             if throw is not None or self._has_come:
-                yield from self._items
+                yield from self._pieces
         except (Interrupted, StopIteration):
             return
 
-    def keep_after(self, stop: Interrupted, rescue: Rescue) -> Path | None:
+    def keep_on_signal(self, stop: Interrupted, rescue: Rescue) -> Path | None:
         """Keep what has come when a signal stops the run; return where, None if nowhere."""
-        came = [*self._came, *self.after(stop)]
+        came = [*self._came, *self.drain(stop)]
         try:
             return rescue.keep(came) if any(came) else None
         except OSError:
             return None
 
 
-def write_all(
-    lines: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
+def describe_loss(what: Text, error: OSError) -> Text:
+    """Return the hint for something that was paid for and that no directory took whole."""
+    partial = getattr(error, "partial", None)
+    if partial is not None:
+        return Text(
+            "make room, then ask again: only the beginning of {what} could be kept, in {path} "
+            "({why})",
+            what=what,
+            path=partial,
+            why=system_reason(error),
+        )
+    return Text(
+        "make room, then ask again: {what} could not be kept elsewhere either ({why})",
+        what=what,
+        why=system_reason(error),
+    )
+
+
+def write_or_rescue(
+    pieces: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
 ) -> None:
-    """Write each item as it comes; when that fails, receive the rest and rescue it all.
+    """Write each piece as it comes; when that fails, receive the rest and rescue it all.
 
     Raises the OutputError of `write`, its hint naming the file that holds the answer. A
     reader that went away (`Interrupted` by SIGPIPE) is no failure, and nothing is rescued.
-    When another signal arrives while an item is written, what `lines` hold back is written
+    When another signal arrives while a piece is written, what `pieces` hold back is written
     before the signal goes on; one that arrives while they wait is theirs to handle.
     """
-    kept = Kept(lines)
-    for item in kept:
+    buffer = AnswerBuffer(pieces)
+    for piece in buffer:
         try:
-            write(item)
+            write(piece)
         except OutputError as error:
-            if rescue is not None:
-                error.hint = kept.rescued(rescue) or error.hint
+            if rescue is not None and (hint := buffer.rescue_rest(rescue)):
+                raise error.with_hint(hint) from error.__cause__
             raise
         except Interrupted as stop:
             if stop.signum != SIGPIPE:
-                for rest in kept.after(stop):
+                for rest in buffer.drain(stop):
                     write(rest)
             raise
 

@@ -11,7 +11,7 @@ import pytest
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import IncompleteError, Interrupted, OutputError
 from apiyi_cli.output.files import write_file
-from apiyi_cli.output.rescue import KEPT_MAX_BYTES, Rescue, write_all
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES, Rescue, write_or_rescue
 
 CLOCK = Clock(lambda: 0.0, lambda: 1_750_000_000.0, lambda seconds: None)
 
@@ -36,7 +36,7 @@ def rescued(directory: Path) -> bytes:
 
 def test_every_item_is_written_in_order() -> None:
     disk = Disk(10)
-    write_all([b"a", b"b"], disk.write, None)
+    write_or_rescue([b"a", b"b"], disk.write, None)
     assert disk.took == [b"a", b"b"]
 
 
@@ -44,7 +44,7 @@ def test_every_item_is_written_in_order() -> None:
 def test_the_whole_answer_is_kept_when_its_output_is_full(tmp_path: Path, room: int) -> None:
     place = tmp_path / "state" / "rescue"
     with pytest.raises(OutputError) as caught:
-        write_all(iter([b"a\n", b"b\n", b"c\n"]), Disk(room).write, Rescue((place,), CLOCK))
+        write_or_rescue(iter([b"a\n", b"b\n", b"c\n"]), Disk(room).write, Rescue((place,), CLOCK))
     assert rescued(place) == b"a\nb\nc\n"
     (path,) = place.iterdir()
     assert path.name == f"20250615T150640Z-{os.getpid()}"
@@ -60,7 +60,7 @@ def test_a_stream_cut_while_it_is_rescued_is_kept_as_far_as_it_came(tmp_path: Pa
         raise IncompleteError("cut")
 
     with pytest.raises(OutputError):
-        write_all(cut(), Disk(0).write, Rescue((tmp_path,), CLOCK))
+        write_or_rescue(cut(), Disk(0).write, Rescue((tmp_path,), CLOCK))
     assert rescued(tmp_path) == b"ab"
 
 
@@ -70,7 +70,7 @@ def test_a_cut_stream_whose_text_was_written_is_no_business_of_the_rescue(tmp_pa
         raise IncompleteError("cut")
 
     with pytest.raises(IncompleteError):
-        write_all(cut(), Disk(5).write, Rescue((tmp_path,), CLOCK))
+        write_or_rescue(cut(), Disk(5).write, Rescue((tmp_path,), CLOCK))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,7 +79,7 @@ def test_a_reader_that_went_away_is_not_rescued_from(tmp_path: Path) -> None:
         raise Interrupted(signal.SIGPIPE)
 
     with pytest.raises(Interrupted):
-        write_all([b"a"], gone, Rescue((tmp_path,), CLOCK))
+        write_or_rescue([b"a"], gone, Rescue((tmp_path,), CLOCK))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,20 +100,20 @@ def test_the_next_directory_is_taken_where_the_first_one_fails(tmp_path: Path) -
 def test_an_answer_that_nobody_takes_is_said_to_be_lost(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError) as caught:
-        write_all([b"a"], Disk(0).write, Rescue((tmp_path / "file" / "sub",), CLOCK))
+        write_or_rescue([b"a"], Disk(0).write, Rescue((tmp_path / "file" / "sub",), CLOCK))
     assert "could not be kept" in (caught.value.hint or "")
 
 
 def test_without_a_place_the_error_keeps_its_own_hint() -> None:
     with pytest.raises(OutputError) as caught:
-        write_all([b"a"], Disk(0).write, None)
+        write_or_rescue([b"a"], Disk(0).write, None)
     assert caught.value.hint is None
 
 
 def test_of_a_very_long_output_only_the_rest_is_kept(tmp_path: Path) -> None:
     long = b"x" * (KEPT_MAX_BYTES // 2 + 1)
     with pytest.raises(OutputError) as caught:
-        write_all([long, long, b"the", b"rest"], Disk(2).write, Rescue((tmp_path,), CLOCK))
+        write_or_rescue([long, long, b"the", b"rest"], Disk(2).write, Rescue((tmp_path,), CLOCK))
     assert rescued(tmp_path) == b"therest"
     assert "the rest of the answer" in (caught.value.hint or "")
 

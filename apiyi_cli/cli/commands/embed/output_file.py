@@ -19,6 +19,7 @@ from apiyi_cli.cli.commands.embed.run import hash_of_input, refuse_shorter
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.groups import Embedding
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Outgoing, Watch
 from apiyi_cli.wire.http.proxies import Proxy
@@ -179,25 +180,36 @@ class EmbedFile:
             self._session.run.heed = None
 
     def end(self, failure: ApiyiError | None) -> None:
-        """Note how the run ended; raise Interrupted where a signal ended it.
+        """Note how the run ended, then raise `failure`, or Interrupted where a signal ended it.
 
-        Raises SetupError when the file has lines of inputs that are no longer there.
+        Raises OutputError where the disk did not take all, and SetupError when the file has
+        lines of inputs that are no longer there.
         """
         complete = failure is None and not self._signals
-        self._file.end({"total": self._looked}, complete=complete)
-        if unkept := self._file.unkept:
-            place = self._session.rescue.keep(unkept)
-            self._session.note(
-                Text(
-                    "{count} lines that could not be written are in {place}",
-                    count=len(unkept),
-                    place=place,
-                )
-            )
+        try:
+            self._file.end({"total": self._looked}, complete=complete)
+        except OutputError as error:
+            failure = failure or error
+        self._rescue_unkept()
+        if failure is not None:
+            raise failure
         if self._signals:
             raise Interrupted(self._signals[0])
         if complete:
             refuse_shorter(self.path, self._file.known, self._met)
+
+    def _rescue_unkept(self) -> None:
+        """Keep the lines that neither the file nor the journal took, and say where they are."""
+        unkept = self._file.unkept
+        if not unkept:
+            return
+        count = Text("{count} lines that could not be written", count=len(unkept))
+        try:
+            path = self._session.rescue.keep(unkept)
+        except OSError as error:
+            self._session.note(describe_loss(count, error))
+        else:
+            self._session.note(Text("{lines} are in {path}", lines=count, path=path))
 
     def _tell_past(self) -> None:
         file, tell = self._file, self._session.note

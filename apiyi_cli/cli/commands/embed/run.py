@@ -30,6 +30,7 @@ from apiyi_cli.core.groups import Embedding
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,
+    OutputError,
     PartialError,
     RejectedError,
     SetupError,
@@ -333,13 +334,18 @@ class EmbedRun:
         with file.heeding(stop):
             try:
                 for answer in self._answers(items, stop, file):
-                    file.write(answer, self._counted_line)
+                    try:
+                        file.write(answer, self._counted_line)
+                    except OutputError as error:
+                        # What is in flight is paid for: it comes, and is kept elsewhere.
+                        failure = failure or error
+                        stop.set()
             except ApiyiError as error:
-                failure = error
-        file.end(failure)
-        self._spent.tell(self._session)
-        if failure is not None:
-            raise failure
+                failure = failure or error
+        try:
+            file.end(failure)
+        finally:
+            self._spent.tell(self._session)
         self._failures.raise_any(self._succeeded + file.ok_before, file.failed_before)
 
 
