@@ -21,7 +21,8 @@ from apiyi_cli.core.opt import Group, given
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.output.console import Console
-from apiyi_cli.settings.resolve import BASE_URLS, Settings
+from apiyi_cli.settings.defaults import BASE_URLS
+from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.render.choose import Renderer
-    from apiyi_cli.wire.send import Sender, Sent
+    from apiyi_cli.wire.send import Sender, SentRequest
 
 G = TypeVar("G", bound=Group)
 T = TypeVar("T")
@@ -319,7 +320,7 @@ class Session:
         return max(0.0, plan.timeouts.total_at - plan.clock.monotonic())
 
     @cached_property
-    def record(self) -> Callable[[Sent], None] | None:
+    def record(self) -> Callable[[SentRequest], None] | None:
         """Return what takes note of each request that ended, None when nothing is kept."""
         if not self.settings.usage_ledger or self.settings.sandbox:
             return None

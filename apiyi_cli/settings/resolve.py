@@ -1,7 +1,7 @@
 """`Settings`: every value of one run with its origin: flag, environment, profile, default.
 
-The defaults stand here and nowhere else. Nothing is read before a value asks for it. The
-key is no setting; `settings.secrets` finds it.
+The defaults are in `settings.defaults`. Nothing is read before a value asks for it. The key
+is no setting; `settings.secrets` finds it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ from apiyi_cli.settings.config import (
     load,
     nearest,
 )
+from apiyi_cli.settings.defaults import (
+    BASE_URLS,
+    DEFAULTS,
+    LIMITS,
+    TIMEOUTS,
+    Limits,
+    Timeouts,
+    default_of,
+)
 from apiyi_cli.settings.paths import config_file
 from apiyi_cli.settings.values import Unfit, fitted, options, parsed
 from apiyi_cli.text import Text
@@ -32,58 +41,7 @@ from apiyi_cli.text import Text
 G = TypeVar("G", bound=Group)
 
 
-class Limits(NamedTuple):
-    """What all processes of a key keep to together.
-
-    `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
-    """
-
-    rpm: int = 3000
-    tpm: int = 1_000_000
-    concurrency: int = 100
-    window_s: float = 60.0
-    store: str | None = None
-    store_wait_s: float = 300.0
-
-
-class Timeouts(NamedTuple):
-    """How long each kind of silence is borne, in seconds.
-
-    To connect; from sending to the headers; between two reads of a body; between two
-    events of a stream, where keep-alive comments do not count.
-    """
-
-    connect_s: float = 10.0
-    headers_s: float = 600.0
-    byte_gap_s: float = 120.0
-    event_gap_s: float = 300.0
-
-
-BASE_URLS = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
-LIMITS = Limits()
 STORE_VARIABLE = "APIYI_LIMITS_STORE"
-TIMEOUTS = Timeouts()
-DEFAULTS: Mapping[str, Any] = {
-    "profile": "default",
-    "retries": 2,
-    "max_retry_time": 90.0,
-    "failover": True,
-    "rpm": LIMITS.rpm,
-    "tpm": LIMITS.tpm,
-    "limits": True,
-    "color": "auto",
-    "newline": True,
-}
-"""What holds when nothing was said. No option that goes into the body is here: only what
-the user set is sent. `stream` is not, either: what was left open depends on the output."""
-
-OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "batch": {"jobs": 32, "retries": 5, "max_retry_time": 600.0},
-    "embed": {"jobs": 4},
-    "image": {"jobs": 4},
-    "transcribe": {"jobs": 4},
-}
-"""What holds for one command instead, or alone: nobody waits for a single row of a batch."""
 
 BUILT_IN: Mapping[str, Profile] = {
     "default": Profile("default"),
@@ -107,12 +65,6 @@ _RIVALS = (
     frozenset(("cache", "no_cache")),
     frozenset(("schema", "json_mode")),
 )
-
-
-def default_of(name: str, command: str | None = None) -> Any:
-    """Return what an option is when nobody says anything, None for "not given"."""
-    own = OWN_DEFAULTS.get(command or "", {})
-    return own[name] if name in own else DEFAULTS.get(name)
 
 
 class Setting(NamedTuple):

@@ -53,7 +53,7 @@ _LOOK: Final = "SELECT stored, used, status, headers, body, checksum FROM replie
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CachedReply:
     """An answer from the cache: `headers` have lower-case names, `body` is what arrived, byte
     for byte (a stream's events too), `stored_at` seconds since 1970."""
 
@@ -63,7 +63,7 @@ class Stored:
     stored_at: float
 
 
-class Stats(NamedTuple):
+class CacheStats(NamedTuple):
     """What the cache holds. `is_damaged` tells that it cannot be read; `clear` mends it."""
 
     path: Path
@@ -73,7 +73,7 @@ class Stats(NamedTuple):
     is_damaged: bool = False
 
 
-def key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
+def cache_key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
     """Return what identical requests share: the same for all keys of the same gateway.
 
     `canonical_body` has the model in it; `base_family` names the gateway, the same for all
@@ -86,7 +86,7 @@ def key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
     return digest.hexdigest()
 
 
-def ttl_s(text: str) -> float:
+def parse_ttl(text: str) -> float:
     """Return the seconds that `30d`, `12h`, `15m`, `90s`, `90` or `2w` stand for.
 
     Raises UsageError for anything else, for nothing and for more than ten years.
@@ -107,8 +107,8 @@ class Cache:
     """The answers in one file of at most about `cap_bytes`; the least recently used go first.
 
     Opened at the first use. Every trouble with it is a miss. When the file or its folder belongs
-    to somebody or something else, or cannot be made, that is a SetupError, of which `look` and
-    `keep` make one sentence for `tell` where there is one.
+    to somebody or something else, or cannot be made, that is a SetupError, of which `find` and
+    `store` make one sentence for `tell` where there is one.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Cache:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
-    def look(self, key: str, ttl_s: float) -> Stored | None:
+    def find(self, key: str, ttl_s: float) -> CachedReply | None:
         """Return the answer if there is one younger than `ttl_s` seconds.
 
         An entry that is not what was stored is removed.
@@ -153,7 +153,7 @@ class Cache:
             return found
         return None
 
-    def keep(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def store(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store an answer that was complete and successful, and make room for it."""
         import sqlite3
 
@@ -173,21 +173,21 @@ class Cache:
                 )
                 self._shrink(connection, key)
 
-    def stats(self) -> Stats:
+    def stats(self) -> CacheStats:
         """Return what the cache holds now."""
         import sqlite3
 
         with self._lock:
             if not self.path.exists():
-                return Stats(self.path, 0, 0, self.cap_bytes)
+                return CacheStats(self.path, 0, 0, self.cap_bytes)
             try:
                 connection = self._open()
                 # Of another version, its tables may be called alike and be others.
                 connection.execute(_LOOK, ("",))
                 entries, size = connection.execute("SELECT entries, bytes FROM total").fetchone()
             except (sqlite3.Error, TypeError):
-                return Stats(self.path, 0, 0, self.cap_bytes, is_damaged=True)
-        return Stats(self.path, entries, size, self.cap_bytes)
+                return CacheStats(self.path, 0, 0, self.cap_bytes, is_damaged=True)
+        return CacheStats(self.path, entries, size, self.cap_bytes)
 
     def clear(self) -> None:
         """Remove every answer; a damaged file is removed as a whole."""
@@ -365,8 +365,8 @@ def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes)
 
 def _entry(
     key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
-) -> Stored:
+) -> CachedReply:
     """Return the entry; raises TypeError or ValueError if it is not what was stored."""
     if _checksum(key, stored, status, headers, body) != checksum:
         raise ValueError("checksum")
-    return Stored(status, read_event(headers), body, stored)
+    return CachedReply(status, read_event(headers), body, stored)

@@ -24,10 +24,11 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
 )
+from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.client import Client, Outgoing
-from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.wire.http.client import Client
 from apiyi_cli.wire.http.proxies import proxy_for
+from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.send import Plan
 
 MOST_BYTES = 64 << 20
@@ -108,7 +109,7 @@ class _Fetch:
             cacert=plan.cacert,
             proxy=plan.proxy,
             clock=plan.clock,
-            watch=plan.watch,
+            observer=plan.observer,
             admitted=self._admit,
         )
 
@@ -155,8 +156,8 @@ class _Fetch:
         total_at = self._plan.timeouts.total_at
         timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, total_at)
         plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]", errors="replace")
-        return self._client.exchange(
-            Outgoing("GET", plain, _HEADERS, b"", stream=False, free=True), timeouts
+        return self._client.send(
+            HttpRequest("GET", plain, _HEADERS, b"", stream=False, free=True), timeouts
         )
 
     def _check(self, parts: SplitResult) -> None:

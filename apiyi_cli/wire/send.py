@@ -1,85 +1,84 @@
-"""A `Call` on its way: cache, attempts, and for each attempt endpoint, limits, sending, decoding.
+"""The way of a `Call` to the gateway: Trace(Cache(Retry(Failover(Limit(engine))))).
 
-`Sender.answer` is the only way to the gateway that commands have. Decoding belongs to the
-attempt, because a reply is only known to be good when it has been read; what then follows
-from a failure is decided in `verdict` and `failover`.
+`Sender.answer` is the only way to the gateway that commands have. Decoding is part of the
+attempt, because a reply is only known to be good when it has been read; what follows from a
+failure is decided in `retry.decision` and `retry.failover`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
-from apiyi_cli.text import Text
-from apiyi_cli.wire.http.client import Client, Watch
-from apiyi_cli.wire.http.deadlines import Timeouts
-from apiyi_cli.wire.http.request import outgoing
-from apiyi_cli.wire.retry.attempts import INTERACTIVE, Policy, Quota, Retry, Tally, persist
+from apiyi_cli.settings.defaults import INTERACTIVE, RetryPolicy, Timeouts
+from apiyi_cli.wire.http.client import Client, Observer
+from apiyi_cli.wire.http.request import build_request
+from apiyi_cli.wire.retry.attempts import AttemptCounts, FailedAttempt, RetryBudget, run_attempts
 
 if TYPE_CHECKING:
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.limits.rates import Cause
     from apiyi_cli.wire.retry.account import Account
-    from apiyi_cli.wire.retry.failover import Hosts
+    from apiyi_cli.wire.retry.failover import Failover, Route
 
 T = TypeVar("T")
 
-_LINKS_WITHIN = 4096
-
-TOLD_WAIT_S = 2.0
-"""A wait for the limits that is longer than this is told."""
-MOST_CACHED = 64 << 20
+REPORTED_WAIT_S = 2.0
+"""A longer wait for the limits is reported."""
+MOST_CACHED_BYTES = 64 << 20
+_LINKS_WITHIN_BYTES = 4096
 
 
 class Plan(NamedTuple):
     """Everything about sending that settings decide, as plain values.
 
-    `key(base_url)` gives the secret for an endpoint, None to send none. `tell` prints a
-    notice, `extra` are `-H` values. Without `hosts` there is one endpoint, without
-    `limiter` no limit, without `cache` no cache; `family` is what the cache calls the gateway
-    where its addresses do not tell (a sandbox has another port each time). `sent` is told of
-    every request that ended, for the usage ledger. `bulk` is a run of many requests, which
-    the token limit holds back; `waits` prints that it waits, `tell` where there is none.
-    `account` knows more of key, money and models than one refusal says.
+    `key` None sends no credentials. `tell` prints a notice, `tell_wait` the one of a wait for
+    the limits (None: `tell`). `extra` are `-H` values. Without `failover` there is one URL,
+    without `limiter` no limit, without `cache` no cache; `family` is the gateway's name in the
+    cache where its URLs do not identify it (a sandbox has another port each time). `on_sent`
+    gets every request that ended, for the usage ledger. `bulk` is a run of many requests, which
+    the token limit holds back. `account` knows more of key, money and models than one refusal.
     """
 
     base_urls: Sequence[str]
-    key: Callable[[str], str | None]
+    key: str | None
     tell: Callable[[str], None]
     environ: Mapping[str, str]
     timeouts: Timeouts = Timeouts()
-    policy: Policy = INTERACTIVE
+    policy: RetryPolicy = INTERACTIVE
     extra: Sequence[str] = ()
     cacert: str | None = None
     proxy: str | None = None
-    watch: Watch | None = None
+    observer: Observer | None = None
     clock: Clock = CLOCK
     retry_sleep: Callable[[float], None] | None = None
-    tally: Tally | None = None
-    quota: Quota | None = None
-    hosts: Hosts | None = None
+    counts: AttemptCounts | None = None
+    retry_budget: RetryBudget | None = None
+    failover: Failover | None = None
     limiter: RateLimiter | None = None
     cache: Cache | None = None
     cache_ttl_s: float = 0.0
     family: str = ""
-    sent: Callable[[Sent], None] | None = None
+    on_sent: Callable[[SentRequest], None] | None = None
     bulk: bool = False
-    waits: Callable[[str], None] | None = None
+    tell_wait: Callable[[str], None] | None = None
     account: Account | None = None
 
 
-class Sent(NamedTuple):
+class SentRequest(NamedTuple):
     """One request that ended: what it was, what it used, how long it took, how it failed.
 
-    `uncertain` is one that may have been billed, though no answer to it is known. One that was
-    repeated after that is told on its own.
+    `uncertain` is one that may have been billed, though no answer to it is known. If it was
+    repeated after that, it is a request of its own.
     """
 
     call: Call
@@ -92,20 +91,45 @@ class Sent(NamedTuple):
     uncertain: bool = False
 
 
+@dataclass(slots=True)
+class Exchange:
+    """One call and what is known of its answer so far, over all attempts.
+
+    `body` are the pieces to be cached, None if they must not be.
+    """
+
+    call: Call
+    request_id: str
+    began_s: float
+    cache_key: str | None = None
+    reply: Reply | None = None
+    body: list[bytes] | None = None
+    usage: Usage | None = None
+
+
 class Sender:
-    """Sends calls one at a time; a thread that sends needs one of its own."""
+    """Sends calls one at a time; a thread that sends needs its own."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.from_cache = False
-        self._told_wait = False
+        self._reported_wait = False
         self._client = Client(
             environ=plan.environ,
             cacert=plan.cacert,
             proxy=plan.proxy,
             clock=plan.clock,
-            watch=plan.watch,
+            observer=plan.observer,
         )
+
+    @property
+    def connected_s(self) -> float:
+        """Return how long the last exchange took to connect, 0 on an open connection."""
+        return self._client.deadlines.connect_took_s
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def answer(
         self,
@@ -116,60 +140,101 @@ class Sender:
     ) -> Iterator[T]:
         """Yield what `decode` makes of the reply, from the attempt that counts.
 
-        `shows` tells whether an item is a part of the answer that the user will see: from
-        then on nothing is retried. Raises an ApiyiError; what had been yielded stays good.
+        `shows` returns True if an item is a part of the answer that the user will see: from then
+        on nothing is retried. Raises an ApiyiError; what had been yielded stays good.
+
+        The layers, from the outside in, are the methods below in their order.
         """
-        plan = self.plan
-        trip = _Trip(call, plan)
-        stored = trip.cached()
-        self.from_cache = stored is not None
-        if stored is not None:
-            yield from trip.followed(decode, stored, lambda: None)
-            trip.ended(None)
-            return
-        request_id = os.urandom(16).hex()
-        route = plan.hosts.route(call.cost) if plan.hosts is not None else None
-
-        def attempt(number: int) -> Iterator[T]:
-            address = route.begin() if route is not None else plan.base_urls[0]
-            request = outgoing(call, address, plan.extra, request_id, plan.key(address))
-            with self._admission(trip, call) as leaves:
-                try:
-                    reply = trip.recorded(self._client.exchange(request, plan.timeouts, leaves))
-                    yield from trip.followed(decode, reply, self._client.clocks.event)
-                except ApiyiError as failure:
-                    if route is not None:
-                        route.failed(failure)
-                    judged = plan.account.judge(failure, call) if plan.account else failure
-                    if judged is failure:
-                        raise
-                    raise judged from failure
-                if route is not None:
-                    route.succeeded()
-                if plan.account is not None:
-                    plan.account.note_success(call)
-
+        exchange = Exchange(call, os.urandom(16).hex(), self.plan.clock.monotonic())
         try:
-            yield from persist(
-                attempt,
-                cost=call.cost,
-                policy=plan.policy,
-                shows=shows,
-                clock=plan.clock._replace(sleep=plan.retry_sleep or plan.clock.sleep),
-                rng=_Chance(),  # type: ignore[arg-type]
-                tell=plan.tell,
-                tally=plan.tally,
-                quota=plan.quota,
-                on_retry=trip.repeated,
-                limiter_pause=None if plan.limiter is None else plan.limiter.pause,
-            )
-        except ApiyiError as failure:
-            trip.ended(failure)
+            yield from self._cache(exchange, decode, shows)
+        except ApiyiError as error:
+            self._trace(exchange, error)
             raise
-        trip.kept()
-        trip.ended(None)
+        self._trace(exchange, None)
 
-    def _admission(self, trip: _Trip, call: Call) -> AbstractContextManager[Callable[[], None]]:
+    def _trace(self, exchange: Exchange, error: ApiyiError | None) -> None:
+        """Report a call that ended to the ledger."""
+        plan, reply = self.plan, exchange.reply
+        if plan.on_sent is None:
+            return
+        uncertain = isinstance(error, IncompleteError) and exchange.call.cost != "free"
+        plan.on_sent(
+            SentRequest(
+                exchange.call,
+                reply.host if reply is not None else "",
+                reply.request_id if reply is not None else None,
+                exchange.usage,
+                round((plan.clock.monotonic() - exchange.began_s) * 1000),
+                error,
+                self.from_cache,
+                uncertain,
+            )
+        )
+
+    def _cache(
+        self,
+        exchange: Exchange,
+        decode: Callable[[Reply], Iterator[T]],
+        shows: Callable[[T], bool],
+    ) -> Iterator[T]:
+        """Yield the cached answer if there is a fresh one, else a new one and cache it."""
+        cached = self._find_cached(exchange)
+        self.from_cache = cached is not None
+        if cached is not None:
+            yield from self._read(exchange, cached, decode)
+            return
+        yield from self._retry(exchange, decode, shows)
+        self._store(exchange)
+
+    def _retry(
+        self,
+        exchange: Exchange,
+        decode: Callable[[Reply], Iterator[T]],
+        shows: Callable[[T], bool],
+    ) -> Iterator[T]:
+        """Return the items of the attempt that counts."""
+        plan, call = self.plan, exchange.call
+        route = plan.failover.route(call.cost) if plan.failover is not None else None
+        return run_attempts(
+            partial(self._attempt, exchange, decode, route),
+            cost=call.cost,
+            policy=plan.policy,
+            shows=shows,
+            clock=plan.clock._replace(sleep=plan.retry_sleep or plan.clock.sleep),
+            on_failure=partial(self._note_failure, exchange),
+            counts=plan.counts,
+            budget=plan.retry_budget,
+        )
+
+    def _attempt(
+        self,
+        exchange: Exchange,
+        decode: Callable[[Reply], Iterator[T]],
+        route: Route | None,
+    ) -> Iterator[T]:
+        """Send to the URL whose turn it is, within the limits, and yield what is decoded."""
+        plan, call = self.plan, exchange.call
+        base_url = route.begin() if route is not None else plan.base_urls[0]
+        request = build_request(call, base_url, plan.extra, exchange.request_id, plan.key)
+        try:
+            with self._limit(exchange) as on_send:
+                reply = self._client.send(request, plan.timeouts, on_send)
+                yield from self._read(exchange, _copy_for_cache(exchange, reply), decode)
+        except ApiyiError as error:
+            if route is not None:
+                route.note_failure(error)
+            judged = plan.account.judge(error, call) if plan.account is not None else error
+            if judged is error:
+                raise
+            raise judged from error
+        if route is not None:
+            route.note_success()
+        if plan.account is not None:
+            plan.account.note_success(call)
+
+    def _limit(self, exchange: Exchange) -> AbstractContextManager[Callable[[], None]]:
+        """Return what admits one attempt and gives the function to call when it is sent."""
         plan = self.plan
         if plan.limiter is None:
             return nullcontext(lambda: None)
@@ -177,137 +242,116 @@ class Sender:
 
         return Admission(
             plan.limiter,
-            call,
-            alone=not plan.bulk,
-            used=lambda: trip.usage,
-            waits=self._waited,
+            exchange.call,
+            single=not plan.bulk,
+            usage=lambda: exchange.usage,
+            on_wait=self._note_wait,
             total_at=plan.timeouts.total_at,
             clock=plan.clock,
         )
 
-    def _waited(self, wait_s: float, cause: Cause) -> None:
-        """Tell of a long wait for the limits: the first one, for a batch has one per request."""
-        if wait_s >= TOLD_WAIT_S and not self._told_wait and self.plan.limiter is not None:
-            self._told_wait = True
-            (self.plan.waits or self.plan.tell)(wait_text(wait_s, cause, self.plan.limiter))
-
-    @property
-    def connected_s(self) -> float:
-        """Return how long the last exchange took to connect, 0 on an open connection."""
-        return self._client.clocks.connect_took_s
-
-    def close(self) -> None:
-        """Drop the connections."""
-        self._client.close()
-
-
-class _Trip:
-    """One call through all of its attempts: what it used, and the bytes to keep of it."""
-
-    def __init__(self, call: Call, plan: Plan) -> None:
-        self._call = call
-        self._plan = plan
-        self._began_s = plan.clock.monotonic()
-        self._key: str | None = None
-        self._pieces: list[bytes] | None = None
-        self._reply: Reply | None = None
-        self.usage: Usage | None = None
-
-    def cached(self) -> Reply | None:
-        """Return the reply from the cache, if there is a fresh one."""
-        plan, call = self._plan, self._call
-        if plan.cache is None or call.json is None or call.method != "POST":
-            return None
-        from apiyi_cli.core.jsontext import write_canonical
-        from apiyi_cli.wire.cache import key
-
-        family = plan.family or " ".join(sorted(plan.base_urls))
-        self._key = key(call.method, call.path, write_canonical(call.json), family)
-        found = plan.cache.look(self._key, plan.cache_ttl_s)
-        if found is None:
-            return None
-        self._reply = Reply(found.status, found.headers, (found.body,), from_cache=True)
-        return self._reply
-
-    def recorded(self, reply: Reply) -> Reply:
-        """Return the reply; what is read of it is remembered for the cache."""
-        self._reply, self._pieces = reply, None
-        if self._key is None or reply.status != 200:
-            return reply
-        return reply._replace(chunks=self._copied(reply.chunks))
-
-    def followed(
-        self, decode: Callable[[Reply], Iterator[T]], reply: Reply, event: Callable[[], None]
+    def _read(
+        self, exchange: Exchange, reply: Reply, decode: Callable[[Reply], Iterator[T]]
     ) -> Iterator[T]:
-        """Yield the decoded items, telling the clocks of each and looking for the usage."""
+        """Yield the decoded items; each ends the silence, and usage is taken from them."""
+        note_event = self._client.deadlines.note_event
         try:
             for item in decode(reply):
-                event()
-                self.usage = usage_in(item) or self.usage
+                note_event()
+                exchange.usage = find_usage(item) or exchange.usage
                 yield item
         finally:
             reply.close()
 
-    def kept(self) -> None:
-        """Put the reply, now known to be complete, into the cache."""
-        plan, reply = self._plan, self._reply
-        if plan.cache is None or self._key is None or self._pieces is None or reply is None:
+    def _note_failure(self, exchange: Exchange, failed: FailedAttempt) -> None:
+        """Report a retry; one after an attempt that may be billed goes to the ledger as well."""
+        plan, decision, error = self.plan, failed.decision, failed.error
+        if decision.pause_s and plan.limiter is not None:
+            plan.limiter.pause(decision.pause_s)
+        if not decision.retry:
             return
-        body = b"".join(self._pieces)
-        if self._call.cost == "heavy" and b"http" in body[:_LINKS_WITHIN]:
+        plan.tell(failed.message)
+        if not decision.possibly_billed or plan.on_sent is None:
+            return
+        now_s = plan.clock.monotonic()
+        ms, exchange.began_s = round((now_s - exchange.began_s) * 1000), now_s
+        usage, exchange.usage = exchange.usage, None
+        host, request_id = error.facts.host or "", error.facts.request_id
+        plan.on_sent(SentRequest(exchange.call, host, request_id, usage, ms, error, False, True))
+
+    def _note_wait(self, wait_s: float, cause: Cause) -> None:
+        """Report the first long wait for the limits: a batch has one for each request."""
+        plan = self.plan
+        if wait_s < REPORTED_WAIT_S or self._reported_wait or plan.limiter is None:
+            return
+        from apiyi_cli.wire.limits.admission import describe_wait
+
+        self._reported_wait = True
+        (plan.tell_wait or plan.tell)(describe_wait(wait_s, cause, plan.limiter))
+
+    def _find_cached(self, exchange: Exchange) -> Reply | None:
+        """Return the reply from the cache, None if there is no fresh one."""
+        plan, call = self.plan, exchange.call
+        if plan.cache is None or call.json is None or call.method != "POST":
+            return None
+        from apiyi_cli.core.jsontext import write_canonical
+        from apiyi_cli.wire.cache import cache_key
+
+        family = plan.family or " ".join(sorted(plan.base_urls))
+        exchange.cache_key = cache_key(call.method, call.path, write_canonical(call.json), family)
+        cached = plan.cache.find(exchange.cache_key, plan.cache_ttl_s)
+        if cached is None:
+            return None
+        exchange.reply = Reply(cached.status, cached.headers, (cached.body,), from_cache=True)
+        return exchange.reply
+
+    def _store(self, exchange: Exchange) -> None:
+        """Put the reply, now known to be complete, into the cache."""
+        cache, key, reply, pieces = (
+            self.plan.cache,
+            exchange.cache_key,
+            exchange.reply,
+            exchange.body,
+        )
+        if cache is None or key is None or reply is None or pieces is None:
+            return
+        body = b"".join(pieces)
+        if exchange.call.cost == "heavy" and b"http" in body[:_LINKS_WITHIN_BYTES]:
             # Pictures that come as links: the links die within minutes.
             return
         try:
-            plan.cache.keep(self._key, reply.status, reply.headers, body)
-        except SetupError as failure:
-            # The answer is there and paid for; that it cannot be kept does not change it.
-            plan.tell(failure.summary())
+            cache.store(key, reply.status, reply.headers, body)
+        except SetupError as error:
+            # The answer is there and paid for; a cache that fails does not change it.
+            self.plan.tell(error.summary())
 
-    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the chunks and keep them, unless they become too many."""
-        pieces: list[bytes] | None = []
-        self._pieces = pieces
+
+def _copy_for_cache(exchange: Exchange, reply: Reply) -> Reply:
+    """Return the reply; what is read of it is kept in `exchange.body` if it may be cached."""
+    exchange.reply, exchange.body = reply, None
+    if exchange.cache_key is None or reply.status != 200:
+        return reply
+
+    def copy_chunks() -> Iterator[bytes]:
+        pieces: list[bytes] = []
+        exchange.body = pieces
         size = 0
-        for chunk in chunks:
+        for chunk in reply.chunks:
             size += len(chunk)
-            if size > MOST_CACHED:
-                pieces = self._pieces = None
-            elif pieces is not None:
+            if size <= MOST_CACHED_BYTES:
                 pieces.append(chunk)
+            else:
+                exchange.body = None
+                pieces.clear()
             yield chunk
 
-    def repeated(self, retry: Retry) -> None:
-        """Tell the ledger of an attempt that may have been billed and is followed by another."""
-        if not retry.ambiguous or self._plan.sent is None:
-            return
-        now_s = self._plan.clock.monotonic()
-        ms, self._began_s = round((now_s - self._began_s) * 1000), now_s
-        facts, usage, self.usage = retry.error.facts, self.usage, None
-        self._plan.sent(
-            Sent(
-                self._call, facts.host or "", facts.request_id, usage, ms, retry.error, False, True
-            )
-        )
-
-    def ended(self, error: ApiyiError | None) -> None:
-        """Tell the ledger."""
-        if self._plan.sent is None:
-            return
-        reply = self._reply
-        ms = round((self._plan.clock.monotonic() - self._began_s) * 1000)
-        request_id = reply.request_id if reply is not None else None
-        host = reply.host if reply is not None else ""
-        from_cache = reply is not None and reply.from_cache
-        uncertain = isinstance(error, IncompleteError) and self._call.cost != "free"
-        self._plan.sent(
-            Sent(self._call, host, request_id, self.usage, ms, error, from_cache, uncertain)
-        )
+    return reply._replace(chunks=copy_chunks())
 
 
-def usage_in(item: Any) -> Usage | None:
-    """Return the usage that an item of a decoder tells.
+def find_usage(item: Any) -> Usage | None:
+    """Return the usage in an item of a decoder, None without one.
 
-    An item is a burst of events, a value with a `usage`, or the gateway's own object.
+    An item is a list of events, a value with a `usage`, or the gateway's own object.
     """
     if isinstance(item, list):
         return next((event for event in reversed(item) if isinstance(event, Usage)), None)
@@ -315,46 +359,5 @@ def usage_in(item: Any) -> Usage | None:
         from apiyi_cli.decode.usage import usage
 
         return usage(item.get("usage"))
-    told = getattr(item, "usage", None)
-    return told if isinstance(told, Usage) else None
-
-
-def wait_text(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
-    """Return the notice of a wait for the limits: how long, for what, and how to go on."""
-    limits = limiter.limits
-    wait, window = f"{wait_s:.1f}", f"{limits.window_s:g}"
-    if cause == "slots":
-        return Text(
-            "waiting for one of the {count} requests that the key may have in flight "
-            "(--no-limits goes on)",
-            count=limits.concurrency,
-        )
-    if cause == "pause":
-        return Text(
-            "waiting {wait} s, as the gateway asked of this key (--no-limits goes on)", wait=wait
-        )
-    if cause == "requests":
-        return Text(
-            "waiting {wait} s for the key's limit of {count} requests in {window} s "
-            "(--rpm N or --no-limits goes on)",
-            wait=wait,
-            count=limits.rpm,
-            window=window,
-        )
-    return Text(
-        "waiting {wait} s for the key's limit of {count} tokens in {window} s "
-        "(--tpm N or --no-limits goes on; to clear what was counted: {clear})",
-        wait=wait,
-        count=limits.tpm,
-        window=window,
-        clear=limiter.clear,
-    )
-
-
-class _Chance:
-    """A source of chance that costs nothing until a retry needs it."""
-
-    def __getattr__(self, name: str) -> Any:
-        import random
-
-        return getattr(random.SystemRandom(), name)
+    value = getattr(item, "usage", None)
+    return value if isinstance(value, Usage) else None

@@ -161,7 +161,7 @@ def limiting() -> None:
     import tempfile
 
     sys.path.insert(0, str(HERE.parents[1]))
-    from apiyi_cli.settings.resolve import Limits
+    from apiyi_cli.settings.defaults import Limits
     from apiyi_cli.wire.limits.limiter import Limiter
 
     rounds = 20_000

@@ -812,7 +812,7 @@ def test_errors_of_a_batch_are_json_when_that_is_asked_for(apiyi: Program) -> No
 def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
     from apiyi_cli.cli.app import COMMANDS, command
     from apiyi_cli.cli.help.describe import describe
-    from apiyi_cli.wire.retry.decision import BATCH, INTERACTIVE
+    from apiyi_cli.settings.defaults import BATCH, INTERACTIVE
 
     for name, policy, jobs in (("batch", BATCH, "32"), ("embed", INTERACTIVE, "4")):
         told = describe(command(name), ("apiyi", name), COMMANDS).options
@@ -825,7 +825,7 @@ def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
 def test_a_number_of_retries_holds_if_it_was_given_though_it_be_the_default() -> None:
     from apiyi_cli.cli.gateway.plan import policy
     from apiyi_cli.core.groups import Connection
-    from apiyi_cli.wire.retry.decision import BATCH
+    from apiyi_cli.settings.defaults import BATCH
 
     assert not policy(Connection(), BATCH).fixed
     for retries in (0, BATCH.attempts - 1, 9):

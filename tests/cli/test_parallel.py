@@ -13,8 +13,9 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.wire.http.client import Outgoing, Watch
-from apiyi_cli.wire.retry.decision import INTERACTIVE
+from apiyi_cli.settings.defaults import INTERACTIVE
+from apiyi_cli.wire.http.client import Observer
+from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.send import Plan, Sender
 from tests.conftest import KEY
 
@@ -28,7 +29,7 @@ BUSY = Play.error(429, "slow down", headers=(("Retry-After", "0.4"),))
 def plan_of(gateway: Gateway, sleep: Callable[[float], object]) -> Plan:
     policy = INTERACTIVE._replace(attempts=9)
     urls = (gateway.base_url,)
-    plan = Plan(urls, lambda url: KEY, lambda text: None, environ={}, policy=policy)
+    plan = Plan(urls, KEY, lambda text: None, environ={}, policy=policy)
 
     def wait(wait_s: float) -> None:
         sleep(wait_s)
@@ -89,17 +90,17 @@ def test_no_more_requests_than_jobs_are_in_flight_when_the_waits_end(gateway: Ga
     gateway.script(*[BUSY] * 6)
     lock, counts = threading.Lock(), [0, 0]
 
-    class Counting(Watch):
-        def request(self, outgoing: Outgoing) -> None:
+    class Counting(Observer):
+        def on_request(self, request: HttpRequest) -> None:
             with lock:
                 counts[0] += 1
                 counts[1] = max(counts)
 
-        def reply(self, reply: Reply, after_s: float) -> None:
+        def on_reply(self, reply: Reply, after_s: float) -> None:
             with lock:
                 counts[0] -= 1
 
-    plan = plan_of(gateway, lambda wait_s: None)._replace(watch=Counting())
+    plan = plan_of(gateway, lambda wait_s: None)._replace(observer=Counting())
     items = [str(number) for number in range(20)]
     got = list(map_in_order(plan, iter(items), ask, 2, threading.Event(), lambda text: None))
     assert len(got) == 20 and counts[1] <= 2

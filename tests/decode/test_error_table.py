@@ -11,7 +11,8 @@ from apiyi_cli.core.call import Cost
 from apiyi_cli.decode.error_table import RULES
 from apiyi_cli.decode.fault import fault, fault_of
 from apiyi_cli.errors import ApiyiError, IncompleteError
-from apiyi_cli.wire.retry.decision import BATCH, INTERACTIVE, decide, is_saturated, is_throttled
+from apiyi_cli.settings.defaults import BATCH, INTERACTIVE
+from apiyi_cli.wire.retry.decision import decide, is_saturated, is_throttled
 
 OWN = "new_api_error"
 PASSED_ON = "upstream_error"
@@ -173,8 +174,8 @@ def test_a_refusal_is_judged_by_its_row(sample: Sample) -> None:
 
     assert (error.facts.cause, error.exit_code) == (sample.cause, sample.code)
     verdict = decide(error, "text", INTERACTIVE, shown=False, attempt=1)
-    assert verdict.again is sample.again
-    assert verdict.ambiguous is (sample.code == 8)
+    assert verdict.retry is sample.again
+    assert verdict.possibly_billed is (sample.code == 8)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one.status} {one.error}")
@@ -182,7 +183,7 @@ def test_heavy_work_that_may_have_been_billed_is_never_repeated(sample: Sample) 
     error = judged(sample, "heavy")
 
     verdict = decide(error, "heavy", BATCH, shown=False, attempt=1)
-    assert verdict.again is (sample.again and error.exit_code != 8)
+    assert verdict.retry is (sample.again and error.exit_code != 8)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one.status} {one.error}")

@@ -23,7 +23,7 @@ import pytest
 
 from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.export.program import program
-from apiyi_cli.wire.http.request import outgoing
+from apiyi_cli.wire.http.request import build_request
 
 KEY = "sk-canary-5f1e"
 NASTY = (
@@ -535,7 +535,7 @@ RUNS: dict[str, Callable[[list[Path], Path], Iterator[Ran]]] = {
 
 
 def sent_by_apiyi(call: Call, base_url: str) -> Received:
-    sent = outgoing(call, base_url, (), "", KEY)
+    sent = build_request(call, base_url, (), "", KEY)
     headers = {name.lower(): value for name, value in sent.headers}
     body = sent.body if isinstance(sent.body, bytes) else b"".join(sent.body)
     return Received(sent.method, "/" + sent.url.split("/", 3)[3], headers, body)

@@ -8,7 +8,8 @@ from apiyi_cli.core import groups
 from apiyi_cli.core.groups import Answer, ChatSampling, Connection, Model, Models, Output, Request
 from apiyi_cli.core.opt import Group, declared, flag
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.resolve import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Settings
+from apiyi_cli.settings.defaults import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Timeouts
+from apiyi_cli.settings.resolve import Settings
 
 FILE = """\
 [profile.default]
@@ -177,8 +178,10 @@ def test_limits_come_from_flags_and_profile(tmp_path: Path) -> None:
 
 def test_timeout_sets_every_silence_after_connecting(tmp_path: Path) -> None:
     assert settings(tmp_path).timeouts == TIMEOUTS
-    assert settings(tmp_path, Connection(timeout=700.0)).timeouts == (10.0, 700.0, 700.0, 700.0)
-    assert settings(tmp_path, Connection(timeout=2.0)).timeouts == (2.0, 2.0, 2.0, 2.0)
+    assert settings(tmp_path, Connection(timeout=700.0)).timeouts == Timeouts(
+        10.0, 700.0, 700.0, 700.0
+    )
+    assert settings(tmp_path, Connection(timeout=2.0)).timeouts == Timeouts(2.0, 2.0, 2.0, 2.0)
 
 
 def test_nothing_is_read_before_a_value_needs_it(tmp_path: Path) -> None:

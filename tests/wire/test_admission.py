@@ -11,7 +11,7 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.admission import Admission
 from apiyi_cli.wire.limits.limiter import Limiter
 
@@ -47,8 +47,8 @@ class Office:
         return Admission(
             self.limiter,
             call,
-            used=lambda: used,
-            waits=lambda wait_s, cause: self.waits.append(wait_s),
+            usage=lambda: used,
+            on_wait=lambda wait_s, cause: self.waits.append(wait_s),
             total_at=total_at,
             clock=self.time.clock,
         )

@@ -14,7 +14,14 @@ import pytest
 import apiyi_cli
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.wire.cache import APPLICATION_ID, Cache, Stats, Stored, key, ttl_s
+from apiyi_cli.wire.cache import (
+    APPLICATION_ID,
+    Cache,
+    CachedReply,
+    CacheStats,
+    cache_key,
+    parse_ttl,
+)
 
 # Where orjson lies: the processes start without the folder of all packages, for speed.
 PACKAGES = Path(orjson.__file__).parent.parent
@@ -46,33 +53,33 @@ def path(tmp_path: Path) -> Path:
 def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: Now) -> None:
     headers = {"content-type": "text/event-stream", "x-request-id": "r-1", "set-cookie": "s=1"}
     with closing(now.cache(path)) as cache:
-        assert cache.look("k", DAY_S) is None
-        cache.keep("k", 200, headers, STREAM)
+        assert cache.find("k", DAY_S) is None
+        cache.store("k", 200, headers, STREAM)
     with closing(now.cache(path)) as cache:
         kept = {"content-type": "text/event-stream", "x-request-id": "r-1"}
-        assert cache.look("k", DAY_S) == Stored(200, kept, STREAM, now.wall)
-        assert cache.look("other", DAY_S) is None
+        assert cache.find("k", DAY_S) == CachedReply(200, kept, STREAM, now.wall)
+        assert cache.find("other", DAY_S) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"\0" * 10, bytes(range(256)) * 5000], ids=len)
 def test_every_body_is_kept_exactly(path: Path, now: Now, body: bytes) -> None:
     with closing(now.cache(path, 10_000_000)) as cache:
-        cache.keep("k", 201, {}, body)
-        found = cache.look("k", 1)
+        cache.store("k", 201, {}, body)
+        found = cache.find("k", 1)
         assert found is not None
         assert (found.status, found.body) == (201, body)
 
 
 def test_an_entry_is_used_until_its_time_is_over(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("k", 200, {}, b"x")
+        cache.store("k", 200, {}, b"x")
         now.wall += 99.9
-        assert cache.look("k", 100)
+        assert cache.find("k", 100)
         now.wall += 0.1
-        assert cache.look("k", 100) is None
-        assert cache.look("k", 200)
-        cache.keep("k", 200, {}, b"y")
-        found = cache.look("k", 100)
+        assert cache.find("k", 100) is None
+        assert cache.find("k", 200)
+        cache.store("k", 200, {}, b"y")
+        found = cache.find("k", 100)
         assert found is not None
         assert found.body == b"y"
         assert cache.stats().entries == 1
@@ -80,24 +87,24 @@ def test_an_entry_is_used_until_its_time_is_over(path: Path, now: Now) -> None:
 
 def test_an_entry_from_the_future_is_not_used_but_kept(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("k", 200, {}, b"x")
+        cache.store("k", 200, {}, b"x")
         now.wall -= 59
-        assert cache.look("k", 100)
+        assert cache.find("k", 100)
         now.wall -= 3600
-        assert cache.look("k", 100) is None
+        assert cache.find("k", 100) is None
         now.wall += 3700
-        assert cache.look("k", 100)
+        assert cache.find("k", 100)
 
 
 def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: Now) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
         for name in "abc":
-            cache.keep(name, 200, {}, bytes(2000))
+            cache.store(name, 200, {}, bytes(2000))
             now.wall += 100
-        assert cache.look("a", DAY_S)
+        assert cache.find("a", DAY_S)
         now.wall += 100
-        cache.keep("d", 200, {}, bytes(2000))
-        assert [name for name in "abcd" if cache.look(name, DAY_S)] == ["a", "c", "d"]
+        cache.store("d", 200, {}, bytes(2000))
+        assert [name for name in "abcd" if cache.find(name, DAY_S)] == ["a", "c", "d"]
         stats = cache.stats()
         assert stats.entries == 3
         assert 6000 < stats.bytes <= 10_000
@@ -106,41 +113,41 @@ def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: Now) 
 def test_a_new_entry_stays_though_the_clock_went_back(path: Path, now: Now) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
         for name in "abc":
-            cache.keep(name, 200, {}, bytes(2000))
+            cache.store(name, 200, {}, bytes(2000))
         now.wall -= 10_000
-        cache.keep("d", 200, {}, bytes(2000))
-        assert cache.look("d", DAY_S)
+        cache.store("d", 200, {}, bytes(2000))
+        assert cache.find("d", DAY_S)
 
 
 def test_an_answer_larger_than_the_cache_is_not_kept(path: Path, now: Now) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
-        cache.keep("a", 200, {}, b"a")
-        cache.keep("b", 200, {}, bytes(10_000))
-        assert cache.look("a", DAY_S)
-        assert cache.look("b", DAY_S) is None
+        cache.store("a", 200, {}, b"a")
+        cache.store("b", 200, {}, bytes(10_000))
+        assert cache.find("a", DAY_S)
+        assert cache.find("b", DAY_S) is None
 
 
 def test_the_file_stays_small_when_much_passes_through(path: Path, now: Now) -> None:
     with closing(now.cache(path, cap_bytes=100_000)) as cache:
         for number in range(300):
-            cache.keep(str(number), 200, {}, os.urandom(5000))
+            cache.store(str(number), 200, {}, os.urandom(5000))
         assert cache.stats().bytes <= 100_000
     assert path.stat().st_size < 300_000
 
 
 def test_clear_removes_everything_and_stats_count(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        assert cache.stats() == Stats(path, 0, 0, 1_000_000)
+        assert cache.stats() == CacheStats(path, 0, 0, 1_000_000)
         cache.clear()
         assert not path.exists()
-        cache.keep("a", 200, {}, b"abc")
-        cache.keep("b", 200, {}, b"abc")
+        cache.store("a", 200, {}, b"abc")
+        cache.store("b", 200, {}, b"abc")
         assert cache.stats().entries == 2
         cache.clear()
-        assert cache.stats() == Stats(path, 0, 0, 1_000_000)
-        assert cache.look("a", DAY_S) is None
-        cache.keep("a", 200, {}, b"abc")
-        assert cache.look("a", DAY_S)
+        assert cache.stats() == CacheStats(path, 0, 0, 1_000_000)
+        assert cache.find("a", DAY_S) is None
+        cache.store("a", 200, {}, b"abc")
+        assert cache.find("a", DAY_S)
         cache.close()
 
 
@@ -148,7 +155,7 @@ def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: Now) -
     before = os.umask(0)
     try:
         with closing(now.cache(path)) as cache:
-            cache.keep("a", 200, {}, b"secret")
+            cache.store("a", 200, {}, b"secret")
             names = sorted(path.parent.iterdir())
             assert [name.name for name in names][:2] == ["replies.db", "replies.db-shm"]
             assert {name.stat().st_mode & 0o777 for name in names} == {0o600}
@@ -159,8 +166,8 @@ def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: Now) -
 
 def _sound(path: Path, now: Now) -> bytes:
     with closing(now.cache(path)) as cache:
-        cache.keep("first", 200, {"content-type": "text/plain"}, b"the first answer " * 9)
-        cache.keep("second", 200, {"content-type": "text/plain"}, b"the second answer " * 9)
+        cache.store("first", 200, {"content-type": "text/plain"}, b"the first answer " * 9)
+        cache.store("second", 200, {"content-type": "text/plain"}, b"the second answer " * 9)
     assert not Path(f"{path}-wal").exists()
     return path.read_bytes()
 
@@ -181,15 +188,15 @@ def test_a_flipped_byte_of_an_answer_is_a_miss_and_the_answer_is_removed(
     for offset in range(at, at + 17 * 9, 3):
         _flipped(path, sound, offset)
         with closing(now.cache(path)) as cache:
-            assert cache.look("first", DAY_S) is None
+            assert cache.find("first", DAY_S) is None
             assert cache.stats().entries == 1
-            assert cache.look("second", DAY_S)
+            assert cache.find("second", DAY_S)
 
 
 def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: Now) -> None:
     sound = _sound(path, now)
     with closing(now.cache(path)) as cache:
-        right = (cache.look("first", DAY_S), cache.look("second", DAY_S))
+        right = (cache.find("first", DAY_S), cache.find("second", DAY_S))
     assert all(right)
     at = sound.index(b"the second answer")
     missed = refused = 0
@@ -198,7 +205,7 @@ def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: Now) -> 
         _flipped(path, sound, offset)
         with closing(now.cache(path)) as cache:
             try:
-                found = (cache.look("first", DAY_S), cache.look("second", DAY_S))
+                found = (cache.find("first", DAY_S), cache.find("second", DAY_S))
             except SetupError:
                 refused += 1
                 continue
@@ -216,43 +223,43 @@ def test_a_damaged_file_is_told_by_stats_and_mended_by_clear(
     sound = _sound(path, now)
     _flipped(path, sound, offset)
     with closing(now.cache(path)) as cache:
-        assert cache.look("first", DAY_S) is None
+        assert cache.find("first", DAY_S) is None
         assert cache.stats().is_damaged
         cache.clear()
-        cache.keep("first", 200, {}, b"again")
-        assert cache.look("first", DAY_S)
+        cache.store("first", 200, {}, b"again")
+        assert cache.find("first", DAY_S)
         assert not cache.stats().is_damaged
 
 
 def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path)) as other, other:
             other.execute("DROP TABLE replies")
             other.execute("DELETE FROM total")
-        assert cache.look("a", DAY_S) is None
+        assert cache.find("a", DAY_S) is None
         assert cache.stats().is_damaged
         cache.clear()
-        cache.keep("a", 200, {}, b"x")
-        assert cache.look("a", DAY_S)
+        cache.store("a", 200, {}, b"x")
+        assert cache.find("a", DAY_S)
 
 
 def test_a_total_that_is_wrong_does_not_hang(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path)) as other, other:
             other.execute("UPDATE total SET bytes = 9000000000")
-        cache.keep("b", 200, {}, b"x")
-        assert cache.look("b", DAY_S)
+        cache.store("b", 200, {}, b"x")
+        assert cache.find("b", DAY_S)
 
 
 def test_a_row_of_other_types_is_a_miss(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
         for column in ("stored", "status", "headers", "body", "checksum"):
-            cache.keep("a", 200, {}, b"x")
+            cache.store("a", 200, {}, b"x")
             with closing(sqlite3.connect(path)) as other, other:
                 other.execute(f"UPDATE replies SET {column} = 'text'")
-            assert cache.look("a", DAY_S) is None
+            assert cache.find("a", DAY_S) is None
             assert cache.stats().entries == 0
 
 
@@ -266,8 +273,8 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path, now: 
         before = path.read_bytes()
         with closing(now.cache(path)) as cache:
             for act in (
-                lambda: cache.look("a", 1),
-                lambda: cache.keep("a", 200, {}, b"x"),
+                lambda: cache.find("a", 1),
+                lambda: cache.store("a", 200, {}, b"x"),
                 cache.stats,
                 cache.clear,
             ):
@@ -284,7 +291,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
     path.write_bytes(text)
     with closing(now.cache(path)) as cache:
         with pytest.raises(SetupError, match="something else"):
-            cache.look("a", 1)
+            cache.find("a", 1)
         with pytest.raises(SetupError, match="something else"):
             cache.clear()
     assert path.read_bytes() == text
@@ -294,10 +301,10 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 @pytest.mark.parametrize("name", ["folder", "file"])
 def test_a_cache_of_another_user_is_refused(path: Path, now: Now, name: str) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
     os.chown(path.parent if name == "folder" else path, 12345, 12345)
     with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="user 12345"):
-        cache.look("a", DAY_S)
+        cache.find("a", DAY_S)
 
 
 def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) -> None:
@@ -307,45 +314,45 @@ def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) 
     path.parent.mkdir(parents=True)
     path.symlink_to(other)
     with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="is a link"):
-        cache.keep("k", 200, {}, b"x")
+        cache.store("k", 200, {}, b"x")
     assert other.read_bytes() == b"" and other.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
     (tmp_path / "file").write_text("x")
     with closing(now.cache(tmp_path / "file" / "replies.db")) as cache, pytest.raises(SetupError):
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
 
 
 def test_a_file_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
     path = tmp_path / ("x" * 300)
     with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="too long"):
-        cache.look("a", DAY_S)
+        cache.find("a", DAY_S)
 
 
 def test_a_full_disk_is_a_miss(path: Path, now: Now) -> None:
     import resource
 
     with closing(now.cache(path)) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
         try:
-            cache.keep("b", 200, {}, bytes(500_000))
-            assert cache.look("b", DAY_S) is None
+            cache.store("b", 200, {}, bytes(500_000))
+            assert cache.find("b", DAY_S) is None
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert cache.look("a", DAY_S)
-        cache.keep("b", 200, {}, bytes(500_000))
-        assert cache.look("b", DAY_S)
+        assert cache.find("a", DAY_S)
+        cache.store("b", 200, {}, bytes(500_000))
+        assert cache.find("b", DAY_S)
 
 
 def test_while_another_process_writes_a_look_succeeds_all_the_same(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert cache.look("a", DAY_S)
+            assert cache.find("a", DAY_S)
             other.execute("ROLLBACK")
 
 
@@ -353,14 +360,14 @@ def test_a_cache_that_another_process_makes_at_the_same_time_is_used(
     path: Path, tmp_path: Path, now: Now
 ) -> None:
     with closing(now.cache(tmp_path / "model" / "replies.db")) as cache:
-        cache.keep("a", 200, {}, b"x")
+        cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(cache.path)) as model:
             schema = model.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
     path.parent.mkdir(parents=True)
-    looked: list[Stored | None] = []
+    looked: list[CachedReply | None] = []
     with closing(now.cache(path)) as cache, closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        looking = threading.Thread(target=lambda: looked.append(cache.look("a", DAY_S)))
+        looking = threading.Thread(target=lambda: looked.append(cache.find("a", DAY_S)))
         looking.start()
         looking.join(0.2)
         assert looking.is_alive()
@@ -371,8 +378,8 @@ def test_a_cache_that_another_process_makes_at_the_same_time_is_used(
         other.commit()
         looking.join()
         assert looked == [None]
-        cache.keep("a", 200, {}, b"x")
-        assert cache.look("a", DAY_S)
+        cache.store("a", 200, {}, b"x")
+        assert cache.find("a", DAY_S)
 
 
 def test_threads_share_one_cache(path: Path, now: Now) -> None:
@@ -381,8 +388,8 @@ def test_threads_share_one_cache(path: Path, now: Now) -> None:
 
         def work(name: str) -> None:
             for number in range(20):
-                cache.keep(f"{name}{number}", 200, {}, name.encode())
-                found = cache.look(f"{name}{number}", DAY_S)
+                cache.store(f"{name}{number}", 200, {}, name.encode())
+                found = cache.find(f"{name}{number}", DAY_S)
                 if found is None or found.body != name.encode():
                     wrong.append(name)
 
@@ -404,11 +411,11 @@ sys.stdin.readline()
 cache = Cache(Path(sys.argv[1]), 10_000_000)
 wrong = 0
 for number in range(10):
-    cache.keep(f"own {name} {number}", 200, {}, name.encode() * 100)
-    found = cache.look(f"own {name} {number}", 60.0)
+    cache.store(f"own {name} {number}", 200, {}, name.encode() * 100)
+    found = cache.find(f"own {name} {number}", 60.0)
     wrong += found is not None and found.body != name.encode() * 100
-    cache.keep(f"shared {number}", 200, {}, b"same" * 100)
-    found = cache.look(f"shared {number}", 60.0)
+    cache.store(f"shared {number}", 200, {}, b"same" * 100)
+    found = cache.find(f"shared {number}", 60.0)
     wrong += found is not None and found.body != b"same" * 100
 cache.close()
 sys.exit(wrong)
@@ -436,7 +443,7 @@ def test_fifty_processes_at_once_do_each_other_no_harm(path: Path) -> None:
     with closing(Cache(path, 10_000_000)) as cache:
         names = [f"own {process} {number}" for process in range(50) for number in range(10)]
         names += [f"shared {number}" for number in range(10)]
-        assert sum(cache.look(name, 600) is not None for name in names) == 510
+        assert sum(cache.find(name, 600) is not None for name in names) == 510
 
 
 def test_the_key_depends_on_what_is_asked_and_where_and_on_nothing_else() -> None:
@@ -448,9 +455,9 @@ def test_the_key_depends_on_what_is_asked_and_where_and_on_nothing_else() -> Non
         (*asked[:3], "elsewhere"),
         ("POST", "/chat/completions{", b'"model":"a"}', "api.apiyi.com"),
     ]
-    assert key(*asked) == key("post", *asked[1:])
-    assert len({key(*one) for one in (asked, *others)}) == 6
-    assert len(key(*asked)) == 64
+    assert cache_key(*asked) == cache_key("post", *asked[1:])
+    assert len({cache_key(*one) for one in (asked, *others)}) == 6
+    assert len(cache_key(*asked)) == 64
 
 
 @pytest.mark.parametrize(
@@ -468,7 +475,7 @@ def test_the_key_depends_on_what_is_asked_and_where_and_on_nothing_else() -> Non
     ],
 )
 def test_a_time_to_keep_is_a_number_with_a_unit(text: str, seconds: float) -> None:
-    assert ttl_s(text) == seconds
+    assert parse_ttl(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -480,4 +487,4 @@ def test_a_time_to_keep_is_a_number_with_a_unit(text: str, seconds: float) -> No
 )
 def test_any_other_time_to_keep_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a time to keep answers"):
-        ttl_s(text)
+        parse_ttl(text)

@@ -20,8 +20,9 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.wire.http.client import Client, Outgoing
-from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.settings.defaults import Timeouts
+from apiyi_cli.wire.http.client import Client
+from apiyi_cli.wire.http.request import HttpRequest
 
 
 @pytest.fixture
@@ -37,16 +38,16 @@ def client() -> Iterator[Client]:
     made.close()
 
 
-def request(url: str, body: Any = b"{}", **more: Any) -> Outgoing:
+def request(url: str, body: Any = b"{}", **more: Any) -> HttpRequest:
     headers = [("Content-Type", "application/json")]
     if isinstance(body, bytes):
         headers.append(("Content-Length", str(len(body))))
     fields = {"method": "POST", "stream": False, "free": False, **more}
-    return Outgoing(url=url, headers=tuple(headers), body=body, **fields)
+    return HttpRequest(url=url, headers=tuple(headers), body=body, **fields)
 
 
 def sent(client: Client, server: Gateway, **more: Any) -> Reply:
-    return client.exchange(request(f"{server.base_url}/x", **more), Timeouts())
+    return client.send(request(f"{server.base_url}/x", **more), Timeouts())
 
 
 def test_a_reply_has_its_headers_joined_and_its_body_as_it_comes(
@@ -65,7 +66,7 @@ def test_a_reply_has_its_headers_joined_and_its_body_as_it_comes(
 def test_a_connection_is_used_again_and_told_so(client: Client, server: Gateway) -> None:
     server.script(Play.text("one"), Play.text("two").cut())
     first = sent(client, server)
-    assert not client.clocks.reused
+    assert not client.deadlines.reused
     assert b"".join(first.chunks) == b"one"
     with pytest.raises(TemporaryError) as caught:
         sent(client, server)
@@ -143,14 +144,14 @@ def test_a_refused_connection_has_not_been_sent(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TemporaryError) as caught:
-        client.exchange(request(f"http://127.0.0.1:{port}/v1/x"), Timeouts())
+        client.send(request(f"http://127.0.0.1:{port}/v1/x"), Timeouts())
     assert (caught.value.facts.phase, caught.value.facts.kind) == ("connect", "refused")
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".invalid", "x..invalid"])
 def test_a_name_that_cannot_be_resolved_has_not_been_sent(client: Client, host: str) -> None:
     with pytest.raises(TemporaryError) as caught:
-        client.exchange(request(f"http://{host}/v1/x"), Timeouts())
+        client.send(request(f"http://{host}/v1/x"), Timeouts())
     assert caught.value.facts.phase == "connect"
 
 
@@ -161,7 +162,7 @@ def test_a_header_that_http_cannot_carry_is_refused_without_its_value(
         made = request(f"{server.base_url}/x")
         made = made._replace(headers=(*made.headers, ("Authorization", f"Bearer {value}")))
         with pytest.raises(UsageError) as caught:
-            client.exchange(made, Timeouts())
+            client.send(made, Timeouts())
         assert "sk-" not in str(caught.value)
     assert server.ledger == []
 
@@ -169,7 +170,7 @@ def test_a_header_that_http_cannot_carry_is_refused_without_its_value(
 def test_a_host_header_of_the_user_replaces_ours(client: Client, server: Gateway) -> None:
     made = request(f"{server.base_url}/x")
     made = made._replace(headers=(*made.headers, ("host", "other.example")))
-    client.exchange(made, Timeouts()).close()
+    client.send(made, Timeouts()).close()
     assert server.ledger[0].headers["host"] == "other.example"
 
 
@@ -182,7 +183,7 @@ def test_an_address_that_must_not_be_is_not_connected_to(server: Gateway) -> Non
 
     client = Client(environ={}, admitted=admitted)
     with pytest.raises(RejectedError):
-        client.exchange(request(f"http://localhost:{server.port}/v1/x"), Timeouts())
+        client.send(request(f"http://localhost:{server.port}/v1/x"), Timeouts())
     assert seen == ["127.0.0.1"]
     assert server.connections == 0
 
@@ -199,12 +200,12 @@ def test_a_dead_first_address_does_not_keep_from_the_second(
         return entries if two else resolve(host, port, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    reply = client.exchange(
+    reply = client.send(
         request(f"http://api.example.invalid:{server.port}/v1/models", b"", method="GET"),
         Timeouts(),
     )
     assert reply.status == 200
-    assert not client.clocks.reused
+    assert not client.deadlines.reused
 
 
 def test_each_clock_ends_its_own_silence(server: Gateway) -> None:
@@ -218,7 +219,7 @@ def test_each_clock_ends_its_own_silence(server: Gateway) -> None:
         server.script(play)
         with pytest.raises(kind, match=told):
             made = request(f"{server.base_url}/x", stream=True)
-            list(client.exchange(made, timeouts).chunks)
+            list(client.send(made, timeouts).chunks)
         client.close()
 
 
@@ -251,7 +252,7 @@ def test_a_tunnel_that_breaks_before_tls_stands_has_sent_nothing() -> None:
     tunnel = Tunnel()
     client = Client(environ={}, proxy=tunnel.url)
     with pytest.raises(TemporaryError) as caught:
-        client.exchange(request("https://api.example.invalid/v1/x", b"prompt"), Timeouts())
+        client.send(request("https://api.example.invalid/v1/x", b"prompt"), Timeouts())
     client.close()
     tunnel.close()
     assert caught.value.facts.phase == "connect"
@@ -263,7 +264,7 @@ def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
     server.script(Play(status=403, reason="Forbidden"))
     client = Client(environ={"https_proxy": server.origin})
     with pytest.raises(SetupError) as caught:
-        client.exchange(request("https://api.example.invalid/v1/x"), Timeouts())
+        client.send(request("https://api.example.invalid/v1/x"), Timeouts())
     client.close()
     assert "403 Forbidden" in caught.value.why
     assert caught.value.hint == "check https_proxy"
@@ -272,6 +273,6 @@ def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
 def test_a_decoder_can_tell_the_clocks_of_an_event(server: Gateway) -> None:
     client = Client(environ={})
     server.script(Play(body=(b"a",)))
-    reply = client.exchange(request(f"{server.base_url}/x", stream=True), Timeouts())
-    assert reply.tick == client.clocks.event
+    reply = client.send(request(f"{server.base_url}/x", stream=True), Timeouts())
+    assert reply.tick == client.deadlines.note_event
     client.close()

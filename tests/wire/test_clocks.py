@@ -6,7 +6,8 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import IncompleteError, LimitError, TemporaryError
-from apiyi_cli.wire.http.deadlines import Clocks, Timeouts
+from apiyi_cli.settings.defaults import Timeouts
+from apiyi_cli.wire.http.deadlines import Deadlines
 
 LIMITS = Timeouts(connect_s=10, headers_s=600, bytes_s=120, events_s=300)
 
@@ -24,33 +25,33 @@ def hand() -> Hand:
     return Hand()
 
 
-def running(hand: Hand, total_at: float | None = None, *, stream: bool = True) -> Clocks:
-    """Return the clocks of an exchange whose headers have arrived."""
-    clocks = Clocks(LIMITS._replace(total_at=total_at), hand.clock, free=False, stream=stream)
-    clocks.sent()
-    clocks.headers()
-    return clocks
+def running(hand: Hand, total_at: float | None = None, *, stream: bool = True) -> Deadlines:
+    """Return the deadlines of an exchange whose headers have arrived."""
+    deadlines = Deadlines(LIMITS._replace(total_at=total_at), hand.clock, free=False, stream=stream)
+    deadlines.note_sent()
+    deadlines.note_headers()
+    return deadlines
 
 
 def test_connecting_has_its_own_limit(hand: Hand) -> None:
-    clocks = Clocks(LIMITS, hand.clock, free=False, stream=True)
-    assert clocks.connect_s() == 10
+    deadlines = Deadlines(LIMITS, hand.clock, free=False, stream=True)
+    assert deadlines.connect_s() == 10
     hand.now += 11
-    failure = clocks.expired()
+    failure = deadlines.timeout_error()
     assert isinstance(failure, TemporaryError)
     assert failure.facts.phase == "connect"
 
 
 def test_headers_are_awaited_from_the_end_of_sending(hand: Hand) -> None:
-    clocks = Clocks(LIMITS, hand.clock, free=False, stream=True)
+    deadlines = Deadlines(LIMITS, hand.clock, free=False, stream=True)
     hand.now += 50
-    assert clocks.read_s() == 600
-    clocks.sent()
+    assert deadlines.read_s() == 600
+    deadlines.note_sent()
     hand.now += 599
-    assert clocks.read_s() == pytest.approx(1)
+    assert deadlines.read_s() == pytest.approx(1)
     hand.now += 1
-    assert clocks.read_s() == pytest.approx(0)
-    failure = clocks.expired()
+    assert deadlines.read_s() == pytest.approx(0)
+    failure = deadlines.timeout_error()
     assert isinstance(failure, IncompleteError)
     assert failure.why == "no answer within 600 s of sending"
     assert (failure.facts.phase, failure.facts.kind) == ("sent", "timeout")
@@ -58,70 +59,70 @@ def test_headers_are_awaited_from_the_end_of_sending(hand: Hand) -> None:
 
 
 def test_a_silence_of_bytes_is_shorter_than_one_of_events(hand: Hand) -> None:
-    clocks = running(hand)
-    assert clocks.read_s() == 120
+    deadlines = running(hand)
+    assert deadlines.read_s() == 120
     hand.now += 250
-    assert clocks.read_s() == pytest.approx(50)
+    assert deadlines.read_s() == pytest.approx(50)
     hand.now += 50
-    assert "no event for 300 s" in str(clocks.expired())
+    assert "no event for 300 s" in str(deadlines.timeout_error())
 
 
 def test_bytes_that_are_no_events_do_not_reset_the_clock_of_events(hand: Hand) -> None:
-    clocks = running(hand)
+    deadlines = running(hand)
     for _ in range(30):
         hand.now += 10
-    assert clocks.read_s() == pytest.approx(0)
-    clocks.event()
-    assert clocks.read_s() == 120
+    assert deadlines.read_s() == pytest.approx(0)
+    deadlines.note_event()
+    assert deadlines.read_s() == 120
 
 
 def test_blanks_keep_an_answer_in_one_piece_alive_as_long_as_it_may_take_to_begin(
     hand: Hand,
 ) -> None:
-    clocks = running(hand, stream=False)
+    deadlines = running(hand, stream=False)
     hand.now += 1000
-    assert clocks.read_s() < 0
-    assert "no event for 1e+03 s" in str(clocks.expired())
-    clocks.event()
-    assert clocks.read_s() == 120
+    assert deadlines.read_s() < 0
+    assert "no event for 1e+03 s" in str(deadlines.timeout_error())
+    deadlines.note_event()
+    assert deadlines.read_s() == 120
 
 
 def test_the_whole_run_bounds_every_wait(hand: Hand) -> None:
-    clocks = running(hand, total_at=1030.0)
-    assert (clocks.read_s(), clocks.connect_s()) == (30, 10)
+    deadlines = running(hand, total_at=1030.0)
+    assert (deadlines.read_s(), deadlines.connect_s()) == (30, 10)
     hand.now = 1029.0
-    assert (clocks.read_s(), clocks.connect_s()) == (1, 1)
+    assert (deadlines.read_s(), deadlines.connect_s()) == (1, 1)
 
 
 @pytest.mark.parametrize("late_s", [-0.005, 0.0, 5.0])
 def test_the_end_of_the_whole_run_tells_whether_the_request_was_sent(
     hand: Hand, late_s: float
 ) -> None:
-    fresh = Clocks(LIMITS._replace(total_at=1030.0), hand.clock, free=False, stream=True)
+    fresh = Deadlines(LIMITS._replace(total_at=1030.0), hand.clock, free=False, stream=True)
     sent = running(hand, total_at=1030.0)
     hand.now = 1030.0 + late_s
-    free = Clocks(LIMITS._replace(total_at=1030.0), hand.clock, free=True, stream=False)
-    free.sent()
-    for clocks, told in (
+    free = Deadlines(LIMITS._replace(total_at=1030.0), hand.clock, free=True, stream=False)
+    free.note_sent()
+    for deadlines, told in (
         (fresh, "had not been sent; it was not billed"),
         (sent, "had been sent; it may be billed"),
         (free, "had been sent; it was not billed"),
     ):
-        failure = clocks.expired()
+        failure = deadlines.timeout_error()
         assert isinstance(failure, LimitError)
         assert told in failure.why
 
 
 def test_silence_of_a_free_call_is_temporary(hand: Hand) -> None:
-    clocks = Clocks(LIMITS, hand.clock, free=True, stream=False)
-    clocks.sent()
+    deadlines = Deadlines(LIMITS, hand.clock, free=True, stream=False)
+    deadlines.note_sent()
     hand.now += 601
-    assert isinstance(clocks.expired(), TemporaryError)
+    assert isinstance(deadlines.timeout_error(), TemporaryError)
 
 
 def test_the_time_to_connect_is_kept(hand: Hand) -> None:
-    clocks = Clocks(LIMITS, hand.clock, free=True, stream=False)
+    deadlines = Deadlines(LIMITS, hand.clock, free=True, stream=False)
     hand.now += 0.25
-    clocks.connected()
+    deadlines.note_connected()
     hand.now += 9
-    assert clocks.connect_took_s == 0.25
+    assert deadlines.connect_took_s == 0.25

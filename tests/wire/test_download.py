@@ -12,8 +12,8 @@ from apiyi_cli.core.hosts import is_public
 from apiyi_cli.errors import IncompleteError, LimitError
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.wire.download import download
-from apiyi_cli.wire.http.deadlines import Timeouts
 from apiyi_cli.wire.send import Plan
 
 

@@ -15,10 +15,10 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.received import form_parts
 from apiyi_cli.wire.http.request import (
     address,
+    build_request,
     headers,
     json_bytes,
     multipart,
-    outgoing,
     split_header,
 )
 
@@ -103,7 +103,7 @@ def test_what_is_no_header_is_refused(text: str) -> None:
 
 
 def test_a_request_carries_the_key_and_its_length() -> None:
-    made = outgoing(Call("POST", "/x", json={"a": 1}), BASE, (), "id", "sk-k")
+    made = build_request(Call("POST", "/x", json={"a": 1}), BASE, (), "id", "sk-k")
     found = dict(made.headers)
     assert (found["Authorization"], found["Content-Length"]) == ("Bearer sk-k", "7")
     assert (made.body, made.url, made.free) == (b'{"a":1}', f"{BASE}/x", False)
@@ -116,14 +116,14 @@ def test_a_request_carries_the_key_and_its_length() -> None:
 def test_no_key_is_sent_where_there_is_none_or_the_user_has_his_own(
     key: str | None, extra: tuple[str, ...], sent: list[str]
 ) -> None:
-    made = outgoing(Call("GET", "/x"), BASE, extra, "id", key)
+    made = build_request(Call("GET", "/x"), BASE, extra, "id", key)
     assert [value for name, value in made.headers if name.lower() == "authorization"] == sent
     assert "Content-Length" not in dict(made.headers)
 
 
 def test_raw_bytes_go_as_they_are() -> None:
     call = Call("PUT", "/x", raw=b"\xff", content_type="application/x-y")
-    made = outgoing(call, BASE, (), "id", None)
+    made = build_request(call, BASE, (), "id", None)
     assert made.body == b"\xff"
     assert dict(made.headers)["Content-Type"] == "application/x-y"
 
@@ -181,6 +181,6 @@ def test_the_key_goes_as_the_protocol_wants_it_unless_the_user_says_otherwise(
     auth: Auth, header: tuple[str, str]
 ) -> None:
     call = Call("GET", "/x", auth=auth)
-    assert header in outgoing(call, BASE, (), "id", "K").headers
-    own = outgoing(call, BASE, (f"{header[0].upper()}: mine",), "id", "K").headers
+    assert header in build_request(call, BASE, (), "id", "K").headers
+    own = build_request(call, BASE, (f"{header[0].upper()}: mine",), "id", "K").headers
     assert [value for name, value in own if name.lower() == header[0].lower()] == ["mine"]

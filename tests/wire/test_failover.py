@@ -18,13 +18,13 @@ from apiyi_cli.errors import (
     TemporaryError,
     UnknownModelError,
 )
-from apiyi_cli.wire.retry.failover import Breaker, Hosts, Route
+from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover, Route
 
 A, B, C = "https://a.example/v1", "https://b.example/v1", "https://c.example/v1"
 
 
 class Scene:
-    """A breaker file, two clocks and a probe whose answers are scripted by address."""
+    """A breaker file, two deadlines and a probe whose answers are scripted by address."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "breaker.json"
@@ -39,15 +39,15 @@ class Scene:
         self.wall += seconds
         self.monotonic += seconds
 
-    def breaker(self) -> Breaker:
-        return Breaker(self.path, self.clock)
+    def breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(self.path, self.clock)
 
     def probe(self, address: str) -> bool:
         self.probed.append(address)
         return address in self.healthy
 
-    def hosts(self, *addresses: str) -> Hosts:
-        return Hosts(addresses, self.breaker(), probe=self.probe, tell=self.told.append)
+    def hosts(self, *addresses: str) -> Failover:
+        return Failover(addresses, self.breaker(), probe=self.probe, tell=self.told.append)
 
     def route(self, *addresses: str, cost: Cost = "text") -> Route:
         return self.hosts(*addresses).route(cost)
@@ -76,7 +76,7 @@ def _status(
 def test_what_was_not_sent_goes_to_the_backup_at_once(scene: Scene, kind: str, cost: Cost) -> None:
     route = scene.route(A, B, cost=cost)
     assert route.address == A
-    route.failed(_failure(TemporaryError, phase="connect", kind=kind))
+    route.note_failure(_failure(TemporaryError, phase="connect", kind=kind))
     assert route.address == B
     assert not scene.told, "told before there is another attempt"
     assert [route.begin(), route.begin()] == [B, B]
@@ -115,7 +115,7 @@ STAYS = [
 def test_nothing_else_leaves_the_primary(scene: Scene, error: ApiyiError, cost: Cost) -> None:
     route = scene.route(A, B, cost=cost)
     for _ in range(5):
-        route.failed(error)
+        route.note_failure(error)
     assert route.address == A
     assert scene.breaker().state(A) == "up"
     assert not scene.told
@@ -124,9 +124,9 @@ def test_nothing_else_leaves_the_primary(scene: Scene, error: ApiyiError, cost: 
 @pytest.mark.parametrize("status", [500, 502, 503, 520, 521, 522, 523, 525, 526, 527])
 def test_what_stands_in_front_gets_one_retry_first(scene: Scene, status: int) -> None:
     route = scene.route(A, B)
-    route.failed(_status(status))
+    route.note_failure(_status(status))
     assert route.address == A
-    route.failed(_status(status))
+    route.note_failure(_status(status))
     assert route.begin() == B
     assert scene.told == [f"{A} is in trouble (HTTP {status}), going on with {B}"]
     assert scene.route(A, B).address == B
@@ -135,11 +135,11 @@ def test_what_stands_in_front_gets_one_retry_first(scene: Scene, status: int) ->
 def test_only_failures_in_a_row_count(scene: Scene) -> None:
     route = scene.route(A, B)
     for _ in range(4):
-        route.failed(_status(502))
-        route.failed(_status(429))
+        route.note_failure(_status(502))
+        route.note_failure(_status(429))
     assert route.address == A
-    route.failed(_status(502))
-    route.failed(_status(503))
+    route.note_failure(_status(502))
+    route.note_failure(_status(503))
     assert route.address == B
 
 
@@ -148,7 +148,7 @@ def test_a_cheap_request_without_an_answer_moves_but_says_nothing_of_the_host(
     scene: Scene, cost: Cost
 ) -> None:
     route = scene.route(A, B, cost=cost)
-    route.failed(_failure(IncompleteError, phase="sent", kind="timeout"))
+    route.note_failure(_failure(IncompleteError, phase="sent", kind="timeout"))
     assert route.address == B
     assert scene.breaker().state(A) == "up"
 
@@ -156,8 +156,8 @@ def test_a_cheap_request_without_an_answer_moves_but_says_nothing_of_the_host(
 def test_one_address_is_kept_whatever_happens(scene: Scene) -> None:
     route = scene.route(A)
     for _ in range(3):
-        route.failed(UNREACHED)
-    route.succeeded()
+        route.note_failure(UNREACHED)
+    route.note_success()
     assert route.address == A
     assert not scene.path.exists()
     assert not scene.told
@@ -168,7 +168,7 @@ def test_the_addresses_are_tried_in_order_and_then_the_first_again(scene: Scene)
     seen = []
     for _ in range(4):
         seen.append(route.begin())
-        route.failed(UNREACHED)
+        route.note_failure(UNREACHED)
     assert seen == [A, B, C, A]
     assert not scene.probed
     assert len(scene.told) == 3
@@ -176,20 +176,20 @@ def test_the_addresses_are_tried_in_order_and_then_the_first_again(scene: Scene)
 
 def test_a_reason_without_words_is_what_failed(scene: Scene) -> None:
     route = scene.route(A, B)
-    route.failed(TemporaryError("no way", facts=Facts(phase="connect", kind="reset")))
+    route.note_failure(TemporaryError("no way", facts=Facts(phase="connect", kind="reset")))
     route.begin()
     assert "(no way)" in scene.told[0]
 
 
 def test_a_down_primary_is_left_alone_by_all_processes_for_a_minute(scene: Scene) -> None:
-    scene.route(A, B).failed(UNREACHED)
+    scene.route(A, B).note_failure(UNREACHED)
     scene.pass_time(59.9)
     assert scene.route(A, B).address == B
     assert not scene.probed
 
 
 def test_after_a_minute_the_primary_is_asked_for_free_before_it_is_used(scene: Scene) -> None:
-    scene.route(A, B).failed(UNREACHED)
+    scene.route(A, B).note_failure(UNREACHED)
     scene.pass_time(60)
     assert scene.route(A, B).address == B
     assert scene.probed == [A]
@@ -204,7 +204,7 @@ def test_after_a_minute_the_primary_is_asked_for_free_before_it_is_used(scene: S
 
 
 def test_others_use_the_backup_while_one_asks(scene: Scene) -> None:
-    scene.route(A, B).failed(UNREACHED)
+    scene.route(A, B).note_failure(UNREACHED)
     scene.pass_time(60)
     meanwhile: list[str] = []
 
@@ -212,7 +212,7 @@ def test_others_use_the_backup_while_one_asks(scene: Scene) -> None:
         meanwhile.append(scene.route(A, B).address)
         return True
 
-    hosts = Hosts((A, B), scene.breaker(), probe=probe)
+    hosts = Failover((A, B), scene.breaker(), probe=probe)
     assert hosts.route("text").address == A
     assert meanwhile == [B]
 
@@ -222,10 +222,10 @@ def test_an_answer_brings_an_address_back_that_was_used_for_want_of_a_better(sce
         scene.breaker().mark(address)
     route = scene.route(A, B)
     assert route.address == A
-    route.succeeded()
+    route.note_success()
     assert scene.breaker().state(A) == "up"
     assert scene.breaker().state(B) == "down"
-    route.succeeded()
+    route.note_success()
     assert scene.breaker().state(A) == "up"
 
 
@@ -294,7 +294,7 @@ def test_a_damaged_file_never_keeps_a_host_down(scene: Scene, text: bytes) -> No
 def test_a_file_that_cannot_be_written_leaves_the_knowledge_to_the_process(scene: Scene) -> None:
     scene.path.mkdir(parents=True)
     route = scene.route(A, B)
-    route.failed(UNREACHED)
+    route.note_failure(UNREACHED)
     assert route.address == B
     breaker = scene.breaker()
     breaker.mark(A)
@@ -321,6 +321,6 @@ def test_a_mark_of_another_process_is_newer_than_ones_own(scene: Scene) -> None:
 
 
 def test_without_anybody_to_tell_a_request_moves_on_silently(scene: Scene) -> None:
-    route = Hosts((A, B), scene.breaker(), probe=scene.probe).route("text")
-    route.failed(UNREACHED)
+    route = Failover((A, B), scene.breaker(), probe=scene.probe).route("text")
+    route.note_failure(UNREACHED)
     assert route.address == B

@@ -18,7 +18,7 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
 )
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.admission import Admission
 from apiyi_cli.wire.limits.limiter import Limiter
@@ -51,8 +51,8 @@ def admission(limiter: Limiter, time: Time, *, size: int, total_at: float | None
     return Admission(
         limiter,
         CALL._replace(json={"model": "m", "prompt": "x" * size}),
-        used=lambda: None,
-        waits=lambda wait_s, cause: None,
+        usage=lambda: None,
+        on_wait=lambda wait_s, cause: None,
         total_at=total_at,
         clock=time.clock,
     )
@@ -150,8 +150,8 @@ def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time)
         with Admission(
             limiter,
             call,
-            used=lambda: None,
-            waits=lambda wait_s, cause: None,
+            usage=lambda: None,
+            on_wait=lambda wait_s, cause: None,
             total_at=None,
             clock=time.clock,
         ):

@@ -20,7 +20,7 @@ import pytest
 import apiyi_cli
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.limiter import Limiter
 
@@ -122,7 +122,7 @@ def _counter(limits: Limits, hold_s: float) -> Iterator[Counter]:
 CLIENT = """
 import json, socket, sys, threading
 from pathlib import Path
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.limiter import Limiter
 
 folder, limits, port, count, threads = sys.argv[1:]
@@ -186,7 +186,7 @@ def test_four_processes_never_have_more_in_flight_than_allowed(tmp_path: Path) -
 HOLDER = """
 import sys
 from pathlib import Path
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.limiter import Limiter
 limiter = Limiter(Path(sys.argv[1]), "sk-shared", Limits(concurrency=2))
 limiter.occupy(), limiter.occupy()

@@ -6,7 +6,7 @@ import pytest
 
 from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.errors import SetupError
-from apiyi_cli.wire.http.proxies import parsed, proxy_for
+from apiyi_cli.wire.http.proxies import parse_proxy, proxy_for
 
 HOST = "api.example.com"
 
@@ -29,7 +29,7 @@ HOST = "api.example.com"
     ],
 )
 def test_a_proxy_is_read(value: str, shown: str, user: str | None, password: str | None) -> None:
-    proxy = parsed(value, "HTTPS_PROXY")
+    proxy = parse_proxy(value, "HTTPS_PROXY")
     assert (proxy.shown, proxy.user, proxy.password) == (shown, user, password)
 
 
@@ -48,15 +48,15 @@ def test_a_proxy_is_read(value: str, shown: str, user: str | None, password: str
 )
 def test_what_is_no_proxy_is_named_by_its_variable(value: str) -> None:
     with pytest.raises(SetupError) as caught:
-        parsed(value, "ALL_PROXY")
+        parse_proxy(value, "ALL_PROXY")
     assert caught.value.what == "cannot use ALL_PROXY"
     assert caught.value.hint
 
 
 def test_a_password_is_in_no_message() -> None:
-    assert "secret" not in parsed("http://me:secret@proxy", "x").shown
+    assert "secret" not in parse_proxy("http://me:secret@proxy", "x").shown
     with pytest.raises(SetupError) as caught:
-        parsed("socks4://me:secret@proxy", "x")
+        parse_proxy("socks4://me:secret@proxy", "x")
     assert "secret" not in str(caught.value)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.rates import admit, book, checked, learn, mean, settle
 

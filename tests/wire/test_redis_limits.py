@@ -23,9 +23,9 @@ from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
 from apiyi_cli.sandbox.limits import Limits as Enforced
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, shown
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
 from apiyi_cli.wire.limits.windows import Row
 from tests.conftest import KEY, Program
 
@@ -185,7 +185,7 @@ def test_a_server_clock_that_was_put_back_forgets_the_bookings(running: Redis, s
 
 CLIENT = """
 import json, socket, sys, threading
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 
 url, limits, port, count, threads = sys.argv[1:]
@@ -280,7 +280,7 @@ def test_two_machines_fill_no_window_and_use_95_percent_of_the_rate(store: str) 
 
 HOLDER = """
 import sys
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 limiter = RedisLimiter(sys.argv[1], "sk-shared", Limits(concurrency=2), lease_s=float(sys.argv[2]))
 limiter.occupy(), limiter.occupy()
@@ -580,7 +580,7 @@ def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_an_address_is_shown_without_its_password(url: str, text: str) -> None:
-    assert shown(url) == text
+    assert without_credentials(url) == text
 
 
 def shared(apiyi: Program, store: str, more: str = "") -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from apiyi_cli.core.clock import CLOCK
 from apiyi_cli.errors import LimitError, TemporaryError
-from apiyi_cli.wire.http.client import Client, Outgoing
-from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.settings.defaults import Timeouts
+from apiyi_cli.wire.http.client import Client
+from apiyi_cli.wire.http.request import HttpRequest
 
 if TYPE_CHECKING:
     import subprocess
@@ -48,9 +49,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def asked(timeouts: Timeouts) -> None:
     client = Client(environ={})
-    request = Outgoing("GET", "http://silent.example/v1", (), b"", stream=False, free=True)
+    request = HttpRequest("GET", "http://silent.example/v1", (), b"", stream=False, free=True)
     try:
-        client.exchange(request, timeouts)
+        client.send(request, timeouts)
     finally:
         client.close()
 

@@ -22,17 +22,15 @@ from apiyi_cli.errors import (
     UnknownModelError,
     UsageError,
 )
+from apiyi_cli.settings.defaults import BATCH, INTERACTIVE, RetryPolicy
 from apiyi_cli.wire.retry.attempts import (
-    BATCH,
-    INTERACTIVE,
-    Policy,
-    Quota,
-    Retry,
-    Tally,
-    decide,
+    AttemptCounts,
+    FailedAttempt,
+    RetryBudget,
     delays,
-    persist,
+    run_attempts,
 )
+from apiyi_cli.wire.retry.decision import decide
 
 COSTS: tuple[Cost, ...] = ("free", "light", "text", "heavy")
 
@@ -143,16 +141,16 @@ def test_every_cell_of_the_table_is_decided_as_written(cost: Cost, limit: int | 
     for row, base, shown, paid_twice in itertools.product(
         ROWS, (INTERACTIVE, BATCH), (False, True), (0, 1, 2, 3)
     ):
-        policy = Policy(base.attempts, limit, base.max_retry_time_s, base.retry_after_cap_s)
-        verdict = decide(
-            row.error, cost, policy, shown=shown, attempt=1, ambiguous_so_far=paid_twice
+        policy = RetryPolicy(base.attempts, limit, base.max_retry_time_s, base.retry_after_cap_s)
+        decision = decide(
+            row.error, cost, policy, shown=shown, attempt=1, possibly_billed_so_far=paid_twice
         )
         again, ambiguous = _expected(row.cells[COSTS.index(cost)], limit, paid_twice)
         if shown:
             again = ambiguous = False
-        if (verdict.again, verdict.ambiguous) != (again, ambiguous):
-            wrong.append((row.name, shown, paid_twice, verdict))
-        assert verdict.again == (verdict.stop == "")
+        if (decision.retry, decision.possibly_billed) != (again, ambiguous):
+            wrong.append((row.name, shown, paid_twice, decision))
+        assert decision.retry == (decision.stop == "")
     assert not wrong
 
 
@@ -165,10 +163,12 @@ def test_the_table_has_the_promised_size() -> None:
 BUSY = _status(TemporaryError, 503)
 
 
-@pytest.mark.parametrize(("policy", "attempts"), [(INTERACTIVE, 3), (BATCH, 6), (Policy(1), 1)])
-def test_attempts_include_the_first_one(policy: Policy, attempts: int) -> None:
+@pytest.mark.parametrize(
+    ("policy", "attempts"), [(INTERACTIVE, 3), (BATCH, 6), (RetryPolicy(1), 1)]
+)
+def test_attempts_include_the_first_one(policy: RetryPolicy, attempts: int) -> None:
     judged = [
-        decide(BUSY, "text", policy, shown=False, attempt=number).again for number in range(1, 9)
+        decide(BUSY, "text", policy, shown=False, attempt=number).retry for number in range(1, 9)
     ]
     assert judged == [number < attempts for number in range(1, 9)]
 
@@ -180,10 +180,10 @@ def test_attempts_include_the_first_one(policy: Policy, attempts: int) -> None:
 def test_a_wait_that_would_pass_the_retry_time_is_not_begun(
     elapsed_s: float, delay_s: float, again: bool
 ) -> None:
-    verdict = decide(
+    decision = decide(
         BUSY, "text", INTERACTIVE, shown=False, attempt=1, elapsed_s=elapsed_s, delay_s=delay_s
     )
-    assert (verdict.again, verdict.stop) == (again, "" if again else "budget")
+    assert (decision.retry, decision.stop) == (again, "" if again else "time")
 
 
 @pytest.mark.parametrize(
@@ -192,18 +192,18 @@ def test_a_wait_that_would_pass_the_retry_time_is_not_begun(
         (0.0, INTERACTIVE, 0.4, ""),
         (0.1, INTERACTIVE, 0.4, ""),
         (7.5, INTERACTIVE, 7.5, ""),
-        (100.0, INTERACTIVE, 100.0, "budget"),
+        (100.0, INTERACTIVE, 100.0, "time"),
         (120.5, INTERACTIVE, 120.5, "cap"),
         (300.0, BATCH, 300.0, ""),
         (601.0, BATCH, 601.0, "cap"),
     ],
 )
 def test_retry_after_is_a_floor_with_a_cap(
-    asked_s: float, policy: Policy, wait_s: float, stop: str
+    asked_s: float, policy: RetryPolicy, wait_s: float, stop: str
 ) -> None:
     error = _status(TemporaryError, 503, retry_after_s=asked_s)
-    verdict = decide(error, "text", policy, shown=False, attempt=1, delay_s=0.4)
-    assert (verdict.wait_s, verdict.stop, verdict.pause_s) == (wait_s, stop, 0.0)
+    decision = decide(error, "text", policy, shown=False, attempt=1, delay_s=0.4)
+    assert (decision.wait_s, decision.stop, decision.pause_s) == (wait_s, stop, 0.0)
 
 
 def test_bare_429s_wait_2_s_and_twice_as_long_each_time() -> None:
@@ -218,8 +218,8 @@ def test_bare_429s_wait_2_s_and_twice_as_long_each_time() -> None:
 
 def test_a_429_that_says_why_waits_like_any_other_failure() -> None:
     error = _status(TemporaryError, 429, code="rate_limit_exceeded")
-    verdict = decide(error, "text", BATCH, shown=False, attempt=1, delay_s=0.3)
-    assert (verdict.wait_s, verdict.pause_s) == (0.3, 0.3)
+    decision = decide(error, "text", BATCH, shown=False, attempt=1, delay_s=0.3)
+    assert (decision.wait_s, decision.pause_s) == (0.3, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -227,11 +227,11 @@ def test_a_429_that_says_why_waits_like_any_other_failure() -> None:
     [(5.0, INTERACTIVE, 5.0), (3600.0, INTERACTIVE, 0.0), (3600.0, BATCH, 600.0)],
 )
 def test_a_429_pauses_everybody_for_no_longer_than_the_cap(
-    asked_s: float, policy: Policy, pause_s: float
+    asked_s: float, policy: RetryPolicy, pause_s: float
 ) -> None:
     error = _status(TemporaryError, 429, retry_after_s=asked_s)
     last = decide(error, "text", policy, shown=False, attempt=policy.attempts)
-    assert (last.again, last.pause_s) == (False, pause_s)
+    assert (last.retry, last.pause_s) == (False, pause_s)
 
 
 def test_an_error_object_can_throttle_too_but_a_lack_of_money_does_not() -> None:
@@ -242,29 +242,29 @@ def test_an_error_object_can_throttle_too_but_a_lack_of_money_does_not() -> None
 
 
 def test_delays_double_up_to_30_s_and_are_drawn_from_the_upper_half() -> None:
-    policy = Policy(attempts=12)
+    policy = RetryPolicy(attempts=12)
     for seed in range(50):
         drawn = list(delays(policy, random.Random(seed)))
         mosts = [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
         assert len(drawn) == len(mosts)
         assert all(most / 2 <= delay <= most for delay, most in zip(drawn, mosts, strict=True))
     assert len({next(delays(policy, random.Random(seed))) for seed in range(50)}) > 40
-    assert len(list(delays(Policy(attempts=3000), random.Random(1)))) == 2999
+    assert len(list(delays(RetryPolicy(attempts=3000), random.Random(1)))) == 2999
 
 
 def test_the_quota_ends_retries_in_an_outage_and_comes_back_with_successes() -> None:
-    quota = Quota()
-    assert [quota.take(False) for _ in range(101)] == [True] * 100 + [False]
-    assert quota.left == 0
+    budget = RetryBudget()
+    assert [budget.take(False) for _ in range(101)] == [True] * 100 + [False]
+    assert budget.left == 0
     for _ in range(9):
-        quota.refund()
-    assert not quota.take(True)
-    assert quota.take(False)
-    quota.left = 500
-    quota.refund()
-    assert quota.left == 500
-    assert quota.take(True)
-    assert quota.left == 490
+        budget.refund()
+    assert not budget.take(True)
+    assert budget.take(False)
+    budget.left = 500
+    budget.refund()
+    assert budget.left == 500
+    assert budget.take(True)
+    assert budget.left == 490
 
 
 class Stage:
@@ -275,20 +275,27 @@ class Stage:
         self.now = 1000.0
         self.slept: list[float] = []
         self.told: list[str] = []
-        self.retries: list[Retry] = []
+        self.retries: list[FailedAttempt] = []
         self.paused: list[float] = []
         self.numbers: list[int] = []
         self.closed = 0
-        self.tally = Tally()
+        self.counts = AttemptCounts()
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
 
-    def attempt(self, number: int) -> Iterator[str]:
-        self.numbers.append(number)
+    def note(self, failed: FailedAttempt) -> None:
+        if failed.decision.pause_s:
+            self.paused.append(failed.decision.pause_s)
+        if failed.decision.retry:
+            self.told.append(failed.message)
+            self.retries.append(failed)
+
+    def attempt(self) -> Iterator[str]:
+        self.numbers.append(len(self.numbers) + 1)
         try:
-            for item in self.plays[number - 1]:
+            for item in self.plays[len(self.numbers) - 1]:
                 if isinstance(item, ApiyiError):
                     raise item
                 yield item
@@ -299,22 +306,20 @@ class Stage:
         self,
         *,
         cost: Cost = "text",
-        policy: Policy = INTERACTIVE,
+        policy: RetryPolicy = INTERACTIVE,
         shows: Callable[[str], bool] = str.isupper,
-        quota: Quota | None = None,
+        budget: RetryBudget | None = None,
     ) -> Iterator[str]:
-        return persist(
+        return run_attempts(
             self.attempt,
             cost=cost,
             policy=policy,
             shows=shows,
             clock=Clock(lambda: self.now, lambda: 0.0, self.sleep),
             rng=random.Random(7),
-            tell=self.told.append,
-            on_retry=self.retries.append,
-            limiter_pause=self.paused.append,
-            tally=self.tally,
-            quota=quota,
+            on_failure=self.note,
+            counts=self.counts,
+            budget=budget,
         )
 
 
@@ -324,7 +329,7 @@ CUT = IncompleteError("the answer was cut", "reset", facts=Facts(phase="opened",
 def test_what_was_held_back_in_a_failed_attempt_is_never_seen() -> None:
     stage = Stage(["a", "b", BUSY], ["c", "D", "e"])
     assert list(stage.run()) == ["c", "D", "e"]
-    assert stage.tally == Tally(requests=2, retries=1, ambiguous=0)
+    assert stage.counts == AttemptCounts(requests=2, retries=1, possibly_billed=0)
     assert stage.told == [f"retry 1 of 2 in {stage.slept[0]:.1f} s: HTTP 503"]
     assert stage.numbers == [1, 2]
     assert stage.closed == 2
@@ -344,7 +349,7 @@ def test_after_something_was_shown_nothing_is_retried_and_exit_8_says_so() -> No
             seen.append(item)
     assert seen == ["a", "B"]
     assert raised.value.facts == BUSY.facts
-    assert stage.tally.requests == 1
+    assert stage.counts.requests == 1
     assert not stage.slept
 
 
@@ -367,24 +372,24 @@ def test_a_reader_who_goes_away_ends_the_attempt_at_once() -> None:
 
 
 def test_an_attempt_may_be_any_iterator_and_may_fail_before_it_is_one() -> None:
-    calls = []
+    calls: list[int] = []
 
-    def attempt(number: int) -> Iterator[str]:
-        calls.append(number)
-        if number == 1:
+    def attempt() -> Iterator[str]:
+        calls.append(len(calls) + 1)
+        if len(calls) == 1:
             raise BUSY
         return iter(["A"])
 
     stage = Stage()
     clock = Clock(lambda: stage.now, lambda: 0.0, stage.sleep)
-    items = persist(
+    items = run_attempts(
         attempt,
         cost="text",
         policy=INTERACTIVE,
         shows=str.isupper,
         clock=clock,
         rng=random.Random(1),
-        tell=stage.told.append,
+        on_failure=stage.note,
     )
     assert list(items) == ["A"]
     assert calls == [1, 2]
@@ -394,8 +399,10 @@ def test_an_ambiguous_retry_is_counted_and_said() -> None:
     stage = Stage([CUT], ["A"])
     assert list(stage.run()) == ["A"]
     assert stage.told[0].endswith("reset; possibly billed twice: 1")
-    assert stage.tally == Tally(requests=2, retries=1, ambiguous=1)
-    assert stage.retries == [Retry(1, stage.slept[0], True, CUT)]
+    assert stage.counts == AttemptCounts(requests=2, retries=1, possibly_billed=1)
+    (retry,) = stage.retries
+    assert (retry.number, retry.error) == (1, CUT)
+    assert (retry.decision.wait_s, retry.decision.possibly_billed) == (stage.slept[0], True)
 
 
 def test_text_is_paid_twice_at_most_once_and_an_image_never() -> None:
@@ -403,16 +410,16 @@ def test_text_is_paid_twice_at_most_once_and_an_image_never() -> None:
     with pytest.raises(IncompleteError) as raised:
         list(stage.run())
     assert raised.value is CUT
-    assert stage.tally.requests == 2
+    assert stage.counts.requests == 2
     image = Stage([CUT], ["A"])
     with pytest.raises(IncompleteError):
         list(image.run(cost="heavy"))
-    assert image.tally.requests == 1
+    assert image.counts.requests == 1
 
 
 def test_the_limit_of_ambiguous_retries_is_the_users() -> None:
     stage = Stage([CUT], [CUT], [CUT], ["A"])
-    policy = Policy(attempts=6, ambiguous=3)
+    policy = RetryPolicy(attempts=6, possibly_billed_retries=3)
     assert list(stage.run(cost="heavy", policy=policy)) == ["A"]
     assert stage.told[-1].endswith("possibly billed twice: 3")
 
@@ -447,7 +454,7 @@ def test_nothing_was_billed_is_not_claimed_of_a_silent_attempt_either() -> None:
 def test_a_408_stays_what_its_status_says() -> None:
     late = _status(TemporaryError, 408)
     with pytest.raises(TemporaryError) as raised:
-        list(Stage([late]).run(policy=Policy(ambiguous=0)))
+        list(Stage([late]).run(policy=RetryPolicy(possibly_billed_retries=0)))
     assert raised.value is late
 
 
@@ -487,7 +494,7 @@ def test_the_retry_time_is_named_when_it_ends_the_attempts() -> None:
 def test_the_time_of_the_attempts_themselves_counts() -> None:
     stage = Stage([], ["A"])
 
-    def slow(number: int) -> Iterator[str]:
+    def slow() -> Iterator[str]:
         stage.now += 89.9
         yield from ()
         raise BUSY
@@ -506,13 +513,13 @@ def test_a_429_pauses_the_limiter_and_bare_ones_double() -> None:
 
 
 def test_an_empty_quota_is_final_and_a_success_pays_back() -> None:
-    quota = Quota()
-    quota.left = 4
+    budget = RetryBudget()
+    budget.left = 4
     with pytest.raises(TemporaryError, match="too many retries in this process"):
-        list(Stage([BUSY], ["A"]).run(quota=quota))
-    quota.left = 5
-    assert list(Stage([BUSY], ["A"]).run(quota=quota)) == ["A"]
-    assert quota.left == 1
+        list(Stage([BUSY], ["A"]).run(budget=budget))
+    budget.left = 5
+    assert list(Stage([BUSY], ["A"]).run(budget=budget)) == ["A"]
+    assert budget.left == 1
 
 
 def test_a_retry_line_names_the_code_and_falls_back_to_what_failed() -> None:
@@ -525,7 +532,7 @@ def test_a_retry_line_names_the_code_and_falls_back_to_what_failed() -> None:
 
 
 def test_what_is_not_our_error_passes_through() -> None:
-    def attempt(number: int) -> Iterator[str]:
+    def attempt() -> Iterator[str]:
         yield "a"
         raise KeyError("bug")
 
@@ -533,7 +540,7 @@ def test_what_is_not_our_error_passes_through() -> None:
     stage.attempt = attempt  # type: ignore[method-assign]
     with pytest.raises(KeyError):
         list(stage.run())
-    assert stage.tally.requests == 1
+    assert stage.counts.requests == 1
 
 
 FULL = _status(TemporaryError, 429, cause="saturated")
@@ -576,11 +583,11 @@ def test_a_lost_answer_is_bought_again_once_and_work_that_is_dear_never() -> Non
     stage = Stage([LOST], [LOST], [LOST])
     with pytest.raises(IncompleteError):
         list(stage.run())
-    assert stage.tally == Tally(requests=2, retries=1, ambiguous=1)
+    assert stage.counts == AttemptCounts(requests=2, retries=1, possibly_billed=1)
     stage = Stage([LOST], ["X"])
     with pytest.raises(IncompleteError):
         list(stage.run(cost="heavy"))
-    assert stage.tally.requests == 1
+    assert stage.counts.requests == 1
 
 
 @pytest.mark.parametrize("kind", [TemporaryError, RejectedError, FundsError, AuthError])

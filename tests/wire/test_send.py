@@ -16,11 +16,11 @@ from apiyi_cli.decode.whole import value
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.cache import Cache
 from apiyi_cli.wire.limits.limiter import Limiter
-from apiyi_cli.wire.retry.failover import Breaker, Hosts
-from apiyi_cli.wire.send import MOST_CACHED, Plan, Sender, Sent, usage_in
+from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover
+from apiyi_cli.wire.send import MOST_CACHED_BYTES, Plan, Sender, SentRequest, find_usage
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 CALL = Call("POST", "/chat/completions", json=BODY, stream=True, model="gpt-4o")
@@ -51,20 +51,20 @@ class Desk:
 
     def __init__(self, *base_urls: str, state: Path | None = None, **more: Any) -> None:
         self.told: list[str] = []
-        self.sent: list[Sent] = []
+        self.sent: list[SentRequest] = []
         self.waits: list[float] = []
         plan = Plan(
             base_urls=base_urls,
-            key=lambda base_url: f"key for {base_url[-8:-3]}",
+            key="key",
             tell=self.told.append,
             environ={},
             clock=Clock(sleep=self.waits.append),
-            sent=self.sent.append,
+            on_sent=self.sent.append,
         )
         if state is not None:
-            breaker = Breaker(state / "breaker.json")
-            hosts = Hosts(base_urls, breaker, probe=lambda url: True, tell=self.told.append)
-            plan = plan._replace(hosts=hosts)
+            breaker = CircuitBreaker(state / "breaker.json")
+            hosts = Failover(base_urls, breaker, probe=lambda url: True, tell=self.told.append)
+            plan = plan._replace(failover=hosts)
         self.plan = plan._replace(**more)
 
     def text(self, call: Call = CALL, **how: Any) -> str:
@@ -125,7 +125,7 @@ def test_a_dead_address_is_left_and_remembered(
     desk = Desk(dead, second.base_url, state=tmp_path)
     assert desk.text().startswith("[sandbox]")
     assert any("going on with" in text for text in desk.told)
-    assert second.ledger[0].headers["authorization"] == f"Bearer key for {second.port}"
+    assert second.ledger[0].headers["authorization"] == "Bearer key"
     again = Desk(dead, second.base_url, state=tmp_path)
     again.text()
     assert again.told == [] and again.waits == []
@@ -233,9 +233,9 @@ def test_of_several_attempts_only_the_last_ones_bytes_are_kept(
 
 def test_an_answer_too_large_to_keep_is_not_kept_in_part(server: Gateway, cache: Cache) -> None:
     piece = bytes(1 << 20)
-    server.script(Play(body=lambda: (piece for _ in range((MOST_CACHED >> 20) + 1))))
+    server.script(Play(body=lambda: (piece for _ in range((MOST_CACHED_BYTES >> 20) + 1))))
     desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
-    assert len(desk.raw(CALL)) == MOST_CACHED + (1 << 20)
+    assert len(desk.raw(CALL)) == MOST_CACHED_BYTES + (1 << 20)
     assert cache.stats().entries == 0
 
 
@@ -298,11 +298,11 @@ def test_usage_is_found_in_bursts_objects_and_values() -> None:
         def __init__(self, usage: Any) -> None:
             self.usage = usage
 
-    assert usage_in([Delta("a"), usage, Delta("b")]) == usage
-    assert usage_in({"choices": [], "usage": USAGE}) == usage
-    assert usage_in(Valued(usage)) == usage
-    assert usage_in([Delta("a")]) is usage_in({"usage": None}) is usage_in(Valued(3)) is None
-    assert usage_in(b"bytes") is None
+    assert find_usage([Delta("a"), usage, Delta("b")]) == usage
+    assert find_usage({"choices": [], "usage": USAGE}) == usage
+    assert find_usage(Valued(usage)) == usage
+    assert find_usage([Delta("a")]) is find_usage({"usage": None}) is find_usage(Valued(3)) is None
+    assert find_usage(b"bytes") is None
 
 
 def test_a_whole_object_tells_its_usage(server: Gateway) -> None:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from apiyi_cli.errors import IncompleteError, LimitError, TemporaryError
-from apiyi_cli.wire.http.client import Client, Outgoing
-from apiyi_cli.wire.http.deadlines import Timeouts
+from apiyi_cli.settings.defaults import Timeouts
+from apiyi_cli.wire.http.client import Client
+from apiyi_cli.wire.http.request import HttpRequest
 
 WHOLE = b'{"data": [{"b64_json": "AAAA"}], "note": "{"}'
 QUICK = Timeouts(bytes_s=30.0, tail_s=0.1)
@@ -48,9 +49,9 @@ def talking(*pieces: bytes, headers: bytes = b"", at_once: bool = False) -> Iter
 
 def got(url: str, timeouts: Timeouts = QUICK, *, stream: bool = False) -> bytes:
     client = Client(environ={})
-    request = Outgoing("GET", url, (), b"", stream=stream, free=False)
+    request = HttpRequest("GET", url, (), b"", stream=stream, free=False)
     try:
-        return b"".join(client.exchange(request, timeouts).chunks)
+        return b"".join(client.send(request, timeouts).chunks)
     finally:
         client.close()
 
@@ -90,7 +91,7 @@ def test_what_is_no_json_is_not_kept_while_it_is_read() -> None:
         client = Client(environ={})
         tracemalloc.start()
         try:
-            chunks = client.exchange(Outgoing("GET", url, (), b"", False, False), QUICK).chunks
+            chunks = client.send(HttpRequest("GET", url, (), b"", False, False), QUICK).chunks
             read = 0
             for chunk in chunks:
                 read += len(chunk)
@@ -118,7 +119,7 @@ def uploaded(url: str, timeouts: Timeouts) -> None:
     body = bytes(16 << 20)
     length = (("Content-Length", str(len(body))),)
     try:
-        client.exchange(Outgoing("POST", url, length, body, stream=False, free=False), timeouts)
+        client.send(HttpRequest("POST", url, length, body, stream=False, free=False), timeouts)
     finally:
         client.close()
 

@@ -16,7 +16,7 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import bookings as waiting
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.limiter import Limiter

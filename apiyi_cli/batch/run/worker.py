@@ -22,11 +22,13 @@ from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.settings.defaults import LONGEST_DELAY_S
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.client import Outgoing, Watch
+from apiyi_cli.wire.http.client import Observer
 from apiyi_cli.wire.http.proxies import Proxy
-from apiyi_cli.wire.retry.attempts import Tally
-from apiyi_cli.wire.retry.decision import LONGEST_DELAY_S, is_throttled, is_unreadable
+from apiyi_cli.wire.http.request import HttpRequest
+from apiyi_cli.wire.retry.attempts import AttemptCounts
+from apiyi_cli.wire.retry.decision import is_throttled, is_unreadable
 from apiyi_cli.wire.send import Plan, Sender
 
 MOST_REFUSAL_BYTES = 1 << 16
@@ -103,7 +105,7 @@ class ConcurrencyGate:
             self._changed.notify_all()
 
 
-class ClaimWriter(Watch):
+class ClaimWriter(Observer):
     """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
 
     def __init__(
@@ -111,8 +113,8 @@ class ClaimWriter(Watch):
         journal: Journal | None,
         gate: ConcurrencyGate,
         clock: Clock,
-        tally: Tally,
-        then: Watch,
+        tally: AttemptCounts,
+        then: Observer,
     ) -> None:
         self._journal = journal
         self._tally = tally
@@ -129,27 +131,27 @@ class ClaimWriter(Watch):
         """Have the following requests be attempts of a row."""
         self._row, self.attempts, self.url, self.flying = row, 0, None, False
 
-    def opened(self, url: str, proxy: Proxy | None) -> None:
+    def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Pass on."""
-        self._then.opened(url, proxy)
+        self._then.on_connect(url, proxy)
 
-    def request(self, outgoing: Outgoing) -> None:
+    def on_request(self, request: HttpRequest) -> None:
         """Write the claim. What it raises keeps the request from being sent."""
-        if self._row is not None and not outgoing.free:
+        if self._row is not None and not request.free:
             if self._journal is not None:
-                uuid = next((v for n, v in outgoing.headers if n == "Idempotency-Key"), "")
-                self._journal.claim(self._row, self.attempts + 1, uuid, self._tally.ambiguous)
+                uuid = next((v for n, v in request.headers if n == "Idempotency-Key"), "")
+                self._journal.claim(self._row, self.attempts + 1, uuid, self._tally.possibly_billed)
             self.attempts += 1
-            self.url = outgoing.url
+            self.url = request.url
             self.flying = True
             self._sent_at = self._clock.monotonic()
-        self._then.request(outgoing)
+        self._then.on_request(request)
 
-    def reply(self, reply: Reply, after_s: float) -> None:
+    def on_reply(self, reply: Reply, after_s: float) -> None:
         """Tell the gate of a 429."""
         if reply.status == 429:
             self._gate.throttled(self._sent_at)
-        self._then.reply(reply, after_s)
+        self._then.on_reply(reply, after_s)
 
 
 class Worker:
@@ -167,12 +169,14 @@ class Worker:
         self._gate = gate
         self._saving = saving
         self._answers = answers
-        self._tally = Tally()
-        self.claims = ClaimWriter(journal, gate, plan.clock, self._tally, plan.watch or Watch())
+        self._tally = AttemptCounts()
+        self.claims = ClaimWriter(
+            journal, gate, plan.clock, self._tally, plan.observer or Observer()
+        )
         self._sender = Sender(
             plan._replace(
-                watch=self.claims,
-                tally=self._tally,
+                observer=self.claims,
+                counts=self._tally,
                 clock=plan.clock._replace(sleep=self._sleep),
                 retry_sleep=self._sleep_between_attempts,
             )
@@ -184,7 +188,7 @@ class Worker:
         """Return what became of a row; an unexpected exception is its `defect`."""
         self.claims.begin(row)
         outcome = self._outcome = RowOutcome(row)
-        self._tally.ambiguous = 0
+        self._tally.possibly_billed = 0
         try:
             self._gate.enter()
         except Halted:
@@ -200,7 +204,7 @@ class Worker:
         finally:
             self.claims.flying = False
             outcome.attempts = self.claims.attempts
-            outcome.ambiguous = self._tally.ambiguous
+            outcome.ambiguous = self._tally.possibly_billed
             outcome.endpoint = self.claims.url
             outcome.ms = round((self._clock.monotonic() - began_s) * 1000)
             if outcome.ambiguous or _was_answered(outcome):
@@ -229,7 +233,7 @@ class Worker:
     @property
     def attempt_counts(self) -> tuple[int, int]:
         """Return the attempts of the present row, and how many may be billed a second time."""
-        return self.claims.attempts, self._tally.ambiguous
+        return self.claims.attempts, self._tally.possibly_billed
 
     def close(self) -> None:
         """Drop the connections."""

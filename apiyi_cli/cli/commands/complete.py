@@ -154,7 +154,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
     from apiyi_cli.cli.inputs.prompt import batches
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.whole import value
-    from apiyi_cli.wire.send import usage_in
+    from apiyi_cli.wire.send import find_usage
 
     session.ready()
     spent, stop = Spent(), threading.Event()
@@ -179,7 +179,7 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
     def records() -> Iterator[bytes]:
         index = 0
         for count, found, from_cache in send_in_order(session, calls, ask, 1, stop, bulk=True):
-            spent.add(usage_in(found), from_cache=from_cache)
+            spent.add(find_usage(found), from_cache=from_cache)
             texts = _choices(found, count * choices)
             for place in range(count):
                 for number in range(choices):

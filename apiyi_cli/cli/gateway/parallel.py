@@ -20,7 +20,7 @@ from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.session import Session
-    from apiyi_cli.wire.http.client import Watch
+    from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
 
 POLL_S: Final = 0.1
@@ -42,18 +42,18 @@ def send_in_order(
     stop: threading.Event | None = None,
     *,
     bulk: bool = False,
-    watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> Iterator[R]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` requests in flight.
 
-    `bulk` is a run of many requests, which the token limit holds back; `watch` sees every
+    `bulk` is a run of many requests, which the token limit holds back; `observer` sees every
     request. See `map_in_order` for the rest.
     """
     stop = stop or threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
     plan = silence_when_stopped(session.sender.plan, stop)
-    if watch is not None:
-        plan = plan._replace(watch=watch)
+    if observer is not None:
+        plan = plan._replace(observer=observer)
     if bulk:
         from apiyi_cli.cli.gateway.plan import bulk as held_back
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.groups import Connection
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, RetryPolicy, retry_policy
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.deadlines import Timeouts
-from apiyi_cli.wire.retry.attempts import INTERACTIVE, Policy, Quota
+from apiyi_cli.wire.retry.attempts import RetryBudget
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.retry.account import Account
-    from apiyi_cli.wire.retry.failover import Hosts
-
-PROBE = Timeouts(connect_s=3.0, headers_s=5.0, bytes_s=5.0, events_s=5.0)
+    from apiyi_cli.wire.retry.failover import Failover
 
 
 def sender(session: Session) -> Sender:
@@ -53,62 +51,46 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
     require_descriptors()
     if options.failover is False:
         base_urls = base_urls[:1]
-    silence = settings.timeouts
     total_at = None if options.max_time is None else run.began_s + options.max_time
-    watch = None
+    observer = None
     if session.output.verbose:
         from apiyi_cli.wire.http.trace import Trace
 
-        watch = Trace(session.console.say)
+        observer = Trace(session.console.say)
     made = Plan(
         base_urls=base_urls,
-        key=lambda base_url: key,
+        key=key,
         tell=session.note,
         environ=run.environ,
-        timeouts=Timeouts(
-            silence.connect_s,
-            silence.headers_s,
-            silence.byte_gap_s,
-            silence.event_gap_s,
-            total_at,
-        ),
+        timeouts=settings.timeouts._replace(total_at=total_at),
         policy=policy(session.given(Connection()), INTERACTIVE),
-        quota=Quota(),
+        retry_budget=RetryBudget(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,
-        watch=watch,
+        observer=observer,
         clock=run.clock,
     )
     cache, cache_ttl_s = _cache(session)
     return made._replace(
-        hosts=_hosts(session, made) if len(base_urls) > 1 else None,
+        failover=_failover(session, made) if len(base_urls) > 1 else None,
         limiter=_limiter(session, key) if key and options.limits is not False else None,
         cache=cache,
         cache_ttl_s=cache_ttl_s,
         family=family,
-        sent=session.record,
+        on_sent=session.record,
         account=_account(session, made),
     )
 
 
-def policy(options: Connection, base: Policy) -> Policy:
-    """Return the retry policy with what the user gave in it.
-
-    `options` has no defaults: whether a number was given must survive, because some failures
-    have a schedule of their own as long as none was.
-    """
-    retries, budget_s = options.retries, options.max_retry_time
-    budget_s = base.max_retry_time_s if budget_s is None else budget_s
-    if options.max_time is not None:
-        # A wait that outlasts the whole run is not begun.
-        budget_s = min(budget_s, options.max_time)
-    return base._replace(
-        attempts=base.attempts if retries is None else retries + 1,
-        ambiguous=options.retry_ambiguous,
-        max_retry_time_s=budget_s,
-        fixed=retries is not None,
-        time_fixed=options.max_retry_time is not None or options.max_time is not None,
+def policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
+    """Return the retry policy with what the user gave; `options` have no defaults."""
+    return retry_policy(
+        base,
+        retries=options.retries,
+        possibly_billed_retries=options.retry_ambiguous,
+        max_retry_time_s=options.max_retry_time,
+        max_time_s=options.max_time,
     )
 
 
@@ -120,27 +102,27 @@ def bulk(session: Session, plan: Plan) -> Plan:
         if said.acquire(blocking=False):
             session.note(text)
 
-    return plan._replace(bulk=True, waits=tell_first)
+    return plan._replace(bulk=True, tell_wait=tell_first)
 
 
-def _hosts(session: Session, plan: Plan) -> Hosts:
-    from apiyi_cli.wire.retry.failover import Breaker, Hosts
+def _failover(session: Session, plan: Plan) -> Failover:
+    from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover
 
-    breaker = Breaker(state_dir(session.run.environ) / "breaker.json", session.run.clock)
-    return Hosts(plan.base_urls, breaker, probe=_probe(plan), tell=session.note)
+    breaker = CircuitBreaker(state_dir(session.run.environ) / "breaker.json", session.run.clock)
+    return Failover(plan.base_urls, breaker, probe=_probe(plan), tell=session.note)
 
 
 def brief(plan: Plan) -> Sender:
     """Return a sender for a free look at the gateway that keeps nobody waiting."""
     return Sender(
         plan._replace(
-            hosts=None,
+            failover=None,
             limiter=None,
             cache=None,
-            sent=None,
-            tally=None,
+            on_sent=None,
+            counts=None,
             account=None,
-            timeouts=PROBE._replace(total_at=plan.timeouts.total_at),
+            timeouts=PROBE_TIMEOUTS._replace(total_at=plan.timeouts.total_at),
             policy=plan.policy._replace(attempts=1, fixed=True),
         )
     )
@@ -216,10 +198,10 @@ def _cache(session: Session) -> tuple[Cache | None, float]:
     wanted = session.request.cache
     if wanted is None or session.request.no_cache:
         return None, 0.0
-    from apiyi_cli.wire.cache import Cache, ttl_s
+    from apiyi_cli.wire.cache import Cache, parse_ttl
 
     try:
-        seconds = ttl_s(wanted)
+        seconds = parse_ttl(wanted)
     except UsageError as unfit:
         origin = session.settings.origin("cache")
         if origin.startswith("flag"):

@@ -121,7 +121,7 @@ def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
 
 
 def _option(parameter: Any, declarations: dict[str, Declared], command: str | None) -> Option:
-    from apiyi_cli.settings.resolve import default_of
+    from apiyi_cli.settings.defaults import default_of
 
     declaration = declarations.get(parameter.name)
     choices = tuple(getattr(parameter.type, "choices", ()))

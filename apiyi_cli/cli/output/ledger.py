@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import Usage
     from apiyi_cli.store.ledger import Ledger, Record
     from apiyi_cli.store.prices import Prices
-    from apiyi_cli.wire.send import Sent
+    from apiyi_cli.wire.send import SentRequest
 
 
 MOST_MADE: Final = 1000
@@ -41,7 +41,7 @@ class Books:
     def _prices(self) -> Prices:
         return prices_of(self._session)
 
-    def add(self, sent: Sent) -> None:
+    def add(self, sent: SentRequest) -> None:
         """Take one request; safe from any thread. Lists cost nothing and are left out."""
         if sent.call.cost == "free":
             return
@@ -75,7 +75,7 @@ class Books:
             Text("* the usage ledger could not be written: {message}", message=told)
         )
 
-    def _record(self, sent: Sent) -> Record:
+    def _record(self, sent: SentRequest) -> Record:
         from apiyi_cli.store.ledger import Record
 
         usage, call, cost = sent.usage, sent.call, None

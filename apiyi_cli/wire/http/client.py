@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -25,43 +25,34 @@ from apiyi_cli.errors import (
     UsageError,
     describe_billing,
 )
+from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.http.content_coding import decoded
-from apiyi_cli.wire.http.deadlines import Clocks, Timeouts
+from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
 from apiyi_cli.wire.http.network import Network
 from apiyi_cli.wire.http.proxies import Proxy, is_host_unreachable, proxy_for
+from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.http.tls import tls_context
 
 _HEAD_BYTES = 1024
 _MOST_WATCHED_BYTES = 64 * 2**20
 
 
-class Outgoing(NamedTuple):
-    """A request with nothing left to decide. `body` is bytes or pieces of them in order."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes | Iterable[bytes]
-    stream: bool
-    free: bool
-
-
-class Watch:
+class Observer:
     """What an observer of exchanges may see; every method does nothing by default."""
 
-    def opened(self, url: str, proxy: Proxy | None) -> None:
+    def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """A connection is about to be made."""
 
-    def request(self, outgoing: Outgoing) -> None:
+    def on_request(self, request: HttpRequest) -> None:
         """The request is about to be sent."""
 
-    def reply(self, reply: Reply, after_s: float) -> None:
+    def on_reply(self, reply: Reply, after_s: float) -> None:
         """The status line and headers have arrived, `after_s` seconds after sending."""
 
 
-def _unheard() -> None:
+def _ignore() -> None:
     """Tell nobody."""
 
 
@@ -78,51 +69,51 @@ class Client:
         cacert: str | None = None,
         proxy: str | None = None,
         clock: Clock = CLOCK,
-        watch: Watch | None = None,
+        observer: Observer | None = None,
         admitted: Any = None,
     ) -> None:
         self._environ = environ
         self._cacert = cacert
         self._proxy = proxy
         self._clock = clock
-        self._watch = watch or Watch()
+        self._observer = observer or Observer()
         self._admitted = admitted
         self._pools: dict[tuple[str, str], httpcore.ConnectionPool] = {}
         self._tls: ssl.SSLContext | None = None
-        self.clocks = Clocks(Timeouts(), clock, free=True, stream=False)
+        self.deadlines = Deadlines(Timeouts(), clock, free=True, stream=False)
 
-    def exchange(
-        self, outgoing: Outgoing, timeouts: Timeouts, leaves: Callable[[], None] = _unheard
+    def send(
+        self, request: HttpRequest, timeouts: Timeouts, on_send: Callable[[], None] = _ignore
     ) -> Reply:
         """Send a request and return its reply once the headers are there.
 
-        `leaves` is called when a connection stands and the request is about to be written.
+        `on_send` is called when a connection stands and the request is about to be written.
         Raises an `ApiyiError` whose facts tell how far the request got. While the body is
-        read, `clocks.event()` must be called for every event of a stream.
+        read, `deadlines.note_event()` must be called for every event of a stream.
         """
-        clocks = self.clocks = Clocks(
-            timeouts, self._clock, free=outgoing.free, stream=outgoing.stream
+        deadlines = self.deadlines = Deadlines(
+            timeouts, self._clock, free=request.free, stream=request.stream
         )
-        pool, url = self._pool(outgoing.url)
-        self._watch.request(outgoing)
+        pool, url = self._pool(request.url)
+        self._observer.on_request(request)
         try:
-            request = httpcore.Request(
-                outgoing.method,
+            wire_request = httpcore.Request(
+                request.method,
                 url,
-                headers=_encoded(_with_host(outgoing.headers, url)),
-                content=outgoing.body,
-                extensions={"trace": _Progress(clocks, leaves)},
+                headers=_encoded(_with_host(request.headers, url)),
+                content=request.body,
+                extensions={"trace": _Progress(deadlines, on_send)},
             )
-            response = pool.handle_request(request)
+            response = pool.handle_request(wire_request)
         except ApiyiError as failure:
             failure.noting(host=_name(url))
             raise
         except Exception as failure:
-            known = _translated(failure, clocks, self._proxy_of(url))
+            known = _translated(failure, deadlines, self._proxy_of(url))
             raise known.noting(host=_name(url)) from failure
-        clocks.headers()
-        reply = self._reply(response, outgoing, url, clocks)
-        self._watch.reply(reply, clocks.facts("").after_s or 0.0)
+        deadlines.note_headers()
+        reply = self._reply(response, request, url, deadlines)
+        self._observer.on_reply(reply, deadlines.facts("").after_s or 0.0)
         return reply
 
     def close(self) -> None:
@@ -132,7 +123,11 @@ class Client:
         self._pools.clear()
 
     def _reply(
-        self, response: httpcore.Response, outgoing: Outgoing, url: httpcore.URL, clocks: Clocks
+        self,
+        response: httpcore.Response,
+        request: HttpRequest,
+        url: httpcore.URL,
+        deadlines: Deadlines,
     ) -> Reply:
         headers: dict[str, str] = {}
         for raw_name, raw_value in response.headers:
@@ -140,12 +135,12 @@ class Client:
             value = raw_value.decode("utf-8", "replace")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         chunks = decoded(
-            _body(response, clocks, self._proxy_of(url)), headers.get("content-encoding", "")
+            _body(response, deadlines, self._proxy_of(url)), headers.get("content-encoding", "")
         )
-        if not outgoing.stream:
-            chunks = _timed(chunks, clocks)
+        if not request.stream:
+            chunks = _timed(chunks, deadlines)
             if "content-length" not in headers:
-                chunks = _watched(chunks, clocks)
+                chunks = _watched(chunks, deadlines)
         reason = response.extensions.get("reason_phrase", b"")
         return Reply(
             status=response.status,
@@ -155,7 +150,7 @@ class Client:
             host=_name(url),
             reason=reason.decode("latin-1", "replace"),
             close=response.close,
-            tick=clocks.event,
+            tick=deadlines.note_event,
         )
 
     def _proxy_of(self, url: httpcore.URL) -> Proxy | None:
@@ -168,7 +163,7 @@ class Client:
         pool = self._pools.get((scheme, host))
         if pool is None:
             proxy = self._proxy_of(url)
-            self._watch.opened(address, proxy)
+            self._observer.on_connect(address, proxy)
             pool = self._pools[scheme, host] = self._opened(scheme, proxy)
         return pool, url
 
@@ -179,7 +174,7 @@ class Client:
             "ssl_context": self._tls,
             "max_connections": 4,
             "keepalive_expiry": 60.0,
-            "network_backend": Network(lambda: self.clocks, self._admitted),
+            "network_backend": Network(lambda: self.deadlines, self._admitted),
         }
         if proxy is None:
             return httpcore.ConnectionPool(**settings)
@@ -193,26 +188,28 @@ class Client:
 
 
 class _Progress:
-    """httpcore's trace: tells when the request is about to leave, and the clocks when it has.
+    """httpcore's trace: tells when the request is about to leave, and the deadlines when it has.
 
     A proxy's CONNECT goes through the same events and is not the request.
     """
 
-    def __init__(self, clocks: Clocks, leaves: Callable[[], None]) -> None:
-        self._clocks = clocks
-        self._leaves = leaves
+    def __init__(self, deadlines: Deadlines, on_send: Callable[[], None]) -> None:
+        self._deadlines = deadlines
+        self._on_send = on_send
         self._connecting = False
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
             self._connecting = info["request"].method == b"CONNECT"
             if not self._connecting:
-                self._leaves()
+                self._on_send()
         elif event == "http11.send_request_body.complete" and not self._connecting:
-            self._clocks.sent()
+            self._deadlines.note_sent()
 
 
-def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> Iterator[bytes]:
+def _body(
+    response: httpcore.Response, deadlines: Deadlines, proxy: Proxy | None
+) -> Iterator[bytes]:
     try:
         for chunk in response.iter_stream():
             if chunk:
@@ -220,13 +217,13 @@ def _body(response: httpcore.Response, clocks: Clocks, proxy: Proxy | None) -> I
     except ApiyiError:
         raise
     except Exception as failure:
-        raise _translated(failure, clocks, proxy) from failure
+        raise _translated(failure, deadlines, proxy) from failure
     finally:
         response.close()
 
 
-def _timed(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
-    """Yield the chunks; the clocks are told of each that says something.
+def _timed(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
+    """Yield the chunks; the deadlines are told of each that says something.
 
     Blanks and comments keep a connection alive and may come without end.
     """
@@ -236,15 +233,15 @@ def _timed(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
             lines = (b":" if comment else b"") + chunk
             comment = lines[lines.rfind(b"\n") + 1 :].startswith(b":")
             if any(line.strip() and not line.startswith(b":") for line in lines.split(b"\n")):
-                clocks.event()
+                deadlines.note_event()
         else:
             comment = chunk[chunk.rfind(b"\n") + 1 :].startswith(b":")
-            clocks.event()
+            deadlines.note_event()
         yield chunk
 
 
-def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
-    """Yield the chunks; the clocks learn to tell whether they are a whole JSON text.
+def _watched(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
+    """Yield the chunks; the deadlines learn to tell whether they are a whole JSON text.
 
     Now and then all of a long answer arrives and what says that it ends never does. What
     begins otherwise than JSON is not kept for that, nor what is longer than an answer.
@@ -253,13 +250,13 @@ def _watched(chunks: Iterable[bytes], clocks: Clocks) -> Iterator[bytes]:
     from apiyi_cli.decode.whole import is_complete
 
     kept = bytearray()
-    clocks.is_whole = lambda: is_complete(bytes(kept))
+    deadlines.is_whole = lambda: is_complete(bytes(kept))
     for chunk in chunks:
-        if clocks.is_whole is not None and (kept or not chunk.isspace()):
+        if deadlines.is_whole is not None and (kept or not chunk.isspace()):
             kept += chunk
             begins = trim(bytes(kept[:_HEAD_BYTES]))[:1]
             if len(kept) > _MOST_WATCHED_BYTES or begins not in (b"", b"{", b"["):
-                clocks.is_whole = None
+                deadlines.is_whole = None
                 kept.clear()
         yield chunk
 
@@ -293,7 +290,7 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return encoded
 
 
-def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> ApiyiError:
+def _translated(failure: Exception, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
     """Say what a failure of the transport means for the user and for the retry decision."""
     cause: BaseException | None = failure
     while cause is not None and not isinstance(cause, OSError):
@@ -303,7 +300,7 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
             Text("cannot trust the gateway's certificate"),
             cause.verify_message or Text("verification failed"),
             hint=Text("check the clock, --cacert and SSL_CERT_FILE, and who sits in between"),
-            facts=clocks.facts("certificate"),
+            facts=deadlines.facts("certificate"),
         )
     if isinstance(failure, httpcore.ProxyError):
         if proxy and is_host_unreachable(str(failure)):
@@ -311,7 +308,7 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
                 Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.shown),
                 str(failure)[:200],
                 hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
-                facts=clocks.facts("unreachable"),
+                facts=deadlines.facts("unreachable"),
             )
         return SetupError(
             Text("the proxy refused"),
@@ -321,7 +318,7 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
                 else Text("proxy: {reason}", reason=str(failure)[:200])
             ),
             hint=(Text("check {source}", source=proxy.source) if proxy else None),
-            facts=clocks.facts("proxy"),
+            facts=deadlines.facts("proxy"),
         )
     if isinstance(failure, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
         return UsageError(
@@ -330,12 +327,12 @@ def _translated(failure: Exception, clocks: Clocks, proxy: Proxy | None) -> Apiy
             hint=Text("look at -H, the key and --base-url"),
             facts=Facts(phase="connect"),
         )
-    if clocks.sent_at is None:
-        return _unsent(cause, clocks, proxy)
-    return _unanswered(failure, clocks)
+    if deadlines.sent_at is None:
+        return _unsent(cause, deadlines, proxy)
+    return _unanswered(failure, deadlines)
 
 
-def _unsent(cause: BaseException | None, clocks: Clocks, proxy: Proxy | None) -> ApiyiError:
+def _unsent(cause: BaseException | None, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
     via = Text(" through the proxy {proxy}", proxy=proxy.shown) if proxy else ""
     why: str
     if isinstance(cause, socket.gaierror):
@@ -354,22 +351,22 @@ def _unsent(cause: BaseException | None, clocks: Clocks, proxy: Proxy | None) ->
         Text("cannot reach the gateway{via}", via=via),
         why,
         hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
-        facts=clocks.facts(kind),
+        facts=deadlines.facts(kind),
     )
 
 
-def _unanswered(failure: Exception, clocks: Clocks) -> ApiyiError:
+def _unanswered(failure: Exception, deadlines: Deadlines) -> ApiyiError:
     reset = isinstance(failure, (httpcore.ReadError, httpcore.WriteError))
     told = str(failure)
-    if clocks.headers_at is not None:
-        facts = clocks.facts("reset" if reset else "cut")
+    if deadlines.headers_at is not None:
+        facts = deadlines.facts("reset" if reset else "cut")
         return IncompleteError(
             Text("the answer was cut"), Text("the connection broke"), facts=facts
         )
     if reset or "without sending a response" in told:
-        facts = clocks.facts("reset")
+        facts = deadlines.facts("reset")
         why = Text("the connection was closed before an answer")
-        if facts.reused or clocks.facts("").phase == "connect":
+        if facts.reused or deadlines.facts("").phase == "connect":
             return TemporaryError(Text("no answer from the gateway"), why, facts=facts)
         return IncompleteError(
             Text("no answer from the gateway"), why, hint=describe_billing("maybe"), facts=facts
@@ -378,5 +375,5 @@ def _unanswered(failure: Exception, clocks: Clocks) -> ApiyiError:
         Text("cannot read the answer"),
         Text("what came back is not HTTP"),
         hint=Text("check --base-url and the proxy"),
-        facts=clocks.facts("protocol"),
+        facts=deadlines.facts("protocol"),
     )

@@ -1,4 +1,4 @@
-"""The clocks of one exchange: how long each silence may last, and who says so.
+"""The deadlines of one exchange: how long each silence may last, and who says so.
 
 Five limits (seconds): connecting; no byte before the headers; no byte after them; no
 *event* after them (keep-alive comments are bytes and no events); and the whole run. Every
@@ -9,7 +9,6 @@ for the error.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import (
@@ -21,28 +20,15 @@ from apiyi_cli.errors import (
     TemporaryError,
     describe_billing,
 )
+from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text
 
 EARLY_S = 0.01
 """How much too early a wait for a socket may end."""
 
 
-class Timeouts(NamedTuple):
-    """Limits in seconds; `total_at` is a moment on the monotonic clock, None for no limit.
-
-    `tail_s` is how long the end of a body is awaited that is a whole JSON text already.
-    """
-
-    connect_s: float = 10.0
-    headers_s: float = 600.0
-    bytes_s: float = 120.0
-    events_s: float = 300.0
-    total_at: float | None = None
-    tail_s: float = 5.0
-
-
-class Clocks:
-    """The running clocks of one exchange."""
+class Deadlines:
+    """The running deadlines of one exchange."""
 
     def __init__(self, timeouts: Timeouts, clock: Clock, *, free: bool, stream: bool) -> None:
         self._timeouts = timeouts
@@ -57,20 +43,20 @@ class Clocks:
         self.reused = True
         self.is_whole: Callable[[], bool] | None = None
 
-    def connected(self) -> None:
+    def note_connected(self) -> None:
         """Note that a connection stands (TLS still to come)."""
         self.connect_took_s = self._clock.monotonic() - self._began_at
         self._is_connected = True
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Note that the last byte of the request has left."""
         self.sent_at = self._clock.monotonic()
 
-    def headers(self) -> None:
+    def note_headers(self) -> None:
         """Note that the status line and headers have arrived."""
         self.headers_at = self._event_at = self._clock.monotonic()
 
-    def event(self) -> None:
+    def note_event(self) -> None:
         """Note that something of the answer has arrived."""
         self._event_at = self._clock.monotonic()
 
@@ -103,7 +89,7 @@ class Clocks:
             after_s=after_s,
         )
 
-    def expired(self) -> ApiyiError:
+    def timeout_error(self) -> ApiyiError:
         """Return the error for the limit that has passed."""
         now = self._clock.monotonic()
         facts = self.facts("timeout")

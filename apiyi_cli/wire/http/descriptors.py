@@ -14,7 +14,7 @@ NEEDED = 7
 """Descriptors of one request: a connection, what waits for it, the limits, files being read."""
 
 
-def most_jobs(jobs: int) -> int:
+def limit_jobs(jobs: int) -> int:
     """Return how many of these jobs can have a connection each, after raising the limit.
 
     Only the soft limit of this process is raised. Where the system has none, all can.
@@ -47,7 +47,7 @@ def require_descriptors() -> None:
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY or soft > RESERVED:
         return
-    most_jobs(1)
+    limit_jobs(1)
     held: list[int] = []
     try:
         for _ in range(NEEDED):

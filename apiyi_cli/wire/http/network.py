@@ -1,4 +1,4 @@
-"""Sockets for httpcore whose every wait asks the exchange's clocks.
+"""Sockets for httpcore whose every wait asks the exchange's deadlines.
 
 httpcore fixes a read timeout when a request starts; the limits here change while it runs
 (headers, then bytes, then events, and a total). A host with several addresses is not held
@@ -17,7 +17,7 @@ from typing import Any
 
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.deadlines import Clocks
+from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
 
 GLANCE_S = 0.1
@@ -27,16 +27,16 @@ DEAD_ADDRESS_S = 1.0
 
 
 class Network(httpcore.NetworkBackend):
-    """Connects and reads under the clocks that `clocks()` gives for the exchange in hand.
+    """Connects and reads under the deadlines that `deadlines()` gives for the exchange in hand.
 
     `admitted` sees each address before it is connected to and raises where it must not be:
     what was checked is what is connected to, whatever the name resolves to later.
     """
 
     def __init__(
-        self, clocks: Callable[[], Clocks], admitted: Callable[[str], None] | None = None
+        self, deadlines: Callable[[], Deadlines], admitted: Callable[[str], None] | None = None
     ) -> None:
-        self._clocks = clocks
+        self._deadlines = deadlines
         self._admitted = admitted
         self._sockets = httpcore.SyncBackend()
 
@@ -49,32 +49,32 @@ class Network(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first address of `host` that answers, in the resolver's order."""
-        clocks = self._clocks()
-        clocks.reused = False
-        addresses = _addresses(host, port, clocks)
+        deadlines = self._deadlines()
+        deadlines.reused = False
+        addresses = _addresses(host, port, deadlines)
         for address in addresses:
             if self._admitted is not None:
                 self._admitted(address)
         for place, address in enumerate(addresses):
             last = place == len(addresses) - 1
-            wait_s = clocks.connect_s() if last else min(DEAD_ADDRESS_S, clocks.connect_s())
+            wait_s = deadlines.connect_s() if last else min(DEAD_ADDRESS_S, deadlines.connect_s())
             if wait_s <= 0:
-                raise clocks.expired()
+                raise deadlines.timeout_error()
             try:
                 stream = self._sockets.connect_tcp(
                     address, port, wait_s, local_address, socket_options
                 )
-                clocks.connected()
-                return _Stream(stream, self._clocks)
+                deadlines.note_connected()
+                return _Stream(stream, self._deadlines)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if clocks.connect_s() <= 0:
-                    raise clocks.expired() from None
+                if deadlines.connect_s() <= 0:
+                    raise deadlines.timeout_error() from None
                 if last:
                     raise
         raise httpcore.ConnectError(Text("{host} has no address", host=host))
 
 
-def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
+def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
     """Return the addresses of a host, looked up within the time that connecting may take.
 
     The resolver knows no timeout but its own and hears no signal, so it is asked in a thread
@@ -95,13 +95,13 @@ def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
     # Where there is no thread to be had the resolver's own patience has to do.
     if _IS_ADDRESS.fullmatch(host) or start_thread(ask) is None:
         ask()
-    left_s = clocks.connect_s()
+    left_s = deadlines.connect_s()
     # In glances: a signal that comes just before a long wait would not end it.
     while left_s > 0 and not ended.wait(min(GLANCE_S, left_s)):
         left_s -= GLANCE_S
     if not ended.is_set():
-        if clocks.connect_s() <= GLANCE_S:
-            raise clocks.expired()
+        if deadlines.connect_s() <= GLANCE_S:
+            raise deadlines.timeout_error()
         failed.append(socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer")))
     try:
         if failed:
@@ -113,35 +113,35 @@ def _addresses(host: str, port: int, clocks: Clocks) -> list[str]:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, clocks: Callable[[], Clocks]) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, deadlines: Callable[[], Deadlines]) -> None:
         self._inner = inner
-        self._clocks = clocks
+        self._deadlines = deadlines
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        clocks = self._clocks()
-        wait_s = clocks.read_s()
+        deadlines = self._deadlines()
+        wait_s = deadlines.read_s()
         if wait_s <= 0:
-            raise clocks.expired()
+            raise deadlines.timeout_error()
         try:
-            if (tail_s := clocks.tail_s()) < wait_s:
+            if (tail_s := deadlines.tail_s()) < wait_s:
                 with suppress(httpcore.ReadTimeout):
                     return self._inner.read(max_bytes, tail_s)
-                if clocks.is_whole is not None and clocks.is_whole():
+                if deadlines.is_whole is not None and deadlines.is_whole():
                     return b""  # As if the server had hung up, which it forgot.
                 wait_s -= tail_s
             return self._inner.read(max_bytes, wait_s)
         except httpcore.ReadTimeout:
-            raise clocks.expired() from None
+            raise deadlines.timeout_error() from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        clocks = self._clocks()
-        wait_s = clocks.read_s()
+        deadlines = self._deadlines()
+        wait_s = deadlines.read_s()
         if wait_s <= 0:
-            raise clocks.expired()
+            raise deadlines.timeout_error()
         try:
             self._inner.write(buffer, wait_s)
         except httpcore.WriteTimeout:
-            raise clocks.expired() from None
+            raise deadlines.timeout_error() from None
 
     def close(self) -> None:
         self._inner.close()
@@ -152,8 +152,8 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        wait_s = max(self._clocks().connect_s(), 0.001)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait_s), self._clocks)
+        wait_s = max(self._deadlines().connect_s(), 0.001)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait_s), self._deadlines)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -59,7 +59,7 @@ def proxy_for(
     `no_proxy` are reached directly. Raises SetupError naming the option or variable.
     """
     if explicit:
-        return parsed(explicit, "--proxy")
+        return parse_proxy(explicit, "--proxy")
     if is_loopback(host) or _excluded(host, environ):
         return None
     for name in (f"{scheme}_proxy", "all_proxy"):
@@ -68,11 +68,11 @@ def proxy_for(
             if variable == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
                 continue
             if value := environ.get(variable, "").strip():
-                return parsed(value, variable)
+                return parse_proxy(value, variable)
     return None
 
 
-def parsed(value: str, source: str) -> Proxy:
+def parse_proxy(value: str, source: str) -> Proxy:
     """Read a proxy's URL; `host:port` alone is an http proxy, `socks://` is SOCKS 5."""
     url = value if "://" in value else f"http://{value}"
     parts = split_url(url) or urlsplit("http://")

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.jsontext import whole_characters, write
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
-from apiyi_cli.wire.http.client import Outgoing
 
-READ_BYTES = 1 << 16
+
+class HttpRequest(NamedTuple):
+    """A request with nothing left to decide. `body` is bytes or pieces of them in order."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | Iterable[bytes]
+    stream: bool
+    free: bool
 
 
 def address(call: Call, base_url: str) -> str:
@@ -92,9 +100,9 @@ def split_header(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def outgoing(
+def build_request(
     call: Call, base_url: str, extra: Sequence[str], request_id: str, key: str | None
-) -> Outgoing:
+) -> HttpRequest:
     """Return the request ready to be sent to one endpoint. `key` None sends no credentials."""
     named = headers(call, extra, request_id)
     if key is not None:
@@ -111,7 +119,7 @@ def outgoing(
         body = call.raw
     if isinstance(body, bytes) and call.method not in ("GET", "HEAD"):
         named.append(("Content-Length", str(len(body))))
-    return Outgoing(
+    return HttpRequest(
         call.method, address(call, base_url), tuple(named), body, call.stream, call.cost == "free"
     )
 

@@ -6,34 +6,35 @@ from collections.abc import Callable
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.secret import mask_header, mask_url
-from apiyi_cli.wire.http.client import Outgoing, Watch
+from apiyi_cli.wire.http.client import Observer
 from apiyi_cli.wire.http.proxies import Proxy
+from apiyi_cli.wire.http.request import HttpRequest
 
 SHOWN_BYTES = 2000
 
 
-class Trace(Watch):
+class Trace(Observer):
     """Tells the exchanges in the manner of `curl -v`: `>` what is sent, `<` what came back."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
 
-    def opened(self, url: str, proxy: Proxy | None) -> None:
+    def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Tell where the connection goes, and through what."""
         via = f" through {proxy.shown} ({proxy.source})" if proxy else ""
         self._tell(f"* connecting for {mask_url(url)}{via}")
 
-    def request(self, outgoing: Outgoing) -> None:
+    def on_request(self, request: HttpRequest) -> None:
         """Tell the request line, the headers and the start of a JSON body."""
-        self._tell(f"> {outgoing.method} {mask_url(outgoing.url)}")
-        for name, value in outgoing.headers:
+        self._tell(f"> {request.method} {mask_url(request.url)}")
+        for name, value in request.headers:
             self._tell(f"> {name}: {mask_header(name, value)}")
-        if isinstance(outgoing.body, bytes) and outgoing.body:
-            text = outgoing.body[:SHOWN_BYTES].decode("utf-8", "replace")
-            more = len(outgoing.body) - SHOWN_BYTES
+        if isinstance(request.body, bytes) and request.body:
+            text = request.body[:SHOWN_BYTES].decode("utf-8", "replace")
+            more = len(request.body) - SHOWN_BYTES
             self._tell(f"> {text}" + (f"… ({more} bytes more)" if more > 0 else ""))
 
-    def reply(self, reply: Reply, after_s: float) -> None:
+    def on_reply(self, reply: Reply, after_s: float) -> None:
         """Tell the status line, the headers and how long they took."""
         self._tell(f"< {reply.status} {reply.reason} ({after_s:.3f} s, {reply.host})")
         for name, value in reply.headers.items():

@@ -16,7 +16,7 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits.rates import Cause
 from apiyi_cli.wire.limits.slots import Sleep
@@ -80,8 +80,8 @@ class Admission:
     """Entered when an attempt may start, left when it has ended. What entering returns is called
     when the request really leaves.
 
-    `alone` is a request that is not one of many. `used` is what its answer cost so far, and
-    `total_at` when the run must have ended. `waits(seconds, cause)` is told of each wait.
+    `single` is a request that is not one of many. `usage` is what its answer cost so far, and
+    `total_at` when the run must have ended. `on_wait(seconds, cause)` is told of each wait.
     Entering raises LimitError when the wait would be longer than the run may take.
     """
 
@@ -90,17 +90,17 @@ class Admission:
         limiter: RateLimiter,
         call: Call,
         *,
-        alone: bool = False,
-        used: Callable[[], Usage | None],
-        waits: Waits,
+        single: bool = False,
+        usage: Callable[[], Usage | None],
+        on_wait: Waits,
         total_at: float | None,
         clock: Clock,
     ) -> None:
         self._limiter = limiter
         self._call = call
-        self._alone = alone
-        self._used = used
-        self._waits = waits
+        self._single = single
+        self._usage = usage
+        self._on_wait = on_wait
         self._total_at = total_at
         self._clock = clock
         self._tokens = 0
@@ -116,7 +116,7 @@ class Admission:
         self._place = limiter.occupy(self._sleep_for_slot)
         try:
             limiter.acquire(
-                self._tokens, self._sleep, self._place, alone=self._alone, waits=self._waits
+                self._tokens, self._sleep, self._place, alone=self._single, waits=self._on_wait
             )
         except BaseException:
             limiter.vacate(self._place)
@@ -139,7 +139,7 @@ class Admission:
             if _was_refused(failure):
                 limiter.settle(self._tokens, 0, ago_s)
             return
-        usage = self._used()
+        usage = self._usage()
         if failure is None and usage is not None and usage.total_tokens is not None:
             limiter.settle(self._tokens, _bounded(usage.total_tokens, limiter.limits.tpm), ago_s)
             if usage.completion_tokens is not None and self._call.model:
@@ -169,7 +169,7 @@ class Admission:
         # Looked for every few milliseconds: the waits add up.
         self._slot_wait_s += wait_s
         if self._slot_wait_s >= _SILENT_S:
-            self._waits(self._slot_wait_s, "slots")
+            self._on_wait(self._slot_wait_s, "slots")
         self._sleep(wait_s)
 
 
@@ -184,3 +184,35 @@ def _was_refused(failure: ApiyiError) -> bool:
 def _bounded(count: int, most: int) -> int:
     """Return a count of the server's within what one request can owe."""
     return max(0, min(count, most))
+
+
+def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
+    """Return the notice of a wait for the limits: how long, for what, and how to go on."""
+    limits = limiter.limits
+    wait, window = f"{wait_s:.1f}", f"{limits.window_s:g}"
+    if cause == "slots":
+        return Text(
+            "waiting for one of the {count} requests that the key may have in flight "
+            "(--no-limits goes on)",
+            count=limits.concurrency,
+        )
+    if cause == "pause":
+        return Text(
+            "waiting {wait} s, as the gateway asked of this key (--no-limits goes on)", wait=wait
+        )
+    if cause == "requests":
+        return Text(
+            "waiting {wait} s for the key's limit of {count} requests in {window} s "
+            "(--rpm N or --no-limits goes on)",
+            wait=wait,
+            count=limits.rpm,
+            window=window,
+        )
+    return Text(
+        "waiting {wait} s for the key's limit of {count} tokens in {window} s "
+        "(--tpm N or --no-limits goes on; to clear what was counted: {clear})",
+        wait=wait,
+        count=limits.tpm,
+        window=window,
+        clear=limiter.clear,
+    )

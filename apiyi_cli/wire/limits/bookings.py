@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, forsake, mend
 from apiyi_cli.wire.limits.windows import Row
 

@@ -26,8 +26,8 @@ from typing import Final
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
-from apiyi_cli.settings.resolve import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import bookings as waiting
 from apiyi_cli.wire.limits import rates

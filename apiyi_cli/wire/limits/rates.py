@@ -30,7 +30,7 @@ from typing import Final, Literal, NamedTuple
 
 from apiyi_cli.build.tokens import FIRST_ANSWER
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import windows as rings
 from apiyi_cli.wire.limits.windows import Row

@@ -22,7 +22,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.hosts import host_in_url, split_url
 from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.resolve import Limits
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits import windows as rings
@@ -182,7 +182,7 @@ class _Server:
         self.away_since: float | None = None
         self._tell = tell
         self._wait_s = limits.store_wait_s
-        self._shown = shown(url)
+        self._shown = without_credentials(url)
         try:
             self._client: Any = redis.Redis.from_url(
                 url,
@@ -303,7 +303,7 @@ class _LeasedPlaces(Places):
                     self._server.post("renew", self._lease_s, *held)
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return the address without its user and password, for messages."""
     if (parts := split_url(url)) is None:
         return "limits.store"

@@ -1,9 +1,8 @@
-"""Makes attempts until one succeeds, is seen by the user, or must not be made again.
+"""Makes attempts until one succeeds, is seen by the user, or must not be repeated.
 
-`persist` applies the table of `verdict` to a function that makes one attempt. An *ambiguous*
-retry is one after an attempt that may have been billed: it is limited, counted and said.
-
-Sending, choosing the host and keeping to the rate are left to the attempt itself.
+`run_attempts` applies the table of `decision` to a function that makes one attempt. A retry
+after an attempt that may have been billed is limited, counted and reported. Sending, choosing
+the URL and keeping to the rate are left to the attempt itself.
 """
 
 from __future__ import annotations
@@ -11,19 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError, describe_billing
-from apiyi_cli.text import Text, join_texts
-from apiyi_cli.wire.retry.decision import (
-    BATCH,
-    INTERACTIVE,
+from apiyi_cli.settings.defaults import (
+    FIRST_DELAY_S,
     LONGEST_DELAY_S,
     SATURATED_S,
-    Policy,
-    Verdict,
+    RetryPolicy,
+)
+from apiyi_cli.text import Text, join_texts
+from apiyi_cli.wire.retry.decision import (
+    RetryDecision,
     decide,
     is_bare_429,
     is_saturated,
@@ -34,56 +34,36 @@ from apiyi_cli.wire.retry.decision import (
 if TYPE_CHECKING:
     import random
 
-__all__ = (
-    "BATCH",
-    "INTERACTIVE",
-    "Policy",
-    "Quota",
-    "Retry",
-    "Tally",
-    "Verdict",
-    "decide",
-    "delays",
-    "persist",
-)
-
 T = TypeVar("T")
 
-FIRST_DELAY_S: Final = 0.5
 
+class FailedAttempt(NamedTuple):
+    """An attempt that failed: its number from 1, why, and what follows from it.
 
-class Retry(NamedTuple):
-    """A retry that is about to be waited for: `attempt` counts from 1 and has failed."""
+    `message` reports the retry, "" if there is none.
+    """
 
-    attempt: int
-    wait_s: float
-    ambiguous: bool
+    number: int
     error: ApiyiError
+    decision: RetryDecision
+    message: str
 
 
 @dataclass(slots=True)
-class Tally:
-    """What one request took. `ambiguous` of the `retries` may have been paid for twice."""
+class AttemptCounts:
+    """What one request took. `possibly_billed` of the `retries` may have been paid for twice."""
 
     requests: int = 0
     retries: int = 0
-    ambiguous: int = 0
+    possibly_billed: int = 0
 
 
-def delays(policy: Policy, rng: random.Random) -> Iterator[float]:
-    """Yield the seconds before each further attempt: 0.5, 1, 2 … 30, each drawn from its
-    upper half so that clients that failed together do not come back together."""
-    for n in range(policy.attempts - 1):
-        most_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(n, 16))
-        yield rng.uniform(most_s / 2, most_s)
+class RetryBudget:
+    """A retry budget shared by all requests of this process.
 
-
-class Quota:
-    """A purse for retries that all requests of a process share.
-
-    A retry costs 5, an ambiguous one 10, a success gives 1 back. When it is empty failures
-    are final, so that an outage does not double the load on a gateway that is already
-    trying its channels in turn.
+    A retry costs 5, one that may be billed twice 10, a success gives 1 back. When the budget is
+    empty failures are final, so that an outage does not double the load on a gateway that is
+    already trying its channels in turn.
     """
 
     def __init__(self, size: int = 500) -> None:
@@ -91,9 +71,9 @@ class Quota:
         self.left = size
         self._lock = threading.Lock()
 
-    def take(self, ambiguous: bool) -> bool:
-        """Pay for one retry; return False, and take nothing, when there is too little left."""
-        price = 10 if ambiguous else 5
+    def take(self, possibly_billed: bool) -> bool:
+        """Pay for one retry; return False, and take nothing, if too little is left."""
+        price = 10 if possibly_billed else 5
         with self._lock:
             if self.left < price:
                 return False
@@ -106,159 +86,168 @@ class Quota:
             self.left = min(self.size, self.left + 1)
 
 
-def persist(
-    attempt: Callable[[int], Iterator[T]],
+def run_attempts(
+    attempt: Callable[[], Iterator[T]],
     *,
     cost: Cost,
-    policy: Policy,
+    policy: RetryPolicy,
     shows: Callable[[T], bool],
     clock: Clock,
-    rng: random.Random,
-    tell: Callable[[str], None],
-    on_retry: Callable[[Retry], None] | None = None,
-    limiter_pause: Callable[[float], None] | None = None,
-    tally: Tally | None = None,
-    quota: Quota | None = None,
+    on_failure: Callable[[FailedAttempt], None],
+    rng: random.Random | None = None,
+    counts: AttemptCounts | None = None,
+    budget: RetryBudget | None = None,
 ) -> Iterator[T]:
     """Yield the items of the first attempt that succeeds or whose items are shown.
 
-    `attempt(n)` makes the n-th request (from 1) and yields what it decodes. Items before the
-    first one that `shows` something to the user are held back: a failure until then can be
-    retried without a trace, one after it never is. When `shows` is always false everything
-    is held back until the attempt has ended.
+    `attempt()` makes one request and yields what it decodes. Items before the first one that
+    `shows` something to the user are held back: a failure until then can be retried without a
+    trace, a later one is never retried. If `shows` is always False, everything is held back
+    until the attempt has ended. `on_failure` gets each failed attempt before the wait;
+    `counts` belong to one request.
 
-    Each retry is told in one line, handed to `on_retry` before the wait, and counted in
-    `tally` (one for each request). `limiter_pause(seconds)` is called when the key is
-    throttled, whether or not this request goes on.
-
-    Raises the last attempt's error, after what that attempt had yielded. Where that is a
-    TemporaryError, "nothing was billed", though this or an earlier attempt may have been, or
-    a part was shown, it becomes an IncompleteError; where a limit ended the attempts the
-    error says which.
+    Raises the last attempt's error, after what that attempt had yielded. A TemporaryError
+    ("nothing was billed") becomes an IncompleteError if this or an earlier attempt may have been
+    billed, or a part was shown; if a limit ended the attempts the error says which.
     """
-    run = _Run(cost, policy, clock, rng, tell, on_retry, limiter_pause, tally or Tally(), quota)
+    state = _Attempts(cost, policy, clock, counts or AttemptCounts(), budget, rng)
     while True:
-        run.tally.requests += 1
-        run.attempt += 1
         held: list[T] = []
-        shown = False
         try:
-            items = iter(attempt(run.attempt))
-            try:
-                for item in items:
-                    held.append(item)
-                    if shows(item):
-                        shown = True
-                        ready, held = held, []
-                        yield from ready
-                        yield from items
-            finally:
-                # A reader who goes away must end the request now, not at the next collection.
-                if close := getattr(items, "close", None):
-                    close()
+            yield from state.begin(attempt, shows, held)
         except ApiyiError as error:
-            try:
-                wait_s = run.failed(error, shown)
-            except ApiyiError:
+            failed = state.fail(error)
+            on_failure(failed)
+            if not failed.decision.retry:
                 # What came is as much of the answer as there will be; it may be paid for.
                 yield from held
-                raise
-            clock.sleep(wait_s)
+                final = state.final_error(error, failed.decision)
+                if final is error:
+                    raise
+                raise final from error
+            clock.sleep(failed.decision.wait_s)
             continue
         except GeneratorExit:
             raise
         except BaseException:
-            # A signal or a defect: what came may be paid for, and is not for us to drop.
+            # A signal or a defect: what came may be paid for and must not be dropped.
             yield from held
             raise
-        if quota is not None:
-            quota.refund()
+        if budget is not None:
+            budget.refund()
         yield from held
         return
 
 
+def delays(policy: RetryPolicy, rng: random.Random | None = None) -> Iterator[float]:
+    """Yield the seconds before each further attempt: 0.5, 1, 2 … 30.
+
+    Each is drawn from its upper half, so that clients that failed together do not come back
+    together.
+    """
+    if rng is None:
+        import random
+
+        rng = random.SystemRandom()
+    for n in range(policy.attempts - 1):
+        most_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(n, 16))
+        yield rng.uniform(most_s / 2, most_s)
+
+
 @dataclass(slots=True)
-class _Run:
-    """One request's way through its attempts."""
+class _Attempts:
+    """The attempts of one request so far."""
 
     cost: Cost
-    policy: Policy
+    policy: RetryPolicy
     clock: Clock
-    rng: random.Random
-    tell: Callable[[str], None]
-    on_retry: Callable[[Retry], None] | None
-    limiter_pause: Callable[[float], None] | None
-    tally: Tally
-    quota: Quota | None
-    attempt: int = 0
-    ambiguous: int = 0
+    counts: AttemptCounts
+    budget: RetryBudget | None
+    rng: random.Random | None
+    number: int = 0
+    shown: bool = False
+    possibly_billed: int = 0
     bare_429s: int = 0
     saturated: int = 0
     began_s: float = field(init=False)
-    waits: Iterator[float] = field(init=False)
+    delays: Iterator[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.began_s = self.clock.monotonic()
-        self.waits = delays(self.policy, self.rng)
+        self.delays = delays(self.policy, self.rng)
 
-    def failed(self, error: ApiyiError, shown: bool) -> float:
-        """Return the seconds to wait before the next attempt, or raise the final error."""
-        verdict = decide(
+    def begin(
+        self, attempt: Callable[[], Iterator[T]], shows: Callable[[T], bool], held: list[T]
+    ) -> Iterator[T]:
+        """Make the next attempt; yield its items once one is shown, those before are `held`."""
+        self.counts.requests += 1
+        self.number += 1
+        items = attempt()
+        try:
+            for item in items:
+                held.append(item)
+                if shows(item):
+                    self.shown = True
+                    ready = held[:]
+                    held.clear()
+                    yield from ready
+                    yield from items
+        finally:
+            # A reader who goes away must end the request now, not at the next collection.
+            if close := getattr(items, "close", None):
+                close()
+
+    def fail(self, error: ApiyiError) -> FailedAttempt:
+        """Count a failed attempt and return what follows from it."""
+        full = is_saturated(error)
+        decision = decide(
             error,
             self.cost,
             self.policy,
-            shown=shown,
-            attempt=self.attempt,
-            ambiguous_so_far=self.ambiguous,
+            shown=self.shown,
+            attempt=self.number,
+            possibly_billed_so_far=self.possibly_billed,
             bare_429s=self.bare_429s,
             saturated=self.saturated,
-            delay_s=self._delay_s(error),
+            # Full channels have a schedule of their own.
+            delay_s=0.0 if full else next(self.delays, 0.0),
             elapsed_s=self.clock.monotonic() - self.began_s,
         )
-        if verdict.pause_s and self.limiter_pause is not None:
-            self.limiter_pause(verdict.pause_s)
-        if not verdict.again:
-            self._end(error, verdict, verdict.stop)
-        # Full channels pass, and their schedule is sparing as it is.
-        quota = None if is_saturated(error) else self.quota
-        if quota is not None and not quota.take(verdict.ambiguous):
-            self._end(error, verdict, "quota")
+        # The retries after full channels are few anyway and cost no budget.
+        budget = None if full else self.budget
+        if decision.retry and budget is not None and not budget.take(decision.possibly_billed):
+            decision = decision._replace(retry=False, stop="budget")
+        if not decision.retry:
+            return FailedAttempt(self.number, error, decision, "")
         self.bare_429s = self.bare_429s + 1 if is_bare_429(error.facts) else 0
-        self.tally.retries += 1
-        self._announce(error, verdict)
-        self.saturated += is_saturated(error)
-        return verdict.wait_s
+        self.counts.retries += 1
+        message = self._describe_retry(error, decision)
+        self.saturated += full
+        return FailedAttempt(self.number, error, decision, message)
 
-    def _delay_s(self, error: ApiyiError) -> float:
-        """Return the next wait of the usual schedule; full channels have one of their own."""
-        return 0.0 if is_saturated(error) else next(self.waits, 0.0)
-
-    def _announce(self, error: ApiyiError, verdict: Verdict) -> None:
-        line = self._describe_retry(error, verdict)
-        if verdict.ambiguous:
-            self.ambiguous += 1
-            self.tally.ambiguous += 1
-            line += Text("; possibly billed twice: {ambiguous}", ambiguous=self.ambiguous)
-        self.tell(line)
-        if self.on_retry is not None:
-            self.on_retry(Retry(self.attempt, verdict.wait_s, verdict.ambiguous, error))
-
-    def _describe_retry(self, error: ApiyiError, verdict: Verdict) -> Text:
-        most, wait_s = self._most_retries(error), f"{verdict.wait_s:.1f}"
+    def _describe_retry(self, error: ApiyiError, decision: RetryDecision) -> Text:
+        most, wait_s = self._most_retries(error), f"{decision.wait_s:.1f}"
+        reason = _describe_reason(error)
         if most is None:
-            return Text(
+            line = Text(
                 "retry {attempt} in {wait_s} s: {error}",
-                attempt=self.attempt,
+                attempt=self.number,
                 wait_s=wait_s,
-                error=_reason(error),
+                error=reason,
             )
-        return Text(
-            "retry {attempt} of {attempts} in {wait_s} s: {error}",
-            attempt=self.attempt,
-            attempts=most,
-            wait_s=wait_s,
-            error=_reason(error),
-        )
+        else:
+            line = Text(
+                "retry {attempt} of {attempts} in {wait_s} s: {error}",
+                attempt=self.number,
+                attempts=most,
+                wait_s=wait_s,
+                error=reason,
+            )
+        if decision.possibly_billed:
+            self.possibly_billed += 1
+            self.counts.possibly_billed += 1
+            line += Text("; possibly billed twice: {count}", count=self.possibly_billed)
+        return line
 
     def _most_retries(self, error: ApiyiError) -> int | None:
         """Return how many retries there can be in all, None for as many as the time allows."""
@@ -266,68 +255,64 @@ class _Run:
             return self.policy.attempts - 1
         if not is_saturated(error):
             return self.policy.attempts - 1 + self.saturated
-        return None if self.policy.batch else self.attempt - self.saturated + len(SATURATED_S) - 1
+        return None if self.policy.batch else self.number - self.saturated + len(SATURATED_S) - 1
 
-    def _end(self, error: ApiyiError, verdict: Verdict, stop: str) -> NoReturn:
-        told = []
-        hint = error.hint
-        if stop == "cap":
-            most_s = self.policy.retry_after_cap_s
-            told.append(
-                Text(
-                    "asked to wait {wait_s} s, the most is {most_s} s",
-                    wait_s=f"{verdict.wait_s:.0f}",
-                    most_s=f"{most_s:.0f}",
-                )
-            )
-            hint = Text("run it again in {wait_s} s", wait_s=f"{verdict.wait_s:.0f}")
-        elif stop == "budget":
-            most_s = retry_time_s(self.policy, error)
-            told.append(
-                Text(
-                    "no time for another attempt in {max_retry_time_s} s",
-                    max_retry_time_s=f"{most_s:g}",
-                )
-            )
-        elif stop == "quota":
-            told.append(Text("too many retries in this process"))
-        kind = type(error)
+    def final_error(self, error: ApiyiError, decision: RetryDecision) -> ApiyiError:
+        """Return the error to raise: `error` itself, or one that says what the attempts add."""
+        facts, kind = error.facts, type(error)
+        reasons, hint = self._describe_stop(error, decision)
         # A status tells by itself whether this attempt was billed; a silence does not.
-        unsure = verdict.ambiguous and error.facts.phase != "status"
-        lost = isinstance(error, TemporaryError) and (stop == "shown" or self.ambiguous or unsure)
-        opened = (
-            error.facts.billed == "maybe" and self.cost != "free" and kind is not IncompleteError
-        )
+        unsure = decision.possibly_billed and facts.phase != "status"
+        was_shown = decision.stop == "shown"
+        lost = isinstance(error, TemporaryError) and (was_shown or self.possibly_billed or unsure)
+        is_paid = self.cost != "free"
+        opened = facts.billed == "maybe" and is_paid and kind is not IncompleteError
         if lost or opened:
             kind = IncompleteError
-            if self.ambiguous:
-                told.append(
-                    Text(
-                        "attempts that may have been billed: {ambiguous}", ambiguous=self.ambiguous
-                    )
+            if self.possibly_billed:
+                reasons.append(
+                    Text("attempts that may have been billed: {count}", count=self.possibly_billed)
                 )
             hint = hint or describe_billing("maybe", Text("running it again may be billed again"))
-        if self.cost != "free" and is_unreadable(error.facts):
+        if is_paid and is_unreadable(facts):
             hint = describe_billing(
                 "maybe", Text("look at the log in the console before repeating it")
             )
         elif opened:
             hint = describe_billing("maybe", *filter(None, (error.hint,)))
-        if not told and kind is type(error) and hint == error.hint:
-            raise error
-        why = join_texts((part for part in (error.why, *told) if part), "; ")
-        raise kind(error.what, why, hint=hint, facts=error.facts) from error
+        if not reasons and kind is type(error) and hint == error.hint:
+            return error
+        why = join_texts((part for part in (error.why, *reasons) if part), "; ")
+        return kind(error.what, why, hint=hint, facts=facts)
+
+    def _describe_stop(
+        self, error: ApiyiError, decision: RetryDecision
+    ) -> tuple[list[str], str | None]:
+        """Return which limit ended the attempts, and the hint."""
+        if decision.stop == "cap":
+            most_s, wait_s = f"{self.policy.retry_after_cap_s:.0f}", f"{decision.wait_s:.0f}"
+            why = Text(
+                "asked to wait {wait_s} s, the most is {most_s} s", wait_s=wait_s, most_s=most_s
+            )
+            return [why], Text("run it again in {wait_s} s", wait_s=wait_s)
+        if decision.stop == "time":
+            most_s = f"{retry_time_s(self.policy, error):g}"
+            why = Text(
+                "no time for another attempt in {max_retry_time_s} s", max_retry_time_s=most_s
+            )
+            return [why], error.hint
+        if decision.stop == "budget":
+            return [Text("too many retries in this process")], error.hint
+        return [], error.hint
 
 
-def _reason(error: ApiyiError) -> str:
+def _describe_reason(error: ApiyiError) -> str:
     facts = error.facts
     if facts.status is None:
         return error.why or error.what
     if 200 <= facts.status < 300:
         # The status says that all went well: it is no reason.
         return error.summary()
-    return (
-        Text("HTTP {status}, code {code}", status=facts.status, code=facts.code)
-        if facts.code
-        else Text("HTTP {status}", status=facts.status)
-    )
+    if not facts.code:
+        return Text("HTTP {status}", status=facts.status)
+    return Text("HTTP {status}, code {code}", status=facts.status, code=facts.code)

@@ -1,7 +1,7 @@
 """Which of the profile's addresses an attempt goes to.
 
-`Hosts` holds the addresses in the user's order, `Route` leads one request over them, and
-`Breaker` remembers for all processes which address was down. A request moves on only when
+`Failover` holds the addresses in the user's order, `Route` leads one request over them, and
+`CircuitBreaker` remembers for all processes which address was down. A request moves on only when
 the address itself is in trouble: it could not be reached before sending, or something in
 front of the API answers for it. It never moves after a 4xx or 429, which the next address
 would repeat because limits and keys are the same there, nor when it may have been billed.
@@ -42,7 +42,7 @@ class _Mark(NamedTuple):
     monotonic: float
 
 
-class Breaker:
+class CircuitBreaker:
     """Which addresses are down, in a small file that all processes of the user share.
 
     An address is down for 60 s and half-open from then on, until it is cleared. Both clocks
@@ -99,7 +99,7 @@ class Breaker:
             private_write(self._path, write(marks))
 
 
-class Hosts:
+class Failover:
     """The addresses (base URLs) of a profile, the preferred one first.
 
     `probe(address)` makes a call that costs nothing and tells whether it succeeded; an address
@@ -110,7 +110,7 @@ class Hosts:
     def __init__(
         self,
         base_urls: Sequence[str],
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         *,
         probe: Callable[[str], bool],
         tell: Callable[[str], None] = lambda text: None,
@@ -166,7 +166,7 @@ class Route:
     Call `begin` before each attempt, and `failed` or `succeeded` after it.
     """
 
-    def __init__(self, hosts: Hosts, cost: Cost) -> None:
+    def __init__(self, hosts: Failover, cost: Cost) -> None:
         self._hosts = hosts
         self._cost = cost
         self._failures_here = 0
@@ -181,12 +181,12 @@ class Route:
             self._left = None
         return self.address
 
-    def succeeded(self) -> None:
+    def note_success(self) -> None:
         """Note that the address answered."""
         if len(self._hosts.base_urls) > 1 and self._hosts.breaker.state(self.address) != "up":
             self._hosts.breaker.clear(self.address)
 
-    def failed(self, error: ApiyiError) -> None:
+    def note_failure(self, error: ApiyiError) -> None:
         """Move on if the failure is the address's own and another address may do better."""
         trouble = _trouble(error, self._cost)
         if trouble == "none":

@@ -69,7 +69,7 @@ class _Running:
     """One run, from opening its output to its exit code."""
 
     def __init__(self, session: Session, inputs: BatchInputs, jobs: int) -> None:
-        from apiyi_cli.wire.http.descriptors import most_jobs
+        from apiyi_cli.wire.http.descriptors import limit_jobs
 
         self._session = session
         self._inputs = inputs
@@ -79,7 +79,7 @@ class _Running:
         self._plan = plan = _plan(session)
         if plan.limiter is not None:
             jobs = min(jobs, plan.limiter.limits.concurrency)
-        self._jobs = most_jobs(jobs)
+        self._jobs = limit_jobs(jobs)
         if self._jobs < jobs:
             session.note(
                 Text(
@@ -380,7 +380,7 @@ class _Running:
 def _plan(session: Session) -> Plan:
     """Return the session's plan with the policy of a batch."""
     from apiyi_cli.cli.gateway.plan import bulk, plan, policy
-    from apiyi_cli.wire.retry.attempts import BATCH
+    from apiyi_cli.settings.defaults import BATCH
 
     made = plan(session)
     if made.account is not None:

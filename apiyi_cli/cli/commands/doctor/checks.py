@@ -111,18 +111,19 @@ def tls(session: Session) -> Iterator[Finding]:
 
 def hosts(session: Session) -> Iterator[Finding]:
     """Ask every host for its models, and compare its clock with ours."""
-    from apiyi_cli.cli.gateway.plan import PROBE, plan
+    from apiyi_cli.cli.gateway.plan import plan
+    from apiyi_cli.settings.defaults import PROBE_TIMEOUTS
     from apiyi_cli.wire.send import Sender
 
     made = plan(session, keyless=not _has_key(session))
     for base_url in made.base_urls:
         alone = made._replace(
             base_urls=(base_url,),
-            hosts=None,
+            failover=None,
             limiter=None,
             cache=None,
-            sent=None,
-            timeouts=PROBE._replace(total_at=made.timeouts.total_at),
+            on_sent=None,
+            timeouts=PROBE_TIMEOUTS._replace(total_at=made.timeouts.total_at),
             policy=made.policy._replace(attempts=1, fixed=True),
         )
         sender = Sender(alone)
@@ -281,7 +282,7 @@ def limits(session: Session) -> Iterator[Finding]:
 
 def _shared(session: Session, store: str, told: str) -> Finding:
     """Tell whether the server that several hosts share the limits by can be used."""
-    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, shown
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
 
     began_s = session.run.clock.monotonic()
     try:
@@ -295,7 +296,7 @@ def _shared(session: Session, store: str, told: str) -> Finding:
         Text(
             "{message}, shared through {store} ({took_ms} ms)",
             message=told,
-            store=shown(store),
+            store=without_credentials(store),
             took_ms=f"{took_ms:.0f}",
         ),
     )

@@ -21,8 +21,9 @@ from apiyi_cli.core.groups import Embedding
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
-from apiyi_cli.wire.http.client import Outgoing, Watch
+from apiyi_cli.wire.http.client import Observer
 from apiyi_cli.wire.http.proxies import Proxy
+from apiyi_cli.wire.http.request import HttpRequest
 
 if TYPE_CHECKING:
     from apiyi_cli.batch.rows.row import Row
@@ -67,7 +68,7 @@ class EmbedFile:
         self._looked = self._met = 0
         self._gap = False
         self._signals: list[int] = []
-        self._claims = Claims(self, session.sender.plan.watch or Watch())
+        self._claims = Claims(self, session.sender.plan.observer or Observer())
         self._tell_past()
 
     def __enter__(self) -> Self:
@@ -227,10 +228,10 @@ class EmbedFile:
             )
 
 
-class Claims(Watch):
+class Claims(Observer):
     """Notes in the journal what a request is for, right before it leaves."""
 
-    def __init__(self, file: EmbedFile, then: Watch) -> None:
+    def __init__(self, file: EmbedFile, then: Observer) -> None:
         self._file = file
         self._then = then
         self._local = threading.local()
@@ -239,16 +240,16 @@ class Claims(Watch):
         """Have the following requests of this thread be for these inputs."""
         self._local.rows = rows
 
-    def opened(self, url: str, proxy: Proxy | None) -> None:
+    def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Pass on."""
-        self._then.opened(url, proxy)
+        self._then.on_connect(url, proxy)
 
-    def request(self, outgoing: Outgoing) -> None:
+    def on_request(self, request: HttpRequest) -> None:
         """Write the claim. What it raises keeps the request from being sent."""
-        if not outgoing.free:
+        if not request.free:
             self._file.claim_rows(getattr(self._local, "rows", ()))
-        self._then.request(outgoing)
+        self._then.on_request(request)
 
-    def reply(self, reply: Reply, after_s: float) -> None:
+    def on_reply(self, reply: Reply, after_s: float) -> None:
         """Pass on."""
-        self._then.reply(reply, after_s)
+        self._then.on_reply(reply, after_s)

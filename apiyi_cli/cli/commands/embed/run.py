@@ -244,7 +244,7 @@ class EmbedRun:
         consistency = Consistency(file.vector_length if file else 0)
         watch = file.watch if file else None
         for answer in send_in_order(
-            session, groups, ask, session.jobs, stop, bulk=bulk, watch=watch
+            session, groups, ask, session.jobs, stop, bulk=bulk, observer=watch
         ):
             for usage, from_cache in usages(answer):
                 self._spent.add(usage, from_cache=from_cache)

@@ -1,0 +1,141 @@
+"""Every default, timeout and retry number, for options that neither flag nor profile sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+
+class Limits(NamedTuple):
+    """The rate limits that all processes of a key keep to together.
+
+    `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
+    """
+
+    rpm: int = 3000
+    tpm: int = 1_000_000
+    concurrency: int = 100
+    window_s: float = 60.0
+    store: str | None = None
+    store_wait_s: float = 300.0
+
+
+class Timeouts(NamedTuple):
+    """The longest waits of one request, in seconds.
+
+    To connect; from sending to the headers; between two reads of a body; between two events of
+    a stream, where keep-alive comments do not count. `total_at` is the moment on the monotonic
+    clock at which the run ends, None for no limit. `tail_s` is how long the end of a body is
+    awaited that is a whole JSON text already.
+    """
+
+    connect_s: float = 10.0
+    headers_s: float = 600.0
+    bytes_s: float = 120.0
+    events_s: float = 300.0
+    total_at: float | None = None
+    tail_s: float = 5.0
+
+
+class RetryPolicy(NamedTuple):
+    """How many attempts one request gets, and how long they may take.
+
+    `attempts` counts the first one. `possibly_billed_retries` is how many may follow attempts
+    that may have been billed: None leaves that to the cost class of the request (light: no
+    limit; text: 1; heavy: 1, only after a dead idle connection). A number from the user holds
+    for every class, and 0 never pays twice. `max_retry_time_s` bounds all attempts and waits
+    together; it is checked before each wait. A `Retry-After` above `retry_after_cap_s` is not
+    waited for. In a `batch` it holds up all requests instead, and a throttled row is retried
+    for as long as the time allows. Full upstream channels get the retries of `SATURATED_S`, in
+    a batch as many as the time allows. Both hold unless the user gave a number of attempts
+    (`fixed`) or a time (`time_fixed`).
+    """
+
+    attempts: int = 3
+    possibly_billed_retries: int | None = None
+    max_retry_time_s: float = 90.0
+    retry_after_cap_s: float = 120.0
+    batch: bool = False
+    fixed: bool = False
+    time_fixed: bool = False
+
+
+LIMITS: Final = Limits()
+TIMEOUTS: Final = Timeouts()
+PROBE_TIMEOUTS: Final = Timeouts(connect_s=3.0, headers_s=5.0, bytes_s=5.0, events_s=5.0)
+"""For a free question beside the run, which must not keep anybody waiting."""
+INTERACTIVE: Final = RetryPolicy()
+BATCH: Final = RetryPolicy(attempts=6, max_retry_time_s=600.0, retry_after_cap_s=600.0, batch=True)
+
+FIRST_DELAY_S: Final = 0.5
+LONGEST_DELAY_S: Final = 30.0
+DEAD_SOCKET_S: Final = 1.0
+"""An answer that fails sooner after sending, on a connection that had been idle, means that the
+server had closed it before the request arrived."""
+BARE_429_S: Final = 2.0
+"""The first wait after a 429 with an empty body, as the gateway's own limiter sends it."""
+SATURATED_S: Final = (5.0, 15.0, 45.0)
+"""The waits that the gateway's pages ask for where the upstream channels of a model are full."""
+SATURATED_TIME_S: Final = 180.0
+"""Time for all of them, and for refusals that come slowly."""
+URL_DOWN_S: Final = 60.0
+"""How long a base URL that failed is left alone."""
+
+BASE_URLS: Final = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
+DEFAULTS: Mapping[str, Any] = {
+    "profile": "default",
+    "retries": INTERACTIVE.attempts - 1,
+    "max_retry_time": INTERACTIVE.max_retry_time_s,
+    "failover": True,
+    "rpm": LIMITS.rpm,
+    "tpm": LIMITS.tpm,
+    "limits": True,
+    "color": "auto",
+    "newline": True,
+}
+"""Defaults of options. None of them goes into a request body, because only what the user set is
+sent. `stream` is missing because its default depends on the output."""
+
+OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "batch": {
+        "jobs": 32,
+        "retries": BATCH.attempts - 1,
+        "max_retry_time": BATCH.max_retry_time_s,
+    },
+    "embed": {"jobs": 4},
+    "image": {"jobs": 4},
+    "transcribe": {"jobs": 4},
+}
+"""Defaults of one command that differ, or that it alone has."""
+
+
+def default_of(name: str, command: str | None = None) -> Any:
+    """Return the default of an option, None where it has none."""
+    own = OWN_DEFAULTS.get(command or "", {})
+    return own[name] if name in own else DEFAULTS.get(name)
+
+
+def retry_policy(
+    base: RetryPolicy,
+    *,
+    retries: int | None,
+    possibly_billed_retries: int | None,
+    max_retry_time_s: float | None,
+    max_time_s: float | None,
+) -> RetryPolicy:
+    """Return the policy with the values that the user gave, None for each that was not given.
+
+    A value that equals the default is still a given one: then the failures that have a schedule
+    of their own keep to it.
+    """
+    time_s = base.max_retry_time_s if max_retry_time_s is None else max_retry_time_s
+    if max_time_s is not None:
+        # A wait that outlasts the whole run is not begun.
+        time_s = min(time_s, max_time_s)
+    return base._replace(
+        attempts=base.attempts if retries is None else retries + 1,
+        possibly_billed_retries=possibly_billed_retries,
+        max_retry_time_s=time_s,
+        fixed=retries is not None,
+        time_fixed=max_retry_time_s is not None or max_time_s is not None,
+    )
