@@ -89,7 +89,7 @@ def _ran(argv: Sequence[str], started: Run) -> int:
         raise KeyboardInterrupt from None
     except typer.TyperException as refused:
         message = refused.format_message()
-        if message.startswith(started.translate(Text("Usage:"))):
+        if message.startswith(started.translate(Text("Usage: "))):
             started.console.say(message)
             return UsageError.exit_code
         raise suggestion(refused, message) from None

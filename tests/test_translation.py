@@ -174,10 +174,26 @@ def test_help_is_no_wider_than_the_terminal(apiyi: Program) -> None:
     assert max(map(columns, ran.text.splitlines())) <= 60
 
 
+def test_punctuation_beside_chinese_is_full_width() -> None:
+    wide = CHINESE.pattern
+    half = re.compile(rf"{wide}(?:[,;:!(]|[?.](?:$| ))|[,;:!?)]{wide}")
+    assert {text: said for text, said in translations().items() if half.search(said)} == {}
+
+
+@pytest.mark.parametrize("width", range(20, 101, 8))
+def test_no_line_begins_with_a_mark_that_ends_or_ends_with_one_that_begins(width: int) -> None:
+    from apiyi_cli.manual.wrap import filled
+
+    for said in translations().values():
+        lines = filled(said, width)
+        assert not [line for line in lines[1:] if line[0] in "，。、；：！？）」』】》”’…"], said
+        assert not [line for line in lines[:-1] if line[-1] in "（「『【《“‘"], said
+
+
 def test_an_empty_line_shows_the_chinese_help(apiyi: Program) -> None:
     ran = apiyi("", env=chinese())
     assert ran.code == 2
-    assert ran.err.startswith("用法: apiyi")
+    assert ran.err.startswith("用法：apiyi")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import Argument, Command, Option
 from apiyi_cli.manual.wrap import WIDEST, columns, filled
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
 _TEXT_AT = 28
 _NARROW = 60
@@ -18,17 +18,19 @@ def helptext(command: Command, width: int, *, bold: bool = False, say: Translate
     """
     width = max(20, min(width, WIDEST))
     command = command.translated(say)
-    usage = say(Text("Usage:"))
-    hanging = " " * (columns(usage) + 1)
-    lines = filled(f"{command.title} {command.usage}".rstrip(), width, f"{usage} ", hanging)
-    lines[0] = lines[0].replace(usage, _strong(usage, bold), 1)
+    usage = say(Text("Usage: "))
+    hanging = " " * columns(usage)
+    lines = filled(f"{command.title} {command.usage}".rstrip(), width, usage, hanging)
+    title = usage.rstrip()
+    lines[0] = lines[0].replace(title, _strong(title, bold), 1)
     for paragraph in (command.help, *command.more.split("\n\n")):
         if paragraph:
             lines += ["", *filled(paragraph, width)]
-    for group in (_words(command), _options(command, say)):
+    for group in (_arguments_and_commands(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
-            lines += ["", _strong(f"{say(Text(heading))}:", bold), *_rows(rows, width, text_at)]
+            title = say(Text("{heading}:", heading=Text(heading)))
+            lines += ["", _strong(title, bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
         more = say(Text("`apiyi help COMMAND` and `apiyi help TOPIC` tell more."))
         lines += ["", *filled(more, width)]
@@ -58,27 +60,31 @@ Tables = list[tuple[str, list[tuple[str, str]]]]
 """Headings, each with its rows of two columns."""
 
 
-def _words(command: Command) -> Tables:
+def _arguments_and_commands(command: Command) -> Tables:
     tables: Tables = []
-    told = [(one.synopsis, _told(one)) for one in command.arguments if _told(one)]
-    if told:
-        tables.append(("Arguments", told))
-    below: dict[str, list[tuple[str, str]]] = {}
-    for one in command.commands:
-        below.setdefault(one.panel, []).append((one.name, one.line))
-    return [*tables, *below.items()]
+    arguments = [
+        (argument.synopsis, _argument_help(argument))
+        for argument in command.arguments
+        if _argument_help(argument)
+    ]
+    if arguments:
+        tables.append((Text("Arguments"), arguments))
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for child in command.commands:
+        panels.setdefault(child.panel, []).append((child.name, child.line))
+    return [*tables, *panels.items()]
 
 
 def _options(command: Command, say: Translate) -> Tables:
     return [
-        (panel, [(_aligned(one), _explained(one, say)) for one in options])
+        (panel, [(_aligned(option), _option_help(option, say)) for option in options])
         for panel, options in command.panels().items()
     ]
 
 
-def _told(argument: Argument) -> str:
+def _argument_help(argument: Argument) -> str:
     choices = argument.rule.choices if argument.rule.kind == "choice" else ()
-    if not choices or all(one in argument.help for one in choices):
+    if not choices or all(choice in argument.help for choice in choices):
         return argument.help
     return f"{argument.help} [{', '.join(choices)}]".lstrip()
 
@@ -88,9 +94,9 @@ def _aligned(option: Option) -> str:
     return ("" if short else "    ") + spelled(option)
 
 
-def _explained(option: Option, say: Translate) -> str:
-    told = "; ".join(map(say, remarks(option)))
-    return f"{option.help} [{told}]" if told else option.help
+def _option_help(option: Option, say: Translate) -> str:
+    facts = say(join_texts(remarks(option), "; "))
+    return f"{option.help} [{facts}]" if facts else option.help
 
 
 def _text_at(lefts: list[str], width: int) -> int:

@@ -13,14 +13,20 @@ WIDEST = 100
 """Prose is not set wider than this, whatever the terminal's width."""
 
 _WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60"
-_PIECE = re.compile(rf"[{_WIDE}][，。、；：！？）」』】》]*|[^\s{_WIDE}]+")
+_CLOSING = r"，。、；：！？）」』】》”’…"
+_OPENING = r"（「『【《“‘"
+_PIECE = re.compile(
+    rf"[{_OPENING}]*(?:[^\s{_CLOSING}{_OPENING}{_WIDE}]+|(?![{_CLOSING}{_OPENING}])[{_WIDE}])"
+    rf"[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
+)
+"""What a line may not divide: a word or a wide character with its punctuation."""
 
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal the text takes."""
     if text.isascii():
         return len(text)
-    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def filled(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
