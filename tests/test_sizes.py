@@ -80,7 +80,6 @@ KNOWN_FILES = {
     "cli/commands/batch/run.py",
     "cli/inputs/prompt.py",
     "cli/session.py",
-    "core/groups.py",
     "core/jsontext.py",
     "settings/resolve.py",
     "wire/limits/rates.py",

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import Endpoint
 from apiyi_cli.core.families import Family, Overrides
-from apiyi_cli.core.groups import Tools
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
-from apiyi_cli.core.opt import Group, given
+from apiyi_cli.core.options import Group, given
+from apiyi_cli.core.options.chat import Tools
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -41,7 +41,7 @@ def option_fields(*groups: Group | None) -> dict[str, Any]:
     """Return the body fields of the options that were given, each at its `wire` place."""
     body: dict[str, Any] = {}
     for option, value in given(*filter(None, groups)):
-        place = option.opt.wire
+        place = option.wire
         if place is None:
             continue
         if option.name == "logit_bias":

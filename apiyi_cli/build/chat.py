@@ -11,8 +11,8 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import CHAT
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.families import find_family
-from apiyi_cli.core.groups import ChatSampling
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
+from apiyi_cli.core.options.chat import ChatSampling
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

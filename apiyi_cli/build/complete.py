@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from apiyi_cli.build.body import apply_options, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import COMPLETE
-from apiyi_cli.core.groups import Completing, Sampling
+from apiyi_cli.core.options.chat import Sampling
+from apiyi_cli.core.options.complete import Completing
 
 
 def complete_call(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from apiyi_cli.build.body import apply_options, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import EMBED
-from apiyi_cli.core.groups import Embedding
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
+from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

@@ -13,7 +13,7 @@ from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.core.endpoints import IMAGE, IMAGE_EDIT, IMAGE_VARIATION
 from apiyi_cli.core.families import Family, Overrides, Picture, find_family
 from apiyi_cli.core.filetypes import detect_type
-from apiyi_cli.core.groups import Imaging
+from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

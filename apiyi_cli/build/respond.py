@@ -16,7 +16,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import RESPOND
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.families import find_family
-from apiyi_cli.core.groups import Responding
+from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.text import Text
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from apiyi_cli.build.body import apply_options, option_fields
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import SPEAK
-from apiyi_cli.core.groups import Speaking
+from apiyi_cli.core.options.speak import Speaking
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

@@ -11,7 +11,7 @@ from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
 from apiyi_cli.core.filetypes import detect_type
-from apiyi_cli.core.groups import Transcribing
+from apiyi_cli.core.options.transcribe import Transcribing
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

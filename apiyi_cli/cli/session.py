@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
-from apiyi_cli.core.groups import Answer, Connection, Jobs, Model, Models, Output, Request
-from apiyi_cli.core.opt import Group, given
+from apiyi_cli.core.options import Group, given
+from apiyi_cli.core.options.chat import Answer
+from apiyi_cli.core.options.connection import Connection, Jobs
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.output.console import Console
@@ -185,7 +188,7 @@ class Session:
     def sources(self) -> Sources:
         """Return the inputs of the run."""
         from apiyi_cli.cli.inputs.prompt import Sources
-        from apiyi_cli.core.groups import Prompt, TextInput
+        from apiyi_cli.core.options.prompt import Prompt, TextInput
 
         return Sources(
             no_stdin=bool(self.fill(Prompt()).no_stdin),

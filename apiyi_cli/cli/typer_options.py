@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from apiyi_cli.cli.session import Run, Session
-from apiyi_cli.core.opt import Declared, Group, declared, refusal
+from apiyi_cli.core.options import Flag, Group, refusal
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -43,9 +43,9 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             flat.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     spellings: set[str] = set()
     for group in groups.values():
-        for one in declared(group):
+        for one in group.flags.values():
             flat.append(_parameter(one))
-            for spelling in one.opt.names:
+            for spelling in one.names:
                 if spelling in spellings:
                     raise TypeError(f"{command.__name__} declares {spelling} twice")
                 spellings.add(spelling)
@@ -54,7 +54,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         built: dict[str, Any] = {}
         for name, group in groups.items():
             built[name] = group(
-                **{one.name: _checked(one, values.pop(one.name)) for one in declared(group)}
+                **{one.name: _checked(one, values.pop(one.name)) for one in group.flags.values()}
             )
         if session_name is not None:
             run: Run = ctx.find_root().obj
@@ -68,13 +68,12 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return gather
 
 
-def _parameter(one: Declared) -> inspect.Parameter:
-    opt = one.opt
+def _parameter(one: Flag) -> inspect.Parameter:
     option = typer.Option(
-        *opt.names,
-        help=opt.help,
-        rich_help_panel=opt.panel,
-        metavar=opt.metavar,
+        *one.names,
+        help=one.help,
+        rich_help_panel=one.panel,
+        metavar=one.metavar,
         show_default=False,
     )
     kind: Any = list[one.kind] if one.many else one.kind  # type: ignore[name-defined]
@@ -86,13 +85,13 @@ def _parameter(one: Declared) -> inspect.Parameter:
     )
 
 
-def _checked(one: Declared, value: Any) -> Any:
+def _checked(one: Flag, value: Any) -> Any:
     """Return the value if the table accepts it, else raise UsageError with the nearest choice."""
     if value is None or (one.many and not value):
         return None
     for single in value if one.many else (value,):
         if why := refusal(one, single):
-            near = difflib.get_close_matches(str(single), one.opt.choices, 1)
+            near = difflib.get_close_matches(str(single), one.choices, 1)
             hint = f"{one.long} {near[0]}" if near else None
             raise UsageError(Text("cannot use {long}", long=one.long), why, hint=hint)
     return value

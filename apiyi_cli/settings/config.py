@@ -17,7 +17,14 @@ from apiyi_cli.core.families import FIELDS, PICTURE_FIELDS
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
-from apiyi_cli.settings.values import COMMANDS, Unfit, configurable, fitted_any, options
+from apiyi_cli.settings.values import (
+    COMMANDS,
+    Unfit,
+    configurable,
+    fitted_any,
+    loaded_options,
+    options,
+)
 from apiyi_cli.text import Text, system_reason
 
 LANGUAGES = ("en", "zh")
@@ -275,10 +282,10 @@ class _Reader:
         name = keys[-1]
         if name in ("rpm", "tpm"):
             self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:2], "limits"])))
-        found = options(name)
+        found = loaded_options(name)
         if not found:
             self.unknown(keys, [*_LISTS, "limits", "group", *configurable()])
-        if not any(one.opt.config for one in found):
+        if not any(one.config for one in found) and not any(one.config for one in options(name)):
             hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
             self.fail(
                 keys,

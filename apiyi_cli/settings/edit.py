@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from apiyi_cli.core.disk import read_regular
-from apiyi_cli.core.opt import Declared
+from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
 from apiyi_cli.settings.paths import private_write
@@ -135,7 +135,7 @@ def _array(name: str, text: str) -> list[Any]:
         raise UsageError(Text("{name}: not a TOML array", name=name), str(error)) from error
 
 
-def _options_at(keys: Sequence[str]) -> tuple[Declared, ...]:
+def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
     """Return the options that a key can be: a profile's own, or those of its commands."""
     of_command = len(keys) == 4 and keys[2] in COMMANDS
     at_option = keys[0] == "profile" and (len(keys) == 3 or of_command)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
-from apiyi_cli.core.opt import Declared, Group, declared, given
+from apiyi_cli.core.options import Flag, Group, given
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.config import (
@@ -35,7 +36,7 @@ from apiyi_cli.settings.defaults import (
     default_of,
 )
 from apiyi_cli.settings.paths import config_file
-from apiyi_cli.settings.values import Unfit, fitted, options, parsed
+from apiyi_cli.settings.values import Unfit, fitted, loaded_options, parsed
 from apiyi_cli.text import Text
 
 G = TypeVar("G", bound=Group)
@@ -101,7 +102,7 @@ class Settings:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._command = command
         self._tables: tuple[str, ...] = (command,) if command else ()
-        self._flags: dict[str, tuple[Declared, Any]] = {
+        self._flags: dict[str, tuple[Flag, Any]] = {
             one.name: (one, value) for one, value in given(*flags)
         }
 
@@ -208,7 +209,7 @@ class Settings:
         gave is filled, by flag, environment or profile.
         """
         values: dict[str, Any] = {}
-        for one in declared(type(group)):
+        for one in group.flags.values():
             own = getattr(group, one.name)
             found = self._find(one) if own is None else _Found(own, "flag")
             values[one.name] = found.value if defaults or found.origin != "default" else None
@@ -281,7 +282,7 @@ class Settings:
 
     @cached_property
     def _profile_found(self) -> _Found:
-        (one,) = options("profile")
+        one = Connection.flags["profile"]
         found = self._flag(one) or self._variable(one)
         if found is None:
             return _Found(DEFAULTS["profile"], "default")
@@ -291,7 +292,7 @@ class Settings:
 
     @cached_property
     def _base_urls_found(self) -> _Found:
-        (one,) = options("base_url")
+        one = Connection.flags["base_url"]
         flag, variable = self._flag(one), self._variable(one)
         if self.sandbox:
             if flag is not None:
@@ -306,15 +307,16 @@ class Settings:
         return _Found(self.configured_base_urls, origin)
 
     def _named(self, name: str) -> _Found:
-        if not options(name):
+        candidates = loaded_options(name)
+        if not candidates:
             raise KeyError(name)
-        for one in options(name):
+        for one in candidates:
             found = self._find(one)
             if found is not _NOTHING:
                 return found
         return _NOTHING
 
-    def _find(self, one: Declared) -> _Found:
+    def _find(self, one: Flag) -> _Found:
         """Look an option up in the order that the contract gives."""
         if one.name == "profile":
             return self._profile_found
@@ -323,17 +325,17 @@ class Settings:
             found = _Found(value, "default")
         return found or _NOTHING
 
-    def _flag(self, one: Declared) -> _Found | None:
+    def _flag(self, one: Flag) -> _Found | None:
         if one.name not in self._flags:
             return None
         declared_as, value = self._flags[one.name]
         spelled = declared_as.long
-        for name in declared_as.opt.names if value is False else ():
+        for name in declared_as.names if value is False else ():
             spelled = name.split("/")[-1]
         return _Found(value, Text("flag {spelled}", spelled=spelled))
 
-    def _variable(self, one: Declared) -> _Found | None:
-        name = one.opt.envvar
+    def _variable(self, one: Flag) -> _Found | None:
+        name = one.envvar
         if one.name == "model" and not self._is_text:
             return None
         if not name or not (text := self.environ.get(name)):
@@ -343,7 +345,7 @@ class Settings:
         except Unfit as unfit:
             raise SetupError(Text("environment {name}", name=name), str(unfit)) from unfit
 
-    def _in_profile(self, one: Declared) -> _Found | None:
+    def _in_profile(self, one: Flag) -> _Found | None:
         profile = self.in_profile
         if (found := self._in_tables(one, profile)) is not None:
             return found
@@ -351,7 +353,7 @@ class Settings:
             value = profile.limits.get(one.name)
         elif one.name == "model" and not self._is_text:
             return None
-        elif one.opt.config:
+        elif one.config:
             value = profile.options.get(one.name)
         else:
             return None
@@ -363,11 +365,11 @@ class Settings:
             # Another command has an option of the same name, and the value is meant for it.
             return None
 
-    def _in_tables(self, one: Declared, profile: Profile) -> _Found | None:
+    def _in_tables(self, one: Flag, profile: Profile) -> _Found | None:
         """Look an option up in the profile's tables of single commands."""
         for word in self._tables:
             value = profile.commands.get(word, {}).get(one.name)
-            if value is None or not one.opt.config:
+            if value is None or not one.config:
                 continue
             try:
                 return _Found(fitted(one, value), self._table_text(profile, word, one.name))

@@ -6,11 +6,11 @@ and `config set`, which have to obey the same table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from apiyi_cli.core import groups
-from apiyi_cli.core.opt import Declared, Group, declared, refusal
+from apiyi_cli.core.options import Flag, Group, refusal
 from apiyi_cli.text import Text
 
 COMMANDS = (
@@ -47,41 +47,53 @@ class Unfit(ValueError):
 
 
 @cache
-def options(name: str) -> tuple[Declared, ...]:
-    """Return the options of that name, one for each group that declares it differently."""
-    found: dict[Declared, None] = {}
-    for group in vars(groups).values():
-        if isinstance(group, type) and issubclass(group, Group) and name in group._table:
-            found.update((one, None) for one in declared(group) if one.name == name)
-    return tuple(found)
+def options(name: str) -> tuple[Flag, ...]:
+    """Return the options of that name, one for each group that declares it."""
+    from apiyi_cli.core.options.table import GROUPS
+
+    return tuple(dict.fromkeys(group.flags[name] for group in GROUPS if name in group.flags))
+
+
+def loaded_options(name: str) -> tuple[Flag, ...]:
+    """Return the options of that name in the modules imported so far, else all of them.
+
+    A command has imported what it needs; the whole table would take 2 ms of its start.
+    """
+    flags = (group.flags[name] for group in _loaded_groups(Group) if name in group.flags)
+    return tuple(dict.fromkeys(flags)) or options(name)
+
+
+def _loaded_groups(base: type[Group]) -> Iterator[type[Group]]:
+    for group in base.__subclasses__():
+        if group.__module__.startswith("apiyi_cli.core.options."):
+            yield group
+        yield from _loaded_groups(group)
 
 
 @cache
 def configurable() -> tuple[str, ...]:
     """Return the names of all options that a profile may set, in the order of the table."""
-    names: dict[str, None] = {}
-    for group in vars(groups).values():
-        if isinstance(group, type) and issubclass(group, Group):
-            names.update((name, None) for name, opt in group._table.items() if opt.config)
-    return tuple(names)
+    from apiyi_cli.core.options.table import GROUPS
+
+    flags = (flag for group in GROUPS for flag in group.flags.values())
+    return tuple(dict.fromkeys(flag.name for flag in flags if flag.config))
 
 
-def expected(one: Declared) -> str:
+def expected(one: Flag) -> str:
     """Say in words what the option takes."""
-    opt = one.opt
     text: str
-    if opt.choices:
-        text = Text("one of {choices}", choices=", ".join(opt.choices))
+    if one.choices:
+        text = Text("one of {choices}", choices=", ".join(one.choices))
     else:
         text = _KIND_TEXT[one.kind]
-        if opt.low is not None and opt.high is not None:
-            text += Text(" from {low} to {high}", low=f"{opt.low:g}", high=f"{opt.high:g}")
-        elif opt.low is not None:
-            text += Text(" of at least {low}", low=f"{opt.low:g}")
+        if one.low is not None and one.high is not None:
+            text += Text(" from {low} to {high}", low=f"{one.low:g}", high=f"{one.high:g}")
+        elif one.low is not None:
+            text += Text(" of at least {low}", low=f"{one.low:g}")
     return Text("{text}, or a list of such", text=text) if one.many else text
 
 
-def fitted(one: Declared, value: object) -> Any:
+def fitted(one: Flag, value: object) -> Any:
     """Return the value as the option's own type: 1 becomes 1.0, one text a list of one.
 
     Raises Unfit.
@@ -92,7 +104,7 @@ def fitted(one: Declared, value: object) -> Any:
     return _fitted_item(one, value)
 
 
-def _fitted_item(one: Declared, value: object) -> Any:
+def _fitted_item(one: Flag, value: object) -> Any:
     if one.kind is float and type(value) is int:
         value = float(value)
     # type(), for True is an int to isinstance().
@@ -106,16 +118,19 @@ def fitted_any(name: str, value: object) -> Any:
 
     Only options that a profile may set count.
     """
-    told = []
-    for one in (one for one in options(name) if one.opt.config):
-        try:
-            return fitted(one, value)
-        except Unfit as unfit:
-            told.append(str(unfit))
-    raise Unfit("; or ".join(dict.fromkeys(told)))
+    reasons: dict[str, None] = {}
+    for find in (loaded_options, options):
+        reasons.clear()
+        for option in find(name):
+            try:
+                if option.config:
+                    return fitted(option, value)
+            except Unfit as unfit:
+                reasons[str(unfit)] = None
+    raise Unfit("; or ".join(reasons))
 
 
-def parsed(one: Declared, text: str) -> Any:
+def parsed(one: Flag, text: str) -> Any:
     """Return what the text means to the option, as an environment variable gives it.
 
     Raises Unfit.

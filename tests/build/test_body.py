@@ -8,8 +8,8 @@ import pytest
 
 from apiyi_cli.build.body import adapt_to_family, apply_options, option_fields, read_value, set_path
 from apiyi_cli.core.families import find_family
-from apiyi_cli.core.groups import ChatSampling, Tools
 from apiyi_cli.core.jsontext import Number
+from apiyi_cli.core.options.chat import ChatSampling, Tools
 from apiyi_cli.errors import UsageError
 
 

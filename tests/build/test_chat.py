@@ -11,7 +11,7 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, chat_call, parse_messages
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.core.events import ToolCall
-from apiyi_cli.core.groups import ChatSampling
+from apiyi_cli.core.options.chat import ChatSampling
 from apiyi_cli.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n1234"

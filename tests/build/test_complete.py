@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiyi_cli.build.complete import complete_call
-from apiyi_cli.core.groups import Completing, Sampling
+from apiyi_cli.core.options.chat import Sampling
+from apiyi_cli.core.options.complete import Completing
 
 
 def body(prompt: Any = "p", *, stream: bool = False, **values: Any) -> dict[str, Any]:

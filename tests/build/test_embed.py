@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apiyi_cli.build.embed import embed_call, read_text_field
-from apiyi_cli.core.groups import Embedding
+from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
 
 

@@ -7,7 +7,7 @@ import pytest
 from apiyi_cli.build.image import expected_extension, image_call
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Part
-from apiyi_cli.core.groups import Imaging
+from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)

@@ -10,7 +10,8 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.core.events import ToolCall
-from apiyi_cli.core.groups import Responding, Tools
+from apiyi_cli.core.options.chat import Tools
+from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)

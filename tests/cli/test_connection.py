@@ -173,7 +173,7 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
     from apiyi_cli.cli.commands.batch.run import _plan
     from apiyi_cli.cli.session import Run, Session
     from apiyi_cli.core.clock import CLOCK
-    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.output.console import Console
 
     config = home / "config" / "apiyi" / "config.toml"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.core.groups import Answer, ChatSampling, Tools
-from apiyi_cli.core.opt import declared
+from apiyi_cli.core.options.chat import Answer, ChatSampling, Tools
 from apiyi_cli.sandbox.play import Play
 from apiyi_cli.sandbox.server import Gateway
 
@@ -85,9 +84,9 @@ def test_an_option_lands_in_its_field_and_nothing_else_is_sent(
 
 
 def test_the_table_of_fields_has_every_option_that_is_sent() -> None:
-    wired = {one.opt.wire for group in (ChatSampling, Answer, Tools) for one in declared(group)} - {
-        None
-    }
+    wired = {
+        one.wire for group in (ChatSampling, Answer, Tools) for one in group.flags.values()
+    } - {None}
     assert wired - {name for _, fields in FIELDS for name in fields} == set()
 
 

@@ -12,8 +12,9 @@ from typer.main import get_command
 from apiyi_cli import __version__
 from apiyi_cli.cli.app import COMMANDS, app, command, describe_all
 from apiyi_cli.cli.help.describe import describe
-from apiyi_cli.core.groups import ChatSampling, Connection, Models
-from apiyi_cli.core.opt import declared
+from apiyi_cli.core.options.chat import ChatSampling
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.request import Models
 from apiyi_cli.manual.completion import script
 from apiyi_cli.manual.describe import Command
 from apiyi_cli.manual.handwritten import SECTIONS, TOPICS, topic
@@ -84,8 +85,8 @@ def test_an_option_has_what_only_the_table_knows() -> None:
     assert by_name["--top-logprobs"].high == 20
     assert by_name["--base-url"].config is None
     for group in (Models, Connection, ChatSampling):
-        for one in declared(group):
-            assert one.opt.help in {option.help for option in chat.options}
+        for one in group.flags.values():
+            assert one.help in {option.help for option in chat.options}
 
 
 def test_describing_the_root_alone_imports_no_command() -> None:

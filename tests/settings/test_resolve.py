@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.core import groups
-from apiyi_cli.core.groups import Answer, ChatSampling, Connection, Model, Models, Output, Request
-from apiyi_cli.core.opt import Group, declared, flag
+from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.chat import Answer, ChatSampling
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.request import Model, Models, Request
+from apiyi_cli.core.options.table import GROUPS
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.defaults import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Timeouts
 from apiyi_cli.settings.resolve import Settings
@@ -106,19 +109,13 @@ def test_a_flag_switches_off_what_contradicts_it_in_the_profile(tmp_path: Path) 
 
 
 def test_no_default_goes_into_the_body() -> None:
-    for group in vars(groups).values():
-        if isinstance(group, type) and issubclass(group, Group):
-            for one in declared(group):
-                assert one.opt.wire is None or one.name not in DEFAULTS
+    for group in GROUPS:
+        for one in group.flags.values():
+            assert one.wire is None or one.name not in DEFAULTS
 
 
 def test_every_default_is_an_option() -> None:
-    names = {
-        one.name
-        for group in vars(groups).values()
-        if isinstance(group, type) and issubclass(group, Group)
-        for one in declared(group)
-    }
+    names = {one.name for group in GROUPS for one in group.flags.values()}
     assert set(DEFAULTS) <= names
 
 
@@ -226,7 +223,7 @@ def test_the_listing_has_every_value_with_its_origin(tmp_path: Path) -> None:
 
 def test_a_variable_obeys_the_table(tmp_path: Path) -> None:
     class Odd(Group):
-        retries: int | None = flag("--retries", help="", envvar="ODD_RETRIES", low=0, high=9)
+        retries = flag(int, "--retries", help="", envvar="ODD_RETRIES", low=0, high=9)
 
     assert vars(settings(tmp_path, ODD_RETRIES=" 3 ").fill(Odd()))["retries"] == 3
     for text in ("many", "10", "1.5"):

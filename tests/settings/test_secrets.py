@@ -14,7 +14,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoBackend
 from keyring.errors import PasswordDeleteError
 
-from apiyi_cli.core.groups import Connection
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError
 from apiyi_cli.settings import vault

@@ -30,19 +30,15 @@ from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Call, Reply, Source
 from apiyi_cli.core.events import Chunk, Delta, Empty, Finish, Refusal, Restart, ToolCall, Usage
-from apiyi_cli.core.groups import (
-    ChatSampling,
-    Completing,
-    Embedding,
-    Imaging,
-    Responding,
-    Sampling,
-    Speaking,
-    Tools,
-    Transcribing,
-)
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
-from apiyi_cli.core.opt import Declared, Group
+from apiyi_cli.core.options import Flag, Group
+from apiyi_cli.core.options.chat import ChatSampling, Sampling, Tools
+from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.respond import Responding
+from apiyi_cli.core.options.speak import Speaking
+from apiyi_cli.core.options.transcribe import Transcribing
 from apiyi_cli.text import Text
 
 
@@ -63,7 +59,7 @@ class RowEndpoint:
         return self.at.command
 
     @property
-    def options(self) -> Mapping[str, Declared]:
+    def options(self) -> Mapping[str, Flag]:
         """Return the options of the table by their names and by how they are spelled."""
         return index_options(self.groups)
 

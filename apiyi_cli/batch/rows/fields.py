@@ -15,7 +15,7 @@ from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
-from apiyi_cli.core.opt import Declared, Group, declared
+from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
 from apiyi_cli.text import Text
@@ -74,7 +74,7 @@ class CommandDefaults:
             raise MissingModel(model, why)
         return model
 
-    def of(self, command: str, table: Mapping[str, Declared]) -> dict[str, Any]:
+    def of(self, command: str, table: Mapping[str, Flag]) -> dict[str, Any]:
         """Return the values by the names that the options of `command` have for them.
 
         Raises UsageError for a flag that the command does not know.
@@ -114,7 +114,7 @@ class RowFields:
     def __init__(
         self,
         command: str,
-        table: Mapping[str, Declared],
+        table: Mapping[str, Flag],
         fields: dict[str, Any],
         defaults: CommandDefaults,
         as_text: bool,
@@ -141,7 +141,7 @@ class RowFields:
 
     def group(self, kind: type[Group]) -> Any:
         """Return an option group with what the row and the defaults say."""
-        names = [one.name for one in declared(kind)]
+        names = [one.name for one in kind.flags.values()]
         return kind(**{name: self._options[name] for name in names if name in self._options})
 
     def take(self, *names: str) -> Any:
@@ -275,14 +275,14 @@ class MissingModel(Exception):
 
 
 @cache
-def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Declared]:
+def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
     """Return the options that end in the body, by their names and by how they are spelled."""
-    found: dict[str, Declared] = {}
+    found: dict[str, Flag] = {}
     for group in groups:
-        for one in declared(group):
-            if one.opt.wire is not None or one.name in _UNWIRED:
+        for one in group.flags.values():
+            if one.wire is not None or one.name in _UNWIRED:
                 found[one.name] = one
-                for spelling in one.opt.names:
+                for spelling in one.names:
                     plain = spelling.split("/")[0].lstrip("-").replace("-", "_")
                     if len(plain) > 1:
                         found.setdefault(plain, one)

@@ -16,8 +16,10 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.disk import open_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES
-from apiyi_cli.core.groups import Imaging, Speaking, Transcribing
 from apiyi_cli.core.jsontext import one_line, write
+from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.speak import Speaking
+from apiyi_cli.core.options.transcribe import Transcribing
 from apiyi_cli.decode.image import pictures
 from apiyi_cli.decode.speak import audio
 from apiyi_cli.decode.transcribe import transcript

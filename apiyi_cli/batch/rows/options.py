@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apiyi_cli.core import groups
-from apiyi_cli.core.opt import Group
+from apiyi_cli.core.options import Group
+from apiyi_cli.core.options.chat import Answer, ChatSampling, Tools
+from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.prompt import Conversation
+from apiyi_cli.core.options.respond import Responding
+from apiyi_cli.core.options.speak import Speaking
+from apiyi_cli.core.options.transcribe import Transcribing
 
 
 class RowDefaults(Group):
@@ -17,15 +24,15 @@ class RowDefaults(Group):
 
 
 _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
-    (groups.Conversation, ("system",)),
-    (groups.ChatSampling, None),
-    (groups.Answer, ("schema", "json_mode")),
-    (groups.Tools, None),
-    (groups.Completing, ("suffix", "echo", "best_of")),
-    (groups.Responding, ("web_search", "reasoning_summary")),
-    (groups.Embedding, ("dimensions", "base64")),
+    (Conversation, ("system",)),
+    (ChatSampling, None),
+    (Answer, ("schema", "json_mode")),
+    (Tools, None),
+    (Completing, ("suffix", "echo", "best_of")),
+    (Responding, ("web_search", "reasoning_summary")),
+    (Embedding, ("dimensions", "base64")),
     (
-        groups.Imaging,
+        Imaging,
         (
             "size",
             "quality",
@@ -37,25 +44,19 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
             "allow_private",
         ),
     ),
-    (groups.Transcribing, ("language", "timestamps", "diarize", "translate")),
-    (groups.Speaking, ("voice", "speed", "instructions")),
+    (Transcribing, ("language", "timestamps", "diarize", "translate")),
+    (Speaking, ("voice", "speed", "instructions")),
 )
 
 
 def _adopt(own: type[Group], picked: Iterable[tuple[type[Group], tuple[str, ...] | None]]) -> None:
     """Give a group options of others, each with its declaration."""
-    annotations: dict[str, str] = {}
     spellings: set[str] = set()
     for group, names in picked:
-        texts: dict[str, str] = {}
-        for base in reversed(group.__mro__):
-            texts.update(vars(base).get("__annotations__", {}))
-        for name, opt in group._table.items():
-            if (names is None or name in names) and spellings.isdisjoint(opt.names):
-                own._table[name] = opt
-                annotations[name] = texts[name]
-                spellings.update(opt.names)
-    own.__annotations__ = annotations
+        for name, option in group.flags.items():
+            if (names is None or name in names) and spellings.isdisjoint(option.names):
+                own.flags[name] = option
+                spellings.update(option.names)
 
 
 _adopt(RowDefaults, _PICKED)

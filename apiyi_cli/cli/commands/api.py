@@ -15,9 +15,12 @@ from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.call import Call, Cost, Reply, Root
 from apiyi_cli.core.endpoints import find_endpoint
-from apiyi_cli.core.groups import Connection, Output, Request, TextInput
 from apiyi_cli.core.jsontext import read_first
-from apiyi_cli.core.opt import Group, flag
+from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import TextInput
+from apiyi_cli.core.options.request import Request
 from apiyi_cli.decode.fault import fault_of
 from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
@@ -50,7 +53,8 @@ Parts = Annotated[
 class Fields(Group):
     """The body or query of a raw call."""
 
-    field: list[str] | None = flag(
+    field = flag(
+        list[str],
         "-f",
         "--raw-field",
         help=Text("Field as a string, KEY=VALUE (repeatable)."),
@@ -58,7 +62,8 @@ class Fields(Group):
         metavar="KEY=VALUE",
         config=False,
     )
-    typed_field: list[str] | None = flag(
+    typed_field = flag(
+        list[str],
         "-F",
         "--field",
         help=Text("Field as JSON where it is JSON; @FILE reads a file (repeatable)."),
@@ -66,7 +71,8 @@ class Fields(Group):
         metavar="KEY=VALUE",
         config=False,
     )
-    input: str | None = flag(
+    input = flag(
+        str,
         "--input",
         help=Text("File that is the body, byte for byte (- for stdin)."),
         panel="Request",

@@ -11,7 +11,8 @@ import typer
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
 from apiyi_cli.text import Text

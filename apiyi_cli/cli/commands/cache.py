@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.groups import Output
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.settings.paths import cache_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.cache import Cache

@@ -11,19 +11,11 @@ from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.groups import (
-    Answer,
-    ChatSampling,
-    Connection,
-    Conversation,
-    Kept,
-    Models,
-    Output,
-    Prompt,
-    Request,
-    Running,
-    Tools,
-)
+from apiyi_cli.core.options.chat import Answer, ChatSampling, Kept, Running, Tools
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.core.options.request import Models, Request
 from apiyi_cli.decode.chat import events
 
 

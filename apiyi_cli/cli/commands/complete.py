@@ -16,16 +16,12 @@ from apiyi_cli.cli.output.usage import Spent
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.groups import (
-    Answer,
-    Completing,
-    Connection,
-    Model,
-    Output,
-    Prompt,
-    Request,
-    Sampling,
-)
+from apiyi_cli.core.options.chat import Answer, Sampling
+from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Prompt
+from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.decode.complete import events
 from apiyi_cli.errors import (
     IncompleteError,

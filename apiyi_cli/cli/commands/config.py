@@ -12,8 +12,9 @@ from apiyi_cli.cli.app import several
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.disk import read_regular
-from apiyi_cli.core.groups import Connection, Output
 from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 

@@ -11,8 +11,10 @@ from apiyi_cli.cli.gateway.hints import nearest
 from apiyi_cli.cli.gateway.models import fetched_models, updated_prices
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.groups import Connection, Output, Request
-from apiyi_cli.core.opt import Group, flag
+from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.request import Request
 from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
 from apiyi_cli.text import Text
 
@@ -24,7 +26,8 @@ CONSTANT_CREATED = 1626777600
 class Pricing(Group):
     """The gateway's price list."""
 
-    update_prices: bool | None = flag(
+    update_prices = flag(
+        bool,
         "--update",
         "--update-prices",
         help=Text("Fetch the price list that cost estimates are made from."),

@@ -11,19 +11,12 @@ from apiyi_cli.cli.conversation.request import Heard, Talk
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.groups import (
-    Answer,
-    Connection,
-    Conversation,
-    Kept,
-    Model,
-    Output,
-    Prompt,
-    Request,
-    Responding,
-    Running,
-    Tools,
-)
+from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.core.options.request import Model, Request
+from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.decode.output import output_items
 from apiyi_cli.decode.respond import events
 from apiyi_cli.errors import UsageError

@@ -11,7 +11,7 @@ from apiyi_cli.cli.app import several
 from apiyi_cli.cli.conversation.history import sessions
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.groups import Output
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text

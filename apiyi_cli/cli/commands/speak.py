@@ -12,7 +12,11 @@ from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, prin
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.groups import Connection, Model, Output, Prompt, Request, Speaking
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Prompt
+from apiyi_cli.core.options.request import Model, Request
+from apiyi_cli.core.options.speak import Speaking
 from apiyi_cli.decode.speak import audio
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text

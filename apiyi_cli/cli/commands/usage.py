@@ -9,8 +9,8 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.output.ledger import ledger, prices_of
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.groups import Output
-from apiyi_cli.core.opt import Group, flag
+from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.errors import UsageError
 from apiyi_cli.store.ledger import Total
 from apiyi_cli.store.prices import shown
@@ -24,14 +24,16 @@ LEAST_BAR = 6
 class Span(Group):
     """Which part of the ledger is looked at, and how it is summed."""
 
-    since: str | None = flag(
+    since = flag(
+        str,
         "--since",
         help=Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d)."),
         panel="Options",
         metavar="SPAN",
         config=False,
     )
-    by: str | None = flag(
+    by = flag(
+        str,
         "--by",
         help=Text("What to sum by (model)."),
         panel="Options",

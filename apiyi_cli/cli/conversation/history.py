@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.core.groups import Kept
+from apiyi_cli.core.options.chat import Kept
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.text import Text
 

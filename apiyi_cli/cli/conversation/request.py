@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.build.body import TextRequest
 from apiyi_cli.core.call import Call, Reply, Source
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
-from apiyi_cli.core.groups import Answer, Conversation, Kept, Prompt, Running, Tools
+from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
+from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import LimitError, UsageError
 from apiyi_cli.text import Text
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.events import ToolCall
-from apiyi_cli.core.groups import Running
+from apiyi_cli.core.options.chat import Running
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.groups import Connection
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, RetryPolicy, retry_policy
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir

@@ -11,8 +11,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from apiyi_cli.core.groups import Connection, Output
-from apiyi_cli.core.opt import Declared, declared
+from apiyi_cli.core.options import Flag
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
 from apiyi_cli.manual.handwritten import TOPICS
 from apiyi_cli.text import Text
@@ -109,7 +110,7 @@ def _is_option(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "option")
 
 
-def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
+def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Flag]:
     """Return the declarations behind a command's options by the name of their parameter.
 
     The root's own options are those of the groups, said before the command.
@@ -117,10 +118,10 @@ def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Declared]:
     groups: Iterable[Any] = getattr(typed.callback, "groups", ())
     if len(path) == 1:
         groups = (Connection, Output)
-    return {item.name: item for group in groups for item in declared(group)}
+    return {item.name: item for group in groups for item in group.flags.values()}
 
 
-def _option(parameter: Any, declarations: dict[str, Declared], command: str | None) -> Option:
+def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) -> Option:
     from apiyi_cli.settings.defaults import default_of
 
     declaration = declarations.get(parameter.name)
@@ -134,20 +135,19 @@ def _option(parameter: Any, declarations: dict[str, Declared], command: str | No
         "high": getattr(parameter.type, "max", None),
     }
     if declaration is not None:
-        opt = declaration.opt
         facts = {
             "default": _shown_default(default_of(declaration.name, command)),
-            "rule": _rule(opt.choices, metavar, opt.complete, opt.help),
-            "low": opt.low,
-            "high": opt.high,
-            "envvar": opt.envvar,
-            "config": declaration.name if opt.config else None,
+            "rule": _rule(declaration.choices, metavar, declaration.complete, declaration.help),
+            "low": declaration.low,
+            "high": declaration.high,
+            "envvar": declaration.envvar,
+            "config": declaration.name if declaration.config else None,
         }
     return Option(
         tuple(parameter.opts),
         parameter.help or "",
         off=tuple(parameter.secondary_opts),
-        panel=parameter.rich_help_panel or (declaration.opt.panel if declaration else "Options"),
+        panel=parameter.rich_help_panel or (declaration.panel if declaration else "Options"),
         metavar=metavar,
         many=bool(parameter.multiple),
         **facts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
-from apiyi_cli.core.groups import Answer
+from apiyi_cli.core.options.chat import Answer
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 

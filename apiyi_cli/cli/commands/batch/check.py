@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.groups import Connection
 from apiyi_cli.core.jsontext import write
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import PartialError, UsageError
 from apiyi_cli.text import Text
 

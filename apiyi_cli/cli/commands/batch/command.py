@@ -6,15 +6,11 @@ from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.groups import (
-    Batching,
-    Connection,
-    Jobs,
-    Model,
-    RecordOutput,
-    Request,
-    TextInput,
-)
+from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.connection import Connection, Jobs
+from apiyi_cli.core.options.output import RecordOutput
+from apiyi_cli.core.options.prompt import TextInput
+from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

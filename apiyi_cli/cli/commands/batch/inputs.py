@@ -20,8 +20,9 @@ from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.answer_table import AnswerTable, is_table_path
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.core.encodings import show_name
-from apiyi_cli.core.groups import Batching, Model
-from apiyi_cli.core.opt import given
+from apiyi_cli.core.options import given
+from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.request import Model
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

@@ -26,7 +26,8 @@ from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
-from apiyi_cli.core.groups import Batching, Connection
+from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import (
     ApiyiError,
     Interrupted,

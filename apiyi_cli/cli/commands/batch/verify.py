@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.opt import given
+from apiyi_cli.core.options import given
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from apiyi_cli.batch.rows.options import RowDefaults
     from apiyi_cli.batch.rows.row import Row
     from apiyi_cli.cli.session import Session
-    from apiyi_cli.core.groups import Batching, Model
+    from apiyi_cli.core.options.batch import Batching
+    from apiyi_cli.core.options.request import Model
 
 _SHAPING = (
     "format",
@@ -113,7 +114,7 @@ class _Input:
         session.adopt(batching)
         batching = session.fill(batching)
         typed = {option.name for option, _ in given(rows)}
-        table = type(rows)._table
+        table = rows.flags
         defaults = {
             name: value
             for name, value in (known.get("defaults") or {}).items()

@@ -81,7 +81,7 @@ def proxy(session: Session) -> Iterator[Finding]:
     """Tell which proxy each host is reached through."""
     from urllib.parse import urlsplit
 
-    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.proxies import proxy_for
 
     explicit = session.fill(Connection()).proxy
@@ -100,7 +100,7 @@ def tls(session: Session) -> Iterator[Finding]:
     """Tell whether there are certificates to trust."""
     import ssl
 
-    from apiyi_cli.core.groups import Connection
+    from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.tls import tls_context
 
     cacert = session.fill(Connection()).cacert

@@ -9,7 +9,8 @@ from apiyi_cli.cli.commands.doctor import checks as checkup
 from apiyi_cli.cli.commands.doctor.checks import Finding, State, failed
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.core.groups import Connection, Output
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.text import Text

@@ -11,7 +11,11 @@ from apiyi_cli.cli.conversation.request import body_options
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.groups import Connection, Embedding, Jobs, Model, Output, Prompt, Request
+from apiyi_cli.core.options.connection import Connection, Jobs
+from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Prompt
+from apiyi_cli.core.options.request import Model, Request
 
 
 def embed(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from apiyi_cli.build.embed import read_text_field
 from apiyi_cli.cli.conversation.request import nothing_to_send
 from apiyi_cli.cli.session import Session
-from apiyi_cli.core.groups import Embedding
+from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 

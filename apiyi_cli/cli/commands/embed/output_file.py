@@ -17,7 +17,7 @@ from apiyi_cli.cli.commands.embed.items import Item
 from apiyi_cli.cli.commands.embed.requests import Answer, Result
 from apiyi_cli.cli.commands.embed.run import hash_of_input, refuse_shorter
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.groups import Embedding
+from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text

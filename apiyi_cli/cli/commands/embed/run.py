@@ -26,7 +26,7 @@ from apiyi_cli.cli.output.usage import Spent
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
-from apiyi_cli.core.groups import Embedding
+from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,

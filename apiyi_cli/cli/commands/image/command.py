@@ -5,7 +5,11 @@ from __future__ import annotations
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.groups import Connection, Imaging, Jobs, Model, Output, Prompt, Request
+from apiyi_cli.core.options.connection import Connection, Jobs
+from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.prompt import Prompt
+from apiyi_cli.core.options.request import Model, Request
 
 
 def image(

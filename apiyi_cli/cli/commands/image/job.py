@@ -17,7 +17,7 @@ from apiyi_cli.cli.output.file_names import FileKind, Places, check_skipping, pr
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import PICTURES, detect_picture
-from apiyi_cli.core.groups import Imaging
+from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import (
     ApiyiError,
     PartialError,

@@ -15,7 +15,8 @@ from apiyi_cli.cli.inputs.uploads import scratch, tell_usage, upload
 from apiyi_cli.cli.output.file_names import Places, check_skipping, print_skipped
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.encodings import quote_path
-from apiyi_cli.core.groups import Answer, Transcribing
+from apiyi_cli.core.options.chat import Answer
+from apiyi_cli.core.options.transcribe import Transcribing
 from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
 from apiyi_cli.errors import (
     ApiyiError,

@@ -1,0 +1,54 @@
+"""Options: embeddings."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Embedding(Group):
+    """What is embedded, and how."""
+
+    lines = flag(
+        bool, "--lines", help="Each line of stdin is one input.", panel="Prompt", config=False
+    )
+    jsonl = flag(
+        str,
+        "--jsonl",
+        help="Each line of stdin is an object: embed its FIELD, print it with `embedding`.",
+        panel="Prompt",
+        metavar="FIELD",
+        config=False,
+    )
+    text = flag(bool, "--text/--no-text", help="Repeat the text in the output.", panel="Output")
+    dimensions = flag(
+        int,
+        "--dimensions",
+        help="Length of the vectors (text-embedding-3 models).",
+        panel="Request",
+        metavar="N",
+        low=1,
+        wire="dimensions",
+    )
+    base64 = flag(
+        bool,
+        "--base64",
+        help="Base64 on the wire (smaller); the output is the same.",
+        panel="Request",
+    )
+    batch_size = flag(
+        int,
+        "--batch-size",
+        help="Inputs in one request.",
+        panel="Request",
+        metavar="N",
+        low=1,
+        high=2048,
+    )
+    user = flag(
+        str,
+        "--user",
+        help="End user's id, for abuse reports.",
+        panel="Request",
+        metavar="ID",
+        wire="user",
+    )

@@ -1,0 +1,139 @@
+"""Options: pictures."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Imaging(Group):
+    """What is drawn, from what, and how its files are treated."""
+
+    input = flag(
+        list[str],
+        "-i",
+        "--input",
+        help="Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).",
+        panel="Prompt",
+        metavar="FILE",
+        complete="file",
+        config=False,
+    )
+    mask = flag(
+        str,
+        "--mask",
+        help="PNG whose transparent parts are repainted, as large as the first -i.",
+        panel="Prompt",
+        metavar="FILE",
+        complete="file",
+        config=False,
+    )
+    vary = flag(
+        bool,
+        "--vary",
+        help="Make variations of the one -i, without a prompt.",
+        panel="Prompt",
+        config=False,
+    )
+    lines = flag(
+        bool, "--lines", help="Each line of stdin is a prompt.", panel="Prompt", config=False
+    )
+    n = flag(
+        int,
+        "--n",
+        help="Pictures for each prompt.",
+        panel="Picture",
+        metavar="N",
+        low=1,
+        high=10,
+        wire="n",
+    )
+    size = flag(
+        str,
+        "--size",
+        help="Pixels as WIDTHxHEIGHT, or auto.",
+        panel="Picture",
+        metavar="WxH",
+        wire="size",
+    )
+    quality = flag(
+        str,
+        "--quality",
+        help="low, medium, high, auto (gpt-image); standard, hd (dall-e).",
+        panel="Picture",
+        metavar="LEVEL",
+        choices=("low", "medium", "high", "auto", "standard", "hd"),
+        wire="quality",
+    )
+    style = flag(
+        str,
+        "--style",
+        help="vivid or natural (dall-e-3).",
+        panel="Picture",
+        metavar="STYLE",
+        choices=("vivid", "natural"),
+        wire="style",
+    )
+    background = flag(
+        str,
+        "--background",
+        help="transparent (png or webp), opaque or auto.",
+        panel="Picture",
+        metavar="KIND",
+        choices=("transparent", "opaque", "auto"),
+        wire="background",
+    )
+    output_format = flag(
+        str,
+        "--output-format",
+        help="png, jpeg or webp, where the model offers a choice.",
+        panel="Picture",
+        metavar="FORMAT",
+        choices=("png", "jpeg", "webp"),
+        wire="output_format",
+    )
+    output_compression = flag(
+        int,
+        "--output-compression",
+        help="Quality of jpeg and webp in percent.",
+        panel="Picture",
+        metavar="N",
+        low=0,
+        high=100,
+        wire="output_compression",
+    )
+    aspect_ratio = flag(
+        str,
+        "--aspect-ratio",
+        help="WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).",
+        panel="Picture",
+        metavar="W:H",
+        wire="aspect_ratio",
+    )
+    seed = flag(
+        int,
+        "--seed",
+        help="Try for the same picture each time (FLUX).",
+        panel="Picture",
+        metavar="N",
+        wire="seed",
+    )
+    skip_existing = flag(
+        bool,
+        "--skip-existing",
+        help="Make only the pictures whose files are not there yet.",
+        panel="Output",
+        config=False,
+    )
+    preview = flag(
+        bool,
+        "--preview/--no-preview",
+        help="Show the pictures on the terminal (kitty, iTerm2, else chafa).",
+        panel="Output",
+    )
+    allow_private = flag(
+        bool,
+        "--allow-private",
+        help="Fetch pictures from private addresses and over http, too.",
+        panel="Connection",
+        config=False,
+    )

@@ -1,0 +1,62 @@
+"""Options: what is printed, and where."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Output(Group):
+    """What is printed, where, and how much is told on the side."""
+
+    json = flag(bool, "--json", help="The server's object, verbatim, on one line.", panel="Output")
+    ndjson = flag(
+        bool, "--ndjson", help="One JSON object per line, as each arrives.", panel="Output"
+    )
+    jq = flag(
+        str,
+        "--jq",
+        help="Filter the JSON with a jq expression (extra: apiyi-cli[jq]).",
+        panel="Output",
+        metavar="EXPR",
+        config=False,
+    )
+    output = flag(
+        str,
+        "-o",
+        "--output",
+        help="Write to this file instead of stdout.",
+        panel="Output",
+        metavar="PATH",
+        complete="file",
+        config=False,
+    )
+    force = flag(bool, "--force", help="Overwrite what exists.", panel="Output", config=False)
+    quiet = flag(bool, "-q", "--quiet", help="No notices on stderr, errors only.", panel="Output")
+    verbose = flag(
+        bool, "-v", "--verbose", help="Tell on stderr what is sent and received.", panel="Output"
+    )
+    usage = flag(bool, "-u", "--usage", help="Token counts on stderr.", panel="Output")
+    color = flag(
+        str,
+        "--color",
+        help="Colour and styles.",
+        panel="Output",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+    )
+
+
+class RecordOutput(Output):
+    """What a batch prints: its records are JSON lines in any case."""
+
+    json = flag(bool, "--json", help="Errors, and what --check finds, as JSON.", panel="Output")
+    ndjson = flag(
+        bool, "--ndjson", help="The same as --json: records are JSON lines anyway.", panel="Output"
+    )
+    usage = flag(
+        bool,
+        "-u",
+        "--usage",
+        help="The summary with its token counts, even with -q.",
+        panel="Output",
+    )

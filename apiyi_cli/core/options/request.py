@@ -1,0 +1,96 @@
+"""Options: the model, and the request itself: extra fields, showing it, caching it."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Model(Group):
+    """Which model answers."""
+
+    model = flag(
+        str,
+        "-m",
+        "--model",
+        help="Model to ask. Else APIYI_MODEL (for text), else the profile's.",
+        panel="Model",
+        metavar="NAME",
+        envvar="APIYI_MODEL",
+        complete="model",
+        wire="model",
+    )
+    force_model = flag(
+        bool,
+        "--force-model",
+        help="Send the model even if its family is known not to do this.",
+        panel="Model",
+    )
+
+
+class Models(Group):
+    """Which models answer, one or several."""
+
+    model = flag(
+        list[str],
+        "-m",
+        "--model",
+        help="Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
+        panel="Model",
+        metavar="NAME",
+        envvar="APIYI_MODEL",
+        complete="model",
+    )
+    force_model = flag(
+        bool,
+        "--force-model",
+        help="Send the model even if its family is known not to do this.",
+        panel="Model",
+    )
+
+
+class Request(Group):
+    """The request itself: extra fields, showing it instead of sending it, caching it."""
+
+    option = flag(
+        list[str],
+        "-O",
+        "--option",
+        help="Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.",
+        panel="Request",
+        metavar="KEY=VALUE",
+        config=False,
+    )
+    dry_run = flag(
+        bool,
+        "--dry-run",
+        help="Print the request as JSON and send nothing.",
+        panel="Request",
+        config=False,
+    )
+    code = flag(
+        str,
+        "--code",
+        help="Print the request as a program in this language.",
+        panel="Request",
+        metavar="LANG",
+        choices=(
+            "curl",
+            "python",
+            "requests",
+            "node",
+            "java",
+            "csharp",
+            "go",
+            "php",
+            "ruby",
+        ),
+        config=False,
+    )
+    cache = flag(
+        str,
+        "--cache",
+        help="Answer an identical request from the cache, if younger than TTL (30d).",
+        panel="Request",
+        metavar="TTL",
+    )
+    no_cache = flag(bool, "--no-cache", help="Do not use the cache.", panel="Request", config=False)

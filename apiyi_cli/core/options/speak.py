@@ -1,0 +1,54 @@
+"""Options: texts read aloud."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Speaking(Group):
+    """How a text is read aloud."""
+
+    voice = flag(
+        str,
+        "--voice",
+        help="Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...",
+        panel="Speech",
+        metavar="NAME",
+        wire="voice",
+    )
+    format = flag(
+        str,
+        "--format",
+        help="mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.",
+        panel="Speech",
+        metavar="FORMAT",
+        choices=("mp3", "opus", "aac", "flac", "wav", "pcm"),
+        config=False,
+        wire="response_format",
+    )
+    speed = flag(
+        float,
+        "--speed",
+        help="How fast, 1 being usual.",
+        panel="Speech",
+        metavar="X",
+        low=0.25,
+        high=4,
+        wire="speed",
+    )
+    instructions = flag(
+        str,
+        "--instructions",
+        help="How to read it: tone, accent, pace (@FILE reads a file; not tts-1).",
+        panel="Speech",
+        metavar="TEXT",
+        config=False,
+        wire="instructions",
+    )
+    skip_existing = flag(
+        bool,
+        "--skip-existing",
+        help="Send nothing if the -o file is there already.",
+        panel="Output",
+        config=False,
+    )
