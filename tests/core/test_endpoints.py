@@ -20,7 +20,7 @@ from apiyi_cli.core.endpoints import (
 
 def test_every_row_is_found_at_its_own_path_alone() -> None:
     for row in ENDPOINTS:
-        path = row.host_path.replace("{model}", "gpt-5")
+        path = row.host_path.replace("{model}", "gpt-5").replace("{task}", "t-1")
         assert [other for other in ENDPOINTS if other.is_at(row.method, path)] == [row]
 
 

@@ -1,0 +1,187 @@
+"""Requests for videos: submitting a task and asking for it, each family in its own form.
+
+All are asynchronous: the submission answers with a task's id, which is asked for until it is
+done. Source: the gateway's pages on Seedance, Wan, HappyHorse and Grok Imagine Video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from apiyi_cli.build.body import apply_options
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import (
+    SEEDANCE_SUBMIT,
+    SEEDANCE_TASK,
+    VIDEO_CONTENT,
+    VIDEO_SUBMIT,
+    VIDEO_TASK,
+    WAN_SUBMIT,
+    WAN_TASK,
+    Endpoint,
+)
+from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.text import Text
+
+Form = Literal["seedance", "wan", "grok"]
+Role = Literal["first", "last", "reference"]
+
+POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
+"""Seconds between two looks at a task, as the gateway's pages ask for."""
+SHORTEST_POLL_S: dict[Form, float] = {"seedance": 0.1, "wan": 3.0, "grok": 0.1}
+
+DEFAULT_DURATION_S = 5
+_IDENTITY = (("Accept-Encoding", "identity"),)
+"""Seedance compresses so that JSON arrives cut."""
+_ASYNC = (("X-DashScope-Async", "enable"),)
+
+
+class MediaInput(NamedTuple):
+    """A picture, clip or sound that a video begins from: a URL or a `data:` URL, and its part."""
+
+    role: Role
+    kind: Literal["image", "video", "audio"]
+    url: str
+
+
+class VideoRequest(NamedTuple):
+    """What a video is to be; what is None was not given."""
+
+    model: str
+    prompt: str | None = None
+    media: tuple[MediaInput, ...] = ()
+    duration: int | None = None
+    resolution: str | None = None
+    ratio: str | None = None
+    seed: int | None = None
+    audio: bool | None = None
+    options: Sequence[str] = ()
+
+
+def video_form(model: str, form: str | None) -> Form:
+    """Return the form that a family takes; raise for one that makes no videos here any more."""
+    if form in ("seedance", "wan", "grok"):
+        return form  # type: ignore[return-value]
+    if form == "retired":
+        raise RejectedError(
+            Text("{model} cannot make videos", model=model),
+            Text("it was retired"),
+            hint="-m wan2.7-t2v",
+        )
+    raise UsageError(
+        Text("cannot make a video with {model}", model=model),
+        Text("the form of its requests is not known"),
+        hint=Text(
+            '-m wan2.7-t2v, or name its form in config.toml: [families.{model}] video = "wan"',
+            model=quote(model, safe="-_"),
+        ),
+    )
+
+
+def submit_call(request: VideoRequest, form: Form) -> Call:
+    """Return the request that begins a task."""
+    match form:
+        case "seedance":
+            return _submit(SEEDANCE_SUBMIT, request, _seedance_body(request), _IDENTITY)
+        case "wan":
+            return _submit(WAN_SUBMIT, request, _wan_body(request), _ASYNC)
+        case "grok":
+            return _submit(VIDEO_SUBMIT, request, _grok_body(request))
+
+
+def task_call(form: Form, task: str) -> Call:
+    """Return the free request that tells how far a task is."""
+    endpoint = {"seedance": SEEDANCE_TASK, "wan": WAN_TASK, "grok": VIDEO_TASK}[form]
+    headers = _IDENTITY if form == "seedance" else ()
+    return _at_task(endpoint, task, headers)
+
+
+def content_call(task: str) -> Call:
+    """Return the request for the file of a finished task, of families that give no link."""
+    return _at_task(VIDEO_CONTENT, task)
+
+
+def _at_task(endpoint: Endpoint, task: str, headers: tuple[tuple[str, str], ...] = ()) -> Call:
+    call = endpoint.call(headers=headers)
+    return call._replace(path=endpoint.path.format(task=quote(task, safe="-_")))
+
+
+def _submit(
+    endpoint: Endpoint,
+    request: VideoRequest,
+    body: dict[str, Any],
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Call:
+    apply_options(body, request.options)
+    return endpoint.call(json=body, model=body["model"], headers=headers)
+
+
+def _seedance_body(request: VideoRequest) -> dict[str, Any]:
+    content: list[dict[str, Any]] = []
+    if request.prompt:
+        content.append({"type": "text", "text": request.prompt})
+    for item in request.media:
+        kind = f"{item.kind}_url"
+        role = f"{item.role}_frame" if item.role != "reference" else f"reference_{item.kind}"
+        content.append({"type": kind, kind: {"url": item.url}, "role": role})
+    body: dict[str, Any] = {"model": request.model, "content": content}
+    # Without it the newest model chooses, and with it the price.
+    body["duration"] = DEFAULT_DURATION_S if request.duration is None else request.duration
+    _put(body, resolution=request.resolution, ratio=request.ratio, seed=request.seed)
+    _put(body, generate_audio=request.audio)
+    return body
+
+
+def _wan_body(request: VideoRequest) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    if request.prompt:
+        inputs["prompt"] = request.prompt
+    if request.media:
+        inputs["media"] = [
+            {
+                "type": f"reference_{item.kind}"
+                if item.role == "reference"
+                else f"{item.role}_frame",
+                "url": item.url,
+            }
+            for item in request.media
+        ]
+    parameters: dict[str, Any] = {}
+    resolution = request.resolution
+    _put(
+        parameters,
+        # 720P and 1080P are written with a capital there.
+        resolution=resolution.upper() if resolution else None,
+        ratio=request.ratio,
+        duration=request.duration,
+        seed=request.seed,
+        audio=request.audio,
+    )
+    body: dict[str, Any] = {"model": request.model, "input": inputs}
+    return {**body, "parameters": parameters} if parameters else body
+
+
+def _grok_body(request: VideoRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": request.model}
+    _put(
+        body,
+        prompt=request.prompt,
+        duration=request.duration,
+        resolution=request.resolution,
+        aspect_ratio=request.ratio,
+        seed=request.seed,
+    )
+    if len(request.media) > 1 or any(item.role != "first" for item in request.media):
+        raise UsageError(
+            Text("cannot use these inputs"),
+            Text("{model} begins from one picture", model=request.model),
+        )
+    for item in request.media:
+        body["image"] = {"url": item.url}
+    return body
+
+
+def _put(body: dict[str, Any], **fields: Any) -> None:
+    body.update({name: value for name, value in fields.items() if value is not None})

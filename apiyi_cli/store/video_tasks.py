@@ -1,0 +1,105 @@
+"""The video tasks of this machine: a file for each, so that none that was paid for is lost.
+
+A claim is written before a task is submitted, the task's id before it is first asked for, each as
+a whole file that replaces the last: whatever ends the process, the newest state is on disk, and
+nothing is submitted a second time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
+from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
+
+KEPT_S = 24 * 3600.0
+"""How long the gateway keeps a finished video."""
+Stage = Literal["claimed", "submitted", "done", "saved", "failed", "expired"]
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class VideoRecord(NamedTuple):
+    """What is known of one task; times are seconds since 1970.
+
+    `claim` is our own id, of the file; `task` the gateway's, None for a submission that was
+    killed before its answer: it may be billed, and nothing submits it again.
+    """
+
+    claim: str
+    stage: Stage
+    model: str
+    form: str
+    host: str
+    profile: str
+    began: float
+    prompt: str = ""
+    output: str = ""
+    task: str | None = None
+    finished: float | None = None
+    url: str | None = None
+    saved: str | None = None
+    message: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the id that a user types: the gateway's, or ours where that is not known."""
+        return self.task or self.claim
+
+    @property
+    def dies(self) -> float | None:
+        """Return when the gateway deletes the finished video, None while it is not finished."""
+        return None if self.finished is None else self.finished + KEPT_S
+
+
+class VideoTasks:
+    """The records below a folder, which is made with the first of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, record: VideoRecord) -> None:
+        """Put a record on disk, whole and synced, in place of the last of its task."""
+        make_private_folder(self._folder)
+        content = write({name: value for name, value in record._asdict().items() if value != ""})
+        replace_private(self._folder / f"{record.claim}.json", content + b"\n")
+
+    def remove(self, record: VideoRecord) -> None:
+        """Forget a record."""
+        (self._folder / f"{record.claim}.json").unlink(missing_ok=True)
+
+    def read(self) -> list[VideoRecord]:
+        """Return all records, the oldest first; files that are none are passed over."""
+        return sorted(self._read_all(), key=lambda record: (record.began, record.claim))
+
+    def find(self, name: str) -> VideoRecord | None:
+        """Return the record of a task by the gateway's id or by ours."""
+        return next((one for one in self.read() if name in (one.task, one.claim)), None)
+
+    def _read_all(self) -> Iterator[VideoRecord]:
+        if not self._folder.is_dir():
+            return
+        for path in self._folder.glob("*.json"):
+            if record := _record(path):
+                yield record
+
+
+def _record(path: Path) -> VideoRecord | None:
+    try:
+        value = read_strict(read_regular(path))
+    except (OSError, InvalidJSON):
+        return None
+    return _from_fields(value) if isinstance(value, dict) else None
+
+
+def _from_fields(value: dict[str, Any]) -> VideoRecord | None:
+    known = {name: value[name] for name in VideoRecord._fields if name in value}
+    try:
+        record = VideoRecord(**known)
+    except TypeError:
+        return None
+    texts = (record.claim, record.stage, record.model, record.form, record.host)
+    fine = all(isinstance(text, str) for text in texts) and isinstance(record.began, int | float)
+    return record if fine and _NAME.fullmatch(record.claim) else None
