@@ -20,7 +20,7 @@ from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Run
+    from apiyi_cli.cli.process import Process
 
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 _ASKING = ("SIGUSR1",)
@@ -39,62 +39,67 @@ def main(argv: Sequence[str]) -> int:
     gc.disable()
     _catch_signals(_STOPPING, _interrupt)
     try:
-        from apiyi_cli.cli.session import Run
+        from apiyi_cli.cli.process import Process
     except Exception as bug:
         return _report_broken_start(bug)
-    started = Run.started(os.environ)
-    _catch_signals((*_STOPPING, *_ASKING), _heeded_by(started))
+    process = Process.start(os.environ)
+    _catch_signals((*_STOPPING, *_ASKING), _heeded_by(process))
     # For errors in the line itself; a command that gets its options knows better.
-    started.machine_errors = not {"--json", "--ndjson"}.isdisjoint(argv)
+    process.messages.as_json = not {"--json", "--ndjson"}.isdisjoint(argv)
     try:
-        return _outcome(argv, started)
+        return _outcome(argv, process)
     except Interrupted as stop:
-        return _die(stop.signum, started, stop.note)
+        return _die(stop.signum, process, stop.note)
     except KeyboardInterrupt:
-        return _die(signal.SIGINT, started)
+        return _die(signal.SIGINT, process)
     finally:
         _let_signals_through()
-        started.close()
+        process.close()
 
 
-def _outcome(argv: Sequence[str], started: Run) -> int:
+def _outcome(argv: Sequence[str], process: Process) -> int:
     """Run the command; tell what went wrong. A signal may come even while that is told."""
     try:
-        return _ran(argv, started)
+        return _ran(argv, process)
     except ApiyiError as failure:
-        return _failed(failure, started)
+        return _failed(failure, process)
     except OSError as failure:
         if failure.errno not in (errno.EMFILE, errno.ENFILE):
-            return _crashed(failure, started)
+            return _crashed(failure, process)
         from apiyi_cli.wire.http.descriptors import too_few_descriptors
 
-        return _failed(too_few_descriptors(), started)
+        return _failed(too_few_descriptors(), process)
     except Exception as bug:
-        return _crashed(bug, started)
+        try:
+            return _crashed(bug, process)
+        except Exception:
+            return _report_broken_start(bug)
 
 
-def _ran(argv: Sequence[str], started: Run) -> int:
+def _ran(argv: Sequence[str], process: Process) -> int:
     # Rich is for people: without a terminal, help and usage errors do not pay for it.
-    if not (started.console.stdout_is_terminal and started.console.stderr_is_terminal):
+    if not (process.console.stdout_is_terminal and process.console.stderr_is_terminal):
         os.environ.setdefault("TYPER_USE_RICH", "0")
     import typer
 
     from apiyi_cli.cli.app import app, optional_values, suggestion
 
     try:
-        app(args=optional_values(argv), prog_name="apiyi", obj=started, standalone_mode=False)
+        result = app(
+            args=optional_values(argv), prog_name="apiyi", obj=process, standalone_mode=False
+        )
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.TyperException as refused:
         message = refused.format_message()
-        if message.startswith(started.translate(Text("Usage: "))):
-            started.console.say(message)
+        if message.startswith(process.messages.translate(Text("Usage: "))):
+            process.console.say(message)
             return UsageError.exit_code
         raise suggestion(refused, message) from None
-    started.console.finish()
-    return started.exit_code
+    process.console.finish()
+    return result if isinstance(result, int) else process.exit_code
 
 
 def _told_version() -> bool:
@@ -108,20 +113,20 @@ def _told_version() -> bool:
     return True
 
 
-def _failed(failure: ApiyiError, started: Run) -> int:
-    started.report(failure)
+def _failed(failure: ApiyiError, process: Process) -> int:
+    process.messages.error(failure)
     return failure.exit_code
 
 
-def _crashed(bug: Exception, started: Run) -> int:
+def _crashed(bug: Exception, process: Process) -> int:
     from apiyi_cli.cli.crash import crash_file
 
-    path = crash_file(bug, started)
-    say = started.translate
+    path = crash_file(bug, process)
+    say = process.messages.translate
     told = say(Text("internal error: {name}: {bug}", name=type(bug).__name__, bug=bug))
     where = f"; {say(Text('details: {path}', path=path))}" if path else ""
-    started.console.say(f"apiyi: {told}{where}")
-    started.console.say(say(Text("this is a defect of apiyi, please report it with that file")))
+    process.console.say(f"apiyi: {told}{where}")
+    process.console.say(say(Text("this is a defect of apiyi, please report it with that file")))
     return 1
 
 
@@ -155,13 +160,13 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
 
 
-def _heeded_by(started: Run) -> Callable[[int, FrameType | None], None]:
+def _heeded_by(process: Process) -> Callable[[int, FrameType | None], None]:
     """Return the handler that asks the run first, and else ends it."""
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if started.heed is None:
+        if process.on_signal is None:
             raise Interrupted(signum)
-        most_s = started.heed(signal.Signals(signum).name, signum)
+        most_s = process.on_signal(signal.Signals(signum).name, signum)
         if most_s is not None:
             _end_in(most_s, signum)
 
@@ -175,21 +180,21 @@ def _end_in(most_s: float, signum: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, most_s)
 
 
-def _die(signum: int, started: Run, note: str = "") -> int:
+def _die(signum: int, process: Process, note: str = "") -> int:
     """End the process by the signal, so that a shell loop around it stops as well.
 
     An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
     so. Returns only where the system cannot send the signal.
     """
     _let_signals_through()
-    started.close()
+    process.close()
     # After the ^C that the terminal shows, and after a line that has no end yet.
     interrupted = signum == getattr(signal, "SIGINT", None)
-    console = started.console
+    console = process.console
     if console.line_is_open or (interrupted and console.stderr_is_terminal):
         console.say("")
     if note:
-        started.console.say(f"apiyi: {started.translate(note)}")
+        process.console.say(f"apiyi: {process.messages.translate(note)}")
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -261,7 +261,7 @@ def test_english_pays_nothing_for_it(apiyi: Program) -> None:
     )
     assert ran.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
-    assert "apiyi_cli.cli.session" in loaded
+    assert "apiyi_cli.cli.context" in loaded
     ours = {"apiyi_cli.core.language", "apiyi_cli.settings.language"}
     assert loaded & ours == set()
 

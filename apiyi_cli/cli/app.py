@@ -140,7 +140,7 @@ def root(
     ),
 ) -> None:
     """Talk to the API易 gateway, or to any OpenAI-compatible server, in shell pipes."""
-    ctx.obj.before = {
+    ctx.obj.root_options = {
         "profile": profile,
         "quiet": quiet or None,
         "verbose": verbose or None,

@@ -15,17 +15,17 @@ from apiyi_cli.core.secret import redact
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from apiyi_cli.cli.session import Run
+    from apiyi_cli.cli.process import Process
 
 
-def crash_file(bug: BaseException, run: Run) -> Path | None:
+def crash_file(bug: BaseException, process: Process) -> Path | None:
     """Write the traceback under the state directory, 0600; return its path, None if it cannot.
 
     Local variables are not in it, nor is the command line beyond its first word.
     """
     from apiyi_cli.settings.paths import private_dir, private_write, state_dir
 
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(run.clock.wall()))
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(process.clock.wall()))
     told = "".join(traceback.format_exception(bug))
     lines = [
         f"apiyi {__version__}, Python {platform.python_version()}, {sys.platform}",
@@ -33,9 +33,9 @@ def crash_file(bug: BaseException, run: Run) -> Path | None:
         told,
     ]
     try:
-        folder = private_dir(state_dir(run.environ) / "crash")
+        folder = private_dir(state_dir(process.environ) / "crash")
         path = folder / f"{stamp}-{os.getpid()}.txt"
-        private_write(path, redact("\n".join(lines), run.secrets).encode("utf-8", "replace"))
+        private_write(path, redact("\n".join(lines), process.secrets).encode("utf-8", "replace"))
     except Exception:
         return None
     return path

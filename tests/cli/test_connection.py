@@ -171,7 +171,8 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
 ) -> None:
     """The option group as a real run has it: completed with every default."""
     from apiyi_cli.cli.commands.batch.run import _plan
-    from apiyi_cli.cli.session import Run, Session
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.typer_options import make_context
     from apiyi_cli.core.clock import CLOCK
     from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.output.console import Console
@@ -184,8 +185,9 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
         "APIYI_API_KEY": "sk-CANARY-9f3c",
         "APIYI_BASE_URL": "https://a.example/v1",
     }
-    session = Session(Run(Console.opened(), known, CLOCK), Connection(**typed), command="batch")
-    assert session.fill(Connection()).retries is not None
+    process = Process(Console.opened(), known, CLOCK)
+    ctx = make_context(process, Connection(**typed), command="batch")
+    assert ctx.settings.fill(Connection()).retries is not None
 
-    policy = _plan(session).policy
+    policy = _plan(ctx).policy
     assert (policy.attempts, policy.fixed, policy.time_fixed) == (attempts, fixed, time_fixed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apiyi_cli.cli.crash import crash_file
-from apiyi_cli.cli.session import Run
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.output.console import Console
@@ -81,8 +81,8 @@ def test_a_file_where_a_folder_should_be_is_no_crash(
 
 def test_the_file_holds_neither_keys_nor_local_values(tmp_path: Path) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    run = Run(Console(), environ, Clock(wall=lambda: 0.0))
-    run.secrets.append(Secret("sk-of-this-test-0123456789"))
+    process = Process(Console(), environ, Clock(wall=lambda: 0.0))
+    process.secrets.append(Secret("sk-of-this-test-0123456789"))
 
     def fails(value: str) -> None:
         raise ValueError("with sk-of-this-test-0123456789 in it")
@@ -90,7 +90,7 @@ def test_the_file_holds_neither_keys_nor_local_values(tmp_path: Path) -> None:
     try:
         fails("-".join(("a", "local", "value")))
     except ValueError as bug:
-        path = crash_file(bug, run)
+        path = crash_file(bug, process)
     assert path is not None
     assert path.name == f"19700101T000000Z-{os.getpid()}.txt"
     told = path.read_text()

@@ -67,7 +67,7 @@ def test_a_run_loads_nothing_that_it_does_not_need(
 def test_the_version_loads_next_to_nothing(apiyi: Program) -> None:
     modules = loaded(apiyi, "--version")
     assert "apiyi_cli.main" in modules
-    assert not {"typer", "httpcore", "orjson", "apiyi_cli.cli.session"} & modules
+    assert not {"typer", "httpcore", "orjson", "apiyi_cli.cli.context"} & modules
 
 
 @pytest.mark.parametrize("words", [("--help",), ("chat", "--help")], ids=" ".join)

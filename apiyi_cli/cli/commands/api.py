@@ -11,7 +11,7 @@ import typer
 
 from apiyi_cli.build.body import read_value, set_path
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.call import Call, Cost, Reply, Root
 from apiyi_cli.core.endpoints import find_endpoint
@@ -83,7 +83,7 @@ class Fields(Group):
 
 
 def api(
-    session: Session,
+    ctx: Context,
     parts: Parts,
     *,
     fields: Fields,
@@ -98,13 +98,14 @@ def api(
     go into the query.
     """
     method, path = _split(parts)
-    sent = _fields(session, fields)
+    sent = _fields(ctx, fields)
     has_body = bool(sent) or fields.input is not None
     method = method or ("POST" if has_body else "GET")
-    call = _call(session, method, path, sent, fields.input)
-    if session.shown(call):
+    call = _call(ctx, method, path, sent, fields.input)
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(call)
         return
-    session.ready()
+    ctx.output.require_ready()
 
     said = b""
     heard = _Heard()
@@ -122,18 +123,18 @@ def api(
         if error := heard.judged(reply, call):
             raise error
 
-    answer = session.answers(call, decode, shows=bool)
+    answer = ctx.gateway.stream(call, decode, shows=bool)
     try:
-        if session.filter is not None:
-            session.write(session.filtered(_line(answer)), content="json")
+        if ctx.output.jq_filter is not None:
+            ctx.output.write(ctx.output.filter_lines(_line(answer)), content="json")
         else:
             first = next(answer, b"")
-            session.write(chain([first], answer), content=_content_of(first))
+            ctx.output.write(chain([first], answer), content=_content_of(first))
     except ApiyiError:
         # Of several attempts only the last one's words are of interest.
         if said.strip():
             words = said.decode("utf-8", "replace").rstrip("\n")
-            session.console.say(words, content=_content_of(said))
+            ctx.process.console.say(words, content=_content_of(said))
         raise
 
 
@@ -214,7 +215,7 @@ def _split(parts: list[str]) -> tuple[str | None, str]:
     return None, parts[0]
 
 
-def _fields(session: Session, fields: Fields) -> dict[str, Any]:
+def _fields(ctx: Context, fields: Fields) -> dict[str, Any]:
     """Return the fields in the order given, strings first; dotted keys nest."""
     found: dict[str, Any] = {}
     for option, values in (("-f", fields.field), ("-F", fields.typed_field)):
@@ -225,17 +226,15 @@ def _fields(session: Session, fields: Fields) -> dict[str, Any]:
                     Text("cannot use {option} {value}", option=option, value=value),
                     Text("it is not KEY=VALUE"),
                 )
-            set_path(found, key, text if option == "-f" else _read(session, text))
+            set_path(found, key, text if option == "-f" else _read(ctx, text))
     return found
 
 
-def _read(session: Session, text: str) -> Any:
-    return session.sources.at(text) if text.startswith(("@", "\\@")) else read_value(text)
+def _read(ctx: Context, text: str) -> Any:
+    return ctx.inputs.at(text) if text.startswith(("@", "\\@")) else read_value(text)
 
 
-def _call(
-    session: Session, method: str, path: str, sent: dict[str, Any], source: str | None
-) -> Call:
+def _call(ctx: Context, method: str, path: str, sent: dict[str, Any], source: str | None) -> Call:
     import os
     from urllib.parse import quote, urlencode
 
@@ -256,7 +255,7 @@ def _call(
             raise UsageError(
                 Text("cannot use fields with --input"), Text("the input is the whole body")
             )
-        content = session.sources.content(source)
+        content = ctx.inputs.content(source)
         told = _told(content)
         return Call(
             method,

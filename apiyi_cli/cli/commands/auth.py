@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from apiyi_cli.cli.app import several
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -22,7 +22,7 @@ PROBE_S = 15.0
 
 
 def login(
-    session: Session,
+    ctx: Context,
     *,
     with_token: Annotated[
         bool, typer.Option("--with-token", help=Text("Read the key from stdin."))
@@ -42,26 +42,28 @@ def login(
     """Ask for a key, check it, and keep it for the profile in the keyring."""
     from apiyi_cli.settings.secrets import KEY_VARIABLE, checked, storage
 
-    settings = session.settings
+    settings = ctx.settings
     if settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     addresses = settings.base_urls
     # Before the key is asked for: nobody shall paste one that cannot be kept.
     in_file = storage(settings, insecure=insecure_storage) is None
     if in_file and not with_token:
-        _agree_to_file(session)
+        _agree_to_file(ctx)
     if with_token:
-        key = checked(session.sources.stdin("--with-token"), "stdin")
+        key = checked(ctx.inputs.stdin("--with-token"), "stdin")
     else:
-        key = checked(_typed(session, addresses), Text("the prompt"))
-    session.run.secrets.append(key)
+        key = checked(_typed(ctx, addresses), Text("the prompt"))
+    ctx.process.secrets.append(key)
     if not no_check:
-        _check(session, key)
-    kept = _store(session, key, insecure=insecure_storage or in_file)
+        _check(ctx, key)
+    kept = _store(ctx, key, insecure=insecure_storage or in_file)
     if in_file:
-        session.note(Text("this machine has no keyring: the file is readable by you alone (0600)"))
+        ctx.messages.note(
+            Text("this machine has no keyring: the file is readable by you alone (0600)")
+        )
     hosts = ", ".join(_host(url) for url in addresses)
-    session.note(
+    ctx.messages.note(
         Text(
             "the key {tail} of profile {profile} is kept in {kept}, for {hosts}",
             tail=key.tail,
@@ -71,50 +73,52 @@ def login(
         )
     )
     if settings.environ.get(KEY_VARIABLE):
-        session.note(Text("{key_variable} is set and is used before it", key_variable=KEY_VARIABLE))
+        ctx.messages.note(
+            Text("{key_variable} is set and is used before it", key_variable=KEY_VARIABLE)
+        )
 
 
-def status(session: Session, *, connection: Connection, output: Output) -> None:
+def status(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Tell which key is in use, where it comes from, and whether its hosts answer."""
     from apiyi_cli.settings.secrets import find_key, places
 
-    settings = session.settings
+    settings = ctx.settings
     told: dict[str, Any] = {"profile": settings.profile, "key": None, "source": None, "hosts": []}
     refused: ApiyiError | None = None
-    if session.output.verbose:
+    if ctx.settings.output.verbose:
         for place in places(settings):
             found = {True: Text("has a key"), False: Text("no key"), None: Text("cannot tell")}[
                 place.present
             ]
             if place.note:
                 found = Text("{found} ({note})", found=found, note=place.note)
-            session.detail(Text("* {place}: {found}", place=place.name, found=found))
+            ctx.messages.debug(Text("* {place}: {found}", place=place.name, found=found))
     try:
         secret = find_key(settings)
     except AuthError as failure:
         refused = failure
         told["hosts"] = [{"host": _host(url), "base_url": url} for url in settings.base_urls]
     else:
-        session.run.secrets.append(secret)
+        ctx.process.secrets.append(secret)
         told |= {"key": secret.tail, "source": secret.source}
         for url in settings.base_urls:
-            row, failed = _probed(session, connection, secret, url)
+            row, failed = _probed(ctx, connection, secret, url)
             told["hosts"].append(row)
             refused = refused or failed
-    session.write(_status_lines(session, told))
+    ctx.output.write(_status_lines(ctx, told))
     if refused is not None:
         raise refused
 
 
-def logout(session: Session, *, connection: Connection, output: Output) -> None:
+def logout(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Remove the profile's key from the keyring and from the file."""
     from apiyi_cli.settings.secrets import KEY_VARIABLE, forget_key
 
-    settings = session.settings
+    settings = ctx.settings
     profile = settings.in_profile
     removed = forget_key(settings)
     for place in removed:
-        session.note(
+        ctx.messages.note(
             Text(
                 "the key of profile {profile} was removed from {place}",
                 profile=profile.name,
@@ -122,21 +126,21 @@ def logout(session: Session, *, connection: Connection, output: Output) -> None:
             )
         )
     if not removed:
-        session.note(Text("no key was stored for profile {profile}", profile=profile.name))
+        ctx.messages.note(Text("no key was stored for profile {profile}", profile=profile.name))
     if settings.environ.get(KEY_VARIABLE):
-        session.note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
+        ctx.messages.note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
     if profile.key_command:
-        session.note(Text("profile {profile} still has its key_command", profile=profile.name))
+        ctx.messages.note(Text("profile {profile} still has its key_command", profile=profile.name))
 
 
-def token(session: Session, *, connection: Connection) -> None:
+def token(ctx: Context, *, connection: Connection) -> None:
     """Print the key in use on stdout, for another program."""
-    session.console.write(session.secret.value.encode() + b"\n")
+    ctx.process.console.write(ctx.settings.secret.value.encode() + b"\n")
 
 
-def _typed(session: Session, addresses: tuple[str, ...]) -> str:
+def _typed(ctx: Context, addresses: tuple[str, ...]) -> str:
     """Ask for the key on the terminal, without showing what is typed."""
-    console, say = session.console, session.run.translate
+    console, say = ctx.process.console, ctx.messages.translate
     if not console.stdin_is_terminal:
         raise UsageError(
             Text("there is no terminal to ask for the key on"),
@@ -149,20 +153,18 @@ def _typed(session: Session, addresses: tuple[str, ...]) -> str:
     from getpass import getpass
 
     try:
-        asked = say(
-            Text("Key for profile {profile} (not shown):", profile=session.settings.profile)
-        )
+        asked = say(Text("Key for profile {profile} (not shown):", profile=ctx.settings.profile))
         return getpass(f"{asked} ")
     except EOFError:
         raise AuthError(Text("no key"), Text("nothing was typed")) from None
 
 
-def _agree_to_file(session: Session) -> None:
+def _agree_to_file(ctx: Context) -> None:
     """Ask whether a 0600 file may keep the key where there is no keyring."""
     from apiyi_cli.settings.vault import file_path
 
-    console, say = session.console, session.run.translate
-    path = file_path(session.settings.environ)
+    console, say = ctx.process.console, ctx.messages.translate
+    path = file_path(ctx.settings.environ)
     way = Text("set APIYI_API_KEY, or use --key-file PATH")
     if not console.stdin_is_terminal:
         raise UsageError(
@@ -177,47 +179,54 @@ def _agree_to_file(session: Session) -> None:
         raise AuthError(Text("no key was asked for"), Text("it cannot be kept"), hint=way)
 
 
-def _store(session: Session, key: Secret, *, insecure: bool) -> str:
+def _store(ctx: Context, key: Secret, *, insecure: bool) -> str:
     """Keep the key; an error never tells to log in, which is what is being done."""
     from apiyi_cli.settings.secrets import store_key
 
     try:
-        return store_key(session.settings, key, insecure=insecure)
+        return store_key(ctx.settings, key, insecure=insecure)
     except AuthError as failure:
         failure.hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
         raise
 
 
-def _check(session: Session, key: Secret) -> None:
+def _check(ctx: Context, key: Secret) -> None:
     """Ask the gateway for its models with the new key; raise what it says against it."""
-    from apiyi_cli.cli.gateway.models import fetched_models
+    from apiyi_cli.cli.gateway.models import fetch_models
 
-    session.secret = key
+    ctx.settings.secret = key
     try:
-        fetched_models(session)
+        fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
     except AuthError as failure:
         failure.hint = Text("copy the key again; nothing was kept")
         raise
     except IncompleteError:
-        session.note(Text("the gateway took the key and named no models"))
+        ctx.messages.note(Text("the gateway took the key and named no models"))
     except ApiyiError as failure:
         failure.hint = Text("--no-check keeps the key without asking the gateway")
         raise
 
 
 def _probed(
-    session: Session, connection: Connection, secret: Secret, url: str
+    ctx: Context, connection: Connection, secret: Secret, url: str
 ) -> tuple[dict[str, Any], AuthError | None]:
     """Ask one host for its models, once; return the row to show and a refusal of the key."""
-    from apiyi_cli.cli.gateway.models import fetched_models
+    from apiyi_cli.cli.gateway.client import GatewayClient
+    from apiyi_cli.cli.gateway.models import fetch_models
+    from apiyi_cli.cli.settings import CommandSettings
 
     given = vars(connection)
     quick = {"retries": given["retries"] or 0, "timeout": given["timeout"] or PROBE_S}
-    probe = Session(session.run, connection.replace(base_url=url, **quick))
-    probe.secret = secret
+    settings = CommandSettings(
+        connection.replace(base_url=url, **quick),
+        environ=ctx.process.environ,
+        root_options=ctx.process.root_options,
+    )
+    settings.secret = secret
+    gateway = GatewayClient(ctx.process, settings, ctx.messages)
     row: dict[str, Any] = {"host": _host(url), "base_url": url, "reachable": True}
     try:
-        row["models"] = len(fetched_models(probe)[0])
+        row["models"] = len(fetch_models(gateway.ask, settings, ctx.messages.debug)[0])
     except AuthError as failure:
         row["error"] = str(failure)
         return row, failure
@@ -226,16 +235,16 @@ def _probed(
     return row, None
 
 
-def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
-    if session.form != "text":
+def _status_lines(ctx: Context, told: dict[str, Any]) -> list[bytes]:
+    if ctx.output.form != "text":
         from apiyi_cli.cli.records import write_record
 
-        lines = [write_record(told, session.console.redact)]
-        if session.filter is None:
+        lines = [write_record(told, ctx.messages.redact)]
+        if ctx.output.jq_filter is None:
             return lines
         from apiyi_cli.render.whole import filtered
 
-        return list(filtered(lines, session.filter))
+        return list(filtered(lines, ctx.output.jq_filter))
     key = (
         Text("{key} from {source}", key=told["key"], source=told["source"])
         if told["key"]
@@ -250,7 +259,8 @@ def _status_lines(session: Session, told: dict[str, Any]) -> list[bytes]:
         else:
             says = f"reachable, {host['models']} models"
         rows.append(("host", f"{host['host']}  {says}"))
-    return [f"{name:<9}{value}\n".encode("utf-8", "replace") for name, value in rows]
+    texts = (ctx.messages.redact(f"{name:<9}{value}\n") for name, value in rows)
+    return [text.encode("utf-8", "replace") for text in texts]
 
 
 def _host(url: str) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import body_options, nothing_to_send, printed
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
-from apiyi_cli.cli.output.usage import Spent
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.options.chat import Answer, Sampling
@@ -41,7 +41,7 @@ SHOWN_EMPTY = 5
 
 
 def complete(
-    session: Session,
+    ctx: Context,
     prompt: Words = None,
     *,
     model: Model,
@@ -54,19 +54,19 @@ def complete(
     request: Request,
 ) -> None:
     """Send a legacy completion and print the text as it comes."""
-    completing, sampling = session.fill(completing), session.fill(sampling)
-    answer = session.fill(answer)
+    completing, sampling = ctx.settings.fill(completing), ctx.settings.fill(sampling)
+    answer = ctx.settings.fill(answer)
     if answer.schema is not None or answer.json_mode:
         raise UsageError(
             Text("cannot use --schema or --json-mode"),
             Text("the completions endpoint has no response format"),
             hint="apiyi chat",
         )
-    options = body_options(session)
+    options = body_options(ctx)
 
     def built(text: str | Sequence[str], stream: bool) -> Call:
         return complete_call(
-            model=session.models[0],
+            model=ctx.settings.models[0],
             prompt=text,
             sampling=sampling,
             completing=completing,
@@ -75,25 +75,29 @@ def complete(
         )
 
     if completing.lines:
-        if prompt or session.fill(source).file:
+        if prompt or ctx.settings.fill(source).file:
             raise UsageError(
                 Text("cannot use --lines"), Text("the prompts are the lines of stdin alone")
             )
-        session.models  # noqa: B018 - what is missing is said before stdin is read
+        ctx.settings.models  # noqa: B018 - what is missing is said before stdin is read
         with _chat_advised():
-            ends = _by_line(session, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
-        ends.judge(session, strict=bool(answer.strict_finish))
+            ends = _by_line(ctx, built, completing.batch_size or BATCH_SIZE, sampling.n or 1)
+        ends.judge(ctx, strict=bool(answer.strict_finish))
         return
-    text = session.sources.prompt(prompt or (), session.fill(source).file or ())
+    text = ctx.inputs.prompt(prompt or (), ctx.settings.fill(source).file or ())
     if text is None:
-        raise nothing_to_send(session.command)
-    wanted = session.form != "json" if answer.stream is None else answer.stream
+        raise nothing_to_send(ctx.settings.command)
+    wanted = ctx.output.form != "json" if answer.stream is None else answer.stream
     if answer.stream and completing.best_of:
-        session.note(Text("--best-of turns streaming off: the server chooses among whole texts"))
+        ctx.messages.note(
+            Text("--best-of turns streaming off: the server chooses among whole texts")
+        )
     call = built(text, wanted and completing.best_of is None)
-    if not session.shown(call):
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(call)
+    else:
         with _chat_advised():
-            printed(session, call, answer, events, choices=sampling.n or 1)
+            printed(ctx, call, answer, events, choices=sampling.n or 1)
 
 
 class LineEnds:
@@ -111,7 +115,7 @@ class LineEnds:
         if not text:
             self._empty.append(index)
 
-    def judge(self, session: Session, *, strict: bool) -> None:
+    def judge(self, ctx: Context, *, strict: bool) -> None:
         """Print what is cut; raise for empty answers, and in strict runs for cut ones.
 
         IncompleteError where all are empty, PartialError where some are.
@@ -121,7 +125,7 @@ class LineEnds:
             raise empty_answer(Text("no text came in any of the answers"))
         for reason, count in self._reasons.items():
             if not strict and (warning := WARNINGS.get(reason)):
-                session.note(Text("{count} of them: {warning}", count=count, warning=warning))
+                ctx.messages.note(Text("{count} of them: {warning}", count=count, warning=warning))
         if empty:
             first = ", ".join(map(str, self._empty[:SHOWN_EMPTY]))
             raise PartialError(
@@ -140,7 +144,7 @@ class LineEnds:
             )
 
 
-def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> LineEnds:
+def _by_line(ctx: Context, built: Any, batch_size: int, choices: int) -> LineEnds:
     """Complete each line of stdin; print `{"index","text","finish_reason"}` lines in order.
 
     Returns how the answers ended. While a request waits to be tried again the next ones are
@@ -152,16 +156,16 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.send import find_usage
 
-    session.ready()
-    spent, stop = Spent(), threading.Event()
+    ctx.output.require_ready()
+    spent, stop = UsageTotals(), threading.Event()
     ends = LineEnds()
     calls = (
         (len(batch), built([text for _, text in batch], False))
-        for batch in batches(session.sources, "--lines", batch_size)
+        for batch in batches(ctx.inputs, "--lines", batch_size)
     )
-    if session.request.dry_run or session.request.code:
+    if ctx.settings.request.dry_run or ctx.settings.request.code:
         for _, call in calls:
-            session.shown(call)
+            ctx.gateway.print_request(call)
         return ends
 
     def decode(reply: Reply) -> Iterator[Any]:
@@ -169,12 +173,12 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
 
     def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, bool]:
         count, call = item
-        (found,) = session.answers(call, decode, sender=sender)
+        (found,) = ctx.gateway.stream(call, decode, sender=sender)
         return count, found, sender.from_cache
 
     def records() -> Iterator[bytes]:
         index = 0
-        for count, found, from_cache in send_in_order(session, calls, ask, 1, stop, bulk=True):
+        for count, found, from_cache in send_in_order(ctx, calls, ask, 1, stop, bulk=True):
             spent.add(find_usage(found), from_cache=from_cache)
             texts = _choices(found, count * choices)
             for place in range(count):
@@ -191,8 +195,8 @@ def _by_line(session: Session, built: Any, batch_size: int, choices: int) -> Lin
                     yield write(record) + b"\n"
             index += count
 
-    session.write(session.filtered(records()), stop.set)
-    spent.tell(session)
+    ctx.output.write(ctx.output.filter_lines(records()), stop.set)
+    print_usage(spent, ctx.settings, ctx.messages)
     return ends
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from apiyi_cli.cli.app import describe_all, single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.text import Text
 
@@ -17,14 +17,14 @@ Shell = Annotated[
 ]
 
 
-def completion(session: Session, shell: Shell) -> None:
+def completion(ctx: Context, shell: Shell) -> None:
     """Print the completion script of a shell.
 
     The script is static: pressing TAB starts no program.
     """
     from apiyi_cli.manual.completion import script
 
-    session.console.write(script(describe_all(), shell).encode())
+    ctx.process.console.write(script(describe_all(), shell).encode())
 
 
 app = single(spread(completion))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from apiyi_cli.cli.app import several
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import write_text
@@ -30,7 +30,7 @@ NEW_FILE = """\
 
 
 def list_(
-    session: Session,
+    ctx: Context,
     *,
     origin: Annotated[
         bool, typer.Option("--origin", help=Text("Tell where each value comes from."))
@@ -44,13 +44,13 @@ def list_(
     # How the list itself is printed is no setting worth listing.
     rows = [
         (row.name, _shown(row.name, row.value), row.origin)
-        for row in session.settings.listing()
+        for row in ctx.settings.listing()
         if row.origin not in ("flag --json", "flag --ndjson")
     ]
-    if session.form == "text":
-        session.write([_listed(rows, origin)])
+    if ctx.output.form == "text":
+        ctx.output.write([_listed(rows, origin)])
         return
-    if session.form == "ndjson":
+    if ctx.output.form == "ndjson":
         objects: list[Any] = [
             {"name": name, "value": value, **({"origin": source} if origin else {})}
             for name, value, source in rows
@@ -63,45 +63,45 @@ def list_(
             }
         ]
     lines = [write(one) + b"\n" for one in objects]
-    if session.filter is not None:
+    if ctx.output.jq_filter is not None:
         from apiyi_cli.render.whole import filtered
 
-        lines = list(filtered(lines, session.filter))
-    session.write(lines)
+        lines = list(filtered(lines, ctx.output.jq_filter))
+    ctx.output.write(lines)
 
 
-def get(session: Session, key: Key, *, connection: Connection) -> None:
+def get(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Print one value: the one in force, or, with profile.NAME before it, the file's."""
     from apiyi_cli.settings.edit import located
 
-    settings = session.settings
-    value = _in_force(session, key)
+    settings = ctx.settings
+    value = _in_force(ctx, key)
     if value is None:
         keys = located(key, settings.profile)
         raise UsageError(
             Text("{key} is not set", key=key), hint=f"apiyi config set {quote(_dotted(keys))} VALUE"
         )
     items = value if isinstance(value, (list, tuple)) else [value]
-    session.console.write("".join(f"{_plain(item)}\n" for item in items).encode())
+    ctx.process.console.write("".join(f"{_plain(item)}\n" for item in items).encode())
 
 
-def set_(session: Session, key: Key, value: Values, *, connection: Connection) -> None:
+def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> None:
     """Set one value in the file, for the profile in use unless KEY names another."""
     from apiyi_cli.settings.edit import located, typed, write
 
-    settings = session.settings
+    settings = ctx.settings
     keys = located(key, settings.profile)
     write(settings.config_path, keys, typed(keys, value))
 
 
-def unset(session: Session, key: Key, *, connection: Connection) -> None:
+def unset(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Take one value, or a whole profile, out of the file."""
     from apiyi_cli.settings.edit import located, remove
 
-    settings = session.settings
+    settings = ctx.settings
     keys = located(key, settings.profile)
     if not remove(settings.config_path, keys):
-        session.note(
+        ctx.messages.note(
             Text(
                 "{keys} was not in {config_path}",
                 keys=_dotted(keys),
@@ -110,17 +110,17 @@ def unset(session: Session, key: Key, *, connection: Connection) -> None:
         )
 
 
-def path(session: Session, *, connection: Connection) -> None:
+def path(ctx: Context, *, connection: Connection) -> None:
     """Print where the file is, whether or not it exists."""
-    session.console.write(f"{session.settings.config_path}\n".encode("utf-8", "surrogateescape"))
+    ctx.process.console.write(f"{ctx.settings.config_path}\n".encode("utf-8", "surrogateescape"))
 
 
-def edit(session: Session, *, connection: Connection) -> None:
+def edit(ctx: Context, *, connection: Connection) -> None:
     """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
     from apiyi_cli.settings.config import decoded, parse
     from apiyi_cli.settings.paths import private_write
 
-    target = session.settings.config_path
+    target = ctx.settings.config_path
     try:
         old = read_regular(target)
     except FileNotFoundError:
@@ -131,34 +131,34 @@ def edit(session: Session, *, connection: Connection) -> None:
         ) from None
     copy = target.with_name(f"{target.stem}.edited.toml")
     if copy.exists():
-        session.note(Text("going on with {copy}, which was not taken over before", copy=copy))
+        ctx.messages.note(Text("going on with {copy}, which was not taken over before", copy=copy))
     else:
         private_write(copy, old)
-    _edited(session, copy)
+    _edited(ctx, copy)
     new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
     parse(decoded(copy, new), copy)
     if new != old:
         private_write(target, new)
     copy.unlink()
-    session.note(
+    ctx.messages.note(
         Text("{target} is changed", target=target)
         if new != old
         else Text("{target} is unchanged", target=target)
     )
 
 
-def _edited(session: Session, file: Path) -> None:
+def _edited(ctx: Context, file: Path) -> None:
     """Run the user's editor on the file, without the key in its environment."""
     import shlex
     import subprocess
 
-    environ = session.run.environ
+    environ = ctx.process.environ
     named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
     try:
         words = shlex.split(named)
         ended = subprocess.run(
-            [*words, str(file)], env=session.run.child_environment(), check=False
+            [*words, str(file)], env=ctx.process.child_environment(), check=False
         )
     except (OSError, ValueError) as failure:
         file.unlink()
@@ -178,13 +178,13 @@ def _edited(session: Session, file: Path) -> None:
         )
 
 
-def _in_force(session: Session, key: str) -> Any:
+def _in_force(ctx: Context, key: str) -> Any:
     """Return the value that a run with this profile would use, None when it has none."""
     from apiyi_cli.settings.config import nearest
     from apiyi_cli.settings.edit import located, written
     from apiyi_cli.settings.values import configurable
 
-    settings = session.settings
+    settings = ctx.settings
     keys = located(key, settings.profile)
     if keys[:2] != ("profile", settings.profile) or key.startswith("profile."):
         value = written(settings.config_path, keys)

@@ -10,8 +10,8 @@ from typer.main import get_command as built
 
 from apiyi_cli.cli.app import COMMANDS, command, single
 from apiyi_cli.cli.app import app as program
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.help.help_option import print_help
-from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.errors import UsageError
 from apiyi_cli.manual.handwritten import TOPICS, topic
@@ -28,7 +28,7 @@ Topic = Annotated[
 ]
 
 
-def help_(session: Session, topic: Topic = None) -> None:
+def help_(ctx: Context, topic: Topic = None) -> None:
     """Print the help of a command, or a topic.
 
     A topic is the same text as in the man pages. Where a command has the same name, its own
@@ -36,23 +36,23 @@ def help_(session: Session, topic: Topic = None) -> None:
     """
     words = topic or []
     if len(words) == 1 and words[0] in TOPICS:
-        _print(session, words[0])
+        _print(ctx, words[0])
     else:
-        print_help(_find_command(words), ("apiyi", *words), COMMANDS, session.run)
+        print_help(_find_command(words), ("apiyi", *words), COMMANDS, ctx.process)
 
 
-def _print(session: Session, name: str) -> None:
+def _print(ctx: Context, name: str) -> None:
     from apiyi_cli.manual.plain import page
     from apiyi_cli.render.choose import color_wanted
 
-    console = session.console
-    say = session.run.translate
+    console = ctx.process.console
+    say = ctx.messages.translate
     blocks: list[Block] = topic(name, say)
     if name in COMMANDS:
         blocks.append(
             Paragraph(text(say(Text("The command's own help: `apiyi {name} --help`.", name=name))))
         )
-    bold = color_wanted("auto", session.run.environ, console.stdout_is_terminal)
+    bold = color_wanted("auto", ctx.process.environ, console.stdout_is_terminal)
     console.write(page(blocks, console.width, bold=bold).encode(), "styled")
 
 

@@ -7,9 +7,9 @@ from shlex import quote
 from typing import Any
 
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.hints import nearest
-from apiyi_cli.cli.gateway.models import fetched_models, updated_prices
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.gateway.models import fetch_models, update_prices
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
@@ -37,7 +37,7 @@ class Pricing(Group):
 
 
 def models(
-    session: Session,
+    ctx: Context,
     query: Words = None,
     *,
     pricing: Pricing,
@@ -48,14 +48,16 @@ def models(
     """List the models whose name has all words of QUERY; `models show ID` shows one."""
     from apiyi_cli.core.endpoints import MODELS
 
-    if session.shown(MODELS.call()):
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(MODELS.call())
         return
-    session.ready()
+    ctx.output.require_ready()
     if pricing.update_prices:
-        updated_prices(session)
+        path = update_prices(ctx.gateway.ask, ctx.settings, ctx.process.clock.wall())
+        ctx.messages.note(Text("kept the prices in {path}", path=path))
         return
     words = " ".join(query or ()).split()
-    listed, raw = fetched_models(session)
+    listed, raw = fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
     if words[:1] == ["show"]:
         found = [_one(words, listed)]
     else:
@@ -68,8 +70,10 @@ def models(
                 hint=f"apiyi models {quote(near[0])}" if near else "apiyi models",
             )
     shows_one = words[:1] == ["show"]
-    lines = _lines(session, found, raw if not words else None, shows_one)
-    session.write(lines, content="styled" if session.form == "text" and not shows_one else "json")
+    lines = _lines(ctx, found, raw if not words else None, shows_one)
+    ctx.output.write(
+        lines, content="styled" if ctx.output.form == "text" and not shows_one else "json"
+    )
 
 
 def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -89,25 +93,25 @@ def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _lines(
-    session: Session, found: list[dict[str, Any]], raw: bytes | None, shows_one: bool
+    ctx: Context, found: list[dict[str, Any]], raw: bytes | None, shows_one: bool
 ) -> list[bytes]:
     from apiyi_cli.core.jsontext import as_line, write
 
-    form = session.form
+    form = ctx.output.form
     if form == "text" and not shows_one:
-        return [_table(session, found)]
+        return [_table(ctx, found)]
     if form == "json" and not shows_one:
         whole = as_line(raw) if raw is not None else write({"object": "list", "data": found})
         lines = [whole + b"\n"]
     else:
         lines = [write(one) + b"\n" for one in found]
-    return list(session.filtered(lines))
+    return list(ctx.output.filter_lines(lines))
 
 
-def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
+def _table(ctx: Context, found: list[dict[str, Any]]) -> bytes:
     # One id a line: what breaks lines in an id is shown as one character that no id has.
     names = "".join(f"{_BREAKS.sub(chr(0xFFFD), one['id'])}\n" for one in found)
-    if not session.console.stdout_is_terminal or session.output.output is not None:
+    if not ctx.process.console.stdout_is_terminal or ctx.settings.output.output is not None:
         return names.encode("utf-8", "replace")
     from apiyi_cli.render.table import table
 
@@ -117,7 +121,7 @@ def _table(session: Session, found: list[dict[str, Any]]) -> bytes:
         [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
         for one in found
     ]
-    shown = table(rows, headers, width=session.console.width, color=session.color)
+    shown = table(rows, headers, width=ctx.process.console.width, color=ctx.output.color)
     return shown.encode("utf-8", "replace")
 
 

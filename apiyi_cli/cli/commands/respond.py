@@ -7,8 +7,8 @@ from typing import Any
 
 from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import Heard, Talk
-from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
@@ -24,7 +24,7 @@ from apiyi_cli.text import Text
 
 
 def respond(
-    session: Session,
+    ctx: Context,
     prompt: Words = None,
     *,
     model: Model,
@@ -46,18 +46,18 @@ def respond(
             Text("both are the system text"),
             hint=Text("give one of them"),
         )
-    talk = Talk(session, prompt, source, surroundings, answer, tools, running, kept)
-    responding = session.fill(responding)
+    talk = Talk(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    responding = ctx.settings.fill(responding)
     instructions = responding.instructions
     if instructions is not None:
-        instructions = session.sources.at(instructions)
+        instructions = ctx.inputs.at(instructions)
     given, sources = build_items(talk.text, earlier=talk.earlier, attachments=talk.attachments)
 
     text = talk.text_request(sources)
 
     def built(state: Sequence[dict[str, Any]]) -> Call:
         return respond_call(
-            session.models[0],
+            ctx.settings.models[0],
             state or given,
             responding,
             text,
@@ -67,7 +67,8 @@ def respond(
     def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
         return answer_items(output_items(heard.chunks), heard.calls, results)
 
-    if session.shown(built([])):
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(built([]))
         return
     # With tools the input grows, so it has to be a list from the start.
     state: list[Any] = []

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
@@ -16,7 +16,7 @@ KEY = "sk-sandbox"
 
 
 def sandbox(
-    session: Session,
+    ctx: Context,
     port: Annotated[
         int, typer.Option("--port", help=Text("Port to listen on (0: any free one)."), metavar="N")
     ] = 0,
@@ -48,10 +48,10 @@ def sandbox(
             system_reason(failure),
             hint="--port 0",
         ) from None
-    session.run.closing(gateway.close)
+    ctx.process.on_exit(gateway.close)
     told = f"export APIYI_BASE_URL={gateway.base_url}\nexport APIYI_API_KEY={KEY}\n"
-    session.console.write(told.encode())
-    session.note(Text("the sandbox is running; Ctrl-C ends it"))
+    ctx.process.console.write(told.encode())
+    ctx.messages.note(Text("the sandbox is running; Ctrl-C ends it"))
     while True:
         signal.pause()
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from apiyi_cli.cli.app import several
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.history import sessions
-from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
@@ -22,19 +22,19 @@ Names = Annotated[
 ]
 
 
-def listed(session: Session, *, output: Output) -> None:
+def listed(ctx: Context, *, output: Output) -> None:
     """List the conversations, the one that was used last first."""
     from apiyi_cli.core.jsontext import write
 
-    kept = sessions(session).all()
-    if session.form != "text":
+    kept = sessions(ctx).all()
+    if ctx.output.form != "text":
         lines = (
             write({"name": one.name, "messages": one.messages, "used": one.used, "bytes": one.size})
             + b"\n"
             for one in kept
         )
-        session.write(session.filtered(lines))
-    elif session.console.stdout_is_terminal:
+        ctx.output.write(ctx.output.filter_lines(lines))
+    elif ctx.process.console.stdout_is_terminal:
         from apiyi_cli.render.table import table
 
         rows = [
@@ -46,42 +46,42 @@ def listed(session: Session, *, output: Output) -> None:
             for one in kept
         ]
         headers = ["session", "messages", "last used"]
-        shown = table(rows, headers, width=session.console.width, color=session.color)
-        session.write([shown.encode("utf-8", "replace")], content="styled")
+        shown = table(rows, headers, width=ctx.process.console.width, color=ctx.output.color)
+        ctx.output.write([shown.encode("utf-8", "replace")], content="styled")
     else:
-        session.write(f"{one.name}\n".encode() for one in kept)
+        ctx.output.write(f"{one.name}\n".encode() for one in kept)
 
 
-def show(session: Session, name: Name, *, output: Output) -> None:
+def show(ctx: Context, name: Name, *, output: Output) -> None:
     """Print a conversation: its messages as NDJSON, as --messages reads them."""
     from apiyi_cli.core.jsontext import write
 
-    messages = sessions(session).messages(name)
+    messages = sessions(ctx).messages(name)
     if not messages:
         raise UsageError(
             Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
         )
-    if session.console.stdout_is_terminal and session.form == "text":
-        spoken = (_spoken(session, message) for message in messages)
-        session.write(spoken, content="styled")
+    if ctx.process.console.stdout_is_terminal and ctx.output.form == "text":
+        spoken = (_spoken(ctx, message) for message in messages)
+        ctx.output.write(spoken, content="styled")
     else:
         lines = (write(message) + b"\n" for message in messages)
-        session.write(session.filtered(lines), content="json")
+        ctx.output.write(ctx.output.filter_lines(lines), content="json")
 
 
-def rm(session: Session, names: Names, *, output: Output) -> None:
+def rm(ctx: Context, names: Names, *, output: Output) -> None:
     """Remove conversations."""
     for name in names:
-        sessions(session).path(name)
+        sessions(ctx).path(name)
     for name in names:
-        sessions(session).remove(name)
+        sessions(ctx).remove(name)
 
 
-def _spoken(session: Session, message: dict[str, object]) -> bytes:
+def _spoken(ctx: Context, message: dict[str, object]) -> bytes:
     content = message.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     role = neutralize_line(str(message["role"]))
-    if session.color:
+    if ctx.output.color:
         role = f"\x1b[1m{role}\x1b[0m"
     return f"{role}: {neutralize(text)}\n".encode("utf-8", "replace")
 

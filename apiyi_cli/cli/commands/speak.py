@@ -7,9 +7,9 @@ from pathlib import Path
 
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import body_options
 from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, print_skipped
-from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.connection import Connection
@@ -23,7 +23,7 @@ from apiyi_cli.text import Text
 
 
 def speak(
-    session: Session,
+    ctx: Context,
     text: Words = None,
     *,
     model: Model,
@@ -40,33 +40,34 @@ def speak(
     """
     from apiyi_cli.cli.inputs.uploads import refuse_terminal
 
-    if session.form != "text":
+    if ctx.output.form != "text":
         raise UsageError(
             Text("cannot print speech as JSON"), Text("it is audio"), hint="-o speech.mp3"
         )
-    said = session.sources.prompt(text or (), session.fill(source).file or (), joins_stdin=False)
+    said = ctx.inputs.prompt(text or (), ctx.settings.fill(source).file or (), joins_stdin=False)
     if said is None:
         raise UsageError(
             Text("nothing to say"),
             Text("no text was given"),
             hint='apiyi speak "Good morning" -o hello.mp3',
         )
-    speaking = session.fill(speaking)
-    check_skipping(session, speaking.skip_existing, needs_output=True)
-    files = session.fill(source).file or []
-    place = _place(session, speaking, said, files)
-    completed = _completed(session, speaking, place.path if place is not None else None)
+    speaking = ctx.settings.fill(speaking)
+    check_skipping(ctx, speaking.skip_existing, needs_output=True)
+    files = ctx.settings.fill(source).file or []
+    place = _place(ctx, speaking, said, files)
+    completed = _completed(ctx, speaking, place.path if place is not None else None)
     call = speak_call(
-        model=session.models[0], text=said, speaking=completed, options=body_options(session)
+        model=ctx.settings.models[0], text=said, speaking=completed, options=body_options(ctx)
     )
     if place is not None and place.exists:
-        print_skipped(session, 1)
+        print_skipped(ctx, 1)
         return
-    if session.shown(call):
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(call)
         return
     if place is None:
-        session.ready()
-        refuse_terminal(session, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
+        ctx.output.require_ready()
+        refuse_terminal(ctx, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
     else:
         place.check()
 
@@ -74,8 +75,8 @@ def speak(
         return audio(reply, call.model)
 
     path = None if place is None else place.path
-    answer = session.answers(call, decode, shows=lambda piece: True)
-    session.write(answer, content="raw", path=path)
+    answer = ctx.gateway.stream(call, decode, shows=lambda piece: True)
+    ctx.output.write(answer, content="raw", path=path)
 
 
 class SpeechFile:
@@ -96,11 +97,11 @@ class SpeechFile:
         self._places.check([(str(self.path), self._values)])
 
 
-def _place(session: Session, speaking: Speaking, said: str, files: list[str]) -> SpeechFile | None:
+def _place(ctx: Context, speaking: Speaking, said: str, files: list[str]) -> SpeechFile | None:
     """Return where `-o` puts the speech; None for stdout."""
     from apiyi_cli.output.names import slug, source_fields
 
-    output = session.output
+    output = ctx.settings.output
     if output.output in (None, "-"):
         return None
     places = Places(
@@ -113,14 +114,14 @@ def _place(session: Session, speaking: Speaking, said: str, files: list[str]) ->
         skip_existing=bool(speaking.skip_existing),
     )
     source = source_fields(files[0]) if files else {}
-    own = {"slug": slug(said, default="speech"), "model": session.models[0]}
+    own = {"slug": slug(said, default="speech"), "model": ctx.settings.models[0]}
     return SpeechFile(places, {**source, **own})
 
 
-def _completed(session: Session, speaking: Speaking, target: Path | None) -> Speaking:
+def _completed(ctx: Context, speaking: Speaking, target: Path | None) -> Speaking:
     """Read `@FILE`, and take the format from the name of the file where none was chosen."""
     if speaking.instructions is not None:
-        speaking = speaking.replace(instructions=session.sources.at(speaking.instructions))
+        speaking = speaking.replace(instructions=ctx.inputs.at(speaking.instructions))
     suffix = target.suffix.lower().removeprefix(".") if target is not None else ""
     if speaking.format is not None or not suffix:
         return speaking

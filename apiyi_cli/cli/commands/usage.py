@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.output.ledger import ledger, prices_of
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.output.ledger import load_prices, open_ledger
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.output import Output
@@ -43,31 +43,31 @@ class Span(Group):
     )
 
 
-def usage(session: Session, *, span: Span, output: Output) -> None:
+def usage(ctx: Context, *, span: Span, output: Output) -> None:
     """Show what was used: requests, tokens and estimated cost.
 
     Counts what this machine sent. Costs are estimates from the price list that
     `apiyi models --update` fetched; what has no price is told, never counted as 0.
     """
     by = span.by or "model"
-    since = _moment("30d" if span.since is None else span.since, session.run.clock.wall())
-    totals = ledger(session).totals(since, by)
-    if session.form == "text" and session.console.stdout_is_terminal:
+    since = _moment("30d" if span.since is None else span.since, ctx.process.clock.wall())
+    totals = open_ledger(ctx.settings).totals(since, by)
+    if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
         if not totals:
-            session.note(Text("nothing was used in that time"))
+            ctx.messages.note(Text("nothing was used in that time"))
             return
-        session.write([_table(session, totals, by)], content="styled")
+        ctx.output.write([_table(ctx, totals, by)], content="styled")
         if uncertain := sum(one.uncertain for one in totals):
             cost = sum(one.uncertain_cost or 0.0 for one in totals)
-            session.note(
+            ctx.messages.note(
                 Text(
                     "{count} requests may have been billed without an answer: {cost} of the cost",
                     count=uncertain,
                     cost=shown(cost or None),
                 )
             )
-        if not len(prices_of(session)):
-            session.note(Text("no price list: apiyi models --update fetches it"))
+        if not len(load_prices(ctx.settings)):
+            ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
         return
     from apiyi_cli.core.jsontext import write
 
@@ -76,7 +76,7 @@ def usage(session: Session, *, span: Span, output: Output) -> None:
         write({name: value for name, value in row.items() if name != "group"}) + b"\n"
         for row in rows
     )
-    session.write(session.filtered(lines), content="json")
+    ctx.output.write(ctx.output.filter_lines(lines), content="json")
 
 
 def _moment(span: str, now: float) -> float:
@@ -94,10 +94,10 @@ def _moment(span: str, now: float) -> float:
         ) from None
 
 
-def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
+def _table(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
     from apiyi_cli.render.table import table, widest
 
-    width = session.console.width
+    width = ctx.process.console.width
     rows: list[list[object]] = [
         [
             one.group or "-",
@@ -118,7 +118,7 @@ def _table(session: Session, totals: Sequence[Total], by: str) -> bytes:
         headers.append("tokens")
         for row, one in zip(rows, totals, strict=True):
             row.append(_bar(one.total_tokens, most, room))
-    return table(rows, headers, width=width, color=session.color).encode("utf-8", "replace")
+    return table(rows, headers, width=width, color=ctx.output.color).encode("utf-8", "replace")
 
 
 def _bar(tokens: int | None, most: int, room: int) -> str:

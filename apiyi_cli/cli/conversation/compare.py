@@ -19,8 +19,8 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageErr
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.request import Decode, Talk
-    from apiyi_cli.cli.session import Session
     from apiyi_cli.core.events import Burst
     from apiyi_cli.wire.send import Sender
 
@@ -76,7 +76,7 @@ class ModelAnswer:
                 self.begin()
 
 
-def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode) -> None:
+def compare(ctx: Context, talk: Talk, calls: Sequence[Call], decode: Decode) -> None:
     """Send every call at once and print each answer as it is done.
 
     In a pipe one JSON object a line: `{"model","text","usage","ms","error"}`. On a terminal
@@ -91,22 +91,22 @@ def compare(session: Session, talk: Talk, calls: Sequence[Call], decode: Decode)
         )
     if any((call.json or {}).get("n", 1) != 1 for call in calls):
         raise UsageError(Text("cannot use --n with several models"), Text("each gives one answer"))
-    if session.request.code or session.request.dry_run:
+    if ctx.settings.request.code or ctx.settings.request.dry_run:
         for call in calls:
-            session.shown(call)
+            ctx.gateway.print_request(call)
         return
-    session.ready()
+    ctx.output.require_ready()
     answers = [ModelAnswer(call, talk.shown_of) for call in calls]
-    done = _ask_all(session, talk, answers, decode)
-    if session.console.stdout_is_terminal and session.form == "text":
-        session.write(_page(session, answers, done), content="styled")
+    done = _ask_all(ctx, talk, answers, decode)
+    if ctx.process.console.stdout_is_terminal and ctx.output.form == "text":
+        ctx.output.write(_page(ctx, answers, done), content="styled")
     else:
-        session.write(session.filtered(_records(session, answers, done)), content="json")
-    _conclude(session, answers)
+        ctx.output.write(ctx.output.filter_lines(_records(ctx, answers, done)), content="json")
+    _conclude(ctx, answers)
 
 
 def _records(
-    session: Session, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
+    ctx: Context, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
 ) -> Iterator[bytes]:
     """Yield a line for each model as it is done; before a failure goes on, for all the others."""
     from apiyi_cli.core.jsontext import write
@@ -115,18 +115,18 @@ def _records(
     try:
         for answer in done:
             left.remove(answer)
-            yield write(_record(session, answer)) + b"\n"
+            yield write(_record(ctx, answer)) + b"\n"
     except GeneratorExit:
         raise
     except BaseException:
         for answer in left:
             if answer.is_done or answer.texts or answer.calls:
-                yield write(_record(session, answer)) + b"\n"
+                yield write(_record(ctx, answer)) + b"\n"
         raise
 
 
 def _page(
-    session: Session, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
+    ctx: Context, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
 ) -> Iterator[bytes]:
     """Yield the answers beside each other once all are done, or as far as they have come."""
     try:
@@ -136,13 +136,13 @@ def _page(
         raise
     except BaseException:
         if any(answer.is_done or answer.texts for answer in answers):
-            yield _side_by_side(session, answers)
+            yield _side_by_side(ctx, answers)
         raise
-    yield _side_by_side(session, answers)
+    yield _side_by_side(ctx, answers)
 
 
 def _ask_all(
-    session: Session, talk: Talk, answers: Sequence[ModelAnswer], decode: Decode
+    ctx: Context, talk: Talk, answers: Sequence[ModelAnswer], decode: Decode
 ) -> Iterator[ModelAnswer]:
     """Ask all models, each on a connection of its own; yield the answers as they are done.
 
@@ -152,20 +152,20 @@ def _ask_all(
 
     stop = threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
-    plan = silence_when_stopped(session.sender.plan, stop)
+    plan = silence_when_stopped(ctx.gateway.sender.plan, stop)
     ended: queue.SimpleQueue[ModelAnswer] = queue.SimpleQueue()
 
     def ask(answer: ModelAnswer) -> None:
         sender = Sender(plan)
         try:
-            _ask(session, talk, answer, decode, sender)
+            _ask(ctx, talk, answer, decode, sender)
         except Exception as defect:
             answer.defect = defect
         answer.is_done = True
         ended.put(answer)
         sender.close()
 
-    session.run.closing(stop.set)
+    ctx.process.on_exit(stop.set)
     for answer in answers:
         if start_thread(partial(ask, answer)) is None:
             ask(answer)
@@ -183,9 +183,9 @@ def _wait_for(ended: queue.SimpleQueue[ModelAnswer]) -> ModelAnswer:
             return ended.get(timeout=POLL_S)
 
 
-def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, sender: Sender) -> None:
+def _ask(ctx: Context, talk: Talk, answer: ModelAnswer, decode: Decode, sender: Sender) -> None:
     """Ask one model and collect what it says."""
-    began_s = session.run.clock.monotonic()
+    began_s = ctx.process.clock.monotonic()
     call = answer.call
 
     def decoded(reply: Reply) -> Iterator[Burst]:
@@ -196,9 +196,9 @@ def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, send
             yield burst
 
     try:
-        for _ in session.answers(call, decoded, sender=sender):
+        for _ in ctx.gateway.stream(call, decoded, sender=sender):
             pass
-        answer.texts += map(session.keep_attachment, answer.files)
+        answer.texts += map(ctx.output.keep_attachment, answer.files)
         if answer.empty:
             answer.error = empty_answer(answer.empty)
         elif answer.warning and talk.answer.strict_finish:
@@ -208,29 +208,31 @@ def _ask(session: Session, talk: Talk, answer: ModelAnswer, decode: Decode, send
     except ApiyiError as failure:
         answer.error = failure
     finally:
-        answer.ms = round((session.run.clock.monotonic() - began_s) * 1000)
+        answer.ms = round((ctx.process.clock.monotonic() - began_s) * 1000)
         answer.from_cache = sender.from_cache
         if answer.error:
             answer.warning = ""
 
 
-def _conclude(session: Session, answers: Sequence[ModelAnswer]) -> None:
+def _conclude(ctx: Context, answers: Sequence[ModelAnswer]) -> None:
     """Print usage and warnings; raise the error that stands for those of the models."""
     for one in answers:
         if one.warning:
-            session.note(Text("{model}: {warning}", model=one.model, warning=one.warning))
-        if session.output.usage and one.error is None:
+            ctx.messages.note(Text("{model}: {warning}", model=one.model, warning=one.warning))
+        if ctx.settings.output.usage and one.error is None:
             from apiyi_cli.render.choose import usage_line
 
             told = usage_line(one.usage) if one.usage else Text("usage: unknown")
             cached = Text(" (answered from the cache)") if one.from_cache else ""
-            say = session.run.translate
-            session.console.say(say(Text("{model}: {usage}", model=one.model, usage=told + cached)))
+            say = ctx.messages.translate
+            ctx.process.console.say(
+                say(Text("{model}: {usage}", model=one.model, usage=told + cached))
+            )
     failures = [one.error for one in answers if one.error is not None]
     alike = len(failures) == len(answers) and len({one.exit_code for one in failures}) == 1
     for one in answers:
         if one.error is not None and not (alike and one.error is failures[0]):
-            session.note(Text("{model}: {error}", model=one.model, error=one.error.sentence()))
+            ctx.messages.note(Text("{model}: {error}", model=one.model, error=one.error.sentence()))
     if failures and alike:
         raise failures[0]
     if failures:
@@ -240,8 +242,8 @@ def _conclude(session: Session, answers: Sequence[ModelAnswer]) -> None:
         )
 
 
-def _record(session: Session, answer: ModelAnswer) -> dict[str, Any]:
-    error: object = describe_error(answer.error, session.console.redact) if answer.error else None
+def _record(ctx: Context, answer: ModelAnswer) -> dict[str, Any]:
+    error: object = describe_error(answer.error, ctx.messages.redact) if answer.error else None
     if not answer.is_done:
         error = {"message": "the run was stopped before the answer was complete"}
     elif answer.defect is not None:
@@ -260,7 +262,7 @@ def _record(session: Session, answer: ModelAnswer) -> dict[str, Any]:
     return record
 
 
-def _side_by_side(session: Session, answers: Sequence[ModelAnswer]) -> bytes:
+def _side_by_side(ctx: Context, answers: Sequence[ModelAnswer]) -> bytes:
     from apiyi_cli.render.columns import columns
 
     shown = []
@@ -270,4 +272,4 @@ def _side_by_side(session: Session, answers: Sequence[ModelAnswer]) -> bytes:
         if one.error is not None:
             text = f"{text}\n({one.error})".lstrip("\n")
         shown.append((title, text))
-    return columns(shown, width=session.console.width, color=session.color)
+    return columns(shown, width=ctx.process.console.width, color=ctx.output.color)

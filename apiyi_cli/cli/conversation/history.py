@@ -12,7 +12,7 @@ from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.store.sessions import Sessions
 
 
@@ -20,12 +20,12 @@ MOST_TERMINAL_S = 7 * 86400.0
 """How long the last exchange of a terminal is kept."""
 
 
-def sessions(session: Session) -> Sessions:
+def sessions(ctx: Context) -> Sessions:
     """Return the conversations under the state directory."""
     from apiyi_cli.settings.paths import state_dir
     from apiyi_cli.store.sessions import Sessions
 
-    return Sessions(state_dir(session.run.environ) / "sessions")
+    return Sessions(state_dir(ctx.process.environ) / "sessions")
 
 
 class Place(NamedTuple):
@@ -56,25 +56,25 @@ class Place(NamedTuple):
                 raise
 
 
-def find_place(session: Session, kept: Kept) -> Place | None:
+def find_place(ctx: Context, kept: Kept) -> Place | None:
     """Return where the conversation goes on or is kept, None when it is not to be kept.
 
     `-c` goes on with the last exchange on this terminal, or with the session that was used
     last if that is later, and says which. Raises UsageError when there is neither.
     """
     if kept.session is not None:
-        named = sessions(session)
+        named = sessions(ctx)
         named.path(kept.session)
         return Place(named, kept.session)
-    terminal = _terminal(session)
+    terminal = _terminal(ctx)
     if not kept.continue_:
-        return None if terminal is None else Place(_terminals(session), terminal, True, True)
-    named = sessions(session)
+        return None if terminal is None else Place(_terminals(ctx), terminal, True, True)
+    named = sessions(ctx)
     newest = named.newest()
-    here = None if terminal is None else _terminals(session).find(terminal)
+    here = None if terminal is None else _terminals(ctx).find(terminal)
     if here is not None and (newest is None or here.used >= newest.used):
-        session.note(Text("going on with the last exchange on this terminal"))
-        return Place(_terminals(session), here.name, spare=True)
+        ctx.messages.note(Text("going on with the last exchange on this terminal"))
+        return Place(_terminals(ctx), here.name, spare=True)
     if newest is None:
         raise UsageError(
             Text("there is no conversation to continue"),
@@ -82,27 +82,27 @@ def find_place(session: Session, kept: Kept) -> Place | None:
             hint=Text("apiyi chat --session NAME … keeps one"),
         )
     when = strftime("%Y-%m-%d %H:%M", localtime(newest.used))
-    session.note(
+    ctx.messages.note(
         Text("going on with the session {name}, used last {when}", name=newest.name, when=when)
     )
     return Place(named, newest.name)
 
 
-def _terminals(session: Session) -> Sessions:
+def _terminals(ctx: Context) -> Sessions:
     """Return the last exchanges of terminals, apart from what the user has named."""
     from apiyi_cli.settings.paths import state_dir
     from apiyi_cli.store.sessions import Sessions
 
-    return Sessions(state_dir(session.run.environ) / "terminals")
+    return Sessions(state_dir(ctx.process.environ) / "terminals")
 
 
-def _terminal(session: Session) -> str | None:
+def _terminal(ctx: Context) -> str | None:
     """Return a name for the login on this terminal, None without a terminal.
 
     A terminal's number is given out again to the next window: the process that leads its
     session, and when that began, belong to the name.
     """
-    console = session.console
+    console = ctx.process.console
     shown = (console.stdin_is_terminal, console.stdout_is_terminal, console.stderr_is_terminal)
     if True not in shown or not hasattr(os, "getsid"):
         return None

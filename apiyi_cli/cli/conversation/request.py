@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
+from apiyi_cli.cli.output.stderr_events import StderrEvents
 from apiyi_cli.core.call import Call, Reply, Source
 from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
 from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
@@ -15,9 +16,9 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.history import Place
     from apiyi_cli.cli.conversation.tools import Toolbox
-    from apiyi_cli.cli.session import Session
 
 Decode = Callable[..., Iterator[Burst]]
 
@@ -31,7 +32,7 @@ class Talk:
 
     def __init__(
         self,
-        session: Session,
+        ctx: Context,
         words: Sequence[str] | None,
         source: Prompt,
         conversation: Conversation,
@@ -40,12 +41,12 @@ class Talk:
         running: Running | None = None,
         kept: Kept | None = None,
     ) -> None:
-        self.session = session
-        self.answer = session.fill(answer)
-        self.tools = session.fill(tools or Tools())
+        self.ctx = ctx
+        self.answer = ctx.settings.fill(answer)
+        self.tools = ctx.settings.fill(tools or Tools())
         self._kept = kept
-        sources = session.sources
-        surroundings = session.fill(conversation)
+        sources = ctx.inputs
+        surroundings = ctx.settings.fill(conversation)
         self.system = None if surroundings.system is None else sources.at(surroundings.system)
         old = self._remembered()
         if any(one["role"] == "system" and one.get("content") == self.system for one in old):
@@ -57,22 +58,22 @@ class Talk:
         self.attachments = [self._attachment(name) for name in surroundings.attach or ()]
         self.text = sources.prompt(
             words or (),
-            session.fill(source).file or (),
+            ctx.settings.fill(source).file or (),
             needed=not (surroundings.messages or surroundings.attach),
         )
         if self.text is None and not surroundings.messages and not self.attachments:
-            raise nothing_to_send(session.command)
+            raise nothing_to_send(ctx.settings.command)
         self.schema = self._schema()
         self.functions = self._functions()
         self.tool_choice = self._tool_choice()
-        self.toolbox = self._toolbox(session.fill(running or Running()))
+        self.toolbox = self._toolbox(ctx.settings.fill(running or Running()))
 
     @property
     def streams(self) -> bool:
         """Tell whether the answer is asked for as it is made: yes, unless one object is wanted."""
         if self.answer.stream is not None:
             return self.answer.stream
-        return self.session.form != "json"
+        return self.ctx.output.form != "json"
 
     @property
     def keeps(self) -> bool:
@@ -94,18 +95,18 @@ class Talk:
         the results of its calls add to that. Raises IncompleteError for an answer that does
         not fit `--schema`, after printing it.
         """
-        session = self.session
+        ctx = self.ctx
         if self.toolbox is not None and choices > 1:
             raise UsageError(Text("cannot use --run with --n"), Text("only one answer can go on"))
-        session.ready()
-        aside = session.aside(self.answer)
-        render = session.renderer(aside, self.answer, self.form)
+        ctx.output.require_ready()
+        aside = events_for(ctx, self.answer)
+        render = ctx.output.renderer(aside, self.answer, self.form)
         answers: list[Heard] = []
 
         def pages() -> Iterator[bytes]:
             for step in range(1, self._most_steps + 1):
                 bursts = self._bursts(built(state), decode, choices, aside.shows_reasoning)
-                heard = Heard(bursts, self.toolbox, session.keep_attachment)
+                heard = Heard(bursts, self.toolbox, ctx.output.keep_attachment)
                 answers.append(heard)
                 pages = render(heard)
                 # Of several objects only the last is the answer; which one it is shows at its end.
@@ -122,7 +123,7 @@ class Talk:
                     )
                 state.extend(turn(heard, self.toolbox.results(heard.calls, heard.finished)))
 
-        session.write(pages(), content=render.content)
+        ctx.output.write(pages(), content=render.content)
         aside.close()
         if self.schema is not None and not answers[-1].calls:
             self.check_shown(self.shown_of(answers[-1].text))
@@ -141,11 +142,14 @@ class Talk:
     @property
     def form(self) -> str:
         """Return the form of the output, where extracting is one as well."""
-        form = self.session.form
+        form = self.ctx.output.form
         return "extract" if self.answer.extract and form == "text" else form
 
     def _bursts(self, call: Call, decode: Decode, choices: int, reasoning: bool) -> Iterator[Burst]:
-        held = self.form in ("json", "extract") or self.session.output.output not in (None, "-")
+        held = self.form in ("json", "extract") or self.ctx.settings.output.output not in (
+            None,
+            "-",
+        )
         verbatim = self.form in ("json", "ndjson") or self.toolbox is not None
         told = call.json.get("n")
         if type(told) is int and told > 0:
@@ -155,7 +159,7 @@ class Talk:
         def decoded(reply: Reply) -> Iterator[Burst]:
             return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-        return self.session.bursts(call, decoded, held=held, reasoning=reasoning)
+        return self.ctx.gateway.stream_events(call, decoded, held=held, reasoning=reasoning)
 
     def text_request(self, sources: tuple[Source, ...]) -> TextRequest:
         """Return what the builders of requests need beside model and conversation."""
@@ -166,8 +170,8 @@ class Talk:
             schema=self.schema,
             json_mode=bool(self.answer.json_mode),
             stream=self.streams,
-            options=body_options(self.session),
-            families=self.session.settings.families,
+            options=body_options(self.ctx),
+            families=self.ctx.settings.families,
             sources=sources,
         )
 
@@ -193,7 +197,7 @@ class Talk:
             return
         from apiyi_cli.build.answer_check import CHECK_S, check_answer
 
-        left_s = self.session.left_s
+        left_s = self.ctx.gateway.left_s
         answer = check_answer(self.schema["schema"], text, limit_s=min(CHECK_S, left_s))
         if answer.unfinished and left_s < CHECK_S:
             raise LimitError(
@@ -210,7 +214,7 @@ class Talk:
             return []
         from apiyi_cli.cli.conversation.history import find_place
 
-        self._place = find_place(self.session, self._kept)
+        self._place = find_place(self.ctx, self._kept)
         return [] if self._place is None else self._place.messages()
 
     def _remember(self, heard: Heard) -> None:
@@ -230,7 +234,7 @@ class Talk:
             return []
         from apiyi_cli.build.chat import parse_messages
 
-        sources = self.session.sources
+        sources = self.ctx.inputs
         text = sources.stdin("--messages") if path == "-" else sources.file(path)
         return parse_messages(text, "stdin" if path == "-" else path)
 
@@ -239,7 +243,7 @@ class Talk:
 
         if name.startswith(("https://", "http://", "data:")):
             return Attachment(name)
-        return Attachment(name, self.session.sources.content(name))
+        return Attachment(name, self.ctx.inputs.content(name))
 
     def _schema(self) -> dict[str, Any] | None:
         if self.answer.schema is None:
@@ -247,9 +251,9 @@ class Talk:
         from apiyi_cli.build.json_schema import describe_unchecked
         from apiyi_cli.build.schema import read_schema
 
-        found = read_schema(self.session.sources.text_or_file(self.answer.schema, "--schema"))
+        found = read_schema(self.ctx.inputs.text_or_file(self.answer.schema, "--schema"))
         for text in describe_unchecked(found["schema"], "--schema"):
-            self.session.note(text)
+            self.ctx.messages.note(text)
         return found
 
     def _functions(self) -> list[dict[str, Any]]:
@@ -257,7 +261,7 @@ class Talk:
             return []
         from apiyi_cli.build.tools import read_tools
 
-        read = self.session.sources.text_or_file
+        read = self.ctx.inputs.text_or_file
         return read_tools([read(value, "--tool") for value in self.tools.tool])
 
     def _tool_choice(self) -> str | dict[str, Any] | None:
@@ -272,7 +276,7 @@ class Talk:
             return None
         from apiyi_cli.cli.conversation.tools import Toolbox
 
-        return Toolbox(self.session, running, self.functions)
+        return Toolbox(self.ctx, running, self.functions)
 
 
 class Heard:
@@ -312,7 +316,7 @@ class Heard:
 
     def _refuse_restart(self) -> None:
         if self._began_anew:
-            from apiyi_cli.cli.gateway.attempts import refuse_restart
+            from apiyi_cli.cli.gateway.client import refuse_restart
 
             raise refuse_restart()
 
@@ -350,23 +354,32 @@ class Heard:
         return burst
 
 
-def printed(
-    session: Session, call: Call, answer: Answer, decode: Decode, *, choices: int = 1
-) -> None:
+def events_for(ctx: Context, answer: Answer) -> StderrEvents:
+    """Return what takes the events of a run that are not the answer."""
+    return StderrEvents(
+        ctx.process.console,
+        ctx.messages,
+        ctx.settings,
+        answer,
+        lambda: ctx.gateway.sender.from_cache,
+    )
+
+
+def printed(ctx: Context, call: Call, answer: Answer, decode: Decode, *, choices: int = 1) -> None:
     """Send one call and print its answer, without conversation or tools."""
-    form = "extract" if answer.extract and session.form == "text" else session.form
-    held = form in ("json", "extract") or session.output.output not in (None, "-")
-    session.ready()
-    aside = session.aside(answer)
-    render = session.renderer(aside, answer, form)
+    form = "extract" if answer.extract and ctx.output.form == "text" else ctx.output.form
+    held = form in ("json", "extract") or ctx.settings.output.output not in (None, "-")
+    ctx.output.require_ready()
+    aside = events_for(ctx, answer)
+    render = ctx.output.renderer(aside, answer, form)
 
     def decoded(reply: Reply) -> Iterator[Burst]:
         verbatim = form in ("json", "ndjson")
         return decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
-    bursts = session.bursts(call, decoded, held=held, reasoning=aside.shows_reasoning)
-    heard = Heard(bursts, keep=session.keep_attachment)
-    session.write(render(heard), content=render.content)
+    bursts = ctx.gateway.stream_events(call, decoded, held=held, reasoning=aside.shows_reasoning)
+    heard = Heard(bursts, keep=ctx.output.keep_attachment)
+    ctx.output.write(render(heard), content=render.content)
     aside.close()
 
 
@@ -392,10 +405,10 @@ def nothing_to_send(command: str) -> UsageError:
     )
 
 
-def body_options(session: Session) -> list[str]:
+def body_options(ctx: Context) -> list[str]:
     """Return the `-O` values with `@FILE` read."""
     read = []
-    for option in session.request.option or ():
+    for option in ctx.settings.request.option or ():
         key, equals, value = option.partition("=")
-        read.append(key + equals + session.sources.at(value))
+        read.append(key + equals + ctx.inputs.at(value))
     return read

@@ -14,7 +14,7 @@ from apiyi_cli.text import Text
 from apiyi_cli.tools.run import Tool, results, runnable
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 MOST_STEPS = 20
 
@@ -25,17 +25,15 @@ class Toolbox:
     Raises UsageError at once when nobody could be asked and `--yes` was not given.
     """
 
-    def __init__(
-        self, session: Session, running: Running, functions: Sequence[dict[str, Any]]
-    ) -> None:
+    def __init__(self, ctx: Context, running: Running, functions: Sequence[dict[str, Any]]) -> None:
         from apiyi_cli.build.json_schema import describe_unchecked
 
-        self._session = session
+        self._ctx = ctx
         self._tools = runnable(running.run or (), functions)
         self._declared = [tool["function"]["name"] for tool in functions]
         for tool in self._tools.values():
             for text in describe_unchecked(tool.parameters or {}, f"--tool {tool.name}"):
-                session.note(text)
+                ctx.messages.note(text)
         self._agreed = bool(running.yes)
         self.most_steps = running.max_steps or MOST_STEPS
         if not self._agreed and not _answers():
@@ -78,7 +76,7 @@ class Toolbox:
             else:
                 told[place] = "error: the user did not allow this call"
         ran = results(
-            list(runs.values()), environ=self._session.run.child_environment(), refuse=self._refuse
+            list(runs.values()), environ=self._ctx.process.child_environment(), refuse=self._refuse
         )
         told.update(zip(runs, ran, strict=True))
         return [told[place] for place in range(len(calls))]
@@ -87,16 +85,16 @@ class Toolbox:
         """Return why arguments are not used: they do not fit, or that could not be found out."""
         from apiyi_cli.build.answer_check import CHECK_S, check_answer
 
-        check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._session.left_s))
+        check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._ctx.gateway.left_s))
         return check.misfit or check.unfinished
 
     def _allowed(self, tool: Tool, call: ToolCall) -> bool:
         told = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
         if self._agreed:
-            self._session.note(Text("running {message}", message=told))
+            self._ctx.messages.note(Text("running {message}", message=told))
             return True
-        question = self._session.run.translate(Text("run {message}?", message=told))
-        return _yes(self._session, f"apiyi: {question} [y/N] ")
+        question = self._ctx.messages.translate(Text("run {message}?", message=told))
+        return _yes(self._ctx, f"apiyi: {question} [y/N] ")
 
 
 def _answers() -> bool:
@@ -107,8 +105,8 @@ def _answers() -> bool:
         return False
 
 
-def _yes(session: Session, question: str) -> bool:
+def _yes(ctx: Context, question: str) -> bool:
     """Ask on the terminal itself: stdin may be the prompt, stderr a file."""
     with open("/dev/tty", "r+b", buffering=0) as terminal:
-        terminal.write(neutralize(session.console.redact(question)).encode())
+        terminal.write(neutralize(ctx.messages.redact(question)).encode())
         return terminal.readline().strip().lower() in (b"y", b"yes")

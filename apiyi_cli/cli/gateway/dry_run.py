@@ -4,17 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.secret import Secret, holds_secret, is_secret_name, mask_header, mask_url
+from apiyi_cli.settings.defaults import BASE_URLS
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.request import address, headers, json_bytes, key_header, split_header
 
+if TYPE_CHECKING:
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.settings import CommandSettings
+
 MASKED_KEY = "***"
+SANDBOX_URL = "http://sandbox.localhost/v1"
+"""Shown by `--dry-run` for the sandbox, which has an address only while it runs."""
 
 
-def described(
+def print_request(
+    call: Call, process: Process, settings: CommandSettings, messages: Messages
+) -> None:
+    """Print a request on stdout instead of sending it, as `--code` or `--dry-run` asks."""
+    extra = settings.connection.header
+    urls = settings.base_urls
+    if language := settings.request.code:
+        url = urls[0] if urls else BASE_URLS[0]
+        text = format_program(call, language, url, extra, messages.note, process.secrets)
+        process.console.write(text)
+        for name in settings.answer_options:
+            messages.note(
+                Text("{name} is left out: the program shows the answer its own way", name=name)
+            )
+        return
+    url = urls[0] if urls else SANDBOX_URL
+    process.console.write(describe_request(call, url, extra, process.secrets), "json")
+
+
+def describe_request(
     call: Call, base_url: str, extra: Sequence[str] | None, secrets: Sequence[Secret] = ()
 ) -> bytes:
     """Return the request as one JSON object on one line, keys in headers and address masked.
@@ -42,7 +69,7 @@ def described(
     return json_bytes(shown) + b"\n"
 
 
-def program(
+def format_program(
     call: Call,
     language: str,
     base_url: str,

@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from shlex import quote
-from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import refusal
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
-from apiyi_cli.text import Text, map_text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.text import Text
 
 
-def advised(failure: ApiyiError, session: Session, call: Call) -> ApiyiError:
-    """Return the error with a better hint where there is one, and without keys in its words.
+def find_hint(
+    failure: ApiyiError,
+    *,
+    model: str | None,
+    command: str,
+    sends_many: bool,
+    key_source: str,
+    known_models: Callable[[], list[str]],
+) -> str | None:
+    """Return the best hint for an error: its own, or one that the command's facts allow.
 
-    What is said on stderr is redacted there; an error may also stand in a record on stdout.
+    `known_models` is asked only when the model is unknown to the gateway.
     """
-    redact = session.console.redact
-    failure.what = map_text(failure.what, redact)
-    failure.why = map_text(failure.why, redact)
-    facts = failure.facts
-    texts = {"code": facts.code, "request_id": facts.request_id}
-    told: dict[str, Any] = {name: redact(text) for name, text in texts.items() if text}
-    failure.facts = facts._replace(**told)
-    if isinstance(failure, UnknownModelError) and call.model:
-        known = known_models(session)
-        fit = [name for name in known if not refusal(name, session.command)]
-        near = [quote(name) for name in nearest(call.model, fit) if name != call.model]
-        if call.model in known:
-            failure.hint = Text(
-                "the list has it, but no channel of the key's group serves it now: another model, "
-                "or another group for the key in the console"
-            )
-        elif near:
-            failure.hint = (
-                Text("-m {near} (or {near2})", near=near[0], near2=", ".join(near[1:]))
-                if near[1:]
-                else Text("-m {near}", near=near[0])
-            )
-    elif facts.cause == "throttled" and session.sends_many:
-        failure.hint = Text("send less at once: a smaller -j, or --rpm")
-    elif isinstance(failure, AuthError) and failure.facts.cause == "key":
-        source = getattr(session.__dict__.get("secret"), "source", "")
-        if source:
-            failure.hint = Text("apiyi auth login (the key came from {source})", source=source)
-    return failure
+    if isinstance(failure, UnknownModelError) and model:
+        return _hint_for_model(model, command, known_models()) or failure.hint
+    if failure.facts.cause == "throttled" and sends_many:
+        return Text("send less at once: a smaller -j, or --rpm")
+    if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
+        return Text("apiyi auth login (the key came from {source})", source=key_source)
+    return failure.hint
 
 
 def nearest(model: str, known: list[str]) -> list[str]:
@@ -60,25 +41,16 @@ def nearest(model: str, known: list[str]) -> list[str]:
     return [lower[name] for name in dict.fromkeys([*close, *starting])][:3]
 
 
-def known_models(session: Session) -> list[str]:
-    """Return the gateway's model names: from the last list that was fetched, else fetched now.
-
-    An error on the way, or a slow answer, is no second error: the list is then empty.
-    """
-    from apiyi_cli.cli.gateway.models import cached_models
-
-    return cached_models(session) or listed_models(session, session.sender.plan)
-
-
-def listed_models(session: Session, plan: Plan) -> list[str]:
-    """Return the model names that the gateway lists now, [] when it does not answer."""
-    from apiyi_cli.cli.gateway.models import fetched_models
-    from apiyi_cli.cli.gateway.plan import brief
-
-    sender = brief(plan)
-    try:
-        return [one["id"] for one in fetched_models(session, sender)[0]]
-    except ApiyiError:
-        return []
-    finally:
-        sender.close()
+def _hint_for_model(model: str, command: str, known: list[str]) -> str | None:
+    if model in known:
+        return Text(
+            "the list has it, but no channel of the key's group serves it now: another model, "
+            "or another group for the key in the console"
+        )
+    fit = [name for name in known if not refusal(name, command)]
+    near = [quote(name) for name in nearest(model, fit)]
+    if not near:
+        return None
+    if near[1:]:
+        return Text("-m {near} (or {near2})", near=near[0], near2=", ".join(near[1:]))
+    return Text("-m {near}", near=near[0])

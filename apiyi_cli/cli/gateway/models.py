@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.call import Reply
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import IncompleteError, SetupError
@@ -14,41 +14,47 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from apiyi_cli.cli.session import Session
-    from apiyi_cli.wire.send import Sender
+    from apiyi_cli.settings.resolve import Settings
+
+Ask = Callable[[Call, Callable[[Reply], Any]], Any]
+"""Sends a call and returns what a function makes of its reply: `GatewayClient.ask`."""
 
 
-def models_file(session: Session) -> Path:
+def models_file(settings: Settings) -> Path:
     """Return the file with one model name a line, read by the shells' completions."""
     from apiyi_cli.settings.paths import cache_dir
 
-    return cache_dir(session.run.environ) / "models" / session.settings.profile
+    return cache_dir(settings.environ) / "models" / settings.profile
 
 
-def cached_models(session: Session) -> list[str]:
+def cached_models(settings: Settings) -> list[str]:
     """Return the names of the last list that was fetched, [] when there is none."""
-    path = models_file(session)
+    path = models_file(settings)
     try:
         return read_regular(path).decode().split("\n")[:-1]
     except (OSError, UnicodeDecodeError):
         return []
 
 
-def fetched_models(
-    session: Session, sender: Sender | None = None
+def fetch_models(
+    ask: Ask, settings: Settings, debug: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], bytes]:
-    """Fetch the list; return its objects, each id once, sorted, and the server's own bytes.
-
-    Goes through the session's sender where none is given. Keeps the names for completion.
-    Raises what sending raises, and IncompleteError for a list without models.
-    """
+    """Fetch the list of models, and keep their names for completion; see `read_models`."""
     from apiyi_cli.core.endpoints import MODELS
+
+    models, raw = ask(MODELS.call(), read_models)
+    keep_model_names(settings, [model["id"] for model in models], debug)
+    return models, raw
+
+
+def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the objects of a list of models, each id once, sorted, and the server's own bytes.
+
+    Raises IncompleteError for a list without models.
+    """
     from apiyi_cli.decode.whole import value
 
-    def decode(reply: Reply) -> Iterator[tuple[Any, bytes]]:
-        yield value(reply, cost="free")
-
-    ((found, raw),) = session.answers(MODELS.call(), decode, sender=sender)
+    found, raw = value(reply, cost="free")
     listed = found.get("data") if isinstance(found, dict) else found
     by_id: dict[str, dict[str, Any]] = {}
     for one in listed if isinstance(listed, list) else ():
@@ -59,37 +65,34 @@ def fetched_models(
     if not by_id:
         raise IncompleteError(Text("the model list is empty"), Text("the gateway named no models"))
     models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
-    _keep(session, [one["id"] for one in models])
     return models, raw
 
 
-def updated_prices(session: Session) -> None:
-    """Fetch the gateway's public price list and keep it with its date."""
+def update_prices(ask: Ask, settings: Settings, now_s: float) -> Path:
+    """Fetch the gateway's public price list, keep it with its date, and return its path."""
     from apiyi_cli.core.endpoints import PRICING
     from apiyi_cli.decode.whole import value
     from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
     from apiyi_cli.store.prices import listed
 
-    def decode(reply: Reply) -> Iterator[Any]:
-        yield value(reply, cost="free")[0]
-
-    (found,) = session.answers(PRICING.call(), decode)
+    found = ask(PRICING.call(), lambda reply: value(reply, cost="free")[0])
     try:
-        content = listed(found, session.run.clock.wall())
+        content = listed(found, now_s)
     except ValueError as failure:
         raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
-    path = private_dir(cache_dir(session.run.environ)) / "prices.json"
+    path = private_dir(cache_dir(settings.environ)) / "prices.json"
     private_write(path, content)
-    session.note(Text("kept the prices in {path}", path=path))
+    return path
 
 
-def _keep(session: Session, names: list[str]) -> None:
+def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str], None]) -> None:
+    """Keep the names in the file that completion reads; a failure is told by `-v` alone."""
     from apiyi_cli.settings.paths import private_dir, private_write
 
-    path = models_file(session)
+    path = models_file(settings)
     plain = [name for name in names if "\n" not in name]
     try:
         private_dir(path.parent)
         private_write(path, "".join(f"{name}\n" for name in plain).encode())
     except (OSError, ValueError, SetupError):
-        session.detail(Text("* the model list could not be kept for completion"))
+        debug(Text("* the model list could not be kept for completion"))

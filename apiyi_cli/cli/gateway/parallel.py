@@ -19,7 +19,7 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def send_in_order(
-    session: Session,
+    ctx: Context,
     items: Iterator[B],
     work: Callable[[Sender, B], R],
     jobs: int,
@@ -51,19 +51,19 @@ def send_in_order(
     """
     stop = stop or threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
-    plan = silence_when_stopped(session.sender.plan, stop)
+    plan = silence_when_stopped(ctx.gateway.sender.plan, stop)
     if observer is not None:
         plan = plan._replace(observer=observer)
     if bulk:
-        from apiyi_cli.cli.gateway.plan import bulk as held_back
+        from apiyi_cli.cli.gateway.plan import make_bulk_plan
 
-        plan = held_back(session, plan)
-    session.run.closing(stop.set)
-    yield from map_in_order(plan, items, work, jobs, stop, session.note)
+        plan = make_bulk_plan(plan)
+    ctx.process.on_exit(stop.set)
+    yield from map_in_order(plan, items, work, jobs, stop, ctx.messages.note)
 
 
 def take_in_order(
-    session: Session,
+    ctx: Context,
     items: Iterable[B],
     work: Callable[[Sender, B], R],
     jobs: int,
@@ -76,7 +76,7 @@ def take_in_order(
     second signal does not wait.
     """
     running = _UnderWay(work)
-    results = send_in_order(session, iter(items), running.work, jobs, bulk=True)
+    results = send_in_order(ctx, iter(items), running.work, jobs, bulk=True)
     try:
         for result in results:
             running.forget(result)
@@ -85,7 +85,7 @@ def take_in_order(
         results.close()  # type: ignore[attr-defined]
         if count := running.count:
             what = "request that is" if count == 1 else "requests that are"
-            session.note(
+            ctx.messages.note(
                 Text(
                     "stopping: waiting for {count} {what} under way (again: stop at once)",
                     count=count,

@@ -1,13 +1,14 @@
-"""How a session reaches the gateway: settings turned into the wire's plan."""
+"""How a run reaches the gateway: settings turned into the wire's plan."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.options.connection import Connection
-from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, RetryPolicy, retry_policy
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.text import Text
@@ -15,22 +16,20 @@ from apiyi_cli.wire.retry.attempts import RetryBudget
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.core.call import Call, Reply
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.retry.account import Account
     from apiyi_cli.wire.retry.failover import Failover
+    from apiyi_cli.wire.send import SentRequest
 
 
-def sender(session: Session) -> Sender:
-    """Return a sender for the session, closed with its run."""
-    made = Sender(plan(session))
-    session.run.closing(made.close)
-    return made
-
-
-def plan(session: Session, *, keyless: bool = False) -> Plan:
+def make_plan(
+    process: Process, settings: CommandSettings, messages: Messages, *, keyless: bool = False
+) -> Plan:
     """Return everything about sending that settings decide; `keyless` does without a key.
 
     For the profile `sandbox` the offline gateway is started inside this process first.
@@ -39,51 +38,54 @@ def plan(session: Session, *, keyless: bool = False) -> Plan:
     """
     from apiyi_cli.wire.http.descriptors import require_descriptors
 
-    options = session.fill(Connection())
-    settings, run = session.settings, session.run
+    options = settings.connection
     base_urls = settings.base_urls
     key = None
     family = ""
     if settings.sandbox:
-        base_urls, family = (_sandbox(session),), "sandbox"
+        base_urls, family = (_start_sandbox(process),), "sandbox"
     elif not keyless:
-        key = session.secret.value
+        key = settings.secret.value
     require_descriptors()
     if options.failover is False:
         base_urls = base_urls[:1]
-    total_at = None if options.max_time is None else run.began_s + options.max_time
+    total_at = None if options.max_time is None else process.started_s + options.max_time
     observer = None
-    if session.output.verbose:
+    if settings.output.verbose:
         from apiyi_cli.wire.http.trace import Trace
 
-        observer = Trace(session.console.say)
-    made = Plan(
+        observer = Trace(messages.print)
+    plan = Plan(
         base_urls=base_urls,
         key=key,
-        tell=session.note,
-        environ=run.environ,
+        tell=messages.note,
+        environ=process.environ,
         timeouts=settings.timeouts._replace(total_at=total_at),
-        policy=policy(session.given(Connection()), INTERACTIVE),
+        policy=make_policy(settings.given(Connection()), INTERACTIVE),
         retry_budget=RetryBudget(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,
         observer=observer,
-        clock=run.clock,
+        clock=process.clock,
     )
-    cache, cache_ttl_s = _cache(session)
-    return made._replace(
-        failover=_failover(session, made) if len(base_urls) > 1 else None,
-        limiter=_limiter(session, key) if key and options.limits is not False else None,
+    cache, cache_ttl_s = _cache(process, settings, messages)
+    return plan._replace(
+        failover=_failover(process, plan) if len(base_urls) > 1 else None,
+        limiter=(
+            _limiter(process, settings, messages, key)
+            if key and options.limits is not False
+            else None
+        ),
         cache=cache,
         cache_ttl_s=cache_ttl_s,
         family=family,
-        on_sent=session.record,
-        account=_account(session, made),
+        on_sent=_ledger_writer(process, settings, messages),
+        account=_account(settings, messages, plan),
     )
 
 
-def policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
+def make_policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
     """Return the retry policy with what the user gave; `options` have no defaults."""
     return retry_policy(
         base,
@@ -94,25 +96,25 @@ def policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
     )
 
 
-def bulk(session: Session, plan: Plan) -> Plan:
+def make_bulk_plan(plan: Plan) -> Plan:
     """Return the plan of a run of many requests; the first wait for the limits is said once."""
     said = threading.Lock()
 
     def tell_first(text: str) -> None:
         if said.acquire(blocking=False):
-            session.note(text)
+            plan.tell(text)
 
     return plan._replace(bulk=True, tell_wait=tell_first)
 
 
-def _failover(session: Session, plan: Plan) -> Failover:
+def _failover(process: Process, plan: Plan) -> Failover:
     from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover
 
-    breaker = CircuitBreaker(state_dir(session.run.environ) / "breaker.json", session.run.clock)
-    return Failover(plan.base_urls, breaker, probe=_probe(plan), tell=session.note)
+    breaker = CircuitBreaker(state_dir(process.environ) / "breaker.json", process.clock)
+    return Failover(plan.base_urls, breaker, probe=_probe(plan), tell=plan.tell)
 
 
-def brief(plan: Plan) -> Sender:
+def make_probe(plan: Plan) -> Sender:
     """Return a sender for a free look at the gateway that keeps nobody waiting."""
     return Sender(
         plan._replace(
@@ -128,12 +130,12 @@ def brief(plan: Plan) -> Sender:
     )
 
 
-def _account(session: Session, plan: Plan) -> Account:
+def _account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
     """Return what asks for free before a refusal is believed; nothing is asked until then."""
     from apiyi_cli.wire.retry.account import Account
 
     def ask(call: Call) -> Any:
-        asking = brief(plan)
+        asking = make_probe(plan)
         try:
             ((found, _),) = asking.answer(call, _read_free, shows=lambda item: False)
         finally:
@@ -145,12 +147,26 @@ def _account(session: Session, plan: Plan) -> Account:
 
         yield value(reply, cost="free")
 
-    def list_models() -> list[str]:
-        from apiyi_cli.cli.gateway.hints import listed_models
+    return Account(ask, partial(list_models, plan, settings, messages), plan.clock.monotonic)
 
-        return listed_models(session, plan)
 
-    return Account(ask, list_models, plan.clock.monotonic)
+def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> list[str]:
+    """Return the model names that the gateway lists now, [] when it does not answer."""
+    from apiyi_cli.cli.gateway.models import keep_model_names, read_models
+    from apiyi_cli.core.endpoints import MODELS
+
+    def decode(reply: Reply) -> Iterator[list[str]]:
+        yield [model["id"] for model in read_models(reply)[0]]
+
+    sender = make_probe(plan)
+    try:
+        (names,) = sender.answer(MODELS.call(), decode, shows=lambda item: False)
+    except ApiyiError:
+        return []
+    finally:
+        sender.close()
+    keep_model_names(settings, names, messages.debug)
+    return names
 
 
 def _probe(plan: Plan) -> Callable[[str], bool]:
@@ -158,9 +174,8 @@ def _probe(plan: Plan) -> Callable[[str], bool]:
 
     def answers(address: str) -> bool:
         from apiyi_cli.core.endpoints import MODELS
-        from apiyi_cli.errors import ApiyiError
 
-        prober = brief(plan._replace(base_urls=(address,)))
+        prober = make_probe(plan._replace(base_urls=(address,)))
         try:
             seen = list(prober.answer(MODELS.call(), _status, shows=lambda status: True))
         except ApiyiError:
@@ -177,47 +192,64 @@ def _status(reply: Reply) -> Iterator[int]:
     yield reply.status
 
 
-def _limiter(session: Session, key: str) -> RateLimiter:
-    limits = session.settings.limits
+def _limiter(
+    process: Process, settings: CommandSettings, messages: Messages, key: str
+) -> RateLimiter:
+    limits = settings.limits
     if limits.store is not None:
         from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 
-        return RedisLimiter(limits.store, key, limits, clock=session.run.clock, tell=session.note)
+        return RedisLimiter(limits.store, key, limits, clock=process.clock, tell=messages.note)
     from apiyi_cli.wire.limits.limiter import Limiter
 
     return Limiter(
-        runtime_dir(session.run.environ),
+        runtime_dir(process.environ),
         key,
         limits,
-        clock=session.run.clock,
-        tell=session.detail,
+        clock=process.clock,
+        tell=messages.debug,
     )
 
 
-def _cache(session: Session) -> tuple[Cache | None, float]:
-    wanted = session.request.cache
-    if wanted is None or session.request.no_cache:
+def _cache(
+    process: Process, settings: CommandSettings, messages: Messages
+) -> tuple[Cache | None, float]:
+    wanted = settings.request.cache
+    if wanted is None or settings.request.no_cache:
         return None, 0.0
     from apiyi_cli.wire.cache import Cache, parse_ttl
 
     try:
         seconds = parse_ttl(wanted)
     except UsageError as unfit:
-        origin = session.settings.origin("cache")
+        origin = settings.origin("cache")
         if origin.startswith("flag"):
             raise
         raise SetupError(
             Text("cache: {origin}", origin=origin), unfit.why, hint=unfit.hint
         ) from unfit
-    path = cache_dir(session.run.environ) / "replies.sqlite3"
-    cache = Cache(path, clock=session.run.clock, tell=session.note)
-    session.run.closing(cache.close)
+    path = cache_dir(process.environ) / "replies.sqlite3"
+    cache = Cache(path, clock=process.clock, tell=messages.note)
+    process.on_exit(cache.close)
     return cache, seconds
 
 
-def _sandbox(session: Session) -> str:
+def _start_sandbox(process: Process) -> str:
     from apiyi_cli.sandbox.server import Gateway
 
     gateway = Gateway().start()
-    session.run.closing(gateway.close)
+    process.on_exit(gateway.close)
     return gateway.base_url
+
+
+def _ledger_writer(
+    process: Process, settings: CommandSettings, messages: Messages
+) -> Callable[[SentRequest], None] | None:
+    """Return what takes note of each request that ended, None when nothing is kept."""
+    if not settings.usage_ledger or settings.sandbox:
+        return None
+    from apiyi_cli.cli.output.ledger import LedgerWriter
+
+    writer = LedgerWriter(settings, messages, process.clock)
+    process.on_exit(writer.close)
+    return writer.add

@@ -48,20 +48,22 @@ class ReceivedBody:
 
         return decoded
 
-    def keep(self, failure: ApiyiError, rescue: Rescue, secrets: Sequence[Secret] = ()) -> None:
+    def keep(
+        self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
+    ) -> str | None:
         """Keep the body if the failure says that an answer came and cannot be used.
 
-        The `secrets` are taken out of it. The place is added to the failure's hint. An error
+        The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
         page or the gateway's own refusal is no answer: its words stand in the message.
         """
         if self._is_used or not self._size or not self._is_answer(failure):
-            return
+            return hint
         try:
             path = rescue.keep([redact_body(b"".join(self._pieces), secrets)])
         except OSError:
-            return
+            return hint
         kept = Text("what came is in {path}", path=path)
-        failure.hint = join_texts((failure.hint, kept), "; ") if failure.hint else kept
+        return join_texts((hint, kept), "; ") if hint else kept
 
     def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         pieces = iter(chunks)

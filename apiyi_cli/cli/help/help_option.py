@@ -26,7 +26,7 @@ def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, run: Any)
 
     console = run.console
     bold = color_wanted("auto", run.environ, console.stdout_is_terminal)
-    text = _help_text(typed, path, table, console.width, run.translate, bold=bold)
+    text = _help_text(typed, path, table, console.width, run.messages.translate, bold=bold)
     console.write(text.encode("utf-8", "replace"), "styled")
 
 
@@ -67,7 +67,9 @@ class _Screen:
         """Return the plain help, which stands for a command line that is empty."""
         root = ctx.find_root()
         run = root.obj
-        return _help_text(self, _path(ctx), root.command.table, run.console.width, run.translate)
+        return _help_text(
+            self, _path(ctx), root.command.table, run.console.width, run.messages.translate
+        )
 
 
 class HelpedCommand(_Screen, TyperCommand):

@@ -45,7 +45,7 @@ class Judge(Protocol):
         """Judge its beginning in UTF-8; `whole` tells that there is no more of it."""
 
 
-class Sources:
+class Inputs:
     """The inputs of one run. Standard input is read once; who asks second is told so.
 
     `no_stdin` forbids reading it, `notice` prints a line on stderr. `encoding` is what
@@ -267,7 +267,7 @@ class Sources:
 
 
 def batches(
-    sources: Sources,
+    sources: Inputs,
     reader: str,
     size: int,
     most_bytes: int = 1 << 62,

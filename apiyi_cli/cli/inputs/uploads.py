@@ -14,20 +14,20 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.events import Usage
 
 READ_BYTES = 1 << 18
 
 
-def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
+def upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
     """Return a file as something to be sent; `-` is standard input.
 
     What can be read only once (stdin, a pipe) is kept in a temporary file until the run ends.
     `whole` reads all of it into memory. Raises UsageError naming a file that cannot be read.
     """
     path, shown = name, name
-    if name == "-" and session.request.code:
+    if name == "-" and ctx.settings.request.code:
         raise UsageError(
             Text("cannot write a program about stdin"),
             Text("it needs a file to read"),
@@ -36,13 +36,13 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
     try:
         if name == "-":
             shown = "stdin"
-            path = _spooled(session, session.sources.pieces("-"))
+            path = _spooled(ctx, ctx.inputs.pieces("-"))
         if not stat.S_ISREG(os.stat(path).st_mode):
             if stat.S_ISCHR(os.stat(path).st_mode):
                 raise UsageError(
                     Text("cannot read {shown}", shown=shown), Text("it is a device, not a file")
                 )
-            path = _spooled(session, _pieces(path))
+            path = _spooled(ctx, _pieces(path))
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
@@ -52,29 +52,31 @@ def upload(session: Session, name: str, *, whole: bool = False) -> Upload:
     return Upload(shown, path, size, head, content)
 
 
-def scratch(session: Session) -> Path:
+def scratch(ctx: Context) -> Path:
     """Return a new folder that only the user can look into, removed when the run ends."""
     import shutil
 
     from apiyi_cli.core.scratch import make_scratch_folder
 
     folder = make_scratch_folder()
-    session.run.closing(lambda: shutil.rmtree(folder, ignore_errors=True))
+    ctx.process.on_exit(lambda: shutil.rmtree(folder, ignore_errors=True))
     return folder
 
 
-def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
+def tell_usage(ctx: Context, told: Iterable[Usage | None]) -> None:
     """Print what was used on stderr, if the user wants to know; summed over the requests."""
-    if not session.output.usage:
+    if not ctx.settings.output.usage:
         return
     from apiyi_cli.decode.usage import usage
     from apiyi_cli.render.choose import usage_line
 
-    say = session.run.translate
+    say = ctx.messages.translate
     known = [one.raw for one in told if one is not None and one.raw]
     seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
     if seconds:
-        session.console.say(say(Text("usage: {seconds} s of audio", seconds=f"{sum(seconds):g}")))
+        ctx.process.console.say(
+            say(Text("usage: {seconds} s of audio", seconds=f"{sum(seconds):g}"))
+        )
         return
     total: dict[str, Any] = {}
     for one in known:
@@ -83,27 +85,29 @@ def tell_usage(session: Session, told: Iterable[Usage | None]) -> None:
                 total[name] = total.get(name, 0) + count
     counts = usage(total)
     if counts is None:
-        session.console.say(say(Text("usage: unknown (the gateway did not tell)")))
+        ctx.process.console.say(say(Text("usage: unknown (the gateway did not tell)")))
     else:
-        from apiyi_cli.cli.output.ledger import estimate
+        from apiyi_cli.cli.output.ledger import format_estimate
 
-        session.console.say(say(usage_line(counts)) + estimate(session, session.models[0], counts))
+        ctx.process.console.say(
+            say(usage_line(counts)) + format_estimate(ctx.settings, ctx.settings.models[0], counts)
+        )
 
 
-def refuse_terminal(session: Session, what: str, hint: str) -> None:
+def refuse_terminal(ctx: Context, what: str, hint: str) -> None:
     """Raise UsageError when bytes that are no text would go to the terminal."""
-    session.console.require_stdout()
-    if session.console.stdout_is_terminal:
+    ctx.process.console.require_stdout()
+    if ctx.process.console.stdout_is_terminal:
         raise UsageError(
             Text("cannot write {what} to the terminal", what=what), Text("it is no text"), hint=hint
         )
 
 
-def _spooled(session: Session, pieces: Iterable[bytes]) -> str:
+def _spooled(ctx: Context, pieces: Iterable[bytes]) -> str:
     from apiyi_cli.core.scratch import ScratchFile
 
     file = ScratchFile(pieces)
-    session.run.closing(file.close)
+    ctx.process.on_exit(file.close)
     return file.path
 
 

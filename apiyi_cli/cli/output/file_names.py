@@ -22,7 +22,7 @@ from apiyi_cli.output.rescue import Rescue
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 Values = Mapping[str, object]
 
@@ -186,11 +186,11 @@ class Places:
         return path
 
 
-def check_skipping(session: Session, skip_existing: bool | None, *, needs_output: bool) -> None:
+def check_skipping(ctx: Context, skip_existing: bool | None, *, needs_output: bool) -> None:
     """Raise UsageError for `--skip-existing` with options that leave it no file to look for."""
     if not skip_existing:
         return
-    output = session.output
+    output = ctx.settings.output
     why = None
     if output.force or output.output == "-":
         other = "--force" if output.force else "-o -"
@@ -201,10 +201,10 @@ def check_skipping(session: Session, skip_existing: bool | None, *, needs_output
         raise UsageError(Text("cannot do that"), why)
 
 
-def print_skipped(session: Session, count: int) -> None:
+def print_skipped(ctx: Context, count: int) -> None:
     """Print on stderr how many files were there already."""
     if count:
-        session.note(
+        ctx.messages.note(
             Text("skipped {found} that exists", found=count)
             if count == 1
             else Text("skipped {found} that exist", found=count)

@@ -11,9 +11,11 @@ from apiyi_cli.settings.paths import cache_dir, state_dir
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.messages import Messages
     from apiyi_cli.core.call import Call
+    from apiyi_cli.core.clock import Clock
     from apiyi_cli.core.events import Usage
+    from apiyi_cli.settings.resolve import Settings
     from apiyi_cli.store.ledger import Ledger, Record
     from apiyi_cli.store.prices import Prices
     from apiyi_cli.wire.send import SentRequest
@@ -23,7 +25,7 @@ MOST_MADE: Final = 1000
 """No answer has more pictures than this, whatever a gateway says."""
 
 
-class Books:
+class LedgerWriter:
     """Collects what a run sent; `close` writes it when the answer is out.
 
     Trouble with the ledger is told by `-v` only: it must not change what a run means.
@@ -31,15 +33,16 @@ class Books:
 
     MOST_KEPT = 512
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, settings: Settings, messages: Messages, clock: Clock) -> None:
+        self._settings = settings
+        self._messages = messages
+        self._clock = clock
         self._kept: list[Record] = []
         self._lock = threading.RLock()
-        session.run.closing(self.close)
 
     @cached_property
     def _prices(self) -> Prices:
-        return prices_of(self._session)
+        return load_prices(self._settings)
 
     def add(self, sent: SentRequest) -> None:
         """Take one request; safe from any thread. Lists cost nothing and are left out."""
@@ -53,7 +56,7 @@ class Books:
                     self._write()
         except Exception as failure:
             # The answer is paid for: whatever the ledger cannot take must not lose it.
-            self._tell(failure)
+            self._report(failure)
 
     def close(self) -> None:
         """Write what was collected."""
@@ -65,14 +68,14 @@ class Books:
         if not kept:
             return
         try:
-            ledger(self._session).append(kept)
+            open_ledger(self._settings).append(kept)
         except Exception as failure:
-            self._tell(failure)
+            self._report(failure)
 
-    def _tell(self, failure: Exception) -> None:
-        told = str(failure) or type(failure).__name__
-        self._session.detail(
-            Text("* the usage ledger could not be written: {message}", message=told)
+    def _report(self, failure: Exception) -> None:
+        message = str(failure) or type(failure).__name__
+        self._messages.debug(
+            Text("* the usage ledger could not be written: {message}", message=message)
         )
 
     def _record(self, sent: SentRequest) -> Record:
@@ -86,10 +89,10 @@ class Books:
             # What the kept answer once used was counted when it was asked for.
             prompt, completion, total, cost = 0, 0, 0, 0.0
         elif sent.error is None or sent.uncertain:
-            cost = cost_of(self._prices, call, usage, guess=sent.uncertain)
+            cost = estimate_cost(self._prices, call, usage, guess=sent.uncertain)
         return Record(
-            at=self._session.run.clock.wall() - sent.ms / 1000,
-            profile=self._session.settings.profile,
+            at=self._clock.wall() - sent.ms / 1000,
+            profile=self._settings.profile,
             model=call.model or "",
             endpoint=call.path,
             prompt_tokens=prompt,
@@ -98,29 +101,28 @@ class Books:
             ms=sent.ms,
             exit=sent.error.exit_code if sent.error else 0,
             # A gateway that repeats a request's headers may send the key back as the id.
-            request_id=sent.request_id and self._session.console.redact(sent.request_id),
+            request_id=sent.request_id and self._messages.redact(sent.request_id),
             cached=sent.from_cache,
             cost=cost,
             uncertain=sent.uncertain,
         )
 
 
-def ledger(session: Session) -> Ledger:
+def open_ledger(settings: Settings) -> Ledger:
     """Return the ledger under the state directory."""
     from apiyi_cli.store.ledger import Ledger
 
-    return Ledger(state_dir(session.run.environ))
+    return Ledger(state_dir(settings.environ))
 
 
-def prices_of(session: Session) -> Prices:
+def load_prices(settings: Settings) -> Prices:
     """Return the price list that was fetched last, empty when there is none."""
     from apiyi_cli.store.prices import Prices
 
-    group = session.settings.in_profile.group
-    return Prices(cache_dir(session.run.environ) / "prices.json", group)
+    return Prices(cache_dir(settings.environ) / "prices.json", settings.in_profile.group)
 
 
-def cost_of(
+def estimate_cost(
     prices: Prices, call: Call, usage: Usage | None, *, guess: bool = False
 ) -> float | None:
     """Return what a request cost in US dollars, as far as it is known.
@@ -133,13 +135,13 @@ def cost_of(
     model = call.model or ""
     if not len(prices):
         return None
-    told = usage.raw if usage is not None and isinstance(usage.raw, dict) else {}
+    raw = usage.raw if usage is not None and isinstance(usage.raw, dict) else {}
     used = Used(
         usage.prompt_tokens if usage else None,
         usage.completion_tokens if usage else None,
         usage.cached_tokens if usage else None,
-        _count(call, told),
-        _seconds(call, told),
+        _count(call, raw),
+        _seconds(call, raw),
     )
     if guess and used.prompt is None:
         from apiyi_cli.build.tokens import estimate_tokens
@@ -171,11 +173,11 @@ def _seconds(call: Call, told: Mapping[str, Any]) -> float | None:
     return upload_seconds(call)
 
 
-def estimate(session: Session, model: str, usage: Usage) -> str:
+def format_estimate(settings: Settings, model: str, usage: Usage) -> str:
     """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
     from apiyi_cli.store.prices import Used, shown
 
-    prices = prices_of(session)
+    prices = load_prices(settings)
     if not len(prices):
         return ""
     used = Used(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)

@@ -1,7 +1,9 @@
-"""What becomes of the events that are not the answer: stderr, and the proof of completeness."""
+"""`StderrEvents`: the events that are not the answer, and whether the answer is whole."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
@@ -10,7 +12,9 @@ from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.settings import CommandSettings
+    from apiyi_cli.output.console import Console
 
 WARNINGS = {
     "length": Text("the answer was cut off by the token limit (raise --max-tokens)"),
@@ -28,86 +32,93 @@ def empty_answer(why: str) -> IncompleteError:
     )
 
 
-class Aside:
-    """Shows reasoning dimmed on a terminal, keeps usage and finish for the end of the run."""
+class StderrEvents:
+    """Prints what is not the answer on stderr, and checks at the end that the answer is whole.
 
-    def __init__(self, session: Session, answer: Answer) -> None:
-        self._session = session
+    Reasoning is dim, and shown on a terminal only. `from_cache` returns True if the reply came
+    from the cache.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        messages: Messages,
+        settings: CommandSettings,
+        answer: Answer,
+        from_cache: Callable[[], bool],
+    ) -> None:
+        self._console = console
+        self._messages = messages
+        self._settings = settings
+        self._from_cache = from_cache
         self._strict = bool(answer.strict_finish)
-        console = session.console
-        self._reasons = (
-            console.stderr_is_terminal and not answer.hide_reasoning and not session.output.quiet
+        self.shows_reasoning = (
+            console.stderr_is_terminal and not answer.hide_reasoning and not settings.output.quiet
         )
         self.usage: Usage | None = None
         self.finishes: list[str] = []
-        self._settled: list[str] = []
-        self._used: list[tuple[Usage | None, bool]] = []
+        self._finishes_before: list[str] = []
+        self._usages: list[tuple[Usage | None, bool]] = []
         self._refusals: list[str] = []
         self._empty = ""
-        session.run.closing(console.end_speech)
 
     def __call__(self, event: Event) -> None:
         """Take one event, in order of arrival."""
         if isinstance(event, Reasoning):
-            self._reason(event.text)
+            if self.shows_reasoning and event.text:
+                self._console.say(event.text, end="", style=self._style)
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Finish):
-            self._session.console.end_speech()
+            self._console.end_speech()
             self.finishes.append(event.reason)
         elif isinstance(event, Refusal):
             self._refusals.append(event.text)
         elif isinstance(event, Notice):
-            self._session.note(event.text)
+            self._messages.note(event.text)
         elif isinstance(event, Empty):
             self._empty = event.why
 
-    @property
-    def shows_reasoning(self) -> bool:
-        """Return True if the user sees the model's reasoning as it comes."""
-        return self._reasons
-
     def step(self) -> None:
         """End one answer of several: only the last one's finish counts."""
-        self._session.console.end_speech()
-        self._settled, self.finishes = self.finishes, []
-        self._used.append((self.usage, self._session.sender.from_cache))
+        self._console.end_speech()
+        self._finishes_before, self.finishes = self.finishes, []
+        self._usages.append((self.usage, self._from_cache()))
         self.usage = None
 
     def close(self) -> None:
-        """Tell usage and warnings; raise IncompleteError for an empty answer, or a cut one that
-        the user refuses."""
-        self._session.console.end_speech()
-        session = self._session
+        """Print usage and warnings.
+
+        Raises IncompleteError for an empty answer, and with `--strict-finish` for a cut one.
+        """
+        self._console.end_speech()
         if self._refusals:
-            session.note(Text("the model refused: {refusals}", refusals="".join(self._refusals)))
-        self._tell_usage()
+            self._messages.note(
+                Text("the model refused: {refusals}", refusals="".join(self._refusals))
+            )
+        self._print_usage()
         if self._empty:
             raise empty_answer(self._empty)
-        for reason in dict.fromkeys(self.finishes or self._settled):
+        for reason in dict.fromkeys(self.finishes or self._finishes_before):
             if warning := WARNINGS.get(reason):
                 if self._strict:
                     raise IncompleteError(Text("the answer is not whole"), warning)
-                session.note(warning)
+                self._messages.note(warning)
 
-    def _tell_usage(self) -> None:
-        if not self._session.output.usage:
+    def _print_usage(self) -> None:
+        if not self._settings.output.usage:
             return
-        from apiyi_cli.cli.output.usage import Spent
+        from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 
-        spent = Spent()
+        totals = UsageTotals()
         # Without steps there is one answer, and nobody has ended it.
-        for usage, cached in self._used or [(self.usage, self._session.sender.from_cache)]:
-            spent.add(usage, from_cache=cached)
-        spent.tell(self._session)
+        for usage, cached in self._usages or [(self.usage, self._from_cache())]:
+            totals.add(usage, from_cache=cached)
+        print_usage(totals, self._settings, self._messages)
 
-    def _reason(self, text: str) -> None:
-        if self._reasons and text:
-            self._session.console.say(text, end="", style=self._style())
-
+    @cached_property
     def _style(self) -> str:
         from apiyi_cli.render.choose import color_wanted
 
-        session = self._session
-        when = session.output.color or "auto"
-        return DIM if color_wanted(when, session.run.environ, True) else ""
+        when = self._settings.output.color or "auto"
+        return DIM if color_wanted(when, self._settings.environ, True) else ""

@@ -12,37 +12,39 @@ from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 DRAWING_S = 20.0
 
 
-def previewed(session: Session, path: str) -> None:
+def previewed(ctx: Context, path: str) -> None:
     """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
     content = Path(path).read_bytes()
-    spoken = protocol(session.run.environ)
+    spoken = protocol(ctx.process.environ)
     if spoken == "iterm":
-        session.console.write(iterm(content), "raw")
+        ctx.process.console.write(iterm(content), "raw")
     elif spoken == "kitty" and detect_picture(content) is PNG:
-        session.console.write(kitty(content), "raw")
-    elif drawn := _drawn(session, path):
-        session.console.write(drawn, "raw")
+        ctx.process.console.write(kitty(content), "raw")
+    elif drawn := _drawn(ctx, path):
+        ctx.process.console.write(drawn, "raw")
     else:
-        session.note(Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa"))
+        ctx.messages.note(
+            Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa")
+        )
 
 
-def _drawn(session: Session, path: str) -> bytes:
+def _drawn(ctx: Context, path: str) -> bytes:
     if shutil.which("chafa") is None:
         return b""
     try:
         done = subprocess.run(
-            chafa(path, session.console.width),
+            chafa(path, ctx.process.console.width),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=DRAWING_S,
             check=False,
-            env=session.run.child_environment(),
+            env=ctx.process.child_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return b""

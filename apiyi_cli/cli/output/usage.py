@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import Usage
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.settings import CommandSettings
 
 
-class Spent:
+class UsageTotals:
     """Sums the usage of answers; not for several threads at once."""
 
     def __init__(self) -> None:
         self._requests = 0
         self._cached = 0
-        self._told: list[Usage] = []
+        self._known: list[Usage] = []
 
     def add(self, usage: Usage | None, *, from_cache: bool = False) -> None:
         """Count one answer; one from the cache used nothing."""
@@ -26,25 +27,19 @@ class Spent:
         if from_cache:
             self._cached += 1
         elif usage is not None:
-            self._told.append(usage)
+            self._known.append(usage)
 
-    def tell(self, session: Session) -> None:
-        """Print it on stderr, if the user wants to know; what is not known is no 0."""
-        if not session.output.usage:
-            return
-        console, say = session.console, session.run.translate
+    def describe(self, describe_cost: Callable[[Usage], str]) -> str:
+        """Return the line for `-u`. Unknown counts are shown as unknown, not as 0."""
         if self._requests and self._cached == self._requests:
-            console.say(say(Text("usage: none (answered from the cache)")))
-            return
-        if not self._told:
-            console.say(say(Text("usage: unknown (the gateway did not tell)")))
-            return
-        from apiyi_cli.cli.output.ledger import estimate
+            return Text("usage: none (answered from the cache)")
+        if not self._known:
+            return Text("usage: unknown (the gateway did not tell)")
         from apiyi_cli.render.choose import usage_line
 
         total = self._total()
-        line = usage_line(total) + estimate(session, session.models[0], total)
-        if silent := self._requests - self._cached - len(self._told):
+        line = usage_line(total) + describe_cost(total)
+        if silent := self._requests - self._cached - len(self._known):
             line += Text(
                 "; {more}",
                 more=Text(
@@ -62,17 +57,28 @@ class Spent:
                     requests=self._requests,
                 ),
             )
-        console.say(say(line))
+        return line
 
     def _total(self) -> Usage:
-        told = self._told
+        known = self._known
         return Usage(
-            prompt_tokens=_sum(one.prompt_tokens for one in told),
-            completion_tokens=_sum(one.completion_tokens for one in told),
-            total_tokens=_sum(one.total_tokens for one in told),
-            reasoning_tokens=_sum(one.reasoning_tokens for one in told),
-            cached_tokens=_sum(one.cached_tokens for one in told),
+            prompt_tokens=_sum(usage.prompt_tokens for usage in known),
+            completion_tokens=_sum(usage.completion_tokens for usage in known),
+            total_tokens=_sum(usage.total_tokens for usage in known),
+            reasoning_tokens=_sum(usage.reasoning_tokens for usage in known),
+            cached_tokens=_sum(usage.cached_tokens for usage in known),
         )
+
+
+def print_usage(totals: UsageTotals, settings: CommandSettings, messages: Messages) -> None:
+    """Print what was used on stderr if `-u` was given."""
+    if not settings.output.usage:
+        return
+    from apiyi_cli.cli.output.ledger import format_estimate
+
+    messages.print(
+        totals.describe(lambda usage: format_estimate(settings, settings.models[0], usage))
+    )
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

@@ -12,14 +12,14 @@ from apiyi_cli.errors import PartialError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 BAD_ROWS_TOLD = 20
 MODELS_TOLD = 10
 BLOCK_BYTES = 1 << 16
 
 
-def check(session: Session, rows: RowReader) -> None:
+def check(ctx: Context, rows: RowReader) -> None:
     """Print how many rows there are, what they will need at the key's limits, and cost.
 
     Raises UsageError when a row is bad, after naming the first of them.
@@ -27,8 +27,8 @@ def check(session: Session, rows: RowReader) -> None:
     from apiyi_cli.build.tokens import estimate_tokens
     from apiyi_cli.render.progress import span
 
-    bad = BadRows(session)
-    money = CostEstimate(session)
+    bad = BadRows(ctx)
+    money = CostEstimate(ctx)
     count = tokens = 0
     for row in rows:
         if row.call is None:
@@ -37,7 +37,7 @@ def check(session: Session, rows: RowReader) -> None:
         count += 1
         tokens += estimate_tokens(row.call)
         money.add(row.call)
-    limits = session.settings.limits
+    limits = ctx.settings.limits
     seconds = limits.window_s * max(count / limits.rpm, tokens / limits.tpm)
     found = {
         "rows": count + bad.count,
@@ -48,50 +48,50 @@ def check(session: Session, rows: RowReader) -> None:
         "cost_estimate": money.total,
         "unpriced": sorted(money.unpriced),
     }
-    if session.form == "text":
+    if ctx.output.form == "text":
         shown = (
             f"{count + bad.count:,} rows, {bad.count:,} bad, {count:,} requests, "
             f"≈ {tokens:,} tokens, {span(seconds)} at {limits.rpm:,} requests and "
             f"{limits.tpm:,} tokens in {limits.window_s:g} s, {money.describe()}\n"
         )
-        session.console.write(shown.encode())
+        ctx.process.console.write(shown.encode())
     else:
-        session.console.write(b"".join(session.filtered([write(found) + b"\n"])), "json")
+        ctx.process.console.write(b"".join(ctx.output.filter_lines([write(found) + b"\n"])), "json")
     money.note_unpriced()
     bad.refuse()
 
 
-def show(session: Session, rows: RowReader) -> None:
+def show(ctx: Context, rows: RowReader) -> None:
     """Print the requests, one JSON object each; bad rows are named on stderr."""
-    from apiyi_cli.cli.gateway.dry_run import described
+    from apiyi_cli.cli.gateway.dry_run import describe_request
 
-    if session.request.code:
+    if ctx.settings.request.code:
         raise UsageError(Text("cannot use --code"), Text("it shows one request"), hint="--dry-run")
-    urls = session.settings.base_urls
+    urls = ctx.settings.base_urls
     base_url = urls[0] if urls else "http://127.0.0.1:1/v1"
-    extra = session.fill(Connection()).header
-    bad = BadRows(session)
+    extra = ctx.settings.fill(Connection()).header
+    bad = BadRows(ctx)
     block: list[bytes] = []
     size = 0
     for row in rows:
         if row.call is None:
             bad.add(row)
             continue
-        block.append(described(row.call, base_url, extra, session.run.secrets))
+        block.append(describe_request(row.call, base_url, extra, ctx.process.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
-            session.console.write(b"".join(session.filtered(block)), "json")
+            ctx.process.console.write(b"".join(ctx.output.filter_lines(block)), "json")
             block, size = [], 0
-    session.console.write(b"".join(session.filtered(block)), "json")
+    ctx.process.console.write(b"".join(ctx.output.filter_lines(block)), "json")
     if bad.count:
         raise PartialError(
             Text("not all rows can be sent"), Text("{count} are bad", count=f"{bad.count:,}")
         )
 
 
-def refuse_bad(session: Session, rows: RowReader) -> None:
+def refuse_bad(ctx: Context, rows: RowReader) -> None:
     """Raise UsageError, after naming the first bad rows, unless all rows are good."""
-    bad = BadRows(session)
+    bad = BadRows(ctx)
     for row in rows:
         if row.call is None:
             bad.add(row)
@@ -101,20 +101,20 @@ def refuse_bad(session: Session, rows: RowReader) -> None:
 class CostEstimate:
     """Adds up what requests will cost, by the price list; `unpriced` are models it lacks."""
 
-    def __init__(self, session: Session) -> None:
-        from apiyi_cli.cli.output.ledger import prices_of
+    def __init__(self, ctx: Context) -> None:
+        from apiyi_cli.cli.output.ledger import load_prices
 
-        self._session = session
-        self._prices = prices_of(session)
+        self._ctx = ctx
+        self._prices = load_prices(ctx.settings)
         self._sum = 0.0
         self._count = 0
         self.unpriced: set[str] = set()
 
     def add(self, call: Call) -> None:
         """Add the estimated price of one request."""
-        from apiyi_cli.cli.output.ledger import cost_of
+        from apiyi_cli.cli.output.ledger import estimate_cost
 
-        cost = cost_of(self._prices, call, None, guess=True)
+        cost = estimate_cost(self._prices, call, None, guess=True)
         if cost is None:
             self.unpriced.add(call.model or "")
             return
@@ -137,10 +137,10 @@ class CostEstimate:
     def note_unpriced(self) -> None:
         """Say which prices are missing."""
         if not len(self._prices):
-            self._session.note(Text("no price list: apiyi models --update fetches it"))
+            self._ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
         elif self.unpriced:
             names = ", ".join(sorted(self.unpriced)[:MODELS_TOLD])
-            self._session.note(
+            self._ctx.messages.note(
                 Text("no price is known for {models}: apiyi models --update", models=names)
             )
 
@@ -148,15 +148,15 @@ class CostEstimate:
 class BadRows:
     """Names the bad rows on stderr, the first of them one by one."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self.count = 0
 
     def add(self, row: Row) -> None:
         """Count a bad row, and name it if it is one of the first."""
         self.count += 1
         if self.count <= BAD_ROWS_TOLD and row.error is not None:
-            self._session.run.say_error(row.error)
+            self._ctx.messages.print_line(row.error.sentence())
 
     def refuse(self) -> None:
         """Raise UsageError if there was a bad row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.connection import Connection, Jobs
@@ -18,7 +18,7 @@ WORDS = ("verify", "compact", "unlock")
 
 
 def batch(
-    session: Session,
+    ctx: Context,
     file: Words = None,
     *,
     model: Model,
@@ -40,7 +40,7 @@ def batch(
     if words[:1] and words[0] in WORDS:
         from apiyi_cli.cli.commands.batch.verify import run
 
-        run(session, words, model, batching, rows)
+        run(ctx, words, model, batching, rows)
         return
     if batching.rows is not None:
         raise UsageError(
@@ -56,7 +56,7 @@ def batch(
         )
     from apiyi_cli.cli.commands.batch.run import batch as run_batch
 
-    run_batch(session, words[0], batching, rows)
+    run_batch(ctx, words[0], batching, rows)
 
 
 app = single(spread(batch))

@@ -27,7 +27,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 BIG_FILE = 2 << 30
 
@@ -35,18 +35,18 @@ BIG_FILE = 2 << 30
 class BatchInputs:
     """The rows of the run, and all that the options say about them."""
 
-    def __init__(self, session: Session, path: str, options: Batching, rows: RowDefaults) -> None:
+    def __init__(self, ctx: Context, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
-        self._session = session
+        self._ctx = ctx
         self._told: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
         self._layout = TableLayout(delimiter, options.quote)
         self.form = choose_form(path, options.format, bool(options.lines), self._layout)
         self._template = self._filling()
         self._params = _names(options.params)
-        self.source = _opened(session, FormChecker(path, self.form))
-        session.run.closing(self.source.close)
-        self.table = self._answer_table(session.output.output)
+        self.source = _opened(ctx, FormChecker(path, self.form))
+        ctx.process.on_exit(self.source.close)
+        self.table = self._answer_table(ctx.settings.output.output)
         self.shard = None if options.shard is None else Shard(options.shard)
         self._given = {
             one.name: value
@@ -54,7 +54,7 @@ class BatchInputs:
             if isinstance(value, (str, int, float, list, tuple))
         }
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
-        self.defaults = _defaults(session, rows.replace(allow_private=None))
+        self.defaults = _defaults(ctx, rows.replace(allow_private=None))
 
     def rows(self, past: ResumeState) -> RowReader:
         """Return the rows from the first on; those that earlier runs had keep their ids."""
@@ -114,7 +114,7 @@ class BatchInputs:
         given = self.options.template
         if given is None:
             return None
-        text = self._session.sources.at(given)
+        text = self._ctx.inputs.at(given)
         filling = RowTemplate(text)
         if not filling.fields:
             bare = text.replace("{{", "{").replace("}}", "}") if "{{" in text else "{text}"
@@ -131,7 +131,7 @@ class BatchInputs:
         """Print a notice about all rows, once though the rows are gone through twice."""
         if text not in self._told:
             self._told.add(text)
-            self._session.note(text)
+            self._ctx.messages.note(text)
 
     def header(self) -> dict[str, Any]:
         """Return what the journal says of the input."""
@@ -183,24 +183,24 @@ class BatchInputs:
         return self.source.line_count()
 
 
-def _defaults(session: Session, rows: RowDefaults) -> CommandDefaults:
+def _defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import parse_tool_choice, read_tools
     from apiyi_cli.cli.conversation.request import body_options
 
     typed = frozenset(one.name for one, _ in given(rows))
-    filled = {one.name: value for one, value in given(session.fill(rows))}
-    read = session.sources
+    filled = {one.name: value for one, value in given(ctx.settings.fill(rows))}
+    read = ctx.inputs
     system = filled.pop("system", None)
     wanted = filled.pop("schema", None)
     functions = read_tools(
         [read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()]
     )
     chosen = filled.pop("tool_choice", None)
-    of_endpoint = {name: session.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
+    of_endpoint = {name: ctx.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
     return CommandDefaults(
         models={name: model for name, model in of_endpoint.items() if model is not None},
-        force_model=bool(session.fill(Model()).force_model),
+        force_model=bool(ctx.settings.fill(Model()).force_model),
         values=filled,
         typed=typed,
         system=None if system is None else read.at(system),
@@ -208,14 +208,14 @@ def _defaults(session: Session, rows: RowDefaults) -> CommandDefaults:
         json_mode=bool(filled.pop("json_mode", None)),
         functions=functions,
         tool_choice=None if chosen is None else parse_tool_choice(chosen, functions),
-        options=body_options(session),
-        families=session.settings.families,
+        options=body_options(ctx),
+        families=ctx.settings.families,
     )
 
 
-def _opened(session: Session, judge: FormChecker) -> RowSource:
+def _opened(ctx: Context, judge: FormChecker) -> RowSource:
     """Return the input once it has been judged: a file whole, a pipe by how it begins."""
-    sources, path = session.sources, judge.path
+    sources, path = ctx.inputs, judge.path
     if path != "-" and (os.path.isfile(path) or not os.path.exists(path)):
         source = RowSource(path, encoding=sources.encoding)
         source.judge(judge)

@@ -9,7 +9,7 @@ from apiyi_cli.batch.run.run import BatchRun
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Plan
 
 GRACE_S = {"SIGINT": 30.0}
@@ -19,15 +19,15 @@ SHORT_GRACE_S = 5.0
 class SignalHandler:
     """While a batch runs its signals stop it softly, or show how far it is."""
 
-    def __init__(self, session: Session, running: BatchRun) -> None:
-        self._run = session.run
+    def __init__(self, ctx: Context, running: BatchRun) -> None:
+        self._run = ctx.process
         self._running = running
 
     def __enter__(self) -> None:
-        self._run.heed = self._heed
+        self._run.on_signal = self._heed
 
     def __exit__(self, *failure: object) -> None:
-        self._run.heed = None
+        self._run.on_signal = None
 
     def _heed(self, name: str, signum: int) -> float | None:
         if name == "SIGUSR1":
@@ -39,12 +39,12 @@ class SignalHandler:
 class ProgressReporter:
     """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
 
-    def __init__(self, session: Session, inputs: BatchInputs, plan: Plan) -> None:
+    def __init__(self, ctx: Context, inputs: BatchInputs, plan: Plan) -> None:
         from apiyi_cli.render.progress import Progress
 
-        console = session.console
+        console = ctx.process.console
         self._say = console.say
-        self._quiet = bool(session.output.quiet)
+        self._quiet = bool(ctx.settings.output.quiet)
         self._limits = plan.limiter.limits if plan.limiter is not None else None
         terminal = console.stderr_is_terminal
         self._progress = Progress(
@@ -52,7 +52,7 @@ class ProgressReporter:
             say=console.say,
             status=console.status if terminal else None,
             width=console.width,
-            clock=session.run.clock,
+            clock=ctx.process.clock,
         )
 
     def show(self, counts: Counts, rates: Throughput, now: bool) -> None:

@@ -40,49 +40,49 @@ from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.batch.state.journal import Journal
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.events import Usage
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Plan
 
 
-def batch(session: Session, path: str, batching: Batching, rows: RowDefaults) -> None:
+def batch(ctx: Context, path: str, batching: Batching, rows: RowDefaults) -> None:
     """Check, show or run a batch, as its options say."""
-    made = BatchInputs(session, path, session.fill(batching), rows)
+    made = BatchInputs(ctx, path, ctx.settings.fill(batching), rows)
     if made.options.check:
         from apiyi_cli.cli.commands.batch.check import check
 
-        check(session, made.rows(ResumeState()))
-    elif session.request.dry_run or session.request.code:
+        check(ctx, made.rows(ResumeState()))
+    elif ctx.settings.request.dry_run or ctx.settings.request.code:
         from apiyi_cli.cli.commands.batch.check import show
 
-        show(session, made.rows(ResumeState()))
+        show(ctx, made.rows(ResumeState()))
     else:
         if made.options.strict:
             from apiyi_cli.cli.commands.batch.check import refuse_bad
 
             made.source.spooled()
-            refuse_bad(session, made.rows(ResumeState()))
-        _Running(session, made, session.jobs).run()
+            refuse_bad(ctx, made.rows(ResumeState()))
+        _Running(ctx, made, ctx.settings.jobs).run()
 
 
 class _Running:
     """One run, from opening its output to its exit code."""
 
-    def __init__(self, session: Session, inputs: BatchInputs, jobs: int) -> None:
+    def __init__(self, ctx: Context, inputs: BatchInputs, jobs: int) -> None:
         from apiyi_cli.wire.http.descriptors import limit_jobs
 
-        self._session = session
+        self._ctx = ctx
         self._inputs = inputs
         self._options = inputs.options
-        self._target = session.output.output
+        self._target = ctx.settings.output.output
         self._opened: OpenOutput | None = None
-        self._plan = plan = _plan(session)
+        self._plan = plan = _plan(ctx)
         if plan.limiter is not None:
             jobs = min(jobs, plan.limiter.limits.concurrency)
         self._jobs = limit_jobs(jobs)
         if self._jobs < jobs:
-            session.note(
+            ctx.messages.note(
                 Text(
                     "{jobs} at once instead of {jobs2}: few files may be open here",
                     jobs=self._jobs,
@@ -92,10 +92,10 @@ class _Running:
 
     def run(self) -> None:
         """Run the batch; raise what it ends with, unless all is well."""
-        session, options, inputs = self._session, self._options, self._inputs
+        ctx, options, inputs = self._ctx, self._options, self._inputs
         self._refuse_shared_files()
         inputs.refuse_columns()
-        rules = _rules(session, options)
+        rules = _rules(ctx, options)
         writer, past = self._outputs()
         journal = writer.journal
         plan = BatchPlan(
@@ -106,12 +106,12 @@ class _Running:
             on_unknown=options.on_unknown,  # type: ignore[arg-type]
             same_input=inputs.is_same(past),
             rules=rules,
-            price=_cost(session),
-            check_row=_price_check(session, options),
+            price=_cost(ctx),
+            check_row=_price_check(ctx, options),
             check_run=self._trouble,
-            show=ProgressReporter(session, inputs, self._plan).show,
-            note=session.note,
-            clock=session.run.clock,
+            show=ProgressReporter(ctx, inputs, self._plan).show,
+            note=ctx.messages.note,
+            clock=ctx.process.clock,
         )
         scheduler = Scheduler(plan, inputs.rows(past), past)
         folder = Path() if self._opened is None else self._opened.output.parent
@@ -126,19 +126,19 @@ class _Running:
             lambda gate: Worker(self._plan, journal, gate, saver, answers),
         )
         counts = scheduler.counts
-        began_s = session.run.clock.monotonic()
+        began_s = ctx.process.clock.monotonic()
         # A run is long here, and failures make cycles.
         gc.enable()
-        with SignalHandler(session, running):
+        with SignalHandler(ctx, running):
             ended = running.run()
-        session.console.status("")
+        ctx.process.console.status("")
         if not ended.complete and ended.signum is None and inputs.source.is_regular:
             counts.rest = scheduler.count_rest() if not scheduler.has_ended else 0
         if self._opened is not None and scheduler.has_ended and inputs.has_replaced(past):
             with suppress(OutputError):
                 self._opened.drop_replaced_errors()
         self._close(
-            ended, counts.summary(session.run.clock.monotonic() - began_s), journal, counts.causes
+            ended, counts.summary(ctx.process.clock.monotonic() - began_s), journal, counts.causes
         )
 
     def _refuse_shared_files(self) -> None:
@@ -177,29 +177,31 @@ class _Running:
         """Open where the records go; with a file, read what is there."""
         from apiyi_cli.output.files import is_device, refuse_existing
 
-        session, options = self._session, self._options
+        ctx, options = self._ctx, self._options
         table = self._inputs.table
         texts = bool(options.text) or table is not None
         format_summary: dict[str, Any] = {
             "texts": texts,
             "table": table,
-            "tell": session.note,
-            "redact": session.console.redact,
+            "tell": ctx.messages.note,
+            "redact": ctx.messages.redact,
         }
         errors = None if options.errors is None else Path(options.errors)
         if options.summary not in (None, "-"):
             refuse_existing(Path(options.summary), force=True)
         if self._target is None or self._target == "-":
-            session.console.require_stdout()
+            ctx.process.console.require_stdout()
             content: Content = "text" if texts else "json"
-            stream = StreamTarget(lambda data: session.console.write(self._filtered(data), content))
+            stream = StreamTarget(
+                lambda data: ctx.process.console.write(self._filtered(data), content)
+            )
             own = None
             if errors is not None:
-                if session.output.force:
+                if ctx.settings.output.force:
                     errors.unlink(missing_ok=True)
                 own = FileTarget(open_errors_file(errors, fresh=True), str(errors))
             return RecordWriter(stream, None, errors=own, **format_summary), ResumeState()
-        if session.filter is not None:
+        if ctx.output.jq_filter is not None:
             raise UsageError(
                 Text("cannot use --jq with -o"), Text("the output holds whole records")
             )
@@ -212,15 +214,15 @@ class _Running:
         refuse_existing(path, force=True)
         terms = OpenOptions(
             errors,
-            bool(session.output.force),
+            bool(ctx.settings.output.force),
             bool(options.resume),
             bool(options.repair),
             "table" if table is not None else "texts" if texts else "records",
             options.fsync or "group",  # type: ignore[arg-type]
             self._inputs.shard,
         )
-        opened = self._opened = OpenOutput(path, terms, session.note)
-        session.run.closing(opened.close)
+        opened = self._opened = OpenOutput(path, terms, ctx.messages.note)
+        ctx.process.on_exit(opened.close)
         if table is not None:
             table.go_on_with(path)
         journal = opened.begin(self._inputs.header())
@@ -230,7 +232,7 @@ class _Running:
 
     def _tell_past(self, past: ResumeState) -> None:
         if past.records:
-            self._session.note(
+            self._ctx.messages.note(
                 Text(
                     "going on with {target}: {records} records in it",
                     target=self._target,
@@ -239,7 +241,7 @@ class _Running:
             )
         if past.claims:
             lost = sum(past.lost(id) for id in past.claims)
-            self._session.note(
+            self._ctx.messages.note(
                 Text(
                     "{lost} requests were in flight when an earlier run ended and "
                     "may be billed twice if they are sent again (--on-unknown skip "
@@ -249,14 +251,14 @@ class _Running:
             )
 
     def _filtered(self, data: bytes) -> bytes:
-        if self._session.filter is None:
+        if self._ctx.output.jq_filter is None:
             return data
-        return b"".join(self._session.filtered(data.splitlines(keepends=True)))
+        return b"".join(self._ctx.output.filter_lines(data.splitlines(keepends=True)))
 
     def _trouble(self) -> ApiyiError | None:
         """Return why the run cannot go on, though no row says so."""
         total_at = self._plan.timeouts.total_at
-        if total_at is not None and self._session.run.clock.monotonic() >= total_at:
+        if total_at is not None and self._ctx.process.clock.monotonic() >= total_at:
             return LimitError(
                 Text("stopped by --max-time"),
                 Text("not all rows were sent"),
@@ -272,7 +274,7 @@ class _Running:
         causes: FailureCauses,
     ) -> None:
         """Say and note how the run ended, and raise what it ended with."""
-        session = self._session
+        ctx = self._ctx
         failure = ended.failure or self._trouble_at_end()
         self._rescue(ended, failure)
         if journal is not None:
@@ -281,12 +283,12 @@ class _Running:
                 journal.close()
             except OutputError as broken:
                 failure = failure or broken
-        if session.output.usage:
-            session.run.say_line(format_summary(summary))
+        if ctx.settings.output.usage:
+            ctx.messages.print_line(format_summary(summary))
         elif summary["total"] or failure is None:
-            session.note(format_summary(summary))
+            ctx.messages.note(format_summary(summary))
         if remarks := describe_remarks(summary):
-            session.note(remarks)
+            ctx.messages.note(remarks)
         self._write_summary(summary)
         if ended.signum is not None:
             raise Interrupted(ended.signum)
@@ -331,7 +333,7 @@ class _Running:
 
         line = write(summary) + b"\n"
         if self._options.summary == "-":
-            self._session.console.write(line, "json")
+            self._ctx.process.console.write(line, "json")
         elif self._options.summary is not None:
             write_file([line], Path(self._options.summary), force=True)
 
@@ -351,9 +353,9 @@ class _Running:
         elif not ended.rescued:
             return
         try:
-            path = self._session.rescue.keep(pieces)
+            path = self._ctx.process.rescue.keep(pieces)
         except OSError as lost:
-            self._session.note(
+            self._ctx.messages.note(
                 Text(
                     "{count} records were lost: {reason}",
                     count=len(ended.rescued),
@@ -378,21 +380,21 @@ class _Running:
                 )
 
 
-def _plan(session: Session) -> Plan:
+def _plan(ctx: Context) -> Plan:
     """Return the session's plan with the policy of a batch."""
-    from apiyi_cli.cli.gateway.plan import bulk, plan, policy
+    from apiyi_cli.cli.gateway.plan import make_bulk_plan, make_policy
     from apiyi_cli.settings.defaults import BATCH
 
-    made = plan(session)
+    made = ctx.gateway.make_plan()
     if made.account is not None:
         made.account.many = True
-    return bulk(session, made)._replace(
-        policy=policy(session.given(Connection()), BATCH),
-        tell=session.detail,
+    return make_bulk_plan(made)._replace(
+        policy=make_policy(ctx.settings.given(Connection()), BATCH),
+        tell=ctx.messages.debug,
     )
 
 
-def _rules(session: Session, options: Batching) -> StopRules:
+def _rules(ctx: Context, options: Batching) -> StopRules:
     text = "1" if options.fail_fast else options.max_errors
     most, percent = None, None
     if text is not None:
@@ -407,9 +409,9 @@ def _rules(session: Session, options: Batching) -> StopRules:
             )
         most, percent = (None, value) if text.endswith("%") else (int(value), None)
     if options.max_cost is not None:
-        from apiyi_cli.cli.output.ledger import prices_of
+        from apiyi_cli.cli.output.ledger import load_prices
 
-        if not len(prices_of(session)):
+        if not len(load_prices(ctx.settings)):
             raise LimitError(
                 Text("cannot keep to --max-cost"),
                 Text("there is no price list"),
@@ -418,27 +420,27 @@ def _rules(session: Session, options: Batching) -> StopRules:
     return StopRules(most, percent, options.max_cost)
 
 
-def _price_check(session: Session, options: Batching) -> Callable[[Row], None]:
+def _price_check(ctx: Context, options: Batching) -> Callable[[Row], None]:
     """Return what raises LimitError for a row whose price nobody knows, under `--max-cost`."""
-    from apiyi_cli.cli.output.ledger import cost_of, prices_of
+    from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 
     if options.max_cost is None:
         return lambda row: None
-    prices = prices_of(session)
+    prices = load_prices(ctx.settings)
 
     def check(row: Row) -> None:
-        if row.call is not None and cost_of(prices, row.call, None, guess=True) is None:
+        if row.call is not None and estimate_cost(prices, row.call, None, guess=True) is None:
             raise price_unknown(row.call.model)
 
     return check
 
 
-def _cost(session: Session) -> Callable[[Row, Usage | None], float | None]:
-    from apiyi_cli.cli.output.ledger import cost_of, prices_of
+def _cost(ctx: Context) -> Callable[[Row, Usage | None], float | None]:
+    from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 
-    prices = prices_of(session)
+    prices = load_prices(ctx.settings)
 
     def cost(row: Row, usage: Usage | None) -> float | None:
-        return None if row.call is None else cost_of(prices, row.call, usage)
+        return None if row.call is None else estimate_cost(prices, row.call, usage)
 
     return cost

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from apiyi_cli.batch.rows.identity import IdAssigner
     from apiyi_cli.batch.rows.options import RowDefaults
     from apiyi_cli.batch.rows.row import Row
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.options.batch import Batching
     from apiyi_cli.core.options.request import Model
 
@@ -33,7 +33,7 @@ _SHAPING = (
 
 
 def verify(
-    session: Session, paths: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+    ctx: Context, paths: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
 ) -> None:
     """Print what outputs and their journals add up to; raise where they do not."""
     from apiyi_cli.batch.state.proof import verify_outputs
@@ -47,23 +47,23 @@ def verify(
         elif batching.rows is None:
             found = verify_outputs(outputs)
         else:
-            source = _Input(session, outputs, model, batching, rows)
+            source = _Input(ctx, outputs, model, batching, rows)
             found = verify_outputs(outputs, source.rows)
     except OSError as failure:
         path = failure.filename or paths[0]
         raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
-    session.console.write(write(found.summary) + b"\n", "json")
+    ctx.process.console.write(write(found.summary) + b"\n", "json")
     if found.failure is not None:
         raise found.failure
 
 
-def compact(session: Session, paths: Sequence[str]) -> None:
+def compact(ctx: Context, paths: Sequence[str]) -> None:
     """Rewrite outputs without the records that newer ones replaced."""
     from apiyi_cli.batch.state.compact import compact_output
 
     for path in paths:
         kept, dropped = compact_output(Path(path))
-        session.note(
+        ctx.messages.note(
             Text(
                 "{path}: {kept} records kept, {dropped} left out",
                 path=path,
@@ -73,12 +73,12 @@ def compact(session: Session, paths: Sequence[str]) -> None:
         )
 
 
-def unlock(session: Session, path: str) -> None:
+def unlock(ctx: Context, path: str) -> None:
     """Take an output from a run on a machine that is gone, and say what that risks."""
     from apiyi_cli.batch.state.files import break_lock
 
     pid, host = break_lock(Path(path))
-    session.note(
+    ctx.messages.note(
         Text(
             "{path} was held by process {pid} on {host}: if that run still lives, both write "
             "to one output, and rows are paid for twice",
@@ -94,7 +94,7 @@ class _Input:
 
     def __init__(
         self,
-        session: Session,
+        ctx: Context,
         outputs: Sequence[Path],
         model: Model,
         batching: Batching,
@@ -111,8 +111,8 @@ class _Input:
             if name in _SHAPING and hasattr(batching, name) and getattr(batching, name) is None
         }
         batching = batching.replace(**then, shard=None)
-        session.adopt(batching)
-        batching = session.fill(batching)
+        ctx.settings.adopt(batching)
+        batching = ctx.settings.fill(batching)
         typed = {option.name for option, _ in given(rows)}
         table = rows.flags
         defaults = {
@@ -122,8 +122,8 @@ class _Input:
         }
         assert batching.rows is not None
         rows = rows.replace(**defaults)
-        session.adopt(rows)
-        self._inputs = BatchInputs(session, batching.rows, batching, rows)
+        ctx.settings.adopt(rows)
+        self._inputs = BatchInputs(ctx, batching.rows, batching, rows)
         now: dict[str, Any] = {"force_model": True}
         if isinstance(known.get("models"), dict) and model.model is None:
             now["models"] = known["models"]
@@ -153,7 +153,7 @@ def _header(outputs: Sequence[Path]) -> dict[str, Any]:
 
 
 def run(
-    session: Session, words: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+    ctx: Context, words: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
 ) -> None:
     """Do what a word of `apiyi batch` names, with the outputs that follow it."""
     word, *paths = words
@@ -166,8 +166,8 @@ def run(
             hint=f"apiyi batch {word} out.jsonl",
         )
     if word == "verify":
-        verify(session, paths, model, batching, rows)
+        verify(ctx, paths, model, batching, rows)
     elif word == "compact":
-        compact(session, paths)
+        compact(ctx, paths)
     else:
-        unlock(session, paths[0])
+        unlock(ctx, paths[0])

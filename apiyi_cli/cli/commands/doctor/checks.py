@@ -11,7 +11,7 @@ from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 State = Literal["ok", "warning", "failure"]
 SKEW_S = 30.0
@@ -35,9 +35,9 @@ def failed(check: str, failure: ApiyiError) -> Finding:
     return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
 
-def config(session: Session) -> Iterator[Finding]:
+def config(ctx: Context) -> Iterator[Finding]:
     """Tell whether the configuration can be read, and which profile is in use."""
-    settings = session.settings
+    settings = ctx.settings
     profile = settings.in_profile
     path = settings.config_path
     where = str(path) if path.exists() else Text("no file ({path})", path=path)
@@ -51,20 +51,20 @@ def config(session: Session) -> Iterator[Finding]:
         yield Finding("model", "warning", Text("no default model"), "apiyi config set model MODEL")
 
 
-def key(session: Session) -> Iterator[Finding]:
+def key(ctx: Context) -> Iterator[Finding]:
     """Tell where the key comes from, never the key."""
-    if session.settings.sandbox:
+    if ctx.settings.sandbox:
         yield Finding("key", "ok", Text("the sandbox needs none"))
         return
-    secret = session.secret
+    secret = ctx.settings.secret
     yield Finding("key", "ok", Text("{tail} from {source}", tail=secret.tail, source=secret.source))
 
 
-def keyring(session: Session) -> Iterator[Finding]:
+def keyring(ctx: Context) -> Iterator[Finding]:
     """Tell whether the keyring answers; a machine without one is normal."""
     from apiyi_cli.settings.secrets import places
 
-    for place in places(session.settings):
+    for place in places(ctx.settings):
         if "keyring" in place.name:
             if place.present is None:
                 yield Finding("keyring", "warning", place.note or Text("it does not answer"))
@@ -77,17 +77,17 @@ def keyring(session: Session) -> Iterator[Finding]:
                 yield Finding("keyring", "ok", told)
 
 
-def proxy(session: Session) -> Iterator[Finding]:
+def proxy(ctx: Context) -> Iterator[Finding]:
     """Tell which proxy each host is reached through."""
     from urllib.parse import urlsplit
 
     from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.proxies import proxy_for
 
-    explicit = session.fill(Connection()).proxy
-    for base_url in session.settings.base_urls:
+    explicit = ctx.settings.fill(Connection()).proxy
+    for base_url in ctx.settings.base_urls:
         parts = urlsplit(base_url)
-        found = proxy_for(parts.scheme, parts.hostname or "", explicit, session.run.environ)
+        found = proxy_for(parts.scheme, parts.hostname or "", explicit, ctx.process.environ)
         via = (
             Text("through {shown} ({source})", shown=found.shown, source=found.source)
             if found
@@ -96,26 +96,25 @@ def proxy(session: Session) -> Iterator[Finding]:
         yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
 
 
-def tls(session: Session) -> Iterator[Finding]:
+def tls(ctx: Context) -> Iterator[Finding]:
     """Tell whether there are certificates to trust."""
     import ssl
 
     from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.tls import tls_context
 
-    cacert = session.fill(Connection()).cacert
-    tls_context(cacert, session.run.environ)
-    named = cacert or session.run.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
+    cacert = ctx.settings.fill(Connection()).cacert
+    tls_context(cacert, ctx.process.environ)
+    named = cacert or ctx.process.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
     yield Finding("tls", "ok", f"{ssl.OPENSSL_VERSION}, {named}")
 
 
-def hosts(session: Session) -> Iterator[Finding]:
+def hosts(ctx: Context) -> Iterator[Finding]:
     """Ask every host for its models, and compare its clock with ours."""
-    from apiyi_cli.cli.gateway.plan import plan
     from apiyi_cli.settings.defaults import PROBE_TIMEOUTS
     from apiyi_cli.wire.send import Sender
 
-    made = plan(session, keyless=not _has_key(session))
+    made = ctx.gateway.make_plan(keyless=not _has_key(ctx))
     for base_url in made.base_urls:
         alone = made._replace(
             base_urls=(base_url,),
@@ -128,9 +127,9 @@ def hosts(session: Session) -> Iterator[Finding]:
         )
         sender = Sender(alone)
         try:
-            yield from _host(session, sender, base_url)
+            yield from _host(ctx, sender, base_url)
         except AuthError as failure:
-            yield _unknown_key(session, sender, base_url, failure)
+            yield _unknown_key(ctx, sender, base_url, failure)
         except ApiyiError as failure:
             yield _unreached(base_url, failure)
         finally:
@@ -143,16 +142,16 @@ def _unreached(base_url: str, failure: ApiyiError) -> Finding:
     return Finding("host", "failure", told, advice, failure.exit_code)
 
 
-def _has_key(session: Session) -> bool:
+def _has_key(ctx: Context) -> bool:
     try:
-        return session.settings.sandbox or bool(session.secret.value)
+        return ctx.settings.sandbox or bool(ctx.settings.secret.value)
     except ApiyiError:
         return False
 
 
-def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthError) -> Finding:
+def _unknown_key(ctx: Context, sender: Any, base_url: str, failure: AuthError) -> Finding:
     """Return the finding for a host that answered, but not to this key."""
-    if _has_key(session):
+    if _has_key(ctx):
         return _unreached(base_url, failure)
     told = Text(
         "{base_url}: connected in {connected_s} ms, it wants a key",
@@ -162,11 +161,11 @@ def _unknown_key(session: Session, sender: Any, base_url: str, failure: AuthErro
     return Finding("host", "ok", told)
 
 
-def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
+def _host(ctx: Context, sender: Any, base_url: str) -> Iterator[Finding]:
     from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.whole import value
 
-    clock = session.run.clock
+    clock = ctx.process.clock
     began_s = clock.monotonic()
     seen: list[tuple[Reply, float]] = []
 
@@ -193,17 +192,17 @@ def _host(session: Session, sender: Any, base_url: str) -> Iterator[Finding]:
         ),
         advice,
     )
-    yield from _clock(session, reply)
+    yield from _clock(ctx, reply)
 
 
-def _clock(session: Session, reply: Reply) -> Iterator[Finding]:
+def _clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
     from email.utils import parsedate_to_datetime
 
     told = reply.headers.get("date")
     if not told:
         return
     try:
-        skew_s = session.run.clock.wall() - parsedate_to_datetime(told).timestamp()
+        skew_s = ctx.process.clock.wall() - parsedate_to_datetime(told).timestamp()
     except (ValueError, TypeError):
         return
     if abs(skew_s) > SKEW_S:
@@ -219,26 +218,26 @@ def _clock(session: Session, reply: Reply) -> Iterator[Finding]:
         )
 
 
-def terminal(session: Session) -> Iterator[Finding]:
+def terminal(ctx: Context) -> Iterator[Finding]:
     """Tell what the terminal can show."""
-    console, environ = session.console, session.run.environ
+    console, environ = ctx.process.console, ctx.process.environ
     if not console.stdout_is_terminal:
         yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
         return
     kind = environ.get("TERM") or "unknown"
     told = (
         Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
-        if session.color
+        if ctx.output.color
         else Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
     )
     yield Finding("terminal", "ok", told)
 
 
-def installation(session: Session) -> Iterator[Finding]:
+def installation(ctx: Context) -> Iterator[Finding]:
     """Ask `man` and the shell whether they find the manual and the completion."""
     from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion, find_manual
 
-    environ = session.run.environ
+    environ = ctx.process.environ
     if page := find_manual(environ):
         yield Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
     else:
@@ -254,9 +253,9 @@ def installation(session: Session) -> Iterator[Finding]:
         yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
 
 
-def limits(session: Session) -> Iterator[Finding]:
+def limits(ctx: Context) -> Iterator[Finding]:
     """Tell the limits in force and whether all processes share them."""
-    kept = session.settings.limits
+    kept = ctx.settings.limits
     told = Text(
         "{rpm} requests and {tpm} tokens in {window_s} s, ",
         rpm=kept.rpm,
@@ -264,32 +263,34 @@ def limits(session: Session) -> Iterator[Finding]:
         window_s=f"{kept.window_s:g}",
     )
     told += Text("{concurrency} at once", concurrency=kept.concurrency)
-    if session.settings.sandbox or not _has_key(session):
+    if ctx.settings.sandbox or not _has_key(ctx):
         yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
     elif kept.store is not None:
-        yield _shared(session, kept.store, told)
+        yield _shared(ctx, kept.store, told)
     else:
         from apiyi_cli.settings.paths import runtime_dir
         from apiyi_cli.wire.limits.limiter import Limiter
 
         trouble: list[str] = []
-        Limiter(runtime_dir(session.run.environ), session.secret.value, kept, tell=trouble.append)
+        Limiter(
+            runtime_dir(ctx.process.environ), ctx.settings.secret.value, kept, tell=trouble.append
+        )
         if trouble:
             yield Finding("limits", "warning", join_texts((told, trouble[0]), "; "))
         else:
             yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
 
 
-def _shared(session: Session, store: str, told: str) -> Finding:
+def _shared(ctx: Context, store: str, told: str) -> Finding:
     """Tell whether the server that several hosts share the limits by can be used."""
     from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
 
-    began_s = session.run.clock.monotonic()
+    began_s = ctx.process.clock.monotonic()
     try:
-        RedisLimiter(store, session.secret.value, session.settings.limits)
+        RedisLimiter(store, ctx.settings.secret.value, ctx.settings.limits)
     except SetupError as failure:
         return failed("limits", failure)
-    took_ms = (session.run.clock.monotonic() - began_s) * 1000
+    took_ms = (ctx.process.clock.monotonic() - began_s) * 1000
     return Finding(
         "limits",
         "ok",

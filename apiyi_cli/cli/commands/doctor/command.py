@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
 from apiyi_cli.cli.commands.doctor.checks import Finding, State, failed
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -22,7 +22,7 @@ MARKS: dict[State, tuple[str, str]] = {
 }
 
 
-def doctor(session: Session, *, connection: Connection, output: Output) -> None:
+def doctor(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Check configuration, key, network, both hosts, clock, terminal and installation.
 
     Exits 0 when nothing failed, else with the code of the first failure.
@@ -30,33 +30,33 @@ def doctor(session: Session, *, connection: Connection, output: Output) -> None:
     from apiyi_cli.cli.records import write_record
 
     try:
-        session.output  # noqa: B018
+        ctx.settings.output  # noqa: B018
     except ApiyiError:
         # The configuration cannot be read, which the first check will say.
-        session.output = output
+        ctx.settings.output = output
     found: list[Finding] = []
 
     def lines() -> Iterator[bytes]:
-        for finding in _findings(session, connection):
+        for finding in _findings(ctx, connection):
             found.append(finding)
-            if session.form == "text":
-                yield _line(session, finding)
-            elif session.form == "ndjson":
-                yield write_record(_record(finding), session.console.redact)
-        if session.form == "json":
+            if ctx.output.form == "text":
+                yield _line(ctx, finding)
+            elif ctx.output.form == "ndjson":
+                yield write_record(_record(finding), ctx.messages.redact)
+        if ctx.output.form == "json":
             record = {"checks": [_record(one) for one in found]}
-            yield write_record(record, session.console.redact)
+            yield write_record(record, ctx.messages.redact)
 
-    if session.form == "text":
-        session.write(lines(), content="styled")
+    if ctx.output.form == "text":
+        ctx.output.write(lines(), content="styled")
     else:
-        session.write(session.filtered(lines()))
+        ctx.output.write(ctx.output.filter_lines(lines()))
     first = next((one for one in found if one.state == "failure"), None)
-    session.run.exit_code = first.exit_code if first is not None else 0
+    ctx.process.exit_code = first.exit_code if first is not None else 0
 
 
-def _findings(session: Session, typed: Connection) -> Iterator[Finding]:
-    checks: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+def _findings(ctx: Context, typed: Connection) -> Iterator[Finding]:
+    checks: tuple[Callable[[Context], Iterator[Finding]], ...] = (
         checkup.config,
         checkup.key,
         checkup.keyring,
@@ -67,14 +67,14 @@ def _findings(session: Session, typed: Connection) -> Iterator[Finding]:
         checkup.installation,
         checkup.limits,
     )
-    max_time_s = _max_time(session, typed)
+    max_time_s = _max_time(ctx, typed)
     for check in checks:
         try:
             if max_time_s is None:
-                yield from check(session)
+                yield from check(ctx)
             else:
-                ends_at_s = session.run.began_s + max_time_s
-                yield from _bounded(session, check, ends_at_s - session.run.clock.monotonic())
+                ends_at_s = ctx.process.started_s + max_time_s
+                yield from _bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
         except LimitError as failure:
             yield failed(check.__name__, failure)
             return
@@ -84,16 +84,16 @@ def _findings(session: Session, typed: Connection) -> Iterator[Finding]:
                 return
 
 
-def _max_time(session: Session, typed: Connection) -> float | None:
+def _max_time(ctx: Context, typed: Connection) -> float | None:
     """Return the seconds that all checks have, None without a limit."""
     try:
-        return session.fill(Connection()).max_time
+        return ctx.settings.fill(Connection()).max_time
     except ApiyiError:
         return typed.max_time
 
 
 def _bounded(
-    session: Session, check: Callable[[Session], Iterator[Finding]], left_s: float
+    ctx: Context, check: Callable[[Context], Iterator[Finding]], left_s: float
 ) -> list[Finding]:
     """Return what a check finds in the time that is left; raise LimitError after it.
 
@@ -106,7 +106,7 @@ def _bounded(
 
     def run() -> None:
         try:
-            found.extend(check(session))
+            found.extend(check(ctx))
         except BaseException as failure:
             failures.append(failure)
 
@@ -126,14 +126,14 @@ def _record(finding: Finding) -> dict[str, object]:
     return {name: value for name, value in finding._asdict().items() if value not in ("", 0)}
 
 
-def _line(session: Session, finding: Finding) -> bytes:
+def _line(ctx: Context, finding: Finding) -> bytes:
     mark, style = MARKS[finding.state]
-    shown = f"\x1b[{style}m{mark:4}\x1b[0m" if session.color else f"{mark:4}"
-    say = session.run.translate
+    shown = f"\x1b[{style}m{mark:4}\x1b[0m" if ctx.output.color else f"{mark:4}"
+    say = ctx.messages.translate
     text = f"{finding.check:12} {say(finding.told)}"
     if finding.advice:
         text += f"\n       {say(Text('try: '))}{say(finding.advice)}"
-    return f"{shown} {neutralize(session.console.redact(text))}\n".encode("utf-8", "replace")
+    return f"{shown} {neutralize(ctx.messages.redact(text))}\n".encode("utf-8", "replace")
 
 
 app = single(spread(doctor))

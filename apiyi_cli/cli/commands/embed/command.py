@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.embed.items import read_items
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import body_options
-from apiyi_cli.cli.session import Session
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.connection import Connection, Jobs
@@ -19,7 +19,7 @@ from apiyi_cli.core.options.request import Model, Request
 
 
 def embed(
-    session: Session,
+    ctx: Context,
     inputs: Words = None,
     *,
     model: Model,
@@ -33,21 +33,21 @@ def embed(
     """Embed texts: one JSON line for each, in the order of the input."""
     from apiyi_cli.cli.commands.embed.run import EmbedRun, groups_of, print_requests
 
-    embedding = session.fill(embedding)
-    session.models  # noqa: B018 - what is missing is said before stdin is read
-    options = body_options(session)
-    files = session.fill(source).file or []
-    items = read_items(session, inputs or [], files, embedding)
+    embedding = ctx.settings.fill(embedding)
+    ctx.settings.models  # noqa: B018 - what is missing is said before stdin is read
+    options = body_options(ctx)
+    files = ctx.settings.fill(source).file or []
+    items = read_items(ctx, inputs or [], files, embedding)
 
     def build(texts: Sequence[str]) -> Call:
         return embed_call(
-            model=session.models[0], inputs=texts, embedding=embedding, options=options
+            model=ctx.settings.models[0], inputs=texts, embedding=embedding, options=options
         )
 
-    if session.request.dry_run or session.request.code:
-        print_requests(session, groups_of(items, embedding), build)
+    if ctx.settings.request.dry_run or ctx.settings.request.code:
+        print_requests(ctx, groups_of(items, embedding), build)
         return
-    EmbedRun(session, embedding, build, files).run(items)
+    EmbedRun(ctx, embedding, build, files).run(items)
 
 
 app = single(spread(embed))

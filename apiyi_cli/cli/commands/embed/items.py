@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from apiyi_cli.build.embed import read_text_field
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import nothing_to_send
-from apiyi_cli.cli.session import Session
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -28,7 +28,7 @@ class Item(NamedTuple):
 
 
 def read_items(
-    session: Session, words: list[str], files: list[str], embedding: Embedding
+    ctx: Context, words: list[str], files: list[str], embedding: Embedding
 ) -> Iterator[Item | None]:
     """Yield the inputs in their order; None where stdin has been silent for a moment.
 
@@ -48,17 +48,17 @@ def read_items(
             )
         if embedding.jsonl == "embedding":
             raise UsageError(Text("cannot use --jsonl embedding"), Text("the vector is put there"))
-        return _of_lines(session, option, embedding.jsonl)
-    return _of_arguments(session, words, files)
+        return _of_lines(ctx, option, embedding.jsonl)
+    return _of_arguments(ctx, words, files)
 
 
-def _of_arguments(session: Session, words: list[str], files: list[str]) -> Iterator[Item]:
-    texts = [session.sources.filled_file(path) for path in files]
-    texts += [session.sources.stdin("-") if word == "-" else word for word in words]
+def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[Item]:
+    texts = [ctx.inputs.filled_file(path) for path in files]
+    texts += [ctx.inputs.stdin("-") if word == "-" else word for word in words]
     if not texts:
-        whole = session.sources.prompt((), ())
+        whole = ctx.inputs.prompt((), ())
         if whole is None:
-            raise nothing_to_send(session.command)
+            raise nothing_to_send(ctx.settings.command)
         texts = [whole]
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -72,12 +72,12 @@ def _of_arguments(session: Session, words: list[str], files: list[str]) -> Itera
     )
 
 
-def _of_lines(session: Session, option: str, field: str | None) -> Iterator[Item | None]:
+def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[Item | None]:
     """Yield the lines of stdin; blank ones at its end, and between objects, are no inputs."""
     blank: list[Item] = []
     number = 0
     seen = False
-    for line in session.sources.raw_lines(option):
+    for line in ctx.inputs.raw_lines(option):
         if line is None:
             yield None
             continue

@@ -28,7 +28,7 @@ from apiyi_cli.wire.http.request import HttpRequest
 if TYPE_CHECKING:
     from apiyi_cli.batch.rows.row import Row
     from apiyi_cli.cli.commands.embed.run import Build
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 GRACE_S: Final = {"SIGINT": 30.0}
 SHORT_GRACE_S: Final = 5.0
@@ -37,30 +37,30 @@ SHORT_GRACE_S: Final = 5.0
 class EmbedFile:
     """The output file of one run, with what earlier runs left in it."""
 
-    def __init__(self, session: Session, embedding: Embedding, build: Build) -> None:
+    def __init__(self, ctx: Context, embedding: Embedding, build: Build) -> None:
         from apiyi_cli.output.files import refuse_existing
 
-        self._session = session
+        self._ctx = ctx
         self._build = build
-        self.path = path = Path(str(session.output.output))
-        force = bool(session.output.force)
+        self.path = path = Path(str(ctx.settings.output.output))
+        force = bool(ctx.settings.output.force)
         # First: what no file can be has no journal that one could look for.
         refuse_existing(path, force=True)
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
-        program = session.output.jq
+        program = ctx.settings.output.jq
         self._form = f"{embedding.jsonl}\0{embedding.lines}\0{embedding.text}"
         header = {
-            "model": session.models[0],
+            "model": ctx.settings.models[0],
             "dimensions": embedding.dimensions,
             "field": embedding.jsonl,
             "text": embedding.text,
             **({} if program is None else {"jq": program}),
         }
         # What is missing is said before the file is made.
-        session.sender  # noqa: B018
-        self._file = VectorsFile(path, header, force=force, tell=session.note)
-        session.run.closing(self._file.close)
+        ctx.gateway.sender  # noqa: B018
+        self._file = VectorsFile(path, header, force=force, tell=ctx.messages.note)
+        ctx.process.on_exit(self._file.close)
         self.vector_length = self._file.length()
         self.has_vectors = self.vector_length > 0
         self._rows: dict[int, Row] = {}
@@ -68,7 +68,7 @@ class EmbedFile:
         self._looked = self._met = 0
         self._gap = False
         self._signals: list[int] = []
-        self._claims = Claims(self, session.sender.plan.observer or Observer())
+        self._claims = Claims(self, ctx.gateway.sender.plan.observer or Observer())
         self._tell_past()
 
     def __enter__(self) -> Self:
@@ -174,11 +174,11 @@ class EmbedFile:
             stop.set()
             return GRACE_S.get(name, SHORT_GRACE_S)
 
-        self._session.run.heed = heed
+        self._ctx.process.on_signal = heed
         try:
             yield
         finally:
-            self._session.run.heed = None
+            self._ctx.process.on_signal = None
 
     def end(self, failure: ApiyiError | None) -> None:
         """Note how the run ended, then raise `failure`, or Interrupted where a signal ended it.
@@ -206,14 +206,14 @@ class EmbedFile:
             return
         count = Text("{count} lines that could not be written", count=len(unkept))
         try:
-            path = self._session.rescue.keep(unkept)
+            path = self._ctx.process.rescue.keep(unkept)
         except OSError as error:
-            self._session.note(describe_loss(count, error))
+            self._ctx.messages.note(describe_loss(count, error))
         else:
-            self._session.note(Text("{lines} are in {path}", lines=count, path=path))
+            self._ctx.messages.note(Text("{lines} are in {path}", lines=count, path=path))
 
     def _tell_past(self) -> None:
-        file, tell = self._file, self._session.note
+        file, tell = self._file, self._ctx.messages.note
         if file.known:
             tell(
                 Text("going on with {path}: {count} lines in it", path=self.path, count=file.known)

@@ -14,7 +14,7 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, Unknown
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
 ALIKE_REFUSALS: Final = 3
@@ -55,7 +55,7 @@ class Embedder:
 
     def __init__(
         self,
-        session: Session,
+        ctx: Context,
         build: Callable[[Sequence[str]], Call],
         dimensions: int | None,
         *,
@@ -64,7 +64,7 @@ class Embedder:
         claim: Callable[[Sequence[Item]], None] = lambda items: None,
         release: Callable[[Sequence[Item]], None] = lambda items: None,
     ) -> None:
-        self._session = session
+        self._ctx = ctx
         self._build = build
         self._dimensions = dimensions
         self._keep_body = keep_body
@@ -138,7 +138,7 @@ class Embedder:
 
         call = self._build([item.text for item in items])
         self._claim(items)
-        (got,) = self._session.answers(call, decode, sender=sender)
+        (got,) = self._ctx.gateway.stream(call, decode, sender=sender)
         return got
 
 

@@ -22,7 +22,7 @@ from apiyi_cli.cli.commands.embed.requests import (
     usages,
 )
 from apiyi_cli.cli.gateway.parallel import send_in_order
-from apiyi_cli.cli.output.usage import Spent
+from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
@@ -40,7 +40,7 @@ from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.commands.embed.output_file import EmbedFile
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
 BATCH_SIZE: Final = 128
@@ -81,23 +81,23 @@ def groups_of(
         yield group
 
 
-def print_requests(session: Session, groups: Iterator[list[Result]], build: Build) -> None:
+def print_requests(ctx: Context, groups: Iterator[list[Result]], build: Build) -> None:
     """Print the requests instead of sending them; what cannot be sent is said on stderr."""
-    failures = Failures(session)
+    failures = Failures(ctx)
     for group in groups:
         for result in group:
             if result.error is not None:
                 failures.add(result)
         if texts := [one.item.text for one in group if one.error is None]:
-            session.shown(build(texts))
+            ctx.gateway.print_request(build(texts))
     failures.raise_any(1)
 
 
 class Failures:
     """Names the inputs without a vector on stderr, the first of them one by one."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self._errors: list[ApiyiError] = []
         self.count = 0
 
@@ -109,12 +109,12 @@ class Failures:
         if self.count > ERRORS_NAMED:
             return
         self._errors.append(error)
-        session = self._session
+        ctx = self._ctx
         if isinstance(error, UsageError):
             told = error.sentence()
         else:
             told = Text("{place}: {error}", place=result.item.place, error=error.sentence())
-        session.console.say(f"apiyi: {session.run.translate(told)}")
+        ctx.messages.print_line(told)
 
     def raise_any(self, succeeded: int, earlier: int = 0) -> None:
         """Raise what the run ends with: the refusal itself where all failed alike, else
@@ -138,46 +138,46 @@ class EmbedRun:
     """Embeds the inputs of one command line."""
 
     def __init__(
-        self, session: Session, embedding: Embedding, build: Build, files: Sequence[str] = ()
+        self, ctx: Context, embedding: Embedding, build: Build, files: Sequence[str] = ()
     ) -> None:
-        self._session = session
+        self._ctx = ctx
         self._files = files
         self._embedding = embedding
         self._build = build
-        self._failures = Failures(session)
-        self._spent = Spent()
+        self._failures = Failures(ctx)
+        self._spent = UsageTotals()
         self._succeeded = 0
 
     def run(self, items: Iterator[Item | None]) -> None:
         """Embed all inputs; raise PartialError at the end where some have no vector."""
-        session = self._session
-        target = session.output.output
+        ctx = self._ctx
+        target = ctx.settings.output.output
         if self._resumes(target):
             from apiyi_cli.cli.commands.embed.output_file import EmbedFile
 
             self._refuse_one_object(str(target))
             self._refuse_own_input(Path(str(target)))
             first = [next(items, None)]
-            with EmbedFile(session, self._embedding, self._build) as file:
+            with EmbedFile(ctx, self._embedding, self._build) as file:
                 self._run_into(file, chain(first, items))
             return
-        session.ready()
+        ctx.output.require_ready()
         stop = threading.Event()
         answers = self._answers(items, stop)
-        one_object = bool(session.output.json)
+        one_object = bool(ctx.settings.output.json)
         lines = self._one_object(answers) if one_object else self._lines(answers)
-        session.write(session.filtered(lines), stop.set, content="json")
-        self._spent.tell(session)
+        ctx.output.write(ctx.output.filter_lines(lines), stop.set, content="json")
+        print_usage(self._spent, ctx.settings, ctx.messages)
         self._failures.raise_any(self._succeeded)
 
     def _resumes(self, target: str | None) -> bool:
         """Return True if the output is a file of lines, which a later run can go on with."""
         from apiyi_cli.output.files import is_device
 
-        session = self._session
+        ctx = self._ctx
         if target in (None, "-") or is_device(Path(str(target))):
             return False
-        return not session.output.json or self._reads_lines
+        return not ctx.settings.output.json or self._reads_lines
 
     @property
     def _reads_lines(self) -> bool:
@@ -185,7 +185,7 @@ class EmbedRun:
 
     def _refuse_one_object(self, path: str) -> None:
         """Raise UsageError for `--json`: one object for all lines cannot be gone on with."""
-        if self._session.output.json:
+        if self._ctx.settings.output.json:
             raise UsageError(
                 Text("cannot write --json into {path}", path=path),
                 Text(
@@ -216,14 +216,14 @@ class EmbedRun:
         self, items: Iterator[Item | None], stop: threading.Event, file: EmbedFile | None = None
     ) -> Iterator[Answer]:
         """Yield the answers in the order of the inputs."""
-        embedding, session = self._embedding, self._session
+        embedding, ctx = self._embedding, self._ctx
         listed = None if self._reads_lines else list(items)
         is_alone = listed is not None and len(listed) == 1
         embedder = Embedder(
-            session,
+            ctx,
             self._build,
             embedding.dimensions,
-            keep_body=bool(session.output.json),
+            keep_body=bool(ctx.settings.output.json),
             is_alone=is_alone,
             claim=file.claim if file else lambda items: None,
             release=file.release if file else lambda items: None,
@@ -244,7 +244,7 @@ class EmbedRun:
         consistency = Consistency(file.vector_length if file else 0)
         watch = file.watch if file else None
         for answer in send_in_order(
-            session, groups, ask, session.jobs, stop, bulk=bulk, observer=watch
+            ctx, groups, ask, ctx.settings.jobs, stop, bulk=bulk, observer=watch
         ):
             for usage, from_cache in usages(answer):
                 self._spent.add(usage, from_cache=from_cache)
@@ -265,12 +265,12 @@ class EmbedRun:
 
     def _filtered(self, result: Result) -> Result:
         """Return a result with its line through `--jq`; an answer that it fails on stays whole."""
-        session = self._session
-        if session.filter is None or result.line is not None:
+        ctx = self._ctx
+        if ctx.output.jq_filter is None or result.line is not None:
             return result
         line = self.line(result)
         try:
-            return result._replace(line=b"".join(session.filtered([line])))
+            return result._replace(line=b"".join(ctx.output.filter_lines([line])))
         except IncompleteError as failure:
             return result._replace(line=line, error=result.error or failure)
 
@@ -306,7 +306,7 @@ class EmbedRun:
         return {
             "code": facts.code or (str(facts.status) if facts.status is not None else None),
             "type": type(error).__name__,
-            "message": map_text(message, self._session.console.redact),
+            "message": map_text(message, self._ctx.messages.redact),
             "class": name_class(error),
             "maybe_billed": False,
         }
@@ -345,7 +345,7 @@ class EmbedRun:
         try:
             file.end(failure)
         finally:
-            self._spent.tell(self._session)
+            print_usage(self._spent, self._ctx.settings, self._ctx.messages)
         self._failures.raise_any(self._succeeded + file.ok_before, file.failed_before)
 
 

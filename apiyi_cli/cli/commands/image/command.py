@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.image import Imaging
@@ -13,7 +13,7 @@ from apiyi_cli.core.options.request import Model, Request
 
 
 def image(
-    session: Session,
+    ctx: Context,
     prompt: Words = None,
     *,
     model: Model,
@@ -32,11 +32,13 @@ def image(
     """
     from apiyi_cli.cli.commands.image.job import Studio
 
-    studio = Studio(session, prompt or [], session.fill(source).file or [], session.fill(imaging))
+    studio = Studio(
+        ctx, prompt or [], ctx.settings.fill(source).file or [], ctx.settings.fill(imaging)
+    )
     if studio.shown():
         return
     studio.prepare()
-    studio.run(session.jobs)
+    studio.run(ctx.settings.jobs)
 
 
 app = single(spread(image))

@@ -29,7 +29,7 @@ from apiyi_cli.output.names import slug, source_fields
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.events import Usage
     from apiyi_cli.render.progress import Progress
 
@@ -44,17 +44,15 @@ PICTURE = FileKind(Text("picture"), lambda head: detect_picture(head) is not Non
 class Studio:
     """Reads and checks everything that is asked for; sends it when told to."""
 
-    def __init__(
-        self, session: Session, words: list[str], files: list[str], imaging: Imaging
-    ) -> None:
-        self._session = session
+    def __init__(self, ctx: Context, words: list[str], files: list[str], imaging: Imaging) -> None:
+        self._ctx = ctx
         self._imaging = imaging
-        self._stdout = session.output.output == "-"
-        _check_together(session, imaging, words, files)
-        self._options = body_options(session)
+        self._stdout = ctx.settings.output.output == "-"
+        _check_together(ctx, imaging, words, files)
+        self._options = body_options(ctx)
         inline = find_family(self._model).picture.route == "flux" and not imaging.vary
         self._inputs = [self._input(name, inline) for name in imaging.input or ()]
-        self._mask = None if imaging.mask is None else upload(session, imaging.mask)
+        self._mask = None if imaging.mask is None else upload(ctx, imaging.mask)
         self._tasks = list(self._planned(words, files))
         self._usage: list[Usage | None] = []
         self._failed: list[ApiyiError] = []
@@ -63,18 +61,18 @@ class Studio:
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""
-        request = self._session.request
+        request = self._ctx.settings.request
         if not (request.dry_run or request.code):
             return False
         if not self._stdout:
             self._leave_out()
         for task in self._tasks:
-            self._session.shown(self._call(task))
+            self._ctx.gateway.print_request(self._call(task))
         return True
 
     def prepare(self) -> None:
         """Refuse, before anything is sent, what could not be saved; leave out what is there."""
-        session = self._session
+        ctx = self._ctx
         self._call(self._tasks[0])
         pictures_wanted = sum(len(task.numbers) for task in self._tasks)
         if self._stdout:
@@ -84,18 +82,16 @@ class Studio:
                     Text("{pictures_wanted} are asked for", pictures_wanted=pictures_wanted),
                     hint=f"-o '{DISTINCT_NAME}'",
                 )
-            refuse_terminal(
-                session, Text("a picture"), Text("-o FILE, or | a program that takes it")
-            )
+            refuse_terminal(ctx, Text("a picture"), Text("-o FILE, or | a program that takes it"))
         else:
             self._places.refuse_clashes(self._wanted())
             self._leave_out()
             self._places.check(self._wanted())
             for task in self._tasks:
                 self._refuse_extras(task)
-            session.console.require_stdout()
+            ctx.process.console.require_stdout()
         if self._tasks:
-            session.sender  # noqa: B018 - what is wrong with the set-up is said once
+            ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
 
     def run(self, jobs: int) -> None:
         """Send the requests and save the pictures; print what the form of the output asks for.
@@ -103,18 +99,18 @@ class Studio:
         Each picture is saved as soon as it is there, printed in the order of the input. Raises
         the error of a single request; of several, PartialError at the end, when some failed.
         """
-        session = self._session
+        ctx = self._ctx
         total = len(self._tasks)
         if total == 1:
-            self._take(self._maker.make(session.sender, self._tasks[0]))
+            self._take(self._maker.make(ctx.gateway.sender, self._tasks[0]))
         elif total:
             try:
-                take_in_order(session, self._tasks, self._maker.make, min(jobs, total), self._take)
+                take_in_order(ctx, self._tasks, self._maker.make, min(jobs, total), self._take)
             finally:
                 if self._progress is not None:
                     self._progress.stop()
         if total:
-            tell_usage(session, self._usage)
+            tell_usage(ctx, self._usage)
         if self._failed and total == 1:
             raise self._failed[0]
         if self._failed:
@@ -138,24 +134,24 @@ class Studio:
         last = max(task.numbers)
         for n in range(last + 1, last + 1 + min(asked, MAX_CHECKED) - len(task.numbers)):
             if path := self._places.extra(task.values(self._model, n), likely):
-                refuse_existing(path, force=bool(self._session.output.force))
+                refuse_existing(path, force=bool(self._ctx.settings.output.force))
 
     @cached_property
     def _model(self) -> str:
-        return self._session.models[0]
+        return self._ctx.settings.models[0]
 
     @cached_property
     def _places(self) -> Places:
-        session = self._session
+        ctx = self._ctx
         likely = expected_extension(self._model, self._imaging)
         names = dict.fromkeys((likely, *(kind.extension for kind in PICTURES)))
         return Places(
-            session.output.output,
+            ctx.settings.output.output,
             DEFAULT_NAME,
             apart=DISTINCT_NAME,
             known=(*FIELDS, *SOURCE_FIELDS) if self._imaging.input else FIELDS,
             extensions=tuple(names),
-            force=bool(session.output.force),
+            force=bool(ctx.settings.output.force),
             skip_existing=bool(self._imaging.skip_existing),
         )
 
@@ -163,16 +159,16 @@ class Studio:
     def _maker(self) -> Maker:
         private = bool(self._imaging.allow_private)
         places = None if self._stdout else self._places
-        return Maker(self._session, self._model, self._call, places, private=private)
+        return Maker(self._ctx, self._model, self._call, places, private=private)
 
     @cached_property
     def _progress(self) -> Progress | None:
-        session = self._session
-        if session.output.quiet or not session.console.stderr_is_terminal:
+        ctx = self._ctx
+        if ctx.settings.output.quiet or not ctx.process.console.stderr_is_terminal:
             return None
         from apiyi_cli.render.progress import Progress
 
-        console = session.console
+        console = ctx.process.console
         return Progress(
             len(self._tasks), say=console.say, status=console.status, width=console.width
         )
@@ -180,7 +176,7 @@ class Studio:
     def _input(self, name: str, inline: bool) -> Upload | str:
         if name.startswith(("https://", "http://", "data:")):
             return name
-        return upload(self._session, name, whole=inline)
+        return upload(self._ctx, name, whole=inline)
 
     def _planned(self, words: list[str], files: list[str]) -> Iterator[Task]:
         numbers = tuple(range(1, (self._imaging.n or 1) + 1))
@@ -192,16 +188,16 @@ class Studio:
             yield Task(index, prompt, slug(prompt, default="image"), numbers, source)
 
     def _prompts(self, words: list[str], files: list[str]) -> Iterator[str]:
-        session = self._session
+        ctx = self._ctx
         if self._imaging.lines:
             from apiyi_cli.cli.inputs.prompt import batches
 
             # All lines at once: names that clash are to be known before the first is paid for.
-            for batch in batches(session.sources, "--lines", 1):
+            for batch in batches(ctx.inputs, "--lines", 1):
                 yield from (text for _, text in batch)
             return
         from_stdin = "-" in (self._imaging.input or ())
-        text = session.sources.prompt(words, files, joins_stdin=False, needed=not from_stdin)
+        text = ctx.inputs.prompt(words, files, joins_stdin=False, needed=not from_stdin)
         if text is None:
             raise UsageError(
                 Text("nothing to draw"),
@@ -225,7 +221,7 @@ class Studio:
             # What holds for one line of many holds for all of them: it is said once.
             if text not in self._noted:
                 self._noted.add(text)
-                self._session.note(text)
+                self._ctx.messages.note(text)
         return call._replace(notes=())
 
     def _leave_out(self) -> None:
@@ -242,20 +238,20 @@ class Studio:
             if missing:
                 left.append(task._replace(numbers=missing))
         self._tasks = left
-        print_skipped(self._session, found)
+        print_skipped(self._ctx, found)
 
     def _take(self, outcome: Outcome) -> None:
         """Print what became of one task, and keep count."""
-        session = self._session
+        ctx = self._ctx
         alone = len(self._tasks) == 1
         self._done += 1
         if outcome.reply is not None:
             self._usage.append(outcome.reply.usage)
         if self._stdout and outcome.content:
-            session.console.write_lines([outcome.content], session.rescue, "raw")
-        elif session.form != "ndjson" or outcome.reply is not None or not alone:
-            for line in session.filtered(list(self._lines(outcome))):
-                session.console.write(line, "text" if session.form == "text" else "json")
+            ctx.process.console.write_lines([outcome.content], ctx.process.rescue, "raw")
+        elif ctx.output.form != "ndjson" or outcome.reply is not None or not alone:
+            for line in ctx.output.filter_lines(list(self._lines(outcome))):
+                ctx.process.console.write(line, "text" if ctx.output.form == "text" else "json")
         if self._imaging.preview:
             self._preview(outcome)
         failure = outcome.failure
@@ -265,13 +261,13 @@ class Studio:
                 failure.what = Text("{place}: {what}", place=outcome.task.maker, what=failure.what)
                 if fails_every_item(failure):
                     raise failure
-                session.run.report(failure)
+                ctx.messages.error(failure)
         if self._progress is not None and not alone:
             failed = len(self._failed)
             self._progress.show(self._done, ok=self._done - failed, failed=failed)
 
     def _lines(self, outcome: Outcome) -> Iterator[bytes]:
-        form = self._session.form
+        form = self._ctx.output.form
         if form == "json":
             if outcome.reply is not None:
                 from apiyi_cli.core.jsontext import as_line
@@ -287,14 +283,14 @@ class Studio:
                 yield os.fsencode(record["path"]) + b"\n"
 
     def _preview(self, outcome: Outcome) -> None:
-        session = self._session
-        if not session.console.stdout_is_terminal:
+        ctx = self._ctx
+        if not ctx.process.console.stdout_is_terminal:
             return
         from apiyi_cli.cli.output.terminal_image import previewed
 
         for record in outcome.records:
             if record["path"] is not None:
-                previewed(session, record["path"])
+                previewed(ctx, record["path"])
 
 
 def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
@@ -318,9 +314,9 @@ def _count_pictures(body: dict[str, Any]) -> int:
     return max((count for count in counts if type(count) is int), default=1)
 
 
-def _check_together(session: Session, imaging: Imaging, words: list[str], files: list[str]) -> None:
+def _check_together(ctx: Context, imaging: Imaging, words: list[str], files: list[str]) -> None:
     """Raise UsageError for options that do not go together."""
-    check_skipping(session, imaging.skip_existing, needs_output=False)
+    check_skipping(ctx, imaging.skip_existing, needs_output=False)
     count = len(imaging.input or ())
     why = ""
     if imaging.mask is not None and not count:
@@ -331,7 +327,7 @@ def _check_together(session: Session, imaging: Imaging, words: list[str], files:
         why = Text("--vary takes a picture and nothing else: no prompt, no --mask, no --lines")
     elif imaging.lines and (words or files):
         why = Text("with --lines the prompts are the lines of stdin alone")
-    elif session.output.output == "-" and session.form != "text":
+    elif ctx.settings.output.output == "-" and ctx.output.form != "text":
         why = Text("stdout takes the picture (-o -) or the JSON, not both")
     if why:
         raise UsageError(Text("cannot do that"), why)

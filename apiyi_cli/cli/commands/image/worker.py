@@ -16,7 +16,7 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputErr
 from apiyi_cli.text import Text, join_texts, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
 _NAMED = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp", "gif": "gif", "avif": "avif"}
@@ -88,14 +88,14 @@ class Maker:
 
     def __init__(
         self,
-        session: Session,
+        ctx: Context,
         model: str,
         call: Callable[[Task], Call],
         places: Places | None,
         *,
         private: bool,
     ) -> None:
-        self._session = session
+        self._ctx = ctx
         self._model = model
         self._call = call
         self._places = places
@@ -108,7 +108,7 @@ class Maker:
             yield pictures(reply, self._model)
 
         try:
-            (reply,) = self._session.answers(self._call(task), decode, sender=sender)
+            (reply,) = self._ctx.gateway.stream(self._call(task), decode, sender=sender)
         except ApiyiError as error:
             records = [self._record(task, n, error=error) for n in task.numbers]
             return Outcome(task, records, failure=error)
@@ -120,7 +120,7 @@ class Maker:
             stop.note = self._keep_rest(saving) or stop.note
             raise
         if saving.extras:
-            self._session.note(
+            self._ctx.messages.note(
                 Text(
                     "more pictures came than were asked for; they are in {paths}",
                     paths=join_texts(saving.extras),
@@ -160,7 +160,7 @@ class Maker:
                 places.append(item.url)
             elif item is not None and item.content:
                 with suppress(OSError):
-                    places.append(str(self._session.rescue.keep([item.content])))
+                    places.append(str(self._ctx.process.rescue.keep([item.content])))
         if not places:
             return ""
         return Text("pictures that are paid for: {places}", places=join_texts(places))
@@ -189,7 +189,7 @@ class Maker:
 
     def _rescued(self, content: bytes) -> str | None:
         try:
-            return Text("take what came from {keep}", keep=self._session.rescue.keep([content]))
+            return Text("take what came from {keep}", keep=self._ctx.process.rescue.keep([content]))
         except OSError:
             return None
 
@@ -203,7 +203,7 @@ class Maker:
 
     def _saved_extra(self, task: Task, n: int, content: bytes, kind: FileType) -> dict[str, Any]:
         """Save a picture beyond those asked for: beside the others, else in the rescue folder."""
-        rescue = self._session.rescue
+        rescue = self._ctx.process.rescue
         path: Path | None = None
         if self._places is not None:
             values = task.values(self._model, n)
@@ -220,10 +220,10 @@ class Maker:
         if self._places is None:
             return {}
         values = task.values(self._model, n)
-        path = self._places.write(values, kind.extension, content, self._session.rescue)
+        path = self._places.write(values, kind.extension, content, self._ctx.process.rescue)
         suffix = path.suffix.lower().removeprefix(".")
         if suffix in _NAMED and _NAMED[suffix] != kind.extension:
-            self._session.note(
+            self._ctx.messages.note(
                 Text(
                     "{path} holds {extension}, whatever its name says",
                     path=path,
@@ -254,7 +254,7 @@ class Maker:
         if error is not None:
             if picture is not None and picture.url:
                 record["url"] = picture.url
-            record["error"] = describe_error(error, self._session.console.redact)
+            record["error"] = describe_error(error, self._ctx.messages.redact)
         return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.session import Session
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
@@ -13,7 +13,7 @@ from apiyi_cli.core.options.transcribe import Transcribing
 
 
 def transcribe(
-    session: Session,
+    ctx: Context,
     files: Words = None,
     *,
     model: Model,
@@ -32,11 +32,11 @@ def transcribe(
     """
     from apiyi_cli.cli.commands.transcribe.job import Desk
 
-    desk = Desk(session, files or [], session.fill(transcribing))
+    desk = Desk(ctx, files or [], ctx.settings.fill(transcribing))
     if desk.shown():
         return
     desk.prepare()
-    desk.run(session.jobs)
+    desk.run(ctx.settings.jobs)
 
 
 app = single(spread(transcribe))

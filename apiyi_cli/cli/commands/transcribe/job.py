@@ -29,7 +29,7 @@ from apiyi_cli.output.names import Numbered, source_fields
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.events import Burst, Usage
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Sender
@@ -62,22 +62,22 @@ class Heard(NamedTuple):
 class Desk:
     """Reads and checks everything that is asked for; sends it when told to."""
 
-    def __init__(self, session: Session, names: list[str], transcribing: Transcribing) -> None:
-        self._session = session
+    def __init__(self, ctx: Context, names: list[str], transcribing: Transcribing) -> None:
+        self._ctx = ctx
         if transcribing.prompt is not None:
-            prompt = session.sources.at(transcribing.prompt)
+            prompt = ctx.inputs.at(transcribing.prompt)
             transcribing = transcribing.replace(prompt=prompt)
         self._transcribing = transcribing
-        self._options = body_options(session)
-        _check_together(session, transcribing)
-        check_skipping(session, transcribing.skip_existing, needs_output=True)
+        self._options = body_options(ctx)
+        _check_together(ctx, transcribing)
+        check_skipping(ctx, transcribing.skip_existing, needs_output=True)
         if not names:
             raise UsageError(
                 Text("nothing to transcribe"),
                 Text("no file was given"),
                 hint="apiyi transcribe talk.mp3",
             )
-        self._uploads = [upload(session, name) for name in names]
+        self._uploads = [upload(ctx, name) for name in names]
         self._wanted = list(range(len(names)))
         self._parts: list[tuple[Transcript, float]] = []
         self._lost: ApiyiError | None = None
@@ -87,18 +87,18 @@ class Desk:
 
     def shown(self) -> bool:
         """Print the requests instead of sending them, if the user asked for that."""
-        request = self._session.request
+        request = self._ctx.settings.request
         if not (request.dry_run or request.code):
             return False
         if self._places is not None:
             self._leave_out()
         for index in self._wanted:
-            self._session.shown(self._call(self._uploads[index]))
+            self._ctx.gateway.print_request(self._call(self._uploads[index]))
         return True
 
     def prepare(self) -> None:
         """Refuse, before anything is sent, what cannot be sent or could not be written."""
-        session = self._session
+        ctx = self._ctx
         if self._places is not None:
             self._places.refuse_clashes(self._named())
             self._leave_out()
@@ -106,11 +106,11 @@ class Desk:
             self._check(self._uploads[index])
         self._call(self._uploads[0])
         if self._places is None:
-            session.console.require_stdout()
+            ctx.process.console.require_stdout()
         else:
             self._places.check(self._named())
         if self._wanted:
-            session.sender  # noqa: B018 - what is wrong with the set-up is said once
+            ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
 
     def run(self, jobs: int) -> None:
         """Send the recordings and write the transcripts in their order.
@@ -127,17 +127,17 @@ class Desk:
         alone = len(self._wanted) == 1 and self._uploads[first].size <= MOST_BYTES
         try:
             if alone:
-                self._take(self._ask(self._session.sender, Piece(first, self._uploads[first])))
+                self._take(self._ask(self._ctx.gateway.sender, Piece(first, self._uploads[first])))
             else:
-                take_in_order(self._session, self._pieces(), self._ask, jobs, self._take)
+                take_in_order(self._ctx, self._pieces(), self._ask, jobs, self._take)
         finally:
-            tell_usage(self._session, self._usage)
+            tell_usage(self._ctx, self._usage)
         self._end()
 
     @cached_property
     def _form(self) -> str:
         """Return the form of what is written: a format, or ndjson."""
-        form = self._session.form
+        form = self._ctx.output.form
         if form == "ndjson":
             return form
         chosen = self._transcribing.format
@@ -147,7 +147,7 @@ class Desk:
 
     @cached_property
     def _places(self) -> Places | None:
-        output = self._session.output
+        output = self._ctx.settings.output
         if output.output in (None, "-"):
             return None
         extension = EXTENSIONS.get(self._form, self._form)
@@ -179,13 +179,13 @@ class Desk:
         places = self._places
         assert places is not None
         missing = [index for index in self._wanted if not places.exists(self._values(index))]
-        print_skipped(self._session, len(self._wanted) - len(missing))
+        print_skipped(self._ctx, len(self._wanted) - len(missing))
         self._wanted = missing
 
     def _values(self, index: int) -> dict[str, object]:
         one = self._uploads[index]
         source = {**source_fields(one.name), "stem": Path(one.filename).stem}
-        return {**source, "index": index, "model": self._session.models[0]}
+        return {**source, "index": index, "model": self._ctx.settings.models[0]}
 
     def _check(self, one: Upload) -> None:
         upload_name(one)
@@ -209,14 +209,14 @@ class Desk:
     def _call(self, one: Upload) -> Call:
         call = transcribe_call(
             one,
-            model=self._session.models[0],
+            model=self._ctx.settings.models[0],
             transcribing=self._transcribing,
             options=self._options,
         )
         for text in call.notes:
             if text not in self._noted:
                 self._noted.add(text)
-                self._session.note(text)
+                self._ctx.messages.note(text)
         return call._replace(notes=())
 
     def _pieces(self) -> Iterator[Piece]:
@@ -230,7 +230,7 @@ class Desk:
 
             waiting: Piece | None = None
             try:
-                for cut in cuts(self._session, one, scratch(self._session)):
+                for cut in cuts(self._ctx, one, scratch(self._ctx)):
                     if waiting is not None:
                         yield waiting
                     waiting = Piece(index, cut.upload, cut.begin_s, last=False)
@@ -252,7 +252,7 @@ class Desk:
                 yield transcript(reply, call.model, asks_json=asks_json(call))
 
         try:
-            (found,) = self._session.answers(call, decode, sender=sender)
+            (found,) = self._ctx.gateway.stream(call, decode, sender=sender)
         except ApiyiError as failure:
             return Heard(piece, None, failure)
         return Heard(piece, found)
@@ -281,38 +281,40 @@ class Desk:
             lost.what = Text("{file}: {what}", file=self._uploads[piece.place].name, what=lost.what)
             if fails_every_item(lost):
                 raise lost
-            self._session.run.report(lost)
+            self._ctx.messages.error(lost)
 
     def _keep(self, lost: ApiyiError, part: Transcript) -> None:
         """Put what was heard, and paid for, where the user can find it."""
         try:
-            path = self._session.rescue.keep([written(part, "text")])
+            path = self._ctx.process.rescue.keep([written(part, "text")])
         except (OSError, ApiyiError):
             return
         kept = Text("what was heard is in {path}", path=path)
         lost.hint = join_texts(filter(None, (lost.hint, kept)), "; ")
 
     def _write(self, index: int, found: Transcript) -> None:
-        session = self._session
+        ctx = self._ctx
         if self._form == "ndjson":
             line = _record(index, self._uploads[index].name, found)
-            lines = list(session.filtered([line]))
+            lines = list(ctx.output.filter_lines([line]))
         elif self._form in ("json", "verbose_json"):
-            lines = list(session.filtered([written(found, self._form)]))
+            lines = list(ctx.output.filter_lines([written(found, self._form)]))
         else:
             lines = [written(found, self._form)]
         if self._form == "verbose_json" and not (found.value or {}).keys() & {"segments", "words"}:
-            session.note(
+            ctx.messages.note(
                 Text("{name}: the gateway told no timestamps", name=self._uploads[index].name)
             )
         if self._places is None:
             json_forms = ("ndjson", "json", "verbose_json")
             content: Content = "json" if self._form in json_forms else "text"
-            session.console.write_lines(lines, session.rescue, content)
+            ctx.process.console.write_lines(lines, ctx.process.rescue, content)
             return
         extension = EXTENSIONS.get(self._form, self._form)
-        path = self._places.write(self._values(index), extension, b"".join(lines), session.rescue)
-        session.detail(Text("saved {path}", path=path))
+        path = self._places.write(
+            self._values(index), extension, b"".join(lines), ctx.process.rescue
+        )
+        ctx.messages.debug(Text("saved {path}", path=path))
 
     def _end(self) -> None:
         if not self._failed:
@@ -337,7 +339,7 @@ class Desk:
             if one.size > MOST_BYTES:
                 raise one.refused(Text("--stream and --split do not go together"))
         for one in self._uploads:
-            printed(self._session, self._call(one), Answer(), decode)
+            printed(self._ctx, self._call(one), Answer(), decode)
 
     def _events(self, reply: Reply, *, verbatim: bool = False) -> Iterator[Burst]:
         speakers = bool(self._transcribing.diarize)
@@ -368,9 +370,9 @@ def _record(index: int, name: str, found: Transcript) -> bytes:
     return write({"index": index, "file": name, **fields}) + b"\n"
 
 
-def _check_together(session: Session, transcribing: Transcribing) -> None:
+def _check_together(ctx: Context, transcribing: Transcribing) -> None:
     plain = transcribing.format in ("text", "srt", "vtt")
-    if session.form != "text" and plain and not transcribing.stream:
+    if ctx.output.form != "text" and plain and not transcribing.stream:
         raise UsageError(
             Text("these options do not go together"),
             Text(

@@ -19,7 +19,7 @@ from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.session import Session
+    from apiyi_cli.cli.context import Context
 
 # 16 kHz, 16 bit: 32 kB a second at most, so 25 MB are never less than 819 s.
 LONGEST_PART_S = 780.0
@@ -46,12 +46,12 @@ def require_ffmpeg(upload: Upload) -> None:
         )
 
 
-def cuts(session: Session, upload: Upload, folder: Path) -> Iterator[Cut]:
+def cuts(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]:
     """Yield the parts of a recording in order, each made when it is asked for.
 
     Raises UsageError for a file that ffmpeg cannot read.
     """
-    told = _ffmpeg(session, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
+    told = _ffmpeg(ctx, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
     length_s = _length_s(told)
     if not length_s:
         raise upload.refused(Text("ffmpeg finds no sound in it"))
@@ -61,7 +61,7 @@ def cuts(session: Session, upload: Upload, folder: Path) -> Iterator[Cut]:
         # Before -i: ffmpeg goes there at once, and still cuts at the exact sample.
         window = ("-ss", f"{begin_s:.3f}", "-t", f"{end_s - begin_s:.3f}")
         form = ("-vn", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-c:a", "flac")
-        _ffmpeg(session, upload, *form, "-y", f"file:{path}", before=window)
+        _ffmpeg(ctx, upload, *form, "-y", f"file:{path}", before=window)
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         name = f"{upload.name}.part{number + 1}.flac"
@@ -103,7 +103,7 @@ def _silences(told: str, length_s: float) -> list[tuple[float, float]]:
     return [*found, (start, length_s)] if start is not None else found
 
 
-def _ffmpeg(session: Session, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:
+def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:
     """Run ffmpeg on the file and return what it says; raise UsageError when it fails."""
     process = subprocess.Popen(
         # Only local files: a playlist in disguise must not make it fetch anything.
@@ -121,9 +121,9 @@ def _ffmpeg(session: Session, upload: Upload, *args: str, before: Sequence[str] 
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=session.run.child_environment(),
+        env=ctx.process.child_environment(),
     )
-    session.run.closing(process.kill)
+    ctx.process.on_exit(process.kill)
     told = process.communicate()[1].decode("utf-8", "replace")
     if process.returncode:
         last = (told.strip().splitlines() or [Text("it does not say why")])[-1]

@@ -1,0 +1,48 @@
+"""`Context`: the five parts that a command works with, each made when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.gateway.client import GatewayClient
+    from apiyi_cli.cli.inputs.prompt import Inputs
+    from apiyi_cli.cli.output.answer import AnswerOutput
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.settings import CommandSettings
+
+
+class Context:
+    """One run of one command. It decides nothing: what it holds are its parts."""
+
+    def __init__(self, process: Process, settings: CommandSettings) -> None:
+        self.process = process
+        self.settings = settings
+        self.messages = process.messages
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Return the inputs of the run: stdin, files, `@FILE` values."""
+        from apiyi_cli.cli.inputs.prompt import Inputs
+        from apiyi_cli.core.options.prompt import Prompt, TextInput
+
+        return Inputs(
+            no_stdin=bool(self.settings.fill(Prompt()).no_stdin),
+            notice=self.messages.note,
+            encoding=self.settings.fill(TextInput()).encoding,
+        )
+
+    @cached_property
+    def gateway(self) -> GatewayClient:
+        """Return the way to the gateway."""
+        from apiyi_cli.cli.gateway.client import GatewayClient
+
+        return GatewayClient(self.process, self.settings, self.messages)
+
+    @cached_property
+    def output(self) -> AnswerOutput:
+        """Return the output of the answer: stdout, or the file of `-o`."""
+        from apiyi_cli.cli.output.answer import AnswerOutput
+
+        return AnswerOutput(self.process, self.settings.output)

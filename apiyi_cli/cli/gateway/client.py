@@ -1,0 +1,189 @@
+"""`GatewayClient`: how a command sends a call and reads what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
+
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.events import Burst, Chunk, Delta, InlineFile, Reasoning, Refusal, Restart
+from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.text import Text
+from apiyi_cli.wire.send import Sender
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.settings import CommandSettings
+    from apiyi_cli.wire.send import Plan
+
+T = TypeVar("T")
+
+_VISIBLE = (Delta, Refusal, InlineFile, Restart)
+
+
+class GatewayClient:
+    """Sends calls as the settings say: one connection pool for the run."""
+
+    def __init__(self, process: Process, settings: CommandSettings, messages: Messages) -> None:
+        self._process = process
+        self._settings = settings
+        self._messages = messages
+
+    def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
+        """Send a call and return what `read` makes of its reply, whose body has not been read."""
+
+        def decode(reply: Reply) -> Iterator[T]:
+            yield read(reply)
+
+        (result,) = self.stream(call, decode, sender=sender)
+        return result
+
+    def stream(
+        self,
+        call: Call,
+        decode: Callable[[Reply], Iterator[T]],
+        *,
+        shows: Callable[[T], bool] = lambda item: False,
+        sender: Sender | None = None,
+    ) -> Iterator[T]:
+        """Send a call and yield what `decode` makes of the reply.
+
+        `shows` returns True for an item that the user sees: from then on nothing is retried.
+        Another thread gives its own `sender`. A body that was paid for and cannot be used is
+        kept in the rescue folder.
+        """
+        for text in call.notes:
+            self._messages.note(text)
+        received = None
+        if call.cost != "free":
+            from apiyi_cli.cli.gateway.unusable import ReceivedBody
+
+            received = ReceivedBody()
+            decode = received.watch(decode)
+        try:
+            yield from (sender or self.sender).answer(call, decode, shows=shows)
+        except ApiyiError as failure:
+            hint = self._find_hint(failure, call)
+            if received is not None:
+                hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
+            raise failure.with_hint(hint) from failure.__cause__
+
+    def stream_events(
+        self,
+        call: Call,
+        decode: Callable[[Reply], Iterator[Burst]],
+        *,
+        held: bool = False,
+        reasoning: bool = False,
+    ) -> Iterator[Burst]:
+        """Send a call and yield its events.
+
+        With `held` nothing is shown until the end: of an answer that was begun anew only the
+        newest attempt is yielded then. With `reasoning` the user sees that, too.
+        """
+        if held:
+            return newest_attempt(self.stream(call, decode))
+        return self.stream(call, decode, shows=partial(is_shown, reasoning=reasoning))
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Return the sender of the main thread, closed when the run ends."""
+        sender = Sender(self.make_plan())
+        self._process.on_exit(sender.close)
+        return sender
+
+    @property
+    def plan(self) -> Plan:
+        """Return everything about sending that the settings decide."""
+        return self.sender.plan
+
+    def make_plan(self, *, keyless: bool = False) -> Plan:
+        """Return a new plan; `keyless` does without a key."""
+        from apiyi_cli.cli.gateway.plan import make_plan
+
+        return make_plan(self._process, self._settings, self._messages, keyless=keyless)
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        plan = self.plan
+        if plan.timeouts.total_at is None:
+            return float("inf")
+        return max(0.0, plan.timeouts.total_at - plan.clock.monotonic())
+
+    def print_request(self, call: Call) -> None:
+        """Print the request on stdout in the form that `--dry-run` or `--code` wants."""
+        from apiyi_cli.cli.gateway.dry_run import print_request
+
+        print_request(call, self._process, self._settings, self._messages)
+
+    def _find_hint(self, failure: ApiyiError, call: Call) -> str | None:
+        from apiyi_cli.cli.gateway.hints import find_hint
+
+        return find_hint(
+            failure,
+            model=call.model,
+            command=self._settings.command,
+            sends_many=self._settings.sends_many,
+            key_source=self._settings.key_source,
+            known_models=self._known_models,
+        )
+
+    def _known_models(self) -> list[str]:
+        from apiyi_cli.cli.gateway.models import cached_models
+        from apiyi_cli.cli.gateway.plan import list_models
+
+        return cached_models(self._settings) or list_models(
+            self.plan, self._settings, self._messages
+        )
+
+
+def is_shown(burst: Burst, *, reasoning: bool) -> bool:
+    """Return True if the user sees something of a burst.
+
+    An object is printed by `--ndjson`; one that opens the answer holds nothing of it.
+    """
+    return any(
+        isinstance(event, _VISIBLE)
+        or (isinstance(event, Chunk) and not event.opening)
+        or (reasoning and isinstance(event, Reasoning))
+        for event in burst
+    )
+
+
+def newest_attempt(bursts: Iterable[Burst]) -> Iterator[Burst]:
+    """Yield the bursts of the last attempt alone, at the end; also before an error or signal."""
+    kept: list[Burst] = []
+    try:
+        for burst in bursts:
+            at = _restart_in(burst)
+            if at is not None:
+                kept.clear()
+                burst = burst[at + 1 :]
+            kept.append(burst)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # A signal too: what came may be paid for.
+        yield from kept
+        raise
+    yield from kept
+
+
+def refuse_restart() -> IncompleteError:
+    """Return the error for an answer of which two attempts were printed."""
+    return IncompleteError(
+        Text("the gateway began the answer anew"),
+        Text("what was printed first belongs to an attempt that it gave up"),
+        hint=Text("with -o FILE or --json only the last attempt is written"),
+    )
+
+
+def _restart_in(burst: Burst) -> int | None:
+    """Return the place of the last `Restart` in a burst."""
+    for place in range(len(burst) - 1, -1, -1):
+        if type(burst[place]) is Restart:
+            return place
+    return None

@@ -1,0 +1,83 @@
+"""`Messages`: everything that the program says on stderr, translated and without keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.core.language import Translate
+    from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.output.console import Console
+
+
+class Messages:
+    """The one writer of messages on stderr.
+
+    `as_json` has errors printed as JSON objects, for programs. `options` returns the output
+    options in force; it is set when the command is known, and asked when it is needed: reading
+    them may fail with the configuration.
+    """
+
+    def __init__(self, console: Console, environ: Mapping[str, str]) -> None:
+        self._console = console
+        self._environ = environ
+        self.as_json = False
+        self.options: Callable[[], Output] = Output
+
+    def note(self, text: str) -> None:
+        """Print a notice unless the user wants quiet."""
+        if not self.options().quiet:
+            self.print_line(text)
+
+    def debug(self, text: str) -> None:
+        """Print a text for `-v`."""
+        if self.options().verbose:
+            self.print(text)
+
+    def error(self, failure: ApiyiError) -> None:
+        """Print an error: a line and a hint, or one JSON object for programs."""
+        if self._wants_json():
+            from apiyi_cli.cli.records import describe_error
+            from apiyi_cli.core.jsontext import write_text
+
+            self.print(write_text({"error": describe_error(failure, self.redact)}), "json")
+            return
+        self.print_line(failure.sentence())
+        if failure.hint:
+            try_ = self.translate(Text("try: "))
+            self._console.say(f"  {try_}{self.translate(failure.hint)}")
+
+    def print_line(self, text: str) -> None:
+        """Print a message with the name of the program before it."""
+        self._console.say(f"apiyi: {self.translate(text)}")
+
+    def print(self, text: str, content: Content = "text") -> None:
+        """Print a text as it stands."""
+        self._console.say(self.translate(text), content=content)
+
+    def redact(self, text: str) -> str:
+        """Return the text without keys."""
+        return self._console.redact(text)
+
+    @cached_property
+    def translate(self) -> Translate:
+        """Return the function that puts a text for people into their language."""
+        from apiyi_cli.core.language import translator
+        from apiyi_cli.settings.language import configured
+
+        return translator(self._environ, configured(self._environ))
+
+    def _wants_json(self) -> bool:
+        if self.as_json:
+            return True
+        try:
+            output = self.options()
+        except ApiyiError:
+            return False
+        return bool(output.json or output.ndjson)

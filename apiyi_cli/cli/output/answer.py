@@ -1,0 +1,135 @@
+"""`AnswerOutput`: where the answer goes, stdout or the file of `-o`, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.core.events import InlineFile
+    from apiyi_cli.core.options.chat import Answer
+    from apiyi_cli.core.options.output import Output
+    from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.render.choose import Renderer
+    from apiyi_cli.render.text import Aside
+
+
+class AnswerOutput:
+    """Writes the answer as the output options say."""
+
+    def __init__(self, process: Process, options: Output) -> None:
+        self._process = process
+        self._console = process.console
+        self.options = options
+
+    @property
+    def form(self) -> str:
+        """Return the form of the output: text, ndjson or json (`--jq` alone filters json)."""
+        if self.options.ndjson:
+            return "ndjson"
+        return "json" if self.options.json or self.options.jq is not None else "text"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Return True if the answer goes to a terminal."""
+        return self.options.output is None and self._console.stdout_is_terminal
+
+    @property
+    def color(self) -> bool:
+        """Return True if the answer gets colour."""
+        from apiyi_cli.render.choose import color_wanted
+
+        return color_wanted(self.options.color or "auto", self._process.environ, self.is_terminal)
+
+    @cached_property
+    def jq_filter(self) -> Any:
+        """Return the compiled `--jq` program, None without one. Raises before anything is sent."""
+        if self.options.jq is None:
+            return None
+        from apiyi_cli.render.whole import compiled
+
+        return compiled(self.options.jq)
+
+    def filter_lines(self, lines: Iterable[bytes]) -> Iterable[bytes]:
+        """Return JSON lines through the `--jq` program, if there is one."""
+        if self.jq_filter is None:
+            return lines
+        from apiyi_cli.render.whole import filtered
+
+        return filtered(lines, self.jq_filter)
+
+    def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
+        """Return what turns bursts into bytes, by the options and by where they go."""
+        from apiyi_cli.decode.whole import assembled
+        from apiyi_cli.render.choose import choose
+
+        return choose(
+            form,  # type: ignore[arg-type]
+            aside=aside,
+            terminal=self.is_terminal,
+            markdown=answer.markdown,
+            color=self.color,
+            width=self._console.width,
+            newline=answer.newline is not False,
+            assembled=assembled,
+            program=self.jq_filter,
+        )
+
+    def require_ready(self) -> None:
+        """Check, before anything is sent, that the answer will have a place to go."""
+        target = self.options.output
+        if target is None or target == "-":
+            self._console.require_stdout()
+            return
+        from apiyi_cli.output.files import refuse_existing
+
+        refuse_existing(Path(target), force=bool(self.options.force))
+
+    def write(
+        self,
+        lines: Iterable[bytes],
+        stop: Callable[[], object] | None = None,
+        *,
+        content: Content | None = None,
+        path: Path | None = None,
+    ) -> None:
+        """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
+
+        `path` is the file that `-o` stands for where it is a directory or a template. `stop` is
+        called on a failure: it makes `lines` end with what was on its way. `content` is what the
+        lines are; by default JSON where the form of the output is a JSON one.
+        """
+        target = path or self.options.output
+        rescue = self._process.rescue
+        if stop is not None:
+            rescue = rescue._replace(stop=stop)
+        if target is None or target == "-":
+            kind = content or ("text" if self.form == "text" else "json")
+            self._console.write_lines(lines, rescue, kind)
+            return
+        from apiyi_cli.output.files import write_file
+
+        write_file(lines, Path(target), force=bool(self.options.force), rescue=rescue)
+
+    def keep_attachment(self, attachment: InlineFile) -> str:
+        """Save a picture, sound or file of an answer in text; return the line that names it."""
+        import binascii
+
+        try:
+            content = binascii.a2b_base64(attachment.base64)
+            path = self._process.rescue.keep([content])
+        except (ValueError, OSError) as error:
+            self._process.messages.note(
+                Text(
+                    "a part of the answer ({type}) is lost: {reason}",
+                    type=attachment.type or "base64",
+                    reason=str(error),
+                )
+            )
+            return ""
+        return f"{path}\n"

@@ -1,0 +1,85 @@
+"""`Process`: what one run of the program has before it knows which command was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.secret import Secret, redact
+from apiyi_cli.errors import SetupError
+from apiyi_cli.output.console import Console
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apiyi_cli.output.rescue import Rescue
+
+
+class Process:
+    """The console, the environment, the clock, the exit code, and the clean-up at the end.
+
+    A command that can stop softly sets `on_signal`. The signal's handler calls it with the name
+    and number of each signal that would end the process otherwise. It returns the seconds after
+    which the process must end anyway, None when that needs no watching.
+    """
+
+    def __init__(self, console: Console, environ: Mapping[str, str], clock: Clock) -> None:
+        self.console = console
+        self.environ = environ
+        self.clock = clock
+        self.messages = Messages(console, environ)
+        self.started_s = clock.monotonic()
+        self.root_options: dict[str, Any] = {}
+        """The options that stood before the command, by name; None where not given."""
+        self.secrets: list[Secret] = []
+        self.exit_code = 0
+        self.on_signal: Callable[[str, int], float | None] | None = None
+        self._clean_ups: list[Callable[[], None]] = [console.end_speech]
+        console.redact = lambda text: redact(text, self.secrets)
+
+    @classmethod
+    def start(cls, environ: Mapping[str, str]) -> Process:
+        """Take over the standard streams; to be called before any file is opened."""
+        process = cls(Console.opened(), environ, CLOCK)
+        if key := environ.get("APIYI_API_KEY", "").strip():
+            # Known before anything can fail with it in its message.
+            process.secrets.append(Secret(key))
+        return process
+
+    @cached_property
+    def rescue(self) -> Rescue:
+        """Return where an answer is kept when its output fails."""
+        from apiyi_cli.output.rescue import Rescue
+        from apiyi_cli.settings.paths import state_dir
+
+        folders: tuple[Path, ...] = ()
+        with suppress(SetupError):
+            folders = (state_dir(self.environ) / "rescue",)
+        return Rescue(folders, spare=_temporary_directory)
+
+    def child_environment(self) -> dict[str, str]:
+        """Return the environment for a program that this one starts, without keys."""
+        from apiyi_cli.settings.secrets import child_environment
+
+        return child_environment(self.environ, self.secrets)
+
+    def on_exit(self, clean_up: Callable[[], None]) -> None:
+        """Have a function called when the run ends, whichever way."""
+        self._clean_ups.append(clean_up)
+
+    def close(self) -> None:
+        """Clean up, the newest first; never raise."""
+        while self._clean_ups:
+            with suppress(Exception):
+                self._clean_ups.pop()()
+
+
+def _temporary_directory() -> Iterator[Path]:
+    import tempfile
+    from pathlib import Path
+
+    yield Path(tempfile.gettempdir())

@@ -1,0 +1,178 @@
+"""`CommandSettings`: the options in force for one command, typed or set elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
+from apiyi_cli.core.options import Group, given
+from apiyi_cli.core.options.connection import Connection, Jobs
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.request import Model, Models, Request
+from apiyi_cli.core.secret import Secret
+from apiyi_cli.errors import UsageError
+from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.text import Text
+
+G = TypeVar("G", bound=Group)
+
+
+class CommandSettings(Settings):
+    """The settings of one command: what was typed, completed by environment, profile, defaults.
+
+    `groups` are the option groups as typed, `root_options` what stood before the command.
+    `secrets` gets the key when it is found, so that it is redacted from then on.
+    """
+
+    def __init__(
+        self,
+        *groups: Group,
+        environ: Mapping[str, str],
+        command: str | None = None,
+        root_options: Mapping[str, Any] | None = None,
+        secrets: list[Secret] | None = None,
+    ) -> None:
+        self.command = command or "chat"
+        self._secrets = secrets if secrets is not None else []
+        self._root_options = {
+            name: value for name, value in (root_options or {}).items() if value is not None
+        }
+        self._groups: dict[type[Group], Group] = {}
+        for group in groups:
+            self.adopt(group)
+        super().__init__(*self._groups.values(), environ=environ, command=command)
+
+    def fill(self, group: G, *, defaults: bool = True) -> G:
+        """Return the command's group of this kind with every option that something sets.
+
+        What was typed counts, whether `group` is the one that the command got or a new one.
+        Without `defaults` only what the user gave is filled, by flag, environment or profile.
+        """
+        typed = self._groups.get(type(group))
+        if not isinstance(typed, type(group)):
+            typed = self._complete(group)
+        return super().fill(typed, defaults=defaults)
+
+    def given(self, group: G) -> G:
+        """Return the command's group of this kind with what the user gave, without defaults."""
+        return self.fill(group, defaults=False)
+
+    def adopt(self, group: Group) -> None:
+        """Take a group as if the user had typed it: an earlier run's options, for example."""
+        completed = self._complete(group)
+        for kind in type(group).__mro__[: -len(Group.__mro__)]:
+            # A command may have its own form of a group that others ask for.
+            self._groups[kind] = completed
+
+    @cached_property
+    def output(self) -> Output:
+        """Return the output options in force."""
+        return self.fill(Output())
+
+    @cached_property
+    def request(self) -> Request:
+        """Return the request options in force."""
+        return self.fill(Request())
+
+    @cached_property
+    def connection(self) -> Connection:
+        """Return the connection options in force."""
+        return self.fill(Connection())
+
+    @cached_property
+    def jobs(self) -> int:
+        """Return how many requests may be under way at once."""
+        return self.fill(Jobs()).jobs or 1
+
+    @property
+    def sends_many(self) -> bool:
+        """Return True if the command sends several requests at once (it has `--jobs`)."""
+        return Jobs in self._groups
+
+    @property
+    def prints_request(self) -> bool:
+        """Return True if the request is to be printed, not sent: `--dry-run` or `--code`."""
+        return bool(self.request.dry_run or self.request.code)
+
+    @property
+    def answer_options(self) -> list[str]:
+        """Return the options as typed that work on the answer and that no program has."""
+        return [
+            option.long
+            for group in self._groups.values()
+            for option, _ in given(group)
+            if option.name in ("output", "jq", "extract", "run")
+        ]
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Return the models to ask, at least one. Raises UsageError when none is set."""
+        group: Models | Model
+        if Models in self._groups:
+            group = models_group = self.fill(Models())
+            models = tuple(models_group.model or ())
+        else:
+            group = model_group = self.fill(Model())
+            models = () if model_group.model is None else (model_group.model,)
+        if not models:
+            raise no_model(self.command)
+        if not group.force_model:
+            for model in models:
+                require_able(model, self.command)
+        return models
+
+    @cached_property
+    def secret(self) -> Secret:
+        """Return the key; once it is found it is redacted. Raises AuthError without one."""
+        from apiyi_cli.settings.secrets import find_key
+
+        secret = find_key(self)
+        self._secrets.append(secret)
+        return secret
+
+    @property
+    def key_source(self) -> str:
+        """Return where the key came from, "" if it was not needed yet."""
+        return str(getattr(self.__dict__.get("secret"), "source", ""))
+
+    def _complete(self, group: G) -> G:
+        """Return the group with the options before the command, where it has none of its own."""
+        missing = {
+            name: value
+            for name, value in self._root_options.items()
+            if name in vars(group) and getattr(group, name) is None
+        }
+        return group.replace(**missing) if missing else group
+
+
+def no_model(command: str) -> UsageError:
+    """Return the error of a command that has no model, with a line that gives it one."""
+    model = PROPOSED.get(command, PROPOSED["chat"])
+    key = f"{command}.model" if command in OTHER_COMMANDS else "model"
+    ways = Text("-m MODEL") if command in OTHER_COMMANDS else Text("-m MODEL, or APIYI_MODEL")
+    return UsageError(
+        Text("no model"),
+        Text("none was given and none is set"),
+        hint=Text(
+            "apiyi config set {key} {model}, or {ways}; apiyi models lists them",
+            key=key,
+            model=model,
+            ways=ways,
+        ),
+    )
+
+
+def require_able(model: str, command: str) -> None:
+    """Raise UsageError when a model's family is known not to do the command."""
+    why = refusal(model, command)
+    if why is not None:
+        proposed = PROPOSED.get(command, PROPOSED["chat"])
+        hint = Text(
+            "-m {proposed}; --force-model sends {model} all the same",
+            proposed=proposed,
+            model=shlex.quote(model),
+        )
+        raise UsageError(Text("cannot use the model {model}", model=model), why, hint=hint)
