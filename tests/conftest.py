@@ -29,7 +29,7 @@ from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
 from tests.measuring import Measuring
-from tests.quick import Preloaded, Quick
+from tests.quick import Quick, Warm
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
@@ -359,8 +359,8 @@ def _spelling_in(data: bytes) -> bytes | None:
 
 
 @pytest.fixture(scope="session")
-def preloaded() -> Iterator[Preloaded]:
-    server = Preloaded()
+def warm() -> Iterator[Warm]:
+    server = Warm()
     yield server
     server.close()
 
@@ -376,12 +376,10 @@ def started(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
 
 
 @pytest.fixture
-def apiyi(
-    started: Program, preloaded: Preloaded, request: pytest.FixtureRequest
-) -> Program | Quick:
+def apiyi(started: Program, warm: Warm, request: pytest.FixtureRequest) -> Program | Quick:
     """The program, pointed at the test's gateway and given its key."""
     measured = request.node.get_closest_marker("no_cover") is None
-    return Quick(started, preloaded, measured=measured)
+    return Quick(started, warm, measured=measured)
 
 
 @pytest.fixture

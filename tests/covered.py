@@ -3,7 +3,7 @@
 It fails nothing: which of two threads is first decides over a branch now and then.
 
 Branches count as lines do. Measured are the tests' own processes and the runs that are forks
-of `preloaded.py`; not those processes that start like the user's (`tests/process`).
+of `warm.py`; not those processes that start like the user's (`tests/process`).
 """
 
 from __future__ import annotations

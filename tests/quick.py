@@ -1,4 +1,4 @@
-"""The near end of `preloaded.py`: runs of the program without another start of the interpreter.
+"""The near end of `warm.py`: runs of the program without another start of the interpreter.
 
 Each is a process with its own number, descriptors and wait status all the same. Where it
 matters how it starts (signals, limits of the shell, a given stdin, Python's own variables) it
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -51,33 +50,38 @@ for fd in fds:
     if fd != 2:
         posix.close(fd)
 answer = b""
-while answer.count(b"\\n") < 2 and (more := connection.recv(100)):
+while not answer.endswith(b"\\n") and (more := connection.recv(100)):
     answer += more
-code = posix.waitstatus_to_exitcode(int(answer.split()[1]))
+code = posix.waitstatus_to_exitcode(int(answer.split()[0]))
 if code < 0:
     _signal.signal(-code, _signal.SIG_DFL)
     posix.kill(posix.getpid(), -code)
 posix._exit(code)
 """
 """What stands for the program in a shell: no module but those that every interpreter holds."""
-SERVER = Path(__file__).with_name("preloaded.py")
+SERVER = Path(__file__).with_name("warm.py")
 LIMIT_S = 30.0
 
 
-class Preloaded:
-    """The near end of the process that becomes the program; one run at a time."""
+class Warm:
+    """The near end of the warm process, which starts when the first run is asked for."""
 
     def __init__(self) -> None:
         self.memory_kb = 0
-        self._near, far = socket.socketpair()
-        self._near.settimeout(LIMIT_S)
         self._folder = tempfile.TemporaryDirectory()
-        self.path = Path(self._folder.name, "socket")
-        words = [sys.executable, str(SERVER), str(far.fileno()), str(self.path), *_data_file()]
-        self._process = subprocess.Popen(words, pass_fds=(far.fileno(),))
-        far.close()
-        self._answers = self._near.makefile("rb")
+        self._process: subprocess.Popen[bytes] | None = None
         self._pool = ThreadPoolExecutor(3)
+
+    @property
+    def path(self) -> Path:
+        """The socket that runs are asked for at."""
+        path = Path(self._folder.name, "socket")
+        if self._process is None:
+            words = [sys.executable, str(SERVER), str(path), *_data_file()]
+            self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == b"ready\n"
+        return path
 
     def run(
         self,
@@ -90,25 +94,23 @@ class Preloaded:
     ) -> tuple[int, bytes, bytes]:
         """Return the wait status, stdout and stderr of one run; stdin None is no input."""
         request = {"words": list(words), "cwd": str(cwd), "env": dict(env), **STANDARD}
-        request["measured"] = measured
-        data = ascii(request).encode() + b"\n"
+        data = ascii({**request, "measured": measured}).encode() + b"\n"
         (near_out, far_out), (near_err, far_err) = os.pipe(), os.pipe()
         far = [os.open(os.devnull, os.O_RDONLY), far_out, far_err]
         if stdin is not None:
             os.close(far[0])
             far[0], near_in = os.pipe()
-            self._pool.submit(_fed, near_in, stdin)
-        self._near.sendall(data[socket.send_fds(self._near, [data], far) :])
-        for descriptor in far:
-            os.close(descriptor)
-        out, err = (self._pool.submit(_drained, one) for one in (near_out, near_err))
-        pid = int(self._answers.readline())
-        try:
-            status, self.memory_kb = map(int, self._answers.readline().split())
-            return status, out.result(), err.result()
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise
+            self._pool.submit(_feed, near_in, stdin)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(LIMIT_S)
+            connection.connect(str(self.path))
+            connection.sendall(data[socket.send_fds(connection, [data], far) :])
+            for descriptor in far:
+                os.close(descriptor)
+            out, err = (self._pool.submit(_drain, end) for end in (near_out, near_err))
+            with connection.makefile("rb") as answer:
+                status, self.memory_kb = map(int, answer.readline().split())
+        return status, out.result(), err.result()
 
     def text(
         self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: str | None = None
@@ -121,9 +123,9 @@ class Preloaded:
 
     def close(self) -> None:
         self._pool.shutdown()
-        self._answers.close()
-        self._near.close()
-        self._process.wait(LIMIT_S)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate()
         self._folder.cleanup()
 
     def launcher(self, folder: Path, *, measured: bool = True, leads: bool = False) -> Path:
@@ -131,9 +133,6 @@ class Preloaded:
 
         A run that leads has a session of its own, whose terminal is the one that it is on.
         """
-        if not self.path.exists():
-            # It answers nothing before it has imported the program and made the socket.
-            self.text(["--version"], Path.cwd(), dict(os.environ))
         folder.mkdir(exist_ok=True)
         script = folder / "apiyi"
         settings = f"PATH, MEASURED, LEADS = {str(self.path)!r}, {measured}, {leads}"
@@ -144,13 +143,13 @@ class Preloaded:
 
 def _data_file() -> list[str]:
     """Return where the session leaves what it measures, nothing if it measures nothing."""
-    from coverage import Coverage
-
-    current = Coverage.current()
+    # What does not measure need not have coverage, either.
+    coverage = sys.modules.get("coverage")
+    current = coverage and coverage.Coverage.current()
     return [str(SERVER.parents[1] / str(current.get_option("run:data_file")))] if current else []
 
 
-def _fed(descriptor: int, data: bytes) -> None:
+def _feed(descriptor: int, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as pipe:
             pipe.write(data)
@@ -162,20 +161,20 @@ def _input(stdin: object) -> bytes | None:
     return stdin if isinstance(stdin, bytes) else None
 
 
-def _drained(descriptor: int) -> bytes:
+def _drain(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as pipe:
         return pipe.read()
 
 
 class Quick:
-    """The test's program, run in the preloaded process; all else is as it is there.
+    """The test's program, run in the warm process; all else is as it is there.
 
     Measuring its branches takes as long as the run, so that what repeats does without.
     """
 
-    def __init__(self, program: Program, preloaded: Preloaded, *, measured: bool = True) -> None:
+    def __init__(self, program: Program, warm: Warm, *, measured: bool = True) -> None:
         self._program = program
-        self._preloaded = preloaded
+        self._warm = warm
         self._measured = measured
 
     def __getattr__(self, name: str) -> Any:
@@ -192,7 +191,7 @@ class Quick:
             return self._program(line, stdin=stdin, env=env)
         words = shlex.split(line) if isinstance(line, str) else line
         given = self._program.environment(env)
-        status, out, err = self._preloaded.run(
+        status, out, err = self._warm.run(
             words, self._program.work, given, _input(stdin), measured=self._measured
         )
         return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
@@ -224,11 +223,11 @@ class Quick:
 
     def _launcher(self, name: str, *, leads: bool) -> Path:
         folder = self._program.path.parent.with_name(name)
-        return self._preloaded.launcher(folder, measured=self._measured, leads=leads)
+        return self._warm.launcher(folder, measured=self._measured, leads=leads)
 
 
 def _starts(env: Mapping[str, str | None] | None) -> bool:
-    """Tell whether these variables decide how an interpreter starts."""
+    """Return True if these variables decide how an interpreter starts."""
     return any(
         name.startswith("PYTHON") and not name.startswith("PYTHON_KEYRING_") for name in env or ()
     )

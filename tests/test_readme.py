@@ -17,7 +17,7 @@ import pytest
 from tests.screen import taken
 
 if TYPE_CHECKING:
-    from tests.quick import Preloaded
+    from tests.quick import Warm
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -79,13 +79,11 @@ def desk(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "line", "block"), blocks(), ids=lambda value: str(value).partition("\n")[0][:40]
 )
-def test_a_shown_block_runs(
-    name: str, line: int, block: str, desk: Path, preloaded: Preloaded
-) -> None:
+def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path, warm: Warm) -> None:
     for tool in ("jq", "git"):
         if re.search(rf"\b{tool} ", block) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    path = f"{preloaded.launcher(desk / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(desk / 'bin', measured=False)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=desk,

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from apiyi_cli.main import main
-from tests.preloaded import imported
+from tests.warm import import_program
 
 RECORDED = (".out", ".csv", ".apiyi-journal")
 
@@ -89,8 +89,7 @@ def run(command: dict[str, object], counter: int) -> None:
 
 def serve() -> None:
     """Answer commands until stdin ends."""
-    os.environ["TYPER_USE_RICH"] = "0"
-    imported()
+    import_program()
     gc.freeze()
     counter = os.open(Path.cwd() / "counter", os.O_RDWR | os.O_CREAT)
     for line in sys.stdin:

@@ -16,7 +16,7 @@ import pytest
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
-    from tests.quick import Preloaded
+    from tests.quick import Warm
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-CANARY9f3c0123456789abcdef"
@@ -32,9 +32,9 @@ def gateway() -> Iterator[Gateway]:
 class Machine:
     """A user's machine: a home folder, a configuration, and no keyring."""
 
-    def __init__(self, folder: Path, base_urls: list[str], preloaded: Preloaded) -> None:
+    def __init__(self, folder: Path, base_urls: list[str], warm: Warm) -> None:
         self.folder = folder
-        self.preloaded = preloaded
+        self.warm = warm
         self.keys = folder / "config" / "apiyi" / "keys.json"
         self.keys.parent.mkdir(parents=True)
         config = f"[profile.default]\nbase_urls = {json.dumps(base_urls)}\n"
@@ -52,15 +52,15 @@ class Machine:
 
     def run(self, *argv: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command line; no key may come out where it was not asked for."""
-        done = self.preloaded.text(argv, self.folder, self.environ(**environ), stdin)
+        done = self.warm.text(argv, self.folder, self.environ(**environ), stdin)
         assert "CANARY" not in done.stderr
         assert "CANARY" not in done.stdout or argv[-1] == "token"
         return done
 
 
 @pytest.fixture
-def machine(tmp_path: Path, gateway: Gateway, preloaded: Preloaded) -> Machine:
-    return Machine(tmp_path, [gateway.base_url], preloaded)
+def machine(tmp_path: Path, gateway: Gateway, warm: Warm) -> Machine:
+    return Machine(tmp_path, [gateway.base_url], warm)
 
 
 LOGIN = ("auth", "login", "--with-token", "--insecure-storage")
@@ -183,9 +183,9 @@ def test_status_tells_source_tail_and_hosts(machine: Machine, gateway: Gateway) 
 
 
 def test_status_asks_every_host_and_a_dead_one_is_no_failure(
-    tmp_path: Path, gateway: Gateway, preloaded: Preloaded
+    tmp_path: Path, gateway: Gateway, warm: Warm
 ) -> None:
-    machine = Machine(tmp_path, ["http://127.0.0.1:9/v1", gateway.base_url], preloaded)
+    machine = Machine(tmp_path, ["http://127.0.0.1:9/v1", gateway.base_url], warm)
     done = machine.run("auth", "status", "--json", APIYI_API_KEY=KEY)
     told = json.loads(done.stdout)
     assert done.returncode == 0

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.quick import Preloaded
+    from tests.quick import Warm
 
 
 class Machine:
     """A user's machine with nothing on it."""
 
-    def __init__(self, folder: Path, preloaded: Preloaded) -> None:
+    def __init__(self, folder: Path, warm: Warm) -> None:
         self.folder = folder
-        self.preloaded = preloaded
+        self.warm = warm
         self.config = folder / "config" / "apiyi" / "config.toml"
 
     def run(self, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +32,7 @@ class Machine:
             "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             **environ,
         }
-        return self.preloaded.text(argv, self.folder, given)
+        return self.warm.text(argv, self.folder, given)
 
     def editor(self, body: str) -> str:
         """Return the name of an editor that does this to the text of the file."""
@@ -48,8 +48,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, preloaded: Preloaded) -> Machine:
-    return Machine(tmp_path, preloaded)
+def machine(tmp_path: Path, warm: Warm) -> Machine:
+    return Machine(tmp_path, warm)
 
 
 def test_set_get_and_unset_go_to_the_profile_in_use(machine: Machine) -> None:

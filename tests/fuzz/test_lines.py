@@ -18,7 +18,7 @@ from tests.fuzz.lines import Line, lines
 
 if TYPE_CHECKING:
     from tests.conftest import Program
-    from tests.quick import Preloaded
+    from tests.quick import Warm
 
 MEMORY_MAX_KB = 300_000
 CODES = frozenset(range(12)) - {1}
@@ -43,15 +43,15 @@ def prepared(apiyi: Program) -> None:
     (work / "pic.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
 
 
-def check(apiyi: Program, preloaded: Preloaded, sandbox: Gateway, line: Line) -> None:
+def check(apiyi: Program, warm: Warm, sandbox: Gateway, line: Line) -> None:
     prepared(apiyi)
     typed = shlex.join(line.words)
     env = {**apiyi.environ, "APIYI_BASE_URL": sandbox.base_url}
-    status, out, err = preloaded.run(line.words, apiyi.work, env, line.stdin, measured=False)
+    status, out, err = warm.run(line.words, apiyi.work, env, line.stdin, measured=False)
     code = os.waitstatus_to_exitcode(status)
     assert code in CODES, (typed, line.stdin, code, err[-2000:])
     assert b"Traceback" not in err, (typed, line.stdin, err[-2000:])
-    assert preloaded.memory_kb < MEMORY_MAX_KB, (typed, preloaded.memory_kb)
+    assert warm.memory_kb < MEMORY_MAX_KB, (typed, warm.memory_kb)
     if code and line.words[0] != "doctor":
         assert err.strip() or out.strip(), (typed, line.stdin, code, out[-500:])
 
@@ -59,18 +59,18 @@ def check(apiyi: Program, preloaded: Preloaded, sandbox: Gateway, line: Line) ->
 @pytest.mark.no_cover
 @pytest.mark.parametrize("part", range(5))
 def test_random_lines_are_answered_with_what_is_wrong(
-    apiyi: Program, preloaded: Preloaded, sandbox: Gateway, part: int
+    apiyi: Program, warm: Warm, sandbox: Gateway, part: int
 ) -> None:
     for number, line in enumerate(lines(SAMPLE, seed=1)):
         if number % 5 == part:
-            check(apiyi, preloaded, sandbox, line)
+            check(apiyi, warm, sandbox, line)
 
 
 @pytest.mark.nightly
 @pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(2, 32))
 def test_thousands_of_random_lines_are_answered_with_what_is_wrong(
-    apiyi: Program, preloaded: Preloaded, sandbox: Gateway, seed: int
+    apiyi: Program, warm: Warm, sandbox: Gateway, seed: int
 ) -> None:
     for line in lines(MANY // 30, seed=seed):
-        check(apiyi, preloaded, sandbox, line)
+        check(apiyi, warm, sandbox, line)

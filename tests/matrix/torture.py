@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.preloaded import imported
+from tests.warm import import_program
 
 ERRORS: dict[str, tuple[int, ...]] = {
     "open": (errno.EACCES, errno.ENOSPC, errno.EMFILE),
@@ -185,8 +185,7 @@ def tortured(task: dict[str, Any], root: Path) -> None:
 
 
 def main() -> None:
-    os.environ["TYPER_USE_RICH"] = "0"
-    imported()
+    import_program()
     gc.freeze()
     for line in sys.stdin:
         task = json.loads(line)
