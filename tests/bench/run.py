@@ -176,7 +176,7 @@ def limiting() -> None:
             return (time.perf_counter() - began) / rounds * 1000
 
         acquire = per_call(lambda: limiter.acquire(10))
-        slot = per_call(lambda: limiter.vacate(limiter.occupy()))
+        slot = per_call(lambda: limiter.release_slot(limiter.take_slot()))
     print(f"\nLimits ({rounds} rounds)")
     ratio("acquire, ms", acquire, "< 0.1")
     ratio("occupy and vacate a slot, ms", slot, "< 0.1")

@@ -75,10 +75,10 @@ def test_a_place_in_flight_is_given_back_whatever_happens(office: Office) -> Non
     for _ in range(3):
         with pytest.raises(ValueError, match="broken"), office.admission():
             raise ValueError("broken")
-    places = [office.limiter.occupy(), office.limiter.occupy()]
+    places = [office.limiter.take_slot(), office.limiter.take_slot()]
     assert len(set(places)) == 2
     for place in places:
-        office.limiter.vacate(place)
+        office.limiter.release_slot(place)
 
 
 def test_a_place_is_given_back_when_the_wait_is_given_up(office: Office) -> None:
@@ -86,8 +86,8 @@ def test_a_place_is_given_back_when_the_wait_is_given_up(office: Office) -> None
         pass
     with pytest.raises(LimitError), office.admission(total_at=office.time.now + 0.01):
         pytest.fail("it was let in")
-    for place in [office.limiter.occupy(), office.limiter.occupy()]:
-        office.limiter.vacate(place)
+    for place in [office.limiter.take_slot(), office.limiter.take_slot()]:
+        office.limiter.release_slot(place)
 
 
 def test_a_run_that_would_end_before_its_turn_is_told_at_once(office: Office) -> None:
@@ -125,11 +125,11 @@ def test_a_failed_request_settles_nothing(tmp_path: Path) -> None:
 
 
 def test_the_models_mean_is_learned(office: Office) -> None:
-    before = office.limiter.mean("m")
+    before = office.limiter.mean_tokens("m")
     for _ in range(50):
         with office.admission(used=Usage(5, 4000, 4005)):
             pass
-    assert office.limiter.mean("m") > before + 1000
+    assert office.limiter.mean_tokens("m") > before + 1000
 
 
 def test_a_free_call_books_no_tokens(tmp_path: Path) -> None:

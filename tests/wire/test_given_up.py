@@ -90,30 +90,30 @@ def test_runs_that_end_before_their_turn_do_not_add_up(tmp_path: Path, time: Tim
 
 
 def test_who_booked_behind_keeps_the_place_and_later_ones_come_forward() -> None:
-    row = array("d", bytes(8 * rates.SIZE))
-    rates.book(row, LIMITS, 1000.0, 30_000)
-    found = rates.before(row, 1000.0)
-    start = rates.book(row, LIMITS, 1000.0, 20_000)
-    behind = rates.book(row, LIMITS, 1000.0, 100)
-    rates.cancel(row, LIMITS, 1000.0, start, 20_000, found)
-    after = rates.book(row, LIMITS, 1000.0, 100)
+    counters = array("d", bytes(8 * rates.SIZE))
+    rates.book(counters, LIMITS, 1000.0, 30_000)
+    found = rates.snapshot(counters, 1000.0)
+    start = rates.book(counters, LIMITS, 1000.0, 20_000)
+    behind = rates.book(counters, LIMITS, 1000.0, 100)
+    rates.cancel(counters, LIMITS, 1000.0, start, 20_000, found)
+    after = rates.book(counters, LIMITS, 1000.0, 100)
     assert behind <= after < behind + 2
 
 
 def test_giving_up_lets_no_window_start_more_than_the_limit() -> None:
-    row = array("d", bytes(8 * rates.SIZE))
+    counters = array("d", bytes(8 * rates.SIZE))
     now, started = 1000.0, []
     for turn in range(3000):
-        found = rates.before(row, now)
-        start = rates.book(row, LIMITS, now, 600)
+        found = rates.snapshot(counters, now)
+        start = rates.book(counters, LIMITS, now, 600)
         if turn % 3 == 1:
-            rates.cancel(row, LIMITS, now, start, 600, found)
+            rates.cancel(counters, LIMITS, now, start, 600, found)
             continue
         now = max(now, start)
-        wait_s = rates.admit(row, LIMITS, now, start, 600)
+        wait_s = rates.admit(counters, LIMITS, now, start, 600)
         while wait_s:
             now += wait_s
-            wait_s = rates.admit(row, LIMITS, now, start, 600)
+            wait_s = rates.admit(counters, LIMITS, now, start, 600)
         if wait_s == 0:
             started.append(now)
     for first, moment in enumerate(started):
@@ -168,25 +168,25 @@ def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time)
 @pytest.mark.parametrize(("estimated", "part"), [(320, 0.9), (240, 0.94), (222, 0.95)])
 def test_what_was_used_decides_the_rate_not_what_was_estimated(estimated: int, part: float) -> None:
     limits, actual = Limits(rpm=100_000, tpm=60_000), 222
-    row = array("d", bytes(8 * rates.SIZE))
+    counters = array("d", bytes(8 * rates.SIZE))
     now, took_s, used = 1000.0, 3.0, list[float]()
     running: list[float] = []
     # Thirty who always want to, each booked ahead of its turn.
-    waiting = [rates.book(row, limits, now, estimated) for _ in range(30)]
+    waiting = [rates.book(counters, limits, now, estimated) for _ in range(30)]
     while now < 1600.0:
         now = min((*waiting[:1], *(start + took_s for start in running)))
         for start in [one for one in running if one + took_s <= now]:
             running.remove(start)
-            rates.settle(row, limits, now, estimated, actual, now - start)
-            waiting.append(rates.book(row, limits, now, estimated))
+            rates.settle(counters, limits, now, estimated, actual, now - start)
+            waiting.append(rates.book(counters, limits, now, estimated))
         if waiting and waiting[0] <= now:
             start = waiting.pop(0)
-            wait_s = rates.admit(row, limits, now, start, estimated)
+            wait_s = rates.admit(counters, limits, now, start, estimated)
             if wait_s == 0:
                 used.append(now)
                 running.append(now)
             elif wait_s is None:
-                waiting.append(rates.book(row, limits, now, estimated))
+                waiting.append(rates.book(counters, limits, now, estimated))
             else:
                 waiting.insert(0, now + wait_s)
     steady = [one for one in used if one >= 1120.0]
@@ -219,13 +219,13 @@ def test_who_leaves_late_is_counted_when_it_leaves(
 
 
 def test_leaving_late_moves_the_count_and_adds_none() -> None:
-    row = array("d", bytes(8 * rates.SIZE))
-    start = rates.book(row, LIMITS, 1000.0, 600)
-    assert rates.admit(row, LIMITS, 1000.0, start, 600) == 0
-    rates.leave(row, LIMITS, 1020.0, 600, 20.0)
-    others = [rates.book(row, LIMITS, 1020.0, 0) for _ in range(59)]
+    counters = array("d", bytes(8 * rates.SIZE))
+    start = rates.book(counters, LIMITS, 1000.0, 600)
+    assert rates.admit(counters, LIMITS, 1000.0, start, 600) == 0
+    rates.count_late(counters, LIMITS, 1020.0, 600, 20.0)
+    others = [rates.book(counters, LIMITS, 1020.0, 0) for _ in range(59)]
     for number, _ in enumerate(others):
-        assert rates.admit(row, LIMITS, 1021.0 + number / 2, 1021.0 + number / 2, 0) == 0
+        assert rates.admit(counters, LIMITS, 1021.0 + number / 2, 1021.0 + number / 2, 0) == 0
     # The sixtieth of the window has to wait for the first, which left at 1020 and not at 1000.
-    wait_s = rates.admit(row, LIMITS, 1062.0, 1062.0, 0)
+    wait_s = rates.admit(counters, LIMITS, 1062.0, 1062.0, 0)
     assert wait_s is not None and 1062.0 + wait_s > 1080.0

@@ -189,7 +189,7 @@ from pathlib import Path
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.limiter import Limiter
 limiter = Limiter(Path(sys.argv[1]), "sk-shared", Limits(concurrency=2))
-limiter.occupy(), limiter.occupy()
+limiter.take_slot(), limiter.take_slot()
 print("holds", flush=True)
 sys.stdin.readline()
 """
@@ -201,12 +201,12 @@ def test_a_killed_process_gives_its_places_back(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "holds\n"
         with pytest.raises(GaveUpError):
-            limiter.occupy(_give_up)
+            limiter.take_slot(_give_up)
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
-    assert {limiter.occupy(_give_up), limiter.occupy(_give_up)} == {0, 1}
-    limiter.vacate(0)
-    limiter.vacate(1)
+    assert {limiter.take_slot(_give_up), limiter.take_slot(_give_up)} == {0, 1}
+    limiter.release_slot(0)
+    limiter.release_slot(1)
 
 
 LOCKER = """
@@ -263,7 +263,7 @@ def test_a_place_is_given_once_in_a_process_and_after_an_error_again(tmp_path: P
     one, same = Limiter(tmp_path, "a", limits), Limiter(tmp_path, "a", limits)
     with one.slot():
         with same.slot(), pytest.raises(GaveUpError):
-            one.occupy(_give_up)
+            one.take_slot(_give_up)
         with pytest.raises(KeyError), same.slot(_give_up):
             raise KeyError
         with same.slot(_give_up):
@@ -272,7 +272,7 @@ def test_a_place_is_given_once_in_a_process_and_after_an_error_again(tmp_path: P
 
 def test_a_newcomer_does_not_overtake_who_waits_for_a_place(tmp_path: Path) -> None:
     limiter = Limiter(tmp_path, "a", Limits(concurrency=1))
-    held = limiter.occupy()
+    held = limiter.take_slot()
     newcomers_waits: list[float] = []
     waits: list[float] = []
 
@@ -284,11 +284,11 @@ def test_a_newcomer_does_not_overtake_who_waits_for_a_place(tmp_path: Path) -> N
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 2:
-            limiter.vacate(held)
+            limiter.release_slot(held)
             with pytest.raises(GaveUpError):
-                limiter.occupy(newcomer_sleeps)
+                limiter.take_slot(newcomer_sleeps)
 
-    limiter.vacate(limiter.occupy(sleep))
+    limiter.release_slot(limiter.take_slot(sleep))
     assert waits == [0.001, 0.001]
     # Who is not next asks less and less often.
     assert newcomers_waits == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05, 0.05]
@@ -397,7 +397,7 @@ def test_an_estimate_that_was_right_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_means_are_shared(tmp_path: Path) -> None:
     Limiter(tmp_path, "a", Limits()).learn("gpt-4o", 900)
-    assert Limiter(tmp_path, "a", Limits()).mean("gpt-4o") == 900
+    assert Limiter(tmp_path, "a", Limits()).mean_tokens("gpt-4o") == 900
 
 
 def test_absurd_limits_are_refused_before_anything_is_made(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def _works_alone(limiter: Limiter, hours: Hours) -> None:
     assert limiter.acquire(10) == 0
     assert limiter.acquire(10) > 9
     with limiter.slot(), pytest.raises(GaveUpError):
-        limiter.occupy(_give_up)
+        limiter.take_slot(_give_up)
     with limiter.slot(_give_up):
         pass
 

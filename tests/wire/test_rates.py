@@ -10,7 +10,7 @@ import pytest
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.rates import admit, book, checked, learn, mean, settle
+from apiyi_cli.wire.limits.rates import admit, book, check_limits, learn, mean, settle
 
 Start = tuple[float, int]
 
@@ -41,12 +41,12 @@ def _fullest(starts: Sequence[Start], window_s: float, fewest: int) -> int:
 
 
 def _saturated(limits: Limits, sizes: Sequence[int], until_s: float, now: float) -> list[Start]:
-    row = _row()
+    counters = _row()
     starts: list[Start] = []
     end = now + until_s
     while now < end:
         size = sizes[len(starts) % len(sizes)]
-        now = max(now, book(row, limits, now, size))
+        now = max(now, book(counters, limits, now, size))
         starts.append((now, size))
     return starts
 
@@ -93,12 +93,12 @@ def test_no_window_is_ever_too_full_whatever_comes(seed: int) -> None:
         tpm=rng.choice([100, 5000, 1_000_000]),
         window_s=rng.choice([0.3, 1.0, 60.0]),
     )
-    row = _row()
+    counters = _row()
     now = rng.uniform(0, 1e6)
     starts: list[Start] = []
     for _ in range(400):
         size = rng.choice([0, 1, limits.tpm // 100, limits.tpm // 3, limits.tpm, 2 * limits.tpm])
-        starts.append((book(row, limits, now, size), size))
+        starts.append((book(counters, limits, now, size), size))
         assert starts[-1][0] >= now
         if rng.random() < 0.1:
             now = max(now, starts[-1][0] + rng.uniform(0, 2 * limits.window_s))
@@ -115,19 +115,19 @@ def _late_starts(
 
     Time goes on in the order of the wakings, as it does for processes that share a file.
     """
-    row = _row()
+    counters = _row()
     starts: list[Start] = []
     wakings: list[tuple[float, int, float | None]] = [(100.0, one, None) for one in range(workers)]
     while len(starts) < count:
         now, worker, booked = heapq.heappop(wakings)
         if booked is not None:
-            wait_s = admit(row, limits, now, booked, size)
+            wait_s = admit(counters, limits, now, booked, size)
             if wait_s:
                 heapq.heappush(wakings, (now + wait_s, worker, booked))
                 continue
             if wait_s == 0:
                 starts.append((now, size))
-        start = book(row, limits, now, size)
+        start = book(counters, limits, now, size)
         heapq.heappush(wakings, (start + late_s(start), worker, start))
     return starts
 
@@ -176,26 +176,26 @@ def test_a_late_start_costs_no_part_of_the_rate(seed: int) -> None:
 
 
 def test_a_start_that_is_late_by_a_tenth_of_the_window_is_booked_again() -> None:
-    row = _row()
-    start = book(row, Limits(), 100.0, 10)
-    assert admit(row, Limits(), start + 6.1, start, 10) is None
-    assert admit(row, Limits(), start + 5.9, start, 10) == 0
+    counters = _row()
+    start = book(counters, Limits(), 100.0, 10)
+    assert admit(counters, Limits(), start + 6.1, start, 10) is None
+    assert admit(counters, Limits(), start + 5.9, start, 10) == 0
 
 
 def test_the_start_is_smooth_from_the_first_request_on() -> None:
-    row = _row()
-    starts = [book(row, Limits(), 100.0, 0) for _ in range(200)]
+    counters = _row()
+    starts = [book(counters, Limits(), 100.0, 0) for _ in range(200)]
     assert sum(start <= 101.0 for start in starts) <= 50 + 20
     assert sum(start <= 100.0 for start in starts) <= 20
 
 
 def test_a_request_above_the_whole_limit_goes_alone() -> None:
     limits = Limits(tpm=1000, window_s=10)
-    row = _row()
-    assert book(row, limits, 100.0, 400) == 100.0
-    alone = book(row, limits, 100.0, 1200)
+    counters = _row()
+    assert book(counters, limits, 100.0, 400) == 100.0
+    alone = book(counters, limits, 100.0, 1200)
     assert 110.0 <= alone <= 110.2
-    assert alone + 9.9 < book(row, limits, alone, 1) <= alone + 10.1
+    assert alone + 9.9 < book(counters, limits, alone, 1) <= alone + 10.1
 
 
 def test_the_first_request_goes_at_once_however_large() -> None:
@@ -203,30 +203,30 @@ def test_the_first_request_goes_at_once_however_large() -> None:
 
 
 def test_requests_without_tokens_do_not_wait_for_paid_tokens_but_keep_the_order() -> None:
-    row = _row()
-    book(row, Limits(), 100.0, 500_000)
-    assert book(row, Limits(), 100.0, 0) == 100.0
-    later = book(row, Limits(), 100.0, 500_000)
+    counters = _row()
+    book(counters, Limits(), 100.0, 500_000)
+    assert book(counters, Limits(), 100.0, 0) == 100.0
+    later = book(counters, Limits(), 100.0, 500_000)
     assert later > 120
-    assert book(row, Limits(), 100.0, 0) >= later
+    assert book(counters, Limits(), 100.0, 0) >= later
 
 
 def test_what_was_estimated_too_high_is_given_back() -> None:
     limits = Limits()
     spared, kept = _row(), _row()
-    for row in (spared, kept):
-        book(row, limits, 100.0, 400_000)
+    for counters in (spared, kept):
+        book(counters, limits, 100.0, 400_000)
     settle(spared, limits, 101.0, 400_000, 1000)
     assert book(spared, limits, 101.0, 900_000) < 102
     assert book(kept, limits, 101.0, 900_000) > 159
 
 
 def test_what_was_estimated_too_low_is_charged() -> None:
-    row = _row()
+    counters = _row()
     limits = Limits()
-    book(row, limits, 100.0, 100)
-    settle(row, limits, 100.0, 100, 500_000)
-    assert book(row, limits, 100.0, 100_000) > 129
+    book(counters, limits, 100.0, 100)
+    settle(counters, limits, 100.0, 100, 500_000)
+    assert book(counters, limits, 100.0, 100_000) > 129
     full = _row()
     settle(full, limits, 100.0, 0, 950_000)
     settle(full, limits, 100.0, 950_000, 950_000)
@@ -234,83 +234,85 @@ def test_what_was_estimated_too_low_is_charged() -> None:
 
 
 def test_whatever_the_gateway_counts_nobody_waits_for_more_than_a_window() -> None:
-    row, limits = _row(), Limits()
+    counters, limits = _row(), Limits()
     for ago_s in range(5):
-        book(row, limits, 100.0, 10)
-        settle(row, limits, 100.0, 10, 10**9, ago_s)
-        settle(row, limits, 100.0, 0, 10**18, ago_s)
-    assert 100.0 < book(row, limits, 100.0, 10) <= 160.5
-    assert rates.start_alone(row, limits, 100.0, 10)[0] == 0
-    rates.note_throttled(row, 100.0)
-    wait_s, cause = rates.start_alone(row, limits, 100.0, 10)
+        book(counters, limits, 100.0, 10)
+        settle(counters, limits, 100.0, 10, 10**9, ago_s)
+        settle(counters, limits, 100.0, 0, 10**18, ago_s)
+    assert 100.0 < book(counters, limits, 100.0, 10) <= 160.5
+    assert rates.start_single(counters, limits, 100.0, 10)[0] == 0
+    rates.note_throttled(counters, 100.0)
+    wait_s, cause = rates.start_single(counters, limits, 100.0, 10)
     assert 0 < wait_s <= 60.5 and cause == "tokens"
 
 
 def test_giving_back_more_than_there_is_leaves_no_debt() -> None:
-    row = _row()
+    counters = _row()
     limits = Limits()
-    settle(row, limits, 100.0, 10**9, 0)
-    starts = _first(row, limits, 100.0, 200_000, 10)
+    settle(counters, limits, 100.0, 10**9, 0)
+    starts = _first(counters, limits, 100.0, 200_000, 10)
     assert _fullest_windows([(start, 200_000) for start in starts], 60)[1] <= limits.tpm
 
 
-def _first(row: array[float], limits: Limits, now: float, size: int, count: int) -> list[float]:
-    return [book(row, limits, now, size) for _ in range(count)]
+def _first(
+    counters: array[float], limits: Limits, now: float, size: int, count: int
+) -> list[float]:
+    return [book(counters, limits, now, size) for _ in range(count)]
 
 
 def test_a_long_silence_forgets_the_cells() -> None:
-    row = _row()
+    counters = _row()
     limits = Limits()
-    _first(row, limits, 100.0, 300_000, 5)
-    assert book(row, limits, 10_000.0, 1_000_000) == 10_000.0
+    _first(counters, limits, 100.0, 300_000, 5)
+    assert book(counters, limits, 10_000.0, 1_000_000) == 10_000.0
 
 
 def test_after_a_reboot_the_bookings_of_before_are_forgotten() -> None:
-    row = _row()
+    counters = _row()
     # So near that no other guard would forget them: only the clock tells that it began anew.
-    _first(row, Limits(), 100.0, 300_000, 20)
-    rates.pause(row, 100.0, 100)
-    assert book(row, Limits(), 20.0, 100) == 20.0
+    _first(counters, Limits(), 100.0, 300_000, 20)
+    rates.pause(counters, 100.0, 100)
+    assert book(counters, Limits(), 20.0, 100) == 20.0
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("damage", [float("nan"), float("inf"), 1e300, -float("inf")])
 def test_damaged_numbers_hold_nobody_up(damage: float) -> None:
     for index in range(1, rates.SIZE):
-        row = _row()
-        row[index] = damage
-        assert 50.0 <= book(row, Limits(), 50.0, 100) <= 50.0 + 61, index
-        settle(row, Limits(), 50.0, 100, 10)
+        counters = _row()
+        counters[index] = damage
+        assert 50.0 <= book(counters, Limits(), 50.0, 100) <= 50.0 + 61, index
+        settle(counters, Limits(), 50.0, 100, 10)
 
 
 def test_pauses_do_not_add_up() -> None:
-    row = _row()
-    rates.pause(row, 100.0, 5.0)
-    rates.pause(row, 101.0, 2.0)
-    assert book(row, Limits(), 101.0, 0) == 105.0
-    assert admit(row, Limits(), 104.9, 104.9, 0) is None
-    assert admit(row, Limits(), 105.0, 105.0, 0) == 0
+    counters = _row()
+    rates.pause(counters, 100.0, 5.0)
+    rates.pause(counters, 101.0, 2.0)
+    assert book(counters, Limits(), 101.0, 0) == 105.0
+    assert admit(counters, Limits(), 104.9, 104.9, 0) is None
+    assert admit(counters, Limits(), 105.0, 105.0, 0) == 0
 
 
 def test_the_mean_starts_at_256_and_follows_the_last_answers() -> None:
-    row = _row()
-    assert mean(row, "gpt-4o") == 256
-    learn(row, "gpt-4o", 1000)
-    assert mean(row, "gpt-4o") == 1000
-    learn(row, "gpt-4o", 500)
-    assert mean(row, "gpt-4o") == 750
+    counters = _row()
+    assert mean(counters, "gpt-4o") == 256
+    learn(counters, "gpt-4o", 1000)
+    assert mean(counters, "gpt-4o") == 1000
+    learn(counters, "gpt-4o", 500)
+    assert mean(counters, "gpt-4o") == 750
     for _ in range(400):
-        learn(row, "gpt-4o", 10)
-    assert 10 <= mean(row, "gpt-4o") < 11
-    assert mean(row, "gpt-4o-mini") == 256
+        learn(counters, "gpt-4o", 10)
+    assert 10 <= mean(counters, "gpt-4o") < 11
+    assert mean(counters, "gpt-4o-mini") == 256
 
 
 def test_more_models_than_places_overwrite_each_other_and_never_mix() -> None:
-    row = _row()
+    counters = _row()
     for number in range(500):
-        learn(row, f"model-{number}", number)
-        assert mean(row, f"model-{number}") == number
-    assert all(mean(row, f"model-{number}") in (number, 256) for number in range(500))
+        learn(counters, f"model-{number}", number)
+        assert mean(counters, f"model-{number}") == number
+    assert all(mean(counters, f"model-{number}") in (number, 256) for number in range(500))
 
 
 @pytest.mark.parametrize(
@@ -333,10 +335,10 @@ def test_more_models_than_places_overwrite_each_other_and_never_mix() -> None:
 )
 def test_limits_that_cannot_be_meant_are_named(name: str, value: object) -> None:
     with pytest.raises(SetupError, match=f"{name} is "):
-        checked(Limits(**{name: value}))  # type: ignore[arg-type]
+        check_limits(Limits(**{name: value}))  # type: ignore[arg-type]
 
 
 def test_limits_that_can_be_meant_pass() -> None:
     small = Limits(1, 1, 1, 0.05)
-    assert checked(small) is small
-    assert checked(Limits(window_s=60))
+    assert check_limits(small) is small
+    assert check_limits(Limits(window_s=60))

@@ -26,7 +26,7 @@ from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
-from apiyi_cli.wire.limits.windows import Row
+from apiyi_cli.wire.limits.windows import Counters
 from tests.conftest import KEY, Program
 
 SERVER = shutil.which("redis-server")
@@ -101,7 +101,7 @@ class Booked(NamedTuple):
 
     start: float
     tokens: int
-    found: rates.Before
+    found: rates.RateSnapshot
     told: list[float]
 
 
@@ -125,11 +125,11 @@ class Script:
         return float(self.ask("admit", start, tokens, now)[1])
 
 
-def admitted(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float:
+def admitted(counters: Counters, limits: Limits, now: float, start: float, tokens: int) -> float:
     """Return what the script says: 0 started, seconds to wait, -1 to be booked again."""
     if start > now:
         return start - now
-    wait_s = rates.admit(row, limits, now, start, tokens)
+    wait_s = rates.admit(counters, limits, now, start, tokens)
     return -1.0 if wait_s is None else wait_s
 
 
@@ -139,39 +139,39 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
 ) -> None:
     chance = random.Random(seed)
     limits = Limits(rpm=chance.choice([6, 40, 3000]), tpm=4000, window_s=chance.choice([2.0, 60.0]))
-    script, row = Script(running, limits), array("d", bytes(8 * rates.SIZE))
+    script, counters = Script(running, limits), array("d", bytes(8 * rates.SIZE))
     now, booked = 1_790_000_000.0, list[Booked]()
     for _ in range(250):
         now += chance.choice([0.0, 0.001, 0.01, 0.3]) * limits.window_s * chance.random()
         step = chance.random()
         if step < 0.5 or not booked:
             tokens = chance.choice([0, 1, 50, 700, 9000])
-            found = rates.before(row, now)
-            start = rates.book(row, limits, now, tokens)
-            expected = admitted(row, limits, now, start, tokens)
+            found = rates.snapshot(counters, now)
+            start = rates.book(counters, limits, now, tokens)
+            expected = admitted(counters, limits, now, start, tokens)
             told = script.book(now, tokens)
             assert told == pytest.approx([start, expected, *found], abs=2e-6)
             if expected > 0:
                 booked.append(Booked(start, tokens, found, told))
         elif step < 0.75:
             first = booked.pop(0)
-            expected = admitted(row, limits, now, first.start, first.tokens)
+            expected = admitted(counters, limits, now, first.start, first.tokens)
             told_s = script.admit(now, first.told[0], first.tokens)
             assert told_s == pytest.approx(expected, abs=2e-6)
             if expected > 0:
                 booked.insert(0, first)
         elif step < 0.85:
             gone = booked.pop(chance.randrange(len(booked)))
-            rates.cancel(row, limits, now, gone.start, gone.tokens, gone.found)
+            rates.cancel(counters, limits, now, gone.start, gone.tokens, gone.found)
             script.ask("cancel", gone.told[0], gone.tokens, *gone.told[2:], now)
         elif step < 0.97:
             estimated, actual = chance.randrange(800), chance.randrange(800)
             ago_s = chance.random() * limits.window_s / 4
-            rates.settle(row, limits, now, estimated, actual, ago_s)
+            rates.settle(counters, limits, now, estimated, actual, ago_s)
             script.ask("settle", estimated, actual, ago_s, now)
         else:
             wait_s = chance.random() * limits.window_s / 10
-            rates.pause(row, now, wait_s)
+            rates.pause(counters, now, wait_s)
             script.ask("pause", wait_s, now)
 
 
@@ -194,11 +194,11 @@ connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range
 
 def client(connection):
     for _ in range(int(count)):
-        place = limiter.occupy()
+        place = limiter.take_slot()
         limiter.acquire()
         connection.sendall(b"r")
         connection.recv(1)
-        limiter.vacate(place)
+        limiter.release_slot(place)
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -283,7 +283,7 @@ import sys
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 limiter = RedisLimiter(sys.argv[1], "sk-shared", Limits(concurrency=2), lease_s=float(sys.argv[2]))
-limiter.occupy(), limiter.occupy()
+limiter.take_slot(), limiter.take_slot()
 print("holds", flush=True)
 sys.stdin.readline()
 """
@@ -300,7 +300,7 @@ def test_the_places_of_a_killed_host_come_back_when_their_lease_is_over(store: s
         assert host.stdout is not None
         assert host.stdout.readline() == b"holds\n"
         with pytest.raises(GaveUpError):
-            limiter.occupy(give_up)
+            limiter.take_slot(give_up)
         # Held for longer than a lease: it was renewed.
         until = time.monotonic() + 2 * lease_s
 
@@ -310,31 +310,31 @@ def test_the_places_of_a_killed_host_come_back_when_their_lease_is_over(store: s
                 raise GaveUpError
 
         with pytest.raises(GaveUpError):
-            limiter.occupy(sleep)
+            limiter.take_slot(sleep)
         host.kill()
         host.wait()
     killed_at = time.monotonic()
-    places = {limiter.occupy(), limiter.occupy()}
+    places = {limiter.take_slot(), limiter.take_slot()}
     assert len(places) == 2
     assert time.monotonic() - killed_at < 3 * lease_s
     for place in places:
-        limiter.vacate(place)
+        limiter.release_slot(place)
 
 
 def test_a_place_is_never_given_twice_however_they_come_and_go(running: Redis, store: str) -> None:
     limiter = RedisLimiter(store, "a", Limits(concurrency=3))
-    held = [limiter.occupy(give_up) for _ in range(3)]
+    held = [limiter.take_slot(give_up) for _ in range(3)]
     for index in (0, 2, 1):
         with pytest.raises(GaveUpError):
-            limiter.occupy(give_up)
-        limiter.vacate(held[index])
-        held[index] = limiter.occupy(give_up)
+            limiter.take_slot(give_up)
+        limiter.release_slot(held[index])
+        held[index] = limiter.take_slot(give_up)
     assert len(set(held)) == 3
     with running.client() as client:
         (places,) = [name for name in client.scan_iter() if name.endswith(b":places")]
         assert client.zcard(places) == 3
         for place in held:
-            limiter.vacate(place)
+            limiter.release_slot(place)
         assert client.zcard(places) == 0
 
 
@@ -342,15 +342,15 @@ def test_the_server_is_told_no_key_and_keeps_nothing_for_ever(running: Redis, st
     limiter = RedisLimiter(store, KEY, Limits())
     limiter.acquire(10)
     limiter.learn("gpt-4o", 30)
-    limiter.vacate(limiter.occupy())
-    place = limiter.occupy()
+    limiter.release_slot(limiter.take_slot())
+    place = limiter.take_slot()
     with running.client() as client:
         names = client.keys()
         assert len(names) == 3
         for name in names:
             assert KEY.encode() not in name
             assert 0 < client.ttl(name) <= 30 * 86_400
-    limiter.vacate(place)
+    limiter.release_slot(place)
 
 
 def test_keys_and_other_limits_count_on_their_own_and_means_are_shared(store: str) -> None:
@@ -368,9 +368,9 @@ def test_keys_and_other_limits_count_on_their_own_and_means_are_shared(store: st
         same.acquire(sleep=give_up)
     other.acquire(sleep=give_up)
     tighter.acquire(sleep=give_up)
-    assert one.mean("gpt-4o") == 256
+    assert one.mean_tokens("gpt-4o") == 256
     one.learn("gpt-4o", 900)
-    assert tighter.mean("gpt-4o") == 900
+    assert tighter.mean_tokens("gpt-4o") == 900
 
 
 def test_a_pause_holds_up_all_hosts_and_ten_minutes_at_most(store: str) -> None:
@@ -440,7 +440,7 @@ def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: s
     limits = Limits(concurrency=1)
     holding = RedisLimiter(store, "a", limits, lease_s=lease_s)
     waiting = RedisLimiter(store, "a", limits, lease_s=lease_s)
-    place = holding.occupy()
+    place = holding.take_slot()
     until = time.monotonic() + 3 * lease_s
 
     def sleep(seconds: float) -> None:
@@ -449,9 +449,9 @@ def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: s
             raise GaveUpError
 
     with pytest.raises(GaveUpError):
-        waiting.occupy(sleep)
-    holding.vacate(place)
-    waiting.occupy(give_up)
+        waiting.take_slot(sleep)
+    holding.release_slot(place)
+    waiting.take_slot(give_up)
 
 
 def test_requests_start_in_the_order_in_which_they_were_booked(store: str) -> None:
@@ -489,7 +489,7 @@ def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Red
     patient, told = Patient(), list[str]()
     limits = Limits(concurrency=2, store_wait_s=40.0)
     limiter = RedisLimiter(mortal.url, "a", limits, clock=patient.clock, tell=told.append)
-    place = limiter.occupy()
+    place = limiter.take_slot()
     mortal.stop()
     # What is over costs nothing: neither the place nor the tokens are worth an answer.
     limiter.settle(10, 10)
@@ -497,10 +497,10 @@ def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Red
     limiter.settle(10, 20)
     limiter.learn("gpt-4o", 3)
     limiter.pause(1.0)
-    limiter.vacate(place)
-    assert limiter.mean("gpt-4o") == 256
+    limiter.release_slot(place)
+    assert limiter.mean_tokens("gpt-4o") == 256
     began = patient.now
-    for step in (limiter.acquire, limiter.occupy):
+    for step in (limiter.acquire, limiter.take_slot):
         with pytest.raises(SetupError, match="cannot share the limits between machines") as ended:
             step()
         assert patient.now - began == pytest.approx(40.0)
@@ -518,7 +518,7 @@ def test_a_server_that_comes_back_is_gone_on_with(mortal: Redis) -> None:
         mortal.stop()
         patient.meanwhile = [lambda: None, mortal.start]
         limiter.acquire(5)
-        limiter.vacate(limiter.occupy())
+        limiter.release_slot(limiter.take_slot())
     assert ["answers again" in one for one in told] == [False, True] * 2
 
 

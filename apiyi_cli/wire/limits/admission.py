@@ -1,7 +1,7 @@
-"""The limits around one attempt: a place in flight, a booking of tokens, their settlement.
+"""The limits around one attempt: a concurrency slot, a booking of tokens, their settlement.
 
-The limits themselves are kept in `limits`; when and how often a call is attempted is
-decided elsewhere.
+`limiter` and `redis_limiter` keep the limits; `retry` decides when and how often a call is
+attempted.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits.rates import Cause
+from apiyi_cli.wire.limits.rates import Cause, OnWait
 from apiyi_cli.wire.limits.slots import Sleep
 from apiyi_cli.wire.limits.windows import NETWORK
 
-Waits = Callable[[float, Cause], None]
 _SILENT_S = 2.0
 _OF_TOKENS = re.compile(r"(?i)\btokens?\b|\btpm\b|令牌数|词元")
 
 
 class RateLimiter(Protocol):
-    """Keeps to the limits of a key: on this host (`limits`), or on several (`redis_limits`)."""
+    """Keeps the limits of a key, on this host (`limiter`) or on several (`redis_limiter`)."""
 
     limits: Limits
 
@@ -36,53 +35,53 @@ class RateLimiter(Protocol):
         self,
         tokens: int = 0,
         sleep: Sleep | None = None,
-        place: int = -1,
+        slot: int = -1,
         *,
-        alone: bool = False,
-        waits: Waits = ...,
+        single: bool = False,
+        on_wait: OnWait = ...,
     ) -> float:
         """Wait until a request of about `tokens` tokens may start; return the seconds waited.
 
-        `place` is the one in flight that the caller holds; `alone` is a request that is not
-        one of many; `waits` is told of each wait.
+        `slot` is the concurrency slot that the caller holds; `single` is a request that is not
+        one of many; `on_wait` is called before each wait.
         """
 
-    def leave(self, tokens: int, late_s: float) -> None:
-        """Count a request when it leaves, `late_s` after it was let in."""
+    def note_sent(self, tokens: int, late_s: float) -> None:
+        """Count a request when it is sent, `late_s` after it was admitted."""
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
 
     def pause(self, wait_s: float) -> None:
-        """Let nobody start a request for `wait_s` seconds."""
+        """Allow no request to start for `wait_s` seconds."""
 
     def note_throttled(self) -> None:
         """Note that the gateway has answered 429 for tokens."""
 
     @property
-    def clear(self) -> str:
-        """Return the command line that forgets what was counted so far."""
+    def clear_command(self) -> str:
+        """Return the command line that clears what was counted so far."""
 
-    def mean(self, model: str) -> float:
-        """Return how many tokens an answer of the model has on the mean."""
+    def mean_tokens(self, model: str) -> float:
+        """Return the mean tokens of an answer of the model."""
 
     def learn(self, model: str, tokens: int) -> None:
-        """Count an answer of the model for `mean`."""
+        """Count an answer of the model for `mean_tokens`."""
 
-    def occupy(self, sleep: Sleep | None = None) -> int:
-        """Wait for one of the places in flight and return its number."""
+    def take_slot(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the concurrency slots and return its number."""
 
-    def vacate(self, place: int) -> None:
-        """Give a place in flight back."""
+    def release_slot(self, slot: int) -> None:
+        """Give a concurrency slot back."""
 
 
 class Admission:
-    """Entered when an attempt may start, left when it has ended. What entering returns is called
-    when the request really leaves.
+    """Holds a concurrency slot and a booking for one attempt, as a context manager.
 
+    Entering waits for both and returns the function to call when the request is really sent.
     `single` is a request that is not one of many. `usage` is what its answer cost so far, and
-    `total_at` when the run must have ended. `on_wait(seconds, cause)` is told of each wait.
-    Entering raises LimitError when the wait would be longer than the run may take.
+    `total_at` when the run must have ended. `on_wait(seconds, cause)` is called for each wait.
+    Entering raises LimitError if the wait would be longer than the run may take.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Admission:
         *,
         single: bool = False,
         usage: Callable[[], Usage | None],
-        on_wait: Waits,
+        on_wait: OnWait,
         total_at: float | None,
         clock: Clock,
     ) -> None:
@@ -104,25 +103,25 @@ class Admission:
         self._total_at = total_at
         self._clock = clock
         self._tokens = 0
-        self._place = -1
+        self._slot = -1
         self._started_s = 0.0
         self._slot_wait_s = 0.0
 
     def __enter__(self) -> Callable[[], None]:
         limiter = self._limiter
         if self._call.cost != "free":
-            mean = limiter.mean(self._call.model or "")
+            mean = limiter.mean_tokens(self._call.model or "")
             self._tokens = min(estimate_tokens(self._call, mean), limiter.limits.tpm)
-        self._place = limiter.occupy(self._sleep_for_slot)
+        self._slot = limiter.take_slot(self._sleep_for_slot)
         try:
             limiter.acquire(
-                self._tokens, self._sleep, self._place, alone=self._single, waits=self._on_wait
+                self._tokens, self._sleep, self._slot, single=self._single, on_wait=self._on_wait
             )
         except BaseException:
-            limiter.vacate(self._place)
+            limiter.release_slot(self._slot)
             raise
         self._started_s = self._clock.monotonic()
-        return self._leaves
+        return self._note_sent
 
     def __exit__(
         self,
@@ -131,7 +130,7 @@ class Admission:
         trace: TracebackType | None,
     ) -> None:
         limiter = self._limiter
-        limiter.vacate(self._place)
+        limiter.release_slot(self._slot)
         ago_s = self._clock.monotonic() - self._started_s
         if isinstance(failure, ApiyiError):
             if failure.facts.status == 429 and _OF_TOKENS.search(f"{failure.why} {failure.what}"):
@@ -146,11 +145,11 @@ class Admission:
                 most = limiter.limits.tpm
                 limiter.learn(self._call.model, _bounded(usage.completion_tokens, most))
 
-    def _leaves(self) -> None:
+    def _note_sent(self) -> None:
         now = self._clock.monotonic()
         # Connecting can take long, and so can a busy machine; a little is allowed for.
         if now - self._started_s > NETWORK * self._limiter.limits.window_s / 2:
-            self._limiter.leave(self._tokens, now - self._started_s)
+            self._limiter.note_sent(self._tokens, now - self._started_s)
             self._started_s = now
 
     def _sleep(self, wait_s: float) -> None:
@@ -166,7 +165,7 @@ class Admission:
         self._clock.sleep(wait_s)
 
     def _sleep_for_slot(self, wait_s: float) -> None:
-        # Looked for every few milliseconds: the waits add up.
+        # Polled every few milliseconds: the waits add up.
         self._slot_wait_s += wait_s
         if self._slot_wait_s >= _SILENT_S:
             self._on_wait(self._slot_wait_s, "slots")
@@ -182,7 +181,7 @@ def _was_refused(failure: ApiyiError) -> bool:
 
 
 def _bounded(count: int, most: int) -> int:
-    """Return a count of the server's within what one request can owe."""
+    """Return a count from the server, limited to what one request can owe."""
     return max(0, min(count, most))
 
 
@@ -214,5 +213,5 @@ def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
         wait=wait,
         count=limits.tpm,
         window=window,
-        clear=limiter.clear,
+        clear=limiter.clear_command,
     )

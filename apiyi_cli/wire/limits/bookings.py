@@ -1,8 +1,8 @@
-"""Who waits for a turn that is booked, so that a process killed meanwhile holds nobody up.
+"""Records which slot waits for which booking, to release bookings of killed processes.
 
-Who waits holds a place in flight, and the booking is noted at the place's number in the row of
-`rates`. The kernel gives the place back however its process dies: then the booking is nobody's,
-and the next one that books takes it back.
+A request that waits holds a concurrency slot, and its booking is recorded under the number of the
+slot in the counters of `rates`. The kernel releases the slot however the process dies; the next
+request that books then cancels the booking.
 """
 
 from __future__ import annotations
@@ -11,60 +11,70 @@ from collections.abc import Callable
 from typing import Final
 
 from apiyi_cli.settings.defaults import Limits
-from apiyi_cli.wire.limits.rates import FARTHEST_S, WAITING, WAITING_SIZE, Booking, forsake, mend
-from apiyi_cli.wire.limits.windows import Row
+from apiyi_cli.wire.limits.rates import (
+    BOOKINGS,
+    BOOKINGS_SIZE,
+    FARTHEST_S,
+    Booking,
+    cancel_gone,
+    repair,
+)
+from apiyi_cli.wire.limits.windows import Counters
 
-_LATEST: Final = WAITING
-"""No booking that is noted is for a later moment: mostly this alone is looked at."""
-_COUNT: Final = (WAITING_SIZE - 1) // 4
-_FIRST: Final = WAITING + 1
-"""The starts of all places, zero where nobody waits; then the other three numbers of each."""
+_LATEST: Final = BOOKINGS
+"""The latest start of a recorded booking: usually the only number that is read."""
+_COUNT: Final = (BOOKINGS_SIZE - 1) // 4
+_FIRST: Final = BOOKINGS + 1
+"""The starts of all slots, 0 where nobody waits; then the other three numbers of each."""
 _MOST_TOKENS: Final = 1e12
 
 
-def note(row: Row, place: int, booking: Booking) -> None:
-    """Note what the holder of a place waits for. Places above the 512th go unnoted."""
-    if 0 <= place < _COUNT:
+def record(counters: Counters, slot: int, booking: Booking) -> None:
+    """Record what the holder of a slot waits for; slots above the 512th are not recorded."""
+    if 0 <= slot < _COUNT:
         for column, value in enumerate(booking):
-            row[_FIRST + column * _COUNT + place] = value
-        row[_LATEST] = max(row[_LATEST], booking.start)
+            counters[_FIRST + column * _COUNT + slot] = value
+        counters[_LATEST] = max(counters[_LATEST], booking.start)
 
 
-def forget(row: Row, place: int) -> None:
-    """Note that the holder of a place waits no more."""
-    if 0 <= place < _COUNT:
-        row[_FIRST + place] = 0.0
+def forget(counters: Counters, slot: int) -> None:
+    """Record that the holder of a slot waits no more."""
+    if 0 <= slot < _COUNT:
+        counters[_FIRST + slot] = 0.0
 
 
-def take_back(row: Row, limits: Limits, now: float, is_gone: Callable[[int], bool]) -> None:
-    """Take back what those booked who died waiting; `is_gone` tells it of a place's holder.
+def release_gone(
+    counters: Counters, limits: Limits, now: float, is_gone: Callable[[int], bool]
+) -> None:
+    """Cancel the bookings of processes that died waiting.
 
-    To be called by those who note what they wait for.
+    `is_gone(slot)` returns True if nobody holds the slot. Only for callers that record their own
+    bookings.
     """
-    if row[_LATEST] <= now:
-        # Whoever waits is noted: what is booked beyond now without anybody waiting is damage.
+    if counters[_LATEST] <= now:
+        # Every waiting request is recorded: bookings beyond now without one are damage.
         if limits.concurrency <= _COUNT:
-            mend(row, limits, now)
+            repair(counters, limits, now)
         return
     gone, waiting = [], []
-    for place, start in enumerate(list(row[_FIRST : _FIRST + _COUNT])):
+    for slot, start in enumerate(list(counters[_FIRST : _FIRST + _COUNT])):
         if not start > now:
             continue
-        booking = Booking(*(row[_FIRST + column * _COUNT + place] for column in range(4)))
+        booking = Booking(*(counters[_FIRST + column * _COUNT + slot] for column in range(4)))
         if not _is_sound(booking, now):
-            forget(row, place)
-        elif is_gone(place):
-            forget(row, place)
+            forget(counters, slot)
+        elif is_gone(slot):
+            forget(counters, slot)
             gone.append(booking)
         else:
-            waiting.append((booking, place))
+            waiting.append((booking, slot))
     waiting.sort()
-    row[_LATEST] = waiting[-1][0].start if waiting else now
+    counters[_LATEST] = waiting[-1][0].start if waiting else now
     if gone:
-        places = [place for _, place in waiting]
-        kept = forsake(row, limits, now, gone, [booking for booking, _ in waiting])
-        for place, booking in zip(places, kept, strict=True):
-            note(row, place, booking)
+        slots = [slot for _, slot in waiting]
+        kept = cancel_gone(counters, limits, now, gone, [booking for booking, _ in waiting])
+        for slot, booking in zip(slots, kept, strict=True):
+            record(counters, slot, booking)
 
 
 def _is_sound(booking: Booking, now: float) -> bool:

@@ -1,13 +1,12 @@
-"""The rate limits of a key, kept by all of the user's processes together.
+"""The rate limits of a key, shared by all processes of the user on this host.
 
 Owns two small files in the runtime folder, named after a hash of the key: one of numbers,
-mapped into memory and changed under `flock`, and one that is only ever locked, where byte n
-stands for the n-th request in flight. The kernel gives both kinds of lock back when a process
-dies, however it dies. Nobody sleeps while holding the first one.
+mapped into memory and changed under `flock`, and one that is only locked, where byte n is the
+n-th concurrency slot. The kernel releases both kinds of lock however a process dies. Nobody
+sleeps while holding the first one.
 
-Where files or locks cannot be had (another system, a full disk, a network file system) the
-limits are kept within this process. The arithmetic is in `rates`; what to do about a 429 is
-decided in `retry`.
+Without files or locks (another system, a full disk, a network file system) the limits are kept
+within this process. The arithmetic is in `rates`; `retry` decides what follows from a 429.
 """
 
 from __future__ import annotations
@@ -29,35 +28,25 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import bookings as waiting
-from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.rates import Cause
-from apiyi_cli.wire.limits.slots import Places, Sleep, open_own, places_of
-from apiyi_cli.wire.limits.windows import Row
-
-LONGEST_PAUSE_S: Final = rates.LONGEST_PAUSE_S
-
-Waits = Callable[[float, Cause], None]
-"""Is told how long a request waits, and for what."""
+from apiyi_cli.wire.limits import bookings, rates
+from apiyi_cli.wire.limits.rates import OnWait
+from apiyi_cli.wire.limits.slots import Sleep, Slots, open_own, slots_of
+from apiyi_cli.wire.limits.windows import Counters
 
 
-def _untold(text: str) -> None:
-    """Say nothing."""
-
-
-def silent(wait_s: float, cause: Cause) -> None:
-    """Say nothing of a wait."""
+def ignore(*values: object) -> None:
+    """Report nothing."""
 
 
 class Limiter:
-    """Keeps to the `limits` of one key, together with every process that uses the same folder.
+    """Keeps the `limits` of one key, together with every process that uses the same folder.
 
-    `key` tells keys apart and is not stored. Processes that keep to other `rpm`, `tpm` or
-    `window_s` count on their own, so that a batch at `--rpm 10` does not hold up a chat; the
-    places in flight are shared by all. One limiter serves all threads of a process. `tell`
-    gets a sentence when the limits can be kept within this process only.
+    `key` identifies the key and is not stored. Processes with another `rpm`, `tpm` or `window_s`
+    count separately, so that a batch at `--rpm 10` does not hold up a chat; the concurrency
+    slots are shared by all. One limiter serves all threads of a process. `tell` gets a message
+    if the limits can be kept within this process only.
 
-    Raises SetupError for limits that cannot be meant.
+    Raises SetupError for limits outside of their range.
     """
 
     def __init__(
@@ -67,11 +56,11 @@ class Limiter:
         limits: Limits,
         *,
         clock: Clock = CLOCK,
-        tell: Callable[[str], None] = _untold,
+        tell: Callable[[str], None] = ignore,
     ) -> None:
         import hashlib
 
-        self.limits = rates.checked(limits)
+        self.limits = rates.check_limits(limits)
         self._clock = clock
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
@@ -81,153 +70,155 @@ class Limiter:
             if fcntl is None:
                 raise SetupError(Text("this system has no file locks"))
             private_dir(folder)
-            self._row: _Row = _SharedRow(folder / numbers, fcntl)
-            self._places = places_of(folder / f"{name}.slots", fcntl)
+            self._counters: LocalCounters = FileCounters(folder / numbers, fcntl)
+            self._slots = slots_of(folder / f"{name}.slots", fcntl)
         except (OSError, SetupError) as error:
             tell(Text("rate limits are kept within this process only: {error}", error=error))
-            self._row = _Row()
-            self._places = Places()
+            self._counters = LocalCounters()
+            self._slots = Slots()
 
     def reserve(self, tokens: int = 0) -> float:
         """Book one request of about `tokens` tokens; return the seconds until it may start."""
-        with self._row as row:
+        with self._counters as counters:
             now = self._clock.monotonic()
-            return rates.book(row, self.limits, now, tokens) - now
+            return rates.book(counters, self.limits, now, tokens) - now
 
     def acquire(
         self,
         tokens: int = 0,
         sleep: Sleep | None = None,
-        place: int = -1,
+        slot: int = -1,
         *,
-        alone: bool = False,
-        waits: Waits = silent,
+        single: bool = False,
+        on_wait: OnWait = ignore,
     ) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all processes. `sleep` waits, or raises to give up: then
-        the booking is taken back, for nobody should wait for a request that will not come. So
-        is that of a process which dies, if it holds the `place` in flight that it gives here.
-        `waits` is told of each wait before it begins. A request that is `alone`, not one of
-        many, does not wait for the tokens that others have booked: see `rates.start_alone`.
+        the booking is cancelled, because nobody should wait for a request that will not come.
+        So is the booking of a process that dies while it holds the concurrency `slot` given
+        here. `on_wait` is called before each wait. A `single` request, not one of many, does not
+        wait for the tokens that others have booked: see `rates.start_single`.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
-        if alone:
-            self._start_alone(tokens, sleep, place, waits)
+        if single:
+            self._start_single(tokens, sleep, slot, on_wait)
             return self._clock.monotonic() - began
         while True:
-            with self._row as row:
+            with self._counters as counters:
                 now = self._clock.monotonic()
-                if place >= 0:
-                    waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
-                cause = rates.cause_of(row, self.limits, now)
-                found = rates.before(row, now)
-                start = rates.book(row, self.limits, now, tokens)
+                if slot >= 0:
+                    bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
+                cause = rates.cause_of(counters, self.limits, now)
+                earlier = rates.snapshot(counters, now)
+                start = rates.book(counters, self.limits, now, tokens)
                 if start > now:
-                    waiting.note(row, place, rates.booked(row, start, tokens, found))
+                    bookings.record(
+                        counters, slot, rates.booking_of(counters, start, tokens, earlier)
+                    )
             try:
-                while (wait_s := self._wait_s(start, tokens, place)) is not None:
+                while (wait_s := self._wait_s(start, tokens, slot)) is not None:
                     if wait_s <= 0:
                         return self._clock.monotonic() - began
-                    waits(wait_s, cause)
+                    on_wait(wait_s, cause)
                     sleep(wait_s)
             except BaseException:
-                with self._row as row:
+                with self._counters as counters:
                     now = self._clock.monotonic()
-                    rates.cancel(row, self.limits, now, start, tokens, found)
-                    waiting.forget(row, place)
+                    rates.cancel(counters, self.limits, now, start, tokens, earlier)
+                    bookings.forget(counters, slot)
                 raise
 
-    def _start_alone(self, tokens: int, sleep: Sleep, place: int, waits: Waits) -> None:
+    def _start_single(self, tokens: int, sleep: Sleep, slot: int, on_wait: OnWait) -> None:
         while True:
-            with self._row as row:
+            with self._counters as counters:
                 now = self._clock.monotonic()
-                waiting.take_back(row, self.limits, now, partial(self._is_gone, place))
-                wait_s, cause = rates.start_alone(row, self.limits, now, tokens)
+                bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
+                wait_s, cause = rates.start_single(counters, self.limits, now, tokens)
             if wait_s <= 0:
                 return
-            waits(wait_s, cause)
+            on_wait(wait_s, cause)
             sleep(wait_s)
 
-    def leave(self, tokens: int, late_s: float) -> None:
-        """Count a request when it leaves, `late_s` after it was let in: others make room."""
-        with self._row as row:
-            rates.leave(row, self.limits, self._clock.monotonic(), tokens, late_s)
+    def note_sent(self, tokens: int, late_s: float) -> None:
+        """Count a request when it is sent, `late_s` after it was admitted."""
+        with self._counters as counters:
+            rates.count_late(counters, self.limits, self._clock.monotonic(), tokens, late_s)
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:
-            with self._row as row:
+            with self._counters as counters:
                 now = self._clock.monotonic()
-                rates.settle(row, self.limits, now, estimated, actual, ago_s)
+                rates.settle(counters, self.limits, now, estimated, actual, ago_s)
 
     def pause(self, wait_s: float) -> None:
-        """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
-        with self._row as row:
-            rates.pause(row, self._clock.monotonic(), min(wait_s, LONGEST_PAUSE_S))
+        """Allow no request to start for `wait_s` seconds, at most ten minutes."""
+        with self._counters as counters:
+            rates.pause(counters, self._clock.monotonic(), min(wait_s, rates.LONGEST_PAUSE_S))
 
     def note_throttled(self) -> None:
         """Note that the gateway has answered 429 for tokens."""
-        with self._row as row:
-            rates.note_throttled(row, self._clock.monotonic())
+        with self._counters as counters:
+            rates.note_throttled(counters, self._clock.monotonic())
 
     @property
-    def clear(self) -> str:
-        """Return the command line that forgets what was counted so far."""
+    def clear_command(self) -> str:
+        """Return the command line that clears what was counted so far."""
         return f"rm {shlex.quote(str(self._path))}"
 
-    def mean(self, model: str) -> float:
-        """Return how many tokens an answer of the model has on the mean."""
-        with self._row as row:
-            return rates.mean(row, model)
+    def mean_tokens(self, model: str) -> float:
+        """Return the mean tokens of an answer of the model."""
+        with self._counters as counters:
+            return rates.mean(counters, model)
 
     def learn(self, model: str, tokens: int) -> None:
-        """Count an answer of the model for `mean`."""
-        with self._row as row:
-            rates.learn(row, model, tokens)
+        """Count an answer of the model for `mean_tokens`."""
+        with self._counters as counters:
+            rates.learn(counters, model, tokens)
 
-    def occupy(self, sleep: Sleep | None = None) -> int:
-        """Wait for one of the places in flight and return its number, for `vacate`."""
-        return self._places.occupy(self.limits.concurrency, sleep or self._clock.sleep)
+    def take_slot(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the concurrency slots and return its number, for `release_slot`."""
+        return self._slots.take_slot(self.limits.concurrency, sleep or self._clock.sleep)
 
-    def vacate(self, place: int) -> None:
-        """Give a place in flight back."""
-        self._places.vacate(place)
+    def release_slot(self, slot: int) -> None:
+        """Give a concurrency slot back."""
+        self._slots.release_slot(slot)
 
     @contextmanager
     def slot(self, sleep: Sleep | None = None) -> Iterator[None]:
-        """Hold one of the places in flight."""
-        place = self.occupy(sleep)
+        """Hold one of the concurrency slots."""
+        slot = self.take_slot(sleep)
         try:
             yield
         finally:
-            self.vacate(place)
+            self.release_slot(slot)
 
-    def _is_gone(self, own: int, place: int) -> bool:
-        """Tell whether nobody holds a place any more, or `own` is it, taken over unknowingly."""
-        return place == own or self._places.is_free(place)
+    def _is_gone(self, own: int, slot: int) -> bool:
+        """Return True if nobody holds the slot, or this request does: it was released and taken."""
+        return slot == own or self._slots.is_free(slot)
 
-    def _wait_s(self, start: float, tokens: int, place: int) -> float | None:
-        """Start a booked request, return 0; or how long to wait; or None to book it again."""
+    def _wait_s(self, start: float, tokens: int, slot: int) -> float | None:
+        """Start a booked request and return 0, or the seconds to wait, or None to book again."""
         wait_s = start - self._clock.monotonic()
         if wait_s > 0:
             return wait_s
-        with self._row as row:
-            left_s = rates.admit(row, self.limits, self._clock.monotonic(), start, tokens)
+        with self._counters as counters:
+            left_s = rates.admit(counters, self.limits, self._clock.monotonic(), start, tokens)
             if not left_s:
-                waiting.forget(row, place)
+                bookings.forget(counters, slot)
             return left_s
 
 
-class _Row:
-    """The numbers of `rates`, locked while used in a `with`; of this process alone."""
+class LocalCounters:
+    """The numbers of `rates` for this process alone, locked while used in a `with`."""
 
     def __init__(self) -> None:
-        self._numbers: Row = array("d", bytes(8 * rates.SIZE))
+        self._numbers: Counters = array("d", bytes(8 * rates.SIZE))
         self._thread_lock = threading.Lock()
 
-    def __enter__(self) -> Row:
+    def __enter__(self) -> Counters:
         self._thread_lock.acquire()
         return self._numbers
 
@@ -240,11 +231,11 @@ class _Row:
         self._thread_lock.release()
 
 
-class _SharedRow(_Row):
-    """The numbers of `rates`, in a file. Raises OSError where that cannot be."""
+class FileCounters(LocalCounters):
+    """The numbers of `rates`, in a file. Raises OSError if it cannot be used."""
 
     VERSION: Final = 5.0
-    """The layout, in the first number; in a file of another one nothing is believed."""
+    """The layout, in the first number. A file with another one is cleared."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:
         import mmap
@@ -266,12 +257,12 @@ class _SharedRow(_Row):
             raise
         self._numbers = numbers
 
-    def __enter__(self) -> Row:
+    def __enter__(self) -> Counters:
         self._thread_lock.acquire()
         try:
             self._flock(self._descriptor, self._exclusive)
         except BaseException:
-            # A signal's exception may arrive when the lock has just been given.
+            # The exception of a signal may arrive when the lock has just been granted.
             with suppress(OSError):
                 self._flock(self._descriptor, self._unlock)
             self._thread_lock.release()
@@ -291,9 +282,10 @@ class _SharedRow(_Row):
 
 
 def _fill(descriptor: int, length: int) -> None:
-    """Write zeros up to `length`. A file that only claims to be that long would end the
-    process (SIGBUS) when its pages are touched on a full disk. Never shortens: others may have
-    it mapped."""
+    """Write zeros up to `length`; never shorten, because others may have the file mapped.
+
+    A sparse file would kill the process (SIGBUS) when its pages are touched on a full disk.
+    """
     there = os.fstat(descriptor).st_size
     missing = bytes(max(0, length - there))
     if os.pwrite(descriptor, missing, there) != len(missing):

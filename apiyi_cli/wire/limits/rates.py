@@ -1,6 +1,6 @@
-"""The arithmetic of the rate limits, on a row of numbers that several processes may share.
+"""The arithmetic of the rate limits, on counters that several processes may share.
 
-Requests and tokens each follow the generic cell rate algorithm: one number, the moment until
+Requests and tokens each follow the generic cell rate algorithm (GCRA): one number, the moment until
 which all that was booked is paid off, moves ahead by the cost of every booking. In *every*
 window of `window_s` seconds, ends included, no more than the limit is started:
 
@@ -13,30 +13,33 @@ can be used and traffic is even from the first request on. In other words rate x
 burst <= limit, with the jitter as the reserve.
 
 One number cannot bound a window in which one request is a large part of the token limit, so
-tokens are also summed up in rings of cells of 1/128 window. A request that costs more than the
-burst waits until all before it is paid; one above the whole limit waits for an empty window.
+tokens are also counted in sliding windows (`windows`). A request that costs more than the burst
+waits until all before it is paid; one above the whole limit waits for an empty window.
 
-A booking is a promise for the future; what really started is counted when it does (`admit`).
-A request that wakes up late keeps its place and its payment: it starts as soon as the window
+A booking reserves a start in the future; the start itself is counted when it happens (`admit`).
+A request that wakes up late keeps its turn and its payment: it starts as soon as the window
 that ends now has room, which is at once unless many are late together.
 
-Where the numbers live, and who waits, is left to `limits`.
+`limiter` stores the numbers and waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from apiyi_cli.build.tokens import FIRST_ANSWER
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import windows as rings
-from apiyi_cli.wire.limits.windows import Row
+from apiyi_cli.wire.limits import windows
+from apiyi_cli.wire.limits.windows import Counters
 
 Cause = Literal["pause", "requests", "tokens", "slots"]
-"""What a request waits for: the gateway asked for it, or a limit of the key is reached."""
+"""What a request waits for: the gateway's request to pause, or a limit of the key."""
+
+OnWait = Callable[[float, Cause], None]
+"""Gets the seconds that a request is about to wait, and for what."""
 
 JITTER: Final = 0.03
 BURST: Final = 0.005
@@ -55,20 +58,20 @@ _RANGES: Final = {
 }
 
 
-def checked(limits: Limits) -> Limits:
-    """Return the limits if they can be kept to; raises SetupError naming the one that cannot."""
+def check_limits(limits: Limits) -> Limits:
+    """Return the limits; raise SetupError for one outside of its range."""
     for name, (low, high) in _RANGES.items():
         value = getattr(limits, name)
         kinds = (int, float) if name == "window_s" else (int,)
         if type(value) not in kinds or not low <= value <= high:
-            told = Text("a number") if float in kinds else Text("a whole number")
+            kind = Text("a number") if float in kinds else Text("a whole number")
             raise SetupError(
                 Text("the rate limits cannot be used"),
                 Text(
                     "{name} is {value}, not {message} from {low} to {high}",
                     name=name,
                     value=repr(value),
-                    message=told,
+                    message=kind,
                     low=low,
                     high=high,
                 ),
@@ -78,7 +81,7 @@ def checked(limits: Limits) -> Limits:
 
 
 def burst_s(limits: Limits) -> float:
-    """Return how many seconds a start may be ahead of its payment."""
+    """Return how many seconds a start may run ahead of its payment."""
     return BURST * limits.window_s
 
 
@@ -89,196 +92,208 @@ def spacing_s(limits: Limits, limit: int) -> float:
 
 
 _SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE, _THROTTLED, _STARTED = range(1, 8)
-# Each ring begins with the number of its newest cell.
+# Each window begins with the number of its newest bucket.
 _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
-    8 + ring * (rings.CELL_COUNT + 1) for ring in range(3)
+    8 + window * (windows.BUCKET_COUNT + 1) for window in range(3)
 )
-_RINGS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
-WAITING: Final = _STARTED_REQUESTS + rings.CELL_COUNT + 1
-"""Where the numbers of `waiting` begin, as many as `WAITING_SIZE`."""
-WAITING_SIZE: Final = 1 + 4 * 512
-_MEANS: Final = WAITING + WAITING_SIZE
+_WINDOWS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
+BOOKINGS: Final = _STARTED_REQUESTS + windows.BUCKET_COUNT + 1
+"""Index of the numbers that `bookings` keeps, `BOOKINGS_SIZE` of them."""
+BOOKINGS_SIZE: Final = 1 + 4 * 512
+_MEANS: Final = BOOKINGS + BOOKINGS_SIZE
 _MEAN_COUNT: Final = 64
 _LONGEST_MEMORY: Final = 50
 SIZE: Final = _MEANS + 3 * _MEAN_COUNT
-"""How many numbers a row has. The first one belongs to the keeper of the row."""
+"""How many numbers there are. The first is left to the place that stores them."""
 
 _BOOT_SLACK_S: Final = 1.0
 FARTHEST_S: Final = 7 * 86_400.0
 LONGEST_PAUSE_S: Final = 600.0
-_MOST_CELLS: Final = 2.0**52
+_MOST_BUCKETS: Final = 2.0**52
 
 
-def refresh(row: Row, now: float) -> None:
-    """Forget all bookings when they cannot be of this clock, and note the time.
+def refresh(counters: Counters, now: float) -> None:
+    """Note the time; clear all bookings if they cannot be of this clock.
 
-    The monotonic clock starts anew at boot: a row that was written "later" than now is from
-    before it. Numbers far in the future are damage.
+    The monotonic clock restarts at boot: numbers written "later" than now are from before it.
+    Numbers far in the future are damage.
     """
-    moments = (row[_LAST], row[_REQUESTS], row[_TOKENS])
-    # Written so that a NaN is not sound.
+    moments = (counters[_LAST], counters[_REQUESTS], counters[_TOKENS])
+    # Comparisons in this direction are False for NaN.
     is_sound = (
-        row[_SEEN] <= now + _BOOT_SLACK_S
+        counters[_SEEN] <= now + _BOOT_SLACK_S
         and all(moment <= now + FARTHEST_S for moment in moments)
-        and row[_PAUSE] <= now + LONGEST_PAUSE_S + _BOOT_SLACK_S
-        and row[_THROTTLED] <= now + _BOOT_SLACK_S
-        and row[_STARTED] <= now + FARTHEST_S
-        and all(abs(row[ring]) <= _MOST_CELLS for ring in _RINGS)
+        and counters[_PAUSE] <= now + LONGEST_PAUSE_S + _BOOT_SLACK_S
+        and counters[_THROTTLED] <= now + _BOOT_SLACK_S
+        and counters[_STARTED] <= now + FARTHEST_S
+        and all(abs(counters[window]) <= _MOST_BUCKETS for window in _WINDOWS)
     )
     if not is_sound:
         for index in range(_SEEN, _MEANS):
-            row[index] = 0.0
-    row[_SEEN] = now
+            counters[index] = 0.0
+    counters[_SEEN] = now
 
 
-def mend(row: Row, limits: Limits, now: float) -> None:
-    """Bring numbers that no booking explains back to what one can have left.
+def repair(counters: Counters, limits: Limits, now: float) -> None:
+    """Reduce numbers that no booking explains to the most that one can leave.
 
-    For rows in which nobody is noted as waiting: nothing is booked for later than now then,
-    and nobody owes more than one window.
+    Only if no booking waits: then nothing is booked for later than now, and nobody owes more
+    than one window.
     """
-    refresh(row, now)
-    row[_LAST] = min(row[_LAST], now)
+    refresh(counters, now)
+    counters[_LAST] = min(counters[_LAST], now)
     most_ahead_s = burst_s(limits) + spacing_s(limits, limits.rpm)
-    row[_REQUESTS] = min(row[_REQUESTS], now + most_ahead_s)
-    row[_STARTED] = min(row[_STARTED], now + most_ahead_s)
-    row[_TOKENS] = min(row[_TOKENS], now + _most_owed_s(limits))
-    for ring in _RINGS:
-        rings.trim(row, ring, limits.window_s, now)
+    counters[_REQUESTS] = min(counters[_REQUESTS], now + most_ahead_s)
+    counters[_STARTED] = min(counters[_STARTED], now + most_ahead_s)
+    counters[_TOKENS] = min(counters[_TOKENS], now + _most_owed_s(limits))
+    for window in _WINDOWS:
+        windows.trim(counters, window, limits.window_s, now)
 
 
-def book(row: Row, limits: Limits, now: float, tokens: int) -> float:
+def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
     """Book one request of `tokens` tokens and return the moment at which it may start.
 
     Moments never go back: who books first starts first. A request counts one window at most.
     """
-    refresh(row, now)
+    refresh(counters, now)
     tokens = min(tokens, limits.tpm)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
-    start = max(now, row[_PAUSE], row[_LAST], row[_REQUESTS] - burst_s(limits))
+    start = max(now, counters[_PAUSE], counters[_LAST], counters[_REQUESTS] - burst_s(limits))
     if tokens:
         ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
-        start = max(start, row[_TOKENS] - ahead_s)
-        start = rings.fitting(row, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm)
-        rings.count(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
-    _pay(row, limits, start, tokens)
-    row[_LAST] = start
+        start = max(start, counters[_TOKENS] - ahead_s)
+        start = windows.first_fit(
+            counters, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm
+        )
+        windows.count(counters, _BOOKED_TOKENS, limits.window_s, start, tokens)
+    _pay(counters, limits, start, tokens)
+    counters[_LAST] = start
     return start
 
 
-def cause_of(row: Row, limits: Limits, now: float) -> Cause:
+def cause_of(counters: Counters, limits: Limits, now: float) -> Cause:
     """Return what the next booking has to wait for."""
-    if row[_PAUSE] > now:
+    if counters[_PAUSE] > now:
         return "pause"
-    return "tokens" if row[_TOKENS] > row[_REQUESTS] - burst_s(limits) else "requests"
+    return "tokens" if counters[_TOKENS] > counters[_REQUESTS] - burst_s(limits) else "requests"
 
 
-def start_alone(row: Row, limits: Limits, now: float, tokens: int) -> tuple[float, Cause]:
-    """Start a single request now and return 0, or the seconds that it has to wait, and for what.
+def start_single(
+    counters: Counters, limits: Limits, now: float, tokens: int
+) -> tuple[float, Cause]:
+    """Start a single request now and return 0, or return the seconds to wait, and for what.
 
-    It books nothing ahead: the tokens that a run of many requests has booked do not hold it
-    up. Its own count towards the limit, but are waited for only after the gateway has
-    answered 429 for tokens, and then for what was really started.
+    It books nothing ahead, so the tokens that a run of many requests has booked do not hold it
+    up. Its own tokens count towards the limit, but it waits for them only after the gateway has
+    answered 429 for tokens, and then only for requests that really started.
     """
-    refresh(row, now)
+    refresh(counters, now)
     tokens = min(tokens, limits.tpm)
     window_s = limits.window_s
-    late_s = rings.NETWORK * window_s
-    fits = rings.fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
+    late_s = windows.NETWORK * window_s
+    fits = windows.first_fit(counters, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
     waits: list[tuple[float, Cause]] = [
-        (row[_PAUSE] - now, "pause"),
-        (max(row[_STARTED] - burst_s(limits), fits) - now, "requests"),
+        (counters[_PAUSE] - now, "pause"),
+        (max(counters[_STARTED] - burst_s(limits), fits) - now, "requests"),
     ]
-    if tokens and is_throttled(row, now):
-        fits = rings.fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
+    if tokens and is_throttled(counters, now):
+        fits = windows.first_fit(counters, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
         waits.append((fits - now, "tokens"))
     longest = max(waits)
     if longest[0] > 0:
         return longest
-    _pay(row, limits, now, tokens)
+    _pay(counters, limits, now, tokens)
     if tokens:
-        rings.count_at(row, _BOOKED_TOKENS, window_s, now, tokens)
-    _count_started(row, limits, now, tokens)
+        windows.count_at(counters, _BOOKED_TOKENS, window_s, now, tokens)
+    _count_started(counters, limits, now, tokens)
     return 0.0, longest[1]
 
 
-def _count_started(row: Row, limits: Limits, now: float, tokens: float) -> None:
-    row[_STARTED] = max(row[_STARTED], now) + spacing_s(limits, limits.rpm)
-    rings.count(row, _STARTED_REQUESTS, limits.window_s, now, 1)
+def _count_started(counters: Counters, limits: Limits, now: float, tokens: float) -> None:
+    counters[_STARTED] = max(counters[_STARTED], now) + spacing_s(limits, limits.rpm)
+    windows.count(counters, _STARTED_REQUESTS, limits.window_s, now, 1)
     if tokens:
-        rings.count(row, _STARTED_TOKENS, limits.window_s, now, tokens)
+        windows.count(counters, _STARTED_TOKENS, limits.window_s, now, tokens)
 
 
-def note_throttled(row: Row, now: float) -> None:
+def note_throttled(counters: Counters, now: float) -> None:
     """Note that the gateway has answered 429 for tokens."""
-    refresh(row, now)
-    row[_THROTTLED] = now
+    refresh(counters, now)
+    counters[_THROTTLED] = now
 
 
-def is_throttled(row: Row, now: float) -> bool:
+def is_throttled(counters: Counters, now: float) -> bool:
     """Return True if the gateway answered 429 for tokens within the last minute."""
-    return row[_THROTTLED] > 0 and now - row[_THROTTLED] < TOKENS_COUNT_S
+    return counters[_THROTTLED] > 0 and now - counters[_THROTTLED] < TOKENS_COUNT_S
 
 
-def _pay(row: Row, limits: Limits, start: float, tokens: float) -> None:
+def _pay(counters: Counters, limits: Limits, start: float, tokens: float) -> None:
     if tokens:
-        row[_TOKENS] = _owed(limits, row[_TOKENS], start, tokens)
-    row[_REQUESTS] = max(row[_REQUESTS], start) + spacing_s(limits, limits.rpm)
+        counters[_TOKENS] = _owed(limits, counters[_TOKENS], start, tokens)
+    counters[_REQUESTS] = max(counters[_REQUESTS], start) + spacing_s(limits, limits.rpm)
 
 
 def _owed(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
-    """Return until when tokens are paid after a request that starts; one window at most."""
+    """Return until when tokens are paid after a start, at most one window later."""
     paid_until = max(paid_until, start)
     after = paid_until + tokens * spacing_s(limits, limits.tpm)
     return min(after, max(paid_until, start + _most_owed_s(limits)))
 
 
 def _most_owed_s(limits: Limits) -> float:
-    """Return how long anybody waits for the tokens of one request: a window and its last cell."""
-    return limits.window_s * (1 + 1 / rings.CELLS_IN_WINDOW)
+    """Return the longest wait for the tokens of one request: a window and one bucket."""
+    return limits.window_s * (1 + 1 / windows.BUCKETS_PER_WINDOW)
 
 
-class Before(NamedTuple):
-    """What a booking found: the last start, until when requests and tokens were paid, and the
-    newest cell of booked tokens."""
+class RateSnapshot(NamedTuple):
+    """The state before a booking, to undo it.
+
+    The last start, until when requests and tokens were paid, the newest bucket of booked tokens.
+    """
 
     last: float
     requests: float
     tokens: float
-    cell: float
+    bucket: float
 
 
-def before(row: Row, now: float) -> Before:
-    """Return what `cancel` needs to know of the moment before a booking."""
-    refresh(row, now)
-    return Before(row[_LAST], row[_REQUESTS], row[_TOKENS], row[_BOOKED_TOKENS])
+def snapshot(counters: Counters, now: float) -> RateSnapshot:
+    """Return the state before a booking, for `cancel`."""
+    refresh(counters, now)
+    return RateSnapshot(
+        counters[_LAST], counters[_REQUESTS], counters[_TOKENS], counters[_BOOKED_TOKENS]
+    )
 
 
-def cancel(row: Row, limits: Limits, now: float, start: float, tokens: int, found: Before) -> None:
-    """Take back the booking for `start` of a request that is given up before it started.
+def cancel(
+    counters: Counters, limits: Limits, now: float, start: float, tokens: int, earlier: RateSnapshot
+) -> None:
+    """Cancel the booking for `start` of a request that will not start.
 
-    As if it had never been, when nobody has booked since; who has keeps the place behind it,
-    and the payment alone is given back. What really starts is counted in `admit` either way.
+    If nobody has booked since, the state is restored. Later bookings keep their turn, and only
+    the payment is given back. Real starts are counted in `admit` either way.
     """
-    refresh(row, now)
+    refresh(counters, now)
     tokens = min(tokens, limits.tpm)
     tokens_s = tokens * spacing_s(limits, limits.tpm)
-    rings.uncount(row, _BOOKED_TOKENS, limits.window_s, start, tokens)
-    paid = max(found.requests, start) + spacing_s(limits, limits.rpm)
-    if row[_LAST] == start and row[_REQUESTS] == paid:
-        row[_LAST], row[_REQUESTS] = found.last, found.requests
+    windows.uncount(counters, _BOOKED_TOKENS, limits.window_s, start, tokens)
+    paid = max(earlier.requests, start) + spacing_s(limits, limits.rpm)
+    if counters[_LAST] == start and counters[_REQUESTS] == paid:
+        counters[_LAST], counters[_REQUESTS] = earlier.last, earlier.requests
         if tokens:
-            # Others may have settled meanwhile.
-            row[_TOKENS] += found.tokens - _owed(limits, found.tokens, start, tokens)
-            row[_BOOKED_TOKENS] = found.cell
+            # Other requests may have settled since.
+            counters[_TOKENS] += earlier.tokens - _owed(limits, earlier.tokens, start, tokens)
+            counters[_BOOKED_TOKENS] = earlier.bucket
     else:
-        row[_REQUESTS] -= spacing_s(limits, limits.rpm)
-        row[_TOKENS] -= tokens_s
+        counters[_REQUESTS] -= spacing_s(limits, limits.rpm)
+        counters[_TOKENS] -= tokens_s
 
 
 class Booking(NamedTuple):
-    """A request that waits for its `start`, and by how many seconds it moved the moments until
-    which requests and tokens are paid."""
+    """A request that waits for its `start`.
+
+    `requests_s` and `tokens_s` are how far it moved the moments until which each is paid.
+    """
 
     start: float
     tokens: float
@@ -286,126 +301,136 @@ class Booking(NamedTuple):
     tokens_s: float
 
 
-def booked(row: Row, start: float, tokens: int, found: Before) -> Booking:
-    """Return what a booking that has just been made has changed."""
-    return Booking(start, tokens, row[_REQUESTS] - found.requests, row[_TOKENS] - found.tokens)
+def booking_of(counters: Counters, start: float, tokens: int, earlier: RateSnapshot) -> Booking:
+    """Return what the booking just made has changed."""
+    return Booking(
+        start, tokens, counters[_REQUESTS] - earlier.requests, counters[_TOKENS] - earlier.tokens
+    )
 
 
-def forsake(
-    row: Row, limits: Limits, now: float, gone: Iterable[Booking], waiting: Sequence[Booking]
+def cancel_gone(
+    counters: Counters,
+    limits: Limits,
+    now: float,
+    gone: Iterable[Booking],
+    waiting: Sequence[Booking],
 ) -> list[Booking]:
-    """Take back the bookings of those who are `gone`, as if they had never been.
+    """Cancel the bookings whose processes are `gone`; return the others as booked now.
 
-    All the others still `waiting`, in the order of their starts, keep these; returns them as
-    they are booked now.
+    Those `waiting`, in the order of their starts, keep their starts.
     """
-    for one in (*gone, *waiting):
-        row[_REQUESTS] -= one.requests_s
-        row[_TOKENS] -= one.tokens_s
+    for booking in (*gone, *waiting):
+        counters[_REQUESTS] -= booking.requests_s
+        counters[_TOKENS] -= booking.tokens_s
     kept = []
-    for one in waiting:
-        found = before(row, now)
-        _pay(row, limits, one.start, one.tokens)
-        kept.append(booked(row, one.start, int(one.tokens), found))
-    for one in gone:
-        tokens = min(one.tokens, limits.tpm)
-        rings.uncount(row, _BOOKED_TOKENS, limits.window_s, one.start, tokens)
-    row[_LAST] = min(row[_LAST], waiting[-1].start if waiting else now)
-    newest, cell = int(row[_BOOKED_TOKENS]), rings.cell_at(limits.window_s, row[_LAST])
-    later = range(max(cell, newest - rings.CELL_COUNT) + 1, newest + 1)
-    if not any(row[rings.index(_BOOKED_TOKENS, one)] for one in later):
-        row[_BOOKED_TOKENS] = min(newest, cell)
+    for booking in waiting:
+        earlier = snapshot(counters, now)
+        _pay(counters, limits, booking.start, booking.tokens)
+        kept.append(booking_of(counters, booking.start, int(booking.tokens), earlier))
+    for booking in gone:
+        tokens = min(booking.tokens, limits.tpm)
+        windows.uncount(counters, _BOOKED_TOKENS, limits.window_s, booking.start, tokens)
+    counters[_LAST] = min(counters[_LAST], waiting[-1].start if waiting else now)
+    newest = int(counters[_BOOKED_TOKENS])
+    bucket = windows.bucket_at(limits.window_s, counters[_LAST])
+    later = range(max(bucket, newest - windows.BUCKET_COUNT) + 1, newest + 1)
+    if not any(counters[windows.index(_BOOKED_TOKENS, number)] for number in later):
+        counters[_BOOKED_TOKENS] = min(newest, bucket)
     return kept
 
 
-def admit(row: Row, limits: Limits, now: float, start: float, tokens: int) -> float | None:
+def admit(
+    counters: Counters, limits: Limits, now: float, start: float, tokens: int
+) -> float | None:
     """Count a request that was booked for `start` as started now and return 0.
 
-    Returns the seconds to wait where the window that ends now has no room because others were
-    late, and None where the booking is void: it is over by more than a tenth of the window (the
-    process was stopped), or nothing may start at present.
+    Returns the seconds to wait if the window that ends now has no room because others were late,
+    and None if the request must book again: it is late by more than a tenth of the window (the
+    process was stopped), or the gateway asked to pause.
     """
-    refresh(row, now)
+    refresh(counters, now)
     tokens = min(tokens, limits.tpm)
     window_s = limits.window_s
-    if now < row[_PAUSE] or now > start + LATE * window_s:
+    if now < counters[_PAUSE] or now > start + LATE * window_s:
         return None
-    late_s = rings.NETWORK * window_s
-    fits = rings.fitting(row, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
+    late_s = windows.NETWORK * window_s
+    fits = windows.first_fit(counters, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
     if tokens:
-        fits = max(fits, rings.fitting(row, _STARTED_TOKENS, window_s, now, tokens, limits.tpm))
+        fits = max(
+            fits, windows.first_fit(counters, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
+        )
     if fits > now:
         return fits - now
-    _count_started(row, limits, now, tokens)
+    _count_started(counters, limits, now, tokens)
     return 0.0
 
 
-def leave(row: Row, limits: Limits, now: float, tokens: int, late_s: float) -> None:
-    """Count a request that was admitted `late_s` ago as started now, which it is only now."""
-    refresh(row, now)
+def count_late(counters: Counters, limits: Limits, now: float, tokens: int, late_s: float) -> None:
+    """Count a request as started now that was admitted `late_s` ago."""
+    refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    for ring, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
-        rings.uncount(row, ring, limits.window_s, now - late_s, amount)
-        rings.count(row, ring, limits.window_s, now, amount)
+    for window, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
+        windows.uncount(counters, window, limits.window_s, now - late_s, amount)
+        windows.count(counters, window, limits.window_s, now, amount)
 
 
 def settle(
-    row: Row, limits: Limits, now: float, estimated: int, actual: int, ago_s: float = 0.0
+    counters: Counters, limits: Limits, now: float, estimated: int, actual: int, ago_s: float = 0.0
 ) -> None:
-    """Replace the estimate of a request that started `ago_s` seconds ago by what was counted.
+    """Replace the estimate of a request that started `ago_s` seconds ago by the real count.
 
-    Neither counts more than one window, and what is owed is owed for one window from now: the
-    gateway's number cannot hold up others for longer.
+    Neither counts as more than one window, and the debt ends one window from now: the gateway's
+    number cannot hold up others for longer.
     """
-    refresh(row, now)
+    refresh(counters, now)
     more: float = min(actual, limits.tpm) - min(estimated, limits.tpm)
-    owed = row[_TOKENS] + more * spacing_s(limits, limits.tpm)
-    row[_TOKENS] = min(owed, max(row[_TOKENS], now + _most_owed_s(limits)))
-    for ring in (_BOOKED_TOKENS, _STARTED_TOKENS):
+    owed = counters[_TOKENS] + more * spacing_s(limits, limits.tpm)
+    counters[_TOKENS] = min(owed, max(counters[_TOKENS], now + _most_owed_s(limits)))
+    for window in (_BOOKED_TOKENS, _STARTED_TOKENS):
         if more >= 0:
-            rings.count_at(row, ring, limits.window_s, now, more)
+            windows.count_at(counters, window, limits.window_s, now, more)
         else:
-            rings.give_back(row, ring, limits.window_s, now, now - ago_s, -more)
+            windows.give_back(counters, window, limits.window_s, now, now - ago_s, -more)
 
 
-def pause(row: Row, now: float, wait_s: float) -> None:
-    """Let nothing start for `wait_s` seconds. Pauses do not add up."""
-    refresh(row, now)
-    row[_PAUSE] = max(row[_PAUSE], now + wait_s)
+def pause(counters: Counters, now: float, wait_s: float) -> None:
+    """Allow no start for `wait_s` seconds. Pauses do not add up."""
+    refresh(counters, now)
+    counters[_PAUSE] = max(counters[_PAUSE], now + wait_s)
 
 
-def mean(row: Row, model: str) -> float:
+def mean(counters: Counters, model: str) -> float:
     """Return the mean length of the model's answers in tokens, 256 while none is known."""
-    at = _place_of(row, _fingerprint(model))
-    if row[at] != _fingerprint(model) or not 0 <= row[at + 2] <= HIGHEST_MEAN:
+    at = _mean_index(counters, _fingerprint(model))
+    if counters[at] != _fingerprint(model) or not 0 <= counters[at + 2] <= HIGHEST_MEAN:
         return FIRST_MEAN
-    return row[at + 2]
+    return counters[at + 2]
 
 
-def learn(row: Row, model: str, tokens: int) -> None:
+def learn(counters: Counters, model: str, tokens: int) -> None:
     """Count an answer of the model; the mean follows about the last fifty."""
     tokens = max(0, min(tokens, int(HIGHEST_MEAN)))
     name = _fingerprint(model)
-    at = _place_of(row, name)
-    is_sound = 0 <= row[at + 1] <= _LONGEST_MEMORY and 0 <= row[at + 2] <= HIGHEST_MEAN
-    if row[at] != name or not is_sound:
-        row[at], row[at + 1], row[at + 2] = name, 0.0, 0.0
-    row[at + 1] = min(row[at + 1] + 1, _LONGEST_MEMORY)
-    row[at + 2] += (tokens - row[at + 2]) / row[at + 1]
+    at = _mean_index(counters, name)
+    is_sound = 0 <= counters[at + 1] <= _LONGEST_MEMORY and 0 <= counters[at + 2] <= HIGHEST_MEAN
+    if counters[at] != name or not is_sound:
+        counters[at], counters[at + 1], counters[at + 2] = name, 0.0, 0.0
+    counters[at + 1] = min(counters[at + 1] + 1, _LONGEST_MEMORY)
+    counters[at + 2] += (tokens - counters[at + 2]) / counters[at + 1]
 
 
 def _fingerprint(model: str) -> float:
     import hashlib
 
-    # 48 bits are exact in a double; 0 marks a free place.
+    # 48 bits are exact in a double; 0 marks a free entry.
     return float(int.from_bytes(hashlib.sha256(model.encode()).digest()[:6], "big") | 1)
 
 
-def _place_of(row: Row, name: float) -> int:
-    """Return where the model's mean is, else a free place, else one to be taken over."""
+def _mean_index(counters: Counters, name: float) -> int:
+    """Return the index of the model's mean, else a free one, else one to overwrite."""
     home = int(name) >> 1
-    places = [_MEANS + 3 * ((home + step) % _MEAN_COUNT) for step in range(8)]
-    for at in places:
-        if row[at] in (name, 0.0):
+    indices = [_MEANS + 3 * ((home + step) % _MEAN_COUNT) for step in range(8)]
+    for at in indices:
+        if counters[at] in (name, 0.0):
             return at
-    return places[0]
+    return indices[0]

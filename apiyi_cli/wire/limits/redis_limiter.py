@@ -1,9 +1,9 @@
-"""The rate limits of a key, kept by several hosts together in a Redis server.
+"""The rate limits of a key, shared by several hosts through a Redis server.
 
-Every step is one run of `limits.lua` in the server, which is atomic and goes by the server's
-clock; this side only waits. A place in flight is a lease that its holder renews, so that those
-of a host that died come back by themselves. Nothing is ever sent on a guess: while the server
-does not answer, nobody starts. The keys of the server name a hash of the API key.
+Every step is one run of `limits.lua` in the server, which is atomic and uses the server's clock;
+this side only waits. A concurrency slot is a lease that its holder renews, so that the slots of
+a dead host expire. While the server does not answer, no request starts. The keys in the server
+name a hash of the API key.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits import windows as rings
-from apiyi_cli.wire.limits.limiter import LONGEST_PAUSE_S, Waits, silent
-from apiyi_cli.wire.limits.slots import Places, Sleep
+from apiyi_cli.wire.limits import rates, windows
+from apiyi_cli.wire.limits.limiter import ignore
+from apiyi_cli.wire.limits.rates import OnWait
+from apiyi_cli.wire.limits.slots import Sleep, Slots
 
 TIMEOUT_S: Final = 3.0
 RETRY_S: Final = 0.5
@@ -36,16 +36,12 @@ LEASE_S: Final = 30.0
 _T = TypeVar("_T")
 
 
-def _untold(text: str) -> None:
-    """Say nothing."""
-
-
 class RedisLimiter:
-    """Keeps to the `limits` of one key together with all hosts that use the same server.
+    """Keeps the `limits` of one key, together with all hosts that use the same server.
 
-    It is used as `limits.Limiter` is. `tell` gets a sentence when the server goes away.
+    It is used like `limiter.Limiter`. `tell` gets a message when the server goes away.
 
-    Raises SetupError when the `redis` package is missing or the server cannot be used.
+    Raises SetupError if the `redis` package is missing or the server cannot be used.
     """
 
     def __init__(
@@ -55,52 +51,52 @@ class RedisLimiter:
         limits: Limits,
         *,
         clock: Clock = CLOCK,
-        tell: Callable[[str], None] = _untold,
+        tell: Callable[[str], None] = ignore,
         lease_s: float = LEASE_S,
     ) -> None:
-        self.limits = rates.checked(limits)
+        self.limits = rates.check_limits(limits)
         self._clock = clock
-        self._server = _Server(url, key, limits, tell)
-        # A step that writes: it shows a wrong password and a read-only copy as well.
+        self._server = LimitServer(url, key, limits, tell)
+        # A step that writes: it finds a wrong password and a read-only replica as well.
         try:
             self._server.ask("pause", 0)
         except self._server.failures as failure:
             raise self._server.unusable(failure) from None
-        self._places = _LeasedPlaces(self._server, lease_s)
+        self._slots = LeasedSlots(self._server, lease_s)
 
     def acquire(
         self,
         tokens: int = 0,
         sleep: Sleep | None = None,
-        place: int = -1,
+        slot: int = -1,
         *,
-        alone: bool = False,
-        waits: Waits = silent,
+        single: bool = False,
+        on_wait: OnWait = ignore,
     ) -> float:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all hosts. `sleep` waits, or raises to give up: then
-        the booking is taken back, if the server is there to be told.
-        Raises SetupError when the server has gone away for longer than `limits.store_wait_s`.
+        the booking is cancelled, if the server answers.
+        Raises SetupError if the server is away for longer than `limits.store_wait_s`.
         """
         sleep = sleep or self._clock.sleep
         began = self._clock.monotonic()
-        while alone:
+        while single:
             cause, wait_s = self._step(sleep, "alone", tokens)
             if wait_s <= 0:
                 return self._clock.monotonic() - began
-            waits(wait_s, cause)
+            on_wait(wait_s, cause)
             sleep(wait_s)
         while True:
-            cause, start, wait_s, *found = self._step(sleep, "book", tokens)
+            cause, start, wait_s, *earlier = self._step(sleep, "book", tokens)
             try:
                 while wait_s > 0:
-                    waits(wait_s, cause)
+                    on_wait(wait_s, cause)
                     sleep(wait_s)
                     wait_s = self._step(sleep, "admit", start, tokens)[1]
             except BaseException:
                 if not self._server.is_missed:
-                    self._server.post("cancel", start, tokens, *found)
+                    self._server.post("cancel", start, tokens, *earlier)
                 raise
             if wait_s == 0:
                 return self._clock.monotonic() - began
@@ -110,12 +106,12 @@ class RedisLimiter:
         self._server.post("throttled")
 
     @property
-    def clear(self) -> str:
-        """Return the command line that forgets what was counted so far."""
-        return self._server.clear
+    def clear_command(self) -> str:
+        """Return the command line that clears what was counted so far."""
+        return self._server.clear_command
 
-    def leave(self, tokens: int, late_s: float) -> None:
-        """Say nothing: it would cost every late request another way to the server and back."""
+    def note_sent(self, tokens: int, late_s: float) -> None:
+        """Do nothing: it would cost every late request another round trip to the server."""
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
@@ -123,35 +119,37 @@ class RedisLimiter:
             self._server.post("settle", estimated, actual, ago_s)
 
     def pause(self, wait_s: float) -> None:
-        """Let nobody start a request for `wait_s` seconds, at most ten minutes."""
-        self._server.post("pause", min(wait_s, LONGEST_PAUSE_S))
+        """Allow no request to start for `wait_s` seconds, at most ten minutes."""
+        self._server.post("pause", min(wait_s, rates.LONGEST_PAUSE_S))
 
-    def mean(self, model: str) -> float:
-        """Return how many tokens an answer of the model has on the mean."""
+    def mean_tokens(self, model: str) -> float:
+        """Return the mean tokens of an answer of the model."""
         known = self._server.post("mean", model)
         mean = rates.FIRST_MEAN if known is None else float(known)
         return mean if 0 <= mean <= rates.HIGHEST_MEAN else rates.FIRST_MEAN
 
     def learn(self, model: str, tokens: int) -> None:
-        """Count an answer of the model for `mean`."""
+        """Count an answer of the model for `mean_tokens`."""
         self._server.post("learn", model, tokens)
 
-    def occupy(self, sleep: Sleep | None = None) -> int:
-        """Wait for one of the places in flight and return its number, for `vacate`."""
+    def take_slot(self, sleep: Sleep | None = None) -> int:
+        """Wait for one of the concurrency slots and return its number, for `release_slot`."""
         sleep = sleep or self._clock.sleep
-        return self._patiently(partial(self._places.occupy, self.limits.concurrency, sleep), sleep)
+        return self._patiently(
+            partial(self._slots.take_slot, self.limits.concurrency, sleep), sleep
+        )
 
-    def vacate(self, place: int) -> None:
-        """Give a place in flight back."""
-        self._places.vacate(place)
+    def release_slot(self, slot: int) -> None:
+        """Give a concurrency slot back."""
+        self._slots.release_slot(slot)
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
-        """Return what a step answers: numbers, and the cause of a wait as a word."""
+        """Return the answer of a step: numbers, and the cause of a wait as a word."""
         answer = self._patiently(partial(self._server.ask, step, *arguments), sleep)
-        return [_number_or_word(one) for one in answer]
+        return [_number_or_word(item) for item in answer]
 
     def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
-        """Take a step, and again while the server is away; one bound holds for all threads."""
+        """Repeat a step while the server is away; one time limit holds for all threads."""
         server = self._server
         while True:
             try:
@@ -160,18 +158,18 @@ class RedisLimiter:
                 now = self._clock.monotonic()
                 if server.away_since is None:
                     server.away_since = now
-                server.miss(failure)
+                server.note_missing(failure)
                 left_s = server.away_since + self.limits.store_wait_s - now
                 if left_s <= 0:
                     raise server.unusable(failure) from None
                 sleep(min(RETRY_S, left_s))
             else:
-                server.is_back()
+                server.note_answer()
                 return answer
 
 
-class _Server:
-    """The script in the server, and what to say when it cannot be had."""
+class LimitServer:
+    """The script in the server, and the messages when it does not answer."""
 
     def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
         import hashlib
@@ -196,10 +194,12 @@ class _Server:
         lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
         self._script = self._client.register_script(lua)
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
-        # The braces keep the three in one place of a cluster.
+        # The braces keep the three keys in one slot of a cluster.
         numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
-        self.clear = f"redis-cli -u {shlex.quote(self._shown)} del {shlex.quote(self._keys[0])}"
+        self.clear_command = (
+            f"redis-cli -u {shlex.quote(self._shown)} del {shlex.quote(self._keys[0])}"
+        )
         self._limits = (
             repr(float(limits.window_s)),
             repr(rates.burst_s(limits)),
@@ -207,27 +207,27 @@ class _Server:
             repr(rates.spacing_s(limits, limits.tpm)),
             limits.rpm,
             limits.tpm,
-            rings.CELLS_IN_WINDOW,
-            rings.CELL_COUNT,
-            repr(rings.NETWORK * limits.window_s),
+            windows.BUCKETS_PER_WINDOW,
+            windows.BUCKET_COUNT,
+            repr(windows.NETWORK * limits.window_s),
             repr(rates.LATE * limits.window_s),
         )
 
     def ask(self, step: str, *arguments: str | float) -> Any:
-        """Return what a step answers. Raises one of `failures`."""
-        told = [one if isinstance(one, str) else repr(one) for one in arguments]
-        return self._script(keys=self._keys, args=[step, *self._limits, *told])
+        """Return the answer of a step. Raises one of `failures`."""
+        texts = [item if isinstance(item, str) else repr(item) for item in arguments]
+        return self._script(keys=self._keys, args=[step, *self._limits, *texts])
 
     def post(self, step: str, *arguments: str | float) -> Any:
-        """Take a step that must not cost an answer that is there: None when it fails."""
+        """Return the answer of a step, None if it fails: an answer must not be lost for it."""
         try:
             return self.ask(step, *arguments)
         except self.failures as failure:
-            self.miss(failure)
+            self.note_missing(failure)
             return None
 
-    def miss(self, failure: Exception) -> None:
-        """Say once that the server has gone away, and how long it is waited for."""
+    def note_missing(self, failure: Exception) -> None:
+        """Report once that the server is away, and how long it is waited for."""
         if not self.is_missed:
             self.is_missed = True
             self._tell(
@@ -240,8 +240,8 @@ class _Server:
                 )
             )
 
-    def is_back(self) -> None:
-        """Take note that the server answers; say so if it was missed."""
+    def note_answer(self) -> None:
+        """Note that the server answers; report it if it was away."""
         self.away_since = None
         if self.is_missed:
             self.is_missed = False
@@ -250,8 +250,8 @@ class _Server:
     def unusable(self, failure: Exception) -> SetupError:
         """Return the error that ends the run.
 
-        No hint to do without the store: one machine of many that counts on its own would
-        take more than its share.
+        No hint to go on without the store: one machine that counts alone would take more than
+        its share.
         """
         return SetupError(
             Text("cannot share the limits between machines"),
@@ -263,12 +263,12 @@ class _Server:
         )
 
 
-class _LeasedPlaces(Places):
-    """The places in flight of all hosts: members of a sorted set, by the end of their lease."""
+class LeasedSlots(Slots):
+    """The concurrency slots of all hosts: a sorted set by the end of their lease."""
 
     SHORTEST_S = 0.005
 
-    def __init__(self, server: _Server, lease_s: float) -> None:
+    def __init__(self, server: LimitServer, lease_s: float) -> None:
         super().__init__()
         self._server = server
         self._lease_s = lease_s
@@ -277,28 +277,28 @@ class _LeasedPlaces(Places):
         self._renewing: threading.Thread | None = None
 
     def _first_free(self, count: int) -> int | None:
-        place = next(self._numbers)
-        if not self._server.ask("occupy", count, self._lease_s, self._member(place)):
+        slot = next(self._numbers)
+        if not self._server.ask("occupy", count, self._lease_s, self._member(slot)):
             return None
-        self._held.add(place)
+        self._held.add(slot)
         if self._renewing is None:
-            # Without a thread a place that is held for longer than the lease is lost, no more.
+            # Without a thread a slot that is held for longer than the lease expires.
             self._renewing = start_thread(self._renew)
-        return place
+        return slot
 
-    def _unlock(self, place: int) -> None:
-        if place != self.TURNSTILE:
-            self._server.post("vacate", self._member(place))
+    def _unlock_slot(self, slot: int) -> None:
+        if slot != self.TURNSTILE:
+            self._server.post("vacate", self._member(slot))
 
-    def _member(self, place: int) -> str:
-        return f"{self._owner}:{place}"
+    def _member(self, slot: int) -> str:
+        return f"{self._owner}:{slot}"
 
     def _renew(self) -> None:
         while True:
             time.sleep(self._lease_s / 3)
-            # Locked while it is told: a place that is given back now must not be renewed after.
+            # Locked meanwhile: a slot that is released now must not be renewed after that.
             with self._lock:
-                held = [self._member(one) for one in self._held if one != self.TURNSTILE]
+                held = [self._member(slot) for slot in self._held if slot != self.TURNSTILE]
                 if held:
                     self._server.post("renew", self._lease_s, *held)
 

@@ -1,7 +1,7 @@
-"""The places in flight of a key: at most so many requests at once, first come, first served.
+"""The concurrency slots of a key: at most so many requests at once, first come, first served.
 
-`Places` counts within a process, `FilePlaces` over all processes of a host by the locked bytes
-of a file; over several hosts it is `redis_limits` that counts.
+`Slots` counts within a process, `FileSlots` over all processes of a host by the locked bytes
+of a file, `redis_limiter` over several hosts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from apiyi_cli.text import Text
 Sleep = Callable[[float], None]
 
 
-class Places:
-    """The places in flight of this process: numbers that only one thread holds at a time."""
+class Slots:
+    """The concurrency slots of this process: numbers that only one thread holds at a time."""
 
     TURNSTILE: Final = 1 << 30
-    """Whoever has this place is the next to get one; all others ask for this one only, so that
-    a newcomer does not overtake and a crowd does not search all places over and over."""
+    """The slot of the next in line. All others ask for this one only, so that a newcomer does not
+    overtake and a crowd does not search all slots again and again."""
     SHORTEST_S: ClassVar = 0.001
     LONGEST_S: ClassVar = 0.05
 
@@ -35,66 +35,66 @@ class Places:
         self._lock = threading.Lock()
         self._next = 0
 
-    def occupy(self, count: int, sleep: Sleep) -> int:
-        """Wait for a place below `count`; `sleep` waits, or raises to give up."""
+    def take_slot(self, count: int, sleep: Sleep) -> int:
+        """Wait for a slot below `count`; `sleep` waits, or raises to give up."""
         wait_s = self.SHORTEST_S
         is_next = False
         try:
             while True:
                 with self._lock:
                     is_next = is_next or self._take(self.TURNSTILE)
-                    if is_next and (place := self._first_free(count)) is not None:
-                        return place
+                    if is_next and (slot := self._first_free(count)) is not None:
+                        return slot
                 sleep(self.SHORTEST_S if is_next else wait_s)
                 wait_s = min(2 * wait_s, self.LONGEST_S)
         finally:
             if is_next:
-                self.vacate(self.TURNSTILE)
+                self.release_slot(self.TURNSTILE)
 
-    def vacate(self, place: int) -> None:
-        """Give a place back."""
+    def release_slot(self, slot: int) -> None:
+        """Give a slot back."""
         with self._lock:
-            self._held.discard(place)
-            self._unlock(place)
-            if place != self.TURNSTILE:
-                self._next = place
+            self._held.discard(slot)
+            self._unlock_slot(slot)
+            if slot != self.TURNSTILE:
+                self._next = slot
 
-    def is_free(self, place: int) -> bool:
-        """Tell whether nobody holds a place, in this process or another."""
+    def is_free(self, slot: int) -> bool:
+        """Return True if nobody holds a slot, in this process or another."""
         with self._lock:
-            if not self._take(place):
+            if not self._take(slot):
                 return False
-            self._held.discard(place)
-            self._unlock(place)
+            self._held.discard(slot)
+            self._unlock_slot(slot)
             return True
 
     def _first_free(self, count: int) -> int | None:
         for step in range(count):
-            place = (self._next + step) % count
-            if self._take(place):
-                self._next = place + 1
-                return place
+            slot = (self._next + step) % count
+            if self._take(slot):
+                self._next = slot + 1
+                return slot
         return None
 
-    def _take(self, place: int) -> bool:
-        # Asked first because the kernel would grant a process its own locks again.
-        if place in self._held or not self._locks(place):
+    def _take(self, slot: int) -> bool:
+        # Checked first because the kernel would grant a process its own locks again.
+        if slot in self._held or not self._lock_slot(slot):
             return False
-        self._held.add(place)
+        self._held.add(slot)
         return True
 
-    def _locks(self, place: int) -> bool:
+    def _lock_slot(self, slot: int) -> bool:
         return True
 
-    def _unlock(self, place: int) -> None:
-        """Nothing to tell anybody."""
+    def _unlock_slot(self, slot: int) -> None:
+        """Do nothing: there is no other process to tell."""
 
 
-class FilePlaces(Places):
-    """The places in flight of all processes: locked bytes of a file that stays open.
+class FileSlots(Slots):
+    """The concurrency slots of all processes: locked bytes of a file that stays open.
 
-    POSIX gives all of a process's locks on a file up as soon as the process closes *any*
-    descriptor of it, so the file is opened once in a process and never closed.
+    POSIX drops all locks of a process on a file as soon as the process closes *any* descriptor
+    of it, so the file is opened once in a process and never closed.
     """
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:
@@ -102,38 +102,38 @@ class FilePlaces(Places):
         self._lockf = fcntl.lockf
         self._try, self._free = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
         self._descriptor = open_own(path)
-        # Processes that begin together do not all begin with the same places.
+        # Processes that begin together do not all begin with the same slots.
         self._next = os.getpid()
 
-    def _locks(self, place: int) -> bool:
+    def _lock_slot(self, slot: int) -> bool:
         try:
-            self._lockf(self._descriptor, self._try, 1, place)
+            self._lockf(self._descriptor, self._try, 1, slot)
         except OSError as error:
-            # A system without locks to give is no reason to stop: the count of this process holds.
+            # A system without locks is no reason to stop: the count of this process holds.
             return error.errno not in (errno.EAGAIN, errno.EACCES)
         return True
 
-    def _unlock(self, place: int) -> None:
+    def _unlock_slot(self, slot: int) -> None:
         with suppress(OSError):
-            self._lockf(self._descriptor, self._free, 1, place)
+            self._lockf(self._descriptor, self._free, 1, slot)
 
 
-_open_places: dict[tuple[int, str], FilePlaces] = {}
-_open_places_lock = threading.Lock()
+_open_slots: dict[tuple[int, str], FileSlots] = {}
+_open_slots_lock = threading.Lock()
 
 
-def places_of(path: Path, fcntl: ModuleType) -> Places:
-    """Return the places that this file stands for. Raises OSError where it cannot be had."""
-    # A forked child has none of its parent's locks and needs a count of its own.
+def slots_of(path: Path, fcntl: ModuleType) -> Slots:
+    """Return the slots of this file, opened once. Raises OSError if it cannot be opened."""
+    # A forked child has none of its parent's locks and needs its own count.
     name = (os.getpid(), os.path.realpath(path))
-    with _open_places_lock:
-        if name not in _open_places:
-            _open_places[name] = FilePlaces(path, fcntl)
-        return _open_places[name]
+    with _open_slots_lock:
+        if name not in _open_slots:
+            _open_slots[name] = FileSlots(path, fcntl)
+        return _open_slots[name]
 
 
 def open_own(path: Path) -> int:
-    """Open a private file of this user, made if need be. Raises OSError for any other."""
+    """Open a private file of this user, creating it if needed. Raises OSError for any other."""
     descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     if os.fstat(descriptor).st_uid != os.getuid():
         os.close(descriptor)

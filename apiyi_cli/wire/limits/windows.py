@@ -1,7 +1,7 @@
-"""Amounts of the last window, summed up in rings of cells, in a row of numbers that is shared.
+"""Sliding windows that count amounts in buckets, in numbers that several processes share.
 
-A ring is the number of its newest cell and after it `CELL_COUNT` cells of 1/128 window each.
-What the rings count is up to `rates`.
+A window is stored as the number of its newest bucket, then `BUCKET_COUNT` buckets of 1/128 of its
+length each; `window` is the index of the first of these numbers. `rates` decides what is counted.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import math
 from collections.abc import Iterable
 from typing import Final, Protocol, overload
 
-CELLS_IN_WINDOW: Final = 128
+BUCKETS_PER_WINDOW: Final = 128
 # A started request may still be late on the network. As much of the spacing's reserve is kept
-# for that as lets even traffic pass: (1 + network + 1 cell) / (1 + jitter + burst) < 1.
+# for that as lets even traffic pass: (1 + network + 1 bucket) / (1 + jitter + burst) < 1.
 NETWORK: Final = 0.025
-# A window may begin and end inside a cell.
-CELL_COUNT: Final = math.ceil(CELLS_IN_WINDOW * (1 + NETWORK)) + 2
+# A window may begin and end inside a bucket.
+BUCKET_COUNT: Final = math.ceil(BUCKETS_PER_WINDOW * (1 + NETWORK)) + 2
 _MOST_COUNTED: Final = 2.0**53
 
 
-class Row(Protocol):
+class Counters(Protocol):
     """The numbers: an `array` or a shared memory view of doubles."""
 
     @overload
@@ -29,101 +29,106 @@ class Row(Protocol):
     def __setitem__(self, index: int, value: float, /) -> None: ...
 
 
-def cells_of(row: Row, ring: int, window_s: float, moment: float, more_s: float = 0.0) -> range:
-    """Return the numbers of the ring's cells that a window ending at `moment` touches."""
-    first = cell_at(window_s, moment - window_s - more_s)
-    newest = int(row[ring])
-    return range(max(first, newest - CELL_COUNT + 1), newest + 1)
+def buckets_of(
+    counters: Counters, window: int, window_s: float, moment: float, more_s: float = 0.0
+) -> range:
+    """Return the bucket numbers that a window ending at `moment` touches."""
+    first = bucket_at(window_s, moment - window_s - more_s)
+    newest = int(counters[window])
+    return range(max(first, newest - BUCKET_COUNT + 1), newest + 1)
 
 
-def cell_at(window_s: float, moment: float) -> int:
-    """Return the number of the cell that a moment is in."""
-    return math.floor(moment * CELLS_IN_WINDOW / window_s)
+def bucket_at(window_s: float, moment: float) -> int:
+    """Return the number of the bucket that a moment is in."""
+    return math.floor(moment * BUCKETS_PER_WINDOW / window_s)
 
 
-def index(ring: int, cell: int) -> int:
-    """Return where a cell of the ring is in the row."""
-    return ring + 1 + cell % CELL_COUNT
+def index(window: int, bucket: int) -> int:
+    """Return the index of a bucket in the counters."""
+    return window + 1 + bucket % BUCKET_COUNT
 
 
-def fitting(
-    row: Row,
-    ring: int,
+def first_fit(
+    counters: Counters,
+    window: int,
     window_s: float,
     moment: float,
     amount: int,
     limit: int,
     more_s: float = 0.0,
 ) -> float:
-    """Return the first moment from `moment` on at which a window has room for `amount`.
+    """Return the first moment from `moment` on at which the window has room for `amount`.
 
-    The window is taken `more_s` longer than it is.
+    The window is counted as `more_s` seconds longer.
     """
-    # Most of the time all cells together have room, those too that have left the window.
-    if sum(row[ring + 1 : ring + 1 + CELL_COUNT]) + amount <= limit:
+    # Usually all buckets together have room, even those that have left the window.
+    if sum(counters[window + 1 : window + 1 + BUCKET_COUNT]) + amount <= limit:
         return moment
-    cells = cells_of(row, ring, window_s, moment, more_s)
-    counts = [row[index(ring, cell)] for cell in cells]
+    buckets = buckets_of(counters, window, window_s, moment, more_s)
+    counts = [counters[index(window, bucket)] for bucket in buckets]
     used = sum(counts)
-    for cell, there in zip(cells, counts, strict=True):
+    for bucket, amount_there in zip(buckets, counts, strict=True):
         if used <= 0 or used + amount <= limit:
             break
-        if there:
-            used -= there
-            leaves = (cell + 1) * window_s / CELLS_IN_WINDOW + window_s + more_s
+        if amount_there:
+            used -= amount_there
+            leaves = (bucket + 1) * window_s / BUCKETS_PER_WINDOW + window_s + more_s
             moment = max(moment, leaves)
     return moment
 
 
-def count(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
-    """Count an amount at a moment; what is older than the ring's newest cell goes there."""
-    newest = int(row[ring])
-    cell = max(newest, cell_at(window_s, moment))
-    for passed in range(max(newest + 1, cell - CELL_COUNT + 1), cell + 1):
-        row[index(ring, passed)] = 0.0
-    row[ring] = cell
-    row[index(ring, cell)] += amount
+def count(counters: Counters, window: int, window_s: float, moment: float, amount: float) -> None:
+    """Count an amount at a moment, at the earliest in the newest bucket."""
+    newest = int(counters[window])
+    bucket = max(newest, bucket_at(window_s, moment))
+    for passed in range(max(newest + 1, bucket - BUCKET_COUNT + 1), bucket + 1):
+        counters[index(window, passed)] = 0.0
+    counters[window] = bucket
+    counters[index(window, bucket)] += amount
 
 
-def count_at(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
-    """Count an amount at a moment that may be before the newest cell, as long as the ring
-    reaches back to it."""
-    cell = cell_at(window_s, moment)
-    if row[ring] - CELL_COUNT < cell < row[ring]:
-        row[index(ring, cell)] += amount
+def count_at(
+    counters: Counters, window: int, window_s: float, moment: float, amount: float
+) -> None:
+    """Count an amount at a moment, also in an older bucket that is still kept."""
+    bucket = bucket_at(window_s, moment)
+    if counters[window] - BUCKET_COUNT < bucket < counters[window]:
+        counters[index(window, bucket)] += amount
     else:
-        count(row, ring, window_s, moment, amount)
+        count(counters, window, window_s, moment, amount)
 
 
-def trim(row: Row, ring: int, window_s: float, now: float) -> None:
-    """Forget what was counted for later than now, and amounts that nothing can have made."""
-    last, newest = cell_at(window_s, now), int(row[ring])
-    for cell in range(last + 1, min(newest, last + CELL_COUNT) + 1):
-        row[index(ring, cell)] = 0.0
-    row[ring] = min(newest, last)
-    if not all(0 <= amount <= _MOST_COUNTED for amount in row[ring + 1 : ring + 1 + CELL_COUNT]):
-        for at in range(ring + 1, ring + 1 + CELL_COUNT):
-            row[at] = 0.0
+def trim(counters: Counters, window: int, window_s: float, now: float) -> None:
+    """Remove what was counted for later than now, and impossible amounts."""
+    last, newest = bucket_at(window_s, now), int(counters[window])
+    for bucket in range(last + 1, min(newest, last + BUCKET_COUNT) + 1):
+        counters[index(window, bucket)] = 0.0
+    counters[window] = min(newest, last)
+    if not all(
+        0 <= amount <= _MOST_COUNTED for amount in counters[window + 1 : window + 1 + BUCKET_COUNT]
+    ):
+        for at in range(window + 1, window + 1 + BUCKET_COUNT):
+            counters[at] = 0.0
 
 
-def uncount(row: Row, ring: int, window_s: float, moment: float, amount: float) -> None:
-    """Take back what was counted at a moment, as far as it is still there."""
-    cell = cell_at(window_s, moment)
-    if row[ring] - CELL_COUNT < cell <= row[ring]:
-        at = index(ring, cell)
-        row[at] = max(0.0, row[at] - amount)
+def uncount(counters: Counters, window: int, window_s: float, moment: float, amount: float) -> None:
+    """Subtract an amount that was counted at a moment, as far as it is still there."""
+    bucket = bucket_at(window_s, moment)
+    if counters[window] - BUCKET_COUNT < bucket <= counters[window]:
+        at = index(window, bucket)
+        counters[at] = max(0.0, counters[at] - amount)
 
 
 def give_back(
-    row: Row, ring: int, window_s: float, now: float, moment: float, amount: float
+    counters: Counters, window: int, window_s: float, now: float, moment: float, amount: float
 ) -> None:
-    """Take an amount out again that was counted at `moment`, or before."""
-    # Where it was counted: given back from older cells it would leave with them, and estimates
-    # that are too high would be all that ever counts. What is not there comes from older ones,
-    # so that no later window looks emptier than it is.
-    last = cell_at(window_s, moment)
-    for cell in reversed(cells_of(row, ring, window_s, now)):
-        if cell <= last:
-            less = min(row[index(ring, cell)], amount)
-            row[index(ring, cell)] -= less
+    """Subtract an amount that was counted at `moment` or before."""
+    # First where it was counted: older buckets leave the window sooner, and estimates that are too
+    # high would stay in it. What is missing there comes from older buckets, so that no later
+    # window looks emptier than it is.
+    last = bucket_at(window_s, moment)
+    for bucket in reversed(buckets_of(counters, window, window_s, now)):
+        if bucket <= last:
+            less = min(counters[index(window, bucket)], amount)
+            counters[index(window, bucket)] -= less
             amount -= less
