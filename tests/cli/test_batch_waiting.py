@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 from apiyi_cli.sandbox.play import Play
@@ -12,14 +13,16 @@ if TYPE_CHECKING:
     from tests.conftest import Program
 
 
-def test_rows_that_are_to_wait_let_the_others_pass(apiyi: Program, gateway: Gateway) -> None:
-    busy = Play.error(503, "busy", headers=(("Retry-After", "0.6"),))
+def test_rows_that_are_to_wait_let_the_others_pass(
+    started: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    busy = Play.error(503, "busy", headers=(("Retry-After", "30"),))
     gateway.script(busy, busy)
     rows = "".join(json.dumps({"id": str(n), "prompt": f"row {n}"}) + "\n" for n in range(8))
-    (apiyi.work / "rows.jsonl").write_text(rows)
-    ran = apiyi("batch rows.jsonl -m gpt-4o -j 2 -o out.jsonl")
-    assert ran.code == 0, ran.err
-    statuses = [one.status or 0 for one in gateway.ledger]
-    assert sorted(statuses) == [200] * 8 + [503] * 2
+    (started.work / "rows.jsonl").write_text(rows)
+    stopped.append(started.start("batch rows.jsonl -m gpt-4o -j 2 -o out.jsonl"))
+    # All others are answered while the two wait; it is killed before they are tried again.
+    assert gateway.wait_for(lambda: sum(one.status == 200 for one in gateway.ledger) == 6)
     refused = [one.json for one in gateway.ledger if one.status == 503]
-    assert all(one.json in refused for one in gateway.ledger[-2:])
+    assert len(refused) == 2 and len(gateway.ledger) == 8
+    assert all(one.json not in refused for one in gateway.ledger if one.status == 200)

@@ -190,6 +190,13 @@ LINES: dict[str, tuple[str, tuple[Play, ...]]] = {
     "dry run": ("chat hi --dry-run -s @evil.txt", ()),
     "dry code": ("chat hi --code curl -s @evil.txt", ()),
 }
+WITHOUT_WORDS = {
+    "image": "cat-1.png",
+    "speak words": "came in place of audio",
+    "embed": '"text":"hi"',
+    "models unknown": "matches 'zzz'",
+}
+"""What those lines show that print none of the server's words."""
 JSON_LINES = [name for name, (line, _) in LINES.items() if "json" in name and "error" not in name]
 
 
@@ -220,6 +227,7 @@ def test_nothing_that_a_server_says_acts_on_a_terminal(
     line, plays = LINES[name]
     gateway.script(*plays)
     shown = check_harmless(files.terminal(line, columns=4000))
+    assert WITHOUT_WORDS.get(name, "ZXZpbA==") in shown
     if name in JSON_LINES:
         for text in shown.splitlines():
             if text.startswith("{"):

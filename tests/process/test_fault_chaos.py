@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 # A full channel holds the whole run up for five seconds and more: a tenth of its turns is enough.
 FAULTS = (
     *("error-after-role", "restart", "empty", "reasoning-only", "saturated%10", "upstream-401"),
-    *("huge-usage", "huge-usage@30", "misfit", "nothing", "html", "503", "cut", "reset"),
+    *("huge-usage", "huge-usage@30", "misfit", "nothing", "html", "503", "cut", "reset", "blanks"),
 )
+SLOW = {"saturated%10", "blanks"}
+"""Faults that cost seconds each: nightly."""
 
 
 class Suffering(Gateway):
@@ -135,7 +137,7 @@ def check(apiyi: Program, gateway: Suffering, rows: int) -> None:
 def test_a_batch_comes_through_the_sandboxs_faults(
     apiyi: Program, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    quick = tuple(spec for spec in FAULTS if spec != "saturated%10")
+    quick = tuple(spec for spec in FAULTS if spec not in SLOW)
     with Suffering(0.2, seed=5, faults=quick) as gateway:
         run(apiyi, stopped, gateway, rows=200, kills=2)
         assert gateway.played.total() > 20

@@ -13,13 +13,15 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.play import Play, frame
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMIT_S = 20.0
-ARRIVAL_S = 0.3
-"""What is held back until the end shows nowhere that it has arrived."""
 
 
 class Terminal:
@@ -102,6 +102,38 @@ def held(*texts: str) -> Play:
     return Play.sse(*said, chunk(reasoning_content="MARK")).stall(len(texts) + 1)
 
 
+def waiting(text: str) -> tuple[Play, threading.Event]:
+    """Return a reply that says this and stalls, and what is set when it has been sent."""
+    sent = threading.Event()
+
+    def wait(piece: int) -> None:
+        if piece == 1:
+            sent.set()
+
+    pieces = (frame(chunk(content=text)), b":\n\n")
+    return Play(body=pieces, content_type="text/event-stream", wait=wait).stall(2), sent
+
+
+def await_reading(process: subprocess.Popen[bytes], gateway: Gateway) -> None:
+    """Wait until a process has read all that the gateway has sent, and sleeps."""
+    ends = time.monotonic() + LIMIT_S
+    while not (has_read_all(gateway.port) and is_asleep(process.pid)):
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def has_read_all(port: int) -> bool:
+    """Return True if no client of a local port has bytes left to read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    clients = [row for row in rows if row[2].endswith(f":{port:04X}")]
+    return all(row[4].endswith(":00000000") for row in clients)
+
+
+def is_asleep(pid: int) -> bool:
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
+
 def started(running: list[Terminal], program: Program, line: str, redirect: str = "") -> Terminal:
     terminal = Terminal(program, line, redirect)
     running.append(terminal)
@@ -162,12 +194,12 @@ def test_other_choices_that_wait_for_the_first_are_shown_on_a_signal(
 def test_comparing_prints_finished_and_partial_answers_on_a_signal(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal], signum: signal.Signals
 ) -> None:
-    waits = Play.sse(chunk(content="half an answer")).stall(1)
+    waits, sent = waiting("half an answer")
     gateway.script(waits, Play.chat("a whole answer"))
     terminal = started(on_terminal, apiyi, "chat hi -m gpt-4o -m gpt-4.1 --color never")
     assert gateway.wait_for(lambda: any(one.done for one in gateway.ledger))
-    assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
-    time.sleep(ARRIVAL_S)
+    assert sent.wait(LIMIT_S)
+    await_reading(terminal.process, gateway)
     text = terminal.stop(signum)
     assert terminal.process.returncode == -signum
     assert "a whole answer" in text and "half an answer" in text
@@ -177,13 +209,13 @@ def test_comparing_prints_finished_and_partial_answers_on_a_signal(
 def test_comparing_in_a_pipe_leaves_a_line_for_each_model_that_said_something(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal]
 ) -> None:
-    waits = Play.sse(chunk(content="half")).stall(1)
+    waits, sent = waiting("half")
     gateway.script(Play.chat("whole"), waits)
     terminal = started(on_terminal, apiyi, "chat hi -m gpt-4o -m gpt-4.1", ">out")
     out = apiyi.work / "out"
     assert gateway.wait_for(lambda: out.exists() and out.read_bytes().endswith(b"\n"))
-    assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
-    time.sleep(ARRIVAL_S)
+    assert sent.wait(LIMIT_S)
+    await_reading(terminal.process, gateway)
     terminal.stop(signal.SIGTERM)
     first, second = map(json.loads, out.read_bytes().splitlines())
     assert (first["text"], first["error"]) == ("whole", None)
@@ -196,10 +228,11 @@ def test_comparing_in_a_pipe_leaves_a_line_for_each_model_that_said_something(
 def test_a_file_that_a_signal_keeps_from_appearing_is_in_the_rescue_folder(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal], line: str
 ) -> None:
-    gateway.script(held("half of it"))
+    waits, sent = waiting("half of it")
+    gateway.script(waits)
     terminal = started(on_terminal, apiyi, line)
-    assert gateway.wait_for(lambda: len(gateway.ledger) == 1)
-    time.sleep(ARRIVAL_S)
+    assert sent.wait(LIMIT_S)
+    await_reading(terminal.process, gateway)
     text = plain(terminal.stop(signal.SIGINT))
     (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
     assert str(kept) in text.replace("\n", "")
