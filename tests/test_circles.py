@@ -10,11 +10,8 @@ from tests.source import SOURCES, dotted, imported_modules
 pytestmark = pytest.mark.no_cover
 
 KNOWN = {
-    "apiyi_cli.cli.app",
     "apiyi_cli.cli.commands.embed.output_file",
     "apiyi_cli.cli.commands.embed.run",
-    "apiyi_cli.cli.help.describe",
-    "apiyi_cli.cli.help.help_option",
     "apiyi_cli.decode.chat",
     "apiyi_cli.decode.dialects",
     "apiyi_cli.decode.merge",
@@ -22,11 +19,6 @@ KNOWN = {
     "apiyi_cli.decode.reading",
     "apiyi_cli.decode.respond",
     "apiyi_cli.decode.whole",
-    "apiyi_cli.manual.bash",
-    "apiyi_cli.manual.completion",
-    "apiyi_cli.manual.fish",
-    "apiyi_cli.manual.powershell",
-    "apiyi_cli.manual.zsh",
     "apiyi_cli.render.markdown",
     "apiyi_cli.render.pretty",
 }

@@ -17,21 +17,14 @@ CLASS_MOST = 220
 FILE_MOST = 400
 DATA: set[str] = set()
 """Files that are data, such as tables of options."""
-KNOWN_FUNCTIONS = {
-    "batch/run/run.py: BatchRun.__init__",
-    "wire/retry/attempts.py: persist",
-    "wire/send.py: Sender.answer",
-}
+KNOWN_FUNCTIONS: set[str] = set()
 """Functions that are still too long: this list may only shrink."""
 KNOWN_LONG = {
     "batch/rows/endpoints.py: _spoken",
-    "batch/rows/row.py: RowReader._ready",
-    "batch/run/scheduler.py: Scheduler._judged",
     "batch/state/entries.py: read_lines",
-    "build/chat.py: chat_call",
-    "build/image.py: _checked",
+    "build/anthropic.py: messages_body",
+    "build/image.py: _check_inputs",
     "build/image.py: image_call",
-    "build/respond.py: respond_call",
     "cli/commands/api.py: _call",
     "cli/commands/api.py: api",
     "cli/commands/auth.py: login",
@@ -57,13 +50,12 @@ KNOWN_LONG = {
     "settings/vault.py: _asked",
     "tools/run.py: results",
     "wire/limits/limiter.py: Limiter.acquire",
-    "wire/retry/attempts.py: _Run._end",
+    "wire/retry/attempts.py: run_attempts",
     "wire/retry/decision.py: decide",
 }
 """Functions that are long, but not too long; there shall be ten at most."""
 KNOWN_CLASSES = {
     "batch/rows/row.py: RowReader",
-    "batch/run/run.py: BatchRun",
     "batch/state/opening.py: OpenOutput",
     "cli/commands/batch/run.py: _Running",
     "cli/commands/image/job.py: Studio",
@@ -73,8 +65,6 @@ KNOWN_CLASSES = {
 }
 """Classes that are still too long: this list may only shrink."""
 KNOWN_FILES = {
-    "batch/rows/endpoints.py",
-    "batch/run/run.py",
     "batch/state/opening.py",
     "cli/commands/batch/run.py",
     "cli/conversation/request.py",
