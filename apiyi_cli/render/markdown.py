@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
-from rich.color import ColorSystem
-from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.render.pretty import Block, Blocks
+from apiyi_cli.render.table import Cell, fits, layout, paint
 from apiyi_cli.render.wrap import cuts
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ _HIGHLIGHTED_MAX = 16 << 10
 # What the parser may take seconds for is printed without styles.
 _PARSED_MAX = 32 << 10
 _QUOTES_MAX = 5
+_BAR = re.compile(r"(?<!\\)\|")
 _BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]{32})[A-Za-z0-9+/=_-]{64,}")
 
 _DIM = Style(dim=True)
@@ -64,7 +64,6 @@ class Markdown:
         # be told from the character it stands for.
         self._inline = _Inline("commonmark", {"html": False}).enable("strikethrough")
         self._inline.disable(["reference", "text_join"])
-        self._console = Console(color_system=None, force_terminal=False, width=self._width)
 
     def rendered(self, blocks: Iterable[Block]) -> str:
         """Return the terminal output for some blocks, each line with its end."""
@@ -74,18 +73,8 @@ class Markdown:
                 out += self._code_lines(list(group))
             else:
                 for block in group:
-                    out += (self._painted(line) + "\n" for line in self._lines(block))
+                    out += (paint(line, self._color) + "\n" for line in self._lines(block))
         return "".join(out)
-
-    def _painted(self, text: Text) -> str:
-        if not self._color:
-            return text.plain
-        return "".join(
-            segment.style.render(segment.text, color_system=ColorSystem.STANDARD)
-            if segment.style
-            else segment.text
-            for segment in text.render(self._console)
-        )
 
     def _lines(self, block: Block) -> Iterator[Text]:
         if block.kind == "blank":
@@ -150,25 +139,20 @@ class Markdown:
                 lead = Text(" " * hang)
 
     def _table(self, block: Block) -> Iterator[Text]:
-        from apiyi_cli.render.grid import fitted, split_row
-
         head, marks, *rest = block.text.split("\n")
-        right = [mark.endswith(":") and not mark.startswith(":") for mark in split_row(marks)]
-        rows = [[self._words(cell) for cell in split_row(row)] for row in (head, *rest)]
-        columns = max(map(len, rows))
-        rows = [[*row, *(Text() for _ in range(columns - len(row)))] for row in rows]
-        natural = [max(cell_len(row[at].plain) for row in rows) for at in range(columns)]
-        widths = fitted(natural, self._width, gap=3)
-        if widths is None:
-            yield from (Text(line) for line in block.text.split("\n"))
+        texts = [[self._words(cell) for cell in _split_row(row)] for row in (head, *rest)]
+        for text in texts[0]:
+            text.stylize_before(_HEADINGS[2])
+        count = max(map(len, texts))
+        rows = [
+            [*map(Cell, row), *(Cell(Text()) for _ in range(count - len(row)))] for row in texts
+        ]
+        if not fits(rows, self._width, gap=3):
+            yield from map(Text, block.text.split("\n"))
             return
-        for cell in rows[0]:
-            cell.stylize_before(_HEADINGS[2])
-        right += [False] * columns
-        for number, row in enumerate(rows):
-            yield from _table_row(row, widths, right)
-            if number == 0:
-                yield _styled("─┼─".join("─" * width for width in widths), _DIM)
+        right = [mark.endswith(":") and not mark.startswith(":") for mark in _split_row(marks)]
+        right += [False] * count
+        yield from layout(rows, right[:count], self._width, ruled=True)
 
     def _code_lines(self, blocks: list[Block]) -> Iterator[str]:
         lines = [block.text for block in blocks]
@@ -196,7 +180,7 @@ class Markdown:
         lines = painted.split("\n", allow_blank=True)[: len(self._code)]
         if [line.plain for line in lines] != self._code:
             return self._code
-        return [self._painted(line) for line in lines]
+        return [paint(line, self._color) for line in lines]
 
     def _words(self, text: str) -> Text:
         text = _BASE64.sub(_without_most, text)
@@ -257,18 +241,9 @@ def _without_most(data_url: re.Match[str]) -> str:
     return f"{data_url[1]}…({len(data_url[0])}-characters)"
 
 
-def _table_row(row: list[Text], widths: list[int], right: list[bool]) -> Iterator[Text]:
-    cells = [cell.divide(cuts(cell.plain, width)) for cell, width in zip(row, widths, strict=True)]
-    for at in range(max(map(len, cells))):
-        line = Text()
-        for column, width in enumerate(widths):
-            piece = cells[column][at] if at < len(cells[column]) else Text()
-            piece.rstrip()
-            fill = " " * (width - cell_len(piece.plain))
-            if column:
-                line.append(" │ ", style=_DIM)
-            line.append(fill).append_text(piece) if right[column] else line.append_text(piece)
-            if not right[column]:
-                line.append(fill)
-        line.rstrip()
-        yield line
+def _split_row(line: str) -> list[str]:
+    """Return the cells of one row of a Markdown table; `\\|` is a bar inside a cell."""
+    inner = line.strip().removeprefix("|")
+    if inner.endswith("|") and not inner.endswith("\\|"):
+        inner = inner[:-1]
+    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(inner)]

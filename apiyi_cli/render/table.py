@@ -1,48 +1,184 @@
-"""Rows in columns for a person at a terminal. A pipe gets lines for programs instead."""
+"""Tables for a person at a terminal, all laid out by rich. A pipe gets lines instead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.style import Style
+from rich.text import Text
+
+from apiyi_cli.core.terminal_text import neutralize, neutralize_line
+from apiyi_cli.render.wrap import clipped, cuts
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+
+NARROWEST_CELL = 4
+NARROWEST_TEXT = 24
+_UNLIMITED = 10_000
+_BOLD = Style(bold=True)
 
 
-def table(
-    rows: Iterable[Sequence[object]], headers: Sequence[str], *, width: int, color: bool
+class Cell:
+    """A text in a column: divided where `wrap.cuts` says, or cut to one line by `…`."""
+
+    def __init__(self, text: Text, *, one_line: bool = False) -> None:
+        self.text = text
+        self._one_line = one_line
+
+    @property
+    def width(self) -> int:
+        """Return how many columns its widest line takes."""
+        return max(map(cell_len, self.text.plain.split("\n")))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement(min(self.width, NARROWEST_CELL), self.width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        if self._one_line:
+            plain = clipped(self.text.plain, options.max_width)
+            yield self.text if plain == self.text.plain else Text(plain, self.text.style)
+            return
+        for line in self.text.split("\n", allow_blank=True):
+            for piece in line.divide(cuts(line.plain, options.max_width)):
+                piece.rstrip()
+                yield piece
+
+
+def format_table(
+    rows: Iterable[Sequence[object]],
+    headers: Sequence[str],
+    *,
+    width: int,
+    color: bool,
+    translate: Callable[[str], str] = str,
 ) -> str:
     """Return the rows under their headers, one line each, every line with its end.
 
-    A column in which all cells are numbers stands to the right; None is an empty cell. What
-    does not fit in `width` columns is cut, widest columns first, and marked by `…`: a row
-    never takes two lines. Cells are made safe for a terminal.
+    A column of numbers stands to the right; None is an empty cell. What does not fit in
+    `width` columns is cut, widest columns first, and marked by `…`. Cells are made safe for
+    a terminal; those that are messages, and the headers, are translated.
     """
-    from apiyi_cli.render.grid import fitted
-    from apiyi_cli.render.wrap import clipped, padded
-
     values = [list(row) for row in rows]
-    cells = [[_cell(value) for value in row] for row in values]
-    columns = range(len(headers))
-    right = [_is_numeric([row[at] for row in values]) for at in columns]
-    titles = [_cell(header) for header in headers]
-    natural = [widest([titles[at], *(row[at] for row in cells)]) for at in columns]
-    widths = fitted(natural, width, gap=2) or natural
+    right = [_is_numeric([row[index] for row in values]) for index in range(len(headers))]
+    cells = [
+        [Cell(Text(_cell_text(value, translate)), one_line=True) for value in row]
+        for row in (headers, *values)
+    ]
+    for cell in cells[0]:
+        cell.text.stylize(_BOLD)
+    lines = list(layout(cells, right, width if fits(cells, width, gap=2) else _UNLIMITED))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return "".join(paint(line, color) + "\n" for line in lines)
 
-    def line(row: Sequence[str]) -> str:
-        fields = (
-            padded(clipped(row[at], widths[at]), widths[at], right=right[at]) for at in columns
+
+def format_side_by_side(texts: Sequence[tuple[str, str]], *, width: int, color: bool) -> str:
+    """Return titled texts beside each other, wrapped; below each other where it is narrow.
+
+    The texts are shown as they are but made safe; nothing in them is markup.
+    """
+    titles = [Text(neutralize_line(title), _BOLD) for title, _ in texts]
+    bodies = [Text(neutralize(text)) for _, text in texts]
+    lines: Iterable[Text]
+    if width // max(len(texts), 1) < NARROWEST_TEXT:
+        pairs = zip(titles, bodies, strict=True)
+        rows = [[Cell(text)] for title, body in pairs for text in (title, body, Text())]
+        lines = layout(rows, [False], width)
+    else:
+        rows = [[Cell(text) for text in row] for row in (titles, bodies)]
+        lines = layout(rows, [False] * len(texts), width, equal=True)
+    return "".join(paint(line, color) + "\n" for line in lines)
+
+
+def layout(
+    rows: Sequence[Sequence[Cell]],
+    right: Sequence[bool],
+    width: int,
+    *,
+    ruled: bool = False,
+    equal: bool = False,
+) -> Iterator[Text]:
+    """Yield the lines of a table, without ends, as wide as its cells or at most `width`.
+
+    `right` says which columns stand to the right. `ruled` draws a line under the first row
+    and between columns; `equal` makes all columns equally wide and the table `width`.
+    """
+    from rich.box import Box
+    from rich.table import Table
+
+    box = Box("    \n  │ \n ─┼ \n  │ \n    \n    \n  │ \n    \n") if ruled else None
+    table = Table(
+        box=box,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1),
+        show_header=ruled,
+        header_style="",
+        border_style="dim",
+        expand=equal,
+    )
+    for index, is_right in enumerate(right):
+        header = rows[0][index] if ruled else ""
+        table.add_column(
+            header, justify="right" if is_right else "left", ratio=1 if equal else None
         )
-        return clipped("  ".join(fields).rstrip(), width)
+    for row in rows[1:] if ruled else rows:
+        table.add_row(*row)
+    console = plain_console()
+    options = console.options.update(width=width)
+    for segments in console.render_lines(table, options, pad=False):
+        line = Text()
+        for segment in segments:
+            line.append(segment.text, segment.style)
+        line.rstrip()
+        yield line
 
-    head = line(titles)
-    if color:
-        head = f"\x1b[1m{head}\x1b[0m"
-    return "".join(text + "\n" for text in (head, *map(line, cells)))
+
+def fits(rows: Sequence[Sequence[Cell]], width: int, *, gap: int) -> bool:
+    """Return True if the columns, as narrow as can be read, fit in `width`."""
+    columns = zip(*rows, strict=True)
+    narrowest = [min(max(cell.width for cell in column), NARROWEST_CELL) for column in columns]
+    return bool(sum(narrowest) + gap * (len(narrowest) - 1) <= width)
 
 
-def _cell(value: object) -> str:
-    from apiyi_cli.core.terminal_text import neutralize_line
+def paint(line: Text, color: bool) -> str:
+    """Return a line for the terminal, with its styles in the sixteen colours or without."""
+    if not color:
+        return line.plain
+    return "".join(
+        segment.style.render(segment.text, color_system=ColorSystem.STANDARD)
+        if segment.style
+        else segment.text
+        for segment in line.render(plain_console())
+    )
 
+
+@cache
+def plain_console() -> Console:
+    """Return the console that knows rich's styles; it prints nothing."""
+    from rich.console import Console
+
+    return Console(color_system=None, force_terminal=False)
+
+
+def _cell_text(value: Any, translate: Callable[[str], str]) -> str:
     if value is None:
         return ""
-    return neutralize_line(f"{value:,}" if _is_number(value) else str(value))
+    return neutralize_line(
+        f"{value:,}"
+        if _is_number(value)
+        else translate(value)
+        if isinstance(value, str)
+        else str(value)
+    )
 
 
 def _is_number(value: object) -> bool:
@@ -50,12 +186,5 @@ def _is_number(value: object) -> bool:
 
 
 def _is_numeric(column: list[object]) -> bool:
-    given = [value for value in column if value is not None]
-    return bool(given) and all(map(_is_number, given))
-
-
-def widest(texts: Iterable[str]) -> int:
-    """Return how many columns of a terminal the widest text takes."""
-    from rich.cells import cell_len
-
-    return max(map(cell_len, texts))
+    values = [value for value in column if value is not None]
+    return bool(values) and all(map(_is_number, values))

@@ -62,7 +62,11 @@ def clipped(text: str, width: int) -> str:
     return text
 
 
-def padded(text: str, width: int, *, right: bool = False) -> str:
+def padded(text: str, width: int) -> str:
     """Return the text filled up with spaces to `width` columns."""
-    fill = " " * (width - cell_len(text))
-    return fill + text if right else text + fill
+    return text + " " * (width - cell_len(text))
+
+
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a line takes."""
+    return cell_len(text)

@@ -182,7 +182,7 @@ def test_on_a_narrow_terminal_the_bars_take_what_the_figures_leave(
 ) -> None:
     gateway.script(Play.chat("a", usage=USAGE))
     apiyi("chat hi -m text-embedding-3-small --force-model")
-    for columns, bar in ((100, 16), (81, 10), (70, 0)):
+    for columns, bar in ((100, 16), (76, 10), (70, 0)):
         header, line, *_ = apiyi.terminal("usage", columns=columns).lines
         assert (line.count("█"), "…" in line) == (bar, False), columns
         assert ("tokens" in header) == bool(bar)

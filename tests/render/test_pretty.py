@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from apiyi_cli.core.events import Burst, Delta, Event, Reasoning, ToolCall
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.render.pretty import pretty
-from apiyi_cli.render.wrap import clipped, cuts, padded
+from apiyi_cli.render.wrap import clipped, cuts
 
 
 def plain(said: str, *, width: int = 40, step: int = 0) -> str:
@@ -320,10 +320,8 @@ def test_lines_are_cut_where_their_script_allows(text: str, width: int, lines: l
     assert [text[a:b] for a, b in pairwise(edges)] == lines
 
 
-def test_texts_are_clipped_and_padded_in_columns_not_characters() -> None:
+def test_texts_are_clipped_in_columns_not_characters() -> None:
     assert clipped("中文字", 5) == "中文…"
     assert clipped("中文字", 4) == "中…"
     assert clipped("abc", 3) == "abc"
     assert clipped("abc", 0) == ""
-    assert padded("中", 4) == "中  "
-    assert padded("中", 4, right=True) == "  中"

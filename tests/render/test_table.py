@@ -3,20 +3,20 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from apiyi_cli.render.grid import fitted
-from apiyi_cli.render.table import table
+from apiyi_cli.render.table import format_side_by_side, format_table
+from apiyi_cli.text import Text
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_numbers_stand_to_the_right() -> None:
     rows = [("gpt-4o", 1234567, None), ("模型", 5, "x")]
-    assert table(rows, ("model", "tokens", "note"), width=80, color=False) == (
+    assert format_table(rows, ("model", "tokens", "note"), width=80, color=False) == (
         "model      tokens  note\ngpt-4o  1,234,567\n模型            5  x\n"
     )
 
 
 def test_a_row_is_always_one_line_that_fits() -> None:
     rows = [("x" * 100, "中" * 50, 7), ("a\nb", "\x1b[2J\t", 12)]
-    printed = table(rows, ("first", "second", "n"), width=40, color=False)
+    printed = format_table(rows, ("first", "second", "n"), width=40, color=False)
     lines = printed.splitlines()
     assert len(lines) == 3
     assert all(cell_len(line) <= 40 for line in lines)
@@ -25,31 +25,80 @@ def test_a_row_is_always_one_line_that_fits() -> None:
 
 
 def test_no_rows_leave_the_headers() -> None:
-    assert table([], ("a", "b"), width=80, color=False) == "a  b\n"
+    assert format_table([], ("a", "b"), width=80, color=False) == "a  b\n"
 
 
 def test_only_the_headers_are_bold_and_only_with_colour() -> None:
-    printed = table([("x",)], ("name",), width=80, color=True)
+    printed = format_table([("x",)], ("name",), width=80, color=True)
     assert printed == "\x1b[1mname\x1b[0m\nx\n"
 
 
 def test_a_terminal_too_narrow_for_all_columns_cuts_the_lines() -> None:
-    printed = table([tuple("abcdefgh")], ["column"] * 8, width=10, color=False)
+    printed = format_table([tuple("abcdefgh")], ["column"] * 8, width=10, color=False)
     assert all(cell_len(line) <= 10 for line in printed.splitlines())
 
 
 @pytest.mark.parametrize(
     ("natural", "width", "widths"),
-    [
-        ([3, 4], 20, [3, 4]),
-        ([30, 4], 20, [14, 4]),
-        ([30, 30], 22, [10, 10]),
-        ([30, 30], 23, [11, 10]),
-        ([30, 30, 2], 12, None),
-        ([], 10, []),
-    ],
+    [((3, 4), 20, [3, 4]), ((30, 4), 20, [14, 4]), ((30, 30), 22, [10, 10])],
 )
 def test_widths_are_taken_from_the_widest_columns(
-    natural: list[int], width: int, widths: list[int] | None
+    natural: tuple[int, ...], width: int, widths: list[int]
 ) -> None:
-    assert fitted(natural, width, gap=2) == widths
+    cells = ["x" * size for size in natural]
+    line = format_table([cells], [""] * len(cells), width=width, color=False).splitlines()[1]
+    assert list(map(len, line.split("  "))) == widths
+
+
+def test_headers_and_messages_are_translated_and_names_are_not() -> None:
+    rows = [("model", Text("unknown"))]
+    shown = format_table(
+        rows,
+        (Text("model"), Text("cost")),
+        width=80,
+        color=False,
+        translate=lambda text: text.upper() if isinstance(text, Text) else text,
+    )
+    assert shown == "MODEL  COST\nmodel  UNKNOWN\n"
+
+
+TWO = [("left", "one two three"), ("right", "four\nfive")]
+
+
+def test_texts_stand_beside_each_other_under_their_titles() -> None:
+    lines = format_side_by_side(TWO, width=60, color=False).splitlines()
+    assert lines[0].split() == ["left", "right"]
+    assert lines[1].split() == ["one", "two", "three", "four"]
+    assert lines[2].split() == ["five"]
+    assert all(len(line) <= 60 for line in lines)
+
+
+def test_long_texts_are_wrapped_within_their_column() -> None:
+    shown = format_side_by_side([("a", "word " * 50), ("b", "x" * 100)], width=60, color=False)
+    assert shown.count("word") == 50
+    assert shown.count("x") == 100
+    assert all(len(line) <= 60 for line in shown.splitlines())
+
+
+def test_where_there_is_no_room_they_stand_below_each_other() -> None:
+    lines = format_side_by_side(TWO, width=40, color=False).splitlines()
+    assert [line for line in lines if line.strip()] == [
+        "left",
+        "one two three",
+        "right",
+        "four",
+        "five",
+    ]
+
+
+def test_nothing_in_them_is_markup_or_acts() -> None:
+    hostile = "[red]list[int][/] :smile: \x1b]52;c;A\x07\x1b[2J\x9b1m"
+    for width in (30, 200):
+        shown = format_side_by_side([("a", hostile), ("b", "")], width=width, color=False)
+        assert "\x1b" not in shown and "\x9b" not in shown and "\x07" not in shown
+        assert ":smile:" in shown and "[/]" in shown
+
+
+def test_only_with_colour_are_titles_styled() -> None:
+    assert "\x1b[1m" in format_side_by_side(TWO, width=80, color=True)
+    assert "\x1b" not in format_side_by_side(TWO, width=80, color=False)

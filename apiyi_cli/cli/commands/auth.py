@@ -250,17 +250,21 @@ def _status_lines(ctx: Context, told: dict[str, Any]) -> list[bytes]:
         if told["key"]
         else Text("none for this run")
     )
-    rows = [("profile", told["profile"]), ("key", key)]
+    rows: list[tuple[str, str]] = [(Text("profile"), told["profile"]), (Text("key"), key)]
     for host in told["hosts"]:
         if "reachable" not in host:
-            says = "not asked"
+            answer = Text("not asked")
         elif "error" in host:
-            says = f"{'answers' if host['reachable'] else 'not reachable'}: {host['error']}"
+            state = Text("answers") if host["reachable"] else Text("not reachable")
+            answer = Text("{state}: {error}", state=state, error=host["error"])
         else:
-            says = f"reachable, {host['models']} models"
-        rows.append(("host", f"{host['host']}  {says}"))
-    texts = (ctx.messages.redact(f"{name:<9}{value}\n") for name, value in rows)
-    return [text.encode("utf-8", "replace") for text in texts]
+            answer = Text("reachable, {count} models", count=host["models"])
+        rows.append((Text("host"), Text("{host}  {answer}", host=host["host"], answer=answer)))
+    from apiyi_cli.render.wrap import padded
+
+    say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
+    texts = (f"{padded(say(name), 9)}{say(value)}\n" for name, value in rows)
+    return [ctx.messages.redact(text).encode("utf-8", "replace") for text in texts]
 
 
 def _host(url: str) -> str:

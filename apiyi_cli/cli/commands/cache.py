@@ -30,8 +30,14 @@ def stats(ctx: Context, *, output: Output) -> None:
     found = cache(ctx).stats()
     if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
         state = Text("; it is damaged: apiyi cache clear") if found.is_damaged else ""
-        text = f"{found.entries} answers, {found.bytes} of {found.cap_bytes} bytes{state}\n"
-        ctx.output.write([text.encode()])
+        text = Text(
+            "{entries} answers, {size} of {cap} bytes{state}",
+            entries=found.entries,
+            size=found.bytes,
+            cap=found.cap_bytes,
+            state=state,
+        )
+        ctx.output.write([f"{ctx.messages.translate(text)}\n".encode()])
         return
     line = write({**found._asdict(), "path": str(found.path)}) + b"\n"
     ctx.output.write(ctx.output.filter_lines([line]), content="json")

@@ -113,16 +113,22 @@ def _table(ctx: Context, found: list[dict[str, Any]]) -> bytes:
     names = "".join(f"{_BREAKS.sub(chr(0xFFFD), one['id'])}\n" for one in found)
     if not ctx.process.console.stdout_is_terminal or ctx.settings.output.output is not None:
         return names.encode("utf-8", "replace")
-    from apiyi_cli.render.table import table
+    from apiyi_cli.render.table import format_table
 
     dated = len({_date(one.get("created")) for one in found} - {""}) > 1
-    headers = ["model", "owner", *(["created"] if dated else [])]
+    headers = [Text("model"), Text("owner"), *([Text("created")] if dated else [])]
     rows = [
         [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
         for one in found
     ]
-    shown = table(rows, headers, width=ctx.process.console.width, color=ctx.output.color)
-    return shown.encode("utf-8", "replace")
+    table = format_table(
+        rows,
+        headers,
+        width=ctx.process.console.width,
+        color=ctx.output.color,
+        translate=ctx.messages.translate,
+    )
+    return table.encode("utf-8", "replace")
 
 
 def _date(created: Any) -> str:

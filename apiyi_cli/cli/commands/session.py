@@ -35,7 +35,7 @@ def listed(ctx: Context, *, output: Output) -> None:
         )
         ctx.output.write(ctx.output.filter_lines(lines))
     elif ctx.process.console.stdout_is_terminal:
-        from apiyi_cli.render.table import table
+        from apiyi_cli.render.table import format_table
 
         rows = [
             [
@@ -45,9 +45,15 @@ def listed(ctx: Context, *, output: Output) -> None:
             ]
             for one in kept
         ]
-        headers = ["session", "messages", "last used"]
-        shown = table(rows, headers, width=ctx.process.console.width, color=ctx.output.color)
-        ctx.output.write([shown.encode("utf-8", "replace")], content="styled")
+        headers = [Text("session"), Text("messages"), Text("last used")]
+        table = format_table(
+            rows,
+            headers,
+            width=ctx.process.console.width,
+            color=ctx.output.color,
+            translate=ctx.messages.translate,
+        )
+        ctx.output.write([table.encode("utf-8", "replace")], content="styled")
     else:
         ctx.output.write(f"{one.name}\n".encode() for one in kept)
 

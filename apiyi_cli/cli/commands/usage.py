@@ -19,6 +19,12 @@ from apiyi_cli.text import Text
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 BAR = 16
 LEAST_BAR = 6
+HEADINGS = {
+    "model": Text("model"),
+    "day": Text("day"),
+    "profile": Text("profile"),
+    "endpoint": Text("endpoint"),
+}
 
 
 class Span(Group):
@@ -95,30 +101,39 @@ def _moment(span: str, now: float) -> float:
 
 
 def _table(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
-    from apiyi_cli.render.table import table, widest
+    from apiyi_cli.render.table import format_table
+    from apiyi_cli.render.wrap import display_width
 
-    width = ctx.process.console.width
+    width, translate = ctx.process.console.width, ctx.messages.translate
     rows: list[list[object]] = [
         [
             one.group or "-",
             one.requests,
             one.failed,
-            "unknown" if one.prompt_tokens is None else one.prompt_tokens,
-            "unknown" if one.completion_tokens is None else one.completion_tokens,
+            Text("unknown") if one.prompt_tokens is None else one.prompt_tokens,
+            Text("unknown") if one.completion_tokens is None else one.completion_tokens,
             shown(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
         ]
         for one in totals
     ]
-    headers = [by, "requests", "failed", "prompt", "completion", "cost"]
+    headers = [
+        HEADINGS[by],
+        Text("requests"),
+        Text("failed"),
+        Text("input"),
+        Text("output"),
+        Text("cost"),
+    ]
     # The figures come first: bars take the room that is left, if it shows anything.
-    figures = table(rows, headers, width=width, color=False)
-    room = min(BAR, width - 2 - widest(figures.split("\n")))
+    figures = format_table(rows, headers, width=width, color=False, translate=translate)
+    room = min(BAR, width - 2 - max(map(display_width, figures.split("\n"))))
     if room >= LEAST_BAR:
         most = max((one.total_tokens or 0 for one in totals), default=0)
-        headers.append("tokens")
+        headers.append(Text("tokens"))
         for row, one in zip(rows, totals, strict=True):
             row.append(_bar(one.total_tokens, most, room))
-    return table(rows, headers, width=width, color=ctx.output.color).encode("utf-8", "replace")
+    table = format_table(rows, headers, width=width, color=ctx.output.color, translate=translate)
+    return table.encode("utf-8", "replace")
 
 
 def _bar(tokens: int | None, most: int, room: int) -> str:

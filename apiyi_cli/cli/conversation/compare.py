@@ -263,7 +263,7 @@ def _record(ctx: Context, answer: ModelAnswer) -> dict[str, Any]:
 
 
 def _side_by_side(ctx: Context, answers: Sequence[ModelAnswer]) -> bytes:
-    from apiyi_cli.render.columns import columns
+    from apiyi_cli.render.table import format_side_by_side
 
     shown = []
     for one in answers:
@@ -272,4 +272,6 @@ def _side_by_side(ctx: Context, answers: Sequence[ModelAnswer]) -> bytes:
         if one.error is not None:
             text = f"{text}\n({one.error})".lstrip("\n")
         shown.append((title, text))
-    return columns(shown, width=ctx.process.console.width, color=ctx.output.color)
+    width = ctx.process.console.width
+    table = format_side_by_side(shown, width=width, color=ctx.output.color)
+    return table.encode("utf-8", "replace")

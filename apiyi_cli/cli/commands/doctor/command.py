@@ -20,6 +20,21 @@ MARKS: dict[State, tuple[str, str]] = {
     "warning": ("warn", "33"),
     "failure": ("FAIL", "31"),
 }
+CHECKS = {
+    "clock": Text("clock"),
+    "completion": Text("completion"),
+    "config": Text("config"),
+    "host": Text("host"),
+    "key": Text("key"),
+    "keyring": Text("keyring"),
+    "limits": Text("limits"),
+    "manual": Text("manual"),
+    "model": Text("model"),
+    "proxy": Text("proxy"),
+    "terminal": Text("terminal"),
+    "tls": Text("tls"),
+}
+"""What each check is called on a terminal; machines read its key."""
 
 
 def doctor(ctx: Context, *, connection: Connection, output: Output) -> None:
@@ -127,10 +142,17 @@ def _record(finding: Finding) -> dict[str, object]:
 
 
 def _line(ctx: Context, finding: Finding) -> bytes:
+    from apiyi_cli.render.wrap import padded
+
     mark, style = MARKS[finding.state]
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if ctx.output.color else f"{mark:4}"
     say = ctx.messages.translate
-    text = f"{finding.check:12} {say(finding.told)}"
+    check = (
+        say(CHECKS.get(finding.check, finding.check))
+        if ctx.process.console.stdout_is_terminal
+        else finding.check
+    )
+    text = f"{padded(check, 12)} {say(finding.told)}"
     if finding.advice:
         text += f"\n       {say(Text('try: '))}{say(finding.advice)}"
     return f"{shown} {neutralize(ctx.messages.redact(text))}\n".encode("utf-8", "replace")
