@@ -1,8 +1,8 @@
-"""Answers that were paid for once, kept for identical requests.
+"""The response cache: answers that were paid for once, kept for identical requests.
 
-One SQLite file that many processes use at once. What is in it is believed only if its
-checksum holds; whatever goes wrong with it is a miss, never a failure of the request. Only
-the caller knows whether an answer was complete and successful: nothing else may be kept.
+One SQLite file that many processes use at once. An entry counts only if its checksum is right;
+any trouble with the file is a miss, never a failure of the request. The caller may store only
+answers that were complete and successful.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEPT_HEADERS: Final = ("content-type", "x-request-id", "x-oneapi-request-id", "d
 LONGEST_TTL_S: Final = 3650 * 86_400.0
 
 _BUSY_S: Final = 5.0
-# An entry of the future has an unknown age; this much of it is two machines' disagreement.
+# An entry from the future has an unknown age; so much may be the difference of two clocks.
 _CLOCK_SLACK_S: Final = 60.0
 _TOUCH_EVERY_S: Final = 60.0
 _NOT_A_DATABASE = 26
@@ -64,7 +64,7 @@ class CachedReply:
 
 
 class CacheStats(NamedTuple):
-    """What the cache holds. `is_damaged` tells that it cannot be read; `clear` mends it."""
+    """What the cache holds. `is_damaged`: it cannot be read; `clear` repairs it."""
 
     path: Path
     entries: int
@@ -74,10 +74,9 @@ class CacheStats(NamedTuple):
 
 
 def cache_key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
-    """Return what identical requests share: the same for all keys of the same gateway.
+    """Return the key of a request, the same for all API keys and URLs of one gateway.
 
-    `canonical_body` has the model in it; `base_family` names the gateway, the same for all
-    of its addresses.
+    `canonical_body` includes the model; `base_family` names the gateway.
     """
     digest = hashlib.sha256(b"apiyi reply 1")
     for part in (method.upper().encode(), path.encode(), base_family.encode(), canonical_body):
@@ -87,9 +86,9 @@ def cache_key(method: str, path: str, canonical_body: bytes, base_family: str) -
 
 
 def parse_ttl(text: str) -> float:
-    """Return the seconds that `30d`, `12h`, `15m`, `90s`, `90` or `2w` stand for.
+    """Return the seconds of `30d`, `12h`, `15m`, `90s`, `90` or `2w`.
 
-    Raises UsageError for anything else, for nothing and for more than ten years.
+    Raises UsageError for anything else, for 0 and for more than ten years.
     """
     units = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhdw]?)", text.strip(), re.ASCII)
@@ -106,9 +105,9 @@ def parse_ttl(text: str) -> float:
 class Cache:
     """The answers in one file of at most about `cap_bytes`; the least recently used go first.
 
-    Opened at the first use. Every trouble with it is a miss. When the file or its folder belongs
-    to somebody or something else, or cannot be made, that is a SetupError, of which `find` and
-    `store` make one sentence for `tell` where there is one.
+    Opened at the first use. Any trouble with it is a miss. If the file or its folder belongs to
+    somebody or something else, or cannot be created, that is a SetupError, which `find` and
+    `store` report once to `tell` if it is given.
     """
 
     def __init__(
@@ -134,23 +133,23 @@ class Cache:
         """
         import sqlite3
 
-        with self._lock, suppress(sqlite3.Error), self._passing_over():
+        with self._lock, suppress(sqlite3.Error), self._report_trouble():
             now = self._clock.wall()
             row = self._open().execute(_LOOK, (key,)).fetchone()
             if row is None:
                 return None
             stored, used, status, headers, body, checksum = row
             try:
-                found = _entry(key, stored, status, headers, body, checksum)
+                cached = _read_entry(key, stored, status, headers, body, checksum)
             except (TypeError, ValueError):
                 self._open().execute("DELETE FROM replies WHERE key = ?", (key,))
                 return None
-            if not -_CLOCK_SLACK_S <= now - found.stored_at < ttl_s:
+            if not -_CLOCK_SLACK_S <= now - cached.stored_at < ttl_s:
                 return None
             if not 0 <= now - used < _TOUCH_EVERY_S:
                 with suppress(sqlite3.Error):
                     self._open().execute("UPDATE replies SET used = ? WHERE key = ?", (now, key))
-            return found
+            return cached
         return None
 
     def store(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -163,7 +162,7 @@ class Cache:
             return
         now = self._clock.wall()
         checksum = _checksum(key, now, status, kept, body)
-        with self._lock, suppress(sqlite3.Error), self._passing_over():
+        with self._lock, suppress(sqlite3.Error), self._report_trouble():
             connection = self._open()
             with _transaction(connection):
                 connection.execute("DELETE FROM replies WHERE key = ?", (key,))
@@ -182,7 +181,7 @@ class Cache:
                 return CacheStats(self.path, 0, 0, self.cap_bytes)
             try:
                 connection = self._open()
-                # Of another version, its tables may be called alike and be others.
+                # Another version may have other tables of the same name.
                 connection.execute(_LOOK, ("",))
                 entries, size = connection.execute("SELECT entries, bytes FROM total").fetchone()
             except (sqlite3.Error, TypeError):
@@ -209,8 +208,8 @@ class Cache:
             self._drop()
 
     @contextmanager
-    def _passing_over(self) -> Iterator[None]:
-        """Turn a SetupError into one sentence: a request does not fail for its cache."""
+    def _report_trouble(self) -> Iterator[None]:
+        """Report a SetupError once: a request does not fail for its cache."""
         try:
             yield
         except SetupError as error:
@@ -241,12 +240,12 @@ class Cache:
 
     def _shrink(self, connection: sqlite3.Connection, newest: str) -> None:
         while connection.execute("SELECT bytes > ? FROM total", (self.cap_bytes,)).fetchone()[0]:
-            gone = connection.execute(
+            deleted = connection.execute(
                 "DELETE FROM replies WHERE rowid = "
                 "(SELECT rowid FROM replies WHERE key != ? ORDER BY used, rowid LIMIT 1)",
                 (newest,),
             )
-            if gone.rowcount < 1:
+            if deleted.rowcount < 1:
                 return
 
 
@@ -256,7 +255,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     _check_owner(path.parent)
     private_dir(path.parent)
     try:
-        # Made here for its mode; SQLite gives the same one to the files beside it.
+        # Created here for its mode; SQLite gives the same one to the files beside it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
@@ -271,7 +270,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         connection.close()
         if error.sqlite_errorcode == _NOT_A_DATABASE and not _was_ours(path):
-            raise _foreign(path) from error
+            raise _foreign_error(path) from error
         raise
     except SetupError:
         connection.close()
@@ -284,15 +283,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
     if not _is_ours(connection):
         with _transaction(connection):
-            # Another process may have made it since.
+            # Another process may have created it since.
             if not _is_ours(connection):
                 if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    raise _foreign(path)
+                    raise _foreign_error(path)
                 for statement in _SCHEMA:
                     connection.execute(statement)
     connection.execute("PRAGMA synchronous = NORMAL")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        # Refused while another process is at work; the next one will do it.
+        # Refused while another process uses it; the next one will do it.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
 
@@ -302,13 +301,13 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 def _was_ours(path: Path) -> bool:
-    """Tell whether a file that SQLite refuses is our own, damaged: the name stands at byte 68."""
+    """Return True if a file that SQLite refuses is our damaged one: our id is at byte 68."""
     with suppress(OSError):
         return read_regular(path, 72)[68:] == APPLICATION_ID.to_bytes(4, "big")
     return False
 
 
-def _foreign(path: Path) -> SetupError:
+def _foreign_error(path: Path) -> SetupError:
     return SetupError(
         Text("the cache cannot be used"),
         Text("{path} is something else", path=path),
@@ -328,7 +327,7 @@ def _check_owner(path: Path) -> None:
 
 def _refuse_foreign(path: Path) -> None:
     if path.is_symlink() and not path.is_dir():
-        # Its mode is set when it is opened, and a link may name anything of the user's.
+        # Its mode is set when it is opened, and a link may name any file of the user.
         raise SetupError(
             Text("the cache cannot be used"),
             Text("{path} is a link", path=path),
@@ -363,7 +362,7 @@ def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes)
     return digest.digest()
 
 
-def _entry(
+def _read_entry(
     key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
 ) -> CachedReply:
     """Return the entry; raises TypeError or ValueError if it is not what was stored."""

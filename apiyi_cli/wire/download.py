@@ -1,8 +1,8 @@
-"""Files that an answer points to: fetched without the key, and only from where it is safe.
+"""Downloads files that an answer links to, without the key and only from public addresses.
 
-A URL in an answer is a stranger's word. It must not make this machine ask its own network,
-its router or its cloud's metadata service, so https to public addresses alone is taken, and
-what was checked is what is connected to. The gateway's own origin is trusted as it is.
+A URL in an answer is untrusted. It must not make this machine ask its own network, its router or
+its cloud's metadata service, so only https to public addresses is allowed, and the checked
+address is connected to. The gateway's own origin is trusted.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ MOST_REDIRECTS = 3
 LONGEST_S = 120.0
 SILENCE_S = 30.0
 WAITS_S = (0.5, 2.0)
-"""Before the second attempt, and before the third, which is the last."""
+"""Seconds before the second attempt, and before the third, which is the last."""
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-# A fresh file may not have reached the server that is asked for it.
-_PASSING = frozenset((403, 404, 408, 425, 429))
+# A new file may not have reached the server yet.
+_TEMPORARY = frozenset((403, 404, 408, 425, 429))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _HEADERS = (
     ("Accept", "image/*, */*;q=0.5"),
@@ -48,22 +48,22 @@ _HEADERS = (
     ("User-Agent", f"apiyi/{__version__}"),
 )
 
-Accepted = Callable[[bytes, str], str | None]
-"""Looks at the bytes and their content type; returns why they are not what was meant, or None."""
+ContentCheck = Callable[[bytes, str], str | None]
+"""Gets the bytes and their content type; returns why they are not the expected file, or None."""
 
 
-def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False) -> bytes:
-    """Return what is at `url`; `private` lifts every restriction on schemes and addresses.
+def download(url: str, plan: Plan, *, accepted: ContentCheck, private: bool = False) -> bytes:
+    """Return the file at `url`; `private` lifts all restrictions on schemes and addresses.
 
     Up to three attempts, each with up to three redirects that are checked like the URL itself,
     64 MB and 120 s. Nothing that identifies the user is sent. Raises IncompleteError with the
-    reason (the answer that has the URL was paid for), and LimitError for `--max-time`.
+    reason (the answer with the URL was paid for), and LimitError for `--max-time`.
     """
-    fetch = _Fetch(plan, private)
+    attempt = _Download(plan, private)
     try:
         for wait_s in (*WAITS_S, None):
             try:
-                return fetch.file(url, accepted)
+                return attempt.run(url, accepted)
             except (LimitError, RejectedError):
                 raise
             except (TemporaryError, IncompleteError):
@@ -73,21 +73,21 @@ def download(url: str, plan: Plan, *, accepted: Accepted, private: bool = False)
     except LimitError:
         raise
     except ApiyiError as failure:
-        lost = IncompleteError(
+        error = IncompleteError(
             Text("the picture cannot be downloaded"),
             failure.why or failure.what,
             hint=_hint(url),
             facts=Facts(phase="content"),
         )
-        lost.received = failure.received
-        raise lost from failure
+        error.received = failure.received
+        raise error from failure
     finally:
-        fetch.close()
+        attempt.close()
     raise AssertionError("the last attempt returns or raises")
 
 
 def _hint(url: str) -> str:
-    """Return how to get the file by hand; the URL is a stranger's word, so it is quoted."""
+    """Return how to get the file by hand; the URL is untrusted, so it is quoted."""
     quoted = shell_quote(url)
     if not url.startswith(("https://", "http://")):
         return Text("it is paid for; its address is {url}", url=quoted)
@@ -96,8 +96,8 @@ def _hint(url: str) -> str:
     )
 
 
-class _Fetch:
-    """Fetches one URL, through a client whose every connection is checked."""
+class _Download:
+    """Fetches one URL through a client that checks every connection."""
 
     def __init__(self, plan: Plan, private: bool) -> None:
         self._plan = plan
@@ -110,17 +110,17 @@ class _Fetch:
             proxy=plan.proxy,
             clock=plan.clock,
             observer=plan.observer,
-            admitted=self._admit,
+            check_address=self._check_address,
         )
 
-    def file(self, url: str, accepted: Accepted) -> bytes:
-        """Make one attempt."""
+    def run(self, url: str, accepted: ContentCheck) -> bytes:
+        """Return the file, from one attempt."""
         ends_at = self._plan.clock.monotonic() + LONGEST_S
         for _ in range(MOST_REDIRECTS + 1):
-            reply = self._asked(url)
+            reply = self._get(url)
             try:
                 if reply.status not in _REDIRECTS:
-                    return self._content(reply, ends_at, accepted)
+                    return self._read(reply, ends_at, accepted)
                 target = reply.headers.get("location", "")
             finally:
                 reply.close()
@@ -138,10 +138,10 @@ class _Fetch:
         )
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._client.close()
 
-    def _asked(self, url: str) -> Reply:
+    def _get(self, url: str) -> Reply:
         parts = split_url(url)
         if (
             parts is None
@@ -161,7 +161,7 @@ class _Fetch:
         )
 
     def _check(self, parts: SplitResult) -> None:
-        """Refuse what needs no connection to be judged."""
+        """Refuse what can be judged without a connection."""
         host = bare_host(parts.hostname or "")
         if parts.scheme != "https":
             raise RejectedError(Text("its address is not https"))
@@ -173,25 +173,25 @@ class _Fetch:
             self._check_behind_proxy(host, parts.port or 443)
 
     def _check_behind_proxy(self, host: str, port: int) -> None:
-        """Refuse private addresses as far as this machine can tell where the proxy will go."""
+        """Refuse private addresses, as far as this machine resolves names like the proxy."""
         self._trusted = True  # The address that is connected to is the proxy's.
         if "." not in host and ":" not in host:
             raise RejectedError(Text("{host} is not a public address", host=host))
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
-            return  # Behind some proxies no outside name can be resolved.
-        for entry in found:
+            return  # Behind some proxies no public name can be resolved.
+        for entry in entries:
             _require_public(str(entry[4][0]))
 
-    def _admit(self, address: str) -> None:
+    def _check_address(self, address: str) -> None:
         if not self._trusted:
             _require_public(address)
 
-    def _content(self, reply: Reply, ends_at: float, accepted: Accepted) -> bytes:
+    def _read(self, reply: Reply, ends_at: float, accepted: ContentCheck) -> bytes:
         if reply.status != 200:
             kind = TemporaryError
-            if reply.status < 500 and reply.status not in _PASSING:
+            if reply.status < 500 and reply.status not in _TEMPORARY:
                 kind = RejectedError  # type: ignore[assignment]
             raise kind(Text("the server answers HTTP {status}", status=reply.status))
         announced = reply.headers.get("content-length", "")
@@ -214,9 +214,9 @@ class _Fetch:
                 )
         content = b"".join(pieces)
         if why := accepted(content, reply.headers.get("content-type", "")):
-            unfit = TemporaryError(why)
-            unfit.received = content
-            raise unfit
+            error = TemporaryError(why)
+            error.received = content
+            raise error
         return content
 
 

@@ -181,7 +181,7 @@ def test_an_address_that_must_not_be_is_not_connected_to(server: Gateway) -> Non
         seen.append(address)
         raise RejectedError("not there")
 
-    client = Client(environ={}, admitted=admitted)
+    client = Client(environ={}, check_address=admitted)
     with pytest.raises(RejectedError):
         client.send(request(f"http://localhost:{server.port}/v1/x"), Timeouts())
     assert seen == ["127.0.0.1"]

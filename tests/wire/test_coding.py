@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiyi_cli.errors import IncompleteError, RejectedError
-from apiyi_cli.wire.http.content_coding import PIECE, decoded
+from apiyi_cli.wire.http.content_coding import PIECE, decode_body
 
 TEXT = b'{"text": "0123456789"}' * 100
 ZIPPED = gzip.compress(TEXT)
@@ -39,19 +39,19 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
     ids=["none", "identity", "gzip", "spelled", "x-gzip", "hidden", "false", "zlib", "raw", "two"],
 )
 def test_a_body_is_decoded_however_it_is_cut(size: int, encoding: str, body: bytes) -> None:
-    assert b"".join(decoded(pieces(body, size), encoding)) == TEXT
+    assert b"".join(decode_body(pieces(body, size), encoding)) == TEXT
 
 
 @pytest.mark.parametrize("body", [b"", b"\x1f", b"\x1f\x8b", b"x"])
 def test_short_bodies_are_what_they_are(body: bytes) -> None:
-    assert b"".join(decoded(pieces(body, 1), "gzip")) == body
+    assert b"".join(decode_body(pieces(body, 1), "gzip")) == body
 
 
 @pytest.mark.parametrize("length", [5, 12, len(ZIPPED) - 1])
 def test_a_cut_body_is_incomplete(length: int) -> None:
     seen: list[bytes] = []
     with pytest.raises(IncompleteError) as caught:
-        seen.extend(decoded(pieces(ZIPPED[:length], 10), "gzip"))
+        seen.extend(decode_body(pieces(ZIPPED[:length], 10), "gzip"))
     assert TEXT.startswith(b"".join(seen))
     assert caught.value.facts.kind == "cut"
 
@@ -59,13 +59,13 @@ def test_a_cut_body_is_incomplete(length: int) -> None:
 def test_a_broken_body_is_incomplete() -> None:
     broken = ZIPPED[:20] + b"\xff" * 20 + ZIPPED[40:]
     with pytest.raises(IncompleteError):
-        b"".join(decoded([broken], "gzip"))
+        b"".join(decode_body([broken], "gzip"))
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br", "compress"])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(RejectedError, match=encoding):
-        list(decoded([b"\x8b\x06\x80hello world\x03"], encoding))
+        list(decode_body([b"\x8b\x06\x80hello world\x03"], encoding))
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_a_word_that_does_not_tell_the_truth_leaves_the_body_as_it_is(
     if encoding == "deflate" and len(body) < 24:
         return
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    assert b"".join(decoded(pieces, encoding)) == (TEXT if body is ZIPPED else body)
+    assert b"".join(decode_body(pieces, encoding)) == (TEXT if body is ZIPPED else body)
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip", "utf-8"])
 def test_what_zstd_has_packed_is_refused_by_its_first_bytes(encoding: str) -> None:
     with pytest.raises(RejectedError, match="content-encoding"):
-        list(decoded([b"\x28\xb5", b"\x2f\xfd\x00"], encoding))
+        list(decode_body([b"\x28\xb5", b"\x2f\xfd\x00"], encoding))
 
 
 def test_no_piece_is_larger_than_the_limit_however_much_unfolds() -> None:
     packed = gzip.compress(bytes(12 * PIECE))
-    sizes = [len(piece) for piece in decoded([packed], "gzip")]
+    sizes = [len(piece) for piece in decode_body([packed], "gzip")]
     assert max(sizes) <= PIECE
     assert sum(sizes) == 12 * PIECE
 
@@ -102,6 +102,6 @@ def test_a_body_that_unfolds_beyond_measure_is_refused(encoding: str) -> None:
     bomb = gzip.compress(bytes(8 * PIECE)) * 8
     came = 0
     with pytest.raises(RejectedError, match="unfolds to more than"):
-        for piece in decoded([bomb], encoding):
+        for piece in decode_body([bomb], encoding):
             came += len(piece)
     assert came < 32 * PIECE

@@ -75,9 +75,9 @@ def _status(
 @pytest.mark.parametrize("cost", ["free", "light", "text", "heavy"])
 def test_what_was_not_sent_goes_to_the_backup_at_once(scene: Scene, kind: str, cost: Cost) -> None:
     route = scene.route(A, B, cost=cost)
-    assert route.address == A
+    assert route.url == A
     route.note_failure(_failure(TemporaryError, phase="connect", kind=kind))
-    assert route.address == B
+    assert route.url == B
     assert not scene.told, "told before there is another attempt"
     assert [route.begin(), route.begin()] == [B, B]
     assert scene.told == [f"{A} is in trouble (because), going on with {B}"]
@@ -116,7 +116,7 @@ def test_nothing_else_leaves_the_primary(scene: Scene, error: ApiyiError, cost: 
     route = scene.route(A, B, cost=cost)
     for _ in range(5):
         route.note_failure(error)
-    assert route.address == A
+    assert route.url == A
     assert scene.breaker().state(A) == "up"
     assert not scene.told
 
@@ -125,11 +125,11 @@ def test_nothing_else_leaves_the_primary(scene: Scene, error: ApiyiError, cost: 
 def test_what_stands_in_front_gets_one_retry_first(scene: Scene, status: int) -> None:
     route = scene.route(A, B)
     route.note_failure(_status(status))
-    assert route.address == A
+    assert route.url == A
     route.note_failure(_status(status))
     assert route.begin() == B
     assert scene.told == [f"{A} is in trouble (HTTP {status}), going on with {B}"]
-    assert scene.route(A, B).address == B
+    assert scene.route(A, B).url == B
 
 
 def test_only_failures_in_a_row_count(scene: Scene) -> None:
@@ -137,10 +137,10 @@ def test_only_failures_in_a_row_count(scene: Scene) -> None:
     for _ in range(4):
         route.note_failure(_status(502))
         route.note_failure(_status(429))
-    assert route.address == A
+    assert route.url == A
     route.note_failure(_status(502))
     route.note_failure(_status(503))
-    assert route.address == B
+    assert route.url == B
 
 
 @pytest.mark.parametrize("cost", ["free", "light"])
@@ -149,7 +149,7 @@ def test_a_cheap_request_without_an_answer_moves_but_says_nothing_of_the_host(
 ) -> None:
     route = scene.route(A, B, cost=cost)
     route.note_failure(_failure(IncompleteError, phase="sent", kind="timeout"))
-    assert route.address == B
+    assert route.url == B
     assert scene.breaker().state(A) == "up"
 
 
@@ -158,7 +158,7 @@ def test_one_address_is_kept_whatever_happens(scene: Scene) -> None:
     for _ in range(3):
         route.note_failure(UNREACHED)
     route.note_success()
-    assert route.address == A
+    assert route.url == A
     assert not scene.path.exists()
     assert not scene.told
 
@@ -184,22 +184,22 @@ def test_a_reason_without_words_is_what_failed(scene: Scene) -> None:
 def test_a_down_primary_is_left_alone_by_all_processes_for_a_minute(scene: Scene) -> None:
     scene.route(A, B).note_failure(UNREACHED)
     scene.pass_time(59.9)
-    assert scene.route(A, B).address == B
+    assert scene.route(A, B).url == B
     assert not scene.probed
 
 
 def test_after_a_minute_the_primary_is_asked_for_free_before_it_is_used(scene: Scene) -> None:
     scene.route(A, B).note_failure(UNREACHED)
     scene.pass_time(60)
-    assert scene.route(A, B).address == B
+    assert scene.route(A, B).url == B
     assert scene.probed == [A]
-    assert scene.route(A, B).address == B
+    assert scene.route(A, B).url == B
     assert scene.probed == [A], "asked once a minute"
     scene.pass_time(60)
     scene.healthy.add(A)
-    assert scene.route(A, B).address == A
+    assert scene.route(A, B).url == A
     assert scene.probed == [A, A]
-    assert scene.route(A, B).address == A
+    assert scene.route(A, B).url == A
     assert scene.probed == [A, A]
 
 
@@ -209,11 +209,11 @@ def test_others_use_the_backup_while_one_asks(scene: Scene) -> None:
     meanwhile: list[str] = []
 
     def probe(address: str) -> bool:
-        meanwhile.append(scene.route(A, B).address)
+        meanwhile.append(scene.route(A, B).url)
         return True
 
     hosts = Failover((A, B), scene.breaker(), probe=probe)
-    assert hosts.route("text").address == A
+    assert hosts.route("text").url == A
     assert meanwhile == [B]
 
 
@@ -221,7 +221,7 @@ def test_an_answer_brings_an_address_back_that_was_used_for_want_of_a_better(sce
     for address in (A, B):
         scene.breaker().mark(address)
     route = scene.route(A, B)
-    assert route.address == A
+    assert route.url == A
     route.note_success()
     assert scene.breaker().state(A) == "up"
     assert scene.breaker().state(B) == "down"
@@ -295,7 +295,7 @@ def test_a_file_that_cannot_be_written_leaves_the_knowledge_to_the_process(scene
     scene.path.mkdir(parents=True)
     route = scene.route(A, B)
     route.note_failure(UNREACHED)
-    assert route.address == B
+    assert route.url == B
     breaker = scene.breaker()
     breaker.mark(A)
     assert breaker.state(A) == "down"
@@ -323,4 +323,4 @@ def test_a_mark_of_another_process_is_newer_than_ones_own(scene: Scene) -> None:
 def test_without_anybody_to_tell_a_request_moves_on_silently(scene: Scene) -> None:
     route = Failover((A, B), scene.breaker(), probe=scene.probe).route("text")
     route.note_failure(UNREACHED)
-    assert route.address == B
+    assert route.url == B

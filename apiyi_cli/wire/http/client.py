@@ -1,9 +1,9 @@
-"""One connection pool, one exchange at a time: a request out, a `Reply` back.
+"""One connection pool, one exchange at a time: sends a request, returns a `Reply`.
 
-A worker thread has a client of its own; a shared pool is slower and can lose its
-connections for good. The engine is httpcore, the part of httpx below its models: importing
-the models as well would cost every command about ten milliseconds. Redirects are never
-followed, cookies never kept, and the environment is not consulted.
+Each worker thread has its own client, because a shared pool is slower and can lose its
+connections. The engine is httpcore, the part of httpx below its models: importing the models as
+well would cost every command about ten milliseconds. Redirects are never followed, cookies never
+kept, and the environment is not read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text, system_reason
-from apiyi_cli.wire.http.content_coding import decoded
+from apiyi_cli.wire.http.content_coding import decode_body
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
 from apiyi_cli.wire.http.network import Network
@@ -36,30 +36,30 @@ from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.http.tls import tls_context
 
 _HEAD_BYTES = 1024
-_MOST_WATCHED_BYTES = 64 * 2**20
+_MOST_KEPT_BYTES = 64 * 2**20
 
 
 class Observer:
-    """What an observer of exchanges may see; every method does nothing by default."""
+    """Sees the exchanges of a client; every method does nothing by default."""
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
-        """A connection is about to be made."""
+        """Called before a connection is made."""
 
     def on_request(self, request: HttpRequest) -> None:
-        """The request is about to be sent."""
+        """Called before the request is sent; what it raises prevents that."""
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """The status line and headers have arrived, `after_s` seconds after sending."""
+        """Called when the headers have arrived, `after_s` seconds after sending."""
 
 
 def _ignore() -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class Client:
     """Sends requests over connections that it keeps open.
 
-    `cacert` and `proxy` are the options' values. Not for use by two threads at once.
+    `cacert` and `proxy` are values of the options. Not for use by two threads at once.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Client:
         proxy: str | None = None,
         clock: Clock = CLOCK,
         observer: Observer | None = None,
-        admitted: Any = None,
+        check_address: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = environ
         self._cacert = cacert
         self._proxy = proxy
         self._clock = clock
         self._observer = observer or Observer()
-        self._admitted = admitted
+        self._check_address = check_address
         self._pools: dict[tuple[str, str], httpcore.ConnectionPool] = {}
         self._tls: ssl.SSLContext | None = None
         self.deadlines = Deadlines(Timeouts(), clock, free=True, stream=False)
@@ -85,9 +85,9 @@ class Client:
     def send(
         self, request: HttpRequest, timeouts: Timeouts, on_send: Callable[[], None] = _ignore
     ) -> Reply:
-        """Send a request and return its reply once the headers are there.
+        """Send a request and return its reply when the headers have arrived.
 
-        `on_send` is called when a connection stands and the request is about to be written.
+        `on_send` is called on an open connection, right before the request is written.
         Raises an `ApiyiError` whose facts tell how far the request got. While the body is
         read, `deadlines.note_event()` must be called for every event of a stream.
         """
@@ -109,15 +109,15 @@ class Client:
             failure.noting(host=_name(url))
             raise
         except Exception as failure:
-            known = _translated(failure, deadlines, self._proxy_of(url))
-            raise known.noting(host=_name(url)) from failure
+            error = _transport_error(failure, deadlines, self._proxy_of(url))
+            raise error.noting(host=_name(url)) from failure
         deadlines.note_headers()
         reply = self._reply(response, request, url, deadlines)
         self._observer.on_reply(reply, deadlines.facts("").after_s or 0.0)
         return reply
 
     def close(self) -> None:
-        """Drop every connection."""
+        """Close every connection."""
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
@@ -134,13 +134,13 @@ class Client:
             name = raw_name.decode("latin-1").lower()
             value = raw_value.decode("utf-8", "replace")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        chunks = decoded(
+        chunks = decode_body(
             _body(response, deadlines, self._proxy_of(url)), headers.get("content-encoding", "")
         )
         if not request.stream:
-            chunks = _timed(chunks, deadlines)
+            chunks = _note_events(chunks, deadlines)
             if "content-length" not in headers:
-                chunks = _watched(chunks, deadlines)
+                chunks = _note_complete(chunks, deadlines)
         reason = response.extensions.get("reason_phrase", b"")
         return Reply(
             status=response.status,
@@ -164,17 +164,17 @@ class Client:
         if pool is None:
             proxy = self._proxy_of(url)
             self._observer.on_connect(address, proxy)
-            pool = self._pools[scheme, host] = self._opened(scheme, proxy)
+            pool = self._pools[scheme, host] = self._open_pool(scheme, proxy)
         return pool, url
 
-    def _opened(self, scheme: str, proxy: Proxy | None) -> httpcore.ConnectionPool:
+    def _open_pool(self, scheme: str, proxy: Proxy | None) -> httpcore.ConnectionPool:
         if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
             self._tls = tls_context(self._cacert, self._environ)
         settings: dict[str, Any] = {
             "ssl_context": self._tls,
             "max_connections": 4,
             "keepalive_expiry": 60.0,
-            "network_backend": Network(lambda: self.deadlines, self._admitted),
+            "network_backend": Network(lambda: self.deadlines, self._check_address),
         }
         if proxy is None:
             return httpcore.ConnectionPool(**settings)
@@ -188,9 +188,9 @@ class Client:
 
 
 class _Progress:
-    """httpcore's trace: tells when the request is about to leave, and the deadlines when it has.
+    """httpcore's trace: calls `on_send` before the request, notes the end of sending.
 
-    A proxy's CONNECT goes through the same events and is not the request.
+    A proxy's CONNECT causes the same events and is not the request.
     """
 
     def __init__(self, deadlines: Deadlines, on_send: Callable[[], None]) -> None:
@@ -217,15 +217,15 @@ def _body(
     except ApiyiError:
         raise
     except Exception as failure:
-        raise _translated(failure, deadlines, proxy) from failure
+        raise _transport_error(failure, deadlines, proxy) from failure
     finally:
         response.close()
 
 
-def _timed(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
-    """Yield the chunks; the deadlines are told of each that says something.
+def _note_events(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
+    """Yield the chunks; note an event for each that has content.
 
-    Blanks and comments keep a connection alive and may come without end.
+    Blanks and comments only keep a connection alive and may come forever.
     """
     comment = False
     for chunk in chunks:
@@ -240,11 +240,11 @@ def _timed(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
         yield chunk
 
 
-def _watched(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
-    """Yield the chunks; the deadlines learn to tell whether they are a whole JSON text.
+def _note_complete(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
+    """Yield the chunks; let the deadlines check whether they are a whole JSON text.
 
-    Now and then all of a long answer arrives and what says that it ends never does. What
-    begins otherwise than JSON is not kept for that, nor what is longer than an answer.
+    Some servers send a whole answer and never close the connection. Bodies that are no JSON or
+    longer than an answer are not kept for this.
     """
     from apiyi_cli.core.jsontext import trim
     from apiyi_cli.decode.whole import is_complete
@@ -255,7 +255,7 @@ def _watched(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
         if deadlines.is_whole is not None and (kept or not chunk.isspace()):
             kept += chunk
             begins = trim(bytes(kept[:_HEAD_BYTES]))[:1]
-            if len(kept) > _MOST_WATCHED_BYTES or begins not in (b"", b"{", b"["):
+            if len(kept) > _MOST_KEPT_BYTES or begins not in (b"", b"{", b"["):
                 deadlines.is_whole = None
                 kept.clear()
         yield chunk
@@ -290,8 +290,8 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return encoded
 
 
-def _translated(failure: Exception, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
-    """Say what a failure of the transport means for the user and for the retry decision."""
+def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
+    """Return the error for a failure of the transport, with facts for the retry decision."""
     cause: BaseException | None = failure
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__
@@ -328,11 +328,13 @@ def _translated(failure: Exception, deadlines: Deadlines, proxy: Proxy | None) -
             facts=Facts(phase="connect"),
         )
     if deadlines.sent_at is None:
-        return _unsent(cause, deadlines, proxy)
-    return _unanswered(failure, deadlines)
+        return _unsent_error(cause, deadlines, proxy)
+    return _unanswered_error(failure, deadlines)
 
 
-def _unsent(cause: BaseException | None, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
+def _unsent_error(
+    cause: BaseException | None, deadlines: Deadlines, proxy: Proxy | None
+) -> ApiyiError:
     via = Text(" through the proxy {proxy}", proxy=proxy.shown) if proxy else ""
     why: str
     if isinstance(cause, socket.gaierror):
@@ -355,15 +357,14 @@ def _unsent(cause: BaseException | None, deadlines: Deadlines, proxy: Proxy | No
     )
 
 
-def _unanswered(failure: Exception, deadlines: Deadlines) -> ApiyiError:
+def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
     reset = isinstance(failure, (httpcore.ReadError, httpcore.WriteError))
-    told = str(failure)
     if deadlines.headers_at is not None:
         facts = deadlines.facts("reset" if reset else "cut")
         return IncompleteError(
             Text("the answer was cut"), Text("the connection broke"), facts=facts
         )
-    if reset or "without sending a response" in told:
+    if reset or "without sending a response" in str(failure):
         facts = deadlines.facts("reset")
         why = Text("the connection was closed before an answer")
         if facts.reused or deadlines.facts("").phase == "connect":

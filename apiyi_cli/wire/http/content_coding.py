@@ -1,8 +1,7 @@
-"""Content-encodings undone, a bounded piece at a time.
+"""Decodes content-encodings in bounded pieces.
 
-Only gzip is ever asked for. A body that says gzip and is not, or is and does not say so, is
-taken for what its first bytes are; a small body that would unfold into gigabytes is stopped
-before it does.
+Only gzip is requested. The first bytes of a body decide, not its header; a small body that would
+unfold into gigabytes is stopped before it does.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from apiyi_cli.text import Text
 PIECE = 1 << 20
 UNFOLDED_FREE = 16 << 20
 FOLDED_MOST = 100
-"""A body may unfold to so many bytes, and to so many times the size that it came in. Text and
-numbers reach a tenth of that; what is beyond was made to fill the memory."""
+"""A body may unfold to so many bytes plus so many times its size. Text and numbers reach a tenth
+of that; a larger factor is an attack on the memory."""
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _REFUSED = frozenset(("br", "zstd", "compress", "x-compress"))
@@ -24,33 +23,33 @@ _PLAIN_BYTES = 24
 _GZIP_BITS = 31
 
 
-def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+def decode_body(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the body without its content-encoding (`encoding`: the header's value, "" for none).
 
-    A word that is no coding (`utf-8`, `none`, `aws-chunked`) means the body is as it is. No piece
-    is larger than `PIECE`. Raises RejectedError for a coding that was not asked for and cannot be
-    undone, and for a body that unfolds beyond measure, IncompleteError where a compressed body is
-    cut or broken.
+    A word that is no coding (`utf-8`, `none`, `aws-chunked`) means that the body is plain. No piece
+    is larger than `PIECE`. Raises RejectedError for a coding that was not requested and cannot be
+    decoded, and for a body that unfolds too far, IncompleteError if a compressed body is cut or
+    broken.
     """
     names = [name.strip() for name in encoding.lower().split(",")]
-    pieces = _sniffed(iter(chunks), encoding) if not _REFUSED & {*names} else None
+    pieces = _decode_by_first_bytes(iter(chunks), encoding) if not _REFUSED & {*names} else None
     if pieces is None:
-        yield from _unasked(iter(chunks), encoding)
+        yield from _decode_unrequested(iter(chunks), encoding)
     elif "deflate" in names:
-        yield from _deflated(iter(chunks))
+        yield from _decode_deflate(iter(chunks))
     else:
         yield from pieces
 
 
-def _unasked(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body that says it has a coding which is not known here, and has none."""
-    head, rest = _head(chunks, _PLAIN_BYTES)
+def _decode_unrequested(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield a body whose header names an unsupported coding, if it has none."""
+    head, rest = _read_head(chunks, _PLAIN_BYTES)
     if head and not _is_plain(head):
-        raise _unreadable(encoding)
-    yield from _sniffed(_chained(head, rest), encoding)
+        raise _coding_error(encoding)
+    yield from _decode_by_first_bytes(_chain(head, rest), encoding)
 
 
-def _unreadable(encoding: str) -> RejectedError:
+def _coding_error(encoding: str) -> RejectedError:
     return RejectedError(
         Text("cannot read the answer"),
         Text("its content-encoding {name} was not asked for", name=encoding.strip().lower()[:40]),
@@ -59,7 +58,7 @@ def _unreadable(encoding: str) -> RejectedError:
     )
 
 
-def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+def _read_head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
     head = b""
     for chunk in chunks:
         head += chunk
@@ -69,7 +68,7 @@ def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _is_plain(head: bytes) -> bool:
-    """Return True if a body begins as text does, and not as compressed bytes do."""
+    """Return True if a body begins like text or gzip."""
     return head.startswith(_GZIP) or (
         not any(
             (byte < 32 and byte not in b"\t\r\n") or byte == 127 for byte in head[:_PLAIN_BYTES]
@@ -87,50 +86,50 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-def _sniffed(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def _decode_by_first_bytes(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
         if len(head) >= len(_ZSTD) or not (_GZIP.startswith(head) or _ZSTD.startswith(head)):
             break
     if head.startswith(_ZSTD):
-        raise _unreadable(encoding or "zstd")
+        raise _coding_error(encoding or "zstd")
     if head.startswith(_GZIP):
-        yield from _inflated(chunks, head, _GZIP_BITS)
+        yield from _inflate(chunks, head, _GZIP_BITS)
         return
     if head:
         yield head
     yield from chunks
 
 
-def _deflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield a deflated body: with a zlib header as RFC 9110 has it, or raw as some servers do."""
+def _decode_deflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a deflated body, with a zlib header (RFC 9110) or raw as some servers send it."""
     head = b""
     for chunk in chunks:
         head += chunk
         if len(head) >= _PLAIN_BYTES:
             break
     if _is_plain(head) and len(head) >= _PLAIN_BYTES:
-        yield from _sniffed(_chained(head, chunks), "deflate")
+        yield from _decode_by_first_bytes(_chain(head, chunks), "deflate")
         return
     has_header = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
-    yield from _inflated(chunks, head, 15 if has_header else -15)
+    yield from _inflate(chunks, head, 15 if has_header else -15)
 
 
-def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]:
+def _inflate(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]:
     import zlib
 
     inflater = zlib.decompressobj(bits)
     came = unfolded = 0
     try:
-        for chunk in _chained(head, chunks):
+        for chunk in _chain(head, chunks):
             data = chunk
             came += len(chunk)
             while data:
                 if piece := inflater.decompress(data, PIECE):
                     unfolded += len(piece)
                     if unfolded > FOLDED_MOST * came + UNFOLDED_FREE:
-                        raise _bomb(unfolded)
+                        raise _bomb_error(unfolded)
                     yield piece
                 data = inflater.unconsumed_tail
                 if inflater.eof and inflater.unused_data:
@@ -151,7 +150,7 @@ def _inflated(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes
         )
 
 
-def _bomb(unfolded: int) -> RejectedError:
+def _bomb_error(unfolded: int) -> RejectedError:
     return RejectedError(
         Text("cannot read the answer"),
         Text("its compressed body unfolds to more than {unfolded} MB", unfolded=unfolded >> 20),
@@ -160,7 +159,7 @@ def _bomb(unfolded: int) -> RejectedError:
     )
 
 
-def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     if head:
         yield head
     yield from chunks

@@ -1,9 +1,9 @@
-"""The deadlines of one exchange: how long each silence may last, and who says so.
+"""The deadlines of one exchange: how long each silence may last.
 
-Five limits (seconds): connecting; no byte before the headers; no byte after them; no
-*event* after them (keep-alive comments are bytes and no events); and the whole run. Every
-wait for the socket asks `read_s` how long it may take and, when that has passed, `expired`
-for the error.
+Five limits (seconds): connecting; no byte before the headers; no byte after them; no *event*
+after them (keep-alive comments are bytes but no events); and the whole run. Every wait for the
+socket takes its timeout from `read_s` and, when that has passed, its error from
+`timeout_error`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text
 
 EARLY_S = 0.01
-"""How much too early a wait for a socket may end."""
+"""How much too early a wait for a socket may end, in seconds."""
 
 
 class Deadlines:
@@ -44,12 +44,12 @@ class Deadlines:
         self.is_whole: Callable[[], bool] | None = None
 
     def note_connected(self) -> None:
-        """Note that a connection stands (TLS still to come)."""
+        """Note that the connection is open (before TLS)."""
         self.connect_took_s = self._clock.monotonic() - self._began_at
         self._is_connected = True
 
     def note_sent(self) -> None:
-        """Note that the last byte of the request has left."""
+        """Note that the last byte of the request was sent."""
         self.sent_at = self._clock.monotonic()
 
     def note_headers(self) -> None:
@@ -57,7 +57,7 @@ class Deadlines:
         self.headers_at = self._event_at = self._clock.monotonic()
 
     def note_event(self) -> None:
-        """Note that something of the answer has arrived."""
+        """Note that a part of the answer has arrived."""
         self._event_at = self._clock.monotonic()
 
     def connect_s(self) -> float:
@@ -65,7 +65,7 @@ class Deadlines:
         return self._least(self._timeouts.connect_s)
 
     def read_s(self) -> float:
-        """Return how long the next read may wait; 0 or less when a limit has passed."""
+        """Return how long the next read may wait; 0 or less if a limit has passed."""
         now = self._clock.monotonic()
         if self.headers_at is None:
             since = self.sent_at if self.sent_at is not None else now
@@ -74,11 +74,11 @@ class Deadlines:
         return self._least(left)
 
     def tail_s(self) -> float:
-        """Return how long the next read may wait before `is_whole` is asked."""
+        """Return how long the next read may wait before `is_whole` is called."""
         return float("inf") if self.is_whole is None else self._timeouts.tail_s
 
     def facts(self, kind: str) -> Facts:
-        """Return what a failure at this moment should say of the exchange."""
+        """Return the facts of a failure at this moment."""
         now = self._clock.monotonic()
         phase = "opened" if self.headers_at else "sent" if self.sent_at else "connect"
         after_s = None if self.sent_at is None else now - self.sent_at
@@ -123,9 +123,10 @@ class Deadlines:
         return IncompleteError(what, why, hint=hint, facts=facts)
 
     def _eventless_s(self) -> float:
-        """Return how long nothing of the answer may come, whatever else comes.
+        """Return how long no part of the answer may come.
 
-        What does not stream may be kept alive by blanks for as long as it may take to begin.
+        A body that does not stream may be kept alive by blanks for as long as it may take to
+        begin.
         """
         timeouts = self._timeouts
         return timeouts.events_s if self._stream else max(timeouts.headers_s, timeouts.events_s)

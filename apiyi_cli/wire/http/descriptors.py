@@ -1,4 +1,4 @@
-"""How many connections the process may have open at once."""
+"""Limits of open files: how many connections the process may have at once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
 RESERVED = 40
-"""Descriptors for all that is no connection: files, journals, locks, the sandbox."""
+"""Descriptors for everything but connections: files, journals, locks, the sandbox."""
 WANTED = 4096
 NEEDED = 7
 """Descriptors of one request: a connection, what waits for it, the limits, files being read."""
 
 
 def limit_jobs(jobs: int) -> int:
-    """Return how many of these jobs can have a connection each, after raising the limit.
+    """Return how many of these jobs can have a connection each; raise the soft limit first.
 
-    Only the soft limit of this process is raised. Where the system has none, all can.
+    Without a limit of the system it is all of them.
     """
     try:
         import resource
@@ -36,9 +36,9 @@ def limit_jobs(jobs: int) -> int:
 
 
 def require_descriptors() -> None:
-    """Raise SetupError unless a request finds the descriptors that it needs.
+    """Raise SetupError unless a request can open the descriptors that it needs.
 
-    Looked at before anything is sent: an answer that is paid for must not fail for them.
+    Checked before anything is sent: an answer that is paid for must not fail for them.
     """
     try:
         import resource
@@ -53,18 +53,14 @@ def require_descriptors() -> None:
         for _ in range(NEEDED):
             held.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
-        enough = False
-    else:
-        enough = True
+        raise too_few_descriptors(soft) from None
     finally:
-        for fd in held:
-            os.close(fd)
-    if not enough:
-        raise too_few_descriptors(soft)
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def too_few_descriptors(count: int | None = None) -> SetupError:
-    """Return the error of a process that may not open enough files."""
+    """Return the error for too few files that may be open."""
     why = (
         Text("too few files may be open at once here")
         if count is None

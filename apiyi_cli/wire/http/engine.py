@@ -1,7 +1,7 @@
 """httpcore, the HTTP engine, without its asynchronous half.
 
-Nothing here is asynchronous, and importing what that half is built on would cost every
-command three milliseconds. httpcore has stand-ins for the case that it is not installed.
+Importing the packages of that half would cost every command three milliseconds. httpcore has
+stand-ins for the case that they are not installed.
 """
 
 from __future__ import annotations

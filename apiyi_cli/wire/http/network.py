@@ -1,8 +1,8 @@
-"""Sockets for httpcore whose every wait asks the exchange's deadlines.
+"""Sockets for httpcore that take every timeout from the exchange's deadlines.
 
-httpcore fixes a read timeout when a request starts; the limits here change while it runs
-(headers, then bytes, then events, and a total). A host with several addresses is not held
-up by a dead one.
+httpcore fixes a read timeout when a request starts; here the limits change while it runs
+(headers, then bytes, then events, and a total). A dead address of a host does not hold up the
+others.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
 
-GLANCE_S = 0.1
+POLL_S = 0.1
 _IS_ADDRESS = re.compile(r"[0-9.]+|.*:.*|localhost")
 DEAD_ADDRESS_S = 1.0
 """How long an address may take to connect while there are others to try."""
 
 
 class Network(httpcore.NetworkBackend):
-    """Connects and reads under the deadlines that `deadlines()` gives for the exchange in hand.
+    """Connects and reads within `deadlines()`, those of the current exchange.
 
-    `admitted` sees each address before it is connected to and raises where it must not be:
-    what was checked is what is connected to, whatever the name resolves to later.
+    `check_address` gets each address before it is connected to, and raises if it is forbidden:
+    the checked address is connected to, whatever the name resolves to later.
     """
 
     def __init__(
-        self, deadlines: Callable[[], Deadlines], admitted: Callable[[str], None] | None = None
+        self, deadlines: Callable[[], Deadlines], check_address: Callable[[str], None] | None = None
     ) -> None:
         self._deadlines = deadlines
-        self._admitted = admitted
+        self._check_address = check_address
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -53,10 +53,10 @@ class Network(httpcore.NetworkBackend):
         deadlines.reused = False
         addresses = _addresses(host, port, deadlines)
         for address in addresses:
-            if self._admitted is not None:
-                self._admitted(address)
-        for place, address in enumerate(addresses):
-            last = place == len(addresses) - 1
+            if self._check_address is not None:
+                self._check_address(address)
+        for number, address in enumerate(addresses, 1):
+            last = number == len(addresses)
             wait_s = deadlines.connect_s() if last else min(DEAD_ADDRESS_S, deadlines.connect_s())
             if wait_s <= 0:
                 raise deadlines.timeout_error()
@@ -65,7 +65,7 @@ class Network(httpcore.NetworkBackend):
                     address, port, wait_s, local_address, socket_options
                 )
                 deadlines.note_connected()
-                return _Stream(stream, self._deadlines)
+                return _TimedStream(stream, self._deadlines)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if deadlines.connect_s() <= 0:
                     raise deadlines.timeout_error() from None
@@ -75,44 +75,46 @@ class Network(httpcore.NetworkBackend):
 
 
 def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
-    """Return the addresses of a host, looked up within the time that connecting may take.
+    """Return the addresses of a host, looked up within the time for connecting.
 
-    The resolver knows no timeout but its own and hears no signal, so it is asked in a thread
-    that nobody has to wait for.
+    The resolver has its own timeout and ignores signals, so it runs in a thread that nobody has
+    to wait for.
     """
-    found: list[str] = []
-    failed: list[OSError | UnicodeError] = []
+    addresses: list[str] = []
+    errors: list[OSError | UnicodeError] = []
     ended = threading.Event()
 
     def ask() -> None:
         try:
             entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+            addresses.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
         except (OSError, UnicodeError) as failure:
-            failed.append(failure)
+            errors.append(failure)
         ended.set()
 
-    # Where there is no thread to be had the resolver's own patience has to do.
+    # Without a thread the resolver's own timeout has to do.
     if _IS_ADDRESS.fullmatch(host) or start_thread(ask) is None:
         ask()
     left_s = deadlines.connect_s()
-    # In glances: a signal that comes just before a long wait would not end it.
-    while left_s > 0 and not ended.wait(min(GLANCE_S, left_s)):
-        left_s -= GLANCE_S
+    # Polled: a signal that comes just before a long wait would not end it.
+    while left_s > 0 and not ended.wait(min(POLL_S, left_s)):
+        left_s -= POLL_S
     if not ended.is_set():
-        if deadlines.connect_s() <= GLANCE_S:
+        if deadlines.connect_s() <= POLL_S:
             raise deadlines.timeout_error()
-        failed.append(socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer")))
+        errors.append(socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer")))
     try:
-        if failed:
-            raise failed[0]
+        if errors:
+            raise errors[0]
     except (OSError, UnicodeError) as failure:
-        # Raised in here because httpcore drops causes and keeps contexts.
+        # Raised here because httpcore drops causes and keeps contexts.
         raise httpcore.ConnectError(str(failure)) from failure
-    return found
+    return addresses
 
 
-class _Stream(httpcore.NetworkStream):
+class _TimedStream(httpcore.NetworkStream):
+    """A connection whose reads and writes end at the deadlines."""
+
     def __init__(self, inner: httpcore.NetworkStream, deadlines: Callable[[], Deadlines]) -> None:
         self._inner = inner
         self._deadlines = deadlines
@@ -127,7 +129,8 @@ class _Stream(httpcore.NetworkStream):
                 with suppress(httpcore.ReadTimeout):
                     return self._inner.read(max_bytes, tail_s)
                 if deadlines.is_whole is not None and deadlines.is_whole():
-                    return b""  # As if the server had hung up, which it forgot.
+                    # Treated as the end of the body: some servers never close the connection.
+                    return b""
                 wait_s -= tail_s
             return self._inner.read(max_bytes, wait_s)
         except httpcore.ReadTimeout:
@@ -153,7 +156,9 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         wait_s = max(self._deadlines().connect_s(), 0.001)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait_s), self._deadlines)
+        return _TimedStream(
+            self._inner.start_tls(ssl_context, server_hostname, wait_s), self._deadlines
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

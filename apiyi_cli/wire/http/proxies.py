@@ -60,7 +60,7 @@ def proxy_for(
     """
     if explicit:
         return parse_proxy(explicit, "--proxy")
-    if is_loopback(host) or _excluded(host, environ):
+    if is_loopback(host) or _is_excluded(host, environ):
         return None
     for name in (f"{scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
@@ -73,7 +73,7 @@ def proxy_for(
 
 
 def parse_proxy(value: str, source: str) -> Proxy:
-    """Read a proxy's URL; `host:port` alone is an http proxy, `socks://` is SOCKS 5."""
+    """Return the proxy of a URL; `host:port` is an http proxy, `socks://` is SOCKS 5."""
     url = value if "://" in value else f"http://{value}"
     parts = split_url(url) or urlsplit("http://")
     scheme = _SCHEMES.get(parts.scheme.lower())
@@ -103,27 +103,27 @@ def parse_proxy(value: str, source: str) -> Proxy:
 
 
 def is_host_unreachable(refusal: str) -> bool:
-    """Return True if a proxy's refusal says that it cannot reach the host that was wanted.
+    """Return True if a proxy refused because it cannot reach the requested host.
 
-    `refusal` is in httpcore's words: the status and reason of a CONNECT (500, 502, 503, 504), or
-    what it calls the replies 1 and 3 to 6 of SOCKS 5 (RFC 1928). All else is the proxy's own
-    business: a password, a rule, a command that it does not know.
+    `refusal` is httpcore's message: status and reason of a CONNECT (500, 502, 503, 504), or its
+    names for the replies 1 and 3 to 6 of SOCKS 5 (RFC 1928). Other refusals are about the proxy
+    itself: a password, a rule, an unknown command.
     """
     return bool(_UNREACHABLE.search(refusal))
 
 
-def _excluded(host: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether `no_proxy` covers the host: names with their subdomains, addresses, blocks."""
+def _is_excluded(host: str, environ: Mapping[str, str]) -> bool:
+    """Return True if `no_proxy` covers the host: by name, parent domain, address or block."""
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     name = bare_host(host)
     for item in listed.replace(",", " ").split():
         entry = item.lower().rstrip(".")
-        if entry == "*" or _covers(entry, name):
+        if entry == "*" or _matches(entry, name):
             return True
     return False
 
 
-def _covers(entry: str, name: str) -> bool:
+def _matches(entry: str, name: str) -> bool:
     import ipaddress
 
     try:

@@ -1,7 +1,7 @@
-"""From a `Call` to the bytes of a request: address, headers, body.
+"""Turns a `Call` into the bytes of a request: URL, headers, body.
 
-Bodies can be read again for a further attempt: JSON is bytes, files are opened anew each
-time and streamed from disk.
+Bodies can be read again for another attempt: JSON is bytes, files are opened again each time and
+streamed from disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apiyi_cli.text import Text, system_reason
 
 
 class HttpRequest(NamedTuple):
-    """A request with nothing left to decide. `body` is bytes or pieces of them in order."""
+    """A request ready to be sent. `body` is bytes or pieces of them in order."""
 
     method: str
     url: str
@@ -94,7 +94,7 @@ def split_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     plain = name.replace("-", "").replace("_", "")
     if not colon or not plain.isascii() or not plain.isalnum() or set(value) & set("\r\n\0"):
-        # Not the value: without its colon it may be a key.
+        # The value is not shown: without a colon it may be a key.
         shown = repr(text[: len(name)].split(" ")[0][:40])
         raise UsageError(Text("cannot use -H {text}", text=shown), Text("it is not 'Name: value'"))
     return name, value.strip()
@@ -131,7 +131,7 @@ class Multipart:
         import httpx
 
         opened: list[IO[bytes]] = []
-        self._request = _encoded(httpx, parts, lambda path: _opened(path, opened))
+        self._request = _encode_parts(httpx, parts, lambda path: _open_file(path, opened))
         for file in opened:
             file.close()
         self._parts = parts
@@ -151,7 +151,9 @@ class Multipart:
         boundary = self._request.headers["content-type"].partition("boundary=")[2]
         opened: list[IO[bytes]] = []
         try:
-            request = _encoded(httpx, self._parts, lambda path: _opened(path, opened), boundary)
+            request = _encode_parts(
+                httpx, self._parts, lambda path: _open_file(path, opened), boundary
+            )
             yield from request.stream
         finally:
             for file in opened:
@@ -164,7 +166,7 @@ def multipart(parts: Sequence[Part]) -> tuple[Multipart, list[tuple[str, str]]]:
     return body, body.headers
 
 
-def _encoded(
+def _encode_parts(
     httpx: Any, parts: Sequence[Part], opened: Callable[[str], IO[bytes]], boundary: str = ""
 ) -> Any:
     data: dict[str, list[str]] = {}
@@ -174,7 +176,7 @@ def _encoded(
             data.setdefault(part.name, []).append(part.value)
             continue
         content: Any = part.content if part.path is None else opened(part.path)
-        # Bytes of a name that are not UTF-8 cannot stand in the header.
+        # The header cannot carry bytes of a name that are not UTF-8.
         name = part.filename or os.path.basename(part.path or part.name)
         name = name.encode("utf-8", "replace").decode()
         files.append((part.name, (name, content, part.type or "application/octet-stream")))
@@ -186,7 +188,7 @@ def _encoded(
     return httpx.Request("POST", "http://multipart/", data=data, files=files, headers=given)
 
 
-def _opened(path: str, opened: list[IO[bytes]]) -> IO[bytes]:
+def _open_file(path: str, opened: list[IO[bytes]]) -> IO[bytes]:
     try:
         file = open(path, "rb")
     except OSError as failure:

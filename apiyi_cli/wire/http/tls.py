@@ -1,7 +1,7 @@
 """Which certificates are trusted, at the least cost.
 
 Loading a bundle of all authorities takes 14-17 ms; a hashed directory is read on demand and
-costs nothing until a certificate has to be checked. There is no way to switch checking off.
+costs nothing until a certificate is checked. Verification cannot be switched off.
 """
 
 from __future__ import annotations

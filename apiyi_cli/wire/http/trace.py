@@ -1,4 +1,4 @@
-"""What `-v` tells: each request and reply as they pass, the key never among it."""
+"""What `-v` prints: each request and reply, without the key."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ SHOWN_BYTES = 2000
 
 
 class Trace(Observer):
-    """Tells the exchanges in the manner of `curl -v`: `>` what is sent, `<` what came back."""
+    """Prints exchanges like `curl -v`: `>` is sent, `<` is received."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
-        """Tell where the connection goes, and through what."""
+        """Print where the connection goes, and through which proxy."""
         via = f" through {proxy.shown} ({proxy.source})" if proxy else ""
         self._tell(f"* connecting for {mask_url(url)}{via}")
 
     def on_request(self, request: HttpRequest) -> None:
-        """Tell the request line, the headers and the start of a JSON body."""
+        """Print the request line, the headers and the start of a JSON body."""
         self._tell(f"> {request.method} {mask_url(request.url)}")
         for name, value in request.headers:
             self._tell(f"> {name}: {mask_header(name, value)}")
@@ -35,7 +35,7 @@ class Trace(Observer):
             self._tell(f"> {text}" + (f"… ({more} bytes more)" if more > 0 else ""))
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Tell the status line, the headers and how long they took."""
+        """Print the status line, the headers and how long they took."""
         self._tell(f"< {reply.status} {reply.reason} ({after_s:.3f} s, {reply.host})")
         for name, value in reply.headers.items():
             self._tell(f"< {name}: {mask_header(name, value)}")

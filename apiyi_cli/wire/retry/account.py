@@ -1,9 +1,9 @@
-"""What a run knows of its key, its money and its models, beyond what one refusal says.
+"""Checks a refusal for the key, for money or for a model with a free question to the gateway.
 
-A refusal may be somebody else's: an upstream channel that is itself a gateway speaks in the
-same words, and a database that was busy refuses good keys. Before a run of many is ended for
-the key or for money, the gateway is asked once for free; both questions answer a key. A model
-without a channel is unknown only if the gateway does not list it either.
+A refusal may come from somewhere else: an upstream channel that is itself a gateway uses the same
+words, and a busy database refuses good keys. Before a run of many requests ends for the key or
+for money, the gateway is asked once for free. A model without a channel is unknown only if the
+gateway does not list it either.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from apiyi_cli.errors import (
 from apiyi_cli.text import Text
 
 ASK_AGAIN_S = 60.0
-"""How long an answer holds: a key may be revoked, and money run out, in the middle of a run."""
+"""How long an answer holds: a key may be revoked, and money run out, during a run."""
 MOST_REFUSALS = 3
-"""Refusals in a row that end a run whose free question was not answered, after a success."""
+"""Refusals in a row that end a run after a success, if the free question has no answer."""
 _NO_CHANNEL = frozenset((500, 503))
 
 Ask = Callable[[Call], Any]
@@ -34,11 +34,11 @@ Standing = Literal["good", "bad", "unknown"]
 
 
 class Account:
-    """The key, the money and the models of one run, shared by its threads.
+    """What a run knows of its key, its money and its models, shared by its threads.
 
-    `ask` sends a free call, `list_models` returns the names that the gateway lists, [] where it
-    does not tell. `many` is set where the run has more than one request, `on_end` is called
-    when a refusal ends it.
+    `ask` sends a free call, `list_models` returns the names that the gateway lists, [] without
+    an answer. `many` is True for a run of more than one request, `on_end` is called when a
+    refusal ends it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Account:
         self._refusals = 0
 
     def judge(self, error: ApiyiError, call: Call) -> ApiyiError:
-        """Return the failure to go on with: the one that came, or what it turns out to be."""
+        """Return the error to go on with: `error`, or what the free question shows it to be."""
         if call.cost == "free" or error.facts.billed == "maybe":
             return error
         if isinstance(error, UnknownModelError):
@@ -103,12 +103,12 @@ class Account:
                 hint=Text("run it again in a minute"),
                 facts=error.facts._replace(cause="passing-refusal"),
             )
-        # A key that works and may not do this one thing may do the others.
+        # A key that works but may not do this one thing may do the others.
         ends = ends and standing != "good"
-        error.facts = error.facts._replace(ends_run=ends)
         if ends:
             self.on_end()
-        return error
+        facts = error.facts._replace(ends_run=ends)
+        return type(error)(error.what, error.why, hint=error.hint, facts=facts)
 
     def _standing(
         self, about: str, error: ApiyiError, look: Callable[[ApiyiError], Standing]

@@ -1,12 +1,12 @@
-"""Which of the profile's addresses an attempt goes to.
+"""Which of the profile's base URLs an attempt goes to.
 
-`Failover` holds the addresses in the user's order, `Route` leads one request over them, and
-`CircuitBreaker` remembers for all processes which address was down. A request moves on only when
-the address itself is in trouble: it could not be reached before sending, or something in
-front of the API answers for it. It never moves after a 4xx or 429, which the next address
-would repeat because limits and keys are the same there, nor when it may have been billed.
+`Failover` holds the URLs in the user's order, `Route` chooses among them for one request, and
+`CircuitBreaker` remembers for all processes which URL was down. A request switches only if this
+URL is the problem: it could not be reached before sending, or something in front of the API
+answers for it. It never switches after a 4xx or 429, which the next URL would repeat because
+limits and keys are the same there, nor if it may have been billed.
 
-Whether there is another attempt at all is decided in `retry`.
+`decision` decides whether there is another attempt at all.
 """
 
 from __future__ import annotations
@@ -22,89 +22,88 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.errors import ApiyiError, SetupError, TemporaryError
+from apiyi_cli.settings.defaults import URL_DOWN_S
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.text import Text
 
-DOWN_S: Final = 60.0
 _MOST_BYTES: Final = 65_536
 
 # 524 is missing on purpose: the request was sent, and the model may still be at work.
 _IN_FRONT = frozenset((502, 503, 520, 521, 522, 523, 525, 526, 527))
 
 State = Literal["up", "down", "half-open"]
-"""In use; left alone; to be asked something that costs nothing before it is used again."""
+"""In use; left alone; to be probed for free before it is used again."""
 
 
-class _Mark(NamedTuple):
-    """When an address went down, on both clocks."""
+class _DownSince(NamedTuple):
+    """When a URL went down, on both clocks."""
 
     wall: float
     monotonic: float
 
 
 class CircuitBreaker:
-    """Which addresses are down, in a small file that all processes of the user share.
+    """Which URLs are down, in a small file that all processes of the user share.
 
-    An address is down for 60 s and half-open from then on, until it is cleared. Both clocks
-    must agree that the 60 s are not over, so neither a jump of the wall clock nor a reboot
-    keeps an address down for longer. A file that cannot be read says nothing; one that cannot
-    be written leaves the knowledge to this process.
+    A URL is down for 60 s and half-open after that, until it is cleared. Both clocks must agree
+    that the 60 s are not over, so neither a jump of the wall clock nor a reboot keeps a URL down
+    for longer. A file that cannot be read is ignored; if it cannot be written, only this process
+    knows.
     """
 
     def __init__(self, path: Path, clock: Clock = CLOCK) -> None:
         self._path = path
         self._clock = clock
-        self._own: dict[str, _Mark] = {}
+        self._own: dict[str, _DownSince] = {}
         self._lock = threading.Lock()
 
-    def state(self, address: str) -> State:
-        """Return how the address is to be treated now."""
+    def state(self, url: str) -> State:
+        """Return how to treat the URL now."""
         with self._lock:
-            mark = self._marks().get(address)
+            mark = self._marks().get(url)
         if mark is None:
             return "up"
         for now, then in (
             (self._clock.wall(), mark.wall),
             (self._clock.monotonic(), mark.monotonic),
         ):
-            if not 0 <= now - then < DOWN_S:
+            if not 0 <= now - then < URL_DOWN_S:
                 return "half-open"
         return "down"
 
-    def mark(self, address: str) -> None:
-        """Remember that the address is down from now on."""
+    def mark(self, url: str) -> None:
+        """Remember that the URL is down from now on."""
         with self._lock:
-            now = _Mark(self._clock.wall(), self._clock.monotonic())
-            self._own[address] = now
-            self._write({**self._marks(), address: now})
+            now = _DownSince(self._clock.wall(), self._clock.monotonic())
+            self._own[url] = now
+            self._write({**self._marks(), url: now})
 
-    def clear(self, address: str) -> None:
-        """Remember that the address works."""
+    def clear(self, url: str) -> None:
+        """Remember that the URL works."""
         with self._lock:
-            self._own.pop(address, None)
+            self._own.pop(url, None)
             marks = self._marks()
-            if marks.pop(address, None) is not None:
+            if marks.pop(url, None) is not None:
                 self._write(marks)
 
-    def _marks(self) -> dict[str, _Mark]:
+    def _marks(self) -> dict[str, _DownSince]:
         try:
             text = read_regular(self._path, _MOST_BYTES)
         except OSError:
             return dict(self._own)
         return {**self._own, **_marks_in(text)}
 
-    def _write(self, marks: Mapping[str, _Mark]) -> None:
-        # Advice, not data: a run must not fail because it cannot be kept.
+    def _write(self, marks: Mapping[str, _DownSince]) -> None:
+        # Only a hint: a run must not fail because it cannot be written.
         with suppress(SetupError):
             private_write(self._path, write(marks))
 
 
 class Failover:
-    """The addresses (base URLs) of a profile, the preferred one first.
+    """The base URLs of a profile, the preferred one first.
 
-    `probe(address)` makes a call that costs nothing and tells whether it succeeded; an address
-    that was down is asked that way before a request goes to it again. `tell` gets a sentence
-    when a request moves on.
+    `probe(url)` makes a free call and returns True if it succeeded; it is made before a request
+    goes again to a URL that was down. `tell` gets a message when a request switches.
     """
 
     def __init__(
@@ -121,96 +120,95 @@ class Failover:
         self._tell = tell
 
     def route(self, cost: Cost) -> Route:
-        """Begin the way of one request."""
+        """Return the route of a new request."""
         return Route(self, cost)
 
     def first_usable(self, avoid: frozenset[str] = frozenset()) -> str:
-        """Return the first address that is up and not to be avoided.
+        """Return the first URL that is up and not in `avoid`.
 
-        When there is none the first one is returned: then the breaker knows nothing that
-        would help, and the request itself gets the better error.
+        Without one it is the first URL, because the request itself gets the better error.
         """
-        for address in self.base_urls:
-            if address not in avoid and self._is_usable(address):
-                return address
+        for url in self.base_urls:
+            if url not in avoid and self._is_usable(url):
+                return url
         return self.base_urls[0]
 
-    def left(self, address: str, why: str, heir: str) -> None:
-        """Tell that a request goes on at `heir`, and why."""
+    def report_switch(self, url: str, why: str, next_url: str) -> None:
+        """Report that a request goes on at the next URL, and why."""
         self._tell(
             Text(
-                "{address} is in trouble ({why}), going on with {heir}",
-                address=address,
+                "{address} is in trouble ({why}), going on with {next_url}",
+                address=url,
                 why=why,
-                heir=heir,
+                next_url=next_url,
             )
         )
 
-    def _is_usable(self, address: str) -> bool:
+    def _is_usable(self, url: str) -> bool:
         if len(self.base_urls) == 1:
             return True
-        state = self.breaker.state(address)
+        state = self.breaker.state(url)
         if state == "half-open":
-            # Marked first, so that one of all threads and processes asks.
-            self.breaker.mark(address)
-            if not self._probe(address):
+            # Marked first, so that only one of all threads and processes probes.
+            self.breaker.mark(url)
+            if not self._probe(url):
                 return False
-            self.breaker.clear(address)
+            self.breaker.clear(url)
             return True
         return state == "up"
 
 
 class Route:
-    """The way of one request over the addresses: `address` is where the next attempt would go.
+    """Chooses the URL of each attempt of one request; `url` is where the next one would go.
 
     Call `begin` before each attempt, and `failed` or `succeeded` after it.
     """
 
-    def __init__(self, hosts: Failover, cost: Cost) -> None:
-        self._hosts = hosts
+    def __init__(self, failover: Failover, cost: Cost) -> None:
+        self._failover = failover
         self._cost = cost
         self._failures_here = 0
         self._avoid: frozenset[str] = frozenset()
         self._left: tuple[str, str] | None = None
-        self.address = hosts.first_usable()
+        self.url = failover.first_usable()
 
     def begin(self) -> str:
-        """Return where the next attempt goes, and tell when that is not where the last went."""
+        """Return the URL of the next attempt, and report a switch."""
         if self._left is not None:
-            self._hosts.left(*self._left, self.address)
+            self._failover.report_switch(*self._left, self.url)
             self._left = None
-        return self.address
+        return self.url
 
     def note_success(self) -> None:
-        """Note that the address answered."""
-        if len(self._hosts.base_urls) > 1 and self._hosts.breaker.state(self.address) != "up":
-            self._hosts.breaker.clear(self.address)
+        """Note that the URL answered."""
+        if len(self._failover.base_urls) > 1 and self._failover.breaker.state(self.url) != "up":
+            self._failover.breaker.clear(self.url)
 
     def note_failure(self, error: ApiyiError) -> None:
-        """Move on if the failure is the address's own and another address may do better."""
+        """Switch to the next URL if this URL, not the request, is the problem."""
         trouble = _trouble(error, self._cost)
         if trouble == "none":
             self._failures_here = 0
             return
         self._failures_here += 1
-        # Something in front of the API recovers within a second more often than not.
-        if trouble == Text("in front") and self._failures_here < 2:
+        # What stands in front of the API usually recovers within a second.
+        if trouble == "in front" and self._failures_here < 2:
             return
-        if len(self._hosts.base_urls) == 1:
+        if len(self._failover.base_urls) == 1:
             return
-        left = self.address
+        left = self.url
         if trouble != "unanswered":
-            self._hosts.breaker.mark(left)
+            self._failover.breaker.mark(left)
         self._avoid |= {left}
         self._failures_here = 0
-        self.address = self._hosts.first_usable(self._avoid)
-        if self.address != left:
+        self.url = self._failover.first_usable(self._avoid)
+        if self.url != left:
             why = (
                 Text("HTTP {status}", status=error.facts.status)
                 if error.facts.status
                 else error.why or error.what
             )
-            # Told when there is another attempt, not before.
+            # Reported when there is another attempt, not before.
             self._left = left, why
 
 
@@ -229,12 +227,12 @@ def _trouble(
     return "none"
 
 
-def _marks_in(text: bytes) -> dict[str, _Mark]:
+def _marks_in(text: bytes) -> dict[str, _DownSince]:
     marks = {}
     with suppress(ValueError):
         value: Any = read(text)
-        for address, mark in (value if isinstance(value, dict) else {}).items():
+        for url, mark in (value if isinstance(value, dict) else {}).items():
             with suppress(TypeError, ValueError, OverflowError):
                 wall, monotonic = mark
-                marks[address] = _Mark(float(wall), float(monotonic))
+                marks[url] = _DownSince(float(wall), float(monotonic))
     return marks
