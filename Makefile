@@ -8,7 +8,7 @@ MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-.PHONY: try test nightly check manual screen messages bench cover clean
+.PHONY: try test nightly mutants check manual screen messages bench cover clean
 
 ## try: set up and send the first request to the built-in sandbox (no key, no network)
 try: .venv/made
@@ -24,6 +24,11 @@ test: .venv/made
 ## nightly: the tests that take long: every byte at which a batch can be killed, and chaos
 nightly: .venv/made
 	$(PY) -m pytest -n auto -m nightly
+	$(MAKE) --no-print-directory mutants
+
+## mutants: change lines that decide on money, time and answers; the tests must notice each
+mutants: .venv/made
+	$(PY) -m tests.mutants.run
 
 ## check: formatting, lint, types
 check: .venv/made

@@ -137,3 +137,12 @@ def test_a_free_call_books_no_tokens(tmp_path: Path) -> None:
     with office.admission(Call("GET", "/models", json={"x": "x" * 10_000}, cost="free")):
         pass
     assert office.delay_s() < 5
+
+
+def test_a_long_wait_for_a_slot_is_reported_and_ends_with_the_run(office: Office) -> None:
+    held = [office.limiter.take_slot() for _ in range(office.limiter.limits.concurrency)]
+    with pytest.raises(LimitError), office.admission(total_at=office.time.now + 5):
+        raise AssertionError("there is no slot")
+    assert 2 <= min(office.waits) <= max(office.waits) <= 6
+    for slot in held:
+        office.limiter.release_slot(slot)

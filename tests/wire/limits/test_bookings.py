@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 import random
 import re
 import signal
@@ -19,7 +20,7 @@ from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import bookings, rates
 from apiyi_cli.wire.limits.limiter import Limiter
-from apiyi_cli.wire.limits.slots import FileSlots, Slots
+from apiyi_cli.wire.limits.slots import FileSlots, Slots, open_own
 from apiyi_cli.wire.limits.windows import Counters
 from tests.conftest import Program
 
@@ -182,3 +183,19 @@ def test_killed_processes_give_their_turns_back(
     told = re.search(r"ask for ([\d.]+) s more", ended.err)
     assert told is not None and float(told[1]) < 12
     assert len(gateway.posts) == 1
+
+
+def test_a_file_of_somebody_else_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(tmp_path).st_uid + 1)
+    with pytest.raises(OSError, match="not a file of this user"):
+        open_own(tmp_path / "slots")
+
+
+def test_numbers_are_not_repaired_where_not_every_waiting_request_is_recorded() -> None:
+    counters = array("d", bytes(8 * rates.SIZE))
+    many = LIMITS._replace(concurrency=10_000)
+    booked = [rates.book(counters, many, NOW, 100) for _ in range(5)]
+    bookings.release_gone(counters, many, NOW, lambda slot: True)
+    assert rates.book(counters, many, NOW, 100) > booked[-1]

@@ -342,3 +342,21 @@ def test_limits_that_can_be_meant_pass() -> None:
     small = Limits(1, 1, 1, 0.05)
     assert check_limits(small) is small
     assert check_limits(Limits(window_s=60))
+
+
+def test_starts_that_arrive_late_by_the_jitter_still_fit_into_a_window() -> None:
+    limits = Limits(rpm=60, window_s=60.0)
+    counters = _row()
+    starts = [book(counters, limits, 1000.0, 0) for _ in range(200)]
+    # One that is late by all of the jitter shares a window with those of a jitter later.
+    longer_s = limits.window_s * (1 + rates.JITTER)
+    for first, moment in enumerate(starts):
+        assert sum(start <= moment + longer_s for start in starts[first:]) <= limits.rpm
+
+
+def test_a_single_request_without_tokens_counts_as_a_request_alone() -> None:
+    counters = _row()
+    limits = Limits(rpm=2, window_s=60.0)
+    waits = [rates.start_single(counters, limits, 1000.0, 0)[0] for _ in range(3)]
+    assert waits[0] == 0.0 and waits[-1] > 0
+    assert rates.start_single(counters, Limits(rpm=100), 2000.0, 5) == (0.0, "requests")
