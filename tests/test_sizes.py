@@ -50,6 +50,7 @@ KNOWN_LONG = {
     "settings/vault.py: _asked",
     "tools/run.py: results",
     "wire/limits/limiter.py: Limiter.acquire",
+    "wire/limits/redis_limiter.py: LimitServer.__init__",
     "wire/retry/attempts.py: run_attempts",
     "wire/retry/decision.py: decide",
 }

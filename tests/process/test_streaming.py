@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +65,16 @@ def test_the_process_ends_with_the_answer_although_the_socket_stays_open(
     assert ran.code == 0
     assert "fine" in ran.text
     assert gateway.wait_for(lambda: gateway.ledger[0].closed_by_client_at)
+
+
+def test_done_with_a_single_line_end_is_not_waited_beyond(apiyi: Program, gateway: Gateway) -> None:
+    chat = Play.chat("fine", done=False)
+    assert isinstance(chat.body, tuple)
+    gateway.script(chat.but(body=(*chat.body, b"data: [DONE]\n")).hold())
+    began_s = time.monotonic()
+    ran = apiyi("chat hi --timeout 25")
+    assert (ran.code, ran.out, ran.err) == (0, b"fine\n", "")
+    assert time.monotonic() - began_s < 15
 
 
 def test_usage_that_comes_after_the_finish_is_still_taken(apiyi: Program, gateway: Gateway) -> None:

@@ -258,6 +258,14 @@ def test_limiters_of_one_key_share_and_those_of_others_do_not(tmp_path: Path) ->
     assert tighter.reserve() == 0
 
 
+def test_a_file_that_another_boot_left_after_three_days_holds_nobody_up(tmp_path: Path) -> None:
+    limits = Limits(rpm=6)
+    before = Limiter(tmp_path, "a", limits, clock=Hours(now=3 * 86_400.0).clock)
+    assert max(before.reserve() for _ in range(4)) > 20
+    after = Limiter(tmp_path, "a", limits, clock=Hours(now=20.0).clock)
+    assert after.reserve() == 0
+
+
 def test_a_place_is_given_once_in_a_process_and_after_an_error_again(tmp_path: Path) -> None:
     limits = Limits(concurrency=2)
     one, same = Limiter(tmp_path, "a", limits), Limiter(tmp_path, "a", limits)

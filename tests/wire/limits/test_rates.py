@@ -267,11 +267,12 @@ def test_a_long_silence_forgets_the_cells() -> None:
     assert book(counters, limits, 10_000.0, 1_000_000) == 10_000.0
 
 
-def test_after_a_reboot_the_bookings_of_before_are_forgotten() -> None:
-    counters = _row()
+@pytest.mark.parametrize("uptime_s", [100.0, 3 * 86_400.0])
+def test_after_a_reboot_the_bookings_of_before_are_forgotten(uptime_s: float) -> None:
+    counters = _counters()
     # So near that no other guard would forget them: only the clock tells that it began anew.
-    _first(counters, Limits(), 100.0, 300_000, 20)
-    rates.pause(counters, 100.0, 100)
+    _first(counters, Limits(), uptime_s, 300_000, 20)
+    rates.pause(counters, uptime_s, 100)
     assert book(counters, Limits(), 20.0, 100) == 20.0
 
 
