@@ -172,7 +172,6 @@ class Program:
         launcher.chmod(0o755)
         self.path = launcher
         self.environ = {
-            **{k: v for k, v in os.environ.items() if k.startswith(("COV_CORE_", "COVERAGE_"))},
             **_user(home),
             "PATH": f"{launcher.parent}:{os.environ['PATH']}",
             "APIYI_BASE_URL": base_url,

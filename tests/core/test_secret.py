@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.core.secret import Secret, redact, redact_body
+from apiyi_cli.core.secret import Secret, mask_url, redact, redact_body
 
 KEY = "sk-CANARY+9f3c/aa==_Zz~b"
 SECRET = Secret(KEY)
@@ -133,3 +133,20 @@ def test_bytes_of_a_server_lose_the_key_alone() -> None:
         assert KEY.encode() not in changed and looks in changed
         assert changed.startswith(b"\xff" * size + b'{"id":"[key')
     assert redact_body(b"x" * 9, []) == b"x" * 9
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-0123456789abcdefghij",
+        "AIza" + "b1_" * 11 + "cd",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLW9mLWl0",
+    ],
+)
+def test_what_has_the_shape_of_a_key_is_redacted_without_being_known(key: str) -> None:
+    assert redact(f"a {key} b", []) == f"a [key {Secret(key).tail}] b"
+
+
+def test_an_address_is_shown_without_its_password_and_keys() -> None:
+    shown = mask_url("https://me:word@host/v1?key=abc&model=m")
+    assert shown == "https://***@host/v1?key=***&model=m"
