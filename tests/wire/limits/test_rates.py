@@ -269,7 +269,7 @@ def test_a_long_silence_forgets_the_cells() -> None:
 
 @pytest.mark.parametrize("uptime_s", [100.0, 3 * 86_400.0])
 def test_after_a_reboot_the_bookings_of_before_are_forgotten(uptime_s: float) -> None:
-    counters = _counters()
+    counters = _row()
     # So near that no other guard would forget them: only the clock tells that it began anew.
     _first(counters, Limits(), uptime_s, 300_000, 20)
     rates.pause(counters, uptime_s, 100)
