@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, parse_entry, parse_record, read_lines
-from apiyi_cli.batch.state.journal import Journal
-from apiyi_cli.batch.state.record import RowOutcome, record
+from apiyi_cli.batch.state.journal import Journal, WrittenRecord, format_held
+from apiyi_cli.batch.state.record import RowOutcome, format_record
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import Facts, RejectedError, SetupError
 
@@ -55,7 +55,7 @@ def outcome_of(id: str, body: bytes, words: str, fails: bool) -> RowOutcome:
 def test_every_record_is_one_line_that_all_readers_read(
     id: str, body: str, words: str, fails: bool, tail: bytes
 ) -> None:
-    line = record(outcome_of(id, body.encode("utf-8", "replace") + tail, words, fails))
+    line = format_record(outcome_of(id, body.encode("utf-8", "replace") + tail, words, fails))
     assert line.endswith(b"\n") and line.count(b"\n") == 1
     found = parse_record(line)
     assert found is not None and (found["error"] is None) is not fails
@@ -69,14 +69,15 @@ def test_every_line_of_a_journal_is_read(tmp_path_factory: Any, id: str, words: 
     path = tmp_path_factory.mktemp("j") / "j"
     row = Row(0, id, words, "0123456789abcdef")
     journal = Journal(path, fsync="never")
-    journal.began({"input": {"name": words, "size": 1, "sha": None}})
+    journal.begin({"input": {"name": words, "size": 1, "sha": None}})
     journal.claim(row, 1, words)
-    journal.held(row, record(outcome_of(id, b"{}", words, False)), None, "out")
-    journal.placing(7, [(row, b"line", None)])
-    place = {"offset": 0, "size": 1, "failed": None, "billed": False, "to": "out"}
-    journal.done([{"id": id, "sha": row.sha, **place}])
-    journal.abandoned(row, billed=True)
-    journal.ended({"total": 1, words: words}, complete=True)
+    journal.hold(
+        [format_held(row, format_record(outcome_of(id, b"{}", words, False)), None, "out")]
+    )
+    journal.announce(7, [(row, b"line", None)])
+    journal.note_written([WrittenRecord(id, row.sha, 0, 1, None, False, "out")])
+    journal.abandon(row, billed=True)
+    journal.end({"total": 1, words: words}, complete=True)
     journal.close()
     kinds = [line.value["t"] for line in read_lines(path, ENTRIES)]
     assert kinds == ["H", "S", "W", "P", "D", "A", "E"]
@@ -86,10 +87,10 @@ def test_every_line_of_a_journal_is_read(tmp_path_factory: Any, id: str, words: 
 
 def test_what_no_reader_takes_keeps_all_that_it_said() -> None:
     deep = '{"a":' * 300 + "1" + "}" * 300
-    line = record(outcome_of("a", deep.encode(), "x", False))
+    line = format_record(outcome_of("a", deep.encode(), "x", False))
     assert json.loads(line)["response"]["body"] == deep
     long = '{"n":' + "123" + "4" * 4998 + ',"s":"' + "9" * 5000 + '"}'
-    line = record(outcome_of("a", long.encode(), "x", False))
+    line = format_record(outcome_of("a", long.encode(), "x", False))
     body = line.partition(b'"body":')[2]
     assert body.startswith(b'{"n":1.23' + b"4" * 4998 + b'e5000,"s":"' + b"9" * 5000 + b'"}')
     assert json.loads(line)["response"]["body"]["n"] == float("inf")

@@ -14,14 +14,8 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.batch.state.files import (
-    LOCK_SUFFIX,
-    LockedFile,
-    blank_lines,
-    read_raw_lines,
-    repair_tail,
-    truncate_at,
-)
+from apiyi_cli.batch.state.files import blank_lines, read_raw_lines, repair_tail, truncate_at
+from apiyi_cli.batch.state.locks import LOCK_SUFFIX, LockedFile
 from apiyi_cli.errors import OutputError, SetupError
 
 

@@ -30,7 +30,7 @@ def test_lines_that_come_while_the_file_is_looked_at_are_no_trouble(tmp_path: Pa
 
     def write() -> None:
         for number in range(LINES):
-            journal.note("R", [{"id": str(number), "sha": "0"}])
+            journal.note_missing("R", [{"id": str(number), "sha": "0"}])
 
     writers = [threading.Thread(target=write) for _ in range(3)]
     for writer in writers:
@@ -47,7 +47,7 @@ def test_lines_that_come_while_the_file_is_looked_at_are_no_trouble(tmp_path: Pa
 def test_a_file_that_somebody_shortens_is_trouble(tmp_path: Path) -> None:
     path = tmp_path / "o.apiyi-journal"
     journal = Journal(path, fsync="never")
-    journal.note("R", [{"id": "a", "sha": "0"}])
+    journal.note_missing("R", [{"id": "a", "sha": "0"}])
     assert journal.find_trouble() is None
     path.write_bytes(b"")
     trouble = journal.find_trouble()
@@ -58,9 +58,9 @@ def test_a_file_that_somebody_shortens_is_trouble(tmp_path: Path) -> None:
 def test_a_line_of_somebody_else_is_trouble(tmp_path: Path) -> None:
     path = tmp_path / "o.apiyi-journal"
     journal = Journal(path, fsync="never")
-    journal.note("R", [{"id": "a", "sha": "0"}])
+    journal.note_missing("R", [{"id": "a", "sha": "0"}])
     with open(path, "ab") as file:
         file.write(b"{}\n")
-    journal.note("R", [{"id": "b", "sha": "0"}])
+    journal.note_missing("R", [{"id": "b", "sha": "0"}])
     trouble = journal.find_trouble()
     assert trouble is not None and "writes to" in str(trouble)

@@ -13,6 +13,7 @@ import pytest
 from apiyi_cli.batch.rows.fields import CommandDefaults
 from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.rows.identity import IdAssigner
+from apiyi_cli.batch.rows.requests import RowOptions
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.rows.source import RowSource
 from apiyi_cli.batch.run.plan import BatchPlan
@@ -85,7 +86,8 @@ def batch(
 ) -> tuple[BatchRun, Scheduler, list[bytes]]:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": str(n)}) + "\n" for n in range(count)))
-    rows = RowReader(RowSource(str(path)), "jsonl", CommandDefaults("m"), IdAssigner(IdTable()))
+    options = RowOptions("jsonl", CommandDefaults("m"))
+    rows = RowReader(RowSource(str(path)), options, IdAssigner(IdTable()))
     plan = BatchPlan(jobs, **{"rules": rules, "read_ahead": room, **more})
     feed = Scheduler(plan, rows, ResumeState())
     lines: list[bytes] = []

@@ -170,7 +170,7 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
     time_fixed: bool,
 ) -> None:
     """The option group as a real run has it: completed with every default."""
-    from apiyi_cli.cli.commands.batch.run import _plan
+    from apiyi_cli.cli.commands.batch.run import make_wire_plan
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.typer_options import make_context
     from apiyi_cli.core.clock import CLOCK
@@ -189,5 +189,5 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
     ctx = make_context(process, Connection(**typed), command="batch")
     assert ctx.settings.fill(Connection()).retries is not None
 
-    policy = _plan(ctx).policy
+    policy = make_wire_plan(ctx).policy
     assert (policy.attempts, policy.fixed, policy.time_fixed) == (attempts, fixed, time_fixed)

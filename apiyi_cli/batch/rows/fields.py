@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import parse_tool_choice, read_tools
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.encodings import show_name
-from apiyi_cli.core.events import Usage
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.options import Flag, Group
@@ -20,6 +19,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
 from apiyi_cli.text import Text
 
+_ANY_OBJECT: Final = {"type": "object"}
 _UNWIRED = frozenset(("web_search", "base64", "format", "timestamps", "diarize", "translate"))
 
 FILE_FIELDS = (
@@ -249,22 +249,6 @@ class RowFields:
         return found
 
 
-class RowAnswer(NamedTuple):
-    """What came back for a row: the server's object, the text in it, its usage.
-
-    Of an answer in text `finish` is the reason why it ended; `calls` tells that it calls
-    functions, `refused` that the model would not, `is_empty` that there is nothing in it.
-    """
-
-    body: bytes
-    text: str
-    usage: Usage | None
-    finish: str = ""
-    calls: bool = False
-    refused: bool = False
-    is_empty: bool = False
-
-
 class MissingModel(Exception):
     """A row has no model, and none is set for all of them, or one that cannot do the rows."""
 
@@ -287,6 +271,23 @@ def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
                     if len(plain) > 1:
                         found.setdefault(plain, one)
     return found
+
+
+def wanted_schema(body: Any) -> Any:
+    """Return the schema that a request's body asks its answer to fit, None without one."""
+    if not isinstance(body, dict):
+        return None
+    asked = body.get("response_format")
+    if asked is None and isinstance(body.get("text"), dict):
+        asked = body["text"].get("format")
+    if not isinstance(asked, dict):
+        return None
+    if asked.get("type") == "json_object":
+        return _ANY_OBJECT
+    if asked.get("type") != "json_schema":
+        return None
+    find_holder = asked.get("json_schema", asked)
+    return find_holder.get("schema") if isinstance(find_holder, dict) else None
 
 
 def _content(field: str, name: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Inputs that are no rows as they are: each is refused with the line that converts it."""
+"""Refuses inputs that hold no rows, each with the command line that converts it."""
 
 from __future__ import annotations
 
@@ -15,42 +15,34 @@ _TABLES: Final = ("csv", "tsv")
 _SPREADSHEETS: Final = ("xlsx", "xls", "ods", "doc")
 _FRAMES: Final = {"parquet": "read_parquet", "arrow": "read_feather"}
 _LINE: Final = "apiyi batch"
-_JUDGED_LINES: Final = 20
-"""Lines that are looked at: a file with one row among them has bad rows, others are no rows."""
+_BROKEN: Final = object()
+_FIRST_LINES: Final = 20
+"""First lines of which one must be a row; a bad line among them is only a bad row."""
 
 
 def refuse_container(head: bytes, path: str) -> None:
-    """Raise UsageError when a file begins like one that is packed, or is no text at all."""
+    """Raise UsageError for the beginning of a file that is compressed or not text."""
     kind = detect_type(head)
     if kind is None or kind.family == "text":
         return
     extension = _own_extension(path, kind)
-    what = Text(
-        "cannot read rows from {name}",
-        name=show_name("stdin" if is_stdin(path) else path),
-    )
     if kind.family == "image" and kind.extension == "svg":
         return
     if kind.family in ("image", "audio", "video", "document"):
         raise explain_binary(path, kind)
-    raise UsageError(
-        what,
-        _reason(extension),
-        hint=_converter(path, extension),
-    )
+    raise UsageError(_cannot_read(path), _reason(extension), hint=_converter(path, extension))
 
 
 def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
-    """Raise UsageError when a text that begins with `head` is JSON, or no JSON, but no JSON lines.
+    """Raise UsageError for a text that is not JSON lines, but one JSON array or the like.
 
-    `whole` tells that there is no more of it.
+    `head` is its beginning, or all of it if `whole`.
     """
     text = head.lstrip()
     if not text:
         return
     first, _, rest = text.partition(b"\n")
-    name = show_name("stdin" if is_stdin(path) else path)
-    what = Text("cannot read rows from {name}", name=name)
+    what = _cannot_read(path)
     if text[:1] == b"[" and not (_is_json(first) and rest.strip()):
         raise UsageError(what, Text("it is one JSON array"), hint=_through("jq -c '.[]'", path))
     if text[:1] == b"{":
@@ -59,12 +51,15 @@ def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
             why = Text("its JSON objects are spread over several lines")
             raise UsageError(what, why, hint=_through(f"jq -c {shlex.quote(filter)}", path))
     if not _holds_rows(text, whole=whole):
-        why = (
-            Text("its first lines are no JSON objects: {first}", first=_excerpt(first))
-            if _is_json(first)
-            else Text("its first line is no JSON: {first}", first=_excerpt(first))
-        )
+        why = Text("its first line is no JSON: {first}", first=_excerpt(first))
+        if _is_json(first):
+            why = Text("its first lines are no JSON objects: {first}", first=_excerpt(first))
         raise UsageError(what, why, hint=_other_form(text, path))
+
+
+def _cannot_read(path: str) -> Text:
+    name = show_name("stdin" if is_stdin(path) else path)
+    return Text("cannot read rows from {name}", name=name)
 
 
 def _holds_rows(text: bytes, *, whole: bool) -> bool:
@@ -72,8 +67,8 @@ def _holds_rows(text: bytes, *, whole: bool) -> bool:
     lines = text.split(b"\n")
     if not whole:
         lines.pop()
-    judged = [line for line in lines if line.strip()][:_JUDGED_LINES]
-    return not judged or any(_is_row(line.strip()) for line in judged)
+    first = [line for line in lines if line.strip()][:_FIRST_LINES]
+    return not first or any(_is_row(line.strip()) for line in first)
 
 
 def _is_row(line: bytes) -> bool:
@@ -113,15 +108,11 @@ def _value_of(line: bytes) -> object:
     try:
         return read_strict(line)
     except InvalidJSON:
-        return None
+        return _BROKEN
 
 
 def _is_json(line: bytes) -> bool:
-    try:
-        read_strict(line)
-    except InvalidJSON:
-        return False
-    return True
+    return _value_of(line) is not _BROKEN
 
 
 def _other_form(text: bytes, path: str) -> str:

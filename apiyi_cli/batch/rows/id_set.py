@@ -1,4 +1,4 @@
-"""What is known of row ids, for millions of them in a few bytes each.
+"""Flags and hashes of row ids, for millions of them in a few bytes each.
 
 An id is kept as 64 bits of its hash: two of a million ids share one with a chance of
 1 in 30 million, and then one of the two is refused as a duplicate.
@@ -15,7 +15,7 @@ _FIRST_SIZE = 1 << 10
 class IdTable:
     """An open-addressed table: for each id 16 `flags` and 64 bits of a `sha`.
 
-    `slot` gives the place of an id in both; places hold until the next new id. The column
+    `slot` returns the position of an id in both, valid until the next new id. The column
     of shas is made on first use: a run that resumes nothing needs none.
     """
 
@@ -36,7 +36,7 @@ class IdTable:
         return self._shas
 
     def slot(self, id: str) -> int:
-        """Return the place of an id, which is new with all flags off when it was not there."""
+        """Return the position of an id; a new one is added with all flags off."""
         if 5 * self._count > 3 * len(self._keys):
             self._grow()
         key = (hash(id) & _MASK) or 1

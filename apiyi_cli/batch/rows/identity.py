@@ -1,11 +1,11 @@
-"""Which row is which: the id that a row names, or the one that is made of its content.
+"""Ids of rows: the one that a row names, or one generated from its content.
 
-A row is known again by its id, wherever it stands. One that names none gets `~` and twelve
+A row is recognized by its id, wherever it is in the input. One that names none gets `~` and twelve
 hexadecimal digits of its content's hash; further rows of the same content get `.2`, `.3` …. So
 a line that is inserted, removed or moved costs nothing for the others.
 
-Version 0.1 took the number of the row instead. Its outputs keep those ids: `LegacyIds` finds
-them again by the hash of the content.
+Version 0.1 used the number of the row instead. Its outputs keep those ids: `LegacyIds` finds
+them by the hash of the content.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.core.jsontext import whole_characters, write_text
 from apiyi_cli.text import Text
 
 SEEN: Final = 1
-"""The flag of an id that this input has had."""
+"""The flag of an id that was read in this input."""
 BORROWED: Final = 256
 """The flag of an id of version 0.1 that a row without an id has here."""
 
-_MADE = re.compile(r"~[0-9a-f]{12}(\.[0-9]+)?")
+_GENERATED = re.compile(r"~[0-9a-f]{12}(\.[0-9]+)?")
 _DIGITS = 12
-_MOST_OLD_ROWS = 1 << 24
+_MAX_OLD_ROWS = 1 << 24
 _SHOWN_CHARACTERS = 80
 
 
@@ -51,15 +51,14 @@ def read_id(fields: Mapping[str, Any]) -> str | None:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if not isinstance(value, str):
-            told = write_text(value)
-            if len(told) > _SHOWN_CHARACTERS:
-                told = told[:_SHOWN_CHARACTERS] + "…"
-            raise InvalidId(
-                name, Text("expected a text or a whole number, not {message}", message=told)
-            )
-        # As it will stand in the record, and be read from there.
+            text = write_text(value)
+            if len(text) > _SHOWN_CHARACTERS:
+                text = text[:_SHOWN_CHARACTERS] + "…"
+            why = Text("expected a text or a whole number, not {message}", message=text)
+            raise InvalidId(name, why)
+        # As it will be in the record, and be read from there.
         value = whole_characters(value)
-        if _MADE.fullmatch(value):
+        if _GENERATED.fullmatch(value):
             raise InvalidId(
                 name, Text("{value} looks like the id of a row that names none", value=value)
             )
@@ -75,60 +74,55 @@ class LegacyIds:
         self._by_content: IdTable | None = None
 
     def note(self, index: object, id: str, sha: str) -> None:
-        """Take in a record or claim of version 0.1; the newest one of a row holds."""
-        if not isinstance(index, int) or not 0 <= index < _MOST_OLD_ROWS or id != str(index):
+        """Remember a record or claim of version 0.1; the newest one of a row counts."""
+        if not isinstance(index, int) or not 0 <= index < _MAX_OLD_ROWS or id != str(index):
             return
         if index >= len(self._shas):
             self._shas.extend(array("Q", bytes(8 * (index + 1 - len(self._shas)))))
         self._shas[index] = int(sha, 16)
 
-    def find(self, made: str) -> str | None:
-        """Return the old id of what would get the id `made` now."""
+    def find(self, generated: str) -> str | None:
+        """Return the old id of the row that now gets the id `generated`."""
         if not self._shas:
             return None
         if self._by_content is None:
-            self._by_content = self._sorted()
-        index = self._by_content.shas[self._by_content.slot(made)]
+            self._by_content = self._index()
+        index = self._by_content.shas[self._by_content.slot(generated)]
         return str(index - 1) if index else None
 
-    def _sorted(self) -> IdTable:
-        counts, found = IdTable(), IdTable()
+    def _index(self) -> IdTable:
+        counts, index_by_id = IdTable(), IdTable()
         for index, sha in enumerate(self._shas):
             if sha:
-                content = _made(f"{sha:016x}", 1)
+                content = _generate(f"{sha:016x}", 1)
                 slot = counts.slot(content)
                 counts.shas[slot] += 1
-                found.shas[found.slot(_made(f"{sha:016x}", counts.shas[slot]))] = index + 1
-        return found
-
-
-class FindsOldIds(Protocol):
-    """What knows the ids that version 0.1 gave; `LegacyIds` of one output."""
-
-    def find(self, made: str) -> str | None:
-        """Return the old id of what would get the id `made` now."""
+                index_by_id.shas[index_by_id.slot(_generate(f"{sha:016x}", counts.shas[slot]))] = (
+                    index + 1
+                )
+        return index_by_id
 
 
 class IdAssigner:
     """Gives each row of one input its id, in the order of the input.
 
-    `ids` learns which ids there are (its flag SEEN). `old` are ids of version 0.1; one is used
-    when `knows(id, sha)` says that it still stands for that content.
+    `ids` learns which ids there are (its flag SEEN). `find_old` returns the id of version 0.1 for
+    one of now; it is used if `knows(id, sha)` says that it still stands for that content.
     """
 
     def __init__(
         self,
         ids: IdTable,
-        old: FindsOldIds | None = None,
+        find_old: Callable[[str], str | None] | None = None,
         knows: Callable[[str, str], bool] = lambda id, sha: False,
     ) -> None:
         self._ids = ids
-        self._old = old
+        self._find_old = find_old
         self._knows = knows
         self._repeated: dict[str, int] = {}
 
     def take(self, id: str) -> str | None:
-        """Note an id that a row names; return why the row cannot have it, None if it can."""
+        """Add an id that a row names; return why the row cannot have it, None if it can."""
         slot = self._ids.slot(id)
         flags = self._ids.flags[slot]
         if flags & BORROWED:
@@ -139,22 +133,22 @@ class IdAssigner:
         return None
 
     def make(self, sha: str) -> str:
-        """Return the id of a row that names none, from the hash of its content."""
-        content = _made(sha, 1)
+        """Return the id of a row that names none, generated from the hash of its content."""
+        content = _generate(sha, 1)
         slot = self._ids.slot(content)
         number = 1
         if content in self._repeated or self._ids.flags[slot] & SEEN:
             number = self._repeated[content] = self._repeated.get(content, 1) + 1
-        # The first one's own flag, though it may go by an old id, tells that there was one.
+        # Set even if the first one has an old id, so that the second is counted.
         self._ids.flags[slot] |= SEEN
-        made = _made(sha, number)
-        if (old := self._borrowed(made, sha)) is not None:
+        generated = _generate(sha, number)
+        if (old := self._borrow(generated, sha)) is not None:
             return old
-        self._ids.flags[self._ids.slot(made)] |= SEEN
-        return made
+        self._ids.flags[self._ids.slot(generated)] |= SEEN
+        return generated
 
-    def _borrowed(self, made: str, sha: str) -> str | None:
-        id = None if self._old is None else self._old.find(made)
+    def _borrow(self, generated: str, sha: str) -> str | None:
+        id = None if self._find_old is None else self._find_old(generated)
         if id is None or not self._knows(id, sha):
             return None
         slot = self._ids.slot(id)
@@ -165,9 +159,9 @@ class IdAssigner:
 
 
 def is_generated_id(id: str) -> bool:
-    """Return True for an id that was made of a row's content."""
-    return _MADE.fullmatch(id) is not None
+    """Return True for an id that was generated from a row's content."""
+    return _GENERATED.fullmatch(id) is not None
 
 
-def _made(sha: str, number: int) -> str:
+def _generate(sha: str, number: int) -> str:
     return f"~{sha[:_DIGITS]}" + (f".{number}" if number > 1 else "")

@@ -1,8 +1,8 @@
 """The input of a batch as records with their places: lines of JSON, of text, or a table.
 
 Read as it arrives and never held whole: work starts with the first line of a pipe. A file
-is looked through before, so that nothing of one that cannot be read is sent. Lines end at LF
-or CRLF, nowhere else. What a record means is `rows`' business.
+is checked before, so that nothing is sent of one that cannot be read. Lines end at LF or CRLF,
+nowhere else. `requests` interprets the records.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ READ_BYTES = 1 << 18
 
 
 class SourceRecord(NamedTuple):
-    """One record: its line (from 1), its bytes, and its fields or what is wrong with it.
+    """One record: its line (from 1), its bytes, and its fields or why it has none.
 
-    A line of text has the one field `line`. `column` (from 1) is where it is wrong. A row of a
-    table has its `cells`, too.
+    A line of text has the one field `line`. `column` (from 1) is the place of the mistake. A
+    row of a table has its `cells`, too.
     """
 
     line: int
@@ -46,8 +46,8 @@ class SourceRecord(NamedTuple):
 class RowSource:
     """A file, or what `pieces` yields, that can be read once or, when regular, again.
 
-    `pieces` is for standard input and for what else can be read once: it yields UTF-8 that has
-    been judged. A file is text in `encoding`, as `core.encodings` has it.
+    `pieces` is for what can be read once, such as standard input: it yields UTF-8 that was
+    checked. A file is text in `encoding`, as `core.encodings` has it.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class RowSource:
 
     @property
     def is_regular(self) -> bool:
-        """Tell whether it is a file that can be read again, whatever was read before."""
+        """Return True for an input that can be read again from the beginning."""
         return self._spool is not None or (self._pieces is None and os.path.isfile(self.path))
 
-    def judge(self, judge: FormChecker) -> None:
+    def check(self, checker: FormChecker) -> None:
         """Raise UsageError unless the whole of a file is text in its encoding, of this form.
 
-        What can be read only once is judged by who reads it.
+        What can be read only once is checked by who reads it.
         """
         if self._pieces is not None:
             return
         with self._open() as file:
-            judge.check_bytes(file.read(HEAD_BYTES))
+            checker.check_bytes(file.read(HEAD_BYTES))
         refuse_undecodable(self._raw_chunks(), self.path, self._encoding)
         head, is_whole = b"", True
         for piece in self.chunks():
@@ -84,10 +84,10 @@ class RowSource:
             if len(head) > SAMPLE_BYTES:
                 is_whole = False
                 break
-        judge.check_text(head, is_whole)
+        checker.check_text(head, is_whole)
 
-    def spooled(self) -> None:
-        """Make the input one that can be read again: a pipe goes to a private temporary file."""
+    def spool(self) -> None:
+        """Copy a pipe to a private temporary file, so that it can be read again."""
         if self.is_regular:
             return
         from apiyi_cli.core.scratch import ScratchFile
@@ -107,8 +107,8 @@ class RowSource:
         with self._open() as file:
             return file.read(size)
 
-    def line_count(self) -> int | None:
-        """Return the number of lines that are not blank at a glance, None for a pipe."""
+    def count_lines(self) -> int | None:
+        """Return the approximate number of lines that are not blank, None for a pipe."""
         if not self.is_regular:
             return None
         count, last = 0, b"\n"
@@ -118,7 +118,7 @@ class RowSource:
         return count + (last != b"\n")
 
     def has_mark(self) -> bool:
-        """Return True for a file that begins with a byte order mark, as spreadsheets want it."""
+        """Return True for a file that begins with a byte order mark."""
         return find_byte_order_mark(self.prefix(4)) is not None
 
     def chunks(self) -> Iterator[bytes]:
@@ -130,17 +130,17 @@ class RowSource:
         return TextReader(self._encoding).pieces(self._raw_chunks())
 
     def records(self, form: Form, layout: TableLayout = TableLayout()) -> Iterator[SourceRecord]:
-        """Yield the records in order; blank lines are none."""
+        """Yield the records in order, without blank lines."""
         if form in ("csv", "tsv"):
             layout = layout._replace(default="," if form == "csv" else "\t")
             for table, row in read_table(self._ended_lines(), layout, self.name):
                 fields = None if row.why else table.fields(row.cells)
                 yield SourceRecord(row.line, row.raw, fields, row.why, row.column, table, row.cells)
             return
-        read = _json if form == "jsonl" else _text
+        parse = _parse_json if form == "jsonl" else _parse_text
         for number, line in self.lines():
             if line.strip():
-                yield read(number, line)
+                yield parse(number, line)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines with their numbers from 1, without LF or CRLF."""
@@ -181,13 +181,13 @@ class RowSource:
 
 
 class FormChecker(NamedTuple):
-    """Refuses an input that is not of the form it is read in."""
+    """Refuses an input whose content is not of the form it is read in."""
 
     path: str
     form: Form
 
     def check_bytes(self, head: bytes) -> None:
-        """Raise UsageError for a file that is packed, or no text at all."""
+        """Raise UsageError for a file that is compressed or not text."""
         refuse_container(head, self.path)
 
     def check_text(self, head: bytes, whole: bool) -> None:
@@ -202,10 +202,7 @@ class FormChecker(NamedTuple):
 def choose_form(
     path: str, given: str | None, lines: bool, layout: TableLayout = TableLayout()
 ) -> Form:
-    """Return the form of a file.
-
-    As given, else by its extension, else a table where its layout was given, else JSON lines.
-    """
+    """Return the form as given, else by extension, else by layout, else JSON lines."""
     is_laid_out = layout.delimiter is not None or layout.quotes is not None
     if is_laid_out and (lines or given in ("jsonl", "lines")):
         raise UsageError(
@@ -228,14 +225,14 @@ def choose_form(
     return "csv" if is_laid_out else "jsonl"
 
 
-def _json(number: int, line: bytes) -> SourceRecord:
+def _parse_json(number: int, line: bytes) -> SourceRecord:
     try:
         value = read_strict(line)
     except InvalidJSON as failure:
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
-            return _undecoded(number, line, undecoded)
+            return _refuse_bytes(number, line, undecoded)
         return SourceRecord(
             number, line, None, Text("not valid JSON: {msg}", msg=failure.msg), failure.colno
         )
@@ -244,12 +241,12 @@ def _json(number: int, line: bytes) -> SourceRecord:
     return SourceRecord(number, line, value)
 
 
-def _text(number: int, line: bytes) -> SourceRecord:
+def _parse_text(number: int, line: bytes) -> SourceRecord:
     try:
         return SourceRecord(number, line, {"line": line.decode("utf-8")})
     except UnicodeDecodeError as failure:
-        return _undecoded(number, line, failure)
+        return _refuse_bytes(number, line, failure)
 
 
-def _undecoded(number: int, line: bytes, failure: UnicodeDecodeError) -> SourceRecord:
+def _refuse_bytes(number: int, line: bytes, failure: UnicodeDecodeError) -> SourceRecord:
     return SourceRecord(number, line, None, Text("not UTF-8"), failure.start + 1)

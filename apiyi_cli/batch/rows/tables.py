@@ -1,4 +1,4 @@
-"""Tables as spreadsheets and programs write them: rows of cells under named columns."""
+"""Reads tables as spreadsheets and programs write them: cells under named columns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 DELIMITERS: Final = ",;\t|"
-"""What is looked for on the header; of equals the first."""
+"""Searched on the header; of equally frequent ones the first wins."""
 
 _NAMES: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 # Excel's own way to name the delimiter: https://support.microsoft.com, "sep=".
@@ -21,9 +22,9 @@ _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?[,;\t]*\r?', re.IGNORECASE)
 
 
 class TableLayout(NamedTuple):
-    """How a table is written, as far as the user said it; None is to be found out.
+    """How a table is written, as far as the user said; None means that it is detected.
 
-    `quotes` tells whether quotes hold cells together; they do not in tables with tabs.
+    With `quotes` a cell may stand in quotes; by default only in tables without tabs.
     """
 
     delimiter: str | None = None
@@ -32,7 +33,7 @@ class TableLayout(NamedTuple):
 
 
 class InputTable:
-    """The columns of a table and the way its rows are written."""
+    """The columns of a table, and how its rows are written."""
 
     def __init__(
         self, columns: Sequence[str], delimiter: str, *, quotes: bool, newline: str = "\n"
@@ -44,7 +45,7 @@ class InputTable:
 
     @cached_property
     def usable(self) -> dict[str, int]:
-        """Return the places of the columns that have a name, and that name alone."""
+        """Return the positions of the columns whose name is unique."""
         return {
             name: place
             for place, name in enumerate(self.columns)
@@ -53,7 +54,7 @@ class InputTable:
 
     @cached_property
     def doubled(self) -> frozenset[str]:
-        """Return the names that several columns have."""
+        """Return the names of more than one column."""
         return frozenset(name for name in self.columns if name and self.columns.count(name) > 1)
 
     def fields(self, cells: Sequence[str]) -> dict[str, Any]:
@@ -61,20 +62,20 @@ class InputTable:
         return {name: cells[place] for name, place in self.usable.items()}
 
     def named_cells(self, cells: Sequence[str]) -> dict[str, str]:
-        """Return all cells of a row; of equal names the second is `name.2`, of none `column 3`."""
-        found: dict[str, str] = {}
+        """Return all cells of a row; a second `name` is `name.2`, without one `column 3`."""
+        cells_by_name: dict[str, str] = {}
         for place, (name, cell) in enumerate(zip(self.columns, cells, strict=True), 1):
             name = name or f"column {place}"
             free, number = name, 1
-            while free in found:
+            while free in cells_by_name:
                 number += 1
                 free = f"{name}.{number}"
-            found[free] = cell
-        return found
+            cells_by_name[free] = cell
+        return cells_by_name
 
 
 class TableRow(NamedTuple):
-    """One row: the line it begins at (from 1), its bytes, its cells or what is wrong with it."""
+    """One row: its first line (from 1), its bytes, its cells or why it has none."""
 
     line: int
     raw: bytes
@@ -85,14 +86,14 @@ class TableRow(NamedTuple):
 
 def parse_delimiter(text: str) -> str:
     """Return the character that `--delimiter` names. Raises UsageError."""
-    found = _NAMES.get(text.lower(), text)
-    if len(found) != 1 or found in '"\r\n':
+    delimiter = _NAMES.get(text.lower(), text)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UsageError(
             Text("cannot use --delimiter {text}", text=repr(text)),
             Text("it is not one character"),
             hint="--delimiter ';'",
         )
-    return found
+    return delimiter
 
 
 def read_table(
@@ -100,9 +101,8 @@ def read_table(
 ) -> Iterator[tuple[InputTable, TableRow]]:
     """Yield the rows of a table whose first row names its columns.
 
-    `lines` have their number and their end. Rows without anything in their cells are left out,
-    as blank lines are: spreadsheets leave them behind. Raises UsageError for a table that
-    names no column.
+    `lines` have their number and their end. Rows of empty cells are left out like blank lines,
+    because spreadsheets write them. Raises UsageError for a header that cannot be read.
     """
     arriving = _begin(lines, layout)
     first = next(arriving, None)
@@ -111,7 +111,7 @@ def read_table(
     number, line, layout = first
     delimiter = layout.delimiter or find_delimiter(_text(line), layout.default)
     quotes = delimiter != "\t" if layout.quotes is None else layout.quotes
-    rest = _chain((number, line), ((number, line) for number, line, _ in arriving))
+    rest = chain([(number, line)], ((number, line) for number, line, _ in arriving))
     rows = _quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
     table: InputTable | None = None
     for row in rows:
@@ -130,7 +130,7 @@ def read_table(
 
 
 def find_delimiter(header: str, default: str = ",") -> str:
-    """Return the delimiter that stands most often on a header, outside quotes."""
+    """Return the most frequent delimiter on a header, outside quotes."""
     bare = re.sub(r'"[^"]*"', "", header)
     counts = {char: bare.count(char) for char in DELIMITERS}
     best = max(counts, key=counts.__getitem__)
@@ -140,7 +140,7 @@ def find_delimiter(header: str, default: str = ",") -> str:
 def _begin(
     lines: Iterable[tuple[int, bytes]], layout: TableLayout
 ) -> Iterator[tuple[int, bytes, TableLayout]]:
-    """Yield the lines without a leading `sep=;`, which says what the delimiter is."""
+    """Yield the lines without a leading `sep=;`, which names the delimiter."""
     is_first = True
     for number, line in lines:
         if is_first and not line.strip():
@@ -154,15 +154,8 @@ def _begin(
         yield number, line, layout
 
 
-def _chain(
-    first: tuple[int, bytes], rest: Iterable[tuple[int, bytes]]
-) -> Iterator[tuple[int, bytes]]:
-    yield first
-    yield from rest
-
-
 def _quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
-    """Yield the rows of a table in which quotes hold cells together, line ends included."""
+    """Yield the rows of a table whose quoted cells may hold delimiters and line ends."""
     csv.field_size_limit(sys.maxsize)
     begun: list[tuple[int, bytes]] = []
 
@@ -187,14 +180,14 @@ def _quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[Tabl
 
 
 def _plain(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
-    """Yield the rows of a table in which a quote is a character like others."""
+    """Yield the rows of a table in which a quote is an ordinary character."""
     for number, line in lines:
         raw = line.rstrip(b"\n").removesuffix(b"\r")
         yield TableRow(number, raw, _text(raw).split(delimiter))
 
 
 def _fit(row: TableRow, table: InputTable) -> TableRow:
-    """Return the row with as many cells as there are columns, or with what is wrong with it."""
+    """Return the row with as many cells as columns, or with the reason why not."""
     if row.why:
         return row
     cells, count = row.cells, len(table.columns)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from apiyi_cli.batch.rows.fields import RowAnswer
+from apiyi_cli.batch.rows.answers import RowAnswer
+from apiyi_cli.batch.rows.fields import wanted_schema
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import Facts, IncompleteError
 from apiyi_cli.text import Text
@@ -13,7 +14,6 @@ from apiyi_cli.text import Text
 Remark = Literal["length", "content_filter", "refusal", "empty"]
 REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty")
 """What can be remarkable about an answer that is complete."""
-_ANY_OBJECT: Final = {"type": "object"}
 
 
 class AnswerRules(NamedTuple):
@@ -89,20 +89,3 @@ def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
 
     error = check_answer(wanted, text, limit_s=max(0.0, min(CHECK_S, left_s))).error()
     return None if error is None else error.noting(code="misfit", status=200)
-
-
-def wanted_schema(body: Any) -> Any:
-    """Return the schema that a request's body asks its answer to fit, None without one."""
-    if not isinstance(body, dict):
-        return None
-    asked = body.get("response_format")
-    if asked is None and isinstance(body.get("text"), dict):
-        asked = body["text"].get("format")
-    if not isinstance(asked, dict):
-        return None
-    if asked.get("type") == "json_object":
-        return _ANY_OBJECT
-    if asked.get("type") != "json_schema":
-        return None
-    find_holder = asked.get("json_schema", asked)
-    return find_holder.get("schema") if isinstance(find_holder, dict) else None

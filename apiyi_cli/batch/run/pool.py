@@ -22,7 +22,7 @@ Its `put` is reentrant, because signal handlers call it as well.
 """
 
 
-class WorkerPool:
+class RowWorkers:
     """Starts worker threads as rows are submitted, and collects their outcomes in `results`.
 
     `submit` and `run_here` are for the thread that feeds, the rest for the one that writes.

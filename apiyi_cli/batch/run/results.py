@@ -67,7 +67,7 @@ class ResultHandler:
         """Note in the journal that a row's answer is not waited for."""
         journal = self._writer.journal
         if journal is not None:
-            self._stop.guard(lambda: journal.abandoned(row, billed=billed))
+            self._stop.guard(lambda: journal.abandon(row, billed=billed))
 
     def finish(self) -> None:
         """Write what waits for rows before it that will not come."""
@@ -80,7 +80,7 @@ class ResultHandler:
             return [outcome]
         ready = self._order.add(outcome)
         if not ready:
-            self._stop.guard(lambda: self._writer.hold(outcome))
+            self._stop.guard(lambda: self._writer.hold([outcome]))
         return ready
 
     def _write(self, outcomes: list[RowOutcome]) -> None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from apiyi_cli.batch.run.counts import Counts
 from apiyi_cli.batch.run.plan import BatchPlan
-from apiyi_cli.batch.run.pool import Results, WorkerPool
+from apiyi_cli.batch.run.pool import Results, RowWorkers
 from apiyi_cli.batch.run.results import ResultHandler
 from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.run.stopping import StopSwitch
@@ -67,7 +67,7 @@ class BatchRun:
         gate = ConcurrencyGate(plan.jobs, plan.clock)
         self._stop = StopSwitch(scheduler.stop, gate.close)
         self._results: Results = queue.SimpleQueue()
-        self._pool = WorkerPool(plan, lambda: open_worker(gate), self._results, self._stop)
+        self._pool = RowWorkers(plan, lambda: open_worker(gate), self._results, self._stop)
         self._handler = ResultHandler(plan, scheduler, writer, gate, self._stop)
         self._is_fed = self._feeds_itself = False
         self._checked_at_s = 0.0

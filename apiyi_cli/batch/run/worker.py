@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Any
 
-from apiyi_cli.batch.rows.fields import RowAnswer
+from apiyi_cli.batch.rows.answers import RowAnswer
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.judging import AnswerRules, judge_answer
 from apiyi_cli.batch.run.pace import AimdLimit
@@ -78,7 +78,7 @@ class ConcurrencyGate:
 
     def leave(self, outcome: RowOutcome) -> None:
         """Give the place of an outcome back."""
-        if not outcome.holds_place:
+        if not outcome.holds_slot:
             return
         with self._changed:
             self._inside -= 1
@@ -162,12 +162,12 @@ class Worker:
         plan: Plan,
         journal: Journal | None,
         gate: ConcurrencyGate,
-        saving: MediaSaver,
+        saver: MediaSaver,
         answers: AnswerRules = AnswerRules(),
     ) -> None:
         self._clock = plan.clock
         self._gate = gate
-        self._saving = saving
+        self._saver = saver
         self._answers = answers
         self._tally = AttemptCounts()
         self.claims = ClaimWriter(
@@ -194,7 +194,7 @@ class Worker:
         except Halted:
             outcome.unsent = True
             return outcome
-        outcome.holds_place = True
+        outcome.holds_slot = True
         began_s = self._clock.monotonic()
         try:
             self._ask(row, outcome)
@@ -322,11 +322,12 @@ class Worker:
         """Save the pictures of an answer that is here; what fails is the row's failure."""
         assert outcome.body is not None
         try:
-            outcome.body = self._saving.saved(row, outcome.body)
+            outcome.body = self._saver.save(row, outcome.body)
         except ApiyiError as failure:
+            facts = Facts(status=200, code=NOT_SAVED, phase="content")
             outcome.error = IncompleteError(
-                failure.what, failure.why, hint=failure.hint, facts=failure.facts
-            ).noting(code=NOT_SAVED, status=200)
+                failure.what, failure.why, hint=failure.hint, facts=facts
+            )
             outcome.refusal = outcome.body
 
     def _sleep_between_attempts(self, wait_s: float) -> None:
@@ -335,8 +336,8 @@ class Worker:
         A wait for the limits keeps the slot, because its turn is booked and must not pass.
         """
         outcome = self._outcome
-        assert outcome is not None and outcome.holds_place
-        outcome.holds_place = False
+        assert outcome is not None and outcome.holds_slot
+        outcome.holds_slot = False
         self._gate.pause()
         self.is_waiting = True
         try:
@@ -344,7 +345,7 @@ class Worker:
             self._gate.enter()
         finally:
             self.is_waiting = False
-        outcome.holds_place = True
+        outcome.holds_slot = True
 
     def _sleep(self, wait_s: float) -> None:
         # Whoever waits, for the limits or after a failure, has nothing in flight.

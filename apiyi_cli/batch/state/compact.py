@@ -1,4 +1,4 @@
-"""An output without the records that newer ones replaced, and a journal that fits it."""
+"""Rewrites an output without the records that newer ones replaced, and its journal."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 
 from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.state.entries import (
+    JOURNAL_VERSION,
     RECORDS,
-    VERSION,
     is_entry,
     is_record,
     parse_entry,
     read_lines,
 )
-from apiyi_cli.batch.state.files import LockedFile, repair_tail
+from apiyi_cli.batch.state.files import repair_tail
 from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.opening import find_holder
+from apiyi_cli.batch.state.locks import LockedFile
+from apiyi_cli.batch.state.refusals import find_holder
 from apiyi_cli.batch.state.replace import finish_compaction, replace_together
 from apiyi_cli.batch.state.verify import Evidence, verify_output
 from apiyi_cli.core.disk import sync_folder, write_new
@@ -29,15 +30,14 @@ from apiyi_cli.text import Text, system_reason
 
 
 def compact_output(output: Path) -> tuple[int, int]:
-    """Rewrite an output and its file of errors in one step; return how many records were kept
-    and left out.
+    """Rewrite an output and its file of errors in one step; return records kept and dropped.
 
-    The newest record of each id is kept, in the order of the file. Raises SetupError when the
+    The newest record of each id is kept, in the order of the file. Raises SetupError if the
     output does not add up, or is in use.
     """
     if not output.is_file():
         raise UsageError(Text("cannot read {output}", output=output), Text("there is no such file"))
-    # A link stays one: what is replaced is the file behind it.
+    # A link stays a link: what is replaced is the file behind it.
     output = output.resolve() if os.path.islink(output) else output
     journal = journal_path(output)
     finish_compaction(journal)
@@ -46,10 +46,10 @@ def compact_output(output: Path) -> tuple[int, int]:
         repair_tail(output, is_record)
         if journal.is_file():
             repair_tail(journal, is_entry)
-        found = verify_output(output)
-        if isinstance(found.failure, SetupError):
-            raise found.failure
-        if found.holds_texts:
+        verification = verify_output(output)
+        if isinstance(verification.failure, SetupError):
+            raise verification.failure
+        if verification.holds_texts:
             raise UsageError(
                 Text("cannot compact {output}", output=output),
                 Text("it holds answers alone, whose lines do not say which row they are of"),
@@ -71,33 +71,28 @@ class Compaction:
         self._old_ends: dict[str, int] = {}
 
     def run(self) -> tuple[int, int]:
-        """Write the new files and swap them in; return the records kept and left out."""
+        """Write the new files and swap them in; return records kept and dropped."""
         evidence = self._evidence
         parts: dict[Path, Path] = {}
         fresh: LockedFile | None = None
         try:
             for path, target in evidence.files:
-                part = self._part(path)
-                parts[part] = path
+                part = self._add_part(parts, path)
                 mode = path.stat().st_mode & 0o777
-                write_new(part, self._lines(path, target), mode)
+                write_new(part, self._kept_lines(path, target), mode)
                 if target == "out":
-                    # Locked before it has its name, so that nobody gets hold of it meanwhile.
+                    # Locked before it has its name, so that nobody else can lock it meanwhile.
                     fresh = LockedFile(part, lambda: None)
             if evidence.has_journal:
-                part = self._part(evidence.journal)
-                parts[part] = evidence.journal
-                write_new(part, self._journal_lines())
+                write_new(self._add_part(parts, evidence.journal), self._journal_lines())
                 replace_together(evidence.journal, parts)
             else:
                 ((part, path),) = parts.items()
                 part.replace(path)
                 sync_folder(path.parent)
         except OSError as failure:
-            why = system_reason(failure)
-            raise OutputError(
-                Text("cannot rewrite {output}", output=evidence.output), why
-            ) from failure
+            what = Text("cannot rewrite {output}", output=evidence.output)
+            raise OutputError(what, system_reason(failure)) from failure
         finally:
             if fresh is not None:
                 fresh.close()
@@ -106,9 +101,10 @@ class Compaction:
                     part.unlink(missing_ok=True)
         return self._kept, evidence.past.records - self._kept
 
-    def _part(self, path: Path) -> Path:
+    def _add_part(self, parts: dict[Path, Path], path: Path) -> Path:
         part = path.with_name(f".{path.name}.compact.part")
         part.unlink(missing_ok=True)
+        parts[part] = path
         return part
 
     def _find_newest(self) -> IdTable:
@@ -120,7 +116,7 @@ class Compaction:
                     newest.shas[newest.slot(line.value["custom_id"])] = line.offset + 1
         return newest
 
-    def _lines(self, path: Path, target: str) -> Iterator[bytes]:
+    def _kept_lines(self, path: Path, target: str) -> Iterator[bytes]:
         past, newest = self._evidence.past, self._newest
         size = 0
         old_end = path.stat().st_size if past.is_old else past.old_ends.get(target, 0)
@@ -138,7 +134,7 @@ class Compaction:
         self._sizes[target] = size
 
     def _journal_lines(self) -> Iterator[bytes]:
-        """Yield a journal that knows of the unknown claims, and of all else in sums only."""
+        """Yield a journal that holds the unknown claims, and all else in sums only."""
         claims = self._evidence.claims
         carried = claims.requests + claims.carried - len(claims.unknown)
         unknown = [*claims.unknown.values()]
@@ -146,7 +142,7 @@ class Compaction:
         entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
         header: dict[str, Any] = {
             **claims.header,
-            "version": VERSION,
+            "version": JOURNAL_VERSION,
             "errors": self._evidence.past.errors,
             "carried": carried,
             "unmatched": carried - self._attempts,

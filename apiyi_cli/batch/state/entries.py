@@ -1,7 +1,7 @@
-"""What a line of an output or of a journal says, checked before anybody builds on it.
+"""Lines of outputs and journals, checked before anybody relies on them.
 
-A line that came from elsewhere, or through a disk that lost power, is told by its place and
-can be put aside (`--repair`); a whole line behind a torn one is kept then.
+A line that came from elsewhere, or through a disk that lost power, is named by its place and
+can be moved aside (`--repair`); a whole line behind a torn one is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from apiyi_cli.core.jsontext import InvalidJSON, read, read_plain, whole_charact
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
-VERSION: Final = 2
+JOURNAL_VERSION: Final = 2
 """The version of the journal's form; 1 was that of version 0.1 of the program."""
 TARGETS: Final = ("out", "errors")
 
 _SHA = re.compile(r"[0-9a-f]{1,16}")
-_MOST = 1 << 62
+_MAX_NUMBER = 1 << 62
 # A file system that lost power may fill a hole in a file with these.
 _BLANK = b"\0 \t\r\n"
 
@@ -29,7 +29,7 @@ Check = Callable[[Any], bool]
 
 
 class StoredLine(NamedTuple):
-    """One line that was read: where it begins, its bytes, and what it says."""
+    """One line that was read: its offset, its bytes, and its value."""
 
     offset: int
     data: bytes
@@ -37,51 +37,36 @@ class StoredLine(NamedTuple):
 
 
 class LineFormat(NamedTuple):
-    """What a file is made of: how a line is read, and how each one begins."""
+    """What the lines of a file are: how one is parsed, how each begins, and its name."""
 
     parse: Callable[[bytes], dict[str, Any] | None]
     start: bytes
     name: str
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _has_type(*kinds: type) -> Check:
+    return lambda value: isinstance(value, kinds)
+
+
+def _has_values(check: Check) -> Check:
+    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
 
 
 def _is_sha(value: Any) -> bool:
     return isinstance(value, str) and _SHA.fullmatch(value) is not None
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
-
-
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -_MOST < value < _MOST
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return is_int and -_MAX_NUMBER < value < _MAX_NUMBER
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _is_name(value: Any) -> bool:
-    return value is None or isinstance(value, str)
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and value >= 0
 
 
 def _is_target(value: Any) -> bool:
     return value in TARGETS
-
-
-def _is_sizes(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_count, value.values()))
-
-
-def _is_shas(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_sha, value.values()))
 
 
 def _is_input(value: Any) -> bool:
@@ -90,48 +75,39 @@ def _is_input(value: Any) -> bool:
     return _is_count(value.get("size")) and _is_name(value.get("sha"))
 
 
+def _is_announced(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict)
+        and all(name in item and check(item[name]) for name, check in _ANNOUNCED.items())
+        for item in value
+    )
+
+
 def _is_summary(value: Any) -> bool:
     return isinstance(value, dict) and _is_count(value.get("total"))
 
 
-def _is_placed(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and _is_text(value.get("id"))
-        and _is_sha(value.get("sha"))
-        and _is_count(value.get("size"))
-        and _is_count(value.get("crc"))
-        and _is_name(value.get("failed"))
-    )
-
-
-def _are_placed(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_placed, value))
-
-
+_is_text, _is_flag, _is_object = _has_type(str), _has_type(bool), _has_type(dict)
+_is_name = _has_type(str, type(None))
+_ROW: Final[Mapping[str, Check]] = {"id": _is_text, "sha": _is_sha}
+_ANNOUNCED: Final = {**_ROW, "size": _is_count, "crc": _is_count, "failed": _is_name}
+_RESULT: Final = {**_ROW, "failed": _is_name, "to": _is_target}
 _REQUIRED: Final[Mapping[str, Mapping[str, Check]]] = {
     "H": {"version": _is_count},
-    "S": {"id": _is_text, "sha": _is_sha},
-    "W": {"id": _is_text, "sha": _is_sha, "failed": _is_name, "to": _is_target, "line": _is_text},
-    "P": {"offset": _is_count, "to": _is_target, "rows": _are_placed},
-    "D": {
-        "id": _is_text,
-        "sha": _is_sha,
-        "failed": _is_name,
-        "offset": _is_count,
-        "size": _is_count,
-        "to": _is_target,
-    },
-    "A": {"id": _is_text, "sha": _is_sha, "billed": _is_flag},
-    "R": {"id": _is_text, "sha": _is_sha},
-    "L": {"id": _is_text, "sha": _is_sha},
+    "S": _ROW,
+    "W": {**_RESULT, "line": _is_text},
+    "P": {"offset": _is_count, "to": _is_target, "rows": _is_announced},
+    "D": {**_RESULT, "offset": _is_count, "size": _is_count},
+    "A": {**_ROW, "billed": _is_flag},
+    "R": _ROW,
+    "L": _ROW,
     "C": {"parts": _is_object},
     "E": {"complete": _is_flag, "summary": _is_summary},
 }
 _OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
     "H": {
-        "sizes": _is_sizes,
-        "old_ends": _is_sizes,
+        "sizes": _has_values(_is_count),
+        "old_ends": _has_values(_is_count),
         "form": _is_name,
         "input": _is_input,
         "options": _is_object,
@@ -139,7 +115,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
         "carried": _is_number,
         "unmatched": _is_number,
         "twice": _is_number,
-        "billed": _is_shas,
+        "billed": _has_values(_is_sha),
     },
     "S": {"ambiguous": _is_count},
     "D": {"billed": _is_flag},
@@ -151,11 +127,11 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     try:
         value = _read(line)
         error = value["error"]
-        fits = isinstance(value["custom_id"], str) and _is_sha(value["sha"])
-        fits = fits and (error is None or isinstance(error["class"], str))
+        is_valid = isinstance(value["custom_id"], str) and _is_sha(value["sha"])
+        is_valid = is_valid and (error is None or isinstance(error["class"], str))
     except (InvalidJSON, LookupError, TypeError):
         return None
-    if not fits:
+    if not is_valid:
         return None
     if not _is_count(value.get("attempts", 0)):
         value["attempts"] = 0
@@ -163,7 +139,7 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
 
 
 def parse_entry(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of a journal says, None for anything else."""
+    """Return the value of a journal's line, None for anything else."""
     try:
         value = _read(line)
         kind = value["t"]
@@ -192,59 +168,69 @@ def is_entry(line: bytes) -> bool:
     return parse_entry(line) is not None
 
 
+def skip_broken(number: int, data: bytes) -> None:
+    """Ignore a broken line: an `on_broken` of `read_lines`."""
+
+
 def read_lines(
     path: Path,
-    kind: LineFormat,
+    form: LineFormat,
     *,
     repair: bool = False,
-    tell: Callable[[int, bytes], None] | None = None,
+    on_broken: Callable[[int, bytes], None] | None = None,
 ) -> Iterator[StoredLine]:
     """Yield the lines of an output or a journal.
 
-    A line that is none goes to `FILE.torn` with `repair`, and to `tell` with its number; else
-    it raises SetupError. So does a journal that a newer version has written.
+    A broken line is moved to `FILE.torn` with `repair`, and given to `on_broken` with its
+    number; else it raises SetupError. So does a journal that a newer version has written.
     """
     broken: list[tuple[int, bytes]] = []
     for number, offset, data in read_raw_lines(path):
         if data[:1] == b"\0" and not data.strip(_BLANK):
             continue
-        value = kind.parse(data)
+        value = form.parse(data)
         if value is None:
-            if tell is not None:
-                tell(number, data)
+            if on_broken is not None:
+                on_broken(number, data)
             elif not repair:
-                raise SetupError(
-                    Text("{path}:{number} is broken", path=path, number=number),
-                    Text(
-                        "it is no {kind}, and not the last line, which alone may be torn",
-                        kind=kind.name,
-                    ),
-                    hint=Text("--repair puts such lines into {path}.torn", path=path),
-                )
-            # Two lines may have become one where the first was torn.
-            at = data.rfind(kind.start)
-            tail = kind.parse(data[at:]) if at > 0 else None
+                raise _broken(path, number, form)
+            # Two lines may have become one if the first was torn.
+            at = data.rfind(form.start)
+            tail = form.parse(data[at:]) if at > 0 else None
             broken.append((offset, data[:at] if tail else data))
             if tail is None:
                 continue
             offset, data, value = offset + at, data[at:], tail
-        if value.get("t") == "H" and value["version"] > VERSION:
-            raise SetupError(
-                Text("{path} was written by a newer version", path=path),
-                Text(
-                    "its form is {version}, this program knows {version2}",
-                    version=value["version"],
-                    version2=VERSION,
-                ),
-                hint=Text("pip install -U apiyi, or name another -o"),
-            )
+        if value.get("t") == "H" and value["version"] > JOURNAL_VERSION:
+            raise _too_new(path, value["version"])
         yield StoredLine(offset, data, value)
     if broken and repair:
         blank_lines(path, broken)
 
 
+def _broken(path: Path, number: int, form: LineFormat) -> SetupError:
+    return SetupError(
+        Text("{path}:{number} is broken", path=path, number=number),
+        Text("it is no {kind}, and not the last line, which alone may be torn", kind=form.name),
+        hint=Text("--repair puts such lines into {path}.torn", path=path),
+    )
+
+
+def _too_new(path: Path, version: int) -> SetupError:
+    what = Text("{path} was written by a newer version", path=path)
+    return SetupError(
+        what,
+        Text(
+            "its form is {version}, this program knows {version2}",
+            version=version,
+            version2=JOURNAL_VERSION,
+        ),
+        hint=Text("pip install -U apiyi, or name another -o"),
+    )
+
+
 def _read(line: bytes) -> Any:
-    """Return the value of a line: fast where it is as this program writes it."""
+    """Return the value of a line, fast if it is as this program writes it."""
     try:
         return read_plain(line)
     except ValueError:
@@ -254,6 +240,6 @@ def _read(line: bytes) -> Any:
 def _with_whole_id(value: dict[str, Any], name: str) -> dict[str, Any]:
     id = value.get(name)
     if isinstance(id, str) and not id.isascii():
-        # Half a character stands in no record of ours, but did in some of version 0.1.
+        # Version 0.1 wrote half characters into some ids; later versions do not.
         value[name] = whole_characters(id)
     return value

@@ -1,7 +1,7 @@
-"""Where outcomes go: whole lines by one writer, in completion order or in the input's.
+"""Where outcomes are written: whole lines by one thread, in completion order or the input's.
 
-One thread uses this. A line that stands in a file is noted in the journal right after; when
-a file takes no more, what it took whole is noted, and what it did not is handed back.
+A line that is in a file is noted in the journal right after; if a file takes no more, what it
+took whole is noted, and what it did not is handed back.
 """
 
 from __future__ import annotations
@@ -11,27 +11,35 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from apiyi_cli.batch.state.answer_table import AnswerTable
-from apiyi_cli.batch.state.files import is_replaced
-from apiyi_cli.batch.state.journal import Journal, format_kept
-from apiyi_cli.batch.state.record import RowOutcome, record
+from apiyi_cli.batch.rows.answer_table import AnswerTable
+from apiyi_cli.batch.state.files import (
+    END_OTHER_RUN,
+    RUN_AGAIN,
+    cannot_write,
+    is_replaced,
+    removed,
+)
+from apiyi_cli.batch.state.journal import Journal, WrittenRecord, format_held
+from apiyi_cli.batch.state.record import RowOutcome, format_record
 from apiyi_cli.core.disk import write_all, written_before
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import OutputError
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.text import Text
+
+TargetName = Literal["out", "errors"]
 
 
 class Target(Protocol):
     """Something that takes lines."""
 
     def take(self, lines: Sequence[bytes]) -> list[int]:
-        """Append lines and return their offsets; raise Untaken where not all went in."""
+        """Append lines and return their offsets; raise PartialWriteError if not all went in."""
 
 
 class PartialWriteError(Exception):
-    """A target took only the lines at `offsets`, for the reason that `failure` tells."""
+    """A target took only the lines at `offsets`; `failure` says why."""
 
     def __init__(self, offsets: list[int], failure: OutputError) -> None:
         super().__init__(str(failure))
@@ -39,10 +47,19 @@ class PartialWriteError(Exception):
         self.failure = failure
 
 
+class UnwrittenError(Exception):
+    """These outcomes are paid for and could not be written."""
+
+    def __init__(self, outcomes: list[RowOutcome], failure: OutputError) -> None:
+        super().__init__(str(failure))
+        self.outcomes = outcomes
+        self.failure = failure
+
+
 class FileTarget:
     """A file that is appended to through its descriptor; it always ends with a whole line.
 
-    Nobody else may write to it: `find_trouble` tells who did.
+    Nobody else may write to it: `find_trouble` reports it.
     """
 
     def __init__(self, fd: int, name: str) -> None:
@@ -64,13 +81,9 @@ class FileTarget:
         if data and self._is_regular:
             # Each write goes to the end of the file, wherever that is by now.
             begin = os.lseek(self._fd, 0, os.SEEK_CUR) - len(data)
-            self._compare(begin)
+            self._check_size(begin)
             self._size = begin
-        offsets = []
-        for line in lines:
-            offsets.append(self._size)
-            self._size += len(line)
-        return offsets
+        return self._advance(lines)
 
     @property
     def size(self) -> int:
@@ -78,57 +91,54 @@ class FileTarget:
         return self._size
 
     def find_trouble(self, path: Path) -> OutputError | None:
-        """Return what became of the file meanwhile, None when it is as this run left it."""
+        """Return the error if somebody else changed the file, None if it is as this run left it."""
         if is_replaced(path, self._fd):
-            return OutputError(
-                Text("{name} was removed or replaced", name=self._name),
-                Text("nothing more can be recorded in it"),
-            )
+            return removed(self._name)
         if self._is_regular:
-            self._compare(os.fstat(self._fd).st_size)
+            self._check_size(os.fstat(self._fd).st_size)
         return self._trouble
 
-    def _compare(self, size: int) -> None:
+    def _advance(self, lines: Sequence[bytes]) -> list[int]:
+        """Return the offsets of lines that were appended."""
+        offsets = []
+        for line in lines:
+            offsets.append(self._size)
+            self._size += len(line)
+        return offsets
+
+    def _check_size(self, size: int) -> None:
+        if self._trouble is not None or size == self._size:
+            return
         if size < self._size:
-            self._trouble = self._trouble or OutputError(
+            self._trouble = OutputError(
                 Text("{name} was shortened while this run wrote to it", name=self._name),
                 Text("{size} bytes of answers are gone", size=self._size - size),
                 hint=Text(
                     "bring them back from a copy; without one --resume sends their rows again"
                 ),
             )
-        elif size > self._size:
-            self._trouble = self._trouble or OutputError(
+        else:
+            self._trouble = OutputError(
                 Text("somebody else writes to {name}", name=self._name),
                 Text("{size} bytes are not of this run", size=size - self._size),
-                hint=Text(
-                    "end the other run; then run this line again: it goes on where it stopped"
-                ),
+                hint=END_OTHER_RUN,
             )
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
-        """Take back the line that went in half."""
-        offsets, size = [], self._size
-        for line in lines:
-            if written < len(line):
-                break
-            written -= len(line)
-            offsets.append(size)
-            size += len(line)
+        """Cut off the line of which only a part was written."""
+        count = 0
+        while count < len(lines) and written >= len(lines[count]):
+            written -= len(lines[count])
+            count += 1
+        offsets = self._advance(lines[:count])
         # A device cannot be cut; nor does it hold anything.
         with suppress(OSError):
-            os.ftruncate(self._fd, size)
-        self._size = size
-        error = OutputError(
-            Text("cannot write {name}", name=self._name),
-            system_reason(failure),
-            hint=Text("make room, then run the same line again: it goes on where it stopped"),
-        )
-        return PartialWriteError(offsets, error)
+            os.ftruncate(self._fd, self._size)
+        return PartialWriteError(offsets, cannot_write(self._name, failure, RUN_AGAIN))
 
 
 class StreamTarget:
-    """Standard output: no offsets that mean anything."""
+    """Standard output: its offsets mean nothing."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
@@ -143,12 +153,12 @@ class StreamTarget:
 
 
 class RecordWriter:
-    """Turns outcomes into lines and puts each where it belongs.
+    """Formats outcomes as lines, and writes each where it belongs.
 
     `errors` is a target of its own for failures, None for the same one. With `texts` only
     the answers' texts are written, as lines of a `table` if there is one, and a failure without
-    `errors` goes to `tell`. Such lines do not say whose they are: the journal keeps each before
-    it is written. `redact` takes keys out of what a gateway says when it refuses.
+    `errors` goes to `note`. Such lines do not say which row they are of: the journal keeps each
+    before it is written. `redact` removes keys from what a gateway says when it refuses.
     """
 
     def __init__(
@@ -159,112 +169,112 @@ class RecordWriter:
         errors: Target | None = None,
         texts: bool = False,
         table: AnswerTable | None = None,
-        tell: Callable[[str], None] = lambda text: None,
+        note: Callable[[str], None] = lambda text: None,
         redact: Callable[[str], str] = str,
     ) -> None:
-        self._targets = {"out": out, "errors": errors or out}
-        self._has_errors = errors is not None
         self.journal = journal
+        self._targets: dict[TargetName, Target] = {"out": out, "errors": errors or out}
+        self._has_errors = errors is not None
         self._texts = texts
         self._table = table
-        self._tell = tell
+        self._note = note
         self._redact = redact
 
-    def line(self, outcome: RowOutcome) -> bytes:
-        """Return the line of an outcome; empty when there is nothing to write."""
+    def format_line(self, outcome: RowOutcome) -> bytes:
+        """Return the line of an outcome; empty if there is nothing to write."""
         if outcome.line is None:
             if self._texts and (outcome.failed is None or not self._has_errors):
-                outcome.line = self._text(outcome)
+                outcome.line = self._format_text(outcome)
             else:
-                outcome.line = self._record(outcome)
+                outcome.line = self._format_record(outcome)
         return outcome.line
 
-    def _record(self, outcome: RowOutcome) -> bytes:
-        if outcome.request_id is not None:
-            outcome.request_id = self._redact(outcome.request_id)
-        line = record(outcome)
-        # What an answer says is the user's; a refusal may repeat the request, key and all.
-        return line if outcome.error is None else self._redact(line.decode()).encode()
-
-    def hold(self, outcome: RowOutcome) -> None:
-        """Make an outcome durable that has to wait for its turn."""
-        self._keep([outcome])
+    def hold(self, outcomes: Sequence[RowOutcome]) -> None:
+        """Keep outcomes in the journal until their lines are written."""
+        if self.journal is None:
+            return
+        new = [outcome for outcome in outcomes if not outcome.is_kept]
+        self.journal.hold(self._format_held(outcome) for outcome in new)
+        for outcome in new:
+            outcome.is_kept = True
 
     def rescue(self, outcome: RowOutcome) -> bytes:
         """Return what brings an outcome back that could not be written.
 
-        It is the record, and what the journal would say where lines do not say whose they are.
+        It is the record, or the journal's line where lines do not say which row they are of.
         """
         if self._texts and self.journal is not None:
-            return self._kept_line(outcome)
-        return self.line(outcome)
+            return self._format_held(outcome)
+        return self.format_line(outcome)
 
     def write(self, outcomes: Sequence[RowOutcome]) -> None:
-        """Write outcomes in their order. Raises Unwritten with those that did not go in."""
-        for name in ("out", "errors"):
-            mine = [one for one in outcomes if self._name(one) == name]
-            if not mine:
+        """Write outcomes in their order. Raises UnwrittenError with those that did not go in."""
+        groups: dict[TargetName, list[RowOutcome]] = {"out": [], "errors": []}
+        for outcome in outcomes:
+            groups[self._target_of(outcome)].append(outcome)
+        for name, group in groups.items():
+            if not group:
                 continue
-            lines = [self.line(one) for one in mine]
-            if name == "out" and self._texts:
-                try:
-                    self._keep([one for one in mine if one.failed is None])
-                except OutputError as failure:
-                    raise UnwrittenError(list(outcomes), failure) from failure
-                if self._table is not None and not self._table.has_head:
-                    lines[0] = self._table.format_head() + lines[0]
             try:
+                lines = self._prepare(name, group)
                 offsets = self._targets[name].take(lines)
-            except PartialWriteError as untaken:
-                count = len(untaken.offsets)
-                self._note_head(name, count)
-                lost = [*mine[count:], *([] if name == "errors" else _others(outcomes, mine))]
-                # Without a note the next run finds the records in the output all the same.
+            except OutputError as failure:
+                raise UnwrittenError(list(outcomes), failure) from failure
+            except PartialWriteError as partial:
+                count = len(partial.offsets)
+                # Without the note the next run finds the records in the output all the same.
                 with suppress(OutputError):
-                    self._note(mine[:count], lines[:count], untaken.offsets, name)
-                raise UnwrittenError(lost, untaken.failure) from untaken
-            self._note_head(name, len(offsets))
-            self._note(mine, lines, offsets, name)
+                    self._note_written(group[:count], lines, partial.offsets, name)
+                later = groups["errors"] if name == "out" else []
+                raise UnwrittenError([*group[count:], *later], partial.failure) from partial
+            self._note_written(group, lines, offsets, name)
 
-    def _keep(self, outcomes: Sequence[RowOutcome]) -> None:
+    def _prepare(self, name: TargetName, outcomes: Sequence[RowOutcome]) -> list[bytes]:
+        """Return the lines to write, once the journal keeps those that name no row."""
+        lines = [self.format_line(outcome) for outcome in outcomes]
+        if name == "out" and self._texts:
+            self.hold([outcome for outcome in outcomes if outcome.failed is None])
+            if self._table is not None and not self._table.has_head:
+                lines[0] = self._table.format_head() + lines[0]
+        return lines
+
+    def _note_written(
+        self,
+        outcomes: Sequence[RowOutcome],
+        lines: Sequence[bytes],
+        offsets: Sequence[int],
+        name: TargetName,
+    ) -> None:
+        if not outcomes:
+            return
+        if name == "out" and self._table is not None:
+            self._table.has_head = True
         if self.journal is None:
             return
-        new = [one for one in outcomes if not one.is_kept]
-        self.journal.keep(self._kept_line(one) for one in new)
-        for outcome in new:
-            outcome.is_kept = True
-
-    def _kept_line(self, outcome: RowOutcome) -> bytes:
-        return format_kept(outcome.row, self.line(outcome), outcome.failed, self._name(outcome))
-
-    def _note_head(self, name: str, count: int) -> None:
-        if name == "out" and count and self._table is not None:
-            self._table.has_head = True
-
-    def _note(
-        self, outcomes: Sequence[RowOutcome], lines: Sequence[bytes], offsets: list[int], name: str
-    ) -> None:
-        if self.journal is None or not outcomes:
-            return
-        self.journal.done(
-            {
-                "id": one.row.id,
-                "sha": one.row.sha,
-                "offset": offset,
-                "size": len(line),
-                "failed": one.failed,
-                "billed": one.maybe_billed,
-                "to": name,
-            }
-            for one, line, offset in zip(outcomes, lines, offsets, strict=True)
+        self.journal.note_written(
+            WrittenRecord(
+                item.row.id, item.row.sha, offset, len(line), item.failed, item.maybe_billed, name
+            )
+            for item, line, offset in zip(outcomes, lines, offsets, strict=False)
         )
 
-    def _name(self, outcome: RowOutcome) -> str:
+    def _target_of(self, outcome: RowOutcome) -> TargetName:
         return "errors" if outcome.failed is not None and self._has_errors else "out"
 
-    def _text(self, outcome: RowOutcome) -> bytes:
+    def _format_held(self, outcome: RowOutcome) -> bytes:
+        line, target = self.format_line(outcome), self._target_of(outcome)
+        return format_held(outcome.row, line, outcome.failed, target)
+
+    def _format_record(self, outcome: RowOutcome) -> bytes:
+        if outcome.request_id is not None:
+            outcome.request_id = self._redact(outcome.request_id)
+        line = format_record(outcome)
+        # What an answer says is the user's; a refusal may repeat the request, key and all.
+        return line if outcome.error is None else self._redact(line.decode()).encode()
+
+    def _format_text(self, outcome: RowOutcome) -> bytes:
         if outcome.error is not None:
-            self._tell(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
+            self._note(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
             return b""
         if self._table is not None:
             return self._table.format_row(outcome.row.cells, outcome.text)
@@ -272,22 +282,8 @@ class RecordWriter:
         return text if text.endswith(b"\n") else text + b"\n"
 
 
-class UnwrittenError(Exception):
-    """These outcomes are paid for and could not be written."""
-
-    def __init__(self, outcomes: list[RowOutcome], failure: OutputError) -> None:
-        super().__init__(str(failure))
-        self.outcomes = outcomes
-        self.failure = failure
-
-
-def _others(outcomes: Sequence[RowOutcome], mine: Sequence[RowOutcome]) -> list[RowOutcome]:
-    taken = {id(one) for one in mine}
-    return [one for one in outcomes if id(one) not in taken]
-
-
 class OrderedBuffer:
-    """Gives outcomes back in the order of their rows' `seq`, which counts from 0 without gaps."""
+    """Returns outcomes in the order of their rows' `seq`, which counts from 0 without gaps."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, RowOutcome] = {}
@@ -303,7 +299,7 @@ class OrderedBuffer:
         return ready
 
     def rest(self) -> list[RowOutcome]:
-        """Return what still waits, in order: the run has ended and the gaps stay open."""
+        """Return what still waits, in order, after the run has ended with gaps."""
         rest = [self._waiting[seq] for seq in sorted(self._waiting)]
         self._waiting.clear()
         return rest

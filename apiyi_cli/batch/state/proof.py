@@ -1,7 +1,7 @@
-"""The whole of a run over several outputs: exactly one answer for every row, and all payments.
+"""Proves a run over several outputs: exactly one answer for every row, and all payments.
 
-Each output is held against its own journal first (`verify`); then the outputs against each
-other, and against the rows of the input where those are given.
+Each output is compared with its own journal first (`verify`); then the outputs with each
+other, and with the rows of the input if those are given.
 """
 
 from __future__ import annotations
@@ -13,62 +13,43 @@ from typing import Any, Final
 from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.entries import RECORDS, read_lines
+from apiyi_cli.batch.state.entries import RECORDS, read_lines, skip_broken
 from apiyi_cli.batch.state.resume import FAILED, OK, RECORD
 from apiyi_cli.batch.state.verify import (
     Evidence,
     Verification,
-    compare,
+    describe_unanswered,
     find_missing_shards,
-    summarize,
-    unanswered,
 )
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError
 from apiyi_cli.text import Text, join_texts
 
-MOST_NAMED: Final = 5
-_SUMMED = (
-    "records",
-    "rows",
-    "ok",
-    "failed",
-    "superseded",
-    "requests",
-    "answered",
-    "given_up",
-    "lost",
-    "unknown",
-    "maybe_billed_twice",
-)
+MAX_NAMES: Final = 5
 ReadRows = Callable[[IdAssigner, bool], Iterator[Row]]
-"""Gives the rows of the input, their ids by what is known; True: parted as version 0.1 did."""
+"""Reads the rows of the input, with ids from an assigner; True: sharded as version 0.1 did."""
 
 
 def verify_outputs(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verification:
-    """Check several outputs as one. Raises UsageError when one cannot be read."""
+    """Check several outputs as one. Raises UsageError if one cannot be read."""
     evidence = [Evidence(output) for output in outputs]
-    for item in evidence:
-        if item.has_journal:
-            compare(item)
-    summaries = [summarize(item) for item in evidence]
+    summaries = [item.summarize() for item in evidence]
     summary: dict[str, Any] = {"outputs": [str(output) for output in outputs]}
-    for name in _SUMMED:
-        values = [one[name] for one in summaries]
-        summary[name] = None if None in values else sum(values)
+    for name, value in summaries[0].items():
+        if type(value) is int:
+            summary[name] = sum(item[name] for item in summaries)
     shards = set().union(*(item.shards for item in evidence))
-    problems = [problem for one in summaries for problem in one["problems"]]
-    gaps = find_missing_shards(shards)
-    missing: list[str] = list(gaps)
+    problems = [problem for item in summaries for problem in item["problems"]]
+    missing = find_missing_shards(shards)
     if rows is None:
         problems += _find_doubled(evidence)
-        known = [one["complete"] for one in summaries]
-        complete: bool | None = None if None in known else all(known) and not gaps
+        known = [item["complete"] for item in summaries]
+        complete = None if None in known else all(known) and not missing
     else:
-        judged = RowAudit(evidence)
-        judged.judge(rows)
-        summary |= judged.numbers
-        problems += judged.problems
-        missing += judged.missing
+        audit = RowAudit(evidence)
+        audit.read(rows)
+        summary |= audit.numbers
+        problems += audit.problems
+        missing += audit.missing
         complete = not (problems or missing)
     summary |= {
         "complete": complete,
@@ -76,11 +57,22 @@ def verify_outputs(outputs: Sequence[Path], rows: ReadRows | None = None) -> Ver
         "missing": missing,
         "problems": problems,
     }
-    return Verification(summary, _conclude(summary, problems, missing, rows is not None))
+    failure: ApiyiError | None = None
+    if problems:
+        failure = SetupError(Text("the outputs do not add up"), problems[0])
+    elif missing:
+        failure = PartialError(
+            Text("not every row has an answer"),
+            join_texts(missing, "; "),
+            hint=Text("run the batch of what is missing again, with the same -o"),
+        )
+    elif summary["unknown"] and rows is None:
+        failure = describe_unanswered(summary["unknown"])
+    return Verification(summary, failure)
 
 
 class RowAudit:
-    """Every row of an input held against the outputs."""
+    """Compares every row of an input with the outputs."""
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
         self._evidence = evidence
@@ -89,40 +81,30 @@ class RowAudit:
         self.numbers = dict.fromkeys(
             ("total_rows", "answered_rows", "missing_rows", "failed_rows", "doubled_rows"), 0
         )
-        self._named: dict[str, list[str]] = {}
+        self._names: dict[str, list[str]] = {}
 
-    def judge(self, rows: ReadRows) -> None:
-        """Compare every row of the input with the outputs."""
+    def read(self, rows: ReadRows) -> None:
+        """Compare the rows of the input."""
         pasts = [item.past for item in self._evidence]
 
         def knows(id: str, sha: str) -> bool:
             return any(past.knows(id, sha) for past in pasts)
 
+        def find_old(generated: str) -> str | None:
+            ids = (past.old_ids.find(generated) for past in pasts)
+            return next((id for id in ids if id is not None), None)
+
         is_old = any(past.is_old or past.old_ends for past in pasts)
-        identities = IdAssigner(IdTable(), self if is_old else None, knows)
-        for row in rows(identities, is_old):
-            self._take(row)
-        self._name("missing_rows", Text("rows without an answer"))
-        self._name("failed_rows", Text("rows that failed"))
+        for row in rows(IdAssigner(IdTable(), find_old if is_old else None, knows), is_old):
+            self._compare(row)
+        self._report("missing_rows", Text("rows without an answer"))
+        self._report("failed_rows", Text("rows that failed"))
         if doubled := self.numbers["doubled_rows"]:
-            self.problems.append(
-                Text(
-                    "{count} rows have an answer in more than one output: {names}",
-                    count=doubled,
-                    names=", ".join(self._named["doubled_rows"]),
-                )
-            )
+            self.problems.append(_doubled(doubled, self._names["doubled_rows"]))
 
-    def find(self, made: str) -> str | None:
-        """Return the id that version 0.1 gave to what would get the id `made` now."""
-        for item in self._evidence:
-            if (id := item.past.old_ids.find(made)) is not None:
-                return id
-        return None
-
-    def _take(self, row: Row) -> None:
+    def _compare(self, row: Row) -> None:
         self.numbers["total_rows"] += 1
-        states = [self._state(item, row) for item in self._evidence]
+        states = [_state_in(item, row) for item in self._evidence]
         answers = sum(state == OK | RECORD for state in states)
         if answers == 1:
             self.numbers["answered_rows"] += 1
@@ -134,41 +116,38 @@ class RowAudit:
         else:
             name = "missing_rows"
         self.numbers[name] += 1
-        named = self._named.setdefault(name, [])
-        if len(named) < MOST_NAMED:
-            named.append(f"{row.id} ({row.place})")
+        names = self._names.setdefault(name, [])
+        if len(names) < MAX_NAMES:
+            names.append(f"{row.id} ({row.place})")
 
-    def _name(self, name: str, what: str) -> None:
-        count = self.numbers[name]
-        if not count:
-            return
-        names = self._named[name]
-        more = ", …" if count > len(names) else ""
-        self.missing.append(
-            Text("{count} {what}: {names}", count=count, what=what, names=", ".join(names) + more)
-        )
+    def _report(self, name: str, what: str) -> None:
+        if count := self.numbers[name]:
+            names = ", ".join(self._names[name]) + (", …" if count > MAX_NAMES else "")
+            self.missing.append(
+                Text("{count} {what}: {names}", count=count, what=what, names=names)
+            )
 
-    @staticmethod
-    def _state(evidence: Evidence, row: Row) -> int:
-        """Return what an output holds of a row as it is now: OK, FAILED, RECORD."""
-        ids = evidence.past.ids
-        slot = ids.slot(row.id)
-        if ids.shas[slot] != int(row.sha, 16):
-            return 0
-        flags = ids.flags[slot] & (OK | FAILED | RECORD)
-        return flags if flags & RECORD else 0
+
+def _state_in(evidence: Evidence, row: Row) -> int:
+    """Return what an output holds of a row as it is now: OK, FAILED, RECORD."""
+    ids = evidence.past.ids
+    slot = ids.slot(row.id)
+    if ids.shas[slot] != int(row.sha, 16):
+        return 0
+    flags = ids.flags[slot] & (OK | FAILED | RECORD)
+    return flags if flags & RECORD else 0
 
 
 def _find_doubled(evidence: Sequence[Evidence]) -> list[str]:
     """Return a problem for ids that have an answer in more than one output."""
-    first: IdTable = IdTable()
+    first = IdTable()
     count = 0
     names: list[str] = []
     for number, item in enumerate(evidence, 1):
         if item.holds_texts:
             continue
         for path, target in item.files:
-            for line in read_lines(path, RECORDS, tell=lambda number, data: None):
+            for line in read_lines(path, RECORDS, on_broken=skip_broken):
                 id = line.value["custom_id"]
                 if line.value["error"] is not None or not item.past.is_newest(line, target):
                     continue
@@ -177,29 +156,13 @@ def _find_doubled(evidence: Sequence[Evidence]) -> list[str]:
                 first.shas[slot] = number
                 if before not in (0, number):
                     count += 1
-                    names += [id] if len(names) < MOST_NAMED else []
-    if not count:
-        return []
-    return [
-        Text(
-            "{count} rows have an answer in more than one output: {names}",
-            count=count,
-            names=", ".join(names),
-        )
-    ]
+                    names += [id] if len(names) < MAX_NAMES else []
+    return [_doubled(count, names)] if count else []
 
 
-def _conclude(
-    summary: dict[str, Any], problems: Sequence[str], missing: Sequence[str], by_rows: bool
-) -> ApiyiError | None:
-    if problems:
-        return SetupError(Text("the outputs do not add up"), problems[0])
-    if missing:
-        return PartialError(
-            Text("not every row has an answer"),
-            join_texts(missing, "; "),
-            hint=Text("run the batch of what is missing again, with the same -o"),
-        )
-    if summary["unknown"] and not by_rows:
-        return unanswered(summary["unknown"])
-    return None
+def _doubled(count: int, names: Sequence[str]) -> str:
+    return Text(
+        "{count} rows have an answer in more than one output: {names}",
+        count=count,
+        names=", ".join(names),
+    )

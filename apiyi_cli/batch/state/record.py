@@ -1,4 +1,4 @@
-"""What became of a row, and the line that tells it: OpenAI's batch output, and more."""
+"""The outcome of a row, and its line in the output: OpenAI's batch output, and more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
 from apiyi_cli.errors import EXIT_CODES, ApiyiError
 
-MOST_LEVELS = 250
+MAX_LEVELS = 250
 """Levels of nesting that all readers take: jq 1.6 refuses 257, Python's json about 1,000."""
 _PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?)(\d)(\d{4000,})(?=[,}\]\s])', re.DOTALL)
 _MANY_DIGITS = re.compile(rb"\d{4001}")
@@ -27,14 +27,13 @@ class RowOutcome:
     """The end of one row in this run.
 
     Without `error` it is a success with `body`, the server's object. `ambiguous` of the
-    `attempts` were made after one that may have been billed. `unsent` tells that the run was
-    stopped before the row was through: there is no record then, and `maybe_billed` whether
-    an attempt of it may have been billed. `holds_place` tells that it counts as under way until
-    its record is durable. `line` is a record that is ready, from a journal, and
-    `line_class` what `failed` is for it; `is_kept` tells that a journal has the line.
-    `defect` is an unexpected exception on the way.
-    `remark` is what is remarkable about the answer, `earlier` the usage of answers that did not
-    fit and were asked for again.
+    `attempts` were made after one that may have been billed. `unsent` says that the run stopped
+    before the row was finished: there is no record then, and `maybe_billed` says whether an
+    attempt may have been billed. `holds_slot` says that the row has its concurrency slot until
+    its record is durable. `line` is a record that is ready, from a journal, and `line_class`
+    the `failed` of it; `is_kept` says that a journal has the line. `defect` is an unexpected
+    exception. `remark` says what is wrong with a complete answer, `earlier` is the usage of
+    answers that did not fit and were asked for again.
     """
 
     row: Row
@@ -51,7 +50,7 @@ class RowOutcome:
     ms: int = 0
     unsent: bool = False
     maybe_billed: bool = False
-    holds_place: bool = False
+    holds_slot: bool = False
     line: bytes | None = None
     line_class: str | None = None
     is_kept: bool = False
@@ -70,21 +69,21 @@ def name_class(error: ApiyiError) -> str:
     return _CLASSES[error.exit_code]
 
 
-def record(outcome: RowOutcome) -> bytes:
+def format_record(outcome: RowOutcome) -> bytes:
     """Return the output line of an outcome, with its LF; any reader of JSON can read it.
 
     An answer that nests too deeply for that is its own text in there, and an integer of more
     than 4,000 digits, which Python refuses, has an exponent.
     """
-    line = _record(outcome)
-    if line.count(b"[") + line.count(b"{") > MOST_LEVELS and _depth(line) > MOST_LEVELS:
-        line = _record(outcome, as_text=True)
+    line = _format(outcome)
+    if line.count(b"[") + line.count(b"{") > MAX_LEVELS and _depth(line) > MAX_LEVELS:
+        line = _format(outcome, as_text=True)
     if _MANY_DIGITS.search(line):
         line = _PIECE.sub(_with_exponent, line)
     return line
 
 
-def _record(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
+def _format(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
     row = outcome.row
     response = None
     if outcome.status is not None:
@@ -92,14 +91,16 @@ def _record(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
         response = {
             "status_code": outcome.status,
             "request_id": outcome.request_id,
-            "body": body.decode("utf-8", "replace") if body and as_text else _json(body),
+            "body": body.decode("utf-8", "replace") if body and as_text else _embed(body),
         }
     usage = outcome.usage
     fields: dict[str, Any] = {
         "custom_id": row.id,
         "index": row.index,
         "response": response,
-        "error": None if outcome.error is None else _told(outcome.error, outcome.maybe_billed),
+        "error": None
+        if outcome.error is None
+        else _describe_error(outcome.error, outcome.maybe_billed),
         "usage": None if usage is None or as_text else usage.raw,
         "attempts": outcome.attempts,
         "endpoint": outcome.endpoint,
@@ -131,7 +132,7 @@ def _depth(line: bytes) -> int:
     return most
 
 
-def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
+def _describe_error(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
     facts = error.facts
     return {
         "code": facts.code or (str(facts.status) if facts.status is not None else None),
@@ -142,7 +143,7 @@ def _told(error: ApiyiError, maybe_billed: bool) -> dict[str, Any]:
     }
 
 
-def _json(body: bytes | None) -> Any:
+def _embed(body: bytes | None) -> Any:
     """Return a server's JSON for embedding: its bytes where they are strictly JSON."""
     if body is None:
         return None

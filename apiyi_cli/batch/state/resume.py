@@ -1,4 +1,4 @@
-"""What earlier runs left: which rows are through, and which claims nobody answered.
+"""State from earlier runs: finished rows, and requests sent without a recorded answer.
 
 Read from the journal and the outputs together. An output is the truth about what its records
 hold; the journal knows their order over the output and the file of errors, and what was sent
@@ -17,13 +17,14 @@ from apiyi_cli.batch.rows.id_set import IdTable
 from apiyi_cli.batch.rows.identity import LegacyIds
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, StoredLine, read_lines
+from apiyi_cli.batch.state.journal import WrittenRecord
 from apiyi_cli.batch.state.record import FREE_AGAIN
 from apiyi_cli.core.jsontext import read_exact, write
 
 OK, AGAIN, PERMANENT, BILLED, RECORD, WRITTEN, IN_ERRORS, REPLACED = 2, 4, 8, 16, 32, 64, 128, 512
-"""Flags of an id: succeeded; failed, and runs again by itself; failed for good; the failure
-may have been billed; its newest record is there; the journal says that it is; it is one in the
-file of errors; the row is no longer in the input, and its error is no row's any more."""
+"""Flags of an id: succeeded; failed, and runs again by itself; failed permanently; the failure
+may have been billed; its newest record was read; the journal says that it was written; it is in
+the file of errors; the row is no longer in the input, so its error concerns no row."""
 FAILED = AGAIN | PERMANENT
 _STATE = OK | FAILED | BILLED
 _NEWEST = _STATE | RECORD | WRITTEN | IN_ERRORS | REPLACED
@@ -31,13 +32,13 @@ PREFIX_BYTES = 1 << 16
 
 RowState = Literal["run", "again", "changed", "unknown", "done", "failed", "held", "unsaved"]
 """What a row is to a run: new; failed before and runs again; its content has changed; sent
-and never answered; through; failed for good; answered, and its line not yet in its place;
-answered, and its pictures not saved."""
+and never answered; finished; failed permanently; answered, its line not written yet;
+answered, its pictures not saved."""
 NOT_SAVED = "not_saved"
 
 
 class PendingLine(NamedTuple):
-    """A paid line that was not yet in its place when its run ended."""
+    """A paid line that was not written to the output when its run ended."""
 
     sha: str
     line: bytes
@@ -46,7 +47,7 @@ class PendingLine(NamedTuple):
 
 
 class RecordPlace(NamedTuple):
-    """Where a record stands whose answer still has to be saved."""
+    """Where a record is whose answer still has to be saved."""
 
     sha: str
     path: Path
@@ -65,13 +66,13 @@ class RecordPlace(NamedTuple):
 class ResumeState:
     """What is known when a run begins. For a first run everything is empty.
 
-    `claims` are ids with the sha that was sent and never answered; `ambiguous` is how often
-    some of them had been sent before in the same run, which did not come to tell. `ends` are
+    `claims` are ids with the hash that was sent and never answered; `ambiguous` is how often
+    some of them had been sent before in the same run, which could not report it. `ends` are
     the sizes up to which the journal knows the output files, `plain_ends` those up to which it
     names no single record, `old_ends` those up to which version 0.1 wrote. `header` is the last
-    run's, `total` how many rows the last one had that ended. `unsettled` are the records of
-    which the journal does not know. `text_size` is the size of an output that holds texts,
-    `placing` the lines that were last about to be appended to it.
+    run's, `total` the number of rows of the last one that ended. `unsettled` are the records
+    that the journal does not know. `text_size` is the size of an output that holds texts,
+    `announced` the lines that were last about to be appended to it.
     """
 
     ids: IdTable = field(default_factory=IdTable)
@@ -87,14 +88,14 @@ class ResumeState:
     old_ends: dict[str, int] = field(default_factory=dict)
     old_ids: LegacyIds = field(default_factory=LegacyIds)
     is_old: bool = False
-    unsettled: list[dict[str, Any]] = field(default_factory=list)
+    unsettled: list[WrittenRecord] = field(default_factory=list)
     text_size: int | None = None
-    placing: dict[str, Any] = field(default_factory=dict)
+    announced: dict[str, Any] = field(default_factory=dict)
     records: int = 0
     is_first: bool = True
 
     def of(self, row: Row, *, retry_failed: bool = False) -> RowState:
-        """Judge a row. What is `again` or `unknown` may be paid for twice: see `billed`."""
+        """Return the state of a row. An `again` or `unknown` may be billed twice: see `billed`."""
         if self.is_first:
             return "run"
         slot = self.ids.slot(row.id)
@@ -102,7 +103,7 @@ class ResumeState:
         same = self.ids.shas[slot] == int(row.sha, 16)
         if same and flags & OK and flags & RECORD:
             return "done"
-        if (waits := self.waiting.get(row.id)) is not None and waits.sha == row.sha:
+        if (pending := self.waiting.get(row.id)) is not None and pending.sha == row.sha:
             return "held"
         if (place := self.unsaved.get(row.id)) is not None and place.sha == row.sha:
             return "unsaved"
@@ -113,25 +114,25 @@ class ResumeState:
         if not same:
             return "changed"
         if flags & OK:
-            return "unknown"  # the journal says it was written, and it is not there
+            return "unknown"  # the journal says it was written, and the output lacks it
         if flags & PERMANENT and flags & RECORD and not retry_failed:
             return "failed"
         return "again"
 
     def knows(self, id: str, sha: str) -> bool:
-        """Return True if an id stands for this content in an output or a claim."""
+        """Return True if an id has this content in an output or a claim."""
         slot = self.ids.slot(id)
         if self.ids.flags[slot] & _STATE and self.ids.shas[slot] == int(sha, 16):
             return True
-        waits = self.waiting.get(id)
-        return self.claims.get(id) == sha or (waits is not None and waits.sha == sha)
+        pending = self.waiting.get(id)
+        return self.claims.get(id) == sha or (pending is not None and pending.sha == sha)
 
     def billed(self, row: Row) -> bool:
-        """Return True if an earlier failure of the same row may have been paid for."""
+        """Return True if an earlier failure of the same row may have been billed."""
         return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
 
     def lost(self, id: str) -> int:
-        """Return how many requests of a row nobody answered, and no run has told of."""
+        """Return how many requests of a row have no answer and were reported by no run."""
         return 1 + self.ambiguous.get(id, 0)
 
     def count(self, flags: int, without: int = 0) -> int:
@@ -139,7 +140,7 @@ class ResumeState:
         return sum(1 for flag in self.ids.flags if flag & flags == flags and not flag & without)
 
     def take(self, entry: dict[str, Any]) -> None:
-        """Take in one line of the journal."""
+        """Apply one line of the journal."""
         kind = entry["t"]
         if kind == "H":
             self._begin(entry)
@@ -148,15 +149,14 @@ class ResumeState:
         elif kind == "D":
             self._note_written(entry)
         elif kind == "P":
-            self.placing = entry
+            self.announced = entry
         elif kind == "W":
             line = entry["line"].encode()
-            self.waiting[entry["id"]] = PendingLine(
-                entry["sha"], line, entry["failed"], entry["to"]
-            )
+            pending = PendingLine(entry["sha"], line, entry["failed"], entry["to"])
+            self.waiting[entry["id"]] = pending
             self.claims.pop(entry["id"], None)
         elif kind == "A":
-            # The run that gave it up has told of what went before.
+            # The run that gave it up has reported what went before.
             self.ambiguous.pop(entry["id"], None)
             if not entry["billed"]:
                 self.claims.pop(entry["id"], None)
@@ -169,7 +169,7 @@ class ResumeState:
             self.total = entry["summary"]["total"]
 
     def take_record(self, line: StoredLine, path: Path, target: str) -> None:
-        """Take in one record, if it is the newest of its id."""
+        """Apply one record, if it is the newest of its id."""
         record = line.value
         self.records += 1
         id, sha, error = record["custom_id"], record["sha"], record["error"]
@@ -182,56 +182,63 @@ class ResumeState:
         if is_known and flags & REPLACED:
             return
         if is_known and flags & WRITTEN:
-            newest = _state(failed) | (IN_ERRORS if target == "errors" else 0)
-            same = self.ids.shas[slot] == int(sha, 16)
-            if not same or flags & (OK | FAILED | IN_ERRORS) != newest:
+            if not self._matches(slot, sha, failed, target):
                 return
             self.ids.flags[slot] |= RECORD
         else:
             billed = error is not None and bool(error.get("maybe_billed"))
-            self._note(id, sha, failed, billed, RECORD, target)
+            size = len(line.data)
+            written = WrittenRecord(id, sha, line.offset, size, failed, billed, target)
+            self._note(written, RECORD)
             if not (is_known and line.offset < self.plain_ends.get(target, 0)):
-                self._settle(id, sha, failed, billed, line, target)
+                # The journal does not know this record: it answers the claim.
+                self.claims.pop(id, None)
+                self.waiting.pop(id, None)
+                self.unsettled.append(written)
         if error is not None and error.get("code") == NOT_SAVED:
             self.unsaved[id] = RecordPlace(sha, path, line.offset, len(line.data))
         else:
             self.unsaved.pop(id, None)
 
-    def take_placed(self, path: Path) -> None:
-        """Take in the lines that were about to be appended and that the output has, whole."""
-        if not self.placing:
+    def take_announced(self, path: Path) -> None:
+        """Apply the lines that were about to be appended and that the output has, whole."""
+        if not self.announced:
             return
-        target, offset = self.placing["to"], self.placing["offset"]
+        target, offset = self.announced["to"], self.announced["offset"]
         with open(path, "rb") as file:
-            for row in self.placing["rows"]:
+            for row in self.announced["rows"]:
+                size = row["size"]
                 if offset == self.ends.get(target, 0):
                     file.seek(offset)
-                    line = file.read(row["size"])
-                    if (len(line), crc32(line)) != (row["size"], row["crc"]):
+                    line = file.read(size)
+                    if (len(line), crc32(line)) != (size, row["crc"]):
                         return
-                    id, failed = row["id"], row["failed"]
-                    self._settle(
-                        id, row["sha"], failed, False, StoredLine(offset, line, {}), target
-                    )
-                    self._note_written(self.unsettled[-1])
-                offset += row["size"]
+                    id, sha, failed = row["id"], row["sha"], row["failed"]
+                    written = WrittenRecord(id, sha, offset, size, failed, False, target)
+                    self.unsettled.append(written)
+                    self._note_written(written._asdict())
+                offset += size
 
     def is_newest(self, line: StoredLine, target: str) -> bool:
         """Return True if a record is as the newest one of its id, once all have been read."""
         record = line.value
         slot = self.ids.slot(record["custom_id"])
-        flags = self.ids.flags[slot]
         failed = None if record["error"] is None else record["error"]["class"]
-        wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0) | RECORD
-        same = self.ids.shas[slot] == int(record["sha"], 16)
-        return same and flags & (OK | FAILED | IN_ERRORS | RECORD) == wanted
+        is_read = bool(self.ids.flags[slot] & RECORD)
+        return is_read and self._matches(slot, record["sha"], failed, target)
 
     def trust_errors(self) -> None:
-        """Take the journal's word for the records in a file of errors that is not read."""
+        """Believe the journal about the records in a file of errors that is not read."""
         flags = self.ids.flags
         for slot, flag in enumerate(flags):
             if flag & WRITTEN and flag & IN_ERRORS:
                 flags[slot] |= RECORD
+
+    def _matches(self, slot: int, sha: str, failed: str | None, target: str) -> bool:
+        """Return True if a record is what is known of the newest one in a slot."""
+        wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0)
+        same = self.ids.shas[slot] == int(sha, 16)
+        return same and self.ids.flags[slot] & (OK | FAILED | IN_ERRORS) == wanted
 
     def _begin(self, entry: dict[str, Any]) -> None:
         sizes = entry.get("sizes", {})
@@ -258,48 +265,39 @@ class ResumeState:
         self.claims.pop(id, None)
         self.waiting.pop(id, None)
         self.ends[target] = max(end, self.ends.get(target, 0))
-        also = WRITTEN
+        flags = WRITTEN
         if self.text_size is not None and (target == "errors" or end <= self.text_size):
-            also |= RECORD
-        billed = entry.get("billed") is True
-        self._note(id, entry["sha"], entry["failed"], billed, also, target)
+            flags |= RECORD
+        billed, failed = entry.get("billed") is True, entry["failed"]
+        size = entry["size"]
+        written = WrittenRecord(id, entry["sha"], entry["offset"], size, failed, billed, target)
+        self._note(written, flags)
 
-    def _note(
-        self, id: str, sha: str, failed: str | None, billed: bool, also: int, target: str
-    ) -> None:
-        """Take in what is known of the newest record of an id."""
-        slot = self.ids.slot(id)
-        flags = self.ids.flags[slot] & ~_NEWEST | _state(failed) | also
-        flags |= (BILLED if billed else 0) | (IN_ERRORS if target == "errors" else 0)
+    def _note(self, record: WrittenRecord, flags: int) -> None:
+        """Remember the newest record of an id."""
+        slot = self.ids.slot(record.id)
+        flags |= self.ids.flags[slot] & ~_NEWEST | _state(record.failed)
+        flags |= (BILLED if record.billed else 0) | (IN_ERRORS if record.to == "errors" else 0)
         self.ids.flags[slot] = flags
-        self.ids.shas[slot] = int(sha, 16)
-
-    def _settle(
-        self, id: str, sha: str, failed: str | None, billed: bool, line: StoredLine, target: str
-    ) -> None:
-        """Note a record of which the journal does not know: it answers the claim."""
-        self.claims.pop(id, None)
-        self.waiting.pop(id, None)
-        place = {"offset": line.offset, "size": len(line.data), "to": target}
-        self.unsettled.append({"id": id, "sha": sha, **place, "failed": failed, "billed": billed})
+        self.ids.shas[slot] = int(record.sha, 16)
 
 
 def read_journal(past: ResumeState, path: Path, *, repair: bool = False) -> None:
-    """Take in a journal. Raises SetupError naming a line that is broken."""
+    """Apply a journal to a state. Raises SetupError naming a line that is broken."""
     past.is_first = False
     for line in read_lines(path, ENTRIES, repair=repair):
         past.take(line.value)
 
 
 def read_records(past: ResumeState, path: Path, target: str, *, repair: bool = False) -> None:
-    """Take in the records of an output file. Raises SetupError naming a line that is broken."""
+    """Apply the records of an output file. Raises SetupError naming a line that is broken."""
     past.is_first = False
     for line in read_lines(path, RECORDS, repair=repair):
         past.take_record(line, path, target)
 
 
 def hash_prefix(prefix: bytes) -> str:
-    """Return the hash by which an input is known again."""
+    """Return the hash by which an input is recognized."""
     return hashlib.sha256(prefix).hexdigest()[:16]
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.state.files import removed
+from apiyi_cli.batch.state.journal import WrittenRecord, format_held
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
@@ -25,7 +27,7 @@ from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
 
 _LIGHT: Final = EMBED.call()
-_TOLD = {
+_SHOWN = {
     "model": "--model",
     "dimensions": "--dimensions",
     "field": "--jsonl",
@@ -47,15 +49,15 @@ class VectorsFile:
 
     `header` says what the vectors are made with; a file that was made otherwise is refused.
     `known` inputs have a line from earlier runs, `waiting` of them not yet in the file; `lost`
-    requests nobody answered. `done` and `failed` count the lines that `find` has met.
-    Raises SetupError for a file of something else, OutputError where it cannot be written.
+    requests have no answer. `done` and `failed` count the lines that `find` has returned.
+    Raises SetupError for a file of something else, OutputError if it cannot be written.
     """
 
     def __init__(
-        self, path: Path, header: Mapping[str, Any], *, force: bool, tell: Callable[[str], None]
+        self, path: Path, header: Mapping[str, Any], *, force: bool, note: Callable[[str], None]
     ) -> None:
         self.path = path
-        self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), tell)
+        self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), note)
         past = self._past = self._opened.past
         try:
             self._check_header(header)
@@ -74,10 +76,10 @@ class VectorsFile:
         self.unkept: list[bytes] = []
 
     def find(self, row: Row) -> VectorEntry | PendingLine | None:
-        """Return what earlier runs have for an input: its line in the file, or one that waits
-        for its turn; None when it has to be asked for.
+        """Return what earlier runs have for an input, None if it must be requested.
 
-        Raises SetupError when they had another input in its place.
+        It is its line in the file, or one that waits for its turn. Raises SetupError if they
+        had another input in its place.
         """
         state = self._past.of(row)
         if state == "changed" or self._is_other(row):
@@ -96,30 +98,32 @@ class VectorsFile:
 
     def _is_other(self, row: Row) -> bool:
         past = self._past
-        waits = past.waiting.get(row.id)
+        pending = past.waiting.get(row.id)
         claimed = past.claims.get(row.id, row.sha)
-        return claimed != row.sha or (waits is not None and waits.sha != row.sha)
+        return claimed != row.sha or (pending is not None and pending.sha != row.sha)
 
     def claim(self, rows: Sequence[Row]) -> None:
-        """Note that a request for these inputs is about to leave. Raises OutputError: then it
-        must not."""
+        """Note that a request for these inputs is about to be sent.
+
+        Raises OutputError: then it must not be sent.
+        """
         for row in rows:
             self._journal.claim(row, 1, "")
 
     def release(self, rows: Sequence[Row]) -> None:
         """Note that a request for these inputs was refused, or not sent."""
         for row in rows:
-            self._journal.abandoned(row, billed=False)
+            self._journal.abandon(row, billed=False)
 
     def keep(self, entries: Sequence[VectorEntry]) -> None:
-        """Make lines durable whose turn has not come; what cannot be is in `unkept`."""
+        """Keep lines in the journal whose turn has not come; what it refuses is in `unkept`."""
         for row, line, failed in entries:
             with self._lock:
                 if row.index in self._kept:
                     continue
                 self._kept.add(row.index)
             try:
-                self._journal.held(row, line, failed, "out")
+                self._journal.hold([format_held(row, line, failed, "out")])
             except OutputError:
                 self.unkept.append(line)
 
@@ -127,29 +131,26 @@ class VectorsFile:
         """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
         lines = [entry.line for entry in entries]
         try:
-            self._journal.placing(self._opened.out.size, entries)
+            self._journal.announce(self._opened.out.size, entries)
         except OutputError:
             self.keep(entries)
             raise
         try:
             offsets = self._opened.out.take(lines)
-        except PartialWriteError as untaken:
-            taken = len(untaken.offsets)
+        except PartialWriteError as partial:
+            taken = len(partial.offsets)
             with suppress(OutputError):
-                self._note(entries[:taken], untaken.offsets)
+                self._note(entries[:taken], partial.offsets)
             self.keep(entries[taken:])
-            raise untaken.failure from untaken
+            raise partial.failure from partial
         self._note(entries, offsets)
         with self._lock:
             self._kept.difference_update(entry.row.index for entry in entries)
 
     def find_trouble(self) -> OutputError | None:
-        """Return what somebody did to the file meanwhile, None when it is as it was."""
+        """Return the error if somebody replaced the file, None if nobody did."""
         if self._opened.held.replaced:
-            return OutputError(
-                Text("{path} was removed or replaced", path=self.path),
-                Text("nothing more can be recorded in it"),
-            )
+            return removed(self.path)
         return None
 
     def length(self) -> int:
@@ -165,8 +166,8 @@ class VectorsFile:
         return 0
 
     def end(self, summary: Mapping[str, Any], *, complete: bool) -> None:
-        """Note how the run ended, and bring all to the disk."""
-        self._journal.ended(summary, complete=complete)
+        """Note how the run ended, and sync everything to the disk."""
+        self._journal.end(summary, complete=complete)
         self._journal.close()
 
     def close(self) -> None:
@@ -174,16 +175,8 @@ class VectorsFile:
         self._opened.close()
 
     def _note(self, entries: Sequence[VectorEntry], offsets: Sequence[int]) -> None:
-        self._journal.done(
-            {
-                "id": row.id,
-                "sha": row.sha,
-                "offset": offset,
-                "size": len(line),
-                "failed": failed,
-                "billed": False,
-                "to": "out",
-            }
+        self._journal.note_written(
+            WrittenRecord(row.id, row.sha, offset, len(line), failed, False, "out")
             for (row, line, failed), offset in zip(entries, offsets, strict=True)
         )
 
@@ -196,7 +189,7 @@ class VectorsFile:
                 Text("{path} was not written by apiyi embed", path=self.path),
                 hint=Text("name another -o; --force to begin anew"),
             )
-        for name, option in _TOLD.items():
+        for name, option in _SHOWN.items():
             if then.get(name) != header.get(name):
                 raise SetupError(
                     Text("{path} holds other vectors", path=self.path),

@@ -1,7 +1,8 @@
-"""A batch that is looked at and not sent: `--check`, `--dry-run` and `--strict`."""
+"""Looks at a batch without sending it: `--check`, `--dry-run` and `--strict`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.row import Row, RowReader
@@ -13,55 +14,54 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.settings import CommandSettings
 
-BAD_ROWS_TOLD = 20
-MODELS_TOLD = 10
+MAX_BAD_ROWS = 20
+MAX_MODELS = 10
 BLOCK_BYTES = 1 << 16
 
 
-def check(ctx: Context, rows: RowReader) -> None:
-    """Print how many rows there are, what they will need at the key's limits, and cost.
+def check_rows(ctx: Context, rows: RowReader) -> None:
+    """Print how many rows there are, what they need at the key's limits, and cost.
 
-    Raises UsageError when a row is bad, after naming the first of them.
+    Raises UsageError if a row is bad, after naming the first of them.
     """
     from apiyi_cli.build.tokens import estimate_tokens
     from apiyi_cli.render.progress import span
 
     bad = BadRows(ctx)
-    money = CostEstimate(ctx)
+    cost = CostEstimate(ctx.settings)
     count = tokens = 0
-    for row in rows:
-        if row.call is None:
-            bad.add(row)
-            continue
+    for call in bad.skip(rows):
         count += 1
-        tokens += estimate_tokens(row.call)
-        money.add(row.call)
+        tokens += estimate_tokens(call)
+        cost.add(call)
     limits = ctx.settings.limits
     seconds = limits.window_s * max(count / limits.rpm, tokens / limits.tpm)
-    found = {
-        "rows": count + bad.count,
-        "bad": bad.count,
-        "requests": count,
-        "tokens_estimate": tokens,
-        "seconds_at_limits": round(seconds, 1),
-        "cost_estimate": money.total,
-        "unpriced": sorted(money.unpriced),
-    }
     if ctx.output.form == "text":
         shown = (
             f"{count + bad.count:,} rows, {bad.count:,} bad, {count:,} requests, "
             f"≈ {tokens:,} tokens, {span(seconds)} at {limits.rpm:,} requests and "
-            f"{limits.tpm:,} tokens in {limits.window_s:g} s, {money.describe()}\n"
+            f"{limits.tpm:,} tokens in {limits.window_s:g} s, {cost.describe()}\n"
         )
         ctx.process.console.write(shown.encode())
     else:
-        ctx.process.console.write(b"".join(ctx.output.filter_lines([write(found) + b"\n"])), "json")
-    money.note_unpriced()
+        result = {
+            "rows": count + bad.count,
+            "bad": bad.count,
+            "requests": count,
+            "tokens_estimate": tokens,
+            "seconds_at_limits": round(seconds, 1),
+            "cost_estimate": cost.total,
+            "unpriced": sorted(cost.unpriced),
+        }
+        _write_json(ctx, [write(result) + b"\n"])
+    if message := cost.describe_unpriced():
+        ctx.messages.note(message)
     bad.refuse()
 
 
-def show(ctx: Context, rows: RowReader) -> None:
+def print_requests(ctx: Context, rows: RowReader) -> None:
     """Print the requests, one JSON object each; bad rows are named on stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
@@ -73,39 +73,37 @@ def show(ctx: Context, rows: RowReader) -> None:
     bad = BadRows(ctx)
     block: list[bytes] = []
     size = 0
-    for row in rows:
-        if row.call is None:
-            bad.add(row)
-            continue
-        block.append(describe_request(row.call, base_url, extra, ctx.process.secrets))
+    for call in bad.skip(rows):
+        block.append(describe_request(call, base_url, extra, ctx.process.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
-            ctx.process.console.write(b"".join(ctx.output.filter_lines(block)), "json")
+            _write_json(ctx, block)
             block, size = [], 0
-    ctx.process.console.write(b"".join(ctx.output.filter_lines(block)), "json")
+    _write_json(ctx, block)
     if bad.count:
-        raise PartialError(
-            Text("not all rows can be sent"), Text("{count} are bad", count=f"{bad.count:,}")
-        )
+        why = Text("{count} are bad", count=f"{bad.count:,}")
+        raise PartialError(Text("not all rows can be sent"), why)
 
 
-def refuse_bad(ctx: Context, rows: RowReader) -> None:
+def refuse_bad_rows(ctx: Context, rows: RowReader) -> None:
     """Raise UsageError, after naming the first bad rows, unless all rows are good."""
     bad = BadRows(ctx)
-    for row in rows:
-        if row.call is None:
-            bad.add(row)
+    for _ in bad.skip(rows):
+        pass
     bad.refuse()
 
 
-class CostEstimate:
-    """Adds up what requests will cost, by the price list; `unpriced` are models it lacks."""
+def _write_json(ctx: Context, lines: Iterable[bytes]) -> None:
+    ctx.process.console.write(b"".join(ctx.output.filter_lines(lines)), "json")
 
-    def __init__(self, ctx: Context) -> None:
+
+class CostEstimate:
+    """Adds up the estimated prices of requests; `unpriced` are models without a price."""
+
+    def __init__(self, settings: CommandSettings) -> None:
         from apiyi_cli.cli.output.ledger import load_prices
 
-        self._ctx = ctx
-        self._prices = load_prices(ctx.settings)
+        self._prices = load_prices(settings)
         self._sum = 0.0
         self._count = 0
         self.unpriced: set[str] = set()
@@ -134,33 +132,35 @@ class CostEstimate:
             return f"{shown(self._sum)} + unknown"
         return "price unknown" if self.unpriced else shown(self._sum)
 
-    def note_unpriced(self) -> None:
-        """Say which prices are missing."""
+    def describe_unpriced(self) -> str | None:
+        """Return which prices are missing."""
         if not len(self._prices):
-            self._ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
-        elif self.unpriced:
-            names = ", ".join(sorted(self.unpriced)[:MODELS_TOLD])
-            self._ctx.messages.note(
-                Text("no price is known for {models}: apiyi models --update", models=names)
-            )
+            return Text("no price list: apiyi models --update fetches it")
+        if not self.unpriced:
+            return None
+        names = ", ".join(sorted(self.unpriced)[:MAX_MODELS])
+        return Text("no price is known for {models}: apiyi models --update", models=names)
 
 
 class BadRows:
-    """Names the bad rows on stderr, the first of them one by one."""
+    """Counts the bad rows, and names the first of them on stderr."""
 
     def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
+        self._messages = ctx.messages
         self.count = 0
 
-    def add(self, row: Row) -> None:
-        """Count a bad row, and name it if it is one of the first."""
-        self.count += 1
-        if self.count <= BAD_ROWS_TOLD and row.error is not None:
-            self._ctx.messages.print_line(row.error.sentence())
+    def skip(self, rows: Iterable[Row]) -> Iterator[Call]:
+        """Yield the requests of the good rows."""
+        for row in rows:
+            if row.call is not None:
+                yield row.call
+                continue
+            self.count += 1
+            if self.count <= MAX_BAD_ROWS and row.error is not None:
+                self._messages.print_line(row.error.sentence())
 
     def refuse(self) -> None:
         """Raise UsageError if there was a bad row."""
         if self.count:
-            raise UsageError(
-                Text("nothing was sent"), Text("bad rows: {count}", count=f"{self.count:,}")
-            )
+            why = Text("bad rows: {count}", count=f"{self.count:,}")
+            raise UsageError(Text("nothing was sent"), why)

@@ -38,9 +38,9 @@ def batch(
     """
     words = file or []
     if words[:1] and words[0] in WORDS:
-        from apiyi_cli.cli.commands.batch.verify import run
+        from apiyi_cli.cli.commands.batch.verify import run_word
 
-        run(ctx, words, model, batching, rows)
+        run_word(ctx, words, model, batching, rows)
         return
     if batching.rows is not None:
         raise UsageError(
@@ -54,7 +54,7 @@ def batch(
             Text("name one FILE"),
             hint=Text("apiyi batch rows.jsonl -o out.jsonl; - reads stdin; apiyi batch --help"),
         )
-    from apiyi_cli.cli.commands.batch.run import batch as run_batch
+    from apiyi_cli.cli.commands.batch.run import run_batch
 
     run_batch(ctx, words[0], batching, rows)
 

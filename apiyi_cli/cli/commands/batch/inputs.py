@@ -1,4 +1,4 @@
-"""What a batch is made of: its rows, and what the options say about them."""
+"""The input of a batch: its rows, and what the options say about them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.batch.rows.endpoints import ENDPOINTS
+from apiyi_cli.batch.rows.answer_table import AnswerTable, is_table_path
+from apiyi_cli.batch.rows.endpoints import ROW_ENDPOINTS
 from apiyi_cli.batch.rows.fields import CommandDefaults
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.rows.requests import RowOptions
 from apiyi_cli.batch.rows.row import RowReader
 from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.rows.source import FormChecker, RowSource, choose_form
 from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
 from apiyi_cli.batch.rows.template import RowTemplate
-from apiyi_cli.batch.state.answer_table import AnswerTable, is_table_path
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import given
@@ -29,79 +30,68 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
 
-BIG_FILE = 2 << 30
+BIG_FILE_BYTES = 2 << 30
 
 
 class BatchInputs:
-    """The rows of the run, and all that the options say about them."""
+    """The rows of a run, and all that the options say about them."""
 
     def __init__(self, ctx: Context, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
-        self._ctx = ctx
-        self._told: set[str] = set()
+        self._note = ctx.messages.note
+        self._noted: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
         self._layout = TableLayout(delimiter, options.quote)
         self.form = choose_form(path, options.format, bool(options.lines), self._layout)
-        self._template = self._filling()
-        self._params = _names(options.params)
-        self.source = _opened(ctx, FormChecker(path, self.form))
+        self._template = None
+        if options.template is not None:
+            text = ctx.inputs.at(options.template)
+            self._template = _parse_template(options.template, text, is_lines=self.form == "lines")
+        self._params = _split_names(options.params)
+        self.source = _open_source(ctx, FormChecker(path, self.form))
         ctx.process.on_exit(self.source.close)
-        self.table = self._answer_table(ctx.settings.output.output)
+        self.table = self._make_table(ctx.settings.output.output)
         self.shard = None if options.shard is None else Shard(options.shard)
         self._given = {
-            one.name: value
-            for one, value in given(rows)
+            option.name: value
+            for option, value in given(rows)
             if isinstance(value, (str, int, float, list, tuple))
         }
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
-        self.defaults = _defaults(ctx, rows.replace(allow_private=None))
+        self.defaults = _read_defaults(ctx, rows.replace(allow_private=None))
+
+    @property
+    def writes_texts(self) -> bool:
+        """Return True if the output holds answers alone, without their records."""
+        return bool(self.options.text) or self.table is not None
 
     def rows(self, past: ResumeState) -> RowReader:
         """Return the rows from the first on; those that earlier runs had keep their ids."""
-        identities = IdAssigner(past.ids, past.old_ids, past.knows)
-        return self.rows_by(identities, past.is_old or bool(past.old_ends))
+        ids = IdAssigner(past.ids, past.old_ids.find, past.knows)
+        return self.read_rows(ids, past.is_old or bool(past.old_ends))
 
-    def rows_by(self, identities: IdAssigner, by_index: bool) -> RowReader:
-        """Return the rows from the first on, with the ids that `identities` gives."""
-        return RowReader(
-            self.source,
+    def read_rows(self, ids: IdAssigner, by_index: bool) -> RowReader:
+        """Return the rows from the first on, with ids from an assigner."""
+        options = self.options
+        row_options = RowOptions(
             self.form,
             self.defaults,
-            identities,
             layout=self._layout,
-            endpoint=self.options.endpoint,
+            endpoint=options.endpoint,
             template=self._template,
             params=self._params,
             shard=self.shard,
-            strict=bool(self.options.strict),
-            join=bool(self.options.join),
-            columns=self.table,
-            tell=self._tell_once,
-            shards_by_index=by_index,
+            strict=bool(options.strict),
+            join=bool(options.join),
+            table=self.table,
+            note=self._note_once,
         )
-
-    def _answer_table(self, output: str | None) -> AnswerTable | None:
-        """Return the table that the answers go into, None where the output is no table."""
-        options = self.options
-        if output is None or not is_table_path(output):
-            if options.answer is not None:
-                raise UsageError(
-                    Text("cannot use --answer"), Text("-o names no table"), hint="-o answers.csv"
-                )
-            return None
-        if options.text:
-            raise UsageError(
-                Text("cannot use --text with -o {output}", output=output),
-                Text("a table has each answer beside its row"),
-                hint="-o answers.txt --text",
-            )
-        mark = self.source.has_mark()
-        return AnswerTable(output, self.form, options.answer, has_mark=mark)
+        return RowReader(self.source, row_options, ids, shards_by_index=by_index)
 
     def refuse_columns(self) -> None:
-        """Raise UsageError where the output is a table that cannot have the input's columns.
+        """Raise UsageError if the output is a table that cannot have the input's columns.
 
-        To be called before anything is opened; what can be read only once is judged later.
+        To be called before anything is opened; what can be read only once is checked later.
         """
         if self.table is None or not self.source.is_regular:
             return
@@ -109,32 +99,8 @@ class BatchInputs:
         if record is not None:
             self.table.begin(record.table)
 
-    def _filling(self) -> RowTemplate | None:
-        """Return the template. Raises UsageError for one that names no column."""
-        given = self.options.template
-        if given is None:
-            return None
-        text = self._ctx.inputs.at(given)
-        filling = RowTemplate(text)
-        if not filling.fields:
-            bare = text.replace("{{", "{").replace("}}", "}") if "{{" in text else "{text}"
-            if self.form == "lines":
-                bare = "{line}"
-            raise UsageError(
-                Text("cannot use --template {given}", given=show_name(given)),
-                Text("it names no column or field, so that every row would be the same request"),
-                hint=f"--template {shlex.quote(bare)}",
-            )
-        return filling
-
-    def _tell_once(self, text: str) -> None:
-        """Print a notice about all rows, once though the rows are gone through twice."""
-        if text not in self._told:
-            self._told.add(text)
-            self._ctx.messages.note(text)
-
     def header(self) -> dict[str, Any]:
-        """Return what the journal says of the input."""
+        """Return what the journal's header says about the input."""
         prefix = self.source.prefix(PREFIX_BYTES)
         return {
             "input": {
@@ -143,90 +109,123 @@ class BatchInputs:
                 "sha": hash_prefix(prefix) if prefix else None,
             },
             "endpoint": self.options.endpoint,
-            # What `batch verify --rows` needs to know the rows again.
+            # What `batch verify --rows` needs to read the same rows.
             "rows": {
                 "models": dict(self.defaults.models),
                 "options": list(self.defaults.options),
                 "defaults": self._given,
             },
             "options": {
-                one.name: value
-                for one, value in given(self.options)
+                option.name: value
+                for option, value in given(self.options)
                 if isinstance(value, (str, int, float))
             },
         }
 
     def is_same(self, past: ResumeState) -> bool:
-        """Tell whether the input may be the one that the output was begun with, or more of it.
+        """Return True if the input may be the one that the output was begun with, or more of it.
 
         A pipe is believed.
         """
         known = past.header.get("input")
-        if self.options.resume or not known or not self.source.is_regular:
-            return True
-        if not past.records:
+        if self.options.resume or not known or not self.source.is_regular or not past.records:
             return True
         return bool(hash_prefix(self.source.prefix(known["size"])) == known["sha"])
 
     def has_replaced(self, past: ResumeState) -> bool:
-        """Return True if this is the input that the output has, as it is now."""
+        """Return True if this is the input of the output, as it is now."""
         known = past.header.get("input") or {}
         return not self.options.resume and known.get("name") == self.source.name
 
     @property
     def total(self) -> int | None:
-        """Return how many rows there are at a glance, None when that would be a guess."""
+        """Return the approximate number of rows, None if that would be a guess."""
         if self.shard is not None or self.form in ("csv", "tsv") or not self.source.is_regular:
             return None
-        if self.source.path != "-" and Path(self.source.path).stat().st_size > BIG_FILE:
+        if self.source.path != "-" and Path(self.source.path).stat().st_size > BIG_FILE_BYTES:
             return None
-        return self.source.line_count()
+        return self.source.count_lines()
+
+    def _make_table(self, output: str | None) -> AnswerTable | None:
+        """Return the table that the answers go into, None if the output is not a table."""
+        options = self.options
+        if output is None or not is_table_path(output):
+            if options.answer is not None:
+                why = Text("-o names no table")
+                raise UsageError(Text("cannot use --answer"), why, hint="-o answers.csv")
+            return None
+        if options.text:
+            raise UsageError(
+                Text("cannot use --text with -o {output}", output=output),
+                Text("a table has each answer beside its row"),
+                hint="-o answers.txt --text",
+            )
+        return AnswerTable(output, self.form, options.answer, has_mark=self.source.has_mark())
+
+    def _note_once(self, text: str) -> None:
+        """Print a notice about all rows once, though the rows may be read twice."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._note(text)
 
 
-def _defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
+def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:
+    """Return the template. Raises UsageError for one that names no column."""
+    template = RowTemplate(text)
+    if not template.fields:
+        example = text.replace("{{", "{").replace("}}", "}") if "{{" in text else "{text}"
+        if is_lines:
+            example = "{line}"
+        raise UsageError(
+            Text("cannot use --template {given}", given=show_name(name)),
+            Text("it names no column or field, so that every row would be the same request"),
+            hint=f"--template {shlex.quote(example)}",
+        )
+    return template
+
+
+def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import parse_tool_choice, read_tools
     from apiyi_cli.cli.conversation.request import body_options
 
-    typed = frozenset(one.name for one, _ in given(rows))
-    filled = {one.name: value for one, value in given(ctx.settings.fill(rows))}
-    read = ctx.inputs
-    system = filled.pop("system", None)
-    wanted = filled.pop("schema", None)
-    functions = read_tools(
-        [read.text_or_file(one, "--tool") for one in filled.pop("tool", None) or ()]
-    )
-    chosen = filled.pop("tool_choice", None)
-    of_endpoint = {name: ctx.settings.for_rows(name).fill(Model()).model for name in ENDPOINTS}
+    inputs, settings = ctx.inputs, ctx.settings
+    values = {option.name: value for option, value in given(settings.fill(rows))}
+    system = values.pop("system", None)
+    schema = values.pop("schema", None)
+    tools = values.pop("tool", None) or ()
+    functions = read_tools([inputs.text_or_file(tool, "--tool") for tool in tools])
+    tool_choice = values.pop("tool_choice", None)
+    models = {name: settings.for_rows(name).fill(Model()).model for name in ROW_ENDPOINTS}
     return CommandDefaults(
-        models={name: model for name, model in of_endpoint.items() if model is not None},
-        force_model=bool(ctx.settings.fill(Model()).force_model),
-        values=filled,
-        typed=typed,
-        system=None if system is None else read.at(system),
-        schema=None if wanted is None else read_schema(read.text_or_file(wanted, "--schema")),
-        json_mode=bool(filled.pop("json_mode", None)),
+        models={name: model for name, model in models.items() if model is not None},
+        force_model=bool(settings.fill(Model()).force_model),
+        values=values,
+        typed=frozenset(option.name for option, _ in given(rows)),
+        system=None if system is None else inputs.at(system),
+        schema=None if schema is None else read_schema(inputs.text_or_file(schema, "--schema")),
+        json_mode=bool(values.pop("json_mode", None)),
         functions=functions,
-        tool_choice=None if chosen is None else parse_tool_choice(chosen, functions),
+        tool_choice=None if tool_choice is None else parse_tool_choice(tool_choice, functions),
         options=body_options(ctx),
-        families=ctx.settings.families,
+        families=settings.families,
     )
 
 
-def _opened(ctx: Context, judge: FormChecker) -> RowSource:
-    """Return the input once it has been judged: a file whole, a pipe by how it begins."""
-    sources, path = ctx.inputs, judge.path
+def _open_source(ctx: Context, checker: FormChecker) -> RowSource:
+    """Return the input once it was checked: a file whole, a pipe by its beginning."""
+    path = checker.path
     if path != "-" and (os.path.isfile(path) or not os.path.exists(path)):
-        source = RowSource(path, encoding=sources.encoding)
-        source.judge(judge)
+        source = RowSource(path, encoding=ctx.inputs.encoding)
+        source.check(checker)
         return source
-    pieces = sources.text_pieces(Text("the rows"), path, judge=judge)
+    pieces = ctx.inputs.text_pieces(Text("the rows"), path, judge=checker)
     first = next(pieces, b"")
     return RowSource(path, lambda: chain((first,), pieces))
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    """Return the names in `a,b`, None where nothing was said."""
+def _split_names(text: str | None) -> tuple[str, ...] | None:
+    """Return the names in `a,b`, None if nothing was given."""
     if text is None:
         return None
     return tuple(name.strip() for name in text.split(",") if name.strip())

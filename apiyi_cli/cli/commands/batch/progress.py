@@ -1,4 +1,4 @@
-"""A batch that is watched: its signals, and the line that shows how far it is."""
+"""Shows the progress of a batch, and turns signals into its soft stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.run import BatchRun
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.process import Process
     from apiyi_cli.wire.send import Plan
 
 GRACE_S = {"SIGINT": 30.0}
@@ -17,53 +17,53 @@ SHORT_GRACE_S = 5.0
 
 
 class SignalHandler:
-    """While a batch runs its signals stop it softly, or show how far it is."""
+    """While a batch runs, its signals stop it softly, or show the progress."""
 
-    def __init__(self, ctx: Context, running: BatchRun) -> None:
-        self._run = ctx.process
-        self._running = running
+    def __init__(self, process: Process, run: BatchRun) -> None:
+        self._process = process
+        self._run = run
 
     def __enter__(self) -> None:
-        self._run.on_signal = self._heed
+        self._process.on_signal = self._handle
 
     def __exit__(self, *failure: object) -> None:
-        self._run.on_signal = None
+        self._process.on_signal = None
 
-    def _heed(self, name: str, signum: int) -> float | None:
+    def _handle(self, name: str, signum: int) -> float | None:
         if name == "SIGUSR1":
-            self._running.request_report()
+            self._run.request_report()
             return None
-        return self._running.request_stop(signum, GRACE_S.get(name, SHORT_GRACE_S))
+        return self._run.request_stop(signum, GRACE_S.get(name, SHORT_GRACE_S))
 
 
 class ProgressReporter:
     """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
 
-    def __init__(self, ctx: Context, inputs: BatchInputs, plan: Plan) -> None:
+    def __init__(self, ctx: Context, total: int | None, plan: Plan) -> None:
         from apiyi_cli.render.progress import Progress
 
         console = ctx.process.console
         self._say = console.say
         self._quiet = bool(ctx.settings.output.quiet)
         self._limits = plan.limiter.limits if plan.limiter is not None else None
-        terminal = console.stderr_is_terminal
         self._progress = Progress(
-            None if self._quiet else inputs.total,
+            None if self._quiet else total,
             say=console.say,
-            status=console.status if terminal else None,
+            status=console.status if console.stderr_is_terminal else None,
             width=console.width,
             clock=ctx.process.clock,
         )
 
-    def show(self, counts: Counts, rates: Throughput, now: bool) -> None:
-        """Draw the present state if it is time to; `now` says it in any case."""
+    def show(self, counts: Counts, throughput: Throughput, now: bool) -> None:
+        """Draw the present state if it is time to; `now` prints it in any case."""
         if self._quiet and not now:
             return
-        fields: dict[str, object] = {}
-        requests, tokens = rates.per_minute()
+        requests, tokens = throughput.per_minute()
         limits = self._limits
-        fields["req/min"] = f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}"
-        fields["tok/min"] = f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}"
+        fields: dict[str, object] = {
+            "req/min": f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}",
+            "tok/min": f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}",
+        }
         if counts.cost is not None:
             fields["cost"] = f"≈ ${counts.cost:.4f}"
         done = counts.done + counts.resumed

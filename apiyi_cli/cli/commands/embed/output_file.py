@@ -59,7 +59,7 @@ class EmbedFile:
         }
         # What is missing is said before the file is made.
         ctx.gateway.sender  # noqa: B018
-        self._file = VectorsFile(path, header, force=force, tell=ctx.messages.note)
+        self._file = VectorsFile(path, header, force=force, note=ctx.messages.note)
         ctx.process.on_exit(self._file.close)
         self.vector_length = self._file.length()
         self.has_vectors = self.vector_length > 0

@@ -1,0 +1,121 @@
+"""Outputs that a run must not continue: each is refused with the reason and the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from apiyi_cli.batch.rows.shard import Shard
+from apiyi_cli.core.jsontext import read
+from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
+
+OutputForm = Literal["records", "texts", "table"]
+_FORMS: Final[Mapping[str, str]] = {
+    "records": Text("records"),
+    "texts": Text("texts"),
+    "table": Text("rows of a table"),
+}
+_PAID: Final = re.compile(rb'"t":"[SDW]"|"carried":')
+
+
+def refuse_orphan(output: Path, journal: Path) -> None:
+    """Raise SetupError for a journal without its output, whose rows would be paid for again."""
+    if journal.exists() and not journal.is_file():
+        raise SetupError(Text("cannot use {journal}", journal=journal), Text("it is not a file"))
+    if output.exists() or not journal.exists():
+        return
+    with suppress(OSError):
+        if _PAID.search(journal.read_bytes()):
+            raise SetupError(
+                Text("{output} is gone, its journal is there", output=output),
+                Text("rows that were paid for would be sent again"),
+                hint=Text(
+                    "bring the output back, or --force to begin anew: {journal}", journal=journal
+                ),
+            )
+
+
+def no_journal(output: Path) -> SetupError:
+    """Return the error for an output that nobody knows the runs of."""
+    return SetupError(
+        Text("{output} has no journal", output=output),
+        Text("it was not written by a batch, or its journal was lost"),
+        hint=Text("another -o; --resume to go on with its records; --force to begin anew"),
+    )
+
+
+def refuse_other_form(output: Path, header: Mapping[str, Any], form: OutputForm) -> None:
+    """Raise SetupError if an output holds records and this run writes texts, or the like."""
+    held = str(header.get("form"))
+    if held not in _FORMS:
+        # Version 0.1 knew texts and records only.
+        held = "texts" if header.get("texts") else "records"
+    if header and held != form:
+        raise SetupError(
+            Text("{output} holds {message}", output=output, message=_FORMS[held]),
+            Text("this run would add {form}", form=_FORMS[form]),
+            hint=Text("name another -o, or --force to begin anew"),
+        )
+
+
+def refuse_other_shard(output: Path, header: Mapping[str, Any], shard: Shard | None) -> None:
+    """Raise SetupError for another shard than the output's: nobody would notice the gaps."""
+    if not header:
+        return
+    text = header.get("options", {}).get("shard")
+    then = Shard(text) if isinstance(text, str) else None
+    if (then and then.part) == (shard and shard.part):
+        return
+    what, hint = Text("{output} is no shard", output=output), Text("name another -o")
+    if then:
+        what = Text("{output} is shard {message}", output=output, message=text)
+        hint = Text("name another -o, or --shard {message}", message=text)
+    why = Text("this run is for all rows")
+    if shard:
+        why = Text("this run is for shard {now}", now=shard)
+    raise SetupError(what, why, hint=hint)
+
+
+def refuse_incomplete(output: Path, lost: int, *, is_other: bool, accepted: bool) -> None:
+    """Raise SetupError for an output that lacks `lost` answers which its journal knows.
+
+    `is_other` says that it has none of them; `accepted` that the user wants them sent again.
+    """
+    if is_other:
+        raise SetupError(
+            Text("the journal beside {output} is of another output", output=output),
+            Text("none of the {lost} answers that it knows of is in there", lost=lost),
+            hint=Text("bring the two together again, or name another -o"),
+        )
+    if not accepted:
+        raise SetupError(
+            Text("{output} is not whole", output=output),
+            Text(
+                "{lost} answers that its journal knows of are not in it; they "
+                "were paid for and would be sent again",
+                lost=lost,
+            ),
+            hint=Text(
+                "bring them back from a copy, --resume to send those rows again "
+                "all the same, or --force to begin anew"
+            ),
+        )
+
+
+def find_holder(journal: Path) -> int | None:
+    """Return the process that began the last run of a journal."""
+    import mmap
+
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError),
+        open(journal, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        at = content.rfind(b'\n{"t":"H"') + 1
+        end = content.find(b"\n", at)
+        return int(read(content[at : end if end >= 0 else len(content)])["pid"])
+    return None

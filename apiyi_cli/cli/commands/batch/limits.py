@@ -1,0 +1,69 @@
+"""What bounds a batch: jobs, failures, and money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.stopping import StopRules, price_unknown
+from apiyi_cli.cli.output.ledger import estimate_cost
+from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.errors import LimitError, UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.store.prices import Prices
+    from apiyi_cli.wire.send import Plan
+
+_MAX_ERRORS = 1 << 60
+
+
+class JobCount(NamedTuple):
+    """How many requests run at once; `reduced_from` is 0 unless the system allows fewer."""
+
+    jobs: int
+    reduced_from: int
+
+
+def limit_jobs(jobs: int, plan: Plan) -> JobCount:
+    """Return how many requests may run at once by the key's limits and the open files."""
+    from apiyi_cli.wire.http.descriptors import limit_jobs as limit_by_files
+
+    if plan.limiter is not None:
+        jobs = min(jobs, plan.limiter.limits.concurrency)
+    count = limit_by_files(jobs)
+    return JobCount(count, jobs if count < jobs else 0)
+
+
+def read_stop_rules(options: Batching, *, has_prices: bool) -> StopRules:
+    """Return when to stop by --fail-fast, --max-errors and --max-cost."""
+    text = "1" if options.fail_fast else options.max_errors
+    max_errors, percent = None, None
+    if text is not None:
+        is_percent = text.endswith("%")
+        try:
+            value = float(text.removesuffix("%")) if is_percent else int(text)
+        except ValueError:
+            value = -1
+        if not 0 < value <= (100 if is_percent else _MAX_ERRORS):
+            why = Text("it is not N or N%")
+            raise UsageError(Text("cannot use --max-errors {text}", text=text), why)
+        max_errors, percent = (None, value) if is_percent else (int(value), None)
+    if options.max_cost is not None and not has_prices:
+        raise LimitError(
+            Text("cannot keep to --max-cost"),
+            Text("there is no price list"),
+            hint="apiyi models --update",
+        )
+    return StopRules(max_errors, percent, options.max_cost)
+
+
+def check_price(prices: Prices) -> Callable[[Row], None]:
+    """Return a function that raises LimitError for a row whose price is unknown."""
+
+    def check(row: Row) -> None:
+        if row.call is not None and estimate_cost(prices, row.call, None, guess=True) is None:
+            raise price_unknown(row.call.model)
+
+    return check

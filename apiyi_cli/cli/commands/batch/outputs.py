@@ -1,0 +1,141 @@
+"""Opens what a batch writes: a file that resumes, a device, or stdout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apiyi_cli.batch.state.files import open_errors_file
+from apiyi_cli.batch.state.journal import journal_path
+from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
+from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
+from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.terminal_text import Content
+
+
+class Destination(NamedTuple):
+    """Where records go, what earlier runs left there, and the file that a run can resume."""
+
+    writer: RecordWriter
+    past: ResumeState
+    output: OpenOutput | None
+
+
+def refuse_shared_files(rows: str, target: str | None, options: Batching) -> None:
+    """Raise UsageError if one file would be two things: the rows, an output, a summary."""
+    from apiyi_cli.core.disk import first_clash, is_reserved
+
+    named = {
+        name: Path(path)
+        for name, path in (
+            ("FILE", rows),
+            ("-o", target),
+            ("--errors", options.errors),
+            ("--summary", options.summary),
+        )
+        if path not in (None, "-")
+    }
+    for name, path in named.items():
+        if name != "FILE" and is_reserved(path):
+            why = Text("its name is that of a batch's own journal or lock")
+            raise UsageError(Text("cannot use {name} {path}", name=name, path=path), why)
+    if "-o" in named:
+        named[Text("the journal")] = journal_path(named["-o"])
+    clash = first_clash(named.items())
+    if clash is not None:
+        name, other = clash
+        what = Text("cannot use {name} {path}", name=name, path=named[name])
+        raise UsageError(what, Text("it is the file of {other}", other=other))
+    if options.summary == "-" and target in (None, "-"):
+        why = Text("the records go to stdout")
+        raise UsageError(Text("cannot use --summary -"), why, hint="-o FILE")
+
+
+def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
+    """Open where the records go; of a file that resumes, read what is there."""
+    from apiyi_cli.output.files import is_device, refuse_existing
+
+    options, target = inputs.options, ctx.settings.output.output
+    shared: dict[str, Any] = {
+        "texts": inputs.writes_texts,
+        "table": inputs.table,
+        "note": ctx.messages.note,
+        "redact": ctx.messages.redact,
+    }
+    if options.summary not in (None, "-"):
+        refuse_existing(Path(options.summary), force=True)
+    if target is None or target == "-":
+        return _open_stdout(ctx, inputs, shared)
+    if ctx.output.jq_filter is not None:
+        raise UsageError(Text("cannot use --jq with -o"), Text("the output holds whole records"))
+    path = Path(target)
+    if is_device(path):
+        device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
+        return Destination(RecordWriter(device, None, **shared), ResumeState(), None)
+    refuse_existing(path, force=True)
+    open_options = OpenOptions(
+        None if options.errors is None else Path(options.errors),
+        force=bool(ctx.settings.output.force),
+        resume=bool(options.resume),
+        repair=bool(options.repair),
+        form="table" if inputs.table is not None else "texts" if options.text else "records",
+        fsync=options.fsync or "group",  # type: ignore[arg-type]
+        shard=inputs.shard,
+    )
+    output = OpenOutput(path, open_options, ctx.messages.note)
+    ctx.process.on_exit(output.close)
+    if inputs.table is not None:
+        inputs.table.go_on_with(path)
+    journal = output.begin(inputs.header())
+    for message in _describe_past(path, output.past):
+        ctx.messages.note(message)
+    writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
+    return Destination(writer, output.past, output)
+
+
+def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> Destination:
+    console = ctx.process.console
+    content: Content = "text" if inputs.writes_texts else "json"
+    console.require_stdout()
+
+    def write(data: bytes) -> None:
+        if ctx.output.jq_filter is not None:
+            data = b"".join(ctx.output.filter_lines(data.splitlines(keepends=True)))
+        console.write(data, content)
+
+    errors = None
+    if inputs.options.errors is not None:
+        path = Path(inputs.options.errors)
+        if ctx.settings.output.force:
+            path.unlink(missing_ok=True)
+        errors = FileTarget(open_errors_file(path, fresh=True), str(path))
+    writer = RecordWriter(StreamTarget(write), None, errors=errors, **shared)
+    return Destination(writer, ResumeState(), None)
+
+
+def _describe_past(path: Path, past: ResumeState) -> list[str]:
+    """Return messages about what earlier runs left."""
+    messages: list[str] = []
+    if past.records:
+        count = f"{past.records:,}"
+        messages.append(
+            Text("going on with {target}: {records} records in it", target=path, records=count)
+        )
+    if past.claims:
+        messages.append(
+            Text(
+                "{lost} requests were in flight when an earlier run ended and "
+                "may be billed twice if they are sent again (--on-unknown skip "
+                "does not)",
+                lost=sum(past.lost(id) for id in past.claims),
+            )
+        )
+    return messages
