@@ -26,13 +26,13 @@ class JobCount(NamedTuple):
     reduced_from: int
 
 
-def limit_jobs(jobs: int, plan: Plan) -> JobCount:
+def choose_jobs(jobs: int, plan: Plan) -> JobCount:
     """Return how many requests may run at once by the key's limits and the open files."""
-    from apiyi_cli.wire.http.descriptors import limit_jobs as limit_by_files
+    from apiyi_cli.wire.http.descriptors import limit_jobs
 
     if plan.limiter is not None:
         jobs = min(jobs, plan.limiter.limits.concurrency)
-    count = limit_by_files(jobs)
+    count = limit_jobs(jobs)
     return JobCount(count, jobs if count < jobs else 0)
 
 

@@ -17,7 +17,7 @@ from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.cli.commands.batch.ending import conclude
 from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-from apiyi_cli.cli.commands.batch.limits import check_price, limit_jobs, read_stop_rules
+from apiyi_cli.cli.commands.batch.limits import check_price, choose_jobs, read_stop_rules
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
@@ -52,7 +52,7 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     """Send the rows and record their answers; raise what the run ends with."""
     options, clock = inputs.options, ctx.process.clock
     wire_plan = make_wire_plan(ctx)
-    limited = limit_jobs(ctx.settings.jobs, wire_plan)
+    limited = choose_jobs(ctx.settings.jobs, wire_plan)
     if limited.reduced_from:
         ctx.messages.note(
             Text(
