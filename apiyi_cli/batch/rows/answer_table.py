@@ -1,7 +1,7 @@
 """`-o out.csv`: a table with the columns of the input and one more for the answers.
 
 Every line can be read by the csv module of Python, and by spreadsheets: a cell that holds the
-delimiter, a quote or a line end stands in quotes. Which lines are whole, the journal knows.
+delimiter, a quote or a line end is quoted. Which lines are whole, the journal knows.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class AnswerTable:
         self._content: Path | None = None
         self.has_head = False
 
-    def go_on_with(self, path: Path) -> None:
-        """Append to a file, which may have its header: `begin` compares it."""
+    def resume(self, path: Path) -> None:
+        """Append to a file, which may have a header: `begin` compares it."""
         self._content = path
         self.has_head = path.stat().st_size > 0
 
@@ -80,7 +80,7 @@ class AnswerTable:
             self._compare_head(self._content)
 
     def cells_of(self, record: SourceRecord, id: str) -> Sequence[str]:
-        """Return what stands before the answer of a record."""
+        """Return the cells before the answer of a record."""
         if record.table is not None:
             return record.cells or ()
         return (str((record.fields or {}).get("line", "")) if self._own_column == "line" else id,)

@@ -1,4 +1,4 @@
-"""One short row: its fields, checked against the option table, and the command's defaults."""
+"""Fields of a short row, checked against the options, and the command's defaults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FILE_FIELDS = (
 
 @dataclass(frozen=True)
 class CommandDefaults:
-    """What the command line says of every short row: values of options by name, and the rest.
+    """Values of the command line for every short row: options by name, and the rest.
 
     `typed` are the names that were given as flags; one that an endpoint does not have is a
     mistake then. `models` has the model of each endpoint that has one of its own; unless
@@ -83,13 +83,13 @@ class CommandDefaults:
         if found is None:
             found = self._by_command[command] = {}
             for name, value in self.values.items():
-                one = table.get(name)
-                if one is not None:
-                    found[one.name] = fitted(one, value)
+                option = table.get(name)
+                if option is not None:
+                    found[option.name] = fitted(option, value)
                 elif name in self.typed:
-                    option = f"--{name.replace('_', '-')}"
+                    flag = f"--{name.replace('_', '-')}"
                     raise UsageError(
-                        Text("cannot use {option}", option=option),
+                        Text("cannot use {option}", option=flag),
                         Text("apiyi {command} has no such option", command=command),
                     )
         return dict(found)
@@ -107,8 +107,8 @@ class InvalidField(ValueError):
 class RowFields:
     """The fields of one short row while a request is made of them.
 
-    What `take` has taken is done with; what is left when the request is built goes into the
-    body as it is. Texts of a table (`as_text`) are read the way an environment variable is.
+    `take` removes a field; what is left when the request is built goes into the body as it
+    is. Texts of a table (`as_text`) are parsed like environment variables.
     """
 
     def __init__(
@@ -125,27 +125,29 @@ class RowFields:
         self._as_text = as_text
         self._options = defaults.of(command, table)
         for name in [name for name in fields if name in table]:
-            one = table[name]
+            option = table[name]
             value = fields.pop(name)
             if value is None or (as_text and value == ""):
                 continue
             try:
-                self._options[one.name] = parsed(one, value) if as_text else fitted(one, value)
+                self._options[option.name] = (
+                    parsed(option, value) if as_text else fitted(option, value)
+                )
             except Unfit:
-                if one.many and isinstance(value, dict):
+                if option.many and isinstance(value, dict):
                     # The API's own form of logit_bias.
                     fields[name] = value
-                    self._options.pop(one.name, None)
+                    self._options.pop(option.name, None)
                     continue
-                raise InvalidField(name, Text("expected {item}", item=expected(one))) from None
+                raise InvalidField(name, Text("expected {item}", item=expected(option))) from None
 
     def group(self, kind: type[Group]) -> Any:
-        """Return an option group with what the row and the defaults say."""
-        names = [one.name for one in kind.flags.values()]
+        """Return an option group with the values of the row and the defaults."""
+        names = [option.name for option in kind.flags.values()]
         return kind(**{name: self._options[name] for name in names if name in self._options})
 
     def take(self, *names: str) -> Any:
-        """Take the first of these fields that the row has, None without any."""
+        """Remove these fields; return the first that has a value, None without any."""
         for name in names:
             if self.fields.get(name) is not None:
                 return self.fields.pop(name)
@@ -153,10 +155,10 @@ class RowFields:
         return None
 
     def rest(self) -> list[str]:
-        """Take all that is left as `-O` would say it, for bodies that are no JSON."""
+        """Remove all fields that are left; return them as `-O` options for multipart bodies."""
         left, self.fields = self.fields, {}
         if self._as_text:
-            # Columns are for the template and the options; others are the user's own.
+            # Other columns than options are data of the user, not of the request.
             return []
         return [
             f"{name.replace('.', chr(92) + '.')}={write_text(value)}"
@@ -164,7 +166,7 @@ class RowFields:
         ]
 
     def text(self, *names: str) -> str | None:
-        """Take a field that must be a text with something in it."""
+        """Remove a field; return its text, which must not be empty."""
         value = self.take(*names)
         if value is None:
             return None
@@ -173,7 +175,7 @@ class RowFields:
         return value
 
     def prompt(self, *names: str) -> str:
-        """Take the row's own input; raise where there is none."""
+        """Remove the input of the row; raise InvalidField if there is none."""
         value = self.text(*names)
         if value is None:
             raise InvalidField("", Text("the row has no {names}", names=" or ".join(names)))
@@ -193,31 +195,31 @@ class RowFields:
         return read_tools(given)
 
     def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
-        """Return which of the functions is to be called."""
+        """Return which function must be called."""
         own = self.take("tool_choice")
         if isinstance(own, str):
             return parse_tool_choice(own, functions)
         return self.defaults.tool_choice if own is None else own
 
     def schema(self) -> dict[str, Any] | None:
-        """Return the schema that the answer is asked to fit."""
+        """Return the schema of the answer."""
         own = self.take("schema")
         if own is None:
             return self.defaults.schema
         return read_schema(own) if isinstance(own, str) else wrap_schema(own)
 
     def json_mode(self) -> bool:
-        """Tell whether the answer is asked for as some JSON object."""
+        """Return True if the answer must be a JSON object."""
         own = self.take("json_mode")
         return self.defaults.json_mode if own is None else bool(own)
 
     def messages(self) -> list[dict[str, Any]]:
-        """Take the earlier messages of the row."""
+        """Remove and return the earlier messages of the row."""
         own = self.take("messages") or []
         if isinstance(own, str):
             own = read_strict(own)
         if not isinstance(own, list) or not all(
-            isinstance(one, dict) and isinstance(one.get("role"), str) for one in own
+            isinstance(item, dict) and isinstance(item.get("role"), str) for item in own
         ):
             raise InvalidField("messages", Text("expected a list of messages, each with a role"))
         return own
@@ -230,10 +232,10 @@ class RowFields:
         ]
 
     def files(self, *names: str) -> list[tuple[str, str]]:
-        """Take the paths and URLs that these fields name, each with its field's name.
+        """Remove these fields; return their paths and URLs, each with its field's name.
 
-        The first field holds nothing else; of the others what is no text is the API's own form
-        (`"audio": {"voice": …}`) and is left.
+        The first field holds nothing else; in the others what is not a text is the API's own form
+        (`"audio": {"voice": …}`) and stays.
         """
         found: list[tuple[str, str]] = []
         for name in names:
@@ -250,7 +252,7 @@ class RowFields:
 
 
 class MissingModel(Exception):
-    """A row has no model, and none is set for all of them, or one that cannot do the rows."""
+    """A row has no model and none is set, or the one that is set cannot do the rows."""
 
     def __init__(self, model: str = "", why: str = "") -> None:
         super().__init__(model, why)
@@ -260,21 +262,21 @@ class MissingModel(Exception):
 
 @cache
 def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
-    """Return the options that end in the body, by their names and by how they are spelled."""
+    """Return the options that go into the body, by each of their spellings."""
     found: dict[str, Flag] = {}
     for group in groups:
-        for one in group.flags.values():
-            if one.wire is not None or one.name in _UNWIRED:
-                found[one.name] = one
-                for spelling in one.names:
+        for option in group.flags.values():
+            if option.wire is not None or option.name in _UNWIRED:
+                found[option.name] = option
+                for spelling in option.names:
                     plain = spelling.split("/")[0].lstrip("-").replace("-", "_")
                     if len(plain) > 1:
-                        found.setdefault(plain, one)
+                        found.setdefault(plain, option)
     return found
 
 
 def wanted_schema(body: Any) -> Any:
-    """Return the schema that a request's body asks its answer to fit, None without one."""
+    """Return the schema in a request's body for its answer, None without one."""
     if not isinstance(body, dict):
         return None
     asked = body.get("response_format")

@@ -1,4 +1,4 @@
-"""The options that `apiyi batch` takes for its short rows: those of the commands they are for.
+"""Options of `apiyi batch` for short rows: those of the commands that they stand for.
 
 Made from the commands' own groups, so that a new option of theirs is one of the batch, too.
 Where two commands spell an option alike the first one's words are shown.
@@ -20,7 +20,7 @@ from apiyi_cli.core.options.transcribe import Transcribing
 
 
 class RowDefaults(Group):
-    """What holds for every short row that does not say otherwise."""
+    """Values for every short row that has none of its own."""
 
 
 _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (

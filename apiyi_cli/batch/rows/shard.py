@@ -1,4 +1,4 @@
-"""`--shard K/N`: which rows belong to one machine of several."""
+"""`--shard K/N`: the rows that belong to one machine of several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apiyi_cli.text import Text
 
 
 class Shard:
-    """The rows whose id belongs to part `number` of `count`, wherever they stand.
+    """The rows whose id belongs to part `number` of `count`.
 
     Parts may be numbered from 0 or from 1: the number counts modulo `count`.
     """
@@ -32,7 +32,7 @@ class Shard:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Return which part it is, counted from 0, and of how many."""
+        """Return the number of the part, counted from 0, and of how many."""
         return self.number % self.count, self.count
 
     def __str__(self) -> str:
@@ -40,6 +40,6 @@ class Shard:
         return self._text
 
     def has(self, id: str) -> bool:
-        """Tell whether a row belongs to the part; the same on every machine."""
+        """Return True if a row belongs to the part; the same on every machine."""
         digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.number % self.count

@@ -1,4 +1,4 @@
-"""`--template`: the input of a row made of its columns or fields."""
+"""`--template`: fills the columns or fields of a row into a text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RowTemplate:
             )
 
     def text(self, fields: Mapping[str, Any]) -> str:
-        """Return the text for one row. Raises Misfit for a field that the row has not."""
+        """Return the text for one row. Raises Misfit for a field that the row lacks."""
         parts = []
         for literal, name in self._pieces:
             parts.append(literal)

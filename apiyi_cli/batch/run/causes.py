@@ -1,4 +1,4 @@
-"""Why rows failed, counted, so that one cause of many failures is told and not left to search."""
+"""Counts why rows failed, so that one cause of many failures is reported once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from apiyi_cli.batch.state.record import FREE_AGAIN, name_class
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text, join_texts
 
-MOST_KINDS: Final = 1000
+MAX_KINDS: Final = 1000
 _SHOWN: Final = 3
-_LONGEST_WORDS: Final = 200
+_MAX_CHARACTERS: Final = 200
 _NUMBER = re.compile(r"\d+")
 _PLACE = re.compile(r".*?:\d+(:\d+)?: ")
 
 
 class FailureCause(NamedTuple):
-    """One cause: what is told of it, the class of its failures, what helps, how many rows."""
+    """One cause: its message, the class of its failures, a hint, the number of rows."""
 
     message: str
     kind: str
@@ -26,20 +26,20 @@ class FailureCause(NamedTuple):
 
 
 class FailureCauses:
-    """The causes of one run's failures, those alike (but for numbers) counted together."""
+    """The causes of failures; messages that differ in numbers only count as one."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], FailureCause] = {}
+        self._causes: dict[tuple[str, str], FailureCause] = {}
         self._others = 0
 
     def add(self, error: ApiyiError) -> None:
         """Count the failure of one row."""
-        # The place of a row is its own; why it cannot be used is what others share.
+        # The place differs from row to row; the reason is what rows have in common.
         message = error.why if isinstance(error, UsageError) and error.why else error.summary()
         self._count(FailureCause(message, name_class(error), error.hint, 1))
 
     def add_record(self, error: dict[str, Any]) -> None:
-        """Count the failure that an error record of an earlier run tells of."""
+        """Count the failure in an error record of an earlier run."""
         message = str(error.get("message") or error.get("code") or error["class"])
         if error["class"] == "usage":
             message = _PLACE.sub("", message, count=1)
@@ -48,11 +48,11 @@ class FailureCauses:
     @property
     def count(self) -> int:
         """Return how many failures were counted."""
-        return self._others + sum(cause.rows for cause in self._found.values())
+        return self._others + sum(cause.rows for cause in self._causes.values())
 
     def top(self) -> list[FailureCause]:
         """Return the causes, the most frequent first."""
-        return sorted(self._found.values(), key=lambda cause: -cause.rows)
+        return sorted(self._causes.values(), key=lambda cause: -cause.rows)
 
     def explain(self) -> str:
         """Return the one cause, or the most frequent ones with their numbers."""
@@ -68,9 +68,9 @@ class FailureCauses:
         return join_texts(shown, "; ")
 
     def advise(self, *, retries_failed: bool) -> str | None:
-        """Return what can help against all that was counted, None where nothing is known.
+        """Return a hint that helps against all counted failures, None if there is none.
 
-        `retries_failed` tells that the run sent again what had failed for good.
+        `retries_failed` says that the run sent permanent failures again.
         """
         top = self.top()
         if len(top) == 1 and not self._others and top[0].hint:
@@ -85,12 +85,12 @@ class FailureCauses:
         return Text("correct these rows or the options, then run it again")
 
     def _count(self, cause: FailureCause) -> None:
-        words = " ".join(_NUMBER.sub("0", cause.message[:_LONGEST_WORDS]).split())
-        key = (cause.kind, words)
-        before = self._found.get(key)
+        text = " ".join(_NUMBER.sub("0", cause.message[:_MAX_CHARACTERS]).split())
+        key = (cause.kind, text)
+        before = self._causes.get(key)
         if before is not None:
-            self._found[key] = before._replace(rows=before.rows + 1)
-        elif len(self._found) < MOST_KINDS:
-            self._found[key] = cause
+            self._causes[key] = before._replace(rows=before.rows + 1)
+        elif len(self._causes) < MAX_KINDS:
+            self._causes[key] = cause
         else:
             self._others += 1

@@ -1,4 +1,4 @@
-"""The numbers of a run: what progress shows, what the stop rules look at, what the summary says."""
+"""The numbers of a run, for its progress, its stop rules, and its summary."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RATE_WINDOW_S = 60.0
 class Counts:
     """Counted by the feeding and the writing thread, each its own numbers.
 
-    `read` are rows of the input, of which `resumed` were through before (`resumed_failed` of
-    them failed for good); `done` had their record in this run. `twice` may have been paid for
-    a second time, as far as anybody can know.
+    `read` are rows of the input, of which `resumed` were finished before (`resumed_failed` of
+    them failed permanently); `done` got their record in this run. `twice` were possibly billed
+    a second time.
     """
 
     read: int = 0
@@ -45,13 +45,13 @@ class Counts:
     causes: FailureCauses = field(default_factory=FailureCauses)
 
     def add_attempts(self, attempts: int, ambiguous: int) -> None:
-        """Count the attempts of a row whose answer is not waited for."""
+        """Count the attempts of a row."""
         self.requests += attempts
         self.retries += max(0, attempts - 1)
         self.twice += ambiguous
 
     def add(self, outcome: RowOutcome, cost: float | None) -> None:
-        """Count an outcome whose record stands in the output, or that was given up."""
+        """Count an outcome that was written or given up."""
         self.add_attempts(outcome.attempts, outcome.ambiguous)
         if outcome.unsent:
             return
@@ -75,7 +75,7 @@ class Counts:
 
     @property
     def all_failed(self) -> int:
-        """Return the rows that have failed, in this run or before for good."""
+        """Return the rows that have failed, in this run or permanently before."""
         return self.failed + self.resumed_failed
 
     def summary(self, seconds: float) -> dict[str, Any]:
@@ -118,23 +118,23 @@ class Throughput:
     def per_minute(self) -> tuple[int, int]:
         """Return requests and tokens of the last minute."""
         since = self.clock.monotonic() - RATE_WINDOW_S
-        recent = [one for one in self._seconds if one[0] >= since]
-        return sum(one[1] for one in recent), sum(one[2] for one in recent)
+        recent = [item for item in self._seconds if item[0] >= since]
+        return sum(item[1] for item in recent), sum(item[2] for item in recent)
 
 
 def describe_remarks(summary: dict[str, Any]) -> str:
-    """Return the line about answers that are complete and yet not what was hoped for, or ""."""
+    """Return the line about complete answers with something wrong, or ""."""
     count = {remark: f"{summary.get(remark, 0):,}" for remark in REMARKS}
-    format_summary = {
+    texts = {
         "length": Text("cut off by the token limit: {count}", count=count["length"]),
         "content_filter": Text("held back by a filter: {count}", count=count["content_filter"]),
         "refusal": Text("refused: {count}", count=count["refusal"]),
         "empty": Text("empty: {count}", count=count["empty"]),
     }
-    found = [format_summary[remark] for remark in REMARKS if summary.get(remark)]
-    if not found:
+    shown = [texts[remark] for remark in REMARKS if summary.get(remark)]
+    if not shown:
         return ""
-    return Text("answers {list} (--strict-finish makes them errors)", list=join_texts(found))
+    return Text("answers {list} (--strict-finish makes them errors)", list=join_texts(shown))
 
 
 def format_summary(summary: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What counts as an answer: as `chat` would judge it, for the rows of a batch."""
+"""Judges the answers of rows as `chat` would: their form, and how they ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apiyi_cli.text import Text
 
 Remark = Literal["length", "content_filter", "refusal", "empty"]
 REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty")
-"""What can be remarkable about an answer that is complete."""
+"""What can be wrong with a complete answer."""
 
 
 class AnswerRules(NamedTuple):
@@ -25,9 +25,9 @@ class AnswerRules(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What an answer is: its text as shown, what is remarkable, and why it is a failure.
+    """The text of an answer as shown, what is wrong with it, and why it is a failure.
 
-    `is_misfit` tells that asking again may give another answer.
+    `is_misfit` says that asking again may give a better answer.
     """
 
     text: str
@@ -39,9 +39,9 @@ class Judgement(NamedTuple):
 def judge_answer(
     call: Call, answer: RowAnswer, rules: AnswerRules, left_s: float = inf
 ) -> Judgement:
-    """Judge a complete answer by the form that its request asked for, and by how it ended.
+    """Return the judgement of a complete answer, by its requested form and its end.
 
-    The check takes no longer than the `left_s` of the run.
+    The check takes no longer than `left_s`.
     """
     text = answer.text
     if rules.extract:
@@ -68,7 +68,7 @@ def _remark(answer: RowAnswer) -> Remark | None:
 
 
 def _strict_error(remark: Remark) -> IncompleteError:
-    whys = {
+    reasons = {
         "length": Text("the answer was cut off by the token limit (raise --max-tokens)"),
         "content_filter": Text("the answer was cut off by a content filter"),
         "refusal": Text("the model refused to answer"),
@@ -76,7 +76,7 @@ def _strict_error(remark: Remark) -> IncompleteError:
     }
     facts = Facts(code=remark, status=200, phase="content")
     return IncompleteError(
-        Text("the answer is refused by --strict-finish"), whys[remark], facts=facts
+        Text("the answer is refused by --strict-finish"), reasons[remark], facts=facts
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.counts import Counts, Throughput
+from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.run.stopping import StopSwitch, check_rules, price_unknown
-from apiyi_cli.batch.run.worker import ConcurrencyGate
 from apiyi_cli.batch.state.output import OrderedBuffer, RecordWriter, UnwrittenError
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.errors import OutputError, fails_every_item

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from apiyi_cli.batch.run.counts import Counts
+from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.pool import Results, RowWorkers
 from apiyi_cli.batch.run.results import ResultHandler
 from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.run.stopping import StopSwitch
-from apiyi_cli.batch.run.worker import ConcurrencyGate, Worker
+from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.output import RecordWriter
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.threads import start_thread

@@ -1,157 +1,35 @@
-"""One worker's way to the gateway: a row goes in, an outcome comes out, never an exception.
+"""Sends rows: each becomes an outcome, never an exception.
 
-The claim of every attempt is in the journal before its first byte is on the socket: the
-wire's observer is told at exactly that moment, after the limits and before sending.
+The claim of every attempt is in the journal before its first byte is on the socket: the wire
+calls its observer at exactly that moment, after the limits and before sending.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Any
 
 from apiyi_cli.batch.rows.answers import RowAnswer
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.claims import ClaimWriter
+from apiyi_cli.batch.run.gate import ConcurrencyGate, Halted
 from apiyi_cli.batch.run.judging import AnswerRules, judge_answer
-from apiyi_cli.batch.run.pace import AimdLimit
 from apiyi_cli.batch.state.journal import Journal
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
 from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.settings.defaults import LONGEST_DELAY_S
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
-from apiyi_cli.wire.http.proxies import Proxy
-from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.retry.attempts import AttemptCounts
 from apiyi_cli.wire.retry.decision import is_throttled, is_unreadable
 from apiyi_cli.wire.send import Plan, Sender
 
-MOST_REFUSAL_BYTES = 1 << 16
+MAX_REFUSAL_BYTES = 1 << 16
 THROTTLED_S = 1.0
-
-
-class Halted(Exception):
-    """The run is stopping, and a row that waits for something must wait no longer."""
-
-
-class ConcurrencyGate:
-    """How many rows are under way at once: all at first, fewer after a 429, then slowly more.
-
-    A row is under way from its claim until its record is durable: so many may be paid for
-    twice when the process dies, and no more.
-    """
-
-    def __init__(self, most: int, clock: Clock = CLOCK) -> None:
-        self._aimd = AimdLimit(most, clock)
-        self._changed = threading.Condition()
-        self._inside = 0
-        self._closed = threading.Event()
-
-    @property
-    def allowed(self) -> int:
-        """Return how many are let in at present."""
-        return self._aimd.allowed
-
-    @property
-    def is_closed(self) -> bool:
-        """Return True once the run stops."""
-        return self._closed.is_set()
-
-    def enter(self) -> None:
-        """Wait for a concurrency slot. Raises Halted once the gate is closed."""
-        with self._changed:
-            while not self.is_closed and self._inside >= self._aimd.allowed:
-                self._changed.wait()
-            if self.is_closed:
-                raise Halted
-            self._inside += 1
-
-    def sleep(self, wait_s: float) -> None:
-        """Wait, with or without a slot. Raises Halted if the gate is closed meanwhile."""
-        if self._closed.wait(wait_s):
-            raise Halted
-
-    def leave(self, outcome: RowOutcome) -> None:
-        """Give the place of an outcome back."""
-        if not outcome.holds_slot:
-            return
-        with self._changed:
-            self._inside -= 1
-            if outcome.error is None and not outcome.unsent:
-                self._aimd.succeeded()
-            # The place that is free, and those that a success has opened.
-            self._changed.notify(max(1, self._aimd.allowed - self._inside))
-
-    def pause(self) -> None:
-        """Give a slot to others while its row waits to be tried again; `enter` takes one back."""
-        with self._changed:
-            self._inside -= 1
-            self._changed.notify()
-
-    def throttled(self, sent_at: float) -> None:
-        """Let fewer in, because a request that was sent at that moment got a 429."""
-        with self._changed:
-            self._aimd.throttled(sent_at)
-
-    def close(self) -> None:
-        """Close the gate: waiting workers raise Halted."""
-        with self._changed:
-            self._closed.set()
-            self._changed.notify_all()
-
-
-class ClaimWriter(Observer):
-    """Stands at the socket: writes the claim of each attempt, and sees every reply's status."""
-
-    def __init__(
-        self,
-        journal: Journal | None,
-        gate: ConcurrencyGate,
-        clock: Clock,
-        tally: AttemptCounts,
-        then: Observer,
-    ) -> None:
-        self._journal = journal
-        self._tally = tally
-        self._gate = gate
-        self._clock = clock
-        self._then = then
-        self._row: Row | None = None
-        self._sent_at = 0.0
-        self.attempts = 0
-        self.url: str | None = None
-        self.flying = False
-
-    def begin(self, row: Row) -> None:
-        """Have the following requests be attempts of a row."""
-        self._row, self.attempts, self.url, self.flying = row, 0, None, False
-
-    def on_connect(self, url: str, proxy: Proxy | None) -> None:
-        """Pass on."""
-        self._then.on_connect(url, proxy)
-
-    def on_request(self, request: HttpRequest) -> None:
-        """Write the claim. What it raises keeps the request from being sent."""
-        if self._row is not None and not request.free:
-            if self._journal is not None:
-                uuid = next((v for n, v in request.headers if n == "Idempotency-Key"), "")
-                self._journal.claim(self._row, self.attempts + 1, uuid, self._tally.possibly_billed)
-            self.attempts += 1
-            self.url = request.url
-            self.flying = True
-            self._sent_at = self._clock.monotonic()
-        self._then.on_request(request)
-
-    def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Tell the gate of a 429."""
-        if reply.status == 429:
-            self._gate.throttled(self._sent_at)
-        self._then.on_reply(reply, after_s)
 
 
 class Worker:
@@ -169,14 +47,14 @@ class Worker:
         self._gate = gate
         self._saver = saver
         self._answers = answers
-        self._tally = AttemptCounts()
+        self._counts = AttemptCounts()
         self.claims = ClaimWriter(
-            journal, gate, plan.clock, self._tally, plan.observer or Observer()
+            journal, gate, plan.clock, self._counts, plan.observer or Observer()
         )
         self._sender = Sender(
             plan._replace(
                 observer=self.claims,
-                counts=self._tally,
+                counts=self._counts,
                 clock=plan.clock._replace(sleep=self._sleep),
                 retry_sleep=self._sleep_between_attempts,
             )
@@ -185,10 +63,10 @@ class Worker:
         self.is_waiting = False
 
     def send(self, row: Row) -> RowOutcome:
-        """Return what became of a row; an unexpected exception is its `defect`."""
+        """Return the outcome of a row; an unexpected exception is its `defect`."""
         self.claims.begin(row)
         outcome = self._outcome = RowOutcome(row)
-        self._tally.possibly_billed = 0
+        self._counts.possibly_billed = 0
         try:
             self._gate.enter()
         except Halted:
@@ -200,19 +78,19 @@ class Worker:
             self._ask(row, outcome)
         except Exception as error:
             outcome.defect = error
-            self._keep(outcome, error)
+            self._note_defect(outcome, error)
         finally:
-            self.claims.flying = False
+            self.claims.in_flight = False
             outcome.attempts = self.claims.attempts
-            outcome.ambiguous = self._tally.possibly_billed
+            outcome.ambiguous = self._counts.possibly_billed
             outcome.endpoint = self.claims.url
             outcome.ms = round((self._clock.monotonic() - began_s) * 1000)
             if outcome.ambiguous or _was_answered(outcome):
                 outcome.maybe_billed = True
         return outcome
 
-    def _keep(self, outcome: RowOutcome, error: Exception) -> None:
-        """Make a record of what had come when an exception that nobody expects arose.
+    def _note_defect(self, outcome: RowOutcome, error: Exception) -> None:
+        """Turn an unexpected exception into a failure that keeps what had arrived.
 
         It is a failure that the next run does not meet again: what was paid for stands in it.
         """
@@ -221,22 +99,22 @@ class Worker:
             return
         if outcome.body is not None:
             outcome.refusal = outcome.body
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        outcome.error = ApiyiError(Text("internal error"), told, facts=Facts(code="bug"))
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        outcome.error = ApiyiError(Text("internal error"), text, facts=Facts(code="bug"))
         outcome.maybe_billed = self.claims.attempts > 0
 
     @property
     def in_flight(self) -> bool:
-        """Tell whether a request is on its way."""
-        return self.claims.flying
+        """Return True while a request is in flight."""
+        return self.claims.in_flight
 
     @property
     def attempt_counts(self) -> tuple[int, int]:
         """Return the attempts of the present row, and how many may be billed a second time."""
-        return self.claims.attempts, self._tally.possibly_billed
+        return self.claims.attempts, self._counts.possibly_billed
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._sender.close()
 
     def _ask(self, row: Row, outcome: RowOutcome) -> None:
@@ -251,16 +129,16 @@ class Worker:
             outcome.status, outcome.request_id = reply.status, reply.request_id
             kept: list[bytes] = []
             try:
-                yield from read(call, reply._replace(chunks=_kept(reply.chunks, kept)))
+                yield from read(call, reply._replace(chunks=_copy_chunks(reply.chunks, kept)))
             finally:
                 outcome.refusal = b"".join(kept)
 
         try:
-            answer = self._fitting(call, decode, outcome)
+            answer = self._ask_until_fit(call, decode, outcome)
         except Halted:
             outcome.unsent = True
         except LimitError as failure:
-            # The run's time is up: that says nothing about the row.
+            # The time of the run is up, which says nothing about the row.
             outcome.unsent, outcome.error = True, failure
             outcome.maybe_billed = failure.facts.phase not in (None, "connect")
         except ApiyiError as failure:
@@ -270,19 +148,19 @@ class Worker:
             outcome.body, outcome.usage = answer.body, answer.usage
             outcome.status = outcome.status or 200
             if outcome.error is not None:
-                # The whole of it: it is paid for.
+                # Kept whole, because it is paid for.
                 outcome.refusal = answer.body
                 return
             if row.endpoint.name in ("image", "speak"):
                 self._save(row, outcome)
 
-    def _fitting(
+    def _ask_until_fit(
         self, call: Call, decode: Callable[[Reply], Iterator[Any]], outcome: RowOutcome
     ) -> RowAnswer:
-        """Ask until an answer fits, or as often as the rules allow; tell of it in `outcome`."""
+        """Ask until an answer fits, as often as the rules allow; judge it in `outcome`."""
         left = self._answers.retry_misfit
         while True:
-            items = self._answered(call, decode)
+            items = self._ask_patiently(call, decode)
             answer = next(item for item in reversed(items) if isinstance(item, RowAnswer))
             judged = judge_answer(call, answer, self._answers, self._left_s)
             outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
@@ -294,12 +172,12 @@ class Worker:
 
     @property
     def _left_s(self) -> float:
-        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        """Return the seconds that `--max-time` leaves, infinity without it."""
         total_at = self._sender.plan.timeouts.total_at
         return inf if total_at is None else total_at - self._clock.monotonic()
 
-    def _answered(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
-        """Ask until there is an answer or a failure of the row's own.
+    def _ask_patiently(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
+        """Ask until there is an answer or a failure of the row itself.
 
         That the key is throttled is none: a row goes on asking, ever more rarely, for as long
         as the policy lets one record take.
@@ -309,7 +187,7 @@ class Worker:
         wait_s = THROTTLED_S
         while True:
             try:
-                return list(self._sender.answer(call, decode, shows=_nothing))
+                return list(self._sender.answer(call, decode, shows=_shows_nothing))
             except TemporaryError as failure:
                 wait_s = min(2 * wait_s, LONGEST_DELAY_S)
                 wait_s = max(wait_s, failure.facts.retry_after_s or 0.0)
@@ -319,7 +197,7 @@ class Worker:
                 self._sleep_between_attempts(wait_s)
 
     def _save(self, row: Row, outcome: RowOutcome) -> None:
-        """Save the pictures of an answer that is here; what fails is the row's failure."""
+        """Save the files in an answer; a failure to do so is the failure of the row."""
         assert outcome.body is not None
         try:
             outcome.body = self._saver.save(row, outcome.body)
@@ -331,7 +209,7 @@ class Worker:
             outcome.refusal = outcome.body
 
     def _sleep_between_attempts(self, wait_s: float) -> None:
-        """Wait to try a row again; other rows have its concurrency slot meanwhile.
+        """Wait for a retry without the concurrency slot, which other rows use meanwhile.
 
         A wait for the limits keeps the slot, because its turn is booked and must not pass.
         """
@@ -348,27 +226,26 @@ class Worker:
         outcome.holds_slot = True
 
     def _sleep(self, wait_s: float) -> None:
-        # Whoever waits, for the limits or after a failure, has nothing in flight.
-        self.claims.flying = False
+        # Whether for the limits or for a retry: nothing is in flight meanwhile.
+        self.claims.in_flight = False
         self._gate.sleep(wait_s)
 
 
-def _nothing(item: object) -> bool:
+def _shows_nothing(item: object) -> bool:
     return False
 
 
-def _kept(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
+def _copy_chunks(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
-        if size < MOST_REFUSAL_BYTES:
+        if size < MAX_REFUSAL_BYTES:
             kept.append(chunk)
         size += len(chunk)
         yield chunk
 
 
 def _was_answered(outcome: RowOutcome) -> bool:
-    """Tell whether a failed row may have an answer that was made: one that did not arrive, or
-    that came in a form that cannot be read."""
+    """Return True if a failed row may have been answered, unreadably or incompletely."""
     error = outcome.error
     if error is None:
         return False

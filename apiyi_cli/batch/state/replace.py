@@ -1,4 +1,4 @@
-"""A rewritten output takes the place of the old one with its journal, or not at all.
+"""Replaces an output and its journal together by rewritten ones, or not at all.
 
 All new files are written and synced beside the old ones first; then one line in the old journal
 says so. Whoever finds that line, after a crash or not, gives the new files their names.
@@ -38,7 +38,7 @@ def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
 
 
 def finish_compaction(journal: Path) -> None:
-    """Finish what a compaction that was interrupted has begun, if there is one.
+    """Finish a compaction that was interrupted, if there is one.
 
     Raises OutputError when a file cannot be replaced.
     """

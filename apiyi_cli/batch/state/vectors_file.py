@@ -45,7 +45,7 @@ class VectorEntry(NamedTuple):
 
 
 class VectorsFile:
-    """An output that this run alone appends to. `write` is for one thread, the rest for any.
+    """An output that this run alone appends to; only `write` is not thread-safe.
 
     `header` says what the vectors are made with; a file that was made otherwise is refused.
     `known` inputs have a line from earlier runs, `waiting` of them not yet in the file; `lost`

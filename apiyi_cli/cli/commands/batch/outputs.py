@@ -93,7 +93,7 @@ def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
     output = OpenOutput(path, open_options, ctx.messages.note)
     ctx.process.on_exit(output.close)
     if inputs.table is not None:
-        inputs.table.go_on_with(path)
+        inputs.table.resume(path)
     journal = output.begin(inputs.header())
     for message in _describe_past(path, output.past):
         ctx.messages.note(message)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.judging import AnswerRules
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
+from apiyi_cli.batch.run.stopping import StopRules
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.batch.state.saving import MediaSaver
@@ -28,6 +31,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.store.prices import Prices
     from apiyi_cli.wire.send import Plan
 
 
@@ -66,48 +70,63 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     prices = load_prices(ctx.settings)
     rules = read_stop_rules(options, has_prices=len(prices) > 0)
     destination = open_destination(ctx, inputs)
-    writer, past, output = destination
-    plan = BatchPlan(
-        limited.jobs,
-        ordered=bool(options.ordered),
-        limit=options.limit,
-        retry_failed=bool(options.retry_failed),
-        on_unknown=options.on_unknown,  # type: ignore[arg-type]
-        same_input=inputs.is_same(past),
-        rules=rules,
-        price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
-        check_row=check_price(prices) if options.max_cost is not None else lambda row: None,
-        check_run=lambda: _find_trouble(ctx, wire_plan, destination),
-        show=ProgressReporter(ctx, inputs.total, wire_plan).show,
-        note=ctx.messages.note,
-        clock=clock,
-    )
-    scheduler = Scheduler(plan, inputs.rows(past), past)
-    folder = Path() if output is None else output.output.parent
-    saver = MediaSaver(options.save, folder, wire_plan, private=inputs.allow_private)
-    answers = AnswerRules(
-        bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
-    )
-    run = BatchRun(
-        plan,
-        scheduler,
-        writer,
-        lambda gate: Worker(wire_plan, writer.journal, gate, saver, answers),
-    )
+    plan = _make_plan(ctx, inputs, destination, wire_plan, prices, (limited.jobs, rules))
+    scheduler = Scheduler(plan, inputs.rows(destination.past), destination.past)
+    open_worker = _make_worker_factory(inputs, destination, wire_plan)
+    run = BatchRun(plan, scheduler, destination.writer, open_worker)
     began_s = clock.monotonic()
     # A batch runs long, and failures make cycles.
     gc.enable()
     with SignalHandler(ctx.process, run):
         result = run.run()
     ctx.process.console.status("")
-    counts = scheduler.counts
+    counts, output = scheduler.counts, destination.output
     if not scheduler.has_ended and result.signum is None and inputs.source.is_regular:
         counts.rest = scheduler.count_rest()
-    if output is not None and scheduler.has_ended and inputs.has_replaced(past):
+    if output is not None and scheduler.has_ended and inputs.has_replaced(destination.past):
         with suppress(OutputError):
             output.drop_replaced_errors()
-    summary = counts.summary(clock.monotonic() - began_s)
-    conclude(ctx, inputs, destination, result, summary)
+    conclude(ctx, inputs, destination, result, counts.summary(clock.monotonic() - began_s))
+
+
+def _make_plan(
+    ctx: Context,
+    inputs: BatchInputs,
+    destination: Destination,
+    wire_plan: Plan,
+    prices: Prices,
+    limits: tuple[int, StopRules],
+) -> BatchPlan:
+    options = inputs.options
+    jobs, rules = limits
+    return BatchPlan(
+        jobs,
+        ordered=bool(options.ordered),
+        limit=options.limit,
+        retry_failed=bool(options.retry_failed),
+        on_unknown=options.on_unknown,  # type: ignore[arg-type]
+        same_input=inputs.is_same(destination.past),
+        rules=rules,
+        price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
+        check_row=check_price(prices) if options.max_cost is not None else lambda row: None,
+        check_run=lambda: _find_trouble(ctx, wire_plan, destination),
+        show=ProgressReporter(ctx, inputs.total, wire_plan).show,
+        note=ctx.messages.note,
+        clock=ctx.process.clock,
+    )
+
+
+def _make_worker_factory(
+    inputs: BatchInputs, destination: Destination, wire_plan: Plan
+) -> Callable[[ConcurrencyGate], Worker]:
+    options, output = inputs.options, destination.output
+    folder = Path() if output is None else output.output.parent
+    saver = MediaSaver(options.save, folder, wire_plan, private=inputs.allow_private)
+    answers = AnswerRules(
+        bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
+    )
+    journal = destination.writer.journal
+    return lambda gate: Worker(wire_plan, journal, gate, saver, answers)
 
 
 def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiError | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from apiyi_cli.batch.run.pace import AimdLimit
+from apiyi_cli.batch.run.gate import AimdLimit
 from apiyi_cli.core.clock import Clock
 
 
