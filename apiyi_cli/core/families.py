@@ -8,7 +8,7 @@ that no pattern fits is a plain OpenAI model that may do everything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class Family:
 def find_family(model: str, overrides: Overrides | None = None) -> Family:
     """Return the family of a model, the fields of the user's first fitting pattern over it."""
     name = model.rpartition("/")[2].lower()
-    fields = next((fields for fields in _table() if _fits_any(name, fields["patterns"])), {})
+    fields = _find_shipped(name)
     for pattern, own in (overrides or {}).items():
         if fits(name, pattern.lower()):
             fields = {**fields, **own}
@@ -193,6 +193,12 @@ def fits(name: str, pattern: str) -> bool:
             return False
         at += len(piece)
     return at <= end and name.endswith(last)
+
+
+# A batch asks for the same few models in each row, and the table has over a hundred patterns.
+@lru_cache(maxsize=64)
+def _find_shipped(name: str) -> dict[str, Any]:
+    return next((fields for fields in _table() if _fits_any(name, fields["patterns"])), {})
 
 
 def _fits_any(name: str, patterns: Sequence[str]) -> bool:
