@@ -82,11 +82,11 @@ def _ran(argv: Sequence[str], process: Process) -> int:
         os.environ.setdefault("TYPER_USE_RICH", "0")
     import typer
 
-    from apiyi_cli.cli.app import app, optional_values, suggestion
+    from apiyi_cli.cli.app import app, fill_optional_values
 
     try:
         result = app(
-            args=optional_values(argv), prog_name="apiyi", obj=process, standalone_mode=False
+            args=fill_optional_values(argv), prog_name="apiyi", obj=process, standalone_mode=False
         )
     except typer.Exit as done:
         return int(done.exit_code)
@@ -97,7 +97,9 @@ def _ran(argv: Sequence[str], process: Process) -> int:
         if message.startswith(process.messages.translate(Text("Usage: "))):
             process.console.say(message)
             return UsageError.exit_code
-        raise suggestion(refused, message) from None
+        from apiyi_cli.cli.usage_errors import make_usage_error
+
+        raise make_usage_error(refused) from None
     process.console.finish()
     return result if isinstance(result, int) else process.exit_code
 

@@ -54,10 +54,11 @@ def import_program() -> None:
         importlib.import_module(name)
     # Typer reads its settings and makes its commands at the first use.
     from apiyi_cli.cli import app
+    from apiyi_cli.cli.command_table import COMMANDS
 
-    app.command = functools.cache(app.command)
-    for name in app.COMMANDS:
-        app.command(name)
+    app.load_command = functools.cache(app.load_command)
+    for name in COMMANDS:
+        app.load_command(name)
 
 
 def enter(request: dict[str, Any], descriptors: list[int]) -> None:

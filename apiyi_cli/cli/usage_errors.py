@@ -1,4 +1,4 @@
-"""Typer's complaints about a command line, as messages that can be translated.
+"""Typer's complaints about a command line, as usage errors that can be translated.
 
 Typer hands out finished English sentences. These are its own, a closed list of the pinned
 version; what stands where a name is in them is the user's and is never looked up.
@@ -6,8 +6,11 @@ version; what stands where a name is in them is the user's and is never looked u
 
 from __future__ import annotations
 
+import difflib
 import re
+from typing import Any
 
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 _VALUE = re.compile(r"\\\{(\w+)\\\}")
@@ -28,7 +31,29 @@ COMPLAINTS = (
 )
 
 
-def complaint(sentence: str) -> str:
+def make_usage_error(complaint: Any) -> UsageError:
+    """Return the usage error for an exception of Typer's, with the nearest spelling it knows."""
+    message: str = complaint.format_message()
+    context = getattr(complaint, "ctx", None)
+    line = context.command_path if context is not None else "apiyi"
+    typed = getattr(complaint, "option_name", None)
+    known: list[str] = []
+    if typed is not None and context is not None:
+        known = [
+            name
+            for option in context.command.params
+            for name in (*option.opts, *option.secondary_opts)
+        ]
+    elif message.startswith("No such command") and context is not None:
+        typed = message.split("'")[1]
+        known = list(context.command.list_commands(context))
+    plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
+    near = difflib.get_close_matches(str(typed), known, 1) if typed else []
+    why = Text("did you mean {near}?", near=near[0]) if near else ""
+    return UsageError(parse_complaint(plain), why, hint=f"{line} --help")
+
+
+def parse_complaint(sentence: str) -> str:
     """Return Typer's sentence as a message; one that is not known stays as it is."""
     sentence = sentence[:1].lower() + sentence[1:]
     for known in COMPLAINTS:
@@ -36,6 +61,6 @@ def complaint(sentence: str) -> str:
         if match := re.fullmatch(pattern.replace(r"argument\(s\)", r"arguments?"), sentence, re.S):
             values = match.groupdict()
             if "why" in values:
-                values["why"] = complaint(values["why"])
+                values["why"] = parse_complaint(values["why"])
             return Text(known.template, **values)
     return sentence

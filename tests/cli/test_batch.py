@@ -810,12 +810,13 @@ def test_errors_of_a_batch_are_json_when_that_is_asked_for(apiyi: Program) -> No
 
 
 def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
-    from apiyi_cli.cli.app import COMMANDS, command
+    from apiyi_cli.cli.app import load_command
+    from apiyi_cli.cli.command_table import COMMANDS
     from apiyi_cli.cli.help.describe import describe
     from apiyi_cli.settings.defaults import BATCH, INTERACTIVE
 
     for name, policy, jobs in (("batch", BATCH, "32"), ("embed", INTERACTIVE, "4")):
-        told = describe(command(name), ("apiyi", name), COMMANDS).options
+        told = describe(load_command(name), ("apiyi", name), COMMANDS).options
         defaults = {option.names[-1]: option.default for option in told}
         assert defaults["--retries"] == str(policy.attempts - 1)
         assert defaults["--max-retry-time"] == f"{policy.max_retry_time_s:g}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.cli.app import COMMANDS
+from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:

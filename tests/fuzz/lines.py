@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from apiyi_cli.cli.app import COMMANDS, command
+from apiyi_cli.cli.app import load_command
+from apiyi_cli.cli.command_table import COMMANDS
 
 LEFT_OUT = frozenset(("sandbox", "auth login", "config edit"))
 """Commands that wait for somebody: a gateway in the foreground, a prompt, an editor."""
@@ -62,7 +63,7 @@ def known() -> tuple[Known, ...]:
     """Return every command that ends by itself."""
     found = []
     for name, entry in COMMANDS.items():
-        built = command(name)
+        built = load_command(name)
         tree: dict[tuple[str, ...], Any] = {} if entry.commands else {(name,): built}
         tree |= {(name, one): built.commands[one] for one in entry.commands}
         for words, one in tree.items():

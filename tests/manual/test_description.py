@@ -10,7 +10,8 @@ import pytest
 from typer.main import get_command
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.app import COMMANDS, app, command, describe_all
+from apiyi_cli.cli.app import app, describe_all, load_command
+from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.help.describe import describe
 from apiyi_cli.core.options.chat import ChatSampling
 from apiyi_cli.core.options.connection import Connection
@@ -44,7 +45,7 @@ def built() -> dict[str, Any]:
     """Return every command that Typer built, by its title."""
     found = {"apiyi": get_command(app)}
     for name in COMMANDS:
-        top = command(name)
+        top = load_command(name)
         found[f"apiyi {name}"] = top
         for below, one in getattr(top, "commands", {}).items():
             found[f"apiyi {name} {below}"] = one
@@ -95,7 +96,8 @@ def test_describing_the_root_alone_imports_no_command() -> None:
 
     code = (
         "import sys; from typer.main import get_command;"
-        "from apiyi_cli.cli.app import COMMANDS, app;"
+        "from apiyi_cli.cli.app import app;"
+        "from apiyi_cli.cli.command_table import COMMANDS;"
         "from apiyi_cli.cli.help.describe import describe;"
         "found = describe(get_command(app), ('apiyi',), COMMANDS);"
         "assert [one.name for one in found.commands];"
@@ -167,7 +169,7 @@ def test_the_exit_status_topic_is_the_table_of_the_code() -> None:
 
 
 def test_a_command_can_be_described_alone() -> None:
-    alone = describe(command("auth"), ("apiyi", "auth"), COMMANDS)
+    alone = describe(load_command("auth"), ("apiyi", "auth"), COMMANDS)
     assert [one.name for one in alone.commands] == ["login", "status", "logout", "token"]
     assert alone == at("apiyi auth")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import body_options, nothing_to_send, printed
+from apiyi_cli.cli.conversation.request import nothing_to_send, printed
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
@@ -62,7 +62,7 @@ def complete(
             Text("the completions endpoint has no response format"),
             hint="apiyi chat",
         )
-    options = body_options(ctx)
+    options = ctx.inputs.read_options(ctx.settings.request)
 
     def built(text: str | Sequence[str], stream: bool) -> Call:
         return complete_call(
@@ -151,7 +151,7 @@ def _by_line(ctx: Context, built: Any, batch_size: int, choices: int) -> LineEnd
     sent.
     """
     from apiyi_cli.cli.gateway.parallel import send_in_order
-    from apiyi_cli.cli.inputs.prompt import batches
+    from apiyi_cli.cli.inputs.lines import read_line_batches
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.whole import value
     from apiyi_cli.wire.send import find_usage
@@ -161,7 +161,7 @@ def _by_line(ctx: Context, built: Any, batch_size: int, choices: int) -> LineEnd
     ends = LineEnds()
     calls = (
         (len(batch), built([text for _, text in batch], False))
-        for batch in batches(ctx.inputs, "--lines", batch_size)
+        for batch in read_line_batches(ctx.inputs, "--lines", batch_size)
     )
     if ctx.settings.request.dry_run or ctx.settings.request.code:
         for _, call in calls:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command as built
 
-from apiyi_cli.cli.app import COMMANDS, command, single
 from apiyi_cli.cli.app import app as program
+from apiyi_cli.cli.app import load_command, single
+from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.help.help_option import print_help
 from apiyi_cli.cli.typer_options import spread
@@ -68,7 +69,7 @@ def _find_command(words: list[str]) -> Any:
                 Text("there is no help on {words}", words=repr(" ".join(words[: at + 1]))),
                 hint=hint,
             )
-        found = command(word) if at == 0 else found.commands[word]
+        found = load_command(word) if at == 0 else found.commands[word]
         known = list(getattr(found, "commands", {}))
     return found
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import body_options
 from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, print_skipped
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Reply
@@ -57,7 +56,10 @@ def speak(
     place = _place(ctx, speaking, said, files)
     completed = _completed(ctx, speaking, place.path if place is not None else None)
     call = speak_call(
-        model=ctx.settings.models[0], text=said, speaking=completed, options=body_options(ctx)
+        model=ctx.settings.models[0],
+        text=said,
+        speaking=completed,
+        options=ctx.inputs.read_options(ctx.settings.request),
     )
     if place is not None and place.exists:
         print_skipped(ctx, 1)

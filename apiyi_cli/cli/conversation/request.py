@@ -170,7 +170,7 @@ class Talk:
             schema=self.schema,
             json_mode=bool(self.answer.json_mode),
             stream=self.streams,
-            options=body_options(self.ctx),
+            options=self.ctx.inputs.read_options(self.ctx.settings.request),
             families=self.ctx.settings.families,
             sources=sources,
         )
@@ -403,12 +403,3 @@ def nothing_to_send(command: str) -> UsageError:
             example=EXAMPLES[command],
         ),
     )
-
-
-def body_options(ctx: Context) -> list[str]:
-    """Return the `-O` values with `@FILE` read."""
-    read = []
-    for option in ctx.settings.request.option or ():
-        key, equals, value = option.partition("=")
-        read.append(key + equals + ctx.inputs.at(value))
-    return read

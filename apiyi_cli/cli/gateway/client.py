@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Burst, Chunk, Delta, InlineFile, Reasoning, Refusal, Restart
-from apiyi_cli.errors import ApiyiError, IncompleteError
-from apiyi_cli.text import Text
+from apiyi_cli.core.secret import Secret, redact_body
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
+from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
+    from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.wire.send import Plan
 
 T = TypeVar("T")
+
+KEPT_MAX_BYTES: Final = 64 << 20
+PARSED_MAX_BYTES: Final = 8 << 20
 
 _VISIBLE = (Delta, Refusal, InlineFile, Restart)
 
@@ -58,8 +63,6 @@ class GatewayClient:
             self._messages.note(text)
         received = None
         if call.cost != "free":
-            from apiyi_cli.cli.gateway.unusable import ReceivedBody
-
             received = ReceivedBody()
             decode = received.watch(decode)
         try:
@@ -138,6 +141,99 @@ class GatewayClient:
         return cached_models(self._settings) or list_models(
             self.plan, self._settings, self._messages
         )
+
+
+class ReceivedBody:
+    """Remembers the body of a 2xx reply until a decoder has made something of it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._is_used = False
+
+    def watch(self, decode: Callable[[Reply], Iterator[T]]) -> Callable[[Reply], Iterator[T]]:
+        """Return the decoder, whose reply is remembered as it is read.
+
+        Each attempt begins anew. From the first item on nothing is kept: what was decoded is
+        the answer, and those who show it also keep it.
+        """
+
+        def decoded(reply: Reply) -> Iterator[T]:
+            self._forget()
+            self._is_used = not 200 <= reply.status < 300
+            if not self._is_used:
+                reply = reply._replace(chunks=self._copied(reply.chunks))
+            items = decode(reply)
+            for item in items:
+                self._is_used = True
+                self._forget()
+                yield item
+                yield from items
+
+        return decoded
+
+    def keep(
+        self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
+    ) -> str | None:
+        """Keep the body if the failure says that an answer came and cannot be used.
+
+        The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
+        page or the gateway's own refusal is no answer: its words stand in the message.
+        """
+        if self._is_used or not self._size or not self._is_answer(failure):
+            return hint
+        try:
+            path = rescue.keep([redact_body(b"".join(self._pieces), secrets)])
+        except OSError:
+            return hint
+        kept = Text("what came is in {path}", path=path)
+        return join_texts((hint, kept), "; ") if hint else kept
+
+    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        pieces = iter(chunks)
+        for piece in pieces:
+            self._size += len(piece)
+            if self._is_used or self._size > KEPT_MAX_BYTES:
+                self._forget()
+                yield piece
+                yield from pieces
+                return
+            self._pieces.append(piece)
+            yield piece
+
+    def _forget(self) -> None:
+        self._pieces = []
+        self._size = 0
+
+    def _is_answer(self, failure: ApiyiError) -> bool:
+        if isinstance(failure, IncompleteError):
+            return True
+        return isinstance(failure, RejectedError) and self._is_foreign_json()
+
+    def _is_foreign_json(self) -> bool:
+        """Return True for JSON that is no error: an answer in a form that we do not know.
+
+        A large body is judged by its first byte, because no error is large, and what a body
+        that unfolds without end becomes when it is parsed has no place in memory.
+        """
+        if (
+            not b"".join(self._pieces[:1])[:1024]
+            .lstrip(b"\xef\xbb\xbf \t\r\n")
+            .startswith((b"{", b"["))
+        ):
+            return False
+        return self._size > PARSED_MAX_BYTES or _is_foreign_json(b"".join(self._pieces))
+
+
+def _is_foreign_json(body: bytes) -> bool:
+    from apiyi_cli.core.jsontext import read
+    from apiyi_cli.decode.fault import fault_of
+
+    try:
+        value = read(body)
+    except ValueError:
+        return False
+    return isinstance(value, dict | list) and bool(value) and fault_of(value) is None
 
 
 def is_shown(burst: Burst, *, reasoning: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.retry.account import Account
     from apiyi_cli.wire.retry.failover import Failover
     from apiyi_cli.wire.send import SentRequest
+
+T = TypeVar("T")
 
 
 def make_plan(
@@ -111,13 +113,14 @@ def _failover(process: Process, plan: Plan) -> Failover:
     from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover
 
     breaker = CircuitBreaker(state_dir(process.environ) / "breaker.json", process.clock)
-    return Failover(plan.base_urls, breaker, probe=_probe(plan), tell=plan.tell)
+    return Failover(plan.base_urls, breaker, probe=partial(_is_up, plan), tell=plan.tell)
 
 
-def make_probe(plan: Plan) -> Sender:
-    """Return a sender for a free look at the gateway that keeps nobody waiting."""
+def make_probe(plan: Plan, base_url: str | None = None) -> Sender:
+    """Return a sender for a free question, to one URL if it is given; it keeps nobody waiting."""
     return Sender(
         plan._replace(
+            base_urls=plan.base_urls if base_url is None else (base_url,),
             failover=None,
             limiter=None,
             cache=None,
@@ -130,24 +133,38 @@ def make_probe(plan: Plan) -> Sender:
     )
 
 
+def ask(sender: Sender, call: Call, read: Callable[[Reply], T]) -> T:
+    """Send a call and return what `read` makes of its reply, whose body has not been read."""
+
+    def decode(reply: Reply) -> Iterator[T]:
+        yield read(reply)
+
+    (result,) = sender.answer(call, decode, shows=lambda item: False)
+    return result
+
+
+def _ask_probe(
+    plan: Plan, call: Call, read: Callable[[Reply], T], base_url: str | None = None
+) -> T:
+    sender = make_probe(plan, base_url)
+    try:
+        return ask(sender, call, read)
+    finally:
+        sender.close()
+
+
 def _account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
     """Return what asks for free before a refusal is believed; nothing is asked until then."""
     from apiyi_cli.wire.retry.account import Account
 
-    def ask(call: Call) -> Any:
-        asking = make_probe(plan)
-        try:
-            ((found, _),) = asking.answer(call, _read_free, shows=lambda item: False)
-        finally:
-            asking.close()
-        return found
-
-    def _read_free(reply: Reply) -> Iterator[Any]:
+    def ask_account(call: Call) -> Any:
         from apiyi_cli.decode.whole import value
 
-        yield value(reply, cost="free")
+        return _ask_probe(plan, call, lambda reply: value(reply, cost="free")[0])
 
-    return Account(ask, partial(list_models, plan, settings, messages), plan.clock.monotonic)
+    return Account(
+        ask_account, partial(list_models, plan, settings, messages), plan.clock.monotonic
+    )
 
 
 def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> list[str]:
@@ -155,41 +172,25 @@ def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> li
     from apiyi_cli.cli.gateway.models import keep_model_names, read_models
     from apiyi_cli.core.endpoints import MODELS
 
-    def decode(reply: Reply) -> Iterator[list[str]]:
-        yield [model["id"] for model in read_models(reply)[0]]
-
-    sender = make_probe(plan)
     try:
-        (names,) = sender.answer(MODELS.call(), decode, shows=lambda item: False)
+        models, _ = _ask_probe(plan, MODELS.call(), read_models)
     except ApiyiError:
         return []
-    finally:
-        sender.close()
+    names = [model["id"] for model in models]
     keep_model_names(settings, names, messages.debug)
     return names
 
 
-def _probe(plan: Plan) -> Callable[[str], bool]:
-    """Return the free call that tells whether an address that was down is up again."""
+def _is_up(plan: Plan, base_url: str) -> bool:
+    """Return True if the API at a URL that was down answers a free call again."""
+    from apiyi_cli.core.endpoints import MODELS
 
-    def answers(address: str) -> bool:
-        from apiyi_cli.core.endpoints import MODELS
-
-        prober = make_probe(plan._replace(base_urls=(address,)))
-        try:
-            seen = list(prober.answer(MODELS.call(), _status, shows=lambda status: True))
-        except ApiyiError:
-            return False
-        finally:
-            prober.close()
-        # A refusal comes from the API itself; what stands in front of it says 5xx.
-        return seen[0] < 500
-
-    return answers
-
-
-def _status(reply: Reply) -> Iterator[int]:
-    yield reply.status
+    try:
+        status = _ask_probe(plan, MODELS.call(), lambda reply: reply.status, base_url)
+    except ApiyiError:
+        return False
+    # A refusal comes from the API itself; what stands in front of it says 5xx.
+    return status < 500
 
 
 def _limiter(

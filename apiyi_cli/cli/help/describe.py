@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from apiyi_cli.cli.command_table import CommandEntry
 from apiyi_cli.core.options import Flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -21,22 +22,6 @@ from apiyi_cli.text import Text
 FILES = frozenset(("FILE", "FILES", "PATH"))
 FOLDERS = frozenset(("DIR", "FOLDER"))
 """Value names that promise a file or a folder; a command needs to say no more than that."""
-
-
-class CommandEntry(Protocol):
-    """What the table of commands has of a command."""
-
-    @property
-    def help(self) -> str:
-        """Return its help line."""
-
-    @property
-    def panel(self) -> str:
-        """Return the heading that it is listed under."""
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """Return the names of its subcommands."""
 
 
 CommandTable = Mapping[str, CommandEntry]

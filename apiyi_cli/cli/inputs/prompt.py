@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
+from apiyi_cli.cli.inputs.stdin import (
+    LINGER_S,
+    MAX_ENDLESS_BYTES,
+    STDIN,
+    find_stdin_kind,
+    read_arriving,
+    read_beginning,
+    refuse_endless,
+    refuse_unreadable,
+    reread,
+)
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.encodings import (
     SAMPLE_BYTES,
@@ -24,15 +34,9 @@ from apiyi_cli.core.encodings import (
     show_name,
 )
 from apiyi_cli.core.filetypes import find_byte_order_mark
+from apiyi_cli.core.options.request import Request
 from apiyi_cli.errors import UsageError
-from apiyi_cli.text import Text, system_reason
-
-STDIN = 0
-PATIENCE_S = 2.0
-MAX_ENDLESS_BYTES = 16 << 20
-"""How much is read of a device, which may have no end, such as /dev/zero."""
-PIECE_BYTES = 1 << 20
-LINGER_S = 0.1
+from apiyi_cli.text import Text
 
 
 class Judge(Protocol):
@@ -82,7 +86,7 @@ class Inputs:
         if "-" in words:
             pieces.append(self.stdin(Text("the prompt")))
         elif not self._no_stdin and self._claimed is None:
-            waiting = _waiting()
+            waiting = find_stdin_kind()
             # A `while read` loop's list, of which this would swallow the rest.
             if waiting == "part-read" and joins_stdin and (said or pieces):
                 raise UsageError(
@@ -149,9 +153,9 @@ class Inputs:
                     return file.read()
                 data = file.read(MAX_ENDLESS_BYTES + 1)
         except OSError as failure:
-            raise _unreadable(path, failure) from None
+            raise refuse_unreadable(path, failure) from None
         if len(data) > MAX_ENDLESS_BYTES:
-            raise _endless(path)
+            raise refuse_endless(path)
         return data
 
     def stdin(self, reader: str) -> str:
@@ -177,13 +181,13 @@ class Inputs:
             self._claim(reader)
         fd = STDIN if path == "-" else self._opened(path)
         try:
-            arriving = _arriving(self._notice, LINGER_S, fd, name)
-            begun, ended = _beginning(arriving)
+            arriving = read_arriving(self._notice, LINGER_S, fd, name)
+            begun, ended = read_beginning(arriving)
             head = b"".join(begun)[: 2 * SAMPLE_BYTES]
             if judge is not None:
                 judge.check_bytes(head)
             if stat.S_ISREG(os.fstat(fd).st_mode):
-                refuse_undecodable(_again(fd, begun), name, self.encoding)
+                refuse_undecodable(reread(fd, begun), name, self.encoding)
             else:
                 refuse_undecodable(filter(None, begun), name, self.encoding, whole=ended)
             if judge is not None:
@@ -219,6 +223,11 @@ class Inputs:
             return self.file(value[1:])
         return value[1:] if value.startswith("\\@") else value
 
+    def read_options(self, options: Request) -> list[str]:
+        """Return the `-O` values with `@FILE` read."""
+        parts = (option.partition("=") for option in options.option or ())
+        return [name + equals + self.at(value) for name, equals, value in parts]
+
     def text_or_file(self, value: str, option: str) -> str:
         """Return the text of `@FILE`, of a file of that name if there is one, else the value."""
         if value.startswith(("@", "\\@")):
@@ -237,7 +246,7 @@ class Inputs:
         try:
             return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as failure:
-            raise _unreadable(path, failure) from None
+            raise refuse_unreadable(path, failure) from None
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
@@ -246,10 +255,10 @@ class Inputs:
     def _bounded(self) -> Iterator[bytes]:
         """Yield what stdin gives. Raises UsageError for a device without an end."""
         size = 0
-        for piece in _arriving(self._notice):
+        for piece in read_arriving(self._notice):
             size += len(piece)
             if size > MAX_ENDLESS_BYTES and stat.S_ISCHR(os.fstat(STDIN).st_mode):
-                raise _endless("stdin")
+                raise refuse_endless("stdin")
             yield piece
 
     def _claim(self, reader: str) -> None:
@@ -266,45 +275,6 @@ class Inputs:
         self._claimed = reader
 
 
-def batches(
-    sources: Inputs,
-    reader: str,
-    size: int,
-    most_bytes: int = 1 << 62,
-    text: Callable[[bytes, str], str] | None = None,
-) -> Iterator[list[tuple[bytes, str]]]:
-    """Yield the lines of stdin as (line, text) in lists of up to `size` and `most_bytes`.
-
-    A list is handed on early when no further line comes for a moment, so that a slow pipe
-    is answered as it speaks. Blank lines are skipped; lines end at LF or CRLF only. `text`
-    makes the text of a line (by default the line itself) and gets its place, `stdin:7`.
-    Raises UsageError for a line that is not UTF-8, and when there was no line at all.
-    """
-    read = text or _utf8
-    batch: list[tuple[bytes, str]] = []
-    weight = number = 0
-    seen = False
-    for line in sources.raw_lines(reader):
-        if line is None:
-            if batch:
-                yield batch
-                batch, weight = [], 0
-            continue
-        number += 1
-        if not line.strip():
-            continue
-        seen = True
-        if batch and (len(batch) == size or weight + len(line) > most_bytes):
-            yield batch
-            batch, weight = [], 0
-        batch.append((line, read(line, f"stdin:{number}")))
-        weight += len(line)
-    if batch:
-        yield batch
-    if not seen:
-        raise UsageError(Text("nothing to send"), Text("stdin has no lines"))
-
-
 def joined(pieces: Sequence[str]) -> str:
     """Join texts so that exactly one blank line stands between them; one alone is untouched."""
     text = pieces[0]
@@ -314,14 +284,6 @@ def joined(pieces: Sequence[str]) -> str:
         else:
             text = text or piece
     return text
-
-
-def _utf8(line: bytes, name: str) -> str:
-    """Return a line of UTF-8; a byte order mark within a text stays."""
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return decode_text(line, name)
 
 
 def sound(text: str, name: str) -> str:
@@ -334,94 +296,3 @@ def sound(text: str, name: str) -> str:
             Text("cannot read {name}", name=name), Text("not UTF-8 at byte {offset}", offset=offset)
         ) from None
     return text
-
-
-def _waiting() -> str:
-    """Say what stands at stdin: terminal, pipe, file, part-read (a file, not at its start),
-    device (such as /dev/null), or nothing."""
-    try:
-        mode = os.fstat(STDIN).st_mode
-    except OSError:
-        return "nothing"
-    if stat.S_ISREG(mode):
-        return "part-read" if os.lseek(STDIN, 0, os.SEEK_CUR) > 0 else "file"
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-        return "pipe"
-    return "terminal" if os.isatty(STDIN) else "device"
-
-
-def _endless(name: str) -> UsageError:
-    return UsageError(
-        Text("cannot read {name}", name=name),
-        Text("it is a device that gives more than {size} MB", size=MAX_ENDLESS_BYTES >> 20),
-    )
-
-
-def _unreadable(path: str, failure: OSError) -> UsageError:
-    return UsageError(Text("cannot read {path}", path=show_name(path)), system_reason(failure))
-
-
-def _beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
-    """Return the pieces that come at first, up to 64 kB or a moment's silence.
-
-    The silence is the empty piece at its end. The second value tells that there are no more.
-    """
-    begun: list[bytes] = []
-    size = 0
-    for piece in arriving:
-        if piece or begun:
-            begun.append(piece)
-            size += len(piece)
-        # Windows cannot tell whether a pipe has more.
-        if begun and (not piece or size >= SAMPLE_BYTES or os.name == "nt"):
-            return begun, False
-    return begun, True
-
-
-def _again(fd: int, begun: list[bytes]) -> Iterator[bytes]:
-    """Yield what a file holds from where its reading began, without moving its offset."""
-    at = os.lseek(fd, 0, os.SEEK_CUR) - sum(map(len, begun))
-    while piece := os.pread(fd, PIECE_BYTES, at):
-        at += len(piece)
-        yield piece
-
-
-def _arriving(
-    notice: Callable[[str], None],
-    linger_s: float | None = None,
-    fd: int = STDIN,
-    name: str = "stdin",
-) -> Iterator[bytes]:
-    """Yield a stream to its end; when nothing comes at first, say once what is awaited.
-
-    With `linger_s` an empty piece is yielded when that long nothing has come.
-    """
-    waiting = Text("waiting for stdin to end (-n: do not read it)")
-    if fd != STDIN:
-        waiting = Text("waiting for {name} to end", name=show_name(name))
-    told = threading.Timer(PATIENCE_S, notice, (waiting,))
-    told.daemon = True
-    try:
-        if not _ready(fd):
-            told.start()
-        while True:
-            if linger_s is not None and not _ready(fd, linger_s):
-                yield b""
-            piece = os.read(fd, PIECE_BYTES)
-            told.cancel()
-            if not piece:
-                return
-            yield piece
-    except OSError as failure:
-        raise _unreadable(name, failure) from None
-    finally:
-        told.cancel()
-
-
-def _ready(fd: int, wait_s: float = 0.0) -> bool:
-    import select
-
-    try:
-        return bool(select.select([fd], [], [], wait_s)[0])
-    except (OSError, ValueError):
-        return True

@@ -187,7 +187,6 @@ def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:
 def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.schema import read_schema
     from apiyi_cli.build.tools import parse_tool_choice, read_tools
-    from apiyi_cli.cli.conversation.request import body_options
 
     inputs, settings = ctx.inputs, ctx.settings
     values = {option.name: value for option, value in given(settings.fill(rows))}
@@ -207,7 +206,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         json_mode=bool(values.pop("json_mode", None)),
         functions=functions,
         tool_choice=None if tool_choice is None else parse_tool_choice(tool_choice, functions),
-        options=body_options(ctx),
+        options=ctx.inputs.read_options(ctx.settings.request),
         families=settings.families,
     )
 

@@ -12,6 +12,7 @@ from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.wire.send import Sender
 
 State = Literal["ok", "warning", "failure"]
 SKEW_S = 30.0
@@ -111,21 +112,11 @@ def tls(ctx: Context) -> Iterator[Finding]:
 
 def hosts(ctx: Context) -> Iterator[Finding]:
     """Ask every host for its models, and compare its clock with ours."""
-    from apiyi_cli.settings.defaults import PROBE_TIMEOUTS
-    from apiyi_cli.wire.send import Sender
+    from apiyi_cli.cli.gateway.plan import make_probe
 
-    made = ctx.gateway.make_plan(keyless=not _has_key(ctx))
-    for base_url in made.base_urls:
-        alone = made._replace(
-            base_urls=(base_url,),
-            failover=None,
-            limiter=None,
-            cache=None,
-            on_sent=None,
-            timeouts=PROBE_TIMEOUTS._replace(total_at=made.timeouts.total_at),
-            policy=made.policy._replace(attempts=1, fixed=True),
-        )
-        sender = Sender(alone)
+    plan = ctx.gateway.make_plan(keyless=not _has_key(ctx))
+    for base_url in plan.base_urls:
+        sender = make_probe(plan, base_url)
         try:
             yield from _host(ctx, sender, base_url)
         except AuthError as failure:
@@ -149,7 +140,7 @@ def _has_key(ctx: Context) -> bool:
         return False
 
 
-def _unknown_key(ctx: Context, sender: Any, base_url: str, failure: AuthError) -> Finding:
+def _unknown_key(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
     """Return the finding for a host that answered, but not to this key."""
     if _has_key(ctx):
         return _unreached(base_url, failure)
@@ -161,21 +152,20 @@ def _unknown_key(ctx: Context, sender: Any, base_url: str, failure: AuthError) -
     return Finding("host", "ok", told)
 
 
-def _host(ctx: Context, sender: Any, base_url: str) -> Iterator[Finding]:
+def _host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
+    from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.whole import value
 
     clock = ctx.process.clock
     began_s = clock.monotonic()
-    seen: list[tuple[Reply, float]] = []
 
-    def decode(reply: Reply) -> Iterator[Any]:
-        seen.append((reply, clock.monotonic()))
-        yield value(reply, cost="free")[0]
+    def read(reply: Reply) -> tuple[Reply, float, Any]:
+        first_byte_s = clock.monotonic()
+        return reply, first_byte_s, value(reply, cost="free")[0]
 
-    (found,) = sender.answer(MODELS.call(), decode, shows=lambda item: False)
-    reply, first_byte_s = seen[-1]
-    count = len(found.get("data") or ()) if isinstance(found, dict) else 0
+    reply, first_byte_s, models = ask(sender, MODELS.call(), read)
+    count = len(models.get("data") or ()) if isinstance(models, dict) else 0
     connect_s = sender.connected_s
     took_s = first_byte_s - began_s
     state: Any = "warning" if took_s > SLOW_S or not count else "ok"

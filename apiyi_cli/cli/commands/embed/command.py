@@ -8,7 +8,6 @@ from apiyi_cli.build.embed import embed_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.embed.items import read_items
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import body_options
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.connection import Connection, Jobs
@@ -35,7 +34,7 @@ def embed(
 
     embedding = ctx.settings.fill(embedding)
     ctx.settings.models  # noqa: B018 - what is missing is said before stdin is read
-    options = body_options(ctx)
+    options = ctx.inputs.read_options(ctx.settings.request)
     files = ctx.settings.fill(source).file or []
     items = read_items(ctx, inputs or [], files, embedding)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.build.image import expected_extension, image_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.commands.image.worker import Maker, Outcome, Task
-from apiyi_cli.cli.conversation.request import body_options
 from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.inputs.uploads import refuse_terminal, tell_usage, upload
 from apiyi_cli.cli.output.file_names import FileKind, Places, check_skipping, print_skipped
@@ -49,7 +48,7 @@ class Studio:
         self._imaging = imaging
         self._stdout = ctx.settings.output.output == "-"
         _check_together(ctx, imaging, words, files)
-        self._options = body_options(ctx)
+        self._options = ctx.inputs.read_options(ctx.settings.request)
         inline = find_family(self._model).picture.route == "flux" and not imaging.vary
         self._inputs = [self._input(name, inline) for name in imaging.input or ()]
         self._mask = None if imaging.mask is None else upload(ctx, imaging.mask)
@@ -190,10 +189,10 @@ class Studio:
     def _prompts(self, words: list[str], files: list[str]) -> Iterator[str]:
         ctx = self._ctx
         if self._imaging.lines:
-            from apiyi_cli.cli.inputs.prompt import batches
+            from apiyi_cli.cli.inputs.lines import read_line_batches
 
             # All lines at once: names that clash are to be known before the first is paid for.
-            for batch in batches(ctx.inputs, "--lines", 1):
+            for batch in read_line_batches(ctx.inputs, "--lines", 1):
                 yield from (text for _, text in batch)
             return
         from_stdin = "-" in (self._imaging.input or ())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
-from apiyi_cli.cli.conversation.request import body_options, printed
+from apiyi_cli.cli.conversation.request import printed
 from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.inputs.uploads import scratch, tell_usage, upload
 from apiyi_cli.cli.output.file_names import Places, check_skipping, print_skipped
@@ -68,7 +68,7 @@ class Desk:
             prompt = ctx.inputs.at(transcribing.prompt)
             transcribing = transcribing.replace(prompt=prompt)
         self._transcribing = transcribing
-        self._options = body_options(ctx)
+        self._options = ctx.inputs.read_options(ctx.settings.request)
         _check_together(ctx, transcribing)
         check_skipping(ctx, transcribing.skip_existing, needs_output=True)
         if not names:

@@ -1,0 +1,44 @@
+"""Every command with its help line: the list that help, manual and completions are made from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class CommandEntry(NamedTuple):
+    """One command: its help line, the heading it is listed under, its subcommands."""
+
+    help: str
+    panel: str
+    commands: tuple[str, ...] = ()
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "chat": CommandEntry("Send a chat completion and print the answer as it comes.", "Ask"),
+    "complete": CommandEntry("Send a legacy completion.", "Ask"),
+    "respond": CommandEntry("Ask the Responses endpoint.", "Ask"),
+    "embed": CommandEntry("Embed texts: one JSON line with a vector for each.", "Ask"),
+    "image": CommandEntry("Draw, edit or vary pictures and save them.", "Ask"),
+    "transcribe": CommandEntry("Write down what recordings say.", "Ask"),
+    "speak": CommandEntry("Read a text aloud, to a file or a player.", "Ask"),
+    "api": CommandEntry("Call any path of the gateway, raw.", "Ask"),
+    "batch": CommandEntry("Send thousands of requests from a file, resumable.", "Ask"),
+    "models": CommandEntry("List or search the gateway's models.", "Look"),
+    "session": CommandEntry("Show and remove kept conversations.", "Look", ("list", "show", "rm")),
+    "usage": CommandEntry("Show what was used: requests, tokens, estimated cost.", "Look"),
+    "cache": CommandEntry(
+        "Look at and clear the response cache.", "Look", ("path", "stats", "clear")
+    ),
+    "auth": CommandEntry(
+        "Keep keys in the OS keyring.", "Set up", ("login", "status", "logout", "token")
+    ),
+    "config": CommandEntry(
+        "Read and write config.toml.",
+        "Set up",
+        ("list", "get", "set", "unset", "path", "edit"),
+    ),
+    "doctor": CommandEntry("Check what works and what does not.", "Set up"),
+    "sandbox": CommandEntry("Run the offline gateway in the foreground.", "Set up"),
+    "completion": CommandEntry("Print the completion script of a shell.", "Set up"),
+    "help": CommandEntry("Print the help of a command, or a topic.", "Look"),
+}

@@ -1,0 +1,112 @@
+"""Reading a stream as it arrives: what stands at stdin, and how much of it has come."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+
+from apiyi_cli.core.encodings import SAMPLE_BYTES, show_name
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text, system_reason
+
+STDIN = 0
+PATIENCE_S = 2.0
+MAX_ENDLESS_BYTES = 16 << 20
+"""How much is read of a device, which may have no end, such as /dev/zero."""
+PIECE_BYTES = 1 << 20
+LINGER_S = 0.1
+
+
+def find_stdin_kind() -> str:
+    """Say what stands at stdin: terminal, pipe, file, part-read (a file, not at its start),
+    device (such as /dev/null), or nothing."""
+    try:
+        mode = os.fstat(STDIN).st_mode
+    except OSError:
+        return "nothing"
+    if stat.S_ISREG(mode):
+        return "part-read" if os.lseek(STDIN, 0, os.SEEK_CUR) > 0 else "file"
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return "pipe"
+    return "terminal" if os.isatty(STDIN) else "device"
+
+
+def refuse_endless(name: str) -> UsageError:
+    """Return the error for a device that has no end."""
+    return UsageError(
+        Text("cannot read {name}", name=name),
+        Text("it is a device that gives more than {size} MB", size=MAX_ENDLESS_BYTES >> 20),
+    )
+
+
+def refuse_unreadable(path: str, failure: OSError) -> UsageError:
+    """Return the error for a file that the system does not let us read."""
+    return UsageError(Text("cannot read {path}", path=show_name(path)), system_reason(failure))
+
+
+def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
+    """Return the pieces that come at first, up to 64 kB or a moment's silence.
+
+    The silence is the empty piece at its end. The second value tells that there are no more.
+    """
+    begun: list[bytes] = []
+    size = 0
+    for piece in arriving:
+        if piece or begun:
+            begun.append(piece)
+            size += len(piece)
+        # Windows cannot tell whether a pipe has more.
+        if begun and (not piece or size >= SAMPLE_BYTES or os.name == "nt"):
+            return begun, False
+    return begun, True
+
+
+def reread(fd: int, begun: list[bytes]) -> Iterator[bytes]:
+    """Yield what a file holds from where its reading began, without moving its offset."""
+    at = os.lseek(fd, 0, os.SEEK_CUR) - sum(map(len, begun))
+    while piece := os.pread(fd, PIECE_BYTES, at):
+        at += len(piece)
+        yield piece
+
+
+def read_arriving(
+    notice: Callable[[str], None],
+    linger_s: float | None = None,
+    fd: int = STDIN,
+    name: str = "stdin",
+) -> Iterator[bytes]:
+    """Yield a stream to its end; when nothing comes at first, say once what is awaited.
+
+    With `linger_s` an empty piece is yielded when that long nothing has come.
+    """
+    waiting = Text("waiting for stdin to end (-n: do not read it)")
+    if fd != STDIN:
+        waiting = Text("waiting for {name} to end", name=show_name(name))
+    notice_timer = threading.Timer(PATIENCE_S, notice, (waiting,))
+    notice_timer.daemon = True
+    try:
+        if not _has_data(fd):
+            notice_timer.start()
+        while True:
+            if linger_s is not None and not _has_data(fd, linger_s):
+                yield b""
+            piece = os.read(fd, PIECE_BYTES)
+            notice_timer.cancel()
+            if not piece:
+                return
+            yield piece
+    except OSError as failure:
+        raise refuse_unreadable(name, failure) from None
+    finally:
+        notice_timer.cancel()
+
+
+def _has_data(fd: int, wait_s: float = 0.0) -> bool:
+    import select
+
+    try:
+        return bool(select.select([fd], [], [], wait_s)[0])
+    except (OSError, ValueError):
+        return True
