@@ -9,70 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from apiyi_cli.build.tokens import estimate_tokens
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError
-from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits.rates import Cause, OnWait
-from apiyi_cli.wire.limits.slots import Sleep
 from apiyi_cli.wire.limits.windows import NETWORK
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.limits.limiter import Limiter
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+
+RateLimiter: TypeAlias = "Limiter | RedisLimiter"
 
 _SILENT_S = 2.0
 _OF_TOKENS = re.compile(r"(?i)\btokens?\b|\btpm\b|令牌数|词元")
-
-
-class RateLimiter(Protocol):
-    """Keeps the limits of a key, on this host (`limiter`) or on several (`redis_limiter`)."""
-
-    limits: Limits
-
-    def acquire(
-        self,
-        tokens: int = 0,
-        sleep: Sleep | None = None,
-        slot: int = -1,
-        *,
-        single: bool = False,
-        on_wait: OnWait = ...,
-    ) -> float:
-        """Wait until a request of about `tokens` tokens may start; return the seconds waited.
-
-        `slot` is the concurrency slot that the caller holds; `single` is a request that is not
-        one of many; `on_wait` is called before each wait.
-        """
-
-    def note_sent(self, tokens: int, late_s: float) -> None:
-        """Count a request when it is sent, `late_s` after it was admitted."""
-
-    def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
-        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
-
-    def pause(self, wait_s: float) -> None:
-        """Allow no request to start for `wait_s` seconds."""
-
-    def note_throttled(self) -> None:
-        """Note that the gateway has answered 429 for tokens."""
-
-    @property
-    def clear_command(self) -> str:
-        """Return the command line that clears what was counted so far."""
-
-    def mean_tokens(self, model: str) -> float:
-        """Return the mean tokens of an answer of the model."""
-
-    def learn(self, model: str, tokens: int) -> None:
-        """Count an answer of the model for `mean_tokens`."""
-
-    def take_slot(self, sleep: Sleep | None = None) -> int:
-        """Wait for one of the concurrency slots and return its number."""
-
-    def release_slot(self, slot: int) -> None:
-        """Give a concurrency slot back."""
 
 
 class Admission:

@@ -28,7 +28,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import bookings, rates
+from apiyi_cli.wire.limits import answer_lengths, bookings, rates
 from apiyi_cli.wire.limits.rates import OnWait
 from apiyi_cli.wire.limits.slots import Sleep, Slots, open_own, slots_of
 from apiyi_cli.wire.limits.windows import Counters
@@ -171,12 +171,12 @@ class Limiter:
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""
         with self._counters as counters:
-            return rates.mean(counters, model)
+            return answer_lengths.mean_tokens(counters, model)
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean_tokens`."""
         with self._counters as counters:
-            rates.learn(counters, model, tokens)
+            answer_lengths.learn(counters, model, tokens)
 
     def take_slot(self, sleep: Sleep | None = None) -> int:
         """Wait for one of the concurrency slots and return its number, for `release_slot`."""

@@ -9,8 +9,7 @@ window of `window_s` seconds, ends included, no more than the limit is started:
 
 `burst` is how far a start may run ahead of its payment, `jitter` what a request may be late
 on its way to the gateway; both are small parts of the window, so that 96.6 % of the limit
-can be used and traffic is even from the first request on. In other words rate x window +
-burst <= limit, with the jitter as the reserve.
+can be used and traffic is even from the first request on.
 
 One number cannot bound a window in which one request is a large part of the token limit, so
 tokens are also counted in sliding windows (`windows`). A request that costs more than the burst
@@ -28,12 +27,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from apiyi_cli.build.tokens import FIRST_ANSWER
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import windows
-from apiyi_cli.wire.limits.windows import Counters
+from apiyi_cli.wire.limits.windows import (
+    BUCKET_COUNT,
+    BUCKETS_PER_WINDOW,
+    NETWORK,
+    Counters,
+    SlidingWindow,
+)
 
 Cause = Literal["pause", "requests", "tokens", "slots"]
 """What a request waits for: the gateway's request to pause, or a limit of the key."""
@@ -43,8 +46,6 @@ OnWait = Callable[[float, Cause], None]
 
 JITTER: Final = 0.03
 BURST: Final = 0.005
-FIRST_MEAN: Final = FIRST_ANSWER
-HIGHEST_MEAN: Final = 1e7
 TOKENS_COUNT_S: Final = 60.0
 """How long after a 429 for tokens a single request waits for tokens, too."""
 LATE: Final = 0.1
@@ -94,16 +95,15 @@ def spacing_s(limits: Limits, limit: int) -> float:
 _SEEN, _LAST, _REQUESTS, _TOKENS, _PAUSE, _THROTTLED, _STARTED = range(1, 8)
 # Each window begins with the number of its newest bucket.
 _BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS = (
-    8 + window * (windows.BUCKET_COUNT + 1) for window in range(3)
+    8 + window * (BUCKET_COUNT + 1) for window in range(3)
 )
 _WINDOWS: Final = (_BOOKED_TOKENS, _STARTED_TOKENS, _STARTED_REQUESTS)
-BOOKINGS: Final = _STARTED_REQUESTS + windows.BUCKET_COUNT + 1
+BOOKINGS: Final = _STARTED_REQUESTS + BUCKET_COUNT + 1
 """Index of the numbers that `bookings` keeps, `BOOKINGS_SIZE` of them."""
 BOOKINGS_SIZE: Final = 1 + 4 * 512
-_MEANS: Final = BOOKINGS + BOOKINGS_SIZE
-_MEAN_COUNT: Final = 64
-_LONGEST_MEMORY: Final = 50
-SIZE: Final = _MEANS + 3 * _MEAN_COUNT
+MEANS: Final = BOOKINGS + BOOKINGS_SIZE
+MEAN_COUNT: Final = 64
+SIZE: Final = MEANS + 3 * MEAN_COUNT
 """How many numbers there are. The first is left to the place that stores them."""
 
 _BOOT_SLACK_S: Final = 1.0
@@ -129,7 +129,7 @@ def refresh(counters: Counters, now: float) -> None:
         and all(abs(counters[window]) <= _MOST_BUCKETS for window in _WINDOWS)
     )
     if not is_sound:
-        for index in range(_SEEN, _MEANS):
+        for index in range(_SEEN, MEANS):
             counters[index] = 0.0
     counters[_SEEN] = now
 
@@ -147,7 +147,7 @@ def repair(counters: Counters, limits: Limits, now: float) -> None:
     counters[_STARTED] = min(counters[_STARTED], now + most_ahead_s)
     counters[_TOKENS] = min(counters[_TOKENS], now + _most_owed_s(limits))
     for window in _WINDOWS:
-        windows.trim(counters, window, limits.window_s, now)
+        SlidingWindow(counters, window, limits.window_s).trim(now)
 
 
 def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
@@ -162,10 +162,9 @@ def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
     if tokens:
         ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
         start = max(start, counters[_TOKENS] - ahead_s)
-        start = windows.first_fit(
-            counters, _BOOKED_TOKENS, limits.window_s, start, tokens, limits.tpm
-        )
-        windows.count(counters, _BOOKED_TOKENS, limits.window_s, start, tokens)
+        window = SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s)
+        start = window.first_fit(start, tokens, limits.tpm)
+        window.add(start, tokens)
     _pay(counters, limits, start, tokens)
     counters[_LAST] = start
     return start
@@ -189,31 +188,40 @@ def start_single(
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    window_s = limits.window_s
-    late_s = windows.NETWORK * window_s
-    fits = windows.first_fit(counters, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
+    fits = _first_request_fit(counters, limits, now)
     waits: list[tuple[float, Cause]] = [
         (counters[_PAUSE] - now, "pause"),
         (max(counters[_STARTED] - burst_s(limits), fits) - now, "requests"),
     ]
     if tokens and is_throttled(counters, now):
-        fits = windows.first_fit(counters, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
-        waits.append((fits - now, "tokens"))
+        waits.append((_first_token_fit(counters, limits, now, tokens) - now, "tokens"))
     longest = max(waits)
     if longest[0] > 0:
         return longest
     _pay(counters, limits, now, tokens)
     if tokens:
-        windows.count_at(counters, _BOOKED_TOKENS, window_s, now, tokens)
+        SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s).add_at(now, tokens)
     _count_started(counters, limits, now, tokens)
     return 0.0, longest[1]
 
 
+def _first_request_fit(counters: Counters, limits: Limits, now: float) -> float:
+    """Return when one more request may really start."""
+    window = SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s)
+    return window.first_fit(now, 1, limits.rpm, NETWORK * limits.window_s)
+
+
+def _first_token_fit(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
+    """Return when a request of so many tokens may really start."""
+    window = SlidingWindow(counters, _STARTED_TOKENS, limits.window_s)
+    return window.first_fit(now, tokens, limits.tpm)
+
+
 def _count_started(counters: Counters, limits: Limits, now: float, tokens: float) -> None:
     counters[_STARTED] = max(counters[_STARTED], now) + spacing_s(limits, limits.rpm)
-    windows.count(counters, _STARTED_REQUESTS, limits.window_s, now, 1)
+    SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s).add(now, 1)
     if tokens:
-        windows.count(counters, _STARTED_TOKENS, limits.window_s, now, tokens)
+        SlidingWindow(counters, _STARTED_TOKENS, limits.window_s).add(now, tokens)
 
 
 def note_throttled(counters: Counters, now: float) -> None:
@@ -242,7 +250,7 @@ def _owed(limits: Limits, paid_until: float, start: float, tokens: float) -> flo
 
 def _most_owed_s(limits: Limits) -> float:
     """Return the longest wait for the tokens of one request: a window and one bucket."""
-    return limits.window_s * (1 + 1 / windows.BUCKETS_PER_WINDOW)
+    return limits.window_s * (1 + 1 / BUCKETS_PER_WINDOW)
 
 
 class RateSnapshot(NamedTuple):
@@ -275,8 +283,7 @@ def cancel(
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    tokens_s = tokens * spacing_s(limits, limits.tpm)
-    windows.uncount(counters, _BOOKED_TOKENS, limits.window_s, start, tokens)
+    SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s).subtract_at(start, tokens)
     paid = max(earlier.requests, start) + spacing_s(limits, limits.rpm)
     if counters[_LAST] == start and counters[_REQUESTS] == paid:
         counters[_LAST], counters[_REQUESTS] = earlier.last, earlier.requests
@@ -286,7 +293,7 @@ def cancel(
             counters[_BOOKED_TOKENS] = earlier.bucket
     else:
         counters[_REQUESTS] -= spacing_s(limits, limits.rpm)
-        counters[_TOKENS] -= tokens_s
+        counters[_TOKENS] -= tokens * spacing_s(limits, limits.tpm)
 
 
 class Booking(NamedTuple):
@@ -327,15 +334,11 @@ def cancel_gone(
         earlier = snapshot(counters, now)
         _pay(counters, limits, booking.start, booking.tokens)
         kept.append(booking_of(counters, booking.start, int(booking.tokens), earlier))
+    window = SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s)
     for booking in gone:
-        tokens = min(booking.tokens, limits.tpm)
-        windows.uncount(counters, _BOOKED_TOKENS, limits.window_s, booking.start, tokens)
+        window.subtract_at(booking.start, min(booking.tokens, limits.tpm))
     counters[_LAST] = min(counters[_LAST], waiting[-1].start if waiting else now)
-    newest = int(counters[_BOOKED_TOKENS])
-    bucket = windows.bucket_at(limits.window_s, counters[_LAST])
-    later = range(max(bucket, newest - windows.BUCKET_COUNT) + 1, newest + 1)
-    if not any(counters[windows.index(_BOOKED_TOKENS, number)] for number in later):
-        counters[_BOOKED_TOKENS] = min(newest, bucket)
+    window.end_at(counters[_LAST])
     return kept
 
 
@@ -350,15 +353,11 @@ def admit(
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    window_s = limits.window_s
-    if now < counters[_PAUSE] or now > start + LATE * window_s:
+    if now < counters[_PAUSE] or now > start + LATE * limits.window_s:
         return None
-    late_s = windows.NETWORK * window_s
-    fits = windows.first_fit(counters, _STARTED_REQUESTS, window_s, now, 1, limits.rpm, late_s)
+    fits = _first_request_fit(counters, limits, now)
     if tokens:
-        fits = max(
-            fits, windows.first_fit(counters, _STARTED_TOKENS, window_s, now, tokens, limits.tpm)
-        )
+        fits = max(fits, _first_token_fit(counters, limits, now, tokens))
     if fits > now:
         return fits - now
     _count_started(counters, limits, now, tokens)
@@ -369,9 +368,10 @@ def count_late(counters: Counters, limits: Limits, now: float, tokens: int, late
     """Count a request as started now that was admitted `late_s` ago."""
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    for window, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
-        windows.uncount(counters, window, limits.window_s, now - late_s, amount)
-        windows.count(counters, window, limits.window_s, now, amount)
+    for at, amount in ((_STARTED_REQUESTS, 1), (_STARTED_TOKENS, tokens)):
+        window = SlidingWindow(counters, at, limits.window_s)
+        window.subtract_at(now - late_s, amount)
+        window.add(now, amount)
 
 
 def settle(
@@ -386,51 +386,15 @@ def settle(
     more: float = min(actual, limits.tpm) - min(estimated, limits.tpm)
     owed = counters[_TOKENS] + more * spacing_s(limits, limits.tpm)
     counters[_TOKENS] = min(owed, max(counters[_TOKENS], now + _most_owed_s(limits)))
-    for window in (_BOOKED_TOKENS, _STARTED_TOKENS):
+    for at in (_BOOKED_TOKENS, _STARTED_TOKENS):
+        window = SlidingWindow(counters, at, limits.window_s)
         if more >= 0:
-            windows.count_at(counters, window, limits.window_s, now, more)
+            window.add_at(now, more)
         else:
-            windows.give_back(counters, window, limits.window_s, now, now - ago_s, -more)
+            window.give_back(now, now - ago_s, -more)
 
 
 def pause(counters: Counters, now: float, wait_s: float) -> None:
     """Allow no start for `wait_s` seconds. Pauses do not add up."""
     refresh(counters, now)
     counters[_PAUSE] = max(counters[_PAUSE], now + wait_s)
-
-
-def mean(counters: Counters, model: str) -> float:
-    """Return the mean length of the model's answers in tokens, 256 while none is known."""
-    at = _mean_index(counters, _fingerprint(model))
-    if counters[at] != _fingerprint(model) or not 0 <= counters[at + 2] <= HIGHEST_MEAN:
-        return FIRST_MEAN
-    return counters[at + 2]
-
-
-def learn(counters: Counters, model: str, tokens: int) -> None:
-    """Count an answer of the model; the mean follows about the last fifty."""
-    tokens = max(0, min(tokens, int(HIGHEST_MEAN)))
-    name = _fingerprint(model)
-    at = _mean_index(counters, name)
-    is_sound = 0 <= counters[at + 1] <= _LONGEST_MEMORY and 0 <= counters[at + 2] <= HIGHEST_MEAN
-    if counters[at] != name or not is_sound:
-        counters[at], counters[at + 1], counters[at + 2] = name, 0.0, 0.0
-    counters[at + 1] = min(counters[at + 1] + 1, _LONGEST_MEMORY)
-    counters[at + 2] += (tokens - counters[at + 2]) / counters[at + 1]
-
-
-def _fingerprint(model: str) -> float:
-    import hashlib
-
-    # 48 bits are exact in a double; 0 marks a free entry.
-    return float(int.from_bytes(hashlib.sha256(model.encode()).digest()[:6], "big") | 1)
-
-
-def _mean_index(counters: Counters, name: float) -> int:
-    """Return the index of the model's mean, else a free one, else one to overwrite."""
-    home = int(name) >> 1
-    indices = [_MEANS + 3 * ((home + step) % _MEAN_COUNT) for step in range(8)]
-    for at in indices:
-        if counters[at] in (name, 0.0):
-            return at
-    return indices[0]

@@ -25,6 +25,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import rates, windows
+from apiyi_cli.wire.limits.answer_lengths import FIRST_MEAN, HIGHEST_MEAN
 from apiyi_cli.wire.limits.limiter import ignore
 from apiyi_cli.wire.limits.rates import OnWait
 from apiyi_cli.wire.limits.slots import Sleep, Slots
@@ -125,8 +126,8 @@ class RedisLimiter:
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""
         known = self._server.post("mean", model)
-        mean = rates.FIRST_MEAN if known is None else float(known)
-        return mean if 0 <= mean <= rates.HIGHEST_MEAN else rates.FIRST_MEAN
+        mean = FIRST_MEAN if known is None else float(known)
+        return mean if 0 <= mean <= HIGHEST_MEAN else FIRST_MEAN
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean_tokens`."""

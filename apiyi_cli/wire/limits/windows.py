@@ -1,8 +1,4 @@
-"""Sliding windows that count amounts in buckets, in numbers that several processes share.
-
-A window is stored as the number of its newest bucket, then `BUCKET_COUNT` buckets of 1/128 of its
-length each; `window` is the index of the first of these numbers. `rates` decides what is counted.
-"""
+"""Sliding windows that count amounts in buckets, in numbers that several processes share."""
 
 from __future__ import annotations
 
@@ -29,106 +25,104 @@ class Counters(Protocol):
     def __setitem__(self, index: int, value: float, /) -> None: ...
 
 
-def buckets_of(
-    counters: Counters, window: int, window_s: float, moment: float, more_s: float = 0.0
-) -> range:
-    """Return the bucket numbers that a window ending at `moment` touches."""
-    first = bucket_at(window_s, moment - window_s - more_s)
-    newest = int(counters[window])
-    return range(max(first, newest - BUCKET_COUNT + 1), newest + 1)
+class SlidingWindow:
+    """A window of `length_s` seconds, `BUCKET_COUNT` + 1 numbers from index `at` on.
 
-
-def bucket_at(window_s: float, moment: float) -> int:
-    """Return the number of the bucket that a moment is in."""
-    return math.floor(moment * BUCKETS_PER_WINDOW / window_s)
-
-
-def index(window: int, bucket: int) -> int:
-    """Return the index of a bucket in the counters."""
-    return window + 1 + bucket % BUCKET_COUNT
-
-
-def first_fit(
-    counters: Counters,
-    window: int,
-    window_s: float,
-    moment: float,
-    amount: int,
-    limit: int,
-    more_s: float = 0.0,
-) -> float:
-    """Return the first moment from `moment` on at which the window has room for `amount`.
-
-    The window is counted as `more_s` seconds longer.
+    The first number is that of the newest bucket; the buckets, 1/128 of the window each, follow.
     """
-    # Usually all buckets together have room, even those that have left the window.
-    if sum(counters[window + 1 : window + 1 + BUCKET_COUNT]) + amount <= limit:
+
+    __slots__ = ("_at", "_counters", "_first", "_length_s")
+
+    def __init__(self, counters: Counters, at: int, length_s: float) -> None:
+        self._counters = counters
+        self._at = at
+        self._first = at + 1
+        self._length_s = length_s
+
+    def first_fit(self, moment: float, amount: int, limit: int, more_s: float = 0.0) -> float:
+        """Return the first moment from `moment` on at which the window has room for `amount`.
+
+        The window is counted as `more_s` seconds longer.
+        """
+        # Usually all buckets together have room, even those that have left the window.
+        if sum(self._all()) + amount <= limit:
+            return moment
+        buckets = self._buckets(moment, more_s)
+        counts = [self._counters[self._index(bucket)] for bucket in buckets]
+        used = sum(counts)
+        for bucket, there in zip(buckets, counts, strict=True):
+            if used <= 0 or used + amount <= limit:
+                break
+            if there:
+                used -= there
+                end = (bucket + 1) * self._length_s / BUCKETS_PER_WINDOW
+                moment = max(moment, end + self._length_s + more_s)
         return moment
-    buckets = buckets_of(counters, window, window_s, moment, more_s)
-    counts = [counters[index(window, bucket)] for bucket in buckets]
-    used = sum(counts)
-    for bucket, amount_there in zip(buckets, counts, strict=True):
-        if used <= 0 or used + amount <= limit:
-            break
-        if amount_there:
-            used -= amount_there
-            leaves = (bucket + 1) * window_s / BUCKETS_PER_WINDOW + window_s + more_s
-            moment = max(moment, leaves)
-    return moment
 
+    def add(self, moment: float, amount: float) -> None:
+        """Count an amount at a moment, at the earliest in the newest bucket."""
+        newest = int(self._counters[self._at])
+        bucket = max(newest, self._bucket_at(moment))
+        for passed in range(max(newest + 1, bucket - BUCKET_COUNT + 1), bucket + 1):
+            self._counters[self._index(passed)] = 0.0
+        self._counters[self._at] = bucket
+        self._counters[self._index(bucket)] += amount
 
-def count(counters: Counters, window: int, window_s: float, moment: float, amount: float) -> None:
-    """Count an amount at a moment, at the earliest in the newest bucket."""
-    newest = int(counters[window])
-    bucket = max(newest, bucket_at(window_s, moment))
-    for passed in range(max(newest + 1, bucket - BUCKET_COUNT + 1), bucket + 1):
-        counters[index(window, passed)] = 0.0
-    counters[window] = bucket
-    counters[index(window, bucket)] += amount
+    def add_at(self, moment: float, amount: float) -> None:
+        """Count an amount at a moment, also in an older bucket that is still kept."""
+        bucket, newest = self._bucket_at(moment), self._counters[self._at]
+        if newest - BUCKET_COUNT < bucket < newest:
+            self._counters[self._index(bucket)] += amount
+        else:
+            self.add(moment, amount)
 
+    def subtract_at(self, moment: float, amount: float) -> None:
+        """Subtract an amount that was counted at a moment, as far as it is still there."""
+        bucket, newest = self._bucket_at(moment), self._counters[self._at]
+        if newest - BUCKET_COUNT < bucket <= newest:
+            index = self._index(bucket)
+            self._counters[index] = max(0.0, self._counters[index] - amount)
 
-def count_at(
-    counters: Counters, window: int, window_s: float, moment: float, amount: float
-) -> None:
-    """Count an amount at a moment, also in an older bucket that is still kept."""
-    bucket = bucket_at(window_s, moment)
-    if counters[window] - BUCKET_COUNT < bucket < counters[window]:
-        counters[index(window, bucket)] += amount
-    else:
-        count(counters, window, window_s, moment, amount)
+    def give_back(self, now: float, moment: float, amount: float) -> None:
+        """Subtract an amount that was counted at `moment` or before."""
+        # First where it was counted: older buckets leave the window sooner, and estimates that
+        # are too high would stay in it. What is missing there comes from older buckets, so that
+        # no later window looks emptier than it is.
+        last = self._bucket_at(moment)
+        for bucket in reversed(self._buckets(now)):
+            if bucket <= last:
+                less = min(self._counters[self._index(bucket)], amount)
+                self._counters[self._index(bucket)] -= less
+                amount -= less
 
+    def trim(self, now: float) -> None:
+        """Remove what was counted for later than now, and impossible amounts."""
+        last, newest = self._bucket_at(now), int(self._counters[self._at])
+        for bucket in range(last + 1, min(newest, last + BUCKET_COUNT) + 1):
+            self._counters[self._index(bucket)] = 0.0
+        self._counters[self._at] = min(newest, last)
+        if not all(0 <= amount <= _MOST_COUNTED for amount in self._all()):
+            for index in range(self._first, self._first + BUCKET_COUNT):
+                self._counters[index] = 0.0
 
-def trim(counters: Counters, window: int, window_s: float, now: float) -> None:
-    """Remove what was counted for later than now, and impossible amounts."""
-    last, newest = bucket_at(window_s, now), int(counters[window])
-    for bucket in range(last + 1, min(newest, last + BUCKET_COUNT) + 1):
-        counters[index(window, bucket)] = 0.0
-    counters[window] = min(newest, last)
-    if not all(
-        0 <= amount <= _MOST_COUNTED for amount in counters[window + 1 : window + 1 + BUCKET_COUNT]
-    ):
-        for at in range(window + 1, window + 1 + BUCKET_COUNT):
-            counters[at] = 0.0
+    def end_at(self, moment: float) -> None:
+        """Make the bucket of a moment the newest one if all later ones are empty."""
+        newest, bucket = int(self._counters[self._at]), self._bucket_at(moment)
+        later = range(max(bucket, newest - BUCKET_COUNT) + 1, newest + 1)
+        if not any(self._counters[self._index(number)] for number in later):
+            self._counters[self._at] = min(newest, bucket)
 
+    def _buckets(self, moment: float, more_s: float = 0.0) -> range:
+        """Return the numbers of the buckets that a window ending at `moment` touches."""
+        first = self._bucket_at(moment - self._length_s - more_s)
+        newest = int(self._counters[self._at])
+        return range(max(first, newest - BUCKET_COUNT + 1), newest + 1)
 
-def uncount(counters: Counters, window: int, window_s: float, moment: float, amount: float) -> None:
-    """Subtract an amount that was counted at a moment, as far as it is still there."""
-    bucket = bucket_at(window_s, moment)
-    if counters[window] - BUCKET_COUNT < bucket <= counters[window]:
-        at = index(window, bucket)
-        counters[at] = max(0.0, counters[at] - amount)
+    def _bucket_at(self, moment: float) -> int:
+        return math.floor(moment * BUCKETS_PER_WINDOW / self._length_s)
 
+    def _index(self, bucket: int) -> int:
+        return self._first + bucket % BUCKET_COUNT
 
-def give_back(
-    counters: Counters, window: int, window_s: float, now: float, moment: float, amount: float
-) -> None:
-    """Subtract an amount that was counted at `moment` or before."""
-    # First where it was counted: older buckets leave the window sooner, and estimates that are too
-    # high would stay in it. What is missing there comes from older buckets, so that no later
-    # window looks emptier than it is.
-    last = bucket_at(window_s, moment)
-    for bucket in reversed(buckets_of(counters, window, window_s, now)):
-        if bucket <= last:
-            less = min(counters[index(window, bucket)], amount)
-            counters[index(window, bucket)] -= less
-            amount -= less
+    def _all(self) -> Iterable[float]:
+        return self._counters[self._first : self._first + BUCKET_COUNT]

@@ -10,7 +10,8 @@ import pytest
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.rates import admit, book, check_limits, learn, mean, settle
+from apiyi_cli.wire.limits.answer_lengths import learn, mean_tokens
+from apiyi_cli.wire.limits.rates import admit, book, check_limits, settle
 
 Start = tuple[float, int]
 
@@ -297,23 +298,23 @@ def test_pauses_do_not_add_up() -> None:
 
 def test_the_mean_starts_at_256_and_follows_the_last_answers() -> None:
     counters = _row()
-    assert mean(counters, "gpt-4o") == 256
+    assert mean_tokens(counters, "gpt-4o") == 256
     learn(counters, "gpt-4o", 1000)
-    assert mean(counters, "gpt-4o") == 1000
+    assert mean_tokens(counters, "gpt-4o") == 1000
     learn(counters, "gpt-4o", 500)
-    assert mean(counters, "gpt-4o") == 750
+    assert mean_tokens(counters, "gpt-4o") == 750
     for _ in range(400):
         learn(counters, "gpt-4o", 10)
-    assert 10 <= mean(counters, "gpt-4o") < 11
-    assert mean(counters, "gpt-4o-mini") == 256
+    assert 10 <= mean_tokens(counters, "gpt-4o") < 11
+    assert mean_tokens(counters, "gpt-4o-mini") == 256
 
 
 def test_more_models_than_places_overwrite_each_other_and_never_mix() -> None:
     counters = _row()
     for number in range(500):
         learn(counters, f"model-{number}", number)
-        assert mean(counters, f"model-{number}") == number
-    assert all(mean(counters, f"model-{number}") in (number, 256) for number in range(500))
+        assert mean_tokens(counters, f"model-{number}") == number
+    assert all(mean_tokens(counters, f"model-{number}") in (number, 256) for number in range(500))
 
 
 @pytest.mark.parametrize(
