@@ -81,7 +81,7 @@ class OpenOutput:
         self._journal_path = journal_path(output)
         self._errors_fd = -1
         self._lost = 0
-        self._sizes: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
         if not options.force:
             refuse_orphan(output, self._journal_path)
         finish_compaction(self._journal_path)
@@ -101,13 +101,13 @@ class OpenOutput:
     def begin(self, header: Mapping[str, Any]) -> Journal:
         """Open the journal and write the header of this run into it."""
         past, options = self.past, self.options
-        sizes = self._sizes = {"out": self.output.stat().st_size}
+        sizes = self.sizes = {"out": self.output.stat().st_size}
         synced = [self.held.fd]
         if options.errors is not None:
             sizes["errors"] = os.fstat(self._errors_fd).st_size
             synced.append(self._errors_fd)
         is_repaired = bool(self._lost) or (options.repair and self._journal_path.exists())
-        lost = [*self._forget_lost()] if self._lost else []
+        lost = forget_lost(past, self._journal_path, options.repair) if self._lost else []
         try:
             journal = Journal(self._journal_path, fsync=options.fsync, synced=synced)
         except OSError as failure:
@@ -154,7 +154,7 @@ class OpenOutput:
         if not any(flag & RECORD and flag & FAILED and not flag & SEEN for flag in flags):
             return
         entries = []
-        for line, target, slot in self._earlier_records():
+        for line, target, slot in read_earlier_records(self):
             if flags[slot] & SEEN or not self.past.is_newest(line, target):
                 continue
             if flags[slot] & FAILED:
@@ -164,7 +164,7 @@ class OpenOutput:
 
     def count_failures(self, causes: FailureCauses) -> None:
         """Count the failures of earlier runs, of rows that are in this input."""
-        for line, target, slot in self._earlier_records():
+        for line, target, slot in read_earlier_records(self):
             error = line.value["error"]
             # The others were sent again, and are counted with their new answers.
             if error is None or error["class"] in FREE_AGAIN:
@@ -202,7 +202,17 @@ class OpenOutput:
             if size:
                 refuse_other_form(self.output, past.header, options.form)
             self._read_output()
-            self._check_lost()
+            self._lost = refuse_incomplete(
+                self.output, past, accepted=options.resume or options.repair
+            )
+            if self._lost:
+                self._note(
+                    Text(
+                        "{lost} answers are not in {output} any more: sending them again",
+                        lost=self._lost,
+                        output=self.output,
+                    )
+                )
         elif size:
             if not options.resume or options.texts:
                 raise no_journal(self.output)
@@ -235,7 +245,7 @@ class OpenOutput:
     def _read_errors(self, *, must_be_named: bool) -> None:
         """Read the file of errors, if it is there and, where that matters, the journal's own."""
         past, given = self.past, self.options.errors
-        path = self._errors_path
+        path = self.errors_path
         is_other = path is not None and str(path.absolute()) != past.errors
         if path is None or not path.is_file() or (must_be_named and is_other):
             past.trust_errors()
@@ -246,47 +256,8 @@ class OpenOutput:
             past.trust_errors()
         read_records(past, path, "errors", repair=self.options.repair)
 
-    def _check_lost(self) -> None:
-        """Count the answers that the journal knows and the output lacks; refuse to lose them."""
-        past, options = self.past, self.options
-        self._lost = past.count(WRITTEN | OK, without=RECORD)
-        if not self._lost:
-            return
-        is_other = bool(past.records) and not past.count(WRITTEN | OK | RECORD)
-        refuse_incomplete(
-            self.output, self._lost, is_other=is_other, accepted=options.resume or options.repair
-        )
-        self._note(
-            Text(
-                "{lost} answers are not in {output} any more: sending them again",
-                lost=self._lost,
-                output=self.output,
-            )
-        )
-
-    def _forget_lost(self) -> Iterator[dict[str, Any]]:
-        """Yield the answers that the journal knows and the output lacks, and forget them."""
-        ids = self.past.ids
-        for line in read_lines(self._journal_path, ENTRIES, repair=self.options.repair):
-            entry = line.value
-            if entry["t"] == "D":
-                slot = ids.slot(entry["id"])
-                if ids.flags[slot] & (WRITTEN | OK | RECORD) == WRITTEN | OK:
-                    ids.flags[slot] &= ~WRITTEN
-                    yield {"id": entry["id"], "sha": entry["sha"]}
-
-    def _earlier_records(self) -> Iterator[tuple[StoredLine, str, int]]:
-        """Yield the records that were there when the run began, with target and slot."""
-        for path, target in ((self.output, "out"), (self._errors_path, "errors")):
-            if self.options.texts or path is None or not path.is_file():
-                continue
-            for line in read_lines(path, RECORDS, on_broken=skip_broken):
-                if line.offset >= self._sizes.get(target, 0):
-                    break
-                yield line, target, self.past.ids.slot(line.value["custom_id"])
-
     @property
-    def _errors_path(self) -> Path | None:
+    def errors_path(self) -> Path | None:
         """Return the file of errors of this run, else of the earlier ones."""
         known = self.past.errors
         return self.options.errors or (None if known is None else Path(known))
@@ -294,3 +265,28 @@ class OpenOutput:
     def _repair(self, path: Path, is_whole: Callable[[bytes], bool]) -> None:
         if message := repair_tail(path, is_whole):
             self._note(message)
+
+
+def forget_lost(past: ResumeState, journal: Path, repair: bool) -> list[dict[str, Any]]:
+    """Return the answers that the journal knows and the output lacks, and forget them."""
+    ids = past.ids
+    lost = []
+    for line in read_lines(journal, ENTRIES, repair=repair):
+        entry = line.value
+        if entry["t"] == "D":
+            slot = ids.slot(entry["id"])
+            if ids.flags[slot] & (WRITTEN | OK | RECORD) == WRITTEN | OK:
+                ids.flags[slot] &= ~WRITTEN
+                lost.append({"id": entry["id"], "sha": entry["sha"]})
+    return lost
+
+
+def read_earlier_records(output: OpenOutput) -> Iterator[tuple[StoredLine, str, int]]:
+    """Yield the records that were there when the run began, with target and slot."""
+    for path, target in ((output.output, "out"), (output.errors_path, "errors")):
+        if output.options.texts or path is None or not path.is_file():
+            continue
+        for line in read_lines(path, RECORDS, on_broken=skip_broken):
+            if line.offset >= output.sizes.get(target, 0):
+                break
+            yield line, target, output.past.ids.slot(line.value["custom_id"])

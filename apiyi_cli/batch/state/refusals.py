@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from apiyi_cli.batch.rows.shard import Shard
+from apiyi_cli.batch.state.resume import OK, RECORD, WRITTEN, ResumeState
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -80,12 +81,16 @@ def refuse_other_shard(output: Path, header: Mapping[str, Any], shard: Shard | N
     raise SetupError(what, why, hint=hint)
 
 
-def refuse_incomplete(output: Path, lost: int, *, is_other: bool, accepted: bool) -> None:
-    """Raise SetupError for an output that lacks `lost` answers which its journal knows.
+def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int:
+    """Return how many answers an output lacks that its journal knows.
 
-    `is_other` says that it has none of them; `accepted` that the user wants them sent again.
+    Raises SetupError for such an output unless the user `accepted` to send them again, and for
+    one that has none of them, because the journal is then of another output.
     """
-    if is_other:
+    lost = past.count(WRITTEN | OK, without=RECORD)
+    if not lost:
+        return 0
+    if past.records and not past.count(WRITTEN | OK | RECORD):
         raise SetupError(
             Text("the journal beside {output} is of another output", output=output),
             Text("none of the {lost} answers that it knows of is in there", lost=lost),
@@ -104,6 +109,7 @@ def refuse_incomplete(output: Path, lost: int, *, is_other: bool, accepted: bool
                 "all the same, or --force to begin anew"
             ),
         )
+    return lost
 
 
 def find_holder(journal: Path) -> int | None:
