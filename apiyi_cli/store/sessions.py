@@ -1,7 +1,7 @@
-"""Conversations on disk: one NDJSON file of messages per name, in the form `--messages` reads.
+"""Conversations on disk: one NDJSON file of messages per name, as `--messages` reads it.
 
-A turn is appended in one write, so that two runs do not mix their lines. Files are the
-user's own (0600) and are only ever appended to or removed.
+The messages of a turn are appended in one write, so that two runs do not mix their lines.
+Files are private (0600) and are only appended to or removed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,24 +24,30 @@ MOST_NAME_BYTES = 200
 ENDING = ".ndjson"
 
 
-class Kept(NamedTuple):
-    """One conversation: its name, its messages' number, when it was used last (seconds since
-    1970) and its size in bytes."""
+class SessionInfo(NamedTuple):
+    """A stored conversation: name, number of messages, last use (Unix time), bytes."""
 
     name: str
     messages: int
-    used: float
+    used_s: float
     size: int
 
 
-class Sessions:
-    """The conversations in a folder, which is made when the first one is kept."""
+class SessionStore:
+    """The conversations in a folder, which is created when the first one is stored."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @classmethod
+    def open(cls, environ: Mapping[str, str], name: str = "sessions") -> SessionStore:
+        """Return the store in a folder of the state directory."""
+        from apiyi_cli.settings.paths import state_dir
+
+        return cls(state_dir(environ) / name)
+
     def path(self, name: str) -> Path:
-        """Return the file of a conversation. Raises UsageError for what cannot be a name."""
+        """Return the file of a conversation. Raises UsageError for an invalid name."""
         if not _NAME.fullmatch(name) or len(name.encode()) > MOST_NAME_BYTES:
             raise UsageError(
                 Text("cannot use the session name {name}", name=repr(name)),
@@ -64,23 +70,23 @@ class Sessions:
             raise SetupError(
                 Text("cannot read {path}", path=path), system_reason(failure)
             ) from None
-        found = []
+        messages = []
         for number, line in enumerate(content.split(b"\n"), 1):
             if not line.strip():
                 continue
             try:
                 message = read(line)
             except InvalidJSON as failure:
-                raise _broken(path, number, str(failure)) from None
+                raise _broken_line_error(path, number, str(failure)) from None
             if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-                raise _broken(path, number, Text("not a message with a role"))
-            found.append(message)
-        return found
+                raise _broken_line_error(path, number, Text("not a message with a role"))
+            messages.append(message)
+        return messages
 
     def append(self, name: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Add messages to the end, all or none. Raises OutputError when that cannot be done."""
+        """Append messages, all or none. Raises OutputError if that fails."""
         path = self.path(name)
-        lines = b"".join(_line(message) for message in messages)
+        lines = b"".join(_encode(message) for message in messages)
         try:
             make_private_folder(self._folder)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -103,16 +109,16 @@ class Sessions:
                 system_reason(failure),
             ) from None
 
-    def newest(self) -> Kept | None:
-        """Return the conversation that was used last, None when there is none."""
+    def newest(self) -> SessionInfo | None:
+        """Return the conversation that was used last, None without any."""
         return next(iter(self.all()), None)
 
-    def find(self, name: str) -> Kept | None:
-        """Return what is known of one conversation, None when there is none of that name."""
-        return next((kept for kept in self.all() if kept.name == name), None)
+    def find(self, name: str) -> SessionInfo | None:
+        """Return the conversation of this name, None if there is none."""
+        return next((info for info in self.all() if info.name == name), None)
 
     def drop(self, name: str) -> None:
-        """Remove a conversation if there is one. Raises OutputError when that fails."""
+        """Remove a conversation if it exists. Raises OutputError if that fails."""
         path = self.path(name)
         try:
             path.unlink(missing_ok=True)
@@ -123,34 +129,34 @@ class Sessions:
 
     def drop_old(self, age_s: float) -> None:
         """Remove the conversations that were not used for so many seconds."""
-        for status, path in self._used():
+        for status, path in self._list_files():
             if status.st_mtime < time.time() - age_s:
                 with suppress(OSError):
                     path.unlink()
 
-    def all(self) -> list[Kept]:
+    def all(self) -> list[SessionInfo]:
         """Return every conversation, the one that was used last first."""
-        found = []
-        for status, path in self._used():
-            # Another process may just have removed it; what cannot be read is no conversation.
+        infos = []
+        for status, path in self._list_files():
+            # Another process may have removed it.
             with suppress(OSError):
                 lines = sum(1 for line in read_regular(path).split(b"\n") if line.strip())
                 name = path.name.removesuffix(ENDING)
-                found.append(Kept(name, lines, status.st_mtime, status.st_size))
-        return found
+                infos.append(SessionInfo(name, lines, status.st_mtime, status.st_size))
+        return infos
 
-    def _used(self) -> list[tuple[os.stat_result, Path]]:
-        """Return the files and what the system knows of them, the one used last first."""
-        found = []
+    def _list_files(self) -> list[tuple[os.stat_result, Path]]:
+        """Return the files with their status, the one used last first."""
+        files = []
         with suppress(OSError):
             for path in self._folder.iterdir():
                 if path.name.endswith(ENDING) and _NAME.fullmatch(path.name):
                     with suppress(OSError):
-                        found.append((path.stat(), path))
-        return sorted(found, key=lambda one: (-one[0].st_mtime_ns, one[1].name))
+                        files.append((path.stat(), path))
+        return sorted(files, key=lambda file: (-file[0].st_mtime_ns, file[1].name))
 
     def remove(self, name: str) -> None:
-        """Remove a conversation. Raises UsageError when there is none of that name."""
+        """Remove a conversation. Raises UsageError if it does not exist."""
         try:
             self.path(name).unlink()
         except FileNotFoundError:
@@ -165,11 +171,11 @@ class Sessions:
             ) from None
 
 
-def _line(message: dict[str, Any]) -> bytes:
+def _encode(message: dict[str, Any]) -> bytes:
     return write(message) + b"\n"
 
 
-def _broken(path: Path, number: int, why: str) -> SetupError:
+def _broken_line_error(path: Path, number: int, why: str) -> SetupError:
     return SetupError(
         Text("cannot read {path}:{number}", path=path, number=number),
         why,

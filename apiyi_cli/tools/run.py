@@ -1,8 +1,7 @@
 """Local commands that answer function calls: arguments on stdin, result from stdout.
 
-No shell, no key in the environment, bounded in time and output. What the model wrote is
-checked before anything runs; what it wrote wrongly becomes the call's result, for the model
-to correct.
+No shell, no key in the environment, limited time and output. Arguments are checked before a
+command runs; invalid ones become the result of the call, so that the model can correct them.
 """
 
 from __future__ import annotations
@@ -24,31 +23,33 @@ from apiyi_cli.text import Text, system_reason
 TIMEOUT_S = 120.0
 MOST_BYTES = 256 * 1024
 AT_ONCE = 8
-MOST_SAID = 2000
-GLANCE_S = 0.1
+MOST_STDERR_BYTES = 2000
+POLL_S = 0.1
 LINGER_S = 1.0
-"""How long the output of a command that has ended is waited for: it may have left something
-behind that holds the pipe open."""
+"""Seconds to wait for the output of a command that has exited: a process it left may hold
+the pipe open."""
 
 Refuse = Callable[[dict[str, Any], str], str | None]
 
 
 class Tool(NamedTuple):
-    """A function of the model and the command that answers for it."""
+    """A function of the model and the command that answers it."""
 
     name: str
     argv: tuple[str, ...]
     parameters: dict[str, Any] | None
 
 
-def runnable(commands: Sequence[str], functions: Sequence[dict[str, Any]]) -> dict[str, Tool]:
-    """Read `--run NAME=COMMAND` values; COMMAND is split as a shell would and run without one.
+def parse_run_options(
+    commands: Sequence[str], functions: Sequence[dict[str, Any]]
+) -> dict[str, Tool]:
+    """Return the tools of `--run NAME=COMMAND` values by name.
 
-    Raises UsageError for a name that no `--tool` has, one that comes twice, and what cannot
-    be split.
+    COMMAND is split like a shell command, but run without a shell. Raises UsageError for a
+    name without a `--tool`, a name given twice, and a COMMAND that cannot be split.
     """
     schemas = {tool["function"]["name"]: tool["function"].get("parameters") for tool in functions}
-    found: dict[str, Tool] = {}
+    tools: dict[str, Tool] = {}
     for value in commands:
         name, equals, command = value.partition("=")
         try:
@@ -74,13 +75,13 @@ def runnable(commands: Sequence[str], functions: Sequence[dict[str, Any]]) -> di
                     "describe it: --tool {tool}", tool=shlex.quote(write_text({"name": name}))
                 ),
             )
-        if name in found:
+        if name in tools:
             raise UsageError(Text("cannot use --run {name}", name=name), Text("it is given twice"))
-        found[name] = Tool(name, argv, schemas[name])
-    return found
+        tools[name] = Tool(name, argv, schemas[name])
+    return tools
 
 
-def results(
+def run_tools(
     calls: Sequence[tuple[Tool, ToolCall]],
     *,
     environ: Mapping[str, str],
@@ -88,25 +89,25 @@ def results(
     timeout_s: float = TIMEOUT_S,
     most_bytes: int = MOST_BYTES,
 ) -> list[str]:
-    """Run the commands, `AT_ONCE` of them at a time; return what the model is told of each call.
+    """Run the commands, `AT_ONCE` at a time, and return the result of each call.
 
-    `environ` is the whole environment of a command. `refuse` says why the arguments must not
-    be used with the function's schema, None when they may; else nothing runs. A command that
-    fails, is late or cannot start is told as such, with the end of its stderr. One that writes more
-    than `most_bytes` is ended, what it wrote is cut, and that is said. Whatever ends this
-    function ends the commands and all that they started.
+    `environ` is the whole environment of a command. `refuse` returns why the arguments do not
+    fit the function's schema (the command is not run then), or None. The result of a command
+    that fails, times out or cannot start is an error text with the end of its stderr. A
+    command that writes more than `most_bytes` is killed and its output is cut. When this
+    function ends, however that happens, no command or child of one is left running.
     """
-    running = _Running(environ)
-    told = [""] * len(calls)
+    processes = _ToolProcesses(environ)
+    results = [""] * len(calls)
     failures: list[Exception] = []
     room = threading.Semaphore(AT_ONCE)
 
     def answer(place: int, tool: Tool, call: ToolCall) -> None:
         with room:
             try:
-                told[place] = _told(running, tool, call, refuse, timeout_s, most_bytes)
+                results[place] = _run_tool(processes, tool, call, refuse, timeout_s, most_bytes)
             except Exception as failure:
-                # Raised in the thread that waits: an empty result would be a lie.
+                # Raised by the waiting thread, because an empty result would be wrong.
                 failures.append(failure)
 
     threads = [
@@ -118,17 +119,17 @@ def results(
             thread.start()
         for thread in threads:
             while thread.is_alive():
-                # A signal that comes just before an endless wait would not end it.
-                thread.join(GLANCE_S)
+                # Polls, because a signal just before an endless wait would not end it.
+                thread.join(POLL_S)
     finally:
-        running.close()
+        processes.close()
     if failures:
         raise failures[0]
-    return told
+    return results
 
 
-def _told(
-    running: _Running,
+def _run_tool(
+    processes: _ToolProcesses,
     tool: Tool,
     call: ToolCall,
     refuse: Refuse,
@@ -138,52 +139,54 @@ def _told(
     if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
         return f"error: the arguments were not used: {why}"
     try:
-        command = running.started(tool.argv, most_bytes)
+        process = processes.start(tool.argv, most_bytes)
     except OSError as failure:
         return f"error: {tool.argv[0]} cannot be run: {system_reason(failure)}"
-    if command is None:
+    if process is None:
         return "error: the run was stopped"
-    ended = command.ended(call.arguments.encode("utf-8", "replace"), timeout_s)
-    result = command.out.text
-    if command.out.is_full:
+    is_in_time = process.wait(call.arguments.encode("utf-8", "replace"), timeout_s)
+    result = process.stdout.text
+    if process.stdout.is_full:
         return f"{result}\n[cut: a result may have {most_bytes} bytes]"
-    if not ended:
+    if not is_in_time:
         return f"error: {tool.name} did not end within {timeout_s:g} s"
-    if status := command.process.returncode:
-        return f"error: exit status {status}: {command.err.text.strip()}\n{result}".rstrip("\n")
+    if status := process.returncode:
+        return f"error: exit status {status}: {process.stderr.text.strip()}\n{result}".rstrip("\n")
     return result
 
 
-class _Running:
-    """The commands that run now; once closed it starts no more."""
+class _ToolProcesses:
+    """The running commands; after `close` none is started."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
-        self._commands: list[_Command] = []
+        self._processes: list[_ToolProcess] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def started(self, argv: Sequence[str], most_bytes: int) -> _Command | None:
+    def start(self, argv: Sequence[str], most_bytes: int) -> _ToolProcess | None:
+        """Start a command and return it, None after `close`."""
         with self._lock:
             if self._closed:
                 return None
-            command = _Command(argv, self._environ, most_bytes)
-            self._commands.append(command)
-            return command
+            process = _ToolProcess(argv, self._environ, most_bytes)
+            self._processes.append(process)
+            return process
 
     def close(self) -> None:
+        """Kill what runs."""
         with self._lock:
             self._closed = True
-        for command in self._commands:
-            if command.process.poll() is None:
-                command.kill()
+        for process in self._processes:
+            if process.is_running:
+                process.kill()
 
 
-class _Command:
-    """One process in a group of its own, so that what it starts can be ended with it."""
+class _ToolProcess:
+    """A command in its own process group, so that its children can be killed with it."""
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], most_bytes: int) -> None:
-        self.process = subprocess.Popen(
+        self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -192,48 +195,63 @@ class _Command:
             bufsize=0,
             start_new_session=True,
         )
-        assert self.process.stdout is not None and self.process.stderr is not None
-        self.out = _Drain(self.process.stdout, most_bytes, self.kill)
-        self.err = _Drain(self.process.stderr, MOST_SAID, None)
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self.stdout = _PipeReader(self._process.stdout, most_bytes, self.kill)
+        self.stderr = _PipeReader(self._process.stderr, MOST_STDERR_BYTES, None)
 
-    def ended(self, arguments: bytes, timeout_s: float) -> bool:
-        """Wait for the end; return False, with everything killed, when it comes too late."""
+    @property
+    def is_running(self) -> bool:
+        """Return True until the command has exited."""
+        return self._process.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """Return the exit status, negative for a signal."""
+        return self._process.returncode
+
+    def wait(self, arguments: bytes, timeout_s: float) -> bool:
+        """Feed the arguments and wait; after `timeout_s` kill everything and return False."""
         threading.Thread(target=self._feed, args=(arguments,), daemon=True).start()
         try:
-            self.process.wait(timeout_s)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            self.process.wait()
+            self._process.wait()
             return False
         finally:
-            for drain in (self.out, self.err):
-                if not drain.waited(LINGER_S):
+            for reader in (self.stdout, self.stderr):
+                if not reader.wait(LINGER_S):
                     self.kill()
         return True
 
     def kill(self) -> None:
-        """End the process and all that is left of its group."""
+        """Kill the process and what is left of its group."""
         with suppress(OSError):
             if hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, signal.SIGKILL)
             else:
-                self.process.kill()
+                self._process.kill()
 
     def _feed(self, arguments: bytes) -> None:
-        assert self.process.stdin is not None
+        assert self._process.stdin is not None
         # Not every command reads its arguments.
-        with suppress(OSError), self.process.stdin as stdin:
+        with suppress(OSError), self._process.stdin as stdin:
             stdin.write(arguments)
 
 
-class _Drain:
-    """Reads a pipe to its end and keeps `most_bytes`: of an output the first ones, and then
-    `full` is called; without `full` (what is said on stderr) the last ones."""
+class _PipeReader:
+    """Reads a pipe to its end in a thread and keeps at most `most_bytes`.
 
-    def __init__(self, pipe: IO[bytes], most_bytes: int, full: Callable[[], None] | None) -> None:
+    With `on_full` the first bytes are kept, and it is called when there are more; without it
+    the last bytes are kept.
+    """
+
+    def __init__(
+        self, pipe: IO[bytes], most_bytes: int, on_full: Callable[[], None] | None
+    ) -> None:
         self._pipe = pipe
         self._most_bytes = most_bytes
-        self._full = full
+        self._on_full = on_full
         self._pieces: list[bytes] = []
         self.is_full = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -241,12 +259,14 @@ class _Drain:
 
     @property
     def text(self) -> str:
-        kept = b"".join(self._pieces)
-        shown = kept[-self._most_bytes :] if self._full is None else kept[: self._most_bytes]
-        return shown.decode("utf-8", "replace")
+        """Return what is kept, as text."""
+        content = b"".join(self._pieces)
+        most = self._most_bytes
+        kept = content[-most:] if self._on_full is None else content[:most]
+        return kept.decode("utf-8", "replace")
 
-    def waited(self, timeout_s: float) -> bool:
-        """Wait for the end of the pipe; tell whether it came in time."""
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end of the pipe; return False if it did not come in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -255,10 +275,10 @@ class _Drain:
         with self._pipe:
             while not self.is_full and (piece := self._pipe.read(1 << 16)):
                 size += len(piece)
-                if self._full is None:
+                if self._on_full is None:
                     self._pieces = [b"".join((*self._pieces, piece))[-self._most_bytes :]]
                 else:
                     self._pieces.append(piece)
                     self.is_full = size > self._most_bytes
-        if self.is_full and self._full is not None:
-            self._full()
+        if self.is_full and self._on_full is not None:
+            self._on_full()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import OutputError, SetupError, UsageError
-from apiyi_cli.store.sessions import Sessions
+from apiyi_cli.store.sessions import SessionStore
 
 HI = {"role": "user", "content": "hi"}
 HELLO = {"role": "assistant", "content": "hello\nworld \u2028 文"}
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_appended_is_read_again_in_order(folder: Path) -> None:
-    kept = Sessions(folder)
+    kept = SessionStore(folder)
     assert kept.messages("a") == []
     kept.append("a", [HI, HELLO])
     kept.append("a", [{"role": "user", "content": None, "big": 2**70}])
@@ -35,7 +35,7 @@ def test_what_was_appended_is_read_again_in_order(folder: Path) -> None:
 def test_the_file_is_the_users_own(folder: Path) -> None:
     before = os.umask(0)
     try:
-        Sessions(folder).append("a", [HI])
+        SessionStore(folder).append("a", [HI])
     finally:
         os.umask(before)
     assert stat.S_IMODE((folder / "a.ndjson").stat().st_mode) == 0o600
@@ -47,7 +47,11 @@ def test_the_file_is_the_users_own(folder: Path) -> None:
     ["", ".", "..", "../x", "a/b", "/etc/x", ".hidden", "-c", "_x", "a b", "a\n", "a\0", "x" * 201],
 )
 def test_names_that_could_leave_the_folder_are_refused(folder: Path, name: str) -> None:
-    for use in (Sessions(folder).messages, Sessions(folder).remove, Sessions(folder).path):
+    for use in (
+        SessionStore(folder).messages,
+        SessionStore(folder).remove,
+        SessionStore(folder).path,
+    ):
         with pytest.raises(UsageError):
             use(name)
     assert not folder.exists()
@@ -55,13 +59,13 @@ def test_names_that_could_leave_the_folder_are_refused(folder: Path, name: str) 
 
 @pytest.mark.parametrize("name", ["a", "Plan-2026.1", "user@host", "计划", "3_x+y", "x" * 200])
 def test_ordinary_names_are_taken(folder: Path, name: str) -> None:
-    Sessions(folder).append(name, [HI])
-    assert [one.name for one in Sessions(folder).all()] == [name]
+    SessionStore(folder).append(name, [HI])
+    assert [one.name for one in SessionStore(folder).all()] == [name]
 
 
 @pytest.mark.parametrize("line", ["{", '{"content":"x"}', "[1]", '{"role":3}'])
 def test_a_broken_line_is_named_and_nothing_is_lost(folder: Path, line: str) -> None:
-    kept = Sessions(folder)
+    kept = SessionStore(folder)
     kept.append("a", [HI])
     path = folder / "a.ndjson"
     content = path.read_bytes() + line.encode() + b"\n" + json.dumps(HI).encode() + b"\n"
@@ -75,8 +79,8 @@ def test_a_broken_line_is_named_and_nothing_is_lost(folder: Path, line: str) -> 
 def test_a_last_line_without_its_end_does_not_spoil_the_next(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "a.ndjson").write_text(json.dumps(HI))
-    Sessions(folder).append("a", [HELLO])
-    assert Sessions(folder).messages("a") == [HI, HELLO]
+    SessionStore(folder).append("a", [HELLO])
+    assert SessionStore(folder).messages("a") == [HI, HELLO]
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(folder: Path, tmp_path: Path) -> None:
@@ -85,7 +89,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(folder: Path, tmp_path:
     elsewhere.write_text("mine\n")
     (folder / "a.ndjson").symlink_to(elsewhere)
     with pytest.raises(OutputError):
-        Sessions(folder).append("a", [HI])
+        SessionStore(folder).append("a", [HI])
     assert elsewhere.read_text() == "mine\n"
 
 
@@ -93,19 +97,19 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from apiyi_cli.errors import OutputError
-from apiyi_cli.store.sessions import Sessions
+from apiyi_cli.store.sessions import SessionStore
 
 # A limit on the size of files stands in for a full disk: the write comes out short.
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
-    Sessions(Path(sys.argv[1])).append("a", [{"role": "user", "content": "long" * 20}] * 2)
+    SessionStore(Path(sys.argv[1])).append("a", [{"role": "user", "content": "long" * 20}] * 2)
 except OutputError:
     sys.exit(7)
 """
 
 
 def test_half_a_turn_is_taken_back_when_the_disk_is_full(folder: Path) -> None:
-    Sessions(folder).append("a", [HI])
+    SessionStore(folder).append("a", [HI])
     before = (folder / "a.ndjson").read_bytes()
     words = [sys.executable, "-c", FULL_DISK, str(folder), str(len(before) + 10)]
     assert subprocess.run(words, check=False).returncode == 7
@@ -113,7 +117,7 @@ def test_half_a_turn_is_taken_back_when_the_disk_is_full(folder: Path) -> None:
 
 
 def test_the_latest_is_the_one_used_last(folder: Path) -> None:
-    kept = Sessions(folder)
+    kept = SessionStore(folder)
     assert kept.newest() is None and kept.all() == []
     for at, name in ((30, "b"), (20, "a"), (10, "c")):
         kept.append(name, [HI])
@@ -121,7 +125,7 @@ def test_the_latest_is_the_one_used_last(folder: Path) -> None:
     (folder / "notes.txt").write_text("not a conversation")
     (folder / ".x.ndjson").write_text("")
     assert getattr(kept.newest(), "name", None) == "b"
-    assert [(one.name, one.messages, one.used) for one in kept.all()] == [
+    assert [(one.name, one.messages, one.used_s) for one in kept.all()] == [
         ("b", 1, 30.0),
         ("a", 1, 20.0),
         ("c", 1, 10.0),
@@ -129,7 +133,7 @@ def test_the_latest_is_the_one_used_last(folder: Path) -> None:
 
 
 def test_one_can_be_removed_once(folder: Path) -> None:
-    kept = Sessions(folder)
+    kept = SessionStore(folder)
     kept.append("a", [HI])
     kept.remove("a")
     with pytest.raises(UsageError, match="no session 'a'"):

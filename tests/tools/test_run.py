@@ -17,7 +17,7 @@ import pytest
 from apiyi_cli.build.answer_check import check_answer
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.errors import UsageError
-from apiyi_cli.tools.run import AT_ONCE, Tool, results, runnable
+from apiyi_cli.tools.run import AT_ONCE, Tool, parse_run_options, run_tools
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 FUNCTIONS = [
@@ -36,12 +36,12 @@ def refuse(schema: dict[str, Any], text: str) -> str | None:
 
 def told(tool: Tool, arguments: str = "{}", **how: Any) -> str:
     settings: dict[str, Any] = {"environ": dict(os.environ), "refuse": refuse, **how}
-    (text,) = results([(tool, ToolCall("c", tool.name, arguments))], **settings)
+    (text,) = run_tools([(tool, ToolCall("c", tool.name, arguments))], **settings)
     return text
 
 
 def test_a_command_line_is_split_as_a_shell_would_and_belongs_to_a_function() -> None:
-    found = runnable(["now=sh -c 'date; echo $HOME'", "bare=/bin/true"], FUNCTIONS)
+    found = parse_run_options(["now=sh -c 'date; echo $HOME'", "bare=/bin/true"], FUNCTIONS)
     assert found["now"] == Tool("now", ("sh", "-c", "date; echo $HOME"), SCHEMA)
     assert found["bare"] == Tool("bare", ("/bin/true",), None)
 
@@ -59,7 +59,7 @@ def test_a_command_line_is_split_as_a_shell_would_and_belongs_to_a_function() ->
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_sent(values: list[str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        runnable(values, FUNCTIONS)
+        parse_run_options(values, FUNCTIONS)
 
 
 def test_the_arguments_are_its_stdin_and_its_stdout_is_the_result() -> None:
@@ -155,7 +155,7 @@ def test_results_are_in_the_order_of_the_calls_and_run_at_the_same_time(tmp_path
         (python(code, str(tmp_path), str(number), str(AT_ONCE)), ToolCall("c", "t", "{}"))
         for number in range(AT_ONCE)
     ]
-    found = results(
+    found = run_tools(
         calls,
         environ=dict(os.environ),
         refuse=refuse,
@@ -169,7 +169,7 @@ def test_no_more_run_at_once_than_allowed(tmp_path: Path) -> None:
         (Tool("t", ("sh", "-c", script, str(tmp_path)), None), ToolCall("c", "t", "{}"))
         for _ in range(2 * AT_ONCE + 1)
     ]
-    found = results(
+    found = run_tools(
         calls,
         environ=dict(os.environ),
         refuse=refuse,

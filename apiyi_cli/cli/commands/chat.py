@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.chat import answer_messages, build_messages, chat_call
+from apiyi_cli.build.chat import answer_messages, chat_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import Heard, Talk
+from apiyi_cli.cli.conversation.loop import TextEndpoint, run
+from apiyi_cli.cli.conversation.reply import ReplyCollector
+from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import Answer, ChatSampling, Kept, Running, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -36,32 +38,38 @@ def chat(
     request: Request,
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
-    talk = Talk(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    for notice in asked.notices():
+        ctx.messages.note(notice)
     sampling = ctx.settings.fill(sampling)
-    messages, sources = build_messages(
-        talk.text, system=talk.system, earlier=talk.earlier, attachments=talk.attachments
-    )
-    if talk.text is not None and ctx.settings.request.code:
-        inner = ".0.text" if talk.attachments else ""
-        place = f"messages.{len(messages) - 1}.content{inner}"
-        sources = (*ctx.inputs.places(talk.text, place), *sources)
+    messages, sources = asked.chat_messages()
+    text = asked.text_request((*_text_sources(ctx, asked, len(messages)), *sources))
+    models = ctx.settings.models
 
-    text = talk.text_request(sources)
-
-    def built(messages: Sequence[dict[str, Any]], model: str = ctx.settings.models[0]) -> Call:
+    def build(messages: Sequence[dict[str, Any]], model: str = models[0]) -> Call:
         return chat_call(model, messages, sampling, text)
 
-    def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
-        return answer_messages(heard.text, heard.calls, results)
-
-    if len(ctx.settings.models) > 1:
+    if len(models) > 1:
         from apiyi_cli.cli.conversation.compare import compare
 
-        compare(ctx, talk, [built(messages, model) for model in ctx.settings.models], events)
+        compare(ctx, asked, [build(messages, model) for model in models], events)
     elif ctx.settings.prints_request:
-        ctx.gateway.print_request(built(messages))
+        ctx.gateway.print_request(build(messages))
     else:
-        talk.finish(built, messages, events, added, choices=sampling.n or 1)
+        endpoint = TextEndpoint(build, events, _extend)
+        run(ctx, asked, endpoint, messages, choices=sampling.n or 1)
+
+
+def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
+    return answer_messages(reply.text, reply.calls, results)
+
+
+def _text_sources(ctx: Context, asked: ConversationRequest, count: int) -> tuple[Source, ...]:
+    """Return which files the prompt is made of, for a program that reads them itself."""
+    if asked.text is None or not ctx.settings.request.code:
+        return ()
+    part = ".0.text" if asked.attachments else ""
+    return ctx.inputs.places(asked.text, f"messages.{count - 1}.content{part}")
 
 
 app = single(spread(chat))

@@ -8,7 +8,9 @@ from typing import Any
 from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import Heard, Talk
+from apiyi_cli.cli.conversation.loop import TextEndpoint, run
+from apiyi_cli.cli.conversation.reply import ReplyCollector
+from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
@@ -40,41 +42,41 @@ def respond(
     request: Request,
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
+    _refuse_two_instructions(responding, surroundings)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    for notice in asked.notices():
+        ctx.messages.note(notice)
+    responding = ctx.settings.fill(responding)
+    instructions = asked.system
+    if responding.instructions is not None:
+        instructions = ctx.inputs.at(responding.instructions)
+    items, sources = build_items(asked.text, earlier=asked.earlier, attachments=asked.attachments)
+    text = asked.text_request(sources)
+
+    def build(items: str | Sequence[dict[str, Any]]) -> Call:
+        model = ctx.settings.models[0]
+        return respond_call(model, items, responding, text, instructions=instructions)
+
+    if ctx.settings.prints_request:
+        ctx.gateway.print_request(build(items))
+    else:
+        # With tools the input grows, so it is a list from the start.
+        if asked.commands is not None and isinstance(items, str):
+            items = [{"role": "user", "content": items}]
+        run(ctx, asked, TextEndpoint(build, events, _extend), items)
+
+
+def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
+    return answer_items(output_items(reply.chunks), reply.calls, results)
+
+
+def _refuse_two_instructions(responding: Responding, surroundings: Conversation) -> None:
     if responding.instructions is not None and surroundings.system is not None:
         raise UsageError(
             Text("cannot use --instructions with -s"),
             Text("both are the system text"),
             hint=Text("give one of them"),
         )
-    talk = Talk(ctx, prompt, source, surroundings, answer, tools, running, kept)
-    responding = ctx.settings.fill(responding)
-    instructions = responding.instructions
-    if instructions is not None:
-        instructions = ctx.inputs.at(instructions)
-    given, sources = build_items(talk.text, earlier=talk.earlier, attachments=talk.attachments)
-
-    text = talk.text_request(sources)
-
-    def built(state: Sequence[dict[str, Any]]) -> Call:
-        return respond_call(
-            ctx.settings.models[0],
-            state or given,
-            responding,
-            text,
-            instructions=instructions if instructions is not None else talk.system,
-        )
-
-    def added(heard: Heard, results: Sequence[str]) -> list[dict[str, Any]]:
-        return answer_items(output_items(heard.chunks), heard.calls, results)
-
-    if ctx.settings.prints_request:
-        ctx.gateway.print_request(built([]))
-        return
-    # With tools the input grows, so it has to be a list from the start.
-    state: list[Any] = []
-    if talk.toolbox is not None:
-        state = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
-    talk.finish(built, state, events, added)
 
 
 app = single(spread(respond))

@@ -9,11 +9,11 @@ import typer
 
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.history import sessions
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.errors import UsageError
+from apiyi_cli.store.sessions import SessionStore
 from apiyi_cli.text import Text
 
 Name = Annotated[str, typer.Argument(help=Text("Name of the conversation."), show_default=False)]
@@ -26,12 +26,19 @@ def listed(ctx: Context, *, output: Output) -> None:
     """List the conversations, the one that was used last first."""
     from apiyi_cli.core.jsontext import write
 
-    kept = sessions(ctx).all()
+    kept = SessionStore.open(ctx.process.environ).all()
     if ctx.output.form != "text":
         lines = (
-            write({"name": one.name, "messages": one.messages, "used": one.used, "bytes": one.size})
+            write(
+                {
+                    "name": info.name,
+                    "messages": info.messages,
+                    "used": info.used_s,
+                    "bytes": info.size,
+                }
+            )
             + b"\n"
-            for one in kept
+            for info in kept
         )
         ctx.output.write(ctx.output.filter_lines(lines))
     elif ctx.process.console.stdout_is_terminal:
@@ -41,7 +48,7 @@ def listed(ctx: Context, *, output: Output) -> None:
             [
                 one.name,
                 str(one.messages),
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used)),
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used_s)),
             ]
             for one in kept
         ]
@@ -62,7 +69,7 @@ def show(ctx: Context, name: Name, *, output: Output) -> None:
     """Print a conversation: its messages as NDJSON, as --messages reads them."""
     from apiyi_cli.core.jsontext import write
 
-    messages = sessions(ctx).messages(name)
+    messages = SessionStore.open(ctx.process.environ).messages(name)
     if not messages:
         raise UsageError(
             Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
@@ -78,9 +85,9 @@ def show(ctx: Context, name: Name, *, output: Output) -> None:
 def rm(ctx: Context, names: Names, *, output: Output) -> None:
     """Remove conversations."""
     for name in names:
-        sessions(ctx).path(name)
+        SessionStore.open(ctx.process.environ).path(name)
     for name in names:
-        sessions(ctx).remove(name)
+        SessionStore.open(ctx.process.environ).remove(name)
 
 
 def _spoken(ctx: Context, message: dict[str, object]) -> bytes:

@@ -10,7 +10,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, print_skipped
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.call import Reply
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
@@ -37,14 +37,13 @@ def speak(
     Without --format the extension of the -o file decides, else the API's own default (mp3). -o
     may be a directory or a template (fields: slug, model, ext; of the first -f FILE dir, stem).
     """
-    from apiyi_cli.cli.inputs.uploads import refuse_terminal
-
     if ctx.output.form != "text":
         raise UsageError(
             Text("cannot print speech as JSON"), Text("it is audio"), hint="-o speech.mp3"
         )
-    said = ctx.inputs.prompt(text or (), ctx.settings.fill(source).file or (), joins_stdin=False)
-    if said is None:
+    files = ctx.settings.fill(source).file or []
+    spoken = ctx.inputs.prompt(text or (), files, joins_stdin=False)
+    if spoken is None:
         raise UsageError(
             Text("nothing to say"),
             Text("no text was given"),
@@ -52,33 +51,41 @@ def speak(
         )
     speaking = ctx.settings.fill(speaking)
     check_skipping(ctx, speaking.skip_existing, needs_output=True)
-    files = ctx.settings.fill(source).file or []
-    place = _place(ctx, speaking, said, files)
-    completed = _completed(ctx, speaking, place.path if place is not None else None)
-    call = speak_call(
+    target = _find_target(ctx, speaking, spoken, files)
+    call = _build_call(ctx, speaking, spoken, target)
+    if target is not None and target.exists:
+        print_skipped(ctx, 1)
+    elif ctx.settings.prints_request:
+        ctx.gateway.print_request(call)
+    else:
+        _write_speech(ctx, call, target)
+
+
+def _build_call(ctx: Context, speaking: Speaking, text: str, target: SpeechFile | None) -> Call:
+    path = None if target is None else target.path
+    return speak_call(
         model=ctx.settings.models[0],
-        text=said,
-        speaking=completed,
+        text=text,
+        speaking=_complete_options(ctx, speaking, path),
         options=ctx.inputs.read_options(ctx.settings.request),
     )
-    if place is not None and place.exists:
-        print_skipped(ctx, 1)
-        return
-    if ctx.settings.prints_request:
-        ctx.gateway.print_request(call)
-        return
-    if place is None:
+
+
+def _write_speech(ctx: Context, call: Call, target: SpeechFile | None) -> None:
+    """Send the call and write its audio to the target, or to stdout."""
+    if target is None:
+        from apiyi_cli.cli.inputs.uploads import refuse_terminal
+
         ctx.output.require_ready()
         refuse_terminal(ctx, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
     else:
-        place.check()
+        target.check()
 
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)
 
-    path = None if place is None else place.path
-    answer = ctx.gateway.stream(call, decode, shows=lambda piece: True)
-    ctx.output.write(answer, content="raw", path=path)
+    pieces = ctx.gateway.stream(call, decode, shows=lambda piece: True)
+    ctx.output.write(pieces, content="raw", path=None if target is None else target.path)
 
 
 class SpeechFile:
@@ -99,8 +106,10 @@ class SpeechFile:
         self._places.check([(str(self.path), self._values)])
 
 
-def _place(ctx: Context, speaking: Speaking, said: str, files: list[str]) -> SpeechFile | None:
-    """Return where `-o` puts the speech; None for stdout."""
+def _find_target(
+    ctx: Context, speaking: Speaking, text: str, files: list[str]
+) -> SpeechFile | None:
+    """Return the file that `-o` names, None for stdout."""
     from apiyi_cli.output.names import slug, source_fields
 
     output = ctx.settings.output
@@ -116,12 +125,12 @@ def _place(ctx: Context, speaking: Speaking, said: str, files: list[str]) -> Spe
         skip_existing=bool(speaking.skip_existing),
     )
     source = source_fields(files[0]) if files else {}
-    own = {"slug": slug(said, default="speech"), "model": ctx.settings.models[0]}
+    own = {"slug": slug(text, default="speech"), "model": ctx.settings.models[0]}
     return SpeechFile(places, {**source, **own})
 
 
-def _completed(ctx: Context, speaking: Speaking, target: Path | None) -> Speaking:
-    """Read `@FILE`, and take the format from the name of the file where none was chosen."""
+def _complete_options(ctx: Context, speaking: Speaking, target: Path | None) -> Speaking:
+    """Return the options with `@FILE` read and the format of the target's extension."""
     if speaking.instructions is not None:
         speaking = speaking.replace(instructions=ctx.inputs.at(speaking.instructions))
     suffix = target.suffix.lower().removeprefix(".") if target is not None else ""

@@ -1,14 +1,15 @@
-"""Several models asked the same, all at once; one's failure does not hide the others."""
+"""Several models asked at once; one failure does not hide the other answers."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.cli.conversation.reply import printed_text, require_fit
 from apiyi_cli.cli.gateway.parallel import POLL_S, silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.records import describe_error
@@ -20,45 +21,45 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.request import Decode, Talk
+    from apiyi_cli.cli.conversation.loop import Decode
+    from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.core.events import Burst
     from apiyi_cli.wire.send import Sender
 
 
-class ModelAnswer:
-    """What one model has answered so far, how long it took, or how it failed.
+class CompareRow:
+    """The answer of one model so far, how long it took, or how it failed.
 
-    Filled by a worker thread while the main thread may look at it. `warning` is what is wrong
-    with an answer that is complete all the same; `defect` an exception that nobody expected.
+    A worker thread fills it while the main thread may read it. `warning` is what is wrong with
+    a complete answer, `defect` an unexpected exception.
     """
 
-    def __init__(self, call: Call, show: Callable[[str], str]) -> None:
+    def __init__(self, call: Call, form: str) -> None:
         self.call = call
-        self._show = show
+        self._form = form
         self.model = call.model or ""
-        self.texts: list[str] = []
-        self.calls: list[ToolCall] = []
         self.usage: Usage | None = None
         self.from_cache = False
         self.ms = 0
-        self.warning = ""
         self.error: ApiyiError | None = None
         self.defect: Exception | None = None
         self.is_done = False
+        self.begin()
 
     def begin(self) -> None:
-        """Forget what an attempt that failed has left."""
-        self.texts, self.calls = [], []
-        self.usage, self.warning, self.empty = None, "", ""
+        """Drop what an earlier attempt left."""
+        self.texts: list[str] = []
+        self.calls: list[ToolCall] = []
         self.files: list[InlineFile] = []
+        self.usage, self.warning, self.empty_reason = None, "", ""
 
     @property
     def text(self) -> str:
-        """Return what is shown of the text that has come."""
-        return self._show("".join(self.texts))
+        """Return the part of the text so far that is printed."""
+        return printed_text("".join(self.texts), self._form)
 
-    def take(self, burst: Burst) -> None:
-        """Add the events of a burst."""
+    def add(self, burst: Burst) -> None:
+        """Add a batch of events."""
         for event in burst:
             if isinstance(event, Delta):
                 self.texts.append(event.text)
@@ -71,19 +72,39 @@ class ModelAnswer:
             elif isinstance(event, InlineFile):
                 self.files.append(event)
             elif isinstance(event, Empty):
-                self.empty = event.why
+                self.empty_reason = event.why
             elif isinstance(event, Restart):
                 self.begin()
 
 
-def compare(ctx: Context, talk: Talk, calls: Sequence[Call], decode: Decode) -> None:
-    """Send every call at once and print each answer as it is done.
+def compare(
+    ctx: Context, request: ConversationRequest, calls: Sequence[Call], decode: Decode
+) -> None:
+    """Send all calls at once and print each answer when it is complete.
 
     In a pipe one JSON object a line: `{"model","text","usage","ms","error"}`. On a terminal
-    the answers stand side by side. A signal prints what has come, finished or not. Raises
-    PartialError when some failed, and the error itself when all failed alike.
+    the answers are side by side. A signal prints what has come. Raises PartialError if some
+    models failed, and the error itself if all failed alike.
     """
-    if talk.toolbox is not None or talk.keeps:
+    _refuse_unfit(request, calls)
+    if ctx.settings.prints_request:
+        for call in calls:
+            ctx.gateway.print_request(call)
+        return
+    ctx.output.require_ready()
+    rows = [CompareRow(call, request.form) for call in calls]
+    done = _ask_all(ctx, request, rows, decode)
+    if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
+        ctx.output.write(_page(ctx, rows, done), content="styled")
+    else:
+        ctx.output.write(ctx.output.filter_lines(_records(ctx, rows, done)), content="json")
+    _print_notes(ctx, rows)
+    if failure := _find_failure(rows):
+        raise failure
+
+
+def _refuse_unfit(request: ConversationRequest, calls: Sequence[Call]) -> None:
+    if request.commands is not None or request.is_kept:
         raise UsageError(
             Text("cannot compare models in a conversation"),
             Text("--run, --session and --continue work with one model"),
@@ -91,187 +112,178 @@ def compare(ctx: Context, talk: Talk, calls: Sequence[Call], decode: Decode) -> 
         )
     if any((call.json or {}).get("n", 1) != 1 for call in calls):
         raise UsageError(Text("cannot use --n with several models"), Text("each gives one answer"))
-    if ctx.settings.request.code or ctx.settings.request.dry_run:
-        for call in calls:
-            ctx.gateway.print_request(call)
-        return
-    ctx.output.require_ready()
-    answers = [ModelAnswer(call, talk.shown_of) for call in calls]
-    done = _ask_all(ctx, talk, answers, decode)
-    if ctx.process.console.stdout_is_terminal and ctx.output.form == "text":
-        ctx.output.write(_page(ctx, answers, done), content="styled")
-    else:
-        ctx.output.write(ctx.output.filter_lines(_records(ctx, answers, done)), content="json")
-    _conclude(ctx, answers)
 
 
 def _records(
-    ctx: Context, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
+    ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]
 ) -> Iterator[bytes]:
-    """Yield a line for each model as it is done; before a failure goes on, for all the others."""
+    """Yield a line for each model when it is done; before a failure is raised, for all others."""
     from apiyi_cli.core.jsontext import write
 
-    left = list(answers)
+    left = list(rows)
     try:
-        for answer in done:
-            left.remove(answer)
-            yield write(_record(ctx, answer)) + b"\n"
+        for row in done:
+            left.remove(row)
+            yield write(_record(ctx, row)) + b"\n"
     except GeneratorExit:
         raise
     except BaseException:
-        for answer in left:
-            if answer.is_done or answer.texts or answer.calls:
-                yield write(_record(ctx, answer)) + b"\n"
+        for row in left:
+            if row.is_done or row.texts or row.calls:
+                yield write(_record(ctx, row)) + b"\n"
         raise
 
 
-def _page(
-    ctx: Context, answers: Sequence[ModelAnswer], done: Iterator[ModelAnswer]
-) -> Iterator[bytes]:
-    """Yield the answers beside each other once all are done, or as far as they have come."""
+def _page(ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]) -> Iterator[bytes]:
+    """Yield the answers side by side when all are done, or as far as they have come."""
     try:
         for _ in done:
             pass
     except GeneratorExit:
         raise
     except BaseException:
-        if any(answer.is_done or answer.texts for answer in answers):
-            yield _side_by_side(ctx, answers)
+        if any(row.is_done or row.texts for row in rows):
+            yield _side_by_side(ctx, rows)
         raise
-    yield _side_by_side(ctx, answers)
+    yield _side_by_side(ctx, rows)
 
 
 def _ask_all(
-    ctx: Context, talk: Talk, answers: Sequence[ModelAnswer], decode: Decode
-) -> Iterator[ModelAnswer]:
-    """Ask all models, each on a connection of its own; yield the answers as they are done.
+    ctx: Context, request: ConversationRequest, rows: Sequence[CompareRow], decode: Decode
+) -> Iterator[CompareRow]:
+    """Ask all models, each on its own connection; yield each row when it is done.
 
-    An exception that nobody expected is raised after the last of them.
+    An unexpected exception is raised after the last of them.
     """
     from apiyi_cli.wire.send import Sender
 
     stop = threading.Event()
-    # Made here once: a missing key ends the run, not each of its threads.
-    plan = silence_when_stopped(ctx.gateway.sender.plan, stop)
-    ended: queue.SimpleQueue[ModelAnswer] = queue.SimpleQueue()
+    # Made once, so that a missing key ends the run and not each thread.
+    plan = silence_when_stopped(ctx.gateway.plan, stop)
+    done: queue.SimpleQueue[CompareRow] = queue.SimpleQueue()
 
-    def ask(answer: ModelAnswer) -> None:
+    def ask(row: CompareRow) -> None:
         sender = Sender(plan)
         try:
-            _ask(ctx, talk, answer, decode, sender)
+            _ask(ctx, request, row, decode, sender)
         except Exception as defect:
-            answer.defect = defect
-        answer.is_done = True
-        ended.put(answer)
+            row.defect = defect
+        row.is_done = True
+        done.put(row)
         sender.close()
 
     ctx.process.on_exit(stop.set)
-    for answer in answers:
-        if start_thread(partial(ask, answer)) is None:
-            ask(answer)
-    for _ in answers:
-        yield _wait_for(ended)
-    for answer in answers:
-        if answer.defect is not None:
-            raise answer.defect
+    for row in rows:
+        if start_thread(partial(ask, row)) is None:
+            ask(row)
+    for _ in rows:
+        yield _wait_for(done)
+    for row in rows:
+        if row.defect is not None:
+            raise row.defect
 
 
-def _wait_for(ended: queue.SimpleQueue[ModelAnswer]) -> ModelAnswer:
+def _wait_for(done: queue.SimpleQueue[CompareRow]) -> CompareRow:
     while True:
-        # An endless wait would not be ended by a signal that comes just before it.
+        # Polls, because a signal just before an endless wait would not end it.
         with suppress(queue.Empty):
-            return ended.get(timeout=POLL_S)
+            return done.get(timeout=POLL_S)
 
 
-def _ask(ctx: Context, talk: Talk, answer: ModelAnswer, decode: Decode, sender: Sender) -> None:
-    """Ask one model and collect what it says."""
-    began_s = ctx.process.clock.monotonic()
-    call = answer.call
+def _ask(
+    ctx: Context, request: ConversationRequest, row: CompareRow, decode: Decode, sender: Sender
+) -> None:
+    """Ask one model and collect its answer."""
+    clock = ctx.process.clock
+    started_s = clock.monotonic()
+    call = row.call
 
-    def decoded(reply: Reply) -> Iterator[Burst]:
+    def collect(reply: Reply) -> Iterator[Burst]:
         # Here, because what is yielded is held back until no other attempt can follow.
-        answer.begin()
+        row.begin()
         for burst in decode(reply, choices=1, cost=call.cost):
-            answer.take(burst)
+            row.add(burst)
             yield burst
 
     try:
-        for _ in ctx.gateway.stream(call, decoded, sender=sender):
+        for _ in ctx.gateway.stream(call, collect, sender=sender):
             pass
-        answer.texts += map(ctx.output.keep_attachment, answer.files)
-        if answer.empty:
-            answer.error = empty_answer(answer.empty)
-        elif answer.warning and talk.answer.strict_finish:
-            answer.error = IncompleteError(Text("the answer is not whole"), answer.warning)
-        elif not answer.calls:
-            talk.check_shown(answer.text)
+        row.texts += map(ctx.output.keep_attachment, row.files)
+        if row.empty_reason:
+            row.error = empty_answer(row.empty_reason)
+        elif row.warning and request.answer.strict_finish:
+            row.error = IncompleteError(Text("the answer is not whole"), row.warning)
+        elif not row.calls:
+            require_fit(request.schema, row.text, ctx.gateway.left_s)
     except ApiyiError as failure:
-        answer.error = failure
+        row.error = failure
     finally:
-        answer.ms = round((ctx.process.clock.monotonic() - began_s) * 1000)
-        answer.from_cache = sender.from_cache
-        if answer.error:
-            answer.warning = ""
+        row.ms = round((clock.monotonic() - started_s) * 1000)
+        row.from_cache = sender.from_cache
+        if row.error:
+            row.warning = ""
 
 
-def _conclude(ctx: Context, answers: Sequence[ModelAnswer]) -> None:
-    """Print usage and warnings; raise the error that stands for those of the models."""
-    for one in answers:
-        if one.warning:
-            ctx.messages.note(Text("{model}: {warning}", model=one.model, warning=one.warning))
-        if ctx.settings.output.usage and one.error is None:
+def _print_notes(ctx: Context, rows: Sequence[CompareRow]) -> None:
+    """Print the warnings, usage and errors of the models on stderr."""
+    for row in rows:
+        if row.warning:
+            ctx.messages.note(Text("{model}: {warning}", model=row.model, warning=row.warning))
+        if ctx.settings.output.usage and row.error is None:
             from apiyi_cli.render.choose import usage_line
 
-            told = usage_line(one.usage) if one.usage else Text("usage: unknown")
-            cached = Text(" (answered from the cache)") if one.from_cache else ""
-            say = ctx.messages.translate
-            ctx.process.console.say(
-                say(Text("{model}: {usage}", model=one.model, usage=told + cached))
-            )
-    failures = [one.error for one in answers if one.error is not None]
-    alike = len(failures) == len(answers) and len({one.exit_code for one in failures}) == 1
-    for one in answers:
-        if one.error is not None and not (alike and one.error is failures[0]):
-            ctx.messages.note(Text("{model}: {error}", model=one.model, error=one.error.sentence()))
-    if failures and alike:
-        raise failures[0]
-    if failures:
-        raise PartialError(
-            Text("some models failed"),
-            Text("{count} of {count2}", count=len(failures), count2=len(answers)),
-        )
+            usage = usage_line(row.usage) if row.usage else Text("usage: unknown")
+            cached = Text(" (answered from the cache)") if row.from_cache else ""
+            ctx.messages.print(Text("{model}: {usage}", model=row.model, usage=usage + cached))
+    raised = _find_failure(rows)
+    for row in rows:
+        if row.error is not None and row.error is not raised:
+            ctx.messages.note(Text("{model}: {error}", model=row.model, error=row.error.sentence()))
 
 
-def _record(ctx: Context, answer: ModelAnswer) -> dict[str, Any]:
-    error: object = describe_error(answer.error, ctx.messages.redact) if answer.error else None
-    if not answer.is_done:
+def _find_failure(rows: Sequence[CompareRow]) -> ApiyiError | None:
+    """Return the first error if all models failed alike, PartialError if some failed."""
+    failures = [row.error for row in rows if row.error is not None]
+    if not failures:
+        return None
+    if len(failures) == len(rows) and len({failure.exit_code for failure in failures}) == 1:
+        return failures[0]
+    return PartialError(
+        Text("some models failed"),
+        Text("{count} of {count2}", count=len(failures), count2=len(rows)),
+    )
+
+
+def _record(ctx: Context, row: CompareRow) -> dict[str, Any]:
+    error: object = describe_error(row.error, ctx.messages.redact) if row.error else None
+    if not row.is_done:
         error = {"message": "the run was stopped before the answer was complete"}
-    elif answer.defect is not None:
-        error = {"message": f"internal error: {type(answer.defect).__name__}"}
+    elif row.defect is not None:
+        error = {"message": f"internal error: {type(row.defect).__name__}"}
     record: dict[str, Any] = {
-        "model": answer.model,
-        "text": answer.text,
-        "usage": answer.usage.raw if answer.usage else None,
-        "ms": answer.ms,
+        "model": row.model,
+        "text": row.text,
+        "usage": row.usage.raw if row.usage else None,
+        "ms": row.ms,
         "error": error,
     }
-    if answer.calls:
+    if row.calls:
         record["tool_calls"] = [
-            {"id": one.id, "name": one.name, "arguments": one.arguments} for one in answer.calls
+            {"id": call.id, "name": call.name, "arguments": call.arguments} for call in row.calls
         ]
     return record
 
 
-def _side_by_side(ctx: Context, answers: Sequence[ModelAnswer]) -> bytes:
+def _side_by_side(ctx: Context, rows: Sequence[CompareRow]) -> bytes:
     from apiyi_cli.render.table import format_side_by_side
 
-    shown = []
-    for one in answers:
-        title = f"{one.model} · {one.ms / 1000:.1f} s" if one.is_done else f"{one.model} · …"
-        text = one.text
-        if one.error is not None:
-            text = f"{text}\n({one.error})".lstrip("\n")
-        shown.append((title, text))
+    cells = []
+    for row in rows:
+        title = f"{row.model} · {row.ms / 1000:.1f} s" if row.is_done else f"{row.model} · …"
+        text = row.text
+        if row.error is not None:
+            text = f"{text}\n({row.error})".lstrip("\n")
+        cells.append((title, text))
     width = ctx.process.console.width
-    table = format_side_by_side(shown, width=width, color=ctx.output.color)
+    table = format_side_by_side(cells, width=width, color=ctx.output.color)
     return table.encode("utf-8", "replace")

@@ -1,108 +1,89 @@
-"""Which conversation a run goes on with."""
+"""Where a conversation is kept, and which one a run continues."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.core.options.chat import Kept
 from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.store.sessions import SessionStore
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.sessions import Sessions
-
+    from apiyi_cli.core.options.chat import Kept
+    from apiyi_cli.output.console import Console
 
 MOST_TERMINAL_S = 7 * 86400.0
 """How long the last exchange of a terminal is kept."""
 
 
-def sessions(ctx: Context) -> Sessions:
-    """Return the conversations under the state directory."""
-    from apiyi_cli.settings.paths import state_dir
-    from apiyi_cli.store.sessions import Sessions
+class History(NamedTuple):
+    """One stored conversation; `is_new` replaces what is stored under its name.
 
-    return Sessions(state_dir(ctx.process.environ) / "sessions")
-
-
-class Place(NamedTuple):
-    """Where a conversation is kept; `begins` drops what was kept there before.
-
-    `spare` is True for the last exchange of a terminal, which nobody asked to keep: failing
-    to keep it is no error.
+    `is_optional` is True for the last exchange of a terminal: nobody asked to keep it, so a
+    failure to keep it is no error. `notice` says what is continued.
     """
 
-    sessions: Sessions
+    store: SessionStore
     name: str
-    begins: bool = False
-    spare: bool = False
+    is_new: bool = False
+    is_optional: bool = False
+    notice: Text | None = None
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return the messages that the next request goes on from."""
-        return [] if self.begins else self.sessions.messages(self.name)
+        """Return the messages that the next request continues."""
+        return [] if self.is_new else self.store.messages(self.name)
 
-    def keep(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Keep the new messages. Raises OutputError, except for a spare place."""
+    def append(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Store new messages. Raises OutputError unless the history is optional."""
         try:
-            if self.begins:
-                self.sessions.drop_old(MOST_TERMINAL_S)
-                self.sessions.drop(self.name)
-            self.sessions.append(self.name, messages)
+            if self.is_new:
+                self.store.drop_old(MOST_TERMINAL_S)
+                self.store.drop(self.name)
+            self.store.append(self.name, messages)
         except OutputError:
-            if not self.spare:
+            if not self.is_optional:
                 raise
 
 
-def find_place(ctx: Context, kept: Kept) -> Place | None:
-    """Return where the conversation goes on or is kept, None when it is not to be kept.
+def find_history(kept: Kept, environ: Mapping[str, str], console: Console) -> History | None:
+    """Return the history that the run continues or adds to, None if nothing is kept.
 
-    `-c` goes on with the last exchange on this terminal, or with the session that was used
-    last if that is later, and says which. Raises UsageError when there is neither.
+    `-c` continues the last exchange on this terminal, or the session used last if that is
+    later. Raises UsageError if there is neither.
     """
+    store = SessionStore.open(environ)
     if kept.session is not None:
-        named = sessions(ctx)
-        named.path(kept.session)
-        return Place(named, kept.session)
-    terminal = _terminal(ctx)
+        store.path(kept.session)
+        return History(store, kept.session)
+    terminals = SessionStore.open(environ, "terminals")
+    terminal = _identify_terminal(console)
     if not kept.continue_:
-        return None if terminal is None else Place(_terminals(ctx), terminal, True, True)
-    named = sessions(ctx)
-    newest = named.newest()
-    here = None if terminal is None else _terminals(ctx).find(terminal)
-    if here is not None and (newest is None or here.used >= newest.used):
-        ctx.messages.note(Text("going on with the last exchange on this terminal"))
-        return Place(_terminals(ctx), here.name, spare=True)
+        return None if terminal is None else History(terminals, terminal, True, True)
+    newest = store.newest()
+    last = None if terminal is None else terminals.find(terminal)
+    if last is not None and (newest is None or last.used_s >= newest.used_s):
+        notice = Text("going on with the last exchange on this terminal")
+        return History(terminals, last.name, is_optional=True, notice=notice)
     if newest is None:
         raise UsageError(
             Text("there is no conversation to continue"),
             Text("none was kept yet"),
             hint=Text("apiyi chat --session NAME … keeps one"),
         )
-    when = strftime("%Y-%m-%d %H:%M", localtime(newest.used))
-    ctx.messages.note(
-        Text("going on with the session {name}, used last {when}", name=newest.name, when=when)
-    )
-    return Place(named, newest.name)
+    when = strftime("%Y-%m-%d %H:%M", localtime(newest.used_s))
+    notice = Text("going on with the session {name}, used last {when}", name=newest.name, when=when)
+    return History(store, newest.name, notice=notice)
 
 
-def _terminals(ctx: Context) -> Sessions:
-    """Return the last exchanges of terminals, apart from what the user has named."""
-    from apiyi_cli.settings.paths import state_dir
-    from apiyi_cli.store.sessions import Sessions
-
-    return Sessions(state_dir(ctx.process.environ) / "terminals")
-
-
-def _terminal(ctx: Context) -> str | None:
+def _identify_terminal(console: Console) -> str | None:
     """Return a name for the login on this terminal, None without a terminal.
 
-    A terminal's number is given out again to the next window: the process that leads its
-    session, and when that began, belong to the name.
+    The number of a terminal is reused by the next window, so the name includes the process
+    that leads the login session and when that process started.
     """
-    console = ctx.process.console
     shown = (console.stdin_is_terminal, console.stdout_is_terminal, console.stderr_is_terminal)
     if True not in shown or not hasattr(os, "getsid"):
         return None
@@ -113,12 +94,12 @@ def _terminal(ctx: Context) -> str | None:
         return None
     import hashlib
 
-    digest = hashlib.sha256(f"{device}\0{leader}\0{_began(leader)}".encode())
+    digest = hashlib.sha256(f"{device}\0{leader}\0{_start_time(leader)}".encode())
     return digest.hexdigest()[:16]
 
 
-def _began(pid: int) -> str:
-    """Return when a process began, as the system counts it, "" where that cannot be seen."""
+def _start_time(pid: int) -> str:
+    """Return when a process started, in the system's units, "" if that is unknown."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[19].decode()

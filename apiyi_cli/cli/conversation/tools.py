@@ -1,17 +1,17 @@
-"""`--run`: which commands may answer for which functions, and the user's word on each."""
+"""`--run`: which commands answer which functions, and the user's permission for each call."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.options.chat import Running
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
-from apiyi_cli.tools.run import Tool, results, runnable
+from apiyi_cli.tools.run import Tool, parse_run_options, run_tools
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
@@ -19,85 +19,111 @@ if TYPE_CHECKING:
 MOST_STEPS = 20
 
 
-class Toolbox:
-    """The commands of `--run`. Nothing in it runs before the user agreed.
+class ToolCommands(NamedTuple):
+    """The commands of `--run` by function; `declared` are the names of all functions.
 
-    Raises UsageError at once when nobody could be asked and `--yes` was not given.
+    Without `runs_unasked` the user is asked before each call.
     """
 
-    def __init__(self, ctx: Context, running: Running, functions: Sequence[dict[str, Any]]) -> None:
+    tools: dict[str, Tool]
+    declared: tuple[str, ...]
+    runs_unasked: bool
+    most_steps: int
+
+    def answers(self, name: str) -> bool:
+        """Return True if calls of the function are answered here.
+
+        So are calls of undeclared functions: the model is told that there is none.
+        """
+        return name in self.tools or name not in self.declared
+
+    def notices(self) -> list[str]:
+        """Return what to say once about parameters that cannot be checked."""
         from apiyi_cli.build.json_schema import describe_unchecked
 
+        return [
+            notice
+            for tool in self.tools.values()
+            for notice in describe_unchecked(tool.parameters or {}, f"--tool {tool.name}")
+        ]
+
+
+def read_commands(running: Running, functions: Sequence[dict[str, Any]]) -> ToolCommands | None:
+    """Return the commands of `--run`, None without one.
+
+    Raises UsageError if nobody could be asked and `--yes` was not given.
+    """
+    if not running.run:
+        return None
+    tools = parse_run_options(running.run, functions)
+    if not running.yes and not _has_terminal():
+        raise UsageError(
+            Text("cannot ask whether --run may run its commands"),
+            Text("there is no terminal"),
+            hint=Text("add --yes if they may run unasked"),
+        )
+    declared = tuple(tool["function"]["name"] for tool in functions)
+    return ToolCommands(tools, declared, bool(running.yes), running.max_steps or MOST_STEPS)
+
+
+class ToolRunner:
+    """Answers function calls with the commands of `--run`."""
+
+    def __init__(self, ctx: Context, commands: ToolCommands) -> None:
         self._ctx = ctx
-        self._tools = runnable(running.run or (), functions)
-        self._declared = [tool["function"]["name"] for tool in functions]
-        for tool in self._tools.values():
-            for text in describe_unchecked(tool.parameters or {}, f"--tool {tool.name}"):
-                ctx.messages.note(text)
-        self._agreed = bool(running.yes)
-        self.most_steps = running.max_steps or MOST_STEPS
-        if not self._agreed and not _answers():
-            raise UsageError(
-                Text("cannot ask whether --run may run its commands"),
-                Text("there is no terminal"),
-                hint=Text("add --yes if they may run unasked"),
-            )
+        self._commands = commands
 
-    def has(self, name: str) -> bool:
-        """Tell whether calls of the function are answered here.
+    def run(self, calls: Sequence[ToolCall], finish_reason: str) -> list[str]:
+        """Run the commands, several at once, and return the result of each call in order.
 
-        So are those of a function that nobody declared: the model is told that there is none.
+        Raises IncompleteError if the answer was cut off, because arguments may be, too.
         """
-        return name in self._tools or name not in self._declared
-
-    def results(self, calls: Sequence[ToolCall], finished: str) -> list[str]:
-        """Run the commands, several at once, and return what each call gets, in order.
-
-        Raises IncompleteError when the answer was cut off: its arguments may be, too.
-        """
-        if finished in ("length", "content_filter"):
+        if finish_reason in ("length", "content_filter"):
             raise IncompleteError(
                 Text("the function calls were not run"),
                 Text(
                     "the answer was cut off ({finished}), and perhaps the arguments",
-                    finished=finished,
+                    finished=finish_reason,
                 ),
                 hint=Text("raise --max-tokens"),
             )
-        told: dict[int, str] = {}
-        runs: dict[int, tuple[Tool, ToolCall]] = {}
+        results: dict[int, str] = {}
+        allowed: dict[int, tuple[Tool, ToolCall]] = {}
         for place, call in enumerate(calls):
-            tool = self._tools.get(call.name)
+            tool = self._commands.tools.get(call.name)
             if tool is None:
-                known = ", ".join(self._declared)
-                told[place] = f"error: there is no function {call.name!r} (there are: {known})"
-            elif self._allowed(tool, call):
-                runs[place] = tool, call
+                known = ", ".join(self._commands.declared)
+                results[place] = f"error: there is no function {call.name!r} (there are: {known})"
+            elif self._ask_permission(tool, call):
+                allowed[place] = tool, call
             else:
-                told[place] = "error: the user did not allow this call"
-        ran = results(
-            list(runs.values()), environ=self._ctx.process.child_environment(), refuse=self._refuse
+                results[place] = "error: the user did not allow this call"
+        ran = run_tools(
+            list(allowed.values()),
+            environ=self._ctx.process.child_environment(),
+            refuse=self._find_misfit,
         )
-        told.update(zip(runs, ran, strict=True))
-        return [told[place] for place in range(len(calls))]
+        results.update(zip(allowed, ran, strict=True))
+        return [results[place] for place in range(len(calls))]
 
-    def _refuse(self, schema: dict[str, Any], arguments: str) -> str | None:
-        """Return why arguments are not used: they do not fit, or that could not be found out."""
+    def _find_misfit(self, schema: dict[str, Any], arguments: str) -> str | None:
+        """Return why arguments are not used: they do not fit, or could not be checked."""
         from apiyi_cli.build.answer_check import CHECK_S, check_answer
 
         check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._ctx.gateway.left_s))
         return check.misfit or check.unfinished
 
-    def _allowed(self, tool: Tool, call: ToolCall) -> bool:
-        told = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
-        if self._agreed:
-            self._ctx.messages.note(Text("running {message}", message=told))
+    def _ask_permission(self, tool: Tool, call: ToolCall) -> bool:
+        message = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
+        messages = self._ctx.messages
+        if self._commands.runs_unasked:
+            messages.note(Text("running {message}", message=message))
             return True
-        question = self._ctx.messages.translate(Text("run {message}?", message=told))
-        return _yes(self._ctx, f"apiyi: {question} [y/N] ")
+        question = messages.translate(Text("run {message}?", message=message))
+        return _ask_on_terminal(messages.redact(f"apiyi: {question} [y/N] "))
 
 
-def _answers() -> bool:
+def _has_terminal() -> bool:
     try:
         with open("/dev/tty", "rb"):
             return True
@@ -105,8 +131,8 @@ def _answers() -> bool:
         return False
 
 
-def _yes(ctx: Context, question: str) -> bool:
-    """Ask on the terminal itself: stdin may be the prompt, stderr a file."""
+def _ask_on_terminal(question: str) -> bool:
+    """Return True for yes. Asks on the terminal, because stdin may be the prompt."""
     with open("/dev/tty", "r+b", buffering=0) as terminal:
-        terminal.write(neutralize(ctx.messages.redact(question)).encode())
+        terminal.write(neutralize(question).encode())
         return terminal.readline().strip().lower() in (b"y", b"yes")

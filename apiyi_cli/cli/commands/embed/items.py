@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from apiyi_cli.build.embed import read_text_field
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.request import nothing_to_send
+from apiyi_cli.cli.conversation.request import missing_prompt_error
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -58,7 +58,7 @@ def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[
     if not texts:
         whole = ctx.inputs.prompt((), ())
         if whole is None:
-            raise nothing_to_send(ctx.settings.command)
+            raise missing_prompt_error(ctx.settings.command)
         texts = [whole]
     for number, text in enumerate(texts, 1):
         if not text.strip():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
-from apiyi_cli.cli.conversation.request import printed
+from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.inputs.uploads import scratch, tell_usage, upload
 from apiyi_cli.cli.output.file_names import Places, check_skipping, print_skipped
@@ -339,7 +339,7 @@ class Desk:
             if one.size > MOST_BYTES:
                 raise one.refused(Text("--stream and --split do not go together"))
         for one in self._uploads:
-            printed(self._ctx, self._call(one), Answer(), decode)
+            print_reply(self._ctx, self._call(one), Answer(), decode)
 
     def _events(self, reply: Reply, *, verbatim: bool = False) -> Iterator[Burst]:
         speakers = bool(self._transcribing.diarize)

@@ -1,0 +1,172 @@
+"""Sending a conversation: stream the answer, render it, write it, run tools, send again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apiyi_cli.cli.conversation.reply import (
+    ReplyCollector,
+    answer_form,
+    printed_text,
+    require_fit,
+)
+from apiyi_cli.cli.output.stderr_events import StderrEvents
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.events import Burst
+from apiyi_cli.errors import LimitError, UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.conversation.request import ConversationRequest
+    from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
+    from apiyi_cli.core.options.chat import Answer
+
+Decode = Callable[..., Iterator[Burst]]
+
+
+class TextEndpoint(NamedTuple):
+    """How an endpoint builds a call from its messages and continues after function calls.
+
+    `extend` returns the messages that a reply and the results of its calls add.
+    """
+
+    build: Callable[[list[Any]], Call]
+    decode: Decode
+    extend: Callable[[ReplyCollector, Sequence[str]], list[Any]]
+
+
+def run(
+    ctx: Context,
+    request: ConversationRequest,
+    endpoint: TextEndpoint,
+    messages: Any,
+    *,
+    choices: int = 1,
+) -> None:
+    """Send the conversation and print the answer; run the functions it calls and send again.
+
+    Raises IncompleteError for an answer that does not fit `--schema`, after printing it.
+    """
+    runner = None
+    if request.commands is not None:
+        from apiyi_cli.cli.conversation.tools import ToolRunner
+
+        if choices > 1:
+            raise UsageError(Text("cannot use --run with --n"), Text("only one answer can go on"))
+        runner = ToolRunner(ctx, request.commands)
+    printer = ReplyPrinter(ctx, request.answer, endpoint.decode, choices, request.commands)
+    replies: list[ReplyCollector] = []
+    printer.write(_answer_lines(printer, request, endpoint, messages, runner, replies))
+    if request.schema is not None and not replies[-1].calls:
+        text = printed_text(replies[-1].text, request.form)
+        require_fit(request.schema, text, ctx.gateway.left_s)
+
+
+def print_reply(
+    ctx: Context, call: Call, answer: Answer, decode: Decode, *, choices: int = 1
+) -> None:
+    """Send one call and print its answer, without conversation or tools."""
+    printer = ReplyPrinter(ctx, answer, decode, choices)
+    printer.write(printer.render(printer.send(call)))
+
+
+class ReplyPrinter:
+    """Sends calls, renders their replies as the options say, and writes the result.
+
+    Raises, before anything is sent, if the output cannot be written.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        answer: Answer,
+        decode: Decode,
+        choices: int,
+        commands: ToolCommands | None = None,
+    ) -> None:
+        self._ctx = ctx
+        self._decode = decode
+        self._choices = choices
+        self._commands = commands
+        self.form = answer_form(ctx.output.form, answer)
+        ctx.output.require_ready()
+        self._stderr_events = StderrEvents(
+            ctx.process.console,
+            ctx.messages,
+            ctx.settings,
+            answer,
+            lambda: ctx.gateway.sender.from_cache,
+        )
+        self.render = ctx.output.renderer(self._stderr_events, answer, self.form)
+
+    def send(self, call: Call) -> ReplyCollector:
+        """Return the reply of a call; it is sent when the reply is iterated."""
+        verbatim = self.form in ("json", "ndjson") or self._commands is not None
+        count = call.json.get("n") if isinstance(call.json, dict) else None
+        # `-O n=2` has the last word.
+        choices = count if type(count) is int and count > 0 else self._choices
+
+        def decode(reply: Reply) -> Iterator[Burst]:
+            return self._decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
+
+        bursts = self._ctx.gateway.stream_events(
+            call,
+            decode,
+            held=self.form in ("json", "extract")
+            or self._ctx.settings.output.output not in (None, "-"),
+            reasoning=self._stderr_events.shows_reasoning,
+        )
+        return ReplyCollector(bursts, self._commands, self._ctx.output.keep_attachment)
+
+    def end_step(self) -> None:
+        """End one answer of several."""
+        self._stderr_events.step()
+
+    def write(self, lines: Iterator[bytes]) -> None:
+        """Write the rendered replies; then print usage and warnings on stderr."""
+        self._ctx.output.write(lines, content=self.render.content)
+        self._stderr_events.close()
+
+
+def _answer_lines(
+    printer: ReplyPrinter,
+    request: ConversationRequest,
+    endpoint: TextEndpoint,
+    messages: Any,
+    runner: ToolRunner | None,
+    replies: list[ReplyCollector],
+) -> Iterator[bytes]:
+    """Yield the output of each answer until one calls no function; collect `replies`."""
+    most_steps = 1 if request.commands is None else request.commands.most_steps
+    for step in range(1, most_steps + 1):
+        reply = printer.send(endpoint.build(messages))
+        replies.append(reply)
+        lines = printer.render(reply)
+        # Of several objects only the last one is the answer, which is known at its end.
+        yield from _final_object(lines, reply) if printer.form == "json" else lines
+        printer.end_step()
+        if runner is None or not reply.runs_commands:
+            request.keep(reply.text, reply.calls)
+            return
+        if step == most_steps:
+            raise LimitError(
+                Text("stopped by --max-steps"),
+                Text("the model still calls functions after {step} requests", step=step),
+                hint=Text("raise --max-steps"),
+            )
+        results = runner.run(reply.calls, reply.finish_reason)
+        messages.extend(endpoint.extend(reply, results))
+
+
+def _final_object(lines: Iterator[bytes], reply: ReplyCollector) -> Iterator[bytes]:
+    """Yield the object of an answer unless its functions are run; also one that was cut."""
+    held: list[bytes] = []
+    try:
+        held.extend(lines)
+    except BaseException:
+        yield from held
+        raise
+    if not reply.runs_commands:
+        yield from held

@@ -1,0 +1,122 @@
+"""`ReplyCollector`: what an answer said, collected on its way to the renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
+from apiyi_cli.errors import LimitError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.tools import ToolCommands
+    from apiyi_cli.core.options.chat import Answer
+
+
+class ReplyCollector:
+    """Yields the event batches of a reply and collects what they say.
+
+    With `commands`, function calls are held back until the answer has ended: those that are
+    run are not part of the output. `keep_file` saves a file in the answer and returns the
+    text that names it.
+    """
+
+    def __init__(
+        self,
+        bursts: Iterable[Burst],
+        commands: ToolCommands | None = None,
+        keep_file: Callable[[InlineFile], str] | None = None,
+    ) -> None:
+        self._bursts = bursts
+        self._commands = commands
+        self._keep_file = keep_file
+        self._has_restarted = False
+        self._texts: list[str] = []
+        self.calls: list[ToolCall] = []
+        self.finish_reason = ""
+        self.chunks: list[bytes] = []
+
+    def __iter__(self) -> Iterator[Burst]:
+        if self._commands is None:
+            for burst in self._bursts:
+                yield self._collect(burst)
+        else:
+            for burst in self._bursts:
+                burst = self._collect(burst)
+                yield [event for event in burst if type(event) is not ToolCall]
+            if self.calls and not self.runs_commands:
+                yield list(self.calls)
+        if self._has_restarted:
+            from apiyi_cli.cli.gateway.client import refuse_restart
+
+            raise refuse_restart()
+
+    @property
+    def text(self) -> str:
+        """Return the text of the first choice so far."""
+        return "".join(self._texts)
+
+    @property
+    def runs_commands(self) -> bool:
+        """Return True if there are function calls and all are answered here."""
+        commands = self._commands
+        if commands is None or not self.calls:
+            return False
+        return all(commands.answers(call.name) for call in self.calls)
+
+    def _collect(self, burst: Burst) -> Burst:
+        """Collect a batch and return it, with a path in place of each file."""
+        for place, event in enumerate(burst):
+            kind = type(event)
+            if kind is Delta:
+                if event.index == 0:  # type: ignore[union-attr]
+                    self._texts.append(event.text)  # type: ignore[union-attr]
+            elif kind is ToolCall:
+                self.calls.append(event)  # type: ignore[arg-type]
+            elif kind is Finish:
+                self.finish_reason = event.reason  # type: ignore[union-attr]
+            elif kind is Chunk and self._commands is not None:
+                self.chunks.append(event.data)  # type: ignore[union-attr]
+            elif kind is InlineFile and self._keep_file is not None:
+                burst[place] = Delta(self._keep_file(event))  # type: ignore[arg-type]
+            elif kind is Restart:
+                self._texts.clear()
+                self.calls.clear()
+                self.chunks.clear()
+                self._has_restarted = True
+        return burst
+
+
+def answer_form(form: str, answer: Answer) -> str:
+    """Return the form of output, with `extract` for `-x` in text."""
+    return "extract" if answer.extract and form == "text" else form
+
+
+def printed_text(text: str, form: str) -> str:
+    """Return the part of an answer's text that is printed in a form of output."""
+    if form != "extract":
+        return text
+    from apiyi_cli.render.fence import first_block
+
+    return first_block(text)
+
+
+def require_fit(schema: dict[str, Any] | None, text: str, left_s: float) -> None:
+    """Raise IncompleteError if the printed text does not fit `--schema` or cannot be checked.
+
+    `left_s` is what `--max-time` leaves; LimitError if that ends the check.
+    """
+    if schema is None:
+        return
+    from apiyi_cli.build.answer_check import CHECK_S, check_answer
+
+    check = check_answer(schema["schema"], text, limit_s=min(CHECK_S, left_s))
+    if check.unfinished and left_s < CHECK_S:
+        raise LimitError(
+            Text("stopped by --max-time"),
+            Text("the answer is complete, its check against --schema is not"),
+            hint=Text("raise --max-time"),
+        )
+    if failure := check.error():
+        raise failure
