@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -14,6 +15,8 @@ from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
@@ -35,6 +38,8 @@ class GatewayClient:
         self._process = process
         self._settings = settings
         self._messages = messages
+        self._unfinished: set[ReceivedBody] = set()
+        process.on_exit(self._keep_unfinished)
 
     def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
         """Send a call and return what `read` makes of its reply, whose body has not been read."""
@@ -65,13 +70,19 @@ class GatewayClient:
         if call.cost != "free":
             received = ReceivedBody()
             decode = received.watch(decode)
+            if not call.stream:
+                # What came of a stream has been printed, or is in the hands of who prints it.
+                self._unfinished.add(received)
         try:
             yield from (sender or self.sender).answer(call, decode, shows=shows)
         except ApiyiError as failure:
             hint = self._find_hint(failure, call)
             if received is not None:
+                self._unfinished.discard(received)
                 hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
             raise failure.with_hint(hint) from failure.__cause__
+        if received is not None:
+            self._unfinished.discard(received)
 
     def stream_events(
         self,
@@ -121,6 +132,13 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.dry_run import print_request
 
         print_request(call, self._process, self._settings, self._messages)
+
+    def _keep_unfinished(self) -> None:
+        """Keep what has come of replies when a signal ends the run, and say where."""
+        for received in list(self._unfinished):
+            path = received.keep_partial(self._process.rescue, self._process.secrets)
+            if path is not None:
+                self._messages.print_line(Text("what came of the answer is in {path}", path=path))
 
     def _find_hint(self, failure: ApiyiError, call: Call) -> str | None:
         from apiyi_cli.cli.gateway.hints import find_hint
@@ -182,12 +200,19 @@ class ReceivedBody:
         """
         if self._is_used or not self._size or not self._is_answer(failure):
             return hint
-        try:
-            path = rescue.keep([redact_body(b"".join(self._pieces), secrets)])
-        except OSError:
+        path = self.keep_partial(rescue, secrets)
+        if path is None:
             return hint
         kept = Text("what came is in {path}", path=path)
         return join_texts((hint, kept), "; ") if hint else kept
+
+    def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
+        """Keep what has come and was not decoded; return where, None if there is nothing."""
+        if self._is_used or not self._size:
+            return None
+        with suppress(OSError):
+            return rescue.keep([redact_body(b"".join(self._pieces), secrets)])
+        return None
 
     def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         pieces = iter(chunks)
