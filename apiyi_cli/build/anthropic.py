@@ -80,17 +80,20 @@ def messages_body(
         text = "\n\n".join(system)
         body["system"] = [{"type": "text", "text": text, **_BREAKPOINT}] if cache_prompt else text
     body["messages"] = messages
-    for name in ("temperature", "top_p"):
-        if name in chat:
-            body[name] = chat[name]
+    body.update(_sampling_fields(chat))
+    return body, tuple(_describe_losses(chat))
+
+
+def _sampling_fields(chat: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: chat[name] for name in ("temperature", "top_p") if name in chat}
     if "stop" in chat:
         stop = chat["stop"]
-        body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+        fields["stop_sequences"] = [stop] if isinstance(stop, str) else stop
     if "user" in chat:
-        body["metadata"] = {"user_id": chat["user"]}
+        fields["metadata"] = {"user_id": chat["user"]}
     if chat.get("stream"):
-        body["stream"] = True
-    return body, tuple(_describe_losses(chat))
+        fields["stream"] = True
+    return fields
 
 
 def schema_name(chat: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import apply_options, family_warnings, option_fields
+from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
 from apiyi_cli.build.content import data_url
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
@@ -29,45 +29,37 @@ def image_call(
     options: Sequence[str] | None = None,
     families: Overrides | None = None,
 ) -> Call:
-    """Return the request to draw, to edit `inputs` (files or URLs), or to vary the one input.
+    """Return the request to draw, to edit `inputs` (files or URLs), or to vary one input.
 
-    `n` stands for `--n` where fewer pictures are missing. Raises UsageError for an input that
-    the family does not take, by name, and for a mask where it takes none.
+    `n` replaces `--n` if fewer pictures are missing. Raises UsageError naming an input that
+    the family does not take, and for a mask if it takes none.
     """
     family = find_family(model, families)
     picture = family.picture
     body: dict[str, Any] = {"model": model}
     if prompt is not None:
         body["prompt"] = prompt
-    body |= option_fields(imaging)
-    if n is not None:
-        body["n"] = n
+    body |= option_fields(imaging) | ({} if n is None else {"n": n})
     files = _check_inputs(picture, model, inputs, mask, inline=not imaging.vary)
     apply_options(body, options)
-    rest: dict[str, Any] = {
-        "model": body["model"],
-        "notes": _collect_notes(family, body),
-        "stream": body.get("stream") is True,
-    }
-    if not inputs:
-        return IMAGE.call(json=body, **rest)
-    if imaging.vary:
-        parts = _file_parts("image", files)
-        return IMAGE_VARIATION.call(parts=(*form_fields(body), *parts), **rest)
-    if picture.route == "flux":
+    notes = _collect_notes(family, body)
+    if not inputs or (picture.route == "flux" and not imaging.vary):
         sources = _inline_inputs(body, inputs)
-        return IMAGE.call(json=body, sources=sources, **rest)
-    alone = len(files) == 1 or picture.route == "repeated"
-    parts = _file_parts("image" if alone else "image[]", files)
-    if mask is not None:
+        return post(IMAGE, body, notes=notes, sources=sources)
+    is_single = imaging.vary or len(files) == 1 or picture.route == "repeated"
+    parts = _file_parts("image" if is_single else "image[]", files)
+    if mask is not None and not imaging.vary:
         parts += _file_parts("mask", [mask])
-    return IMAGE_EDIT.call(parts=(*form_fields(body), *parts), **rest)
+    endpoint = IMAGE_VARIATION if imaging.vary else IMAGE_EDIT
+    parts = (*form_fields(body), *parts)
+    stream = body.get("stream") is True
+    return endpoint.call(parts=parts, model=body["model"], notes=notes, stream=stream)
 
 
 def expected_extension(model: str, imaging: Imaging) -> str:
-    """Return the extension that the pictures will probably have; their bytes decide."""
-    asked = imaging.output_format
-    return {"jpeg": "jpg"}.get(asked, asked) if asked else find_family(model).picture.format
+    """Return the extension that pictures will probably have; their bytes decide."""
+    name = imaging.output_format or find_family(model).picture.format
+    return {"jpeg": "jpg"}.get(name, name)
 
 
 def _check_inputs(
@@ -78,7 +70,7 @@ def _check_inputs(
     *,
     inline: bool,
 ) -> list[Upload]:
-    """Return the inputs that are files, once everything about the inputs is known to be fine."""
+    """Return the inputs that are files; raise UsageError for what the family does not take."""
     if inputs and not picture.edits:
         raise UsageError(
             Text("{model} cannot edit pictures", model=model),
@@ -95,36 +87,40 @@ def _check_inputs(
             ),
         )
     files = []
-    for one in inputs:
-        if isinstance(one, Upload):
-            one.checked_size(picture.input_mb * MB, Text("make it smaller: 1.5 MB is plenty"))
-            _check_type(one, picture.input_types, model)
-            files.append(one)
+    for item in inputs:
+        if isinstance(item, Upload):
+            item.check_size(picture.input_mb * MB, Text("make it smaller: 1.5 MB is plenty"))
+            _check_type(item, picture.input_types, model)
+            files.append(item)
         elif not inline or picture.route != "flux":
-            raise UsageError(
-                Text("cannot edit {item}", item=one),
-                Text("{model} takes files, no URLs", model=model),
-                hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(one)),
-            )
+            raise _url_error(item, model)
     if mask is not None:
         if not picture.masks:
             raise UsageError(Text("cannot use --mask"), Text("{model} takes none", model=model))
-        mask.checked_size(4 * MB)
+        mask.check_size(4 * MB)
         _check_type(mask, ("png",), Text("a mask"))
     return files
+
+
+def _url_error(url: str, model: str) -> UsageError:
+    return UsageError(
+        Text("cannot edit {item}", item=url),
+        Text("{model} takes files, no URLs", model=model),
+        hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(url)),
+    )
 
 
 def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
     kind = detect_type(upload.head)
     if kind is None or kind.extension not in taken:
-        told = (
+        found = (
             Text("no picture")
             if kind is None or kind.family != "image"
             else Text("a {extension}", extension=kind.extension)
         )
         names = ", ".join(taken)
-        raise upload.refused(
-            Text("it is {message}; {taker} takes {names}", message=told, taker=taker, names=names),
+        raise upload.error(
+            Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
             hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
         )
 
@@ -146,23 +142,23 @@ _SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
 
 
 def _inline_inputs(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Source, ...]:
-    """Put the pictures into the body in their order, and return where each file went."""
+    """Put the pictures into the body in order; return the source of each file."""
     sources = []
-    for number, one in enumerate(inputs, 1):
+    for number, item in enumerate(inputs, 1):
         place = "input_image" if number == 1 else f"input_image_{number}"
-        if isinstance(one, str):
-            body[place] = one
+        if isinstance(item, str):
+            body[place] = item
             continue
-        kind = detect_type(one.head)
+        kind = detect_type(item.head)
         assert kind is not None, "checked before"
-        body[place] = data_url(kind, one.content)
-        sources.append(Source(place, one.path, prefix=f"data:{kind.mime};base64,"))
+        body[place] = data_url(kind, item.content)
+        sources.append(Source(place, item.path, prefix=f"data:{kind.mime};base64,"))
     return tuple(sources)
 
 
 def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
     warnings = family_warnings(body, family)
     if family.picture.one_each and body.get("n", 1) != 1:
-        one = Text("{model} makes one picture at a time; sent as asked", model=body["model"])
-        return (*warnings, one)
+        note = Text("{model} makes one picture at a time; sent as asked", model=body["model"])
+        return (*warnings, note)
     return warnings

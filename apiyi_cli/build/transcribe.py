@@ -1,4 +1,4 @@
-"""Requests for what a recording says, in its own language or in English."""
+"""Requests to transcribe a recording, or to translate it into English."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ TYPES = {
 }
 """The extensions that the API takes, each with its MIME type."""
 
-# Extensions that name the same content as one of those.
+# Other extensions for the same content.
 _SAME = {"oga": "ogg", "opus": "ogg", "wave": "wav", "m4b": "m4a", "mkv": "webm", "mov": "mp4"}
-# What the bytes tell, and the extensions that are right for it.
+# The extensions that are right for each content.
 _FITTING = {
     "mp3": ("mp3", "mpga", "mpeg"),
     "mp4": ("mp4", "m4a"),
@@ -51,8 +51,8 @@ def transcribe_call(
 ) -> Call:
     """Return the request for one recording, which is sent from disk.
 
-    Without `--format` none is asked for, and the answer is JSON with the text. Raises
-    UsageError for options that do not go together, and for a file that is no recording.
+    Without `--format` the answer is JSON with the text. Raises UsageError for options that
+    exclude each other, and for a file that is not a recording.
     """
     _check_options(transcribing)
     filename, mime = upload_name(upload)
@@ -78,7 +78,7 @@ def transcribe_call(
 
 
 def response_format(transcribing: Transcribing) -> str | None:
-    """Return the format to ask the API for, None for its own default (json)."""
+    """Return the format to ask for, None for the API's default (json)."""
     if transcribing.diarize:
         return "diarized_json"
     if transcribing.timestamps:
@@ -87,34 +87,33 @@ def response_format(transcribing: Transcribing) -> str | None:
 
 
 def asks_json(call: Call) -> bool:
-    """Return True if the answer to a request has to be JSON; the API's own default is."""
+    """Return True if the answer must be JSON, which is also the API's default."""
     asked = next((part.value for part in call.parts if part.name == "response_format"), None)
     return asked not in PLAIN_FORMATS
 
 
 def upload_name(upload: Upload) -> tuple[str, str]:
-    """Return the file name and the MIME type under which a recording is sent.
+    """Return the file name and MIME type to send for a recording.
 
-    The API judges by the extension, so a wrong or missing one is put right by what the first
-    bytes tell; bytes that tell nothing are believed to be what the name says. Raises
-    UsageError for what is no recording.
+    The API trusts the extension, so a wrong or missing one is corrected by the first bytes; if
+    they say nothing, the name counts. Raises UsageError for what is not a recording.
     """
     stem, _, suffix = upload.filename.rpartition(".")
     suffix = suffix.lower() if stem else ""
     suffix = _SAME.get(suffix, suffix)
     kind = detect_type(upload.head)
     if kind is not None and kind.family not in ("audio", "video"):
-        raise upload.refused(Text("it is {mime}, no recording", mime=kind.mime))
-    # What the API does not list it may read all the same, under a name that it lists.
-    told = _SAME.get(kind.extension, kind.extension) if kind is not None else ""
-    if told not in TYPES:
+        raise upload.error(Text("it is {mime}, no recording", mime=kind.mime))
+    # Content that the API does not list may be accepted under a listed name.
+    extension = _SAME.get(kind.extension, kind.extension) if kind is not None else ""
+    if extension not in TYPES:
         if suffix not in TYPES or (kind is None and _is_text(upload.head)):
-            raise upload.refused(
+            raise upload.error(
                 Text("it is none of {types}", types=", ".join(TYPES)),
                 hint=Text("ffmpeg -i {upload} recording.mp3", upload=shlex.quote(upload.name)),
             )
-    elif suffix not in _FITTING.get(told, (told,)):
-        suffix = told
+    elif suffix not in _FITTING.get(extension, (extension,)):
+        suffix = extension
     return f"{stem or upload.filename}.{suffix}", TYPES[suffix]
 
 
@@ -126,21 +125,20 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _check_options(transcribing: Transcribing) -> None:
-    one = transcribing
+def _check_options(options: Transcribing) -> None:
     refused = ""
-    if one.timestamps and (one.format not in (None, "verbose_json") or one.diarize):
+    if options.timestamps and (options.format not in (None, "verbose_json") or options.diarize):
         refused = Text("--timestamps come with --format verbose_json, without --diarize")
-    elif one.diarize and one.format == "verbose_json":
+    elif options.diarize and options.format == "verbose_json":
         refused = Text("--diarize has a format of its own: --format text, json, srt or vtt")
-    elif one.stream and (one.format not in (None, "text", "json") or one.timestamps):
+    elif options.stream and (options.format not in (None, "text", "json") or options.timestamps):
         refused = Text("--stream gives text alone")
-    elif one.translate:
+    elif options.translate:
         taken = {
-            "--language": one.language,
-            "--timestamps": one.timestamps,
-            "--diarize": one.diarize,
-            "--stream": one.stream,
+            "--language": options.language,
+            "--timestamps": options.timestamps,
+            "--diarize": options.diarize,
+            "--stream": options.stream,
         }
         names = [name for name, value in taken.items() if value]
         if names:
@@ -151,16 +149,16 @@ def _check_options(transcribing: Transcribing) -> None:
 
 def _describe_limits(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
     name = model.rsplit("/", 1)[-1]
-    told = []
+    notes = []
     diarizes = name.endswith("-diarize")
     if transcribing.diarize and not diarizes:
-        told.append(
+        notes.append(
             Text("{model} may not tell speakers apart: gpt-4o-transcribe-diarize does", model=model)
         )
     elif "-transcribe" in name and asked in ("srt", "vtt", "verbose_json"):
-        told.append(
+        notes.append(
             Text("{model} is known to refuse {asked}; whisper-1 has it", model=model, asked=asked)
         )
     if transcribing.stream and name.startswith("whisper"):
-        told.append(Text("{model} does not stream: the text comes in one piece", model=model))
-    return tuple(told)
+        notes.append(Text("{model} does not stream: the text comes in one piece", model=model))
+    return tuple(notes)

@@ -1,4 +1,4 @@
-"""Multipart bodies: files that are sent from disk, and fields of any JSON value as form texts."""
+"""Multipart bodies: files sent from disk, and JSON values as form fields."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MB = 1 << 20
 
 
 class Upload(NamedTuple):
-    """A file to be sent: what the user calls it, where it lies, its size and first 4 kB.
+    """A file to send: the user's name for it, its path, size and first 4 kB.
 
-    `content` is all of it, where a JSON body must hold it.
+    `content` is the whole file if it goes into a JSON body.
     """
 
     name: str
@@ -28,23 +28,23 @@ class Upload(NamedTuple):
 
     @property
     def filename(self) -> str:
-        """Return the last part of the name, without folders; bytes that are no text become _.
+        """Return the name without folders; bytes that are not UTF-8 become _.
 
-        A form is UTF-8, and what servers look at is the extension.
+        A form is UTF-8, and servers look at the extension only.
         """
         return send_name(self.name.replace("\\", "/").rsplit("/", 1)[-1])
 
-    def refused(self, why: str, hint: str | None = None) -> UsageError:
-        """Return the error for a file that must not be sent."""
+    def error(self, why: str, hint: str | None = None) -> UsageError:
+        """Return the error for a file that cannot be sent."""
         return UsageError(Text("cannot send {name}", name=self.name), why, hint=hint)
 
-    def checked_size(self, most_bytes: int, hint: str | None = None) -> None:
-        """Raise UsageError when the file is empty or larger than the endpoint takes."""
+    def check_size(self, most_bytes: int, hint: str | None = None) -> None:
+        """Raise UsageError if the file is empty or larger than the endpoint takes."""
         if not self.size:
-            raise self.refused(Text("it is empty"))
+            raise self.error(Text("it is empty"))
         if self.size > most_bytes:
             size, most = self.size / MB, most_bytes // MB
-            raise self.refused(
+            raise self.error(
                 Text("it has {size} MB, the API takes {most} MB", size=f"{size:.1f}", most=most),
                 hint,
             )
@@ -53,9 +53,8 @@ class Upload(NamedTuple):
 def form_fields(body: Mapping[str, Any]) -> Iterator[Part]:
     """Yield the parts for the fields of a body, in order.
 
-    A form knows texts alone: numbers and truth values are written as JSON writes them, a
-    list becomes one part `name[]` for each item, an object its JSON text, and null is left
-    out.
+    A form has texts only: numbers, booleans and objects become their JSON text, a list one
+    part `name[]` for each item, and null is left out.
     """
     for name, value in body.items():
         if isinstance(value, list):

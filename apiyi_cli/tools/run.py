@@ -24,7 +24,7 @@ TIMEOUT_S = 120.0
 MOST_BYTES = 256 * 1024
 AT_ONCE = 8
 MOST_STDERR_BYTES = 2000
-POLL_S = 0.1
+JOIN_S = 0.1
 LINGER_S = 1.0
 """Seconds to wait for the output of a command that has exited: a process it left may hold
 the pipe open."""
@@ -115,17 +115,22 @@ def run_tools(
         for place, pair in enumerate(calls)
     ]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                # Polls, because a signal just before an endless wait would not end it.
-                thread.join(POLL_S)
+        _run_threads(threads)
     finally:
         processes.close()
     if failures:
         raise failures[0]
     return results
+
+
+def _run_threads(threads: Sequence[threading.Thread]) -> None:
+    """Start the threads and wait for all of them."""
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            # Polls, because a signal just before an endless wait would not end it.
+            thread.join(JOIN_S)
 
 
 def _run_tool(

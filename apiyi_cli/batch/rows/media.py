@@ -50,7 +50,7 @@ def build_transcript(row: RowFields) -> Call:
     fields = ("file", "audio", "path", "input")
     named = next((name for name in fields if row.fields.get(name) is not None), "file")
     recording = read_upload(row.prompt(*fields), named)
-    recording.checked_size(MOST_BYTES, Text("apiyi transcribe --split cuts it at silences"))
+    recording.check_size(MOST_BYTES, Text("apiyi transcribe --split cuts it at silences"))
     return transcribe_call(
         recording,
         model=row.model,

@@ -107,30 +107,22 @@ def read_request(
     running: Running,
     kept: Kept,
 ) -> ConversationRequest:
-    """Read the inputs in the order in which they stand in the request, and check them.
-
-    So the second of two readers of stdin is the one that is named.
-    """
+    """Read the inputs in the order of the request; of two readers of stdin the second fails."""
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
     system = None if conversation.system is None else inputs.at(conversation.system)
-    history = _find_history(ctx, kept)
-    old = [] if history is None else history.messages()
-    if any(item["role"] == "system" and item.get("content") == system for item in old):
-        # Given again, or set in the profile: the history has it already.
-        system = None
+    history, old = _read_history(ctx, kept)
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
-    has_other = bool(conversation.messages or attachments)
-    text = inputs.prompt(words or (), fill(source).file or (), needed=not has_other)
-    if text is None and not has_other:
+    needed = not (conversation.messages or attachments)
+    text = inputs.prompt(words or (), fill(source).file or (), needed=needed)
+    if text is None and needed:
         raise missing_prompt_error(ctx.settings.command)
-    schema = _read_schema(inputs, answer.schema)
-    functions = _read_functions(inputs, tools.tool)
+    schema, functions = _read_schema(inputs, answer.schema), _read_functions(inputs, tools.tool)
     return ConversationRequest(
         text=text,
-        system=system,
+        system=None if _has_system(old, system) else system,
         old=old,
         given=given,
         attachments=attachments,
@@ -169,10 +161,16 @@ def missing_prompt_error(command: str) -> UsageError:
     )
 
 
-def _find_history(ctx: Context, kept: Kept) -> History | None:
+def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
+    """Return True if the history has the system text, which is given again or in the profile."""
+    return any(item["role"] == "system" and item.get("content") == text for item in messages)
+
+
+def _read_history(ctx: Context, kept: Kept) -> tuple[History | None, list[dict[str, Any]]]:
     from apiyi_cli.cli.conversation.history import find_history
 
-    return find_history(kept, ctx.process.environ, ctx.process.console)
+    history = find_history(kept, ctx.process.environ, ctx.process.console)
+    return history, [] if history is None else history.messages()
 
 
 def _read_messages(inputs: Inputs, path: str | None) -> list[dict[str, Any]]:

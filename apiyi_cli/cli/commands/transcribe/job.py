@@ -190,11 +190,11 @@ class Desk:
     def _check(self, one: Upload) -> None:
         upload_name(one)
         if not one.size:
-            raise one.refused(Text("it is empty"))
+            raise one.error(Text("it is empty"))
         if one.size <= MOST_BYTES:
             return
         if not self._transcribing.split:
-            one.checked_size(
+            one.check_size(
                 MOST_BYTES,
                 Text(
                     "--split (cuts it at silences with ffmpeg), or a smaller file: "
@@ -337,7 +337,7 @@ class Desk:
 
         for one in self._uploads:
             if one.size > MOST_BYTES:
-                raise one.refused(Text("--stream and --split do not go together"))
+                raise one.error(Text("--stream and --split do not go together"))
         for one in self._uploads:
             print_reply(self._ctx, self._call(one), Answer(), decode)
 

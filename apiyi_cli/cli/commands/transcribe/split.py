@@ -40,7 +40,7 @@ class Cut(NamedTuple):
 def require_ffmpeg(upload: Upload) -> None:
     """Raise UsageError when there is no ffmpeg to cut the file with."""
     if shutil.which("ffmpeg") is None:
-        raise upload.refused(
+        raise upload.error(
             Text("it is too large for one request, and there is no ffmpeg to cut it"),
             hint=Text("install ffmpeg, or cut it yourself"),
         )
@@ -54,7 +54,7 @@ def cuts(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]:
     told = _ffmpeg(ctx, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
     length_s = _length_s(told)
     if not length_s:
-        raise upload.refused(Text("ffmpeg finds no sound in it"))
+        raise upload.error(Text("ffmpeg finds no sound in it"))
     points = cut_points(length_s, _silences(told, length_s))
     for number, (begin_s, end_s) in enumerate(pairwise((0.0, *points, length_s))):
         path = folder / f"{number:04}.flac"
@@ -127,5 +127,5 @@ def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()
     told = process.communicate()[1].decode("utf-8", "replace")
     if process.returncode:
         last = (told.strip().splitlines() or [Text("it does not say why")])[-1]
-        raise upload.refused(Text("ffmpeg cannot read it: {strip}", strip=last.strip()))
+        raise upload.error(Text("ffmpeg cannot read it: {strip}", strip=last.strip()))
     return told
