@@ -85,7 +85,7 @@ def messages_body(
 
 
 def _sampling_fields(chat: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: chat[name] for name in ("temperature", "top_p") if name in chat}
+    fields: dict[str, Any] = {name: chat[name] for name in ("temperature", "top_p") if name in chat}
     if "stop" in chat:
         stop = chat["stop"]
         fields["stop_sequences"] = [stop] if isinstance(stop, str) else stop

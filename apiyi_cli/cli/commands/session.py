@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.errors import UsageError
-from apiyi_cli.store.sessions import SessionStore
+from apiyi_cli.store.sessions import SessionInfo, SessionStore
 from apiyi_cli.text import Text
 
 Name = Annotated[str, typer.Argument(help=Text("Name of the conversation."), show_default=False)]
@@ -28,18 +28,7 @@ def listed(ctx: Context, *, output: Output) -> None:
 
     kept = SessionStore.open(ctx.process.environ).all()
     if ctx.output.form != "text":
-        lines = (
-            write(
-                {
-                    "name": info.name,
-                    "messages": info.messages,
-                    "used": info.used_s,
-                    "bytes": info.size,
-                }
-            )
-            + b"\n"
-            for info in kept
-        )
+        lines = (write(_record(info)) + b"\n" for info in kept)
         ctx.output.write(ctx.output.filter_lines(lines))
     elif ctx.process.console.stdout_is_terminal:
         from apiyi_cli.render.table import format_table
@@ -63,6 +52,15 @@ def listed(ctx: Context, *, output: Output) -> None:
         ctx.output.write([table.encode("utf-8", "replace")], content="styled")
     else:
         ctx.output.write(f"{one.name}\n".encode() for one in kept)
+
+
+def _record(info: SessionInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "messages": info.messages,
+        "used": info.used_s,
+        "bytes": info.size,
+    }
 
 
 def show(ctx: Context, name: Name, *, output: Output) -> None:
