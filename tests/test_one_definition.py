@@ -19,7 +19,6 @@ EXCEPTIONS = {
 """Names that several modules have on purpose, with the reason."""
 KNOWN_CLASSES = {
     "Answer",
-    "Entry",
     "Facts",
     "Limits",
     "Picture",
