@@ -10,17 +10,17 @@ from __future__ import annotations
 import threading
 
 from apiyi_cli.core.endpoints import CREDIT_USED, MODELS
-from apiyi_cli.sandbox.play import Play
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 
 GIVEN_USD = 100.0
 _KEY = frozenset(("401",))
 _MONEY = frozenset(("402", "quota", "quota429"))
 
 
-def subscription(request: Received, finish: str) -> Play:
+def subscription(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/dashboard/billing/subscription."""
-    return Play.json(
+    return ScriptedReply.json(
         {
             "object": "billing_subscription",
             "has_payment_method": True,
@@ -32,13 +32,13 @@ def subscription(request: Received, finish: str) -> Play:
     )
 
 
-def usage(request: Received, finish: str) -> Play:
+def usage(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/dashboard/billing/usage; it counts cents."""
-    return Play.json({"object": "list", "total_usage": 0.0})
+    return ScriptedReply.json({"object": "list", "total_usage": 0.0})
 
 
 class LastRefusal:
-    """Remembers the fault that refused a key for good, until it was asked about."""
+    """Remembers the fault that refused a key, until it is asked about."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -49,15 +49,15 @@ class LastRefusal:
         with self._lock:
             self._name = name if name in _KEY | _MONEY else ""
 
-    def answer(self, request: Received) -> Play | None:
+    def answer(self, request: ReceivedRequest) -> ScriptedReply | None:
         """Return the answer to a free question that fits the refusal, None without one."""
         if request.method != "GET":
             return None
         with self._lock:
             if request.path == MODELS.host_path and self._name in _KEY:
                 self._name = ""
-                return Play.error(401, "无效的令牌", code="invalid_api_key")
+                return ScriptedReply.error(401, "无效的令牌", code="invalid_api_key")
             if request.path == CREDIT_USED.host_path and self._name in _MONEY:
                 self._name = ""
-                return Play.json({"object": "list", "total_usage": GIVEN_USD * 100})
+                return ScriptedReply.json({"object": "list", "total_usage": GIVEN_USD * 100})
         return None

@@ -27,12 +27,12 @@ from apiyi_cli.core.endpoints import (
     Endpoint,
 )
 from apiyi_cli.core.jsontext import read_strict, write, write_text
-from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import MARK, deltas
 from apiyi_cli.sandbox.response_events import events
-from apiyi_cli.sandbox.understood import MARK, deltas
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 
-Change = Callable[[Play, Received, float | None], Play]
+Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
 """(the good answer, its request, the number after `@`) -> the faulty answer"""
 
 Fields = dict[str, Any]
@@ -45,27 +45,31 @@ _NO_PICTURE = "W3NhbmRib3hdIG5vIHBpY3R1cmU="
 _THOUGHT = f"{MARK} thinking, and nothing else."
 
 
-def saturated() -> Play:
+def saturated() -> ScriptedReply:
     """Return the family's 429 for an upstream channel that is full; its code misleads."""
     message = "当前分组上游负载已饱和，请稍后再试"
-    return Play.error(429, message, code="content-type-not-allowed", type="rate_limit_error")
+    return ScriptedReply.error(
+        429, message, code="content-type-not-allowed", type="rate_limit_error"
+    )
 
 
-def upstream_401() -> Play:
+def upstream_401() -> ScriptedReply:
     """Return an upstream channel's 401, passed on: not about the caller's key."""
     message = "Incorrect API key provided: the key of the channel. [sandbox] not yours"
-    return Play.error(401, message, code="invalid_api_key", type="invalid_request_error")
+    return ScriptedReply.error(401, message, code="invalid_api_key", type="invalid_request_error")
 
 
-def _error_after_role(play: Play, request: Received, at: float | None) -> Play:
+def _error_after_role(
+    reply: ScriptedReply, request: ReceivedRequest, at: float | None
+) -> ScriptedReply:
     error = error_body(
         "[sandbox] the upstream channel broke off", code="upstream_error", type="upstream_error"
     )
-    if not isinstance(play.body, tuple):
-        # Told before any answer: the family gives back what it had taken.
-        return Play.json(error, billed=False)
-    opening = [piece for piece in play.body if _opens(_payload(piece))]
-    return play.but(body=(*opening, frame(error), frame(DONE)))
+    if not isinstance(reply.body, tuple):
+        # Sent before any answer: the gateways give back what it had taken.
+        return ScriptedReply.json(error, billed=False)
+    opening = [piece for piece in reply.body if _opens(_payload(piece))]
+    return reply.replace(body=(*opening, frame(error), frame(DONE)))
 
 
 def _opens(event: Fields) -> bool:
@@ -76,18 +80,18 @@ def _opens(event: Fields) -> bool:
     return "role" in delta and not any(v for k, v in delta.items() if k != "role")
 
 
-def _restart(play: Play, request: Received, at: float | None) -> Play:
-    if not isinstance(play.body, tuple):
-        return play
-    half = len(play.body) // 2 if at is None else int(at)
-    return play.but(body=(*play.body[:half], *play.body))
+def _restart(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    if not isinstance(reply.body, tuple):
+        return reply
+    half = len(reply.body) // 2 if at is None else int(at)
+    return reply.replace(body=(*reply.body[:half], *reply.body))
 
 
-def _empty(play: Play, request: Received, at: float | None) -> Play:
+def _empty(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
     """Take the content out; `@1` makes it null, `@2` leaves its field out."""
-    if isinstance(play.body, bytes) and not _is_json(play):
-        return play.but(body=b"")
-    return _reworked(play, request, lambda whole: _emptied(whole, int(at or 0)), _without_content)
+    if isinstance(reply.body, bytes) and not _is_json(reply):
+        return reply.replace(body=b"")
+    return _reworked(reply, request, lambda whole: _emptied(whole, int(at or 0)), _without_content)
 
 
 def _emptied(whole: Fields, form: int = 0) -> Fields:
@@ -125,10 +129,12 @@ def _without_content(event: Fields) -> Fields | None:
     return event if choices else _emptied(event)
 
 
-def _reasoning_only(play: Play, request: Received, at: float | None) -> Play:
+def _reasoning_only(
+    reply: ScriptedReply, request: ReceivedRequest, at: float | None
+) -> ScriptedReply:
     if request.endpoint not in (CHAT, RESPOND):
-        return _empty(play, request, at)
-    return _reworked(play, request, _only_thought, _only_thinking)
+        return _empty(reply, request, at)
+    return _reworked(reply, request, _only_thought, _only_thinking)
 
 
 def _only_thought(whole: Fields) -> Fields:
@@ -153,7 +159,7 @@ def _only_thinking(event: Fields) -> Fields | None:
     return event
 
 
-def _huge_usage(play: Play, request: Received, at: float | None) -> Play:
+def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
     """Count 10**9 tokens of each kind, 10**K with `@K`, whether counts were asked for or not."""
     count = HUGE if at is None else 10 ** int(at)
 
@@ -166,7 +172,7 @@ def _huge_usage(play: Play, request: Received, at: float | None) -> Play:
             event["usage"] = dict.fromkeys(names, count)
         return event
 
-    return _reworked(play, request, change, change)
+    return _reworked(reply, request, change, change)
 
 
 def _counted(value: Any, count: int) -> Any:
@@ -175,25 +181,25 @@ def _counted(value: Any, count: int) -> Any:
     return count if type(value) is int else value
 
 
-def _blanks(play: Play, request: Received, at: float | None) -> Play:
-    return play.but(body=lambda: repeat(_BLANKS))
+def _blanks(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    return reply.replace(body=lambda: repeat(_BLANKS))
 
 
-def _misfit(play: Play, request: Received, at: float | None) -> Play:
+def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
     """Answer wholly and well-formed, but not what was asked for."""
     endpoint = request.endpoint
     if endpoint in _MISFITS:
         change = _MISFITS[endpoint]
-        return _reworked(play, request, change, change)
+        return _reworked(reply, request, change, change)
     if endpoint in (TRANSCRIBE, TRANSLATE):
-        return Play.json({"transcript": _UNFIT_TEXT}, tokens=play.tokens)
+        return ScriptedReply.json({"transcript": _UNFIT_TEXT}, tokens=reply.tokens)
     if endpoint is SPEAK:
-        return Play.json({"sound": _UNFIT_TEXT}, tokens=play.tokens)
+        return ScriptedReply.json({"sound": _UNFIT_TEXT}, tokens=reply.tokens)
     wanted = request.fields.get("response_format") or request.fields.get("text") or {}
     kind = wanted.get("format", wanted).get("type", "text") if isinstance(wanted, dict) else "text"
     if endpoint is RESPOND:
-        return _unfit_response(play, kind)
-    return _unfit_chat(play, kind)
+        return _unfit_response(reply, kind)
+    return _unfit_chat(reply, kind)
 
 
 def _unfit_text(kind: str) -> str:
@@ -201,22 +207,26 @@ def _unfit_text(kind: str) -> str:
     return write_text([_UNFIT_TEXT]) if kind == "json_schema" else _UNFIT_TEXT
 
 
-def _unfit_chat(play: Play, kind: str) -> Play:
+def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
     """Answer with unfit JSON, or without any wish for JSON in the Responses dialect."""
-    streamed, text = isinstance(play.body, tuple), _unfit_text(kind)
+    streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
         whole = _response(text)
-        return Play.sse(*events(whole), named=True) if streamed else Play.json(whole)
-    return Play.chat(*deltas(text)) if streamed else Play.json(_completion(text))
+        return (
+            ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
+        )
+    return ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
 
 
-def _unfit_response(play: Play, kind: str) -> Play:
+def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
     """Answer with unfit JSON, or without any wish for JSON in the dialect of chat."""
-    streamed, text = isinstance(play.body, tuple), _unfit_text(kind)
+    streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
-        return Play.chat(*deltas(text)) if streamed else Play.json(_completion(text))
+        return (
+            ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
+        )
     whole = _response(text)
-    return Play.sse(*events(whole), named=True) if streamed else Play.json(whole)
+    return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
 
 
 def _completion(text: str) -> Fields:
@@ -275,20 +285,20 @@ _MISFITS: dict[Endpoint, Callable[[Fields], Fields]] = {
 
 
 def _reworked(
-    play: Play,
-    request: Received,
+    reply: ScriptedReply,
+    request: ReceivedRequest,
     change: Callable[[Fields], Fields],
     change_event: Callable[[Fields], Fields | None],
-) -> Play:
-    """Return the play with its object changed, or each event of its stream; None drops one."""
-    body = play.body
+) -> ScriptedReply:
+    """Return the reply with its object changed, or each event of its stream; None drops one."""
+    body = reply.body
     if isinstance(body, bytes):
-        return play.but(body=write(change(read_strict(body)))) if _is_json(play) else play
+        return reply.replace(body=write(change(read_strict(body)))) if _is_json(reply) else reply
     if not isinstance(body, tuple):
-        return play
+        return reply
     if request.endpoint is RESPOND:
         whole = change(_payload(body[-1])["response"])
-        return play.but(body=tuple(_framed(event, named=True) for event in events(whole)))
+        return reply.replace(body=tuple(_framed(event, named=True) for event in events(whole)))
     pieces = []
     for piece in body:
         event = _payload(piece)
@@ -297,11 +307,11 @@ def _reworked(
             pieces.append(_framed(changed, named=piece.startswith(b"event:")))
         elif not event:
             pieces.append(piece)
-    return play.but(body=tuple(pieces))
+    return reply.replace(body=tuple(pieces))
 
 
-def _is_json(play: Play) -> bool:
-    return (play.content_type or "").startswith("application/json") and bool(play.body)
+def _is_json(reply: ScriptedReply) -> bool:
+    return (reply.content_type or "").startswith("application/json") and bool(reply.body)
 
 
 def _payload(piece: bytes) -> Fields:
@@ -315,7 +325,7 @@ def _framed(event: Fields, *, named: bool) -> bytes:
     return b"event: " + event["type"].encode() + b"\n" + data if named else data
 
 
-REFUSALS: dict[str, Callable[[], Play]] = {
+REFUSALS: dict[str, Callable[[], ScriptedReply]] = {
     "saturated": saturated,
     "upstream-401": upstream_401,
 }

@@ -1,6 +1,6 @@
 """Which endpoint answers a request, who may ask, and what an unknown path gets.
 
-The endpoints live in modules of their own, imported at their first use.
+The endpoints live in one module each, imported at their first use.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from importlib import import_module
 
 from apiyi_cli.core import endpoints
 from apiyi_cli.sandbox.faults import HOME_PAGE
-from apiyi_cli.sandbox.play import Play, Refused
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
-Handler = Callable[[Received, str], Play]
+Handler = Callable[[ReceivedRequest, str], ScriptedReply]
 
 _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.CHAT: "chat:chat",
@@ -39,7 +39,7 @@ _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threa
 _loaded: dict[str, Handler] = {}
 
 
-def answer(request: Received, finish: str = "stop") -> Play:
+def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
     """Return the answer to a request; a model's answer ends with this finish_reason.
 
     Raises Refused for a malformed request or an unknown model.
@@ -47,17 +47,17 @@ def answer(request: Received, finish: str = "stop") -> Play:
     return _find_handler(request)(request, finish)
 
 
-def refused_key(request: Received, key: str | None) -> None:
+def check_key(request: ReceivedRequest, key: str | None) -> None:
     """Raise Refused when the API is asked with another key than this one; None fits all."""
     if key is None or not request.path.startswith("/v1/"):
         return
     given = request.headers.get("authorization", "")
     if given != f"Bearer {key}":
         message = "无效的令牌" if given else "未提供令牌"
-        raise Refused(Play.error(401, message, code="invalid_api_key"))
+        raise Refused(ScriptedReply.error(401, message, code="invalid_api_key"))
 
 
-def _find_handler(request: Received) -> Handler:
+def _find_handler(request: ReceivedRequest) -> Handler:
     method = "GET" if request.method == "HEAD" else request.method
     endpoint = endpoints.find_at_host(method, request.path)
     if endpoint in _MODULES:
@@ -75,11 +75,11 @@ def _load(place: str) -> Handler:
     return _loaded[place]
 
 
-def _unknown(request: Received, finish: str) -> Play:
+def _unknown(request: ReceivedRequest, finish: str) -> ScriptedReply:
     if request.path.startswith(_NOT_IMPLEMENTED):
-        return Play.error(501, "API not implemented", code="api_not_implemented")
+        return ScriptedReply.error(501, "API not implemented", code="api_not_implemented")
     if request.path.startswith("/v1/"):
         message = f"Invalid URL ({request.method} {request.path})"
-        return Play.error(404, message, type="invalid_request_error")
+        return ScriptedReply.error(404, message, type="invalid_request_error")
     # Whatever is not the API is the website, with status 200: the family's oddest habit.
-    return Play.text(HOME_PAGE, "text/html; charset=utf-8")
+    return ScriptedReply.text(HOME_PAGE, "text/html; charset=utf-8")

@@ -16,8 +16,8 @@ from apiyi_cli.sandbox.model_table import (
     VENDOR_OF,
     VENDORS,
 )
-from apiyi_cli.sandbox.play import Play, Refused, invalid
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
 CREATED = 1735689600
 _LISTED = 1626777600
@@ -56,13 +56,13 @@ def model_of(fields: dict[str, Any], endpoint: str, default: str | None = None) 
             raise no_channel(model)
         status, message = _NOT_SERVED[endpoint]
         kind = "invalid_request_error"
-        raise Refused(Play.error(status, message.format(model), param="model", type=kind))
+        raise Refused(ScriptedReply.error(status, message.format(model), param="model", type=kind))
     return model
 
 
 def no_channel(model: str) -> Refused:
     """Return the refusal of a model that the gateway does not have."""
-    play = Play.json(
+    reply = ScriptedReply.json(
         {
             "error": {
                 "message": f"Current group default has no available channels for model {model}",
@@ -74,7 +74,7 @@ def no_channel(model: str) -> Refused:
         },
         503,
     )
-    return Refused(play)
+    return Refused(reply)
 
 
 def reasons(model: str) -> bool:
@@ -92,18 +92,18 @@ def ignored(model: str) -> tuple[str, ...]:
     return next((names for start, names in IGNORES.items() if model.startswith(start)), ())
 
 
-def models(request: Received, finish: str) -> Play:
+def models(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/models."""
     rows = [_row(model) for model in VENDOR_OF]
-    return Play.json({"success": True, "object": "list", "data": rows})
+    return ScriptedReply.json({"success": True, "object": "list", "data": rows})
 
 
-def model(request: Received, finish: str) -> Play:
+def model(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/models/{id}; an unknown one gets 200 and an error, as in the family."""
     name = request.path.removeprefix("/v1/models/")
     if name in VENDOR_OF:
-        return Play.json(_row(name))
-    return Play.error(
+        return ScriptedReply.json(_row(name))
+    return ScriptedReply.error(
         200,
         f"The model '{name}' does not exist",
         code="model_not_found",
@@ -112,9 +112,9 @@ def model(request: Received, finish: str) -> Play:
     )
 
 
-def pricing(request: Received, finish: str) -> Play:
+def pricing(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /api/pricing, the public price list."""
-    return Play.json(
+    return ScriptedReply.json(
         {
             "success": True,
             "message": "",

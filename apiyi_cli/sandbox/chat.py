@@ -8,7 +8,7 @@ from typing import Any
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, ignored, model_of, reasons
-from apiyi_cli.sandbox.fitting import fitting_json
+from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.images import drawn_in_chat
 from apiyi_cli.sandbox.model_table import (
     DRAWS_IN_CHAT,
@@ -16,19 +16,19 @@ from apiyi_cli.sandbox.model_table import (
     TEXT_ONLY,
     TOOLS_WITHOUT_REASONING,
 )
-from apiyi_cli.sandbox.play import DONE, Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.toolcalls import Tool, called
-from apiyi_cli.sandbox.understood import (
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     MARK,
-    Understood,
+    RequestSummary,
     cut_short,
     deltas,
-    thought,
+    describe,
+    reasoning_text,
     tokens,
-    told,
 )
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, invalid
+from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 ATTACHMENTS = {"image_url": "image", "input_audio": "audio", "file": "file"}
@@ -51,7 +51,7 @@ _BOUNDS: checks.Bounds = {
 }
 
 
-def chat(request: Received, finish: str) -> Play:
+def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer a chat completion, streamed or whole."""
     fields = checks.json_fields(request)
     model = model_of(fields, "chat")
@@ -59,20 +59,20 @@ def chat(request: Received, finish: str) -> Play:
     if model in DRAWS_IN_CHAT:
         return drawn_in_chat(request, model, fields)
     fields = {k: v for k, v in fields.items() if k not in ignored(model)}
-    heard = heard_in(fields)
+    summary = summarize(fields)
     name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"
     frame = {"id": name, "created": CREATED, "model": model, "system_fingerprint": "fp_sandbox"}
-    choices = [_choice(fields, model, heard, finish, k) for k in range(fields.get("n") or 1)]
-    usage = _usage(heard, choices)
+    choices = [_choice(fields, model, summary, finish, k) for k in range(fields.get("n") or 1)]
+    usage = _usage(summary, choices)
     if fields.get("stream"):
         return _streamed(fields, frame, choices, usage)
     whole = {"object": "chat.completion", **frame, "choices": choices, "usage": usage}
-    return Play.json(whole, tokens=usage["total_tokens"])
+    return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
 
-def heard_in(fields: dict[str, Any]) -> Understood:
-    """Return what a checked body says."""
-    heard = Understood(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
+def summarize(fields: dict[str, Any]) -> RequestSummary:
+    """Return the summary of a body that has been checked."""
+    summary = RequestSummary(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
     messages = fields["messages"]
     names = {
         call.get("id"): call.get("function", {}).get("name", "")
@@ -80,20 +80,20 @@ def heard_in(fields: dict[str, Any]) -> Understood:
         for call in message.get("tool_calls") or ()
     }
     turns = [m for m in messages if m["role"] not in ("system", "developer")]
-    heard.system = "\n".join(_text(m)[0] for m in messages if m not in turns)
+    summary.system = "\n".join(_text(m)[0] for m in messages if m not in turns)
     while turns and turns[-1]["role"] == "tool":
         result = turns.pop()
         call_id = result.get("tool_call_id", "")
-        heard.results.insert(0, (names.get(call_id) or call_id, _text(result)[0]))
+        summary.results.insert(0, (names.get(call_id) or call_id, _text(result)[0]))
     last = next((m for m in reversed(turns) if m["role"] == "user"), None)
     if last is not None:
-        heard.prompt, heard.attachments = _text(last)
-    heard.earlier = max(0, len(turns) - 1)
+        summary.prompt, summary.attachments = _text(last)
+    summary.earlier = max(0, len(turns) - 1)
     words = sum(tokens(_text(message)[0]) + 4 for message in messages)
-    heard.prompt_tokens = words + ATTACHMENT_TOKENS * len(heard.attachments)
+    summary.prompt_tokens = words + ATTACHMENT_TOKENS * len(summary.attachments)
     if tools := fields.get("tools"):
-        heard.prompt_tokens += len(write(tools)) // 4
-    return heard
+        summary.prompt_tokens += len(write(tools)) // 4
+    return summary
 
 
 def _text(message: dict[str, Any]) -> tuple[str, list[str]]:
@@ -107,12 +107,16 @@ def _text(message: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 def _choice(
-    fields: dict[str, Any], model: str, heard: Understood, finish: str, k: int
+    fields: dict[str, Any], model: str, summary: RequestSummary, finish: str, k: int
 ) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     if reasons(model) and fields.get("reasoning_effort") != "none":
-        message["reasoning_content"] = thought(heard)
-    calls = () if heard.results else called(_tools(fields), _named(fields), fields, heard.prompt)
+        message["reasoning_content"] = reasoning_text(summary)
+    calls = (
+        ()
+        if summary.results
+        else choose_calls(_tools(fields), _named(fields), fields, summary.prompt)
+    )
     if calls and finish == "stop":
         message["tool_calls"] = [
             {
@@ -124,7 +128,7 @@ def _choice(
             for c in (call.name,)
         ]
         return {"index": k, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
-    text = _formatted(fields, heard) or told(heard)
+    text = _formatted(fields, summary) or describe(summary)
     if k and text.startswith(MARK):
         text = f"{MARK} (answer {k + 1}){text.removeprefix(MARK)}"
     message["content"] = cut_short(text, finish)
@@ -134,19 +138,19 @@ def _choice(
     return {"index": k, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
+def _formatted(fields: dict[str, Any], summary: RequestSummary) -> str | None:
     """Return the answer in the form that `response_format` asks for, None for plain text."""
     wanted = fields.get("response_format") or {}
     if wanted.get("type") == "json_schema":
-        return fitting_json(wanted["json_schema"].get("schema") or {}, heard.prompt)
+        return example_json(wanted["json_schema"].get("schema") or {}, summary.prompt)
     if wanted.get("type") == "json_object":
-        return write_text({"sandbox": True, "answer": told(heard)})
+        return write_text({"sandbox": True, "answer": describe(summary)})
     return None
 
 
-def _tools(fields: dict[str, Any]) -> list[Tool]:
+def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
     found = (tool.get("function") or tool.get("custom") or {} for tool in fields.get("tools") or ())
-    return [Tool(one.get("name", ""), one.get("parameters") or {}) for one in found]
+    return [ToolSpec(one.get("name", ""), one.get("parameters") or {}) for one in found]
 
 
 def _named(fields: dict[str, Any]) -> str | None:
@@ -171,7 +175,7 @@ def _logprobs(fields: dict[str, Any], text: str) -> dict[str, Any]:
     return {"content": found, "refusal": None}
 
 
-def _usage(heard: Understood, choices: list[dict[str, Any]]) -> dict[str, Any]:
+def _usage(summary: RequestSummary, choices: list[dict[str, Any]]) -> dict[str, Any]:
     said = reasoned = 0
     for choice in choices:
         message = choice["message"]
@@ -182,9 +186,9 @@ def _usage(heard: Understood, choices: list[dict[str, Any]]) -> dict[str, Any]:
         )
     completion = said + reasoned
     return {
-        "prompt_tokens": heard.prompt_tokens,
+        "prompt_tokens": summary.prompt_tokens,
         "completion_tokens": completion,
-        "total_tokens": heard.prompt_tokens + completion,
+        "total_tokens": summary.prompt_tokens + completion,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": reasoned, "audio_tokens": 0},
     }
@@ -195,7 +199,7 @@ def _streamed(
     frame: dict[str, Any],
     choices: list[dict[str, Any]],
     usage: dict[str, Any],
-) -> Play:
+) -> ScriptedReply:
     """Return the stream of the same choices; those of several choices come in turn."""
     frame = {"object": "chat.completion.chunk", **frame}
     runs = [list(_chunks(choice)) for choice in choices]
@@ -204,7 +208,7 @@ def _streamed(
         events += [{**frame, "choices": [run[step]]} for run in runs if step < len(run)]
     if (fields.get("stream_options") or {}).get("include_usage"):
         events.append({**frame, "choices": [], "usage": usage})
-    return Play.sse(*events, DONE, tokens=usage["total_tokens"])
+    return ScriptedReply.sse(*events, DONE, tokens=usage["total_tokens"])
 
 
 def _chunks(choice: dict[str, Any]) -> list[dict[str, Any]]:

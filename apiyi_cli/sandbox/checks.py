@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiyi_cli.sandbox.play import invalid
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import invalid
 
 Bounds = dict[str, tuple[type, float, float]]
 """Kind (int or float), lowest and highest value of the fields of a body."""
@@ -21,7 +21,7 @@ SAMPLING: Bounds = {
 }
 
 
-def json_fields(request: Received) -> dict[str, Any]:
+def json_fields(request: ReceivedRequest) -> dict[str, Any]:
     """Return the body of a request that must be a JSON object; raises Refused."""
     kind = request.headers.get("content-type", "")
     if not kind.startswith("application/json"):
@@ -39,7 +39,7 @@ def json_fields(request: Received) -> dict[str, Any]:
 
 
 def check_bounds(fields: dict[str, Any], bounds: Bounds) -> None:
-    """Raise Refused when a field is no number of its kind, or out of its bounds."""
+    """Raise Refused when a field is not a number of its kind, or is out of its bounds."""
     for name, (kind, low, high) in bounds.items():
         value = fields.get(name)
         if value is None:

@@ -7,9 +7,16 @@ from typing import Any
 
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, model_of
-from apiyi_cli.sandbox.play import DONE, Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.understood import MARK, Understood, cut_short, deltas, tokens, told
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import (
+    MARK,
+    RequestSummary,
+    cut_short,
+    deltas,
+    describe,
+    tokens,
+)
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, invalid
 
 _STRUCTURE = frozenset(("model", "prompt", "stream", "stream_options", "suffix"))
 _BOUNDS: checks.Bounds = {
@@ -20,7 +27,7 @@ _BOUNDS: checks.Bounds = {
 }
 
 
-def completions(request: Received, finish: str) -> Play:
+def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer a completion; choices of several prompts are numbered prompt by prompt."""
     fields = checks.json_fields(request)
     model = model_of(fields, "complete")
@@ -43,12 +50,12 @@ def completions(request: Received, finish: str) -> Play:
     }
     if fields.get("stream"):
         return _streamed(fields, frame, choices, usage)
-    return Play.json({**frame, "choices": choices, "usage": usage}, tokens=asked + said)
+    return ScriptedReply.json({**frame, "choices": choices, "usage": usage}, tokens=asked + said)
 
 
 def _choice(fields: dict[str, Any], prompt: str, finish: str, index: int, k: int) -> dict[str, Any]:
     options = {name: value for name, value in fields.items() if name not in _STRUCTURE}
-    text = told(Understood(prompt=prompt, options=options))
+    text = describe(RequestSummary(prompt=prompt, options=options))
     if suffix := fields.get("suffix"):
         text += f"\nSuffix: {suffix}"
     if k:
@@ -77,7 +84,7 @@ def _streamed(
     frame: dict[str, Any],
     choices: list[dict[str, Any]],
     usage: dict[str, Any],
-) -> Play:
+) -> ScriptedReply:
     runs = []
     for choice in choices:
         blank = {"index": choice["index"], "logprobs": None, "finish_reason": None}
@@ -88,11 +95,11 @@ def _streamed(
         events += [{**frame, "choices": [run[step]]} for run in runs if step < len(run)]
     if (fields.get("stream_options") or {}).get("include_usage"):
         events.append({**frame, "choices": [], "usage": usage})
-    return Play.sse(*events, DONE, tokens=usage["total_tokens"])
+    return ScriptedReply.sse(*events, DONE, tokens=usage["total_tokens"])
 
 
 def _prompts(prompt: Any) -> list[str]:
-    """Return the prompts as texts: one, several, or token lists, told as they are."""
+    """Return the prompts as texts: a text, several, or token lists as they are."""
     if isinstance(prompt, str):
         return [prompt]
     if isinstance(prompt, list) and all(isinstance(one, str) for one in prompt):

@@ -18,13 +18,13 @@ from zlib import crc32
 
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
-from apiyi_cli.sandbox.play import Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.understood import tokens
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import tokens
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 INPUTS_MAX = 2048
 TOKENS_MAX = 8192
-"""What one text may have: the whole request is refused for one that has more."""
+"""Tokens that a text may have; a request with a longer one is refused as a whole."""
 DIMENSIONS = {
     "text-embedding-3-large": 3072,
     "text-embedding-3-small": 1536,
@@ -36,7 +36,7 @@ _PIECE_WEIGHT = 0.35
 _WORD = re.compile(r"\w+")
 
 
-def embeddings(request: Received, finish: str) -> Play:
+def embeddings(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with one vector per input, in order."""
     fields = checks.json_fields(request)
     model = model_of(fields, "embed")
@@ -56,7 +56,9 @@ def embeddings(request: Received, finish: str) -> Play:
     ]
     used = sum(tokens(text) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
-    return Play.json({"object": "list", "data": data, "model": model, "usage": usage}, tokens=used)
+    return ScriptedReply.json(
+        {"object": "list", "data": data, "model": model, "usage": usage}, tokens=used
+    )
 
 
 def _check_lengths(texts: list[str], model: str) -> None:

@@ -36,17 +36,17 @@ from typing import NamedTuple
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox import answer_faults
 from apiyi_cli.sandbox.account import LastRefusal
-from apiyi_cli.sandbox.play import DONE, Play, error_body, frame, invalid
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame, invalid
 
 MODEL_PREFIX = "fault:"
-SLOW_S = 0.2
+SLOW_REPLY_S = 0.2
 HOME_PAGE = (
     "<!doctype html>\n<html><head><title>API易</title></head>"
     "<body><h1>API易</h1><p>[sandbox] the website, not the API</p></body></html>\n"
 )
 
-Answer = Callable[[Received, str], Play]
+Answer = Callable[[ReceivedRequest, str], ScriptedReply]
 """Makes the answer to a request, with this finish_reason; raises Refused."""
 
 
@@ -64,7 +64,7 @@ _TERM = re.compile(
 )
 
 
-def parsed(spec: str) -> tuple[Fault, ...]:
+def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the terms of a spec. Raises ValueError naming the term that is not one."""
     faults = []
     for term in spec.split("+"):
@@ -88,7 +88,7 @@ class Faults:
 
     def __init__(self, spec: str | None = None, seed: int = 0) -> None:
         try:
-            self._always = parsed(spec) if spec else ()
+            self._always = parse_faults(spec) if spec else ()
         except ValueError as error:
             raise UsageError(
                 "--fault", str(error), hint="a status, or a name such as cut@3, slow, html"
@@ -98,7 +98,7 @@ class Faults:
         self._lock = threading.Lock()
         self._refusal = LastRefusal()
 
-    def play(self, request: Received, answer: Answer) -> Play:
+    def reply(self, request: ReceivedRequest, answer: Answer) -> ScriptedReply:
         """Return the answer to a request with its faults worked in."""
         faults = [*self._always, *_of_model(request)]
         if faults:
@@ -112,13 +112,13 @@ class Faults:
         for fault in faults:
             # A status needs no answer, and must come even where the request has mistakes.
             if status := _status(fault.name):
-                return _last(status_play(status), request, faults)
+                return _last(status_reply(status), request, faults)
             if refusal := answer_faults.REFUSALS.get(fault.name):
                 return _last(refusal(), request, faults)
-        play = answer(request, finish)
-        return _last(play, request, faults)
+        reply = answer(request, finish)
+        return _last(reply, request, faults)
 
-    def _strikes(self, fault: Fault, request: Received) -> bool:
+    def _strikes(self, fault: Fault, request: ReceivedRequest) -> bool:
         with self._lock:
             if fault.percent is not None and next(self._draw) * 100 >= fault.percent:
                 return False
@@ -138,7 +138,7 @@ def _draws(seed: int) -> Iterator[float]:
         yield draw.random()
 
 
-def _of_model(request: Received) -> tuple[Fault, ...]:
+def _of_model(request: ReceivedRequest) -> tuple[Fault, ...]:
     # Parsing a large form only to see that its model has no fault would be waste.
     if request.method != "POST" or MODEL_PREFIX.encode() not in request.body:
         return ()
@@ -146,12 +146,12 @@ def _of_model(request: Received) -> tuple[Fault, ...]:
     if not model.startswith(MODEL_PREFIX):
         return ()
     try:
-        return parsed(model.removeprefix(MODEL_PREFIX))
+        return parse_faults(model.removeprefix(MODEL_PREFIX))
     except ValueError as error:
         raise invalid(str(error), "model") from None
 
 
-def _identity(request: Received) -> str:
+def _identity(request: ReceivedRequest) -> str:
     """Name a request by what it asks and who asks; a form's boundary does not count."""
     import hashlib
 
@@ -164,29 +164,29 @@ def _identity(request: Received) -> str:
     return digest.hexdigest()
 
 
-def _last(play: Play, request: Received, faults: list[Fault]) -> Play:
-    """Return the play with every fault worked in, those of its content before those of its end."""
+def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -> ScriptedReply:
+    """Return the reply with every fault worked in, those of its content before those of its end."""
     for fault in faults:
-        if play.status == 200 and (change := answer_faults.CHANGES.get(fault.name)):
-            play = change(play, request, fault.at)
+        if reply.status == 200 and (change := answer_faults.CHANGES.get(fault.name)):
+            reply = change(reply, request, fault.at)
     for fault in faults:
         if end := _CHANGES.get(fault.name):
-            play = end(play, fault)
-    return play
+            reply = end(reply, fault)
+    return reply
 
 
 def _status(name: str) -> int:
     return int(name) if name.isdigit() and 200 < int(name) <= 999 else 0
 
 
-def status_play(status: int) -> Play:
+def status_reply(status: int) -> ScriptedReply:
     """Return what the family, or the proxy before it, sends with a status."""
     if status < 300:
-        return Play(status=status)
+        return ScriptedReply(status=status)
     if status < 400:
-        return Play(status=status, headers=(("Location", "https://example.invalid/v1"),))
+        return ScriptedReply(status=status, headers=(("Location", "https://example.invalid/v1"),))
     if status == 413 or status == 502 or status >= 520 or status == 504:
-        return Play.text(
+        return ScriptedReply.text(
             f"<html><head><title>{status} [sandbox]</title></head>"
             f"<body><center><h1>{status}</h1></center><hr>[sandbox]</body></html>\n",
             "text/html",
@@ -195,7 +195,7 @@ def status_play(status: int) -> Play:
     message, code, kind = _STATUS_ERRORS.get(
         status, (f"[sandbox] status {status} as asked for", "bad_response_status_code", "")
     )
-    return Play.error(status, message, code=code, type=kind or "shell_api_error")
+    return ScriptedReply.error(status, message, code=code, type=kind or "shell_api_error")
 
 
 _STATUS_ERRORS = {
@@ -211,75 +211,79 @@ _STATUS_ERRORS = {
 _FINISH = {"length": "length", "filter": "content_filter"}
 
 
-def _pieces(play: Play) -> tuple[bytes, ...]:
-    return play.body if isinstance(play.body, tuple) else ()
+def _pieces(reply: ScriptedReply) -> tuple[bytes, ...]:
+    return reply.body if isinstance(reply.body, tuple) else ()
 
 
-def _ended(how: Callable[..., Play]) -> Callable[[Play, Fault], Play]:
+def _ended(how: Callable[..., ScriptedReply]) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
     """Make the change that ends a reply early: after event K, or a whole one in its middle."""
 
-    def change(play: Play, fault: Fault) -> Play:
+    def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
         if fault.at is None and fault.name != "cut":
-            return how(play)
-        if isinstance(play.body, tuple):
-            return how(play, int(fault.at) if fault.at is not None else len(play.body) // 2)
-        return how(play, at=len(play.body) // 2 if isinstance(play.body, bytes) else 0)
+            return how(reply)
+        if isinstance(reply.body, tuple):
+            return how(reply, int(fault.at) if fault.at is not None else len(reply.body) // 2)
+        return how(reply, at=len(reply.body) // 2 if isinstance(reply.body, bytes) else 0)
 
     return change
 
 
-def _error(play: Play, fault: Fault) -> Play:
+def _error(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     body = error_body(
         "您已达到请求数限制：1分钟内最多请求100次",
         code="rate_limit_exceeded",
         type="rate_limit_error",
     )
-    pieces = _pieces(play)
+    pieces = _pieces(reply)
     if not pieces:
-        return Play.json(body, billed=False)
-    return play.but(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
+        return ScriptedReply.json(body, billed=False)
+    return reply.replace(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
 
 
-def _unfinished(play: Play, fault: Fault) -> Play:
-    kept = (p for p in _pieces(play) if b'"finish_reason":"' not in p and b".completed" not in p)
-    return play.but(body=tuple(kept)) if _pieces(play) else play
+def _unfinished(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+    kept = (p for p in _pieces(reply) if b'"finish_reason":"' not in p and b".completed" not in p)
+    return reply.replace(body=tuple(kept)) if _pieces(reply) else reply
 
 
-def _undone(play: Play, fault: Fault) -> Play:
-    kept = (piece for piece in _pieces(play) if piece != frame(DONE))
-    return play.but(body=tuple(kept)) if _pieces(play) else play
+def _undone(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+    kept = (piece for piece in _pieces(reply) if piece != frame(DONE))
+    return reply.replace(body=tuple(kept)) if _pieces(reply) else reply
 
 
-def _slow(play: Play, fault: Fault) -> Play:
-    pause_s = SLOW_S if fault.at is None else fault.at
-    return play.but(gap_s=pause_s) if _pieces(play) else play.but(delay_s=pause_s)
+def _slow(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+    pause_s = SLOW_REPLY_S if fault.at is None else fault.at
+    return reply.replace(gap_s=pause_s) if _pieces(reply) else reply.replace(delay_s=pause_s)
 
 
-def _quota(play: Play, fault: Fault) -> Play:
+def _quota(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     if fault.name == "quota429":
         message, code = "You exceeded your current quota", "insufficient_quota"
-        return Play.error(429, message, code=code)
-    return Play.error(403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota")
+        return ScriptedReply.error(429, message, code=code)
+    return ScriptedReply.error(
+        403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota"
+    )
 
 
-_CHANGES: dict[str, Callable[[Play, Fault], Play]] = {
-    "200": lambda play, fault: play,
-    "drop": lambda play, fault: play.cut(),
-    "cut": _ended(Play.cut),
-    "reset": _ended(Play.reset),
-    "stall": _ended(Play.stall),
-    "hold": lambda play, fault: play.hold(),
+_CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
+    "200": lambda reply, fault: reply,
+    "drop": lambda reply, fault: reply.cut(),
+    "cut": _ended(ScriptedReply.cut),
+    "reset": _ended(ScriptedReply.reset),
+    "stall": _ended(ScriptedReply.stall),
+    "hold": lambda reply, fault: reply.hold(),
     "slow": _slow,
-    "pings": lambda play, fault: play.but(pings=2),
+    "pings": lambda reply, fault: reply.replace(pings=2),
     "error": _error,
     "nodone": _undone,
     "nofinish": _unfinished,
-    "html": lambda play, fault: Play.text(HOME_PAGE, "text/html; charset=utf-8", billed=False),
-    "nothing": lambda play, fault: Play(),
+    "html": lambda reply, fault: ScriptedReply.text(
+        HOME_PAGE, "text/html; charset=utf-8", billed=False
+    ),
+    "nothing": lambda reply, fault: ScriptedReply(),
     "quota": _quota,
     "quota429": _quota,
-    "length": lambda play, fault: play,
-    "filter": lambda play, fault: play,
+    "length": lambda reply, fault: reply,
+    "filter": lambda reply, fault: reply,
 }
 
 _NAMES = frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSALS))

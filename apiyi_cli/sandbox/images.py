@@ -14,9 +14,9 @@ from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.play import Play, Refused, invalid
-from apiyi_cli.sandbox.received import FormPart, Received
-from apiyi_cli.sandbox.understood import MARK, tokens
+from apiyi_cli.sandbox.received import FormPart, ReceivedRequest
+from apiyi_cli.sandbox.request_summary import MARK, tokens
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
 SIDE_MAX = 3840
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -30,35 +30,35 @@ _NAMED_SIZES = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 3840}
 _PICTURES_MAX = 15
 
 
-def generations(request: Received, finish: str) -> Play:
+def generations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/images/generations (JSON); FLUX edits come this way, too."""
     fields = checks.json_fields(request)
     checks.required(fields, "prompt")
     return _answered(request, fields, "image_generation")
 
 
-def edits(request: Received, finish: str) -> Play:
+def edits(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/images/edits (multipart)."""
     return _from_form(request, needs_prompt=True)
 
 
-def variations(request: Received, finish: str) -> Play:
+def variations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/images/variations (multipart)."""
     return _from_form(request, needs_prompt=False)
 
 
-def file(request: Received, finish: str) -> Play:
+def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /files/{name}: the picture that the name describes."""
     found = _FILE.fullmatch(request.path)
     if not found:
-        return Play.text("not found", status=404)
+        return ScriptedReply.text("not found", status=404)
     seed, width, height = bytes.fromhex(found[1]), int(found[2]), int(found[3])
     if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
-        return Play.text("not found", status=404)
-    return Play(body=png(seed, width, height), content_type="image/png")
+        return ScriptedReply.text("not found", status=404)
+    return ScriptedReply(body=png(seed, width, height), content_type="image/png")
 
 
-def _from_form(request: Received, *, needs_prompt: bool) -> Play:
+def _from_form(request: ReceivedRequest, *, needs_prompt: bool) -> ScriptedReply:
     if not request.is_form:
         raise invalid("The body must be multipart/form-data", "", "invalid_request")
     fields = dict(request.fields)
@@ -84,7 +84,7 @@ def _check_picture(part: FormPart) -> None:
         raise invalid(message, part.name, "invalid_image_file")
 
 
-def _answered(request: Received, fields: dict[str, Any], kind: str) -> Play:
+def _answered(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> ScriptedReply:
     model = model_of(fields, "image", "dall-e-2")
     _check(fields, model)
     width, height = _size(fields)
@@ -111,11 +111,16 @@ def _answered(request: Received, fields: dict[str, Any], kind: str) -> Play:
             "size": f"{width}x{height}",
             "usage": usage,
         }
-    return Play.json(whole, tokens=usage["total_tokens"])
+    return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
 
 def _item(
-    request: Received, model: str, fields: dict[str, Any], seed: bytes, width: int, height: int
+    request: ReceivedRequest,
+    model: str,
+    fields: dict[str, Any],
+    seed: bytes,
+    width: int,
+    height: int,
 ) -> dict[str, Any]:
     item: dict[str, Any] = {}
     if _by_url(model, fields.get("response_format")):
@@ -129,12 +134,14 @@ def _item(
     return item
 
 
-def drawn_in_chat(request: Received, model: str, fields: dict[str, Any]) -> Play:
+def drawn_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
     """Answer a chat with a model that draws: no chat object, never streamed."""
     seed = sha256(request.body).digest()
     url = f"{request.origin}/files/{seed.hex()}-{_ORDINARY}x{_ORDINARY}.png"
     usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
-    return Play.json({"data": [{"url": url}], "created": CREATED, "usage": usage}, tokens=1066)
+    return ScriptedReply.json(
+        {"data": [{"url": url}], "created": CREATED, "usage": usage}, tokens=1066
+    )
 
 
 def _count(fields: dict[str, Any], model: str) -> int:
@@ -169,7 +176,7 @@ def _drawn_quality(fields: dict[str, Any]) -> str:
 
 def _streamed(
     fields: dict[str, Any], kind: str, seed: bytes, size: tuple[int, int], usage: dict[str, Any]
-) -> Play:
+) -> ScriptedReply:
     """Return the events of one picture: coarse ones first, as many as asked for."""
     about = {
         "created_at": CREATED,
@@ -189,7 +196,7 @@ def _streamed(
     ]
     picture = b64encode(png(seed, *size)).decode()
     events.append({"type": f"{kind}.completed", "b64_json": picture, "usage": usage, **about})
-    return Play.sse(*events, named=True, tokens=usage["total_tokens"])
+    return ScriptedReply.sse(*events, named=True, tokens=usage["total_tokens"])
 
 
 def _usage(prompt: str, fields: dict[str, Any], count: int) -> dict[str, Any]:
@@ -250,7 +257,7 @@ def _check(fields: dict[str, Any], model: str) -> None:
             if fields.get(name):
                 raise invalid(f"'{name}' is not supported by {model}", name, "InvalidParameter")
     if model.startswith("flux") and "image[]" in fields.get("picture_fields", ()):
-        raise Refused(Play.error(400, "image is required", param="image"))
+        raise Refused(ScriptedReply.error(400, "image is required", param="image"))
     if fields.get("quality") in ("xhigh", "max") and not model.startswith(_NEW_QUALITIES):
         raise invalid("Invalid value for 'quality': low, medium, high, auto", "quality")
     if model.startswith("gpt-image-2") and fields.get("input_fidelity") is not None:

@@ -10,9 +10,9 @@ from typing import Any
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.embeddings import unit_vector
-from apiyi_cli.sandbox.play import Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.understood import tokens
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import tokens
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 CATEGORIES = (
     "harassment",
@@ -33,7 +33,7 @@ _VIOLENT = re.compile(r"\b(?:kill|murder|attack|bomb)\w*", re.IGNORECASE)
 _RERANK_DIMENSIONS = 1024
 
 
-def moderations(request: Received, finish: str) -> Play:
+def moderations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with one result per input; words of violence are flagged."""
     fields = checks.json_fields(request)
     model = model_of(fields, "moderate", "text-moderation-stable")
@@ -44,11 +44,11 @@ def moderations(request: Received, finish: str) -> Play:
     elif not all(isinstance(one, str) for one in inputs):
         raise invalid("Invalid 'input': texts or content parts", "input", "invalid_type")
     name = f"modr-sandbox{sha256(request.body).hexdigest()[:16]}"
-    results = [_judged(text) for text in inputs]
-    return Play.json({"id": name, "model": model, "results": results})
+    results = [_moderate(text) for text in inputs]
+    return ScriptedReply.json({"id": name, "model": model, "results": results})
 
 
-def _judged(text: str) -> dict[str, Any]:
+def _moderate(text: str) -> dict[str, Any]:
     violent = bool(_VIOLENT.search(text))
     scores = dict.fromkeys(CATEGORIES, 0.0001)
     if violent:
@@ -61,7 +61,7 @@ def _judged(text: str) -> dict[str, Any]:
     }
 
 
-def rerank(request: Received, finish: str) -> Play:
+def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with the documents' places, most relevant first."""
     fields = checks.json_fields(request)
     model = model_of(fields, "rank")
@@ -81,7 +81,7 @@ def rerank(request: Received, finish: str) -> Play:
         for score, k, text in scored[: fields.get("top_n")]
     ]
     usage = {"prompt_tokens": used, "total_tokens": used}
-    return Play.json({"model": model, "results": results, "usage": usage}, tokens=used)
+    return ScriptedReply.json({"model": model, "results": results, "usage": usage}, tokens=used)
 
 
 def _likeness(query: array[float], text: str) -> float:

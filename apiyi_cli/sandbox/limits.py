@@ -8,11 +8,11 @@ from collections import deque
 from dataclasses import dataclass
 
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GatewayLimits:
     """At most `rpm` requests and `tpm` tokens in any `window_s`, `concurrency` at once.
 
     None is "no limit".
@@ -27,14 +27,14 @@ class Limits:
 class Windows:
     """The requests and tokens of the last `window_s` seconds."""
 
-    def __init__(self, limits: Limits, clock: Clock = CLOCK) -> None:
+    def __init__(self, limits: GatewayLimits, clock: Clock = CLOCK) -> None:
         self.limits = limits
         self._clock = clock
         self._lock = threading.Lock()
         self._admitted: deque[tuple[float, int]] = deque()
         self._tokens = 0
 
-    def refusal(self, tokens: int, in_flight: int) -> Play | None:
+    def refusal(self, tokens: int, in_flight: int) -> ScriptedReply | None:
         """Admit a request that will cost so many tokens, or return the 429 that refuses it.
 
         A single request over `tpm` is admitted when the window holds nothing else.
@@ -54,5 +54,5 @@ class Windows:
             return None
 
 
-def _too_many(message: str) -> Play:
-    return Play.error(429, message, code="rate_limit_exceeded", type="rate_limit_error")
+def _too_many(message: str) -> ScriptedReply:
+    return ScriptedReply.error(429, message, code="rate_limit_exceeded", type="rate_limit_error")

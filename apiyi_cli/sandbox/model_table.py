@@ -130,7 +130,7 @@ RATIOS = {
 ORDINARY_RATIO = (1.0, 4.0)
 
 FIXED_SAMPLING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
-"""Models whose sampling is their own: they refuse max_tokens and most sampling parameters."""
+"""Models with fixed sampling: they refuse max_tokens and most sampling parameters."""
 
 SHOWS_REASONING = (
     "deepseek-r1",

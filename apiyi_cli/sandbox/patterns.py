@@ -27,10 +27,10 @@ def matching(pattern: str) -> str:
         tree = import_module("re._parser").parse(pattern)
     except (re.error, ImportError):
         return ""
-    return "".join(_Walk().text(tree))
+    return "".join(_MatchWriter().text(tree))
 
 
-class _Walk:
+class _MatchWriter:
     def __init__(self) -> None:
         self.groups: dict[int, str] = {}
 

@@ -1,4 +1,4 @@
-"""`Received`: one request as it came in, and reading it from a socket.
+"""`ReceivedRequest`: one request as it came in, and reading it from a socket.
 
 HTTP/1.1 as far as clients use it: Content-Length and chunked bodies, `Expect: 100-continue`,
 multipart forms. What is answered is not decided here.
@@ -34,7 +34,7 @@ class FormPart(NamedTuple):
 
 
 @dataclass(slots=True)
-class Received:
+class ReceivedRequest:
     """One line of the ledger.
 
     `at` and `closed_by_client_at` are monotonic seconds; `path` is decoded, with its `/v1`;
@@ -81,7 +81,7 @@ class Received:
 
     @property
     def is_form(self) -> bool:
-        """Tell whether the body is a multipart form."""
+        """Return True if the body is a multipart form."""
         return self.headers.get("content-type", "").startswith("multipart/form-data")
 
     @property
@@ -105,7 +105,7 @@ class Received:
         return model if isinstance(model, str) else ""
 
 
-class Wire:
+class HttpReader:
     """The reading side of one connection: bytes with a buffer in front."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -163,10 +163,10 @@ class Wire:
         return bool(piece)
 
 
-def opening(head: bytes, at: float) -> Received:
+def parse_head(head: bytes, at: float) -> ReceivedRequest:
     """Return the request that a head announces, without its body.
 
-    Raises ValueError when it is no HTTP request.
+    Raises ValueError if it is not an HTTP request.
     """
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, version = first.split(" ")
@@ -184,18 +184,18 @@ def opening(head: bytes, at: float) -> Received:
     if not headers.get("content-length", "0").isdecimal():
         raise ValueError(headers["content-length"])
     path, _, query = target.partition("?")
-    return Received(-1, at, method, unquote(path), query, headers)
+    return ReceivedRequest(-1, at, method, unquote(path), query, headers)
 
 
-def read_body(request: Received, wire: Wire, go_on: Callable[[], None]) -> None:
+def read_body(request: ReceivedRequest, reader: HttpReader, go_on: Callable[[], None]) -> None:
     """Read the body that a request's head announced into it; `go_on` sends 100 Continue."""
     headers = request.headers
     if headers.get("expect", "").lower() == "100-continue":
         go_on()
     if "chunked" in headers.get("transfer-encoding", "").lower():
-        request.body, request.complete = wire.chunked()
+        request.body, request.complete = reader.chunked()
     elif size := int(headers.get("content-length") or 0):
-        request.body = wire.exactly(size)
+        request.body = reader.exactly(size)
         request.complete = len(request.body) == size
 
 

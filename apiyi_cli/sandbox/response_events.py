@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from apiyi_cli.sandbox.understood import deltas
+from apiyi_cli.sandbox.request_summary import deltas
 
 
 def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:

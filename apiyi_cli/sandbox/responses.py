@@ -8,20 +8,20 @@ from typing import Any
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
-from apiyi_cli.sandbox.fitting import fitting_json
-from apiyi_cli.sandbox.play import Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.response_events import events
-from apiyi_cli.sandbox.toolcalls import Tool, called
-from apiyi_cli.sandbox.understood import (
+from apiyi_cli.sandbox.example_value import example_json
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     MARK,
-    Understood,
+    RequestSummary,
     cut_short,
-    thought,
+    describe,
+    reasoning_text,
     tokens,
-    told,
 )
+from apiyi_cli.sandbox.response_events import events
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
+from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 _STRUCTURE = frozenset(("model", "input", "instructions", "stream", "tools", "tool_choice", "text"))
 _ATTACHMENTS = {"input_image": "image", "input_audio": "audio", "input_file": "file"}
@@ -35,47 +35,47 @@ _BOUNDS: checks.Bounds = {
 _SEARCHED = "https://example.com/sandbox"
 
 
-def responses(request: Received, finish: str) -> Play:
+def responses(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer a response, streamed or whole."""
     fields = checks.json_fields(request)
     model = model_of(fields, "respond")
     _check(fields, model)
-    heard = heard_in(fields)
+    summary = summarize(fields)
     mark = sha256(request.body).hexdigest()[:16]
-    output = _output(fields, model, heard, finish, mark)
-    whole = _whole(fields, model, heard, output, finish, mark)
+    output = _output(fields, model, summary, finish, mark)
+    whole = _whole(fields, model, summary, output, finish, mark)
     used = whole["usage"]["total_tokens"]
     if fields.get("stream"):
-        return Play.sse(*events(whole), named=True, tokens=used)
-    return Play.json(whole, tokens=used)
+        return ScriptedReply.sse(*events(whole), named=True, tokens=used)
+    return ScriptedReply.json(whole, tokens=used)
 
 
-def heard_in(fields: dict[str, Any]) -> Understood:
-    """Return what a checked body says."""
-    heard = Understood(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
-    heard.system = fields.get("instructions") or ""
+def summarize(fields: dict[str, Any]) -> RequestSummary:
+    """Return the summary of a body that has been checked."""
+    summary = RequestSummary(options={k: v for k, v in fields.items() if k not in _STRUCTURE})
+    summary.system = fields.get("instructions") or ""
     given = fields["input"]
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     names = {item.get("call_id"): item.get("name", "") for item in items if "name" in item}
     turns = []
     for item in items:
         if item.get("role") in ("system", "developer"):
-            heard.system = "\n".join(filter(None, (heard.system, _text(item)[0])))
+            summary.system = "\n".join(filter(None, (summary.system, _text(item)[0])))
         elif item.get("type") == "function_call_output":
             call_id = item.get("call_id", "")
             output = item.get("output", "")
             text = output if isinstance(output, str) else write_text(output)
-            heard.results.append((names.get(call_id) or call_id, text))
+            summary.results.append((names.get(call_id) or call_id, text))
         elif item.get("role"):
-            heard.results.clear()
+            summary.results.clear()
             turns.append(item)
     last = next((item for item in reversed(turns) if item["role"] == "user"), None)
     if last is not None:
-        heard.prompt, heard.attachments = _text(last)
-    heard.earlier = max(0, len(turns) - 1)
-    words = sum(tokens(_text(item)[0]) + 4 for item in turns) + tokens(heard.system)
-    heard.prompt_tokens = words + ATTACHMENT_TOKENS * len(heard.attachments)
-    return heard
+        summary.prompt, summary.attachments = _text(last)
+    summary.earlier = max(0, len(turns) - 1)
+    words = sum(tokens(_text(item)[0]) + 4 for item in turns) + tokens(summary.system)
+    summary.prompt_tokens = words + ATTACHMENT_TOKENS * len(summary.attachments)
+    return summary
 
 
 def _text(item: dict[str, Any]) -> tuple[str, list[str]]:
@@ -88,18 +88,24 @@ def _text(item: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 def _output(
-    fields: dict[str, Any], model: str, heard: Understood, finish: str, mark: str
+    fields: dict[str, Any], model: str, summary: RequestSummary, finish: str, mark: str
 ) -> list[dict[str, Any]]:
     """Return the finished items: reasoning, then calls, or a search and the message."""
     items: list[dict[str, Any]] = []
     reasoning = fields.get("reasoning") or {}
     if reasons(model) or reasoning:
         shown = (
-            [{"type": "summary_text", "text": thought(heard)}] if reasoning.get("summary") else []
+            [{"type": "summary_text", "text": reasoning_text(summary)}]
+            if reasoning.get("summary")
+            else []
         )
         items.append({"id": f"rs_{mark}", "type": "reasoning", "summary": shown})
     kinds = [tool.get("type", "") for tool in fields.get("tools") or ()]
-    calls = () if heard.results else called(_tools(fields), _named(fields), fields, heard.prompt)
+    calls = (
+        ()
+        if summary.results
+        else choose_calls(_tools(fields), _named(fields), fields, summary.prompt)
+    )
     if calls and finish == "stop":
         return items + [
             {
@@ -114,21 +120,21 @@ def _output(
         ]
     searched = any(kind.startswith("web_search") for kind in kinds)
     if searched:
-        action = {"type": "search", "query": heard.prompt}
+        action = {"type": "search", "query": summary.prompt}
         items.append(
             {"id": f"ws_{mark}", "type": "web_search_call", "status": "completed", "action": action}
         )
-    items.append(_message(fields, heard, finish, mark, searched=searched))
+    items.append(_message(fields, summary, finish, mark, searched=searched))
     return items
 
 
 def _message(
-    fields: dict[str, Any], heard: Understood, finish: str, mark: str, *, searched: bool
+    fields: dict[str, Any], summary: RequestSummary, finish: str, mark: str, *, searched: bool
 ) -> dict[str, Any]:
-    text = _formatted(fields, heard)
+    text = _formatted(fields, summary)
     notes = []
     if text is None:
-        text = told(heard)
+        text = describe(summary)
         if searched:
             start = len(text) + 1
             text += f"\n{_SEARCHED}"
@@ -160,18 +166,18 @@ def _message(
     }
 
 
-def _formatted(fields: dict[str, Any], heard: Understood) -> str | None:
+def _formatted(fields: dict[str, Any], summary: RequestSummary) -> str | None:
     wanted = (fields.get("text") or {}).get("format") or {}
     if wanted.get("type") == "json_schema":
-        return fitting_json(wanted.get("schema") or {}, heard.prompt)
+        return example_json(wanted.get("schema") or {}, summary.prompt)
     if wanted.get("type") == "json_object":
-        return write_text({"sandbox": True, "answer": told(heard)})
+        return write_text({"sandbox": True, "answer": describe(summary)})
     return None
 
 
-def _tools(fields: dict[str, Any]) -> list[Tool]:
+def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
     functions = (tool for tool in fields.get("tools") or () if tool.get("type") == "function")
-    return [Tool(one["name"], one.get("parameters") or {}) for one in functions]
+    return [ToolSpec(one["name"], one.get("parameters") or {}) for one in functions]
 
 
 def _named(fields: dict[str, Any]) -> str | None:
@@ -181,8 +187,8 @@ def _named(fields: dict[str, Any]) -> str | None:
     return None
 
 
-def _said(item: dict[str, Any]) -> int:
-    """Return the tokens that the model spent on an item, reasoning aside."""
+def _count_item_tokens(item: dict[str, Any]) -> int:
+    """Return the tokens that the model spent on an item, without reasoning."""
     texts = [part.get("text") or part.get("refusal", "") for part in item.get("content", ())]
     return sum(map(tokens, [*texts, item.get("arguments", "")]))
 
@@ -190,13 +196,13 @@ def _said(item: dict[str, Any]) -> int:
 def _whole(
     fields: dict[str, Any],
     model: str,
-    heard: Understood,
+    summary: RequestSummary,
     output: list[dict[str, Any]],
     finish: str,
     mark: str,
 ) -> dict[str, Any]:
-    reasoned = tokens(thought(heard)) if output[0]["type"] == "reasoning" else 0
-    said = sum(map(_said, output)) + reasoned
+    reasoned = tokens(reasoning_text(summary)) if output[0]["type"] == "reasoning" else 0
+    said = sum(map(_count_item_tokens, output)) + reasoned
     incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
     return {
         "id": f"resp_{mark}",
@@ -221,11 +227,11 @@ def _whole(
         "top_p": fields.get("top_p", 1.0),
         "truncation": "disabled",
         "usage": {
-            "input_tokens": heard.prompt_tokens,
+            "input_tokens": summary.prompt_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": said,
             "output_tokens_details": {"reasoning_tokens": reasoned},
-            "total_tokens": heard.prompt_tokens + said,
+            "total_tokens": summary.prompt_tokens + said,
         },
     }
 

@@ -2,7 +2,7 @@
 
 One thread per connection on raw sockets, so that every fault of a network can be played.
 What is answered comes from `answers`, what goes wrong from `faults` and from scripts of
-`Play`s; all that was received stands in the ledger.
+`ScriptedReply`s; all that was received is in the ledger.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Self
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.limits import Limits, Windows
-from apiyi_cli.sandbox.play import Play, Refused
-from apiyi_cli.sandbox.received import Received, Wire, opening, read_body
-from apiyi_cli.sandbox.stage import ClientLeft, Stage
+from apiyi_cli.sandbox.limits import GatewayLimits, Windows
+from apiyi_cli.sandbox.received import HttpReader, ReceivedRequest, parse_head, read_body
+from apiyi_cli.sandbox.reply_sender import ClientLeft, ReplySender
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 BACKLOG = 512
 
-Validate = Callable[[Received], str | None]
+Validate = Callable[[ReceivedRequest], str | None]
 """Looks at a request and returns what is wrong with it, or None."""
 
 
@@ -45,14 +45,14 @@ class Gateway:
         key: str | None = None,
         fault: str | None = None,
         validate: Validate | None = None,
-        limits: Limits | None = None,
+        limits: GatewayLimits | None = None,
         clock: Clock = CLOCK,
         seed: int = 0,
     ) -> None:
         self.key = key
         self.validate = validate
         self.clock = clock
-        self.ledger: list[Received] = []
+        self.ledger: list[ReceivedRequest] = []
         self.complaints: list[str] = []
         self.in_flight = 0
         self.max_in_flight = 0
@@ -61,7 +61,7 @@ class Gateway:
         self._windows = Windows(limits, clock) if limits else None
         self._faults = Faults(fault, seed)
         self._changed = threading.Condition()
-        self._scripts: list[tuple[str | None, Play]] = []
+        self._scripts: list[tuple[str | None, ScriptedReply]] = []
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self._closing = False
@@ -116,21 +116,21 @@ class Gateway:
         return f"{self.origin}/v1"
 
     @property
-    def posts(self) -> list[Received]:
+    def posts(self) -> list[ReceivedRequest]:
         """The requests that a real gateway would have charged for."""
-        return [one for one in self.ledger if one.billed]
+        return [request for request in self.ledger if request.billed]
 
-    def script(self, *plays: Play, path: str | None = None) -> None:
-        """Answer the next requests with these plays, in order, then normally again.
+    def script(self, *replies: ScriptedReply, path: str | None = None) -> None:
+        """Answer the next requests with these replies, in order, then normally again.
 
         With `path` only requests whose path ends so are meant. Scripted requests are
         neither checked for their key nor counted in the limits.
         """
         with self._changed:
-            self._scripts += [(path, play) for play in plays]
+            self._scripts += [(path, reply) for reply in replies]
 
     def wait_for(self, ready: Callable[[], object], timeout_s: float = 10.0) -> bool:
-        """Wait until `ready` tells true, asked whenever the ledger changes; tell if it did."""
+        """Wait until `ready` returns true, asked at each change; return whether it did."""
         with self._changed:
             return bool(self._changed.wait_for(ready, timeout_s))
 
@@ -150,10 +150,10 @@ class Gateway:
             threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        wire = Wire(sock)
+        reader = HttpReader(sock)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while (head := wire.head()) is not None and self._one(wire, head, number):
+            while (head := reader.head()) is not None and self._serve_request(reader, head, number):
                 pass
         except OSError:
             pass  # the client, or `close`, dropped the connection
@@ -162,85 +162,87 @@ class Gateway:
                 self._open.discard(sock)
             sock.close()
 
-    def _one(self, wire: Wire, head: bytes, number: int) -> bool:
+    def _serve_request(self, reader: HttpReader, head: bytes, number: int) -> bool:
         """Answer one request; return whether the connection may serve another."""
-        stage = Stage(wire.sock, self.clock)
+        sender = ReplySender(reader.sock, self.clock)
         try:
-            request = opening(head, self.clock.monotonic())
+            request = parse_head(head, self.clock.monotonic())
         except ValueError as error:
             with contextlib.suppress(ClientLeft):
-                stage.perform(Play.text(f"bad request: {error}", status=400))
+                sender.send(ScriptedReply.text(f"bad request: {error}", status=400))
             return False
         request.origin, request.connection = self.origin, number
         with self._changed:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            return self._answer(request, wire, stage)
+            return self._answer(request, reader, sender)
         finally:
             with self._changed:
                 self.in_flight -= 1
                 request.done = True
-                request.bytes_answered = stage.sent
+                request.bytes_answered = sender.sent
                 self._changed.notify_all()
 
-    def _answer(self, request: Received, wire: Wire, stage: Stage) -> bool:
+    def _answer(self, request: ReceivedRequest, reader: HttpReader, sender: ReplySender) -> bool:
         scripted = self._scripted(request.path)
         if scripted is None or not scripted.early:
-            read_body(request, wire, lambda: wire.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n"))
+            read_body(
+                request, reader, lambda: reader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            )
         self._enter(request)
         if not request.complete:
             return False
-        play = scripted or self._play(request)
-        request.status = play.status
-        request.billed = play.pays and request.method == "POST" and not play.early
-        request.complete = not play.early
+        reply = scripted or self._reply_to(request)
+        request.status = reply.status
+        request.billed = reply.is_billed and request.method == "POST" and not reply.early
+        request.complete = not reply.early
         request_id = f"2025010100000000{request.index:06d}"
         try:
-            going = stage.perform(play, request_id, bodiless=request.method == "HEAD")
+            going = sender.send(reply, request_id, bodiless=request.method == "HEAD")
         except ClientLeft:
             if not self._closing:
                 request.closed_by_client_at = self.clock.monotonic()
             return False
         return (
             going
-            and not play.early
+            and not reply.early
             and "close" not in request.headers.get("connection", "").lower()
         )
 
-    def _enter(self, request: Received) -> None:
+    def _enter(self, request: ReceivedRequest) -> None:
         with self._changed:
             request.index = len(self.ledger)
             self.ledger.append(request)
             self._changed.notify_all()
 
-    def _scripted(self, path: str) -> Play | None:
+    def _scripted(self, path: str) -> ScriptedReply | None:
         if not self._scripts:
             return None
         with self._changed:
-            for k, (wanted, play) in enumerate(self._scripts):
+            for k, (wanted, reply) in enumerate(self._scripts):
                 if wanted is None or path.endswith(wanted):
                     del self._scripts[k]
-                    return play
+                    return reply
         return None
 
-    def _play(self, request: Received) -> Play:
+    def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
         """Return the answer to a request that no script is for."""
-        from apiyi_cli.sandbox.answers import answer, refused_key
+        from apiyi_cli.sandbox.answers import answer, check_key
 
         try:
-            refused_key(request, self.key)
+            check_key(request, self.key)
             if self.validate and (complaint := self.validate(request)):
                 self.complaints.append(complaint)
-                return Play.error(400, complaint, code="invalid_request")
-            play = self._faults.play(request, answer)
+                return ScriptedReply.error(400, complaint, code="invalid_request")
+            reply = self._faults.reply(request, answer)
         except Refused as refused:
-            play = refused.play
+            reply = refused.reply
         except Exception as error:
             # A thread that dies would leave the client with a dead socket and no reason; the
             # family answers its own panics like this, too.
             message = f"Panic detected, error: {type(error).__name__}: {error}"
-            play = Play.error(500, message, type="one_api_panic")
+            reply = ScriptedReply.error(500, message, type="one_api_panic")
         if self._windows and request.method == "POST":
-            return self._windows.refusal(play.tokens, self.in_flight) or play
-        return play
+            return self._windows.refusal(reply.tokens, self.in_flight) or reply
+        return reply

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.audio_files import RATE_HZ, aac, flac, mp3, opus, wav
 from apiyi_cli.sandbox.catalogue import model_of
-from apiyi_cli.sandbox.packed import RATE_HZ, aac, flac, mp3, opus, wav
-from apiyi_cli.sandbox.play import Play, invalid
-from apiyi_cli.sandbox.received import Received
-from apiyi_cli.sandbox.understood import tokens
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import tokens
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 INPUT_MAX_CHARACTERS = 4096
 SECONDS_PER_CHARACTER = 0.06
@@ -34,7 +34,7 @@ _FORMATS: dict[str, tuple[str, Callable[[float], bytes]]] = {
 }
 
 
-def speech(request: Received, finish: str) -> Play:
+def speech(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with audio bytes, or with its events for `stream_format: sse`."""
     fields = checks.json_fields(request)
     model = model_of(fields, "speak")
@@ -53,7 +53,7 @@ def speech(request: Received, finish: str) -> Play:
     content_type, make = _FORMATS[form]
     audio = make(seconds_of(text, fields.get("speed") or 1.0))
     if not streamed:
-        return Play(body=audio, content_type=content_type, tokens=tokens(text))
+        return ScriptedReply(body=audio, content_type=content_type, tokens=tokens(text))
     return _streamed(audio, tokens(text))
 
 
@@ -79,7 +79,7 @@ def tone(seconds: float) -> bytes:
     return (period * (size // len(period) + 1))[:size]
 
 
-def _streamed(audio: bytes, asked: int) -> Play:
+def _streamed(audio: bytes, asked: int) -> ScriptedReply:
     events: list[dict[str, Any]] = [
         {
             "type": "speech.audio.delta",
@@ -93,4 +93,4 @@ def _streamed(audio: bytes, asked: int) -> Play:
         "total_tokens": asked + len(events),
     }
     events.append({"type": "speech.audio.done", "usage": usage})
-    return Play.sse(*events, named=True, tokens=asked)
+    return ScriptedReply.sse(*events, named=True, tokens=asked)

@@ -6,21 +6,21 @@ import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from apiyi_cli.sandbox.fitting import fitting_json
+from apiyi_cli.sandbox.example_value import example_json
 
 _EVERY = re.compile(
     r"\b(?:every|each|all)\b.*\b(?:tools?|functions?)\b|所有工具|每个工具", re.I | re.S
 )
 
 
-class Tool(NamedTuple):
+class ToolSpec(NamedTuple):
     """A function that the model may call, with the JSON Schema of its arguments."""
 
     name: str
     parameters: dict[str, Any]
 
 
-class Called(NamedTuple):
+class ChosenCall(NamedTuple):
     """A call that the model asks for; `arguments` is JSON text."""
 
     id: str
@@ -28,9 +28,9 @@ class Called(NamedTuple):
     arguments: str
 
 
-def called(
-    tools: list[Tool], named: str | None, fields: dict[str, Any], prompt: str
-) -> tuple[Called, ...]:
+def choose_calls(
+    tools: list[ToolSpec], named: str | None, fields: dict[str, Any], prompt: str
+) -> tuple[ChosenCall, ...]:
     """Return the calls: the named tool, else the first, or every one when the prompt says so.
 
     `fields` may hold `tool_choice` ("none" calls nothing) and `parallel_tool_calls` (false:
@@ -45,11 +45,11 @@ def called(
     else:
         chosen = tools[:1]
     return tuple(
-        Called(_call_id(k, tool, prompt), tool.name, fitting_json(tool.parameters, prompt))
+        ChosenCall(_call_id(k, tool, prompt), tool.name, example_json(tool.parameters, prompt))
         for k, tool in enumerate(chosen)
     )
 
 
-def _call_id(k: int, tool: Tool, prompt: str) -> str:
+def _call_id(k: int, tool: ToolSpec, prompt: str) -> str:
     digest = sha256(f"{k}\0{tool.name}\0{prompt}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"call_{digest[:20]}"

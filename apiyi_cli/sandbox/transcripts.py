@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.filetypes import WAV, detect_type
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
-from apiyi_cli.sandbox.play import Play, invalid
-from apiyi_cli.sandbox.received import FormPart, Received
-from apiyi_cli.sandbox.understood import MARK, deltas, tokens
+from apiyi_cli.sandbox.received import FormPart, ReceivedRequest
+from apiyi_cli.sandbox.request_summary import MARK, deltas, tokens
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 UPLOAD_MAX_BYTES = 25 << 20
 SEGMENT_S = 5.0
@@ -29,17 +29,17 @@ class Segment(NamedTuple):
     text: str
 
 
-def transcriptions(request: Received, finish: str) -> Play:
+def transcriptions(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/audio/transcriptions."""
     return _answered(request, "transcribe")
 
 
-def translations(request: Received, finish: str) -> Play:
+def translations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/audio/translations: never streamed, never diarized."""
     return _answered(request, "translate")
 
 
-def _answered(request: Received, task: str) -> Play:
+def _answered(request: ReceivedRequest, task: str) -> ScriptedReply:
     if not request.is_form:
         raise invalid("The body must be multipart/form-data", "", "invalid_request")
     fields = request.fields
@@ -54,8 +54,8 @@ def _answered(request: Received, task: str) -> Play:
     if fields.get("stream") == "true" and task == "transcribe" and not model.startswith("whisper"):
         return _streamed(text)
     if form in ("text", "srt", "vtt"):
-        return Play.text(_plain(form, said, text))
-    return Play.json(_structured(form, request, said, text, length_s, task))
+        return ScriptedReply.text(_plain(form, said, text))
+    return ScriptedReply.json(_structured(form, request, said, text, length_s, task))
 
 
 def duration_s(audio: bytes) -> float:
@@ -111,7 +111,7 @@ def _stamp(seconds: float, point: str) -> str:
 
 
 def _structured(
-    form: str, request: Received, said: list[Segment], text: str, length_s: float, task: str
+    form: str, request: ReceivedRequest, said: list[Segment], text: str, length_s: float, task: str
 ) -> dict[str, Any]:
     seconds = {"type": "duration", "seconds": max(1, round(length_s))}
     if form == "json":
@@ -178,17 +178,17 @@ def _words(segment: Segment) -> list[dict[str, Any]]:
     ]
 
 
-def _streamed(text: str) -> Play:
+def _streamed(text: str) -> ScriptedReply:
     events: list[dict[str, Any]] = [
         {"type": "transcript.text.delta", "delta": piece} for piece in deltas(text)
     ]
     made = tokens(text)
     usage = {"type": "tokens", "input_tokens": 50, "output_tokens": made, "total_tokens": 50 + made}
     events.append({"type": "transcript.text.done", "text": text, "usage": usage})
-    return Play.sse(*events, named=True, tokens=50 + made)
+    return ScriptedReply.sse(*events, named=True, tokens=50 + made)
 
 
-def _checked_format(request: Received, model: str) -> str:
+def _checked_format(request: ReceivedRequest, model: str) -> str:
     recording = next(p for p in request.parts if p.name == "file")
     if len(recording.content) > UPLOAD_MAX_BYTES:
         message = f"Maximum content size limit ({UPLOAD_MAX_BYTES}) exceeded"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.test_crash import Runner
 
@@ -34,7 +34,7 @@ def texts_in_file(folder: Path) -> list[str]:
     return [json.loads(line)["text"] for line in lines]
 
 
-def asked(received: Received) -> list[str]:
+def asked(received: ReceivedRequest) -> list[str]:
     given = received.json["input"]
     return [given] if isinstance(given, str) else given
 

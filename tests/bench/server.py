@@ -14,13 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 ROUNDS = 200
 
 
-def events(count: int) -> Play:
+def events(count: int) -> ScriptedReply:
     """Return a stream of `count` small events and its end, as one body."""
     head = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -30,7 +30,7 @@ def events(count: int) -> Play:
 
     words = [chunk({"content": f"word{number} "}) for number in range(97)]
     body = b"".join(words[number % 97] for number in range(count))
-    return Play(
+    return ScriptedReply(
         body=body + chunk({}, "stop") + b"data: [DONE]\n\n",
         content_type="text/event-stream",
     )

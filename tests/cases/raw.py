@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.sandbox.play import Play
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.quick import Quick
 
 DONE = "[DONE]"
-Reply = bytes | Play
+Reply = bytes | ScriptedReply
 
 
 def http(
@@ -82,10 +82,10 @@ class Replaying(Gateway):
         with self._turn:
             self._replies = list(replies)
 
-    def _play(self, request: Received) -> Play:
+    def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
         with self._turn:
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        return reply if isinstance(reply, Play) else Play(raw=reply)
+        return reply if isinstance(reply, ScriptedReply) else ScriptedReply(raw=reply)
 
 
 class Case:
@@ -101,12 +101,12 @@ class Case:
         return self.apiyi.work
 
     @property
-    def requests(self) -> list[Received]:
+    def requests(self) -> list[ReceivedRequest]:
         """All requests that came, in their order."""
         return list(self.gateway.ledger)
 
     @property
-    def posts(self) -> list[Received]:
+    def posts(self) -> list[ReceivedRequest]:
         """The requests that a gateway may charge for: all but the free questions."""
         return [request for request in self.requests if request.method == "POST"]
 

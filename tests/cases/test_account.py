@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
     from tests.conftest import Program, Ran
 
 BATCH = "batch rows.jsonl -o out.jsonl -j 1"
-WRONG_KEY = Play.error(401, "无效的令牌", type="new_api_error")
-NO_MONEY = Play.error(403, "用户额度不足", type="new_api_error", code="insufficient_user_quota")
-NEEDS_MUCH = Play.error(403, "user [7] quota [1000] preConsumedQuota [500000000] is not enough")
-BY_MODEL = Play.error(403, "该令牌无权使用模型：x", type="one_api_error")
-SPENT = Play.json({"object": "list", "total_usage": 10_000})
-NOT_FOUND = Play.error(404, "Invalid URL", type="invalid_request_error")
+WRONG_KEY = ScriptedReply.error(401, "无效的令牌", type="new_api_error")
+NO_MONEY = ScriptedReply.error(
+    403, "用户额度不足", type="new_api_error", code="insufficient_user_quota"
+)
+NEEDS_MUCH = ScriptedReply.error(
+    403, "user [7] quota [1000] preConsumedQuota [500000000] is not enough"
+)
+BY_MODEL = ScriptedReply.error(403, "该令牌无权使用模型：x", type="one_api_error")
+SPENT = ScriptedReply.json({"object": "list", "total_usage": 10_000})
+NOT_FOUND = ScriptedReply.error(404, "Invalid URL", type="invalid_request_error")
 
 
 def run(apiyi: Program, options: str = "", rows: int = 6) -> Ran:
@@ -56,9 +60,9 @@ def test_a_key_that_is_refused_when_asked_ends_the_run(apiyi: Program, gateway: 
     assert "auth login" in ran.err
 
 
-@pytest.mark.parametrize("refusal", [NO_MONEY, Play.error(402, "m")])
+@pytest.mark.parametrize("refusal", [NO_MONEY, ScriptedReply.error(402, "m")])
 def test_money_that_is_left_goes_on_and_none_ends_the_run(
-    apiyi: Program, gateway: Gateway, refusal: Play
+    apiyi: Program, gateway: Gateway, refusal: ScriptedReply
 ) -> None:
     gateway.script(refusal, path="/completions")
     assert run(apiyi).code == 0
@@ -82,20 +86,20 @@ def test_money_that_is_left_but_too_little_ends_the_run(apiyi: Program, gateway:
     ("refusal", "path", "code"), [(WRONG_KEY, "/models", 4), (NO_MONEY, "/subscription", 7)]
 )
 def test_without_an_answer_a_refusal_is_believed_until_a_row_was_answered(
-    apiyi: Program, gateway: Gateway, refusal: Play, path: str, code: int
+    apiyi: Program, gateway: Gateway, refusal: ScriptedReply, path: str, code: int
 ) -> None:
     gateway.script(refusal, path="/completions")
     gateway.script(NOT_FOUND, path=path)
     assert (run(apiyi).code, posts(gateway)) == (code, 1)
 
     (apiyi.work / "out.jsonl").unlink()
-    gateway.script(Play.chat("fine"), refusal, path="/completions")
+    gateway.script(ScriptedReply.chat("fine"), refusal, path="/completions")
     gateway.script(NOT_FOUND, path=path)
     assert run(apiyi, "--force").code == 3
     assert len(failed(apiyi)) == 1
 
     (apiyi.work / "out.jsonl").unlink()
-    gateway.script(Play.chat("fine"), refusal, refusal, refusal, path="/completions")
+    gateway.script(ScriptedReply.chat("fine"), refusal, refusal, refusal, path="/completions")
     gateway.script(NOT_FOUND, path=path)
     assert run(apiyi, "--force").code == code
     assert len(failed(apiyi)) == 3
@@ -110,7 +114,7 @@ def test_what_a_working_key_may_not_do_is_a_matter_of_its_row(
 
 
 def test_an_upstreams_refusal_asks_nothing(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(401, "m", type="invalid_request_error"), path="/completions")
+    gateway.script(ScriptedReply.error(401, "m", type="invalid_request_error"), path="/completions")
     assert run(apiyi).code == 0
     assert asked(gateway) == []
 
@@ -151,7 +155,9 @@ def test_one_request_alone_asks_nothing(apiyi: Program, gateway: Gateway) -> Non
 def test_a_shortage_of_channels_passes_where_the_model_is_listed(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    shortage = Play.error(503, "分组 a 下模型 b 无可用渠道（distributor）", code="model_not_found")
+    shortage = ScriptedReply.error(
+        503, "分组 a 下模型 b 无可用渠道（distributor）", code="model_not_found"
+    )
     gateway.script(shortage, path="/completions")
     assert apiyi("chat hi").text != ""
     gateway.script(shortage, path="/completions")
@@ -162,6 +168,6 @@ def test_a_shortage_of_channels_passes_where_the_model_is_listed(
 
 
 def test_a_hint_never_names_the_model_that_failed(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(404, "model not found", code="model_not_found"))
+    gateway.script(ScriptedReply.error(404, "model not found", code="model_not_found"))
     ran = apiyi("chat hi -m gpt-4o")
     assert ran.code == 6 and "-m gpt-4o" not in ran.err

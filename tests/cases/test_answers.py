@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.cases.raw import DONE, Case, chunk, completion, http, json_reply, sse
 
 ROLE = chunk({"role": "assistant", "content": ""})
@@ -304,7 +304,7 @@ def test_vectors_that_do_not_fit_are_asked_for_once(case: Case, how: str) -> Non
 def test_a_reply_of_nothing_without_end_ends_by_the_clocks(
     case: Case, line: str, filling: bytes
 ) -> None:
-    endless = Play(body=lambda: repeat(filling), content_type="text/event-stream")
+    endless = ScriptedReply(body=lambda: repeat(filling), content_type="text/event-stream")
     case.reply(endless)
     ran = case(f"{line} --max-time 0.4 hi")
     assert ran.code == 9, ran.err
@@ -320,7 +320,7 @@ def test_an_answer_before_endless_blanks_is_taken(case: Case) -> None:
     def endless() -> Iterator[bytes]:
         return chain([whole], repeat(b" " * 65536))
 
-    case.reply(Play(body=endless, content_type="application/json"))
+    case.reply(ScriptedReply(body=endless, content_type="application/json"))
     assert case("chat -m m --no-stream --max-time 20 hi").text == "hi\n"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -17,11 +17,13 @@ HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\x9b\u202e\0"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
-def whole(text: str | None, finish: str = "stop", **message: Any) -> Play:
+def whole(text: str | None, finish: str = "stop", **message: Any) -> ScriptedReply:
     """Return an answer in one piece."""
     said = {"role": "assistant", "content": text, **message}
     choice = {"index": 0, "message": said, "finish_reason": finish}
-    return Play.json({"id": "c1", "object": "chat.completion", "choices": [choice], "usage": USAGE})
+    return ScriptedReply.json(
+        {"id": "c1", "object": "chat.completion", "choices": [choice], "usage": USAGE}
+    )
 
 
 WEATHER = (
@@ -38,12 +40,12 @@ def test_a_function_call_is_one_object_a_line_after_the_text(
         {"index": k, "id": f"c{k}", "type": "function", "function": {"name": n, "arguments": a}}
         for k, (n, a) in enumerate(arguments.items())
     ]
-    play = (
-        Play.chat("Let me see.", {"tool_calls": calls}, finish="tool_calls")
+    reply = (
+        ScriptedReply.chat("Let me see.", {"tool_calls": calls}, finish="tool_calls")
         if stream == "--stream"
         else whole("Let me see.", "tool_calls", tool_calls=calls)
     )
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi(["chat", "hi", stream, "--tool", WEATHER])
     assert ran.code == 0
     assert ran.text.splitlines() == [
@@ -115,7 +117,7 @@ def test_a_schema_in_short_is_strict(apiyi: Program, gateway: Gateway) -> None:
 def test_an_answer_that_does_not_fit_is_printed_all_the_same_and_exits_8(
     apiyi: Program, gateway: Gateway, answer: str, why: str, form: str
 ) -> None:
-    gateway.script(whole(answer) if form == "--json" else Play.chat(answer))
+    gateway.script(whole(answer) if form == "--json" else ScriptedReply.chat(answer))
     ran = apiyi(["chat", "hi", "--schema", json.dumps(SCHEMA), *form.split()])
     assert ran.code == 8
     assert why in ran.err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ODD = b'{"b": 1.10,\n "a":"\\u6587"}'
 def test_method_and_path_are_what_was_typed(
     apiyi: Program, gateway: Gateway, line: str, method: str, path: str
 ) -> None:
-    gateway.script(Play(body=b"" if method == "HEAD" else ODD))
+    gateway.script(ScriptedReply(body=b"" if method == "HEAD" else ODD))
     ran = apiyi(line)
     assert (ran.code, ran.out) == (0, b"" if method == "HEAD" else ODD)
     assert (gateway.ledger[0].method, gateway.ledger[0].path) == (method, path)
@@ -46,7 +46,7 @@ def test_method_and_path_are_what_was_typed(
 
 def test_fields_are_texts_or_typed_and_nest(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "f.txt").write_text("from a file\n")
-    gateway.script(Play.json({}))
+    gateway.script(ScriptedReply.json({}))
     line = ["api", "x", "-f", "a=1", "-F", "b=1.50", "-F", 'c.d=["e"]', "-F", "f=@f.txt"]
     assert apiyi([*line, "-F", "g=plain", "-F", "h=null", "-f", "i=@f.txt"]).code == 0
     assert gateway.ledger[0].json == {
@@ -61,7 +61,7 @@ def test_fields_are_texts_or_typed_and_nest(apiyi: Program, gateway: Gateway) ->
 
 
 def test_fields_of_a_get_go_into_the_query(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.json({}))
+    gateway.script(ScriptedReply.json({}))
     assert apiyi(["api", "GET", "x?z=0", "-f", "q=a b&c", "-F", "on=true", "-F", "n=[1]"]).code == 0
     assert gateway.ledger[0].query == "z=0&q=a+b%26c&on=true&n=%5B1%5D"
     assert gateway.ledger[0].body == b""
@@ -70,7 +70,7 @@ def test_fields_of_a_get_go_into_the_query(apiyi: Program, gateway: Gateway) -> 
 @pytest.mark.parametrize("source", ["body.json", "-"])
 def test_an_input_is_sent_byte_for_byte(apiyi: Program, gateway: Gateway, source: str) -> None:
     (apiyi.work / "body.json").write_bytes(ODD)
-    gateway.script(Play.json({}))
+    gateway.script(ScriptedReply.json({}))
     assert apiyi(f"api x --input {source}", stdin=ODD).code == 0
     assert gateway.ledger[0].body == ODD
     assert gateway.ledger[0].headers["content-type"] == "application/json"
@@ -98,47 +98,47 @@ def test_a_stream_comes_out_as_it_arrives(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     seen = threading.Event()
-    play = Play.chat("a", "b", wait=lambda number: number != 2 or seen.wait(20))
-    gateway.script(play)
+    reply = ScriptedReply.chat("a", "b", wait=lambda number: number != 2 or seen.wait(20))
+    gateway.script(reply)
     process = apiyi.start("api chat/completions -f model=m -F stream=true")
     stopped.append(process)
     assert process.stdout is not None
-    assert isinstance(play.body, tuple)
-    first = b"".join(play.body[:2])
+    assert isinstance(reply.body, tuple)
+    first = b"".join(reply.body[:2])
     came = b""
     while len(came) < len(first):
         came += process.stdout.read(len(first) - len(came))
     assert came == first
     seen.set()
     out, err = process.communicate()
-    assert (first + out, err, process.returncode) == (b"".join(play.body), b"", 0)
+    assert (first + out, err, process.returncode) == (b"".join(reply.body), b"", 0)
     assert gateway.ledger[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
-    ("play", "code"),
+    ("reply", "code"),
     [
-        (Play.error(400, "no", code="invalid_value"), 6),
-        (Play.error(401, "无效的令牌"), 4),
-        (Play.error(403, "x", code="insufficient_user_quota"), 7),
-        (Play.error(429, "slow down", code="rate_limit_exceeded"), 5),
-        (Play.text("<title>502</title>", "text/html", status=502), 5),
-        (Play(status=302, headers=(("Location", "https://elsewhere.example/"),)), 6),
+        (ScriptedReply.error(400, "no", code="invalid_value"), 6),
+        (ScriptedReply.error(401, "无效的令牌"), 4),
+        (ScriptedReply.error(403, "x", code="insufficient_user_quota"), 7),
+        (ScriptedReply.error(429, "slow down", code="rate_limit_exceeded"), 5),
+        (ScriptedReply.text("<title>502</title>", "text/html", status=502), 5),
+        (ScriptedReply(status=302, headers=(("Location", "https://elsewhere.example/"),)), 6),
     ],
     ids=str,
 )
 def test_an_error_has_its_code_and_its_body_on_stderr(
-    apiyi: Program, gateway: Gateway, play: Play, code: int
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, code: int
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi("api chat/completions -f model=m --retries 0")
     assert (ran.code, ran.out) == (code, b"")
-    assert isinstance(play.body, bytes)
-    assert ran.err.startswith(play.body.decode())
+    assert isinstance(reply.body, bytes)
+    assert ran.err.startswith(reply.body.decode())
 
 
 def test_of_several_attempts_only_the_last_body_is_shown(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(500, "first words"), Play.error(400, "last words"))
+    gateway.script(ScriptedReply.error(500, "first words"), ScriptedReply.error(400, "last words"))
     err = apiyi("api models").err
     assert "first words" not in err
     assert '"last words"' in err
@@ -148,13 +148,13 @@ def test_of_several_attempts_only_the_last_body_is_shown(apiyi: Program, gateway
 def test_what_may_have_been_paid_for_is_not_sent_again(
     apiyi: Program, gateway: Gateway, path: str
 ) -> None:
-    gateway.script(Play.error(504, "late"), Play.error(504, "late"))
+    gateway.script(ScriptedReply.error(504, "late"), ScriptedReply.error(504, "late"))
     assert apiyi(f"api POST {path} -F x=1").code == 8
     assert len(gateway.ledger) == 1
 
 
 def test_a_broken_answer_keeps_what_came_and_exits_8(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("a", "b").cut(2))
+    gateway.script(ScriptedReply.chat("a", "b").cut(2))
     ran = apiyi("api chat/completions -f model=m -F stream=true")
     assert ran.code == 8
     assert ran.text.count("data: ") == 2
@@ -166,7 +166,7 @@ def test_jq_filters_the_whole_answer(apiyi: Program) -> None:
 
 
 def test_an_answer_goes_to_a_file_that_is_not_overwritten(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play(body=ODD))
+    gateway.script(ScriptedReply(body=ODD))
     assert apiyi("api x -o out").code == 0
     assert (apiyi.work / "out").read_bytes() == ODD
     assert apiyi("api x -o out").code == 11
@@ -182,7 +182,7 @@ def test_a_dry_run_names_the_address_and_the_body(apiyi: Program, gateway: Gatew
 
 def test_on_a_terminal_nothing_that_the_server_says_acts(apiyi: Program, gateway: Gateway) -> None:
     hostile = b"\x1b]52;c;AAAA\x07\x1b[2Jtext"
-    gateway.script(Play(body=hostile), Play(body=hostile))
+    gateway.script(ScriptedReply(body=hostile), ScriptedReply(body=hostile))
     screen = apiyi.terminal("api x")
     assert b"\x1b]52" not in screen.raw and b"text" in screen.raw
     assert apiyi("api x").out == hostile

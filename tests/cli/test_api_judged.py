@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_the_answer_is_printed_as_it_came_and_judged(
     apiyi: Program, gateway: Gateway, name: str
 ) -> None:
     body, kind, code = BODIES[name]
-    gateway.script(*[Play(body=body, content_type=kind)] * 3)
+    gateway.script(*[ScriptedReply(body=body, content_type=kind)] * 3)
     ran = apiyi("api odd/path --retries 0")
     assert (ran.code, ran.out) == (code, body), ran.err
     assert len(gateway.ledger) == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -389,7 +389,7 @@ def test_a_second_run_on_one_output_names_the_process_that_has_it(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, prompts(1))
-    gateway.script(Play.chat("x").stall())
+    gateway.script(ScriptedReply.chat("x").stall())
     process = apiyi.start("batch rows.jsonl -o out.jsonl")
     stopped.append(process)
     assert gateway.wait_for(lambda: gateway.ledger)
@@ -594,7 +594,7 @@ def test_an_answer_that_cannot_be_read_may_be_billed_and_asking_again_is_counted
 ) -> None:
     write(apiyi, prompts(1))
     packed = b"\x8b\x06\x80hello world\x03"
-    gateway.script(Play(body=packed).but(headers=(("content-encoding", "br"),)))
+    gateway.script(ScriptedReply(body=packed).replace(headers=(("content-encoding", "br"),)))
     ran = apiyi("batch rows.jsonl -o out.jsonl")
     assert ran.code == 3
     (record,) = read(apiyi)
@@ -658,8 +658,10 @@ def test_an_output_that_is_removed_meanwhile_is_rescued(
 ) -> None:
     write(apiyi, prompts(3))
     apiyi("batch rows.jsonl -o out.jsonl --limit 2 -j 1")
-    gateway.script(Play.json({"error": {"message": "later"}}, status=503).but(delay_s=0.0))
-    held = Play.json({"id": "x", "object": "chat.completion", "choices": []}).stall()
+    gateway.script(
+        ScriptedReply.json({"error": {"message": "later"}}, status=503).replace(delay_s=0.0)
+    )
+    held = ScriptedReply.json({"id": "x", "object": "chat.completion", "choices": []}).stall()
     gateway.script(held)
     process = apiyi.start("batch rows.jsonl -o out.jsonl --no-limits")
     stopped.append(process)
@@ -709,9 +711,11 @@ def test_a_picture_that_could_not_be_fetched_is_not_paid_for_again(
     apiyi: Program, gateway: Gateway
 ) -> None:
     write(apiyi, [{"id": "a", "prompt": "a cat"}])
-    broken = Play(status=503, content_type="text/plain")
+    broken = ScriptedReply(status=503, content_type="text/plain")
     url = f"{gateway.origin}/files/a.png"
-    gateway.script(Play.json({"created": 1, "data": [{"url": url}]}), path="/images/generations")
+    gateway.script(
+        ScriptedReply.json({"created": 1, "data": [{"url": url}]}), path="/images/generations"
+    )
     gateway.script(broken, broken, broken, path="/files/a.png")
     line = "batch rows.jsonl -o out.jsonl --endpoint image -m flux-pro"
     first = apiyi(line)
@@ -722,7 +726,7 @@ def test_a_picture_that_could_not_be_fetched_is_not_paid_for_again(
     picture = apiyi(["image", "x", "-o", "x.png", "-m", "gpt-image-1"])
     assert picture.code == 0
     content = (apiyi.work / "x.png").read_bytes()
-    gateway.script(Play(body=content, content_type="image/png"), path="/files/a.png")
+    gateway.script(ScriptedReply(body=content, content_type="image/png"), path="/files/a.png")
     posts = len(gateway.posts)
     second = apiyi(line)
     assert second.code == 0, second.err
@@ -731,14 +735,14 @@ def test_a_picture_that_could_not_be_fetched_is_not_paid_for_again(
 
 
 def test_no_429_comes_from_a_gateway_whose_limits_are_known(apiyi: Program, tmp_path: Path) -> None:
-    from apiyi_cli.sandbox.limits import Limits
+    from apiyi_cli.sandbox.limits import GatewayLimits
 
     config = tmp_path / "config.toml"
     limits = "rpm = 40\ntpm = 4000\nconcurrency = 6\nwindow_s = 2\n"
     config.write_text(f"[profile.default.limits]\n{limits}")
     write(apiyi, prompts(100, max_tokens=20))
     key = apiyi.environ["APIYI_API_KEY"]
-    with Gateway(key=key, limits=Limits(40, 4000, 6, 2.0)) as strict:
+    with Gateway(key=key, limits=GatewayLimits(40, 4000, 6, 2.0)) as strict:
         environ = {"APIYI_BASE_URL": strict.base_url, "APIYI_CONFIG": str(config)}
         ran = apiyi("batch rows.jsonl -o out.jsonl -j 20 --summary s.json", env=environ)
         assert ran.code == 0, ran.err
@@ -750,8 +754,8 @@ def test_no_429_comes_from_a_gateway_whose_limits_are_known(apiyi: Program, tmp_
 
 def test_a_storm_of_429_loses_no_row(apiyi: Program, gateway: Gateway) -> None:
     write(apiyi, prompts(40))
-    stormy = Play.error(429, "slow down", code="rate_limit_exceeded")
-    gateway.script(*[stormy.but(headers=(("retry-after", "0.1"),))] * 5)
+    stormy = ScriptedReply.error(429, "slow down", code="rate_limit_exceeded")
+    gateway.script(*[stormy.replace(headers=(("retry-after", "0.1"),))] * 5)
     ran = apiyi("batch rows.jsonl -o out.jsonl -j 2 --summary s.json")
     assert ran.code == 0, ran.err
     summary = json.loads((apiyi.work / "s.json").read_bytes())
@@ -873,7 +877,7 @@ def test_the_summary_goes_to_stdout_when_the_records_do_not(apiyi: Program) -> N
 def test_three_batches_of_one_key_get_no_429_and_95_percent_of_the_rate(
     apiyi: Program, tmp_path: Path, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    from apiyi_cli.sandbox.limits import Limits
+    from apiyi_cli.sandbox.limits import GatewayLimits
 
     rpm, window_s = 40, 4.0
     config = tmp_path / "config.toml"
@@ -881,7 +885,7 @@ def test_three_batches_of_one_key_get_no_429_and_95_percent_of_the_rate(
     config.write_text(f"[profile.default.limits]\n{limits}")
     write(apiyi, prompts(100))
     key = apiyi.environ["APIYI_API_KEY"]
-    with Gateway(key=key, limits=Limits(rpm, 1_000_000, 6, window_s)) as strict:
+    with Gateway(key=key, limits=GatewayLimits(rpm, 1_000_000, 6, window_s)) as strict:
         environ = {"APIYI_BASE_URL": strict.base_url, "APIYI_CONFIG": str(config)}
         for k in range(3):
             line = f"batch rows.jsonl -o out-{k}.jsonl -j 20 --shard {k}/3"

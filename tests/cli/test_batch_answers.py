@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -16,7 +16,7 @@ SCHEMA = "label, score float"
 GOOD = '{"label": "good", "score": 0.9}'
 
 
-def reply(content: str | None, finish: str = "stop", **message: Any) -> Play:
+def reply(content: str | None, finish: str = "stop", **message: Any) -> ScriptedReply:
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": content, **message},
@@ -24,10 +24,10 @@ def reply(content: str | None, finish: str = "stop", **message: Any) -> Play:
     }
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
     body = {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice]}
-    return Play(body=json.dumps({**body, "usage": usage}).encode())
+    return ScriptedReply(body=json.dumps({**body, "usage": usage}).encode())
 
 
-def sent(play: Play) -> Any:
+def sent(play: ScriptedReply) -> Any:
     assert isinstance(play.body, bytes)
     return json.loads(play.body)
 
@@ -50,7 +50,7 @@ MISFITS = {
 
 @pytest.mark.parametrize("play", MISFITS.values(), ids=MISFITS)
 def test_an_answer_that_does_not_fit_is_a_failure_and_is_kept(
-    apiyi: Program, gateway: Gateway, play: Play
+    apiyi: Program, gateway: Gateway, play: ScriptedReply
 ) -> None:
     gateway.script(play)
     code, record, summary, _ = batch(apiyi, "--schema", SCHEMA)
@@ -116,7 +116,7 @@ REMARKABLE = {
 
 @pytest.mark.parametrize(("remark", "play"), REMARKABLE.items(), ids=REMARKABLE)
 def test_a_remarkable_answer_is_counted_told_and_an_error_only_when_asked(
-    apiyi: Program, gateway: Gateway, remark: str, play: Play
+    apiyi: Program, gateway: Gateway, remark: str, play: ScriptedReply
 ) -> None:
     gateway.script(play, play)
     code, record, summary, err = batch(apiyi)

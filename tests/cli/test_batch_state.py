@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -57,7 +57,7 @@ def test_whatever_a_gateway_says_the_record_is_read_again_and_nothing_is_sent(
     apiyi: Program, gateway: Gateway, body: str, status: int
 ) -> None:
     write(apiyi, 1)
-    reply = Play.text(body, "application/json", status=status)
+    reply = ScriptedReply.text(body, "application/json", status=status)
     gateway.script(reply)
     code = 0 if status == 200 else 3
     assert apiyi("batch rows.jsonl -o o").code == code
@@ -155,7 +155,7 @@ def test_files_changed_while_a_run_writes_them_end_it_with_11(
 ) -> None:
     write(apiyi, 6)
     apiyi("batch rows.jsonl -o o --limit 3 -j 1")
-    gateway.script(Play.chat("late").but(delay_s=1.5))
+    gateway.script(ScriptedReply.chat("late").replace(delay_s=1.5))
     process = apiyi.start("batch rows.jsonl -o o -j 1 --no-limits")
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 4)
@@ -191,7 +191,7 @@ def test_a_journal_that_is_removed_meanwhile_is_written_anew(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 3)
-    gateway.script(Play.chat("late").but(delay_s=1.5))
+    gateway.script(ScriptedReply.chat("late").replace(delay_s=1.5))
     process = apiyi.start("batch rows.jsonl -o o -j 1 --no-limits")
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.cli.test_batch_answers import GOOD, reply
 from tests.conftest import Program
@@ -65,7 +65,9 @@ def test_rows_without_columns_have_a_line_or_an_id_beside_the_answer(apiyi: Prog
 
 def test_what_failed_has_no_line_until_it_succeeds(apiyi: Program, gateway: Gateway) -> None:
     put(apiyi, "id,t\n1,a\n2,b\n3,c\n")
-    gateway.script(Play(status=400, body=b'{"error":{"message":"no"}}'), reply("B"), reply("C"))
+    gateway.script(
+        ScriptedReply(status=400, body=b'{"error":{"message":"no"}}'), reply("B"), reply("C")
+    )
     ran = apiyi(f"{RUN} --errors bad.jsonl")
     assert ran.code == 3
     assert read(apiyi.work / "out.csv") == [

@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_rows_that_are_to_wait_let_the_others_pass(
     started: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    busy = Play.error(503, "busy", headers=(("Retry-After", "30"),))
+    busy = ScriptedReply.error(503, "busy", headers=(("Retry-After", "30"),))
     gateway.script(busy, busy)
     rows = "".join(json.dumps({"id": str(n), "prompt": f"row {n}"}) + "\n" for n in range(8))
     (started.work / "rows.jsonl").write_text(rows)

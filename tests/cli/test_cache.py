@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def database(apiyi: Program) -> Path:
 
 @pytest.mark.parametrize("form", ["", "--ndjson", "--json", "--no-stream", "--json --stream"])
 def test_a_hit_is_the_same_bytes_and_is_told(apiyi: Program, gateway: Gateway, form: str) -> None:
-    gateway.script(Play.chat("a ", "b \u2028", "文", split="random", seed=5))
+    gateway.script(ScriptedReply.chat("a ", "b \u2028", "文", split="random", seed=5))
     first = apiyi(f"chat hi --cache {form}")
     again = apiyi(f"chat hi --cache {form} -u")
     assert (again.code, again.out, again.err) == (0, first.out, TOLD)

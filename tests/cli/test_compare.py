@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_all_are_asked_at_the_same_time(apiyi: Program, gateway: Gateway) -> Non
     def together(number: int) -> bool:
         return gateway.wait_for(lambda: len(gateway.ledger) == 2)
 
-    gateway.script(Play.chat("a", wait=together), Play.chat("b", wait=together))
+    gateway.script(ScriptedReply.chat("a", wait=together), ScriptedReply.chat("b", wait=together))
     ran = apiyi(f"chat hi {BOTH}")
     assert ran.code == 0
     assert sorted(one["text"] for one in records(ran.out)) == ["a", "b"]
@@ -98,7 +98,7 @@ def test_an_answer_cut_by_length_is_a_warning_or_with_strict_finish_a_failure(
 
 
 def test_each_answer_is_checked_against_the_schema(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat('{"name":3}'), Play.chat('{"name":3}'))
+    gateway.script(ScriptedReply.chat('{"name":3}'), ScriptedReply.chat('{"name":3}'))
     ran = apiyi(f"chat hi {BOTH} --schema name")
     assert ran.code == 8
     assert [one["text"] for one in records(ran.out)] == ['{"name":3}'] * 2
@@ -143,7 +143,7 @@ def test_a_dry_run_shows_every_request(apiyi: Program, gateway: Gateway) -> None
 def test_a_signal_ends_all_of_them_at_once(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    gateway.script(Play.chat("a").stall(1), Play.chat("b").stall(1))
+    gateway.script(ScriptedReply.chat("a").stall(1), ScriptedReply.chat("b").stall(1))
     process = apiyi.start(f"chat hi {BOTH}")
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 2)

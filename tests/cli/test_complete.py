@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import DONE, Play
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ def piece(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
     return {"id": "c", "object": "text_completion", "choices": [choice]}
 
 
-def whole(*texts: str | None, finish: str | None = "stop", usage: Any = USAGE) -> Play:
+def whole(*texts: str | None, finish: str | None = "stop", usage: Any = USAGE) -> ScriptedReply:
     choices = [
         {"index": k, "text": text, "logprobs": None, "finish_reason": finish}
         for k, text in enumerate(texts)
         if text is not None
     ]
-    return Play.json({"id": "c", "object": "text_completion", "choices": choices, "usage": usage})
+    return ScriptedReply.json(
+        {"id": "c", "object": "text_completion", "choices": choices, "usage": usage}
+    )
 
 
 def records(out: bytes) -> list[dict[str, Any]]:
@@ -41,7 +43,7 @@ def test_the_text_comes_as_it_is_made(
 ) -> None:
     seen = threading.Event()
     gateway.script(
-        Play.sse(
+        ScriptedReply.sse(
             piece(0, "first"),
             piece(0, " last", "stop"),
             DONE,
@@ -67,7 +69,7 @@ def test_choices_that_come_interleaved_are_printed_one_after_the_other(
     apiyi: Program, gateway: Gateway
 ) -> None:
     gateway.script(
-        Play.sse(
+        ScriptedReply.sse(
             piece(1, "b1"),
             piece(0, "a1"),
             piece(1, "b2", "stop"),
@@ -82,7 +84,7 @@ def test_choices_that_come_interleaved_are_printed_one_after_the_other(
 def test_a_choice_that_did_not_finish_exits_8_with_its_text(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.sse(piece(0, "a", "stop"), piece(1, "b"), DONE))
+    gateway.script(ScriptedReply.sse(piece(0, "a", "stop"), piece(1, "b"), DONE))
     ran = apiyi("complete hi --n 2 --retries 0")
     assert ran.code == 8
     assert ran.text.startswith("a")
@@ -103,20 +105,28 @@ def test_echo_suffix_and_logprobs_have_their_fields(apiyi: Program, gateway: Gat
 
 
 @pytest.mark.parametrize(
-    ("play", "is_advised"),
+    ("reply", "is_advised"),
     [
-        (Play.error(404, "This is a chat model and not supported in v1/completions"), True),
-        (Play.error(404, "not found"), True),
-        (Play.error(400, "use v1/chat/completions for this model"), True),
-        (Play.error(400, "bad seed", param="seed"), False),
-        (Play.error(503, "no available channels for model x-chat", code="model_not_found"), False),
+        (
+            ScriptedReply.error(404, "This is a chat model and not supported in v1/completions"),
+            True,
+        ),
+        (ScriptedReply.error(404, "not found"), True),
+        (ScriptedReply.error(400, "use v1/chat/completions for this model"), True),
+        (ScriptedReply.error(400, "bad seed", param="seed"), False),
+        (
+            ScriptedReply.error(
+                503, "no available channels for model x-chat", code="model_not_found"
+            ),
+            False,
+        ),
     ],
 )
 @pytest.mark.parametrize("lines", ["", "--lines"])
 def test_a_model_that_only_chats_is_told_by_name(
-    apiyi: Program, gateway: Gateway, play: Play, is_advised: bool, lines: str
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, is_advised: bool, lines: str
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi(f"complete {lines} --retries 0 -m x-instruct", stdin=b"hi\n")
     assert ran.code == 6
     assert ("try: apiyi chat (" in ran.err) is is_advised
@@ -155,7 +165,7 @@ def test_several_answers_to_a_line_are_numbered(apiyi: Program, gateway: Gateway
 
 
 @pytest.mark.parametrize(
-    ("play", "why"),
+    ("reply", "why"),
     [
         (whole("A"), "1 completions came for 2 wanted"),
         (whole("A", "B", "C"), "3 completions came for 2 wanted"),
@@ -164,9 +174,9 @@ def test_several_answers_to_a_line_are_numbered(apiyi: Program, gateway: Gateway
     ],
 )
 def test_answers_that_cannot_be_paired_exit_8(
-    apiyi: Program, gateway: Gateway, play: Play, why: str
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, why: str
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi("complete --lines --retries 0", stdin=b"a\nb\n")
     assert (ran.code, ran.out) == (8, b"")
     assert why in ran.err

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.limits import Limits
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.limits import GatewayLimits
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_trouble_in_front_of_the_first_address_moves_on(
     apiyi: Program, gateway: Gateway, backup: Gateway
 ) -> None:
     configure(apiyi, gateway.base_url, backup.base_url)
-    down = Play.text("<title>503</title>", "text/html", status=503)
+    down = ScriptedReply.text("<title>503</title>", "text/html", status=503)
     gateway.script(down, down)
     ran = apiyi("chat hi")
     assert ran.code == 0
@@ -77,16 +77,16 @@ def test_trouble_in_front_of_the_first_address_moves_on(
 @pytest.mark.parametrize(
     ("play", "code"),
     [
-        (Play.error(400, "no"), 6),
-        (Play.error(401, "no"), 4),
-        (Play.error(429, "no", code="rate_limit_exceeded"), 5),
-        (Play.error(503, "no channel", code="model_not_found"), 5),
-        (Play.chat("part").cut(2), 8),
+        (ScriptedReply.error(400, "no"), 6),
+        (ScriptedReply.error(401, "no"), 4),
+        (ScriptedReply.error(429, "no", code="rate_limit_exceeded"), 5),
+        (ScriptedReply.error(503, "no channel", code="model_not_found"), 5),
+        (ScriptedReply.chat("part").cut(2), 8),
     ],
     ids=["400", "401", "429", "no channel", "cut"],
 )
 def test_what_the_next_address_would_not_do_better_stays(
-    apiyi: Program, gateway: Gateway, backup: Gateway, play: Play, code: int
+    apiyi: Program, gateway: Gateway, backup: Gateway, play: ScriptedReply, code: int
 ) -> None:
     configure(apiyi, gateway.base_url, backup.base_url)
     gateway.script(play)
@@ -99,7 +99,7 @@ def test_processes_of_one_key_share_their_limits(apiyi: Program, gateway: Gatewa
     # Three processes that did not know of each other would send 120 in a second, 12 at once.
     # The gateway allows a little more than was configured: a busy machine delays what was
     # sent in time, and a reply has left before the gateway has done with its request.
-    with Gateway(key=gateway.key, limits=Limits(rpm=60, window_s=1)) as strict:
+    with Gateway(key=gateway.key, limits=GatewayLimits(rpm=60, window_s=1)) as strict:
         configure(apiyi, strict.base_url, rpm=40, concurrency=4, window_s=1)
         one = "seq 30 | apiyi embed --lines -m bge-m3 --batch-size 1 -j 8 --no-text --retries 0"
         ran = apiyi.shell(f"({one} & {one} & {one} & wait) | wc -l")
@@ -122,7 +122,7 @@ def test_the_limits_can_be_set_for_one_run_or_left_out(apiyi: Program, gateway: 
 
 def test_a_throttled_run_holds_up_the_next_one(apiyi: Program, gateway: Gateway) -> None:
     configure(apiyi, gateway.base_url)
-    gateway.script(Play.error(429, "slow", headers=(("Retry-After", "1"),)))
+    gateway.script(ScriptedReply.error(429, "slow", headers=(("Retry-After", "1"),)))
     assert apiyi("chat hi --retries 0").code == 5
     assert apiyi("chat hi").code == 0
     first, second = gateway.ledger

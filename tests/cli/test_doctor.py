@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_the_clock_is_compared_with_the_servers(
     apiyi: Program, gateway: Gateway, skew_s: int, state: str
 ) -> None:
     date = formatdate(time.time() - skew_s, usegmt=True)
-    gateway.script(Play.json(MODELS, headers=(("Date", date),)))
+    gateway.script(ScriptedReply.json(MODELS, headers=(("Date", date),)))
     ran = apiyi("doctor --json")
     (clock,) = findings(ran)["clock"]
     assert (clock["state"], ran.code) == (state, 0)
@@ -211,7 +211,7 @@ def test_a_completion_that_a_start_file_loads_counts(apiyi: Program) -> None:
 
 
 def test_max_time_ends_a_host_that_stays_silent(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(*[Play().stall()] * 3)
+    gateway.script(*[ScriptedReply().stall()] * 3)
     began_s = time.monotonic()
     ran = apiyi("doctor --json --max-time 0.5")
     assert time.monotonic() - began_s < 3

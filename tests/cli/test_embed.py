@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def apiyi(apiyi: Program) -> Program:
     return apiyi
 
 
-def vectors(*texts: str, start: int = 0, usage: Any = USAGE) -> Play:
+def vectors(*texts: str, start: int = 0, usage: Any = USAGE) -> ScriptedReply:
     """Return a reply whose vectors have just this text."""
     data = ",".join(
         f'{{"object":"embedding","index":{start + k},"embedding":{text}}}'
         for k, text in enumerate(texts)
     )
     body = f'{{"object":"list","data":[{data}],"model":"m","usage":{json.dumps(usage)}}}'
-    return Play(body=body.encode())
+    return ScriptedReply(body=body.encode())
 
 
 def records(out: bytes) -> list[dict[str, Any]]:
@@ -198,7 +198,7 @@ def test_requests_are_out_at_the_same_time_but_no_more_than_allowed(
         return gateway.wait_for(lambda: len(gateway.ledger) >= 3)
 
     for text in ("[1]", "[2]", "[3]"):
-        gateway.script(vectors(text).but(wait=together))
+        gateway.script(vectors(text).replace(wait=together))
     ran = apiyi("embed a b c --batch-size 1 -j 3 --no-text")
     assert ran.code == 0
     assert gateway.max_in_flight == 3
@@ -218,7 +218,7 @@ def test_requests_are_out_at_the_same_time_but_no_more_than_allowed(
     ids=["missing", "surplus", "shorter", "NaN", "null", "cut"],
 )
 def test_an_answer_that_cannot_be_paired_prints_nothing_and_exits_8(
-    apiyi: Program, gateway: Gateway, play: Play, why: str
+    apiyi: Program, gateway: Gateway, play: ScriptedReply, why: str
 ) -> None:
     gateway.script(play)
     ran = apiyi("embed a b --retries 0")
@@ -236,7 +236,7 @@ def test_another_length_in_a_later_reply_is_refused_after_the_good_ones(
 
 
 def test_what_came_before_a_failure_is_printed(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(vectors("[1]"), Play.error(504, "no"))
+    gateway.script(vectors("[1]"), ScriptedReply.error(504, "no"))
     ran = apiyi("embed a b c --batch-size 1 -j 1 --no-text --retries 0")
     assert ran.code == 8, ran.err
     assert ran.text == '{"index":0,"embedding":[1]}\n'
@@ -245,7 +245,9 @@ def test_what_came_before_a_failure_is_printed(apiyi: Program, gateway: Gateway)
 
 def test_vectors_in_any_order_find_their_input(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(
-        Play.json({"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]})
+        ScriptedReply.json(
+            {"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
+        )
     )
     assert [one["embedding"] for one in records(apiyi("embed a b").out)] == [[1], [2]]
 

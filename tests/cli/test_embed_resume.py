@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -62,16 +62,18 @@ def test_lines_that_were_added_are_all_that_is_paid(apiyi: Program, gateway: Gat
     assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(13)]
 
 
-@pytest.mark.parametrize("play", [Play.error(503, "no"), Play.error(504, "late")])
+@pytest.mark.parametrize(
+    "reply", [ScriptedReply.error(503, "no"), ScriptedReply.error(504, "late")]
+)
 def test_what_came_before_a_failure_stays_and_what_came_beside_it_too(
-    apiyi: Program, gateway: Gateway, play: Play
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply
 ) -> None:
     first = apiyi("embed --lines --dimensions 2 --batch-size 4 -o w -j 1", stdin=lines(4))
     assert first.code == 0
     gateway.ledger.clear()
 
     others = threading.Event()
-    gateway.script(play.but(wait=lambda piece: others.wait(20)))
+    gateway.script(reply.replace(wait=lambda piece: others.wait(20)))
 
     def answered() -> bool:
         return sum(one.status == 200 for one in gateway.ledger) >= 3

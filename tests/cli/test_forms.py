@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.sandbox.audio_files import wav
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.packed import wav
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.sandbox.speech import tone
 
@@ -33,7 +33,7 @@ LINES = [
 ]
 
 
-def value_of(request: Received) -> dict[str, Any]:
+def value_of(request: ReceivedRequest) -> dict[str, Any]:
     """Return a form as the object that the schema describes."""
     found: dict[str, Any] = {}
     for part in request.parts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def recovering(apiyi: Program, gateway: Gateway, backup: Gateway) -> Program:
 def test_a_proxy_that_answers_for_a_dead_api_is_not_up(
     recovering: Program, gateway: Gateway, backup: Gateway, status: int
 ) -> None:
-    gateway.script(Play.text("<title>down</title>", "text/html", status=status))
+    gateway.script(ScriptedReply.text("<title>down</title>", "text/html", status=status))
     ran = recovering("chat hi")
     assert ran.code == 0
     assert [one.method for one in gateway.ledger] == ["GET"]
@@ -50,7 +50,9 @@ def test_a_proxy_that_answers_for_a_dead_api_is_not_up(
 def test_a_refusal_of_the_api_itself_shows_that_it_is_up(
     recovering: Program, gateway: Gateway, backup: Gateway, status: int
 ) -> None:
-    gateway.script(Play.json({"data": []}) if status == 200 else Play.error(status, "no"))
+    gateway.script(
+        ScriptedReply.json({"data": []}) if status == 200 else ScriptedReply.error(status, "no")
+    )
     ran = recovering("chat hi")
     assert ran.code == 0
     assert [one.method for one in gateway.ledger] == ["GET", "POST"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ WEBP = b"RIFF" + (20).to_bytes(4, "little") + b"WEBPVP8 " + b"\0" * 12
 MODEL = "-m gpt-image-1"
 
 
-def answer(*items: dict[str, Any]) -> Play:
-    return Play.json({"created": 1, "data": list(items)})
+def answer(*items: dict[str, Any]) -> ScriptedReply:
+    return ScriptedReply.json({"created": 1, "data": list(items)})
 
 
 def packed(content: bytes = PNG) -> str:
@@ -213,7 +213,7 @@ def test_a_name_without_fields_is_kept_and_what_it_holds_is_said(
 def test_an_answer_without_a_picture_exits_8_and_leaves_no_file(
     apiyi: Program, gateway: Gateway, body: Any, told: str
 ) -> None:
-    gateway.script(Play.json(body))
+    gateway.script(ScriptedReply.json(body))
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, ran.out, files(apiyi.work)) == (8, b"", [])
     assert told in ran.err
@@ -350,7 +350,7 @@ def test_json_is_the_servers_object_and_ndjson_a_record_for_each(
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
     item = {"b64_json": packed(), "revised_prompt": "a very red cat"}
     body = {"created": 1, "data": [item, item], "usage": usage}
-    gateway.script(Play.json(body), Play.json(body))
+    gateway.script(ScriptedReply.json(body), ScriptedReply.json(body))
     ran = apiyi(f"image cat {MODEL} --n 2 --json")
     assert (ran.code, ran.json) == (0, body)
     assert files(apiyi.work) == ["cat-1.png", "cat-2.png"]
@@ -380,18 +380,18 @@ def test_a_url_is_fetched_without_the_key(apiyi: Program, gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize(
-    ("play", "told"),
+    ("reply", "told"),
     [
-        (Play.text("gone", status=404), "HTTP 404"),
-        (Play(body=PNG[:40], content_type="image/png"), "cut"),
+        (ScriptedReply.text("gone", status=404), "HTTP 404"),
+        (ScriptedReply(body=PNG[:40], content_type="image/png"), "cut"),
     ],
 )
 def test_a_paid_picture_whose_download_fails_is_not_made_again(
-    apiyi: Program, gateway: Gateway, play: Play, told: str
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, told: str
 ) -> None:
     url = f"{gateway.origin}/files/x.png?sig=a%2Fb&c=1"
     gateway.script(answer({"url": url, "revised_prompt": "x"}), path="/generations")
-    gateway.script(play, play, play, path="/files/x.png")
+    gateway.script(reply, reply, reply, path="/files/x.png")
     ran = apiyi("image cat -m flux-kontext-pro --ndjson")
     assert (ran.code, len(gateway.posts), len(gateway.ledger)) == (8, 1, 4)
     record = json.loads(ran.out)
@@ -418,16 +418,16 @@ def test_a_url_in_the_own_network_is_refused_unless_allowed(
 def test_what_was_sent_and_never_answered_is_not_sent_again(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.json({"data": []}, billed=True).cut())
+    gateway.script(ScriptedReply.json({"data": []}, billed=True).cut())
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, len(gateway.ledger)) == (8, 1), ran.err
-    gateway.script(Play.text("late", status=524))
+    gateway.script(ScriptedReply.text("late", status=524))
     assert apiyi(f"image cat {MODEL}").code == 8
     assert len(gateway.ledger) == 2
 
 
 def test_what_was_refused_for_now_is_sent_again(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(429, "slow down", headers=(("retry-after-ms", "1"),)))
+    gateway.script(ScriptedReply.error(429, "slow down", headers=(("retry-after-ms", "1"),)))
     ran = apiyi(f"image cat {MODEL} --size 16x16")
     assert (ran.code, len(gateway.ledger)) == (0, 2), ran.err
 
@@ -475,7 +475,7 @@ def test_a_file_that_is_no_picture_is_not_taken_for_one(apiyi: Program, gateway:
 
 
 def test_one_line_that_fails_does_not_stop_the_others(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(400, "no cats", code="moderation_blocked"))
+    gateway.script(ScriptedReply.error(400, "no cats", code="moderation_blocked"))
     ran = apiyi(f"image --lines {MODEL} --size 16x16 -j 1 --ndjson", stdin=LINES)
     assert (ran.code, len(gateway.ledger)) == (3, 3)
     first, *others = (json.loads(line) for line in ran.out.splitlines())
@@ -502,7 +502,7 @@ def test_a_stopped_run_saves_what_is_under_way_and_pays_for_nothing_twice(
     line = f"image --lines {MODEL} --size 16x16 -j 3 --skip-existing"
     process = apiyi.start(line, stdin=subprocess.PIPE)
     stopped.append(process)
-    held = [answer({"b64_json": packed()}).but(delay_s=0.4) for _ in prompts]
+    held = [answer({"b64_json": packed()}).replace(delay_s=0.4) for _ in prompts]
     gateway.script(*held)
     assert process.stdin is not None
     process.stdin.write(text)
@@ -552,8 +552,8 @@ def test_a_picture_that_cannot_be_written_is_kept_elsewhere(
     apiyi: Program, gateway: Gateway
 ) -> None:
     made = apiyi.work / "cat.png"
-    play = answer({"b64_json": packed()}).but(wait=lambda k: made.write_bytes(b"mine"))
-    gateway.script(play)
+    reply = answer({"b64_json": packed()}).replace(wait=lambda k: made.write_bytes(b"mine"))
+    gateway.script(reply)
     ran = apiyi(f"image cat {MODEL} -o cat.png")
     assert (ran.code, made.read_bytes()) == (11, b"mine")
     (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
@@ -598,7 +598,7 @@ def test_what_a_family_refuses_is_warned_of_once_and_sent(apiyi: Program, gatewa
 
 def test_an_outage_is_not_met_with_a_retry_for_each_line(apiyi: Program, gateway: Gateway) -> None:
     """The requests of a run share a purse of 500, of which a retry takes 5."""
-    gateway.script(*[Play.error(503, "down")] * 300)
+    gateway.script(*[ScriptedReply.error(503, "down")] * 300)
     lines = "".join(f"{n}\n" for n in range(120)).encode()
     ran = apiyi(f"image --lines {MODEL} -j 100 --retries 1 --no-limits", stdin=lines)
     assert "too many retries in this process" in ran.err

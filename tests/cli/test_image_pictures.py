@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><path/></svg>"
 MODEL = "-m gpt-image-1"
 
 
-def packed(*contents: bytes, prefix: str = "") -> Play:
+def packed(*contents: bytes, prefix: str = "") -> ScriptedReply:
     items = [{"b64_json": prefix + base64.b64encode(one).decode()} for one in contents]
-    return Play.json({"created": 1, "data": items})
+    return ScriptedReply.json({"created": 1, "data": items})
 
 
 def rescued(apiyi: Program) -> list[Path]:
@@ -115,13 +115,13 @@ def test_a_picture_is_saved_by_its_bytes(
     "url", ["data:image/svg+xml;utf8,%3Csvg%2F%3E", "data:image/svg+xml,<svg/>", "data:,%3Csvg/%3E"]
 )
 def test_a_data_url_without_base64_is_read_too(apiyi: Program, gateway: Gateway, url: str) -> None:
-    gateway.script(Play.json({"data": [{"url": url}]}))
+    gateway.script(ScriptedReply.json({"data": [{"url": url}]}))
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, (apiyi.work / "cat-1.svg").read_bytes()) == (0, b"<svg/>")
 
 
 def test_the_picture_itself_in_place_of_json_is_saved(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play(body=PNG, content_type="image/png"))
+    gateway.script(ScriptedReply(body=PNG, content_type="image/png"))
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, ran.text) == (0, "cat-1.png\n")
 
@@ -137,7 +137,7 @@ def test_the_picture_itself_in_place_of_json_is_saved(apiyi: Program, gateway: G
 def test_what_cannot_be_read_is_kept_and_its_place_told(
     apiyi: Program, gateway: Gateway, item: dict[str, Any]
 ) -> None:
-    gateway.script(Play.json({"data": [item]}))
+    gateway.script(ScriptedReply.json({"data": [item]}))
     ran = apiyi(f"image cat {MODEL}")
     (kept,) = rescued(apiyi)
     assert ran.code == 8 and str(kept) in ran.err
@@ -159,7 +159,7 @@ def test_a_link_that_fails_is_printed_safe_to_paste_and_nothing_is_paid_again(
     apiyi: Program, gateway: Gateway
 ) -> None:
     url = "https://127.0.0.1/a'$(touch pwned)'.png"
-    gateway.script(Play.json({"data": [{"url": url}]}))
+    gateway.script(ScriptedReply.json({"data": [{"url": url}]}))
     ran = apiyi("image cat -m dall-e-3")
     assert ran.code == 8 and len(gateway.posts) == 1
     assert shlex.quote(url) in ran.err
@@ -180,15 +180,17 @@ def test_a_link_that_fails_is_printed_safe_to_paste_and_nothing_is_paid_again(
     ],
 )
 def test_a_link_that_is_no_link_is_one_line(apiyi: Program, gateway: Gateway, url: str) -> None:
-    gateway.script(Play(body=json.dumps({"data": [{"url": url}]}).encode()))
+    gateway.script(ScriptedReply(body=json.dumps({"data": [{"url": url}]}).encode()))
     ran = apiyi("image cat -m dall-e-3")
     assert ran.code == 8, ran.err
     assert len(ran.err.splitlines()) == 2
 
 
 def test_a_file_behind_a_link_that_is_no_picture_is_kept(apiyi: Program, gateway: Gateway) -> None:
-    odd = Play(body=b"\x01\x02 no picture", content_type="image/png")
-    gateway.script(Play.json({"data": [{"url": f"{gateway.origin}/x.png"}]}), odd, odd, odd)
+    odd = ScriptedReply(body=b"\x01\x02 no picture", content_type="image/png")
+    gateway.script(
+        ScriptedReply.json({"data": [{"url": f"{gateway.origin}/x.png"}]}), odd, odd, odd
+    )
     ran = apiyi("image cat -m dall-e-3")
     (kept,) = rescued(apiyi)
     assert ran.code == 8 and str(kept) in ran.err and kept.read_bytes() == b"\x01\x02 no picture"
@@ -196,31 +198,34 @@ def test_a_file_behind_a_link_that_is_no_picture_is_kept(apiyi: Program, gateway
 
 @pytest.mark.off_schema
 @pytest.mark.parametrize(
-    ("line", "play"),
+    ("line", "reply"),
     [
-        ("speak hi -m tts-1 -o a.mp3", Play.json({"output": "elsewhere"})),
-        ("transcribe a.wav -m whisper-1", Play.json({"words": "elsewhere"})),
-        ("embed hi -m text-embedding-3-small", Play.json({"vectors": [[1, 2]]})),
-        ("embed hi -m text-embedding-3-small", Play.json({"data": [{"embedding": "odd"}]})),
-        (f"image cat {MODEL}", Play.json({"result": "elsewhere"})),
-        ("chat hi --no-stream", Play.json({"result": "elsewhere"})),
-        ("respond hi --no-stream", Play.json({"result": "elsewhere"})),
+        ("speak hi -m tts-1 -o a.mp3", ScriptedReply.json({"output": "elsewhere"})),
+        ("transcribe a.wav -m whisper-1", ScriptedReply.json({"words": "elsewhere"})),
+        ("embed hi -m text-embedding-3-small", ScriptedReply.json({"vectors": [[1, 2]]})),
+        (
+            "embed hi -m text-embedding-3-small",
+            ScriptedReply.json({"data": [{"embedding": "odd"}]}),
+        ),
+        (f"image cat {MODEL}", ScriptedReply.json({"result": "elsewhere"})),
+        ("chat hi --no-stream", ScriptedReply.json({"result": "elsewhere"})),
+        ("respond hi --no-stream", ScriptedReply.json({"result": "elsewhere"})),
     ],
 )
 def test_a_body_that_cannot_be_used_is_kept(
-    apiyi: Program, gateway: Gateway, line: str, play: Play
+    apiyi: Program, gateway: Gateway, line: str, reply: ScriptedReply
 ) -> None:
     (apiyi.work / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt " + bytes(32))
-    gateway.script(*[play] * 6)
+    gateway.script(*[reply] * 6)
     ran = apiyi(f"{line} --retries 0")
     # What is no chat answer at all comes from something that is not the API.
     assert ran.code == (6 if line.startswith(("chat", "respond")) else 8)
     (kept,) = rescued(apiyi)
-    assert str(kept) in ran.err and kept.read_bytes() == play.body
+    assert str(kept) in ran.err and kept.read_bytes() == reply.body
 
 
 def test_sound_of_a_kind_that_is_not_known_is_the_answer(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play(body=b"\x00\x01odd", content_type="audio/odd"))
+    gateway.script(ScriptedReply(body=b"\x00\x01odd", content_type="audio/odd"))
     assert apiyi("speak hi -m tts-1 -o a.mp3 --retries 0").code == 0
     assert (apiyi.work / "a.mp3").read_bytes() == b"\x00\x01odd"
     assert rescued(apiyi) == []
@@ -229,16 +234,16 @@ def test_sound_of_a_kind_that_is_not_known_is_the_answer(apiyi: Program, gateway
 @pytest.mark.off_schema
 @pytest.mark.parametrize("line", [f"image cat {MODEL}", "chat hi --no-stream", "api models"])
 @pytest.mark.parametrize(
-    "play",
+    "reply",
     [
-        Play.error(400, "no"),
-        Play.json({"error": {"message": "no", "type": "invalid_request_error"}}),
-        Play.text("<html><title>log in</title></html>", "text/html"),
+        ScriptedReply.error(400, "no"),
+        ScriptedReply.json({"error": {"message": "no", "type": "invalid_request_error"}}),
+        ScriptedReply.text("<html><title>log in</title></html>", "text/html"),
     ],
 )
 def test_a_refusal_is_no_answer_and_leaves_nothing(
-    apiyi: Program, gateway: Gateway, line: str, play: Play
+    apiyi: Program, gateway: Gateway, line: str, reply: ScriptedReply
 ) -> None:
-    gateway.script(*[play] * 6)
+    gateway.script(*[reply] * 6)
     apiyi(f"{line} --retries 0")
     assert rescued(apiyi) == []

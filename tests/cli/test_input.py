@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def test_a_byte_order_mark_alone_is_dropped(apiyi: Program, gateway: Gateway) ->
 
 
 def test_a_prompt_of_five_megabytes_arrives_whole(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     content = ("0123456789abcde中" * 280_000).encode()
     assert apiyi("chat", stdin=content).out == b"ok\n"
     assert prompt(gateway).encode() == content

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def test_verbose_runs_do_not_tell_the_key(apiyi: Program) -> None:
         assert ran.code == 0 and "hunter2" not in ran.err and "X-Auth-Token: ***" in ran.err
 
 
-def repeating(key: str) -> Play:
+def repeating(key: str) -> ScriptedReply:
     """A gateway that repeats the key of a request in every place that it can."""
     error = {"message": f"no such token: {key}", "code": f"bad_{key}", "type": "x"}
-    return Play.json({"error": error, "request_id": key}, status=400)
+    return ScriptedReply.json({"error": error, "request_id": key}, status=400)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_no_program_that_is_started_gets_a_key(apiyi: Program, tmp_path: Path) -
     with Gateway(key=OWN) as own:
         env = environment(apiyi, folder, own.base_url)
         program(folder, "tool", "echo done")
-        own.script(Play.json({"id": "c", **calls}))
+        own.script(ScriptedReply.json({"id": "c", **calls}))
         words = ["chat", "hi", "--no-stream", "--tool", '{"name":"f"}', "--run", "f=tool", "--yes"]
         assert apiyi(words, env=env).code == 0
         holds_no_key(started_with(folder, "tool"))
@@ -257,7 +257,7 @@ def test_a_key_is_in_no_file_that_a_run_leaves(apiyi: Program) -> None:
         own.script(*[repeating(OWN)] * 2)
         apiyi("batch rows --lines -o out.jsonl --errors bad.jsonl --summary s.json", env=env)
         apiyi("chat hi --cache -H 'X-Own: my-gateway-key-0a1b2c3d'", env=env)
-        own.script(repeating(OWN), Play.json({"data": [{"b64_json": "AA"}], "id": OWN}))
+        own.script(repeating(OWN), ScriptedReply.json({"data": [{"b64_json": "AA"}], "id": OWN}))
         apiyi("chat hi --session s", env=env)
         apiyi("image cat -o a.png", env=env)
         apiyi("batch rows --lines -o out.jsonl --retry-failed", env=env)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.wire.limits import rates
 
@@ -30,8 +30,8 @@ ANSWER = {
 }
 
 
-def answer(usage: dict[str, Any] | None = None) -> Play:
-    return Play(body=json.dumps({**ANSWER, "usage": usage}).encode())
+def answer(usage: dict[str, Any] | None = None) -> ScriptedReply:
+    return ScriptedReply(body=json.dumps({**ANSWER, "usage": usage}).encode())
 
 
 def window(apiyi: Program, seconds: float = 2, **limits: int | str) -> None:
@@ -111,7 +111,9 @@ def test_check_and_limiter_count_a_row_alike(apiyi: Program, gateway: Gateway) -
 
 def test_a_refused_request_gives_its_tokens_back(apiyi: Program, gateway: Gateway) -> None:
     rows(apiyi, 1, max_tokens=900_000)
-    gateway.script(Play.error(400, "no", code="invalid_value", type="invalid_request_error"))
+    gateway.script(
+        ScriptedReply.error(400, "no", code="invalid_value", type="invalid_request_error")
+    )
     assert apiyi("batch rows.jsonl -o out.jsonl").code == 3
     ran = apiyi("batch rows.jsonl -o again.jsonl --max-time 5")
     assert ran.code == 0, ran.err
@@ -123,7 +125,9 @@ def test_after_a_429_for_tokens_a_single_request_waits_and_says_how_to_go_on(
     window(apiyi, 40, tpm=1000)
     assert apiyi("chat hi --max-tokens 990").code == 0
     gateway.script(
-        Play.error(429, "Rate limit reached on tokens per min (TPM)", code="rate_limit_exceeded")
+        ScriptedReply.error(
+            429, "Rate limit reached on tokens per min (TPM)", code="rate_limit_exceeded"
+        )
     )
     assert apiyi("chat hi --retries 0").code == 5
     ran = apiyi("chat hi --max-tokens 990 --max-time 1")

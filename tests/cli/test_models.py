@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_a_query_that_finds_nothing_names_the_nearest(apiyi: Program, gateway: G
 
 def test_json_is_the_servers_list_and_ndjson_its_objects(apiyi: Program, gateway: Gateway) -> None:
     body = b'{ "data": [{"id":"b","x":1.10},\n{"id":"a","owned_by":"me"}], "object":"list" }'
-    gateway.script(*[Play(body=body)] * 4)
+    gateway.script(*[ScriptedReply(body=body)] * 4)
     assert apiyi("models --json").out == body.replace(b"\n", b"") + b"\n"
     rows = [json.loads(line) for line in apiyi("models --ndjson").out.splitlines()]
     assert rows == [{"id": "a", "owned_by": "me"}, {"id": "b", "x": 1.10}]
@@ -86,12 +86,14 @@ def test_on_a_terminal_there_is_a_table_without_a_column_of_one_date(
 
 def test_odd_entries_are_lived_with(apiyi: Program, gateway: Gateway) -> None:
     odd = [{"id": "b/ä 中"}, {"id": "a"}, {"id": "a"}, {"id": 7}, {"id": " "}, None, {}, "x"]
-    gateway.script(Play.json({"data": odd}))
+    gateway.script(ScriptedReply.json({"data": odd}))
     assert apiyi("models").text == "a\nb/ä 中\n"
 
 
 def test_names_from_the_server_cannot_drive_the_terminal(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.json({"data": [{"id": "a\x1b]0;x\x07", "owned_by": "\x1b[2J\u202e"}]}))
+    gateway.script(
+        ScriptedReply.json({"data": [{"id": "a\x1b]0;x\x07", "owned_by": "\x1b[2J\u202e"}]})
+    )
     screen = apiyi.terminal("models --color never")
     assert screen.code == 0
     assert b"\x1b" not in screen.raw
@@ -99,27 +101,27 @@ def test_names_from_the_server_cannot_drive_the_terminal(apiyi: Program, gateway
 
 
 @pytest.mark.parametrize(
-    ("play", "code"),
+    ("reply", "code"),
     [
-        (Play.json({"data": None}), 8),
-        (Play.json({"data": []}), 8),
-        (Play(), 8),
-        (Play.text("<!doctype html><title>home</title>", "text/html"), 6),
-        (Play.json({"success": False, "message": "无权进行此操作，access token 无效"}), 4),
-        (Play.error(401, "无效的令牌"), 4),
+        (ScriptedReply.json({"data": None}), 8),
+        (ScriptedReply.json({"data": []}), 8),
+        (ScriptedReply(), 8),
+        (ScriptedReply.text("<!doctype html><title>home</title>", "text/html"), 6),
+        (ScriptedReply.json({"success": False, "message": "无权进行此操作，access token 无效"}), 4),
+        (ScriptedReply.error(401, "无效的令牌"), 4),
     ],
     ids=["null", "none", "empty", "page", "success false", "401"],
 )
 def test_a_list_without_models_is_an_error(
-    apiyi: Program, gateway: Gateway, play: Play, code: int
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, code: int
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi("models --retries 0")
     assert (ran.code, ran.out) == (code, b"")
 
 
 def test_the_list_is_kept_for_completion(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.json({"data": [{"id": "b"}, {"id": "a\nc"}, {"id": "a"}]}))
+    gateway.script(ScriptedReply.json({"data": [{"id": "b"}, {"id": "a\nc"}, {"id": "a"}]}))
     assert apiyi("models").code == 0
     (kept,) = (apiyi.home / "cache" / "apiyi" / "models").iterdir()
     assert kept.read_text() == "a\nb\n"
@@ -159,7 +161,7 @@ def test_one_odd_model_takes_no_other_away(apiyi: Program, gateway: Gateway, odd
     listed = [f'{{"id":"model-{number}","created":{number}}}' for number in range(200)]
     listed.insert(100, odd)
     body = f'{{"object":"list","data":[{",".join(listed)}]}}'
-    gateway.script(*[Play(body=body.encode())] * 4)
+    gateway.script(*[ScriptedReply(body=body.encode())] * 4)
     ran = apiyi("models")
     assert ran.code == 0, ran.err
     names = ran.text.splitlines()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_name_that_does_not_resolve_was_free(apiyi: Program) -> None:
 
 
 def test_a_failure_that_passes_is_retried_and_told(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(503, "overloaded"))
+    gateway.script(ScriptedReply.error(503, "overloaded"))
     ran = apiyi("chat hi --retries 1")
     assert (ran.code, ran.out) == (0, b"[sandbox] You said: hi\n")
     assert ran.err.startswith("apiyi: retry 1 of 1 in ")
@@ -46,24 +46,24 @@ def test_a_failure_that_passes_is_retried_and_told(apiyi: Program, gateway: Gate
 
 
 def test_nothing_is_retried_once_text_was_shown(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("one").cut(2))
+    gateway.script(ScriptedReply.chat("one").cut(2))
     ran = apiyi("chat hi")
     assert (ran.code, ran.out, len(gateway.ledger)) == (8, b"one\n", 1)
 
 
 @pytest.mark.parametrize(
-    ("play", "code", "why", "out"),
+    ("reply", "code", "why", "out"),
     [
-        (Play.chat("x").stall(), 8, "no answer within", ""),
-        (Play.chat("one", "two").stall(2), 8, "no event for", "one\n"),
-        (Play.json({"choices": []}).stall(at=5), 8, "for 0.3", ""),
+        (ScriptedReply.chat("x").stall(), 8, "no answer within", ""),
+        (ScriptedReply.chat("one", "two").stall(2), 8, "no event for", "one\n"),
+        (ScriptedReply.json({"choices": []}).stall(at=5), 8, "for 0.3", ""),
     ],
     ids=["headers", "event", "byte"],
 )
 def test_a_silence_longer_than_timeout_may_have_been_billed(
-    apiyi: Program, gateway: Gateway, play: Play, code: int, why: str, out: str
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, code: int, why: str, out: str
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     stream = "--no-stream" if why.startswith("for ") else ""
     ran = apiyi(f"chat hi --timeout 0.3 --retries 0 {stream}")
     assert (ran.code, ran.text) == (code, out)
@@ -72,7 +72,9 @@ def test_a_silence_longer_than_timeout_may_have_been_billed(
 
 
 def test_comments_are_no_events(apiyi: Program, gateway: Gateway) -> None:
-    pings = Play(body=lambda: repeat(b": PING\n\n"), content_type="text/event-stream", gap_s=0.02)
+    pings = ScriptedReply(
+        body=lambda: repeat(b": PING\n\n"), content_type="text/event-stream", gap_s=0.02
+    )
     gateway.script(pings)
     ran = apiyi("chat hi --timeout 0.4 --retries 0")
     assert ran.code == 8
@@ -80,13 +82,13 @@ def test_comments_are_no_events(apiyi: Program, gateway: Gateway) -> None:
 
 
 def test_a_silent_list_of_models_was_free(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play().stall())
+    gateway.script(ScriptedReply().stall())
     ran = apiyi("models --timeout 0.3 --retries 0")
     assert ran.code == 5
 
 
 def test_the_whole_time_is_a_limit_of_the_user(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("one", "two").stall(2))
+    gateway.script(ScriptedReply.chat("one", "two").stall(2))
     ran = apiyi("chat hi --max-time 1.2 --retries 0")
     assert (ran.code, ran.out) == (9, b"one\n")
     assert "--max-time" in ran.err
@@ -94,7 +96,7 @@ def test_the_whole_time_is_a_limit_of_the_user(apiyi: Program, gateway: Gateway)
 
 
 def test_no_wait_between_attempts_outlasts_the_whole_time(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(429, "slow down", headers=(("Retry-After", "20"),)))
+    gateway.script(ScriptedReply.error(429, "slow down", headers=(("Retry-After", "20"),)))
     ran = apiyi("chat hi --max-time 2 --retries 3")
     assert ran.code == 5
     assert "no time for another attempt in 2 s" in ran.err

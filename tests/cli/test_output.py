@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from apiyi_cli.sandbox.play import DONE, Play
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -18,11 +18,13 @@ HOSTILE = "\x1b]52;c;AAAA\x07\x1b[2J\x9b\u202e\0"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
-def whole(text: str | None, finish: str = "stop", **message: Any) -> Play:
+def whole(text: str | None, finish: str = "stop", **message: Any) -> ScriptedReply:
     """Return an answer in one piece."""
     said = {"role": "assistant", "content": text, **message}
     choice = {"index": 0, "message": said, "finish_reason": finish}
-    return Play.json({"id": "c1", "object": "chat.completion", "choices": [choice], "usage": USAGE})
+    return ScriptedReply.json(
+        {"id": "c1", "object": "chat.completion", "choices": [choice], "usage": USAGE}
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def whole(text: str | None, finish: str = "stop", **message: Any) -> Play:
 def test_text_in_a_pipe_is_exact_and_ends_in_a_newline(
     apiyi: Program, gateway: Gateway, text: str, options: str, printed: bytes, stream: str
 ) -> None:
-    gateway.script(Play.chat(*text) if stream == "--stream" else whole(text))
+    gateway.script(ScriptedReply.chat(*text) if stream == "--stream" else whole(text))
     ran = apiyi(f"chat hi {stream} {options}")
     assert ran == (0, printed, "")
 
@@ -58,7 +60,7 @@ CHUNKS = (
 def test_ndjson_is_the_servers_chunks_verbatim_a_line_each(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.sse(*CHUNKS, DONE, pings=1))
+    gateway.script(ScriptedReply.sse(*CHUNKS, DONE, pings=1))
     assert apiyi("chat hi --ndjson") == (0, b"".join(chunk + b"\n" for chunk in CHUNKS), "")
 
 
@@ -75,7 +77,7 @@ def test_json_is_the_servers_object_verbatim_on_one_line(apiyi: Program, gateway
         b'"big":123456789012345678901234567890, "choices":[{"index":0,"message":'
         b'{"role":"assistant","content":"\\u4e2d\xe4\xb8\xad"},"finish_reason":"stop"}] }\n'
     )
-    gateway.script(Play(body=body))
+    gateway.script(ScriptedReply(body=body))
     line = body.removeprefix(b"\xef\xbb\xbf").translate(None, b"\r\n") + b"\n"
     assert apiyi("chat hi --json") == (0, line, "")
 
@@ -94,7 +96,7 @@ def test_json_with_a_stream_is_put_together_from_the_chunks(
 
 
 def test_a_stream_that_was_cut_still_gives_its_object(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("one ", "two", "three").cut(3))
+    gateway.script(ScriptedReply.chat("one ", "two", "three").cut(3))
     ran = apiyi("chat hi --json --stream --retries 0")
     assert ran.code == 8
     assert ran.json["choices"][0]["message"]["content"] == "one two"
@@ -159,7 +161,7 @@ def test_a_dash_as_output_is_stdout(apiyi: Program, gateway: Gateway) -> None:
 
 
 def test_a_cut_answer_leaves_no_file_but_is_kept(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("one ", "two").cut(2))
+    gateway.script(ScriptedReply.chat("one ", "two").cut(2))
     ran = apiyi("chat hi -o out.txt --retries 0")
     assert ran.code == 8
     assert not (apiyi.work / "out.txt").exists()
@@ -182,7 +184,7 @@ def test_a_cut_answer_leaves_no_file_but_is_kept(apiyi: Program, gateway: Gatewa
 def test_extract_prints_the_first_block_else_all(
     apiyi: Program, gateway: Gateway, text: str, printed: bytes
 ) -> None:
-    gateway.script(Play.chat(*text))
+    gateway.script(ScriptedReply.chat(*text))
     assert apiyi("chat hi -x") == (0, printed, "")
 
 
@@ -207,7 +209,7 @@ def test_one_of_several_answers_that_is_not_finished_is_a_cut(
         delta = {"content": text}
         return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
 
-    gateway.script(Play.sse(chunk(0, "a", "stop"), chunk(1, "b", None), DONE))
+    gateway.script(ScriptedReply.sse(chunk(0, "a", "stop"), chunk(1, "b", None), DONE))
     ran = apiyi("chat hi --n 2 --retries 0")
     assert (ran.code, ran.out) == (8, b"a\n\nb\n")
     assert "1 of 2 choices are complete" in ran.err
@@ -215,7 +217,7 @@ def test_one_of_several_answers_that_is_not_finished_is_a_cut(
 
 def test_reasoning_never_stands_on_stdout_or_in_a_pipe(apiyi: Program, gateway: Gateway) -> None:
     thought = {"reasoning_content": "let me think"}
-    gateway.script(Play.chat(thought, "answer"), whole("answer", **thought))
+    gateway.script(ScriptedReply.chat(thought, "answer"), whole("answer", **thought))
     assert apiyi("chat hi") == (0, b"answer\n", "")
     assert apiyi("chat hi --no-stream") == (0, b"answer\n", "")
 
@@ -224,7 +226,7 @@ def test_reasoning_is_dim_on_a_terminal_unless_it_is_hidden(
     apiyi: Program, gateway: Gateway
 ) -> None:
     thought = {"reasoning_content": "let me\x1b[2J think"}
-    gateway.script(*[Play.chat(thought, "answer")] * 3)
+    gateway.script(*[ScriptedReply.chat(thought, "answer")] * 3)
     seen = apiyi.terminal("chat hi", redirect=">out")
     assert (apiyi.work / "out").read_text() == "answer\n"
     assert b"\x1b[2mlet me" in seen.raw and b"\x1b[2J" not in seen.raw
@@ -234,7 +236,7 @@ def test_reasoning_is_dim_on_a_terminal_unless_it_is_hidden(
 
 
 def test_usage_is_told_on_stderr(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("a", usage=USAGE), Play.chat("a"), whole("a"))
+    gateway.script(ScriptedReply.chat("a", usage=USAGE), ScriptedReply.chat("a"), whole("a"))
     told = "usage: 7 prompt + 3 completion = 10 tokens\n"
     assert apiyi("chat hi -u") == (0, b"a\n", told)
     assert apiyi("chat hi -u") == (0, b"a\n", "usage: unknown (the gateway did not tell)\n")
@@ -252,7 +254,7 @@ def test_usage_is_told_on_stderr(apiyi: Program, gateway: Gateway) -> None:
 def test_an_answer_cut_by_a_limit_warns_and_exits_8_only_if_strict(
     apiyi: Program, gateway: Gateway, finish: str, warning: str
 ) -> None:
-    gateway.script(*[Play.chat("par", finish=finish)] * 3)
+    gateway.script(*[ScriptedReply.chat("par", finish=finish)] * 3)
     ran = apiyi("chat hi")
     assert (ran.code, ran.out) == (0, b"par\n")
     assert warning in ran.err
@@ -263,7 +265,7 @@ def test_an_answer_cut_by_a_limit_warns_and_exits_8_only_if_strict(
 
 
 def test_a_refusal_is_printed_as_the_answer(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat({"refusal": "I will not."}, finish="content_filter"))
+    gateway.script(ScriptedReply.chat({"refusal": "I will not."}, finish="content_filter"))
     ran = apiyi("chat hi")
     assert (ran.code, ran.out) == (0, b"I will not.\n")
 
@@ -281,7 +283,7 @@ def test_verbose_tells_the_exchange_without_the_key(apiyi: Program, gateway: Gat
 def test_errors_are_one_object_on_stderr_for_machines(
     apiyi: Program, gateway: Gateway, form: str
 ) -> None:
-    gateway.script(Play.error(401, "无效的令牌", code="invalid_api_key"))
+    gateway.script(ScriptedReply.error(401, "无效的令牌", code="invalid_api_key"))
     ran = apiyi(f"chat hi {form}")
     assert (ran.code, ran.out) == (4, b"")
     told = json.loads(ran.err)["error"]
@@ -307,7 +309,7 @@ def test_a_model_name_that_really_answered_may_differ(apiyi: Program, gateway: G
         "choices": [{"index": 0, "delta": {"content": "a"}}],
     }
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-    gateway.script(Play.sse(chunk, end, DONE))
+    gateway.script(ScriptedReply.sse(chunk, end, DONE))
     assert apiyi("chat hi --jq .model --stream").text == "gpt-4o-2024\n"
 
 

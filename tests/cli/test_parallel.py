@@ -11,7 +11,7 @@ import pytest
 from apiyi_cli.cli.gateway.parallel import map_in_order
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import ApiyiError
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import INTERACTIVE
 from apiyi_cli.wire.http.client import Observer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.conftest import Program
 
 PATIENCE_S = 20.0
-BUSY = Play.error(429, "slow down", headers=(("Retry-After", "0.4"),))
+BUSY = ScriptedReply.error(429, "slow down", headers=(("Retry-After", "0.4"),))
 
 
 def plan_of(gateway: Gateway, sleep: Callable[[float], object]) -> Plan:
@@ -107,7 +107,7 @@ def test_no_more_requests_than_jobs_are_in_flight_when_the_waits_end(gateway: Ga
 
 
 def test_a_run_that_stops_does_not_send_again_what_waits(gateway: Gateway) -> None:
-    gateway.script(BUSY, Play.error(400, "no"))
+    gateway.script(BUSY, ScriptedReply.error(400, "no"))
     stop = threading.Event()
     # As long as the run goes on it waits.
     plan = plan_of(gateway, lambda wait_s: stop.wait(PATIENCE_S))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_a_dry_run_masks_the_users_own_authorization(apiyi: Program, gateway: Ga
 def test_a_dry_run_shows_what_would_be_sent(apiyi: Program, gateway: Gateway) -> None:
     line = "chat hi --tool '{\"name\":\"f\"}' --schema 'a, b int' -O x=1 --no-stream"
     shown = apiyi(f"{line} --dry-run").json["body"]
-    gateway.script(Play.json({"choices": []}))
+    gateway.script(ScriptedReply.json({"choices": []}))
     apiyi(line)
     assert gateway.posts[0].json == shown
 

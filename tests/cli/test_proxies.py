@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_loopback_is_never_reached_through_a_proxy_of_the_environment(
 
 def test_the_proxy_option_is_used_even_for_loopback(apiyi: Program, gateway: Gateway) -> None:
     with Gateway() as proxy:
-        proxy.script(Play.chat("through"))
+        proxy.script(ScriptedReply.chat("through"))
         url = f"http://me:pa%2Fss@127.0.0.1:{proxy.port}"
         ran = apiyi(["chat", "hi", "-v", "--proxy", url])
         assert (ran.code, ran.out) == (0, b"through\n")
@@ -57,7 +57,7 @@ def test_the_proxy_option_is_used_even_for_loopback(apiyi: Program, gateway: Gat
 
 def test_a_proxy_never_sees_the_key_of_an_https_call(apiyi: Program) -> None:
     with Gateway() as proxy:
-        proxy.script(Play(status=407, reason="Proxy Authentication Required"))
+        proxy.script(ScriptedReply(status=407, reason="Proxy Authentication Required"))
         ran = apiyi(
             "chat hi --retries 2 --base-url https://api.example.invalid/v1",
             env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"},
@@ -118,7 +118,7 @@ def test_a_proxy_that_cannot_reach_the_host_is_trouble_that_passes(
     apiyi: Program, status: int, code: int, asked: int
 ) -> None:
     with Gateway() as proxy:
-        proxy.script(*[Play(status=status, reason="No")] * 4)
+        proxy.script(*[ScriptedReply(status=status, reason="No")] * 4)
         ran = apiyi(
             "image cat -m dall-e-3 -o c.png --retries 1 --base-url https://a.example.invalid/v1",
             env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"},
@@ -132,7 +132,7 @@ def test_a_proxy_that_cannot_reach_one_host_is_asked_for_the_next(apiyi: Program
     hosts = ["https://a.example.invalid/v1", "https://b.example.invalid/v1"]
     config.write_text(f"[profile.default]\nbase_urls = {hosts}\n")
     with Gateway() as proxy:
-        proxy.script(*[Play(status=502, reason="Bad Gateway")] * 4)
+        proxy.script(*[ScriptedReply(status=502, reason="Bad Gateway")] * 4)
         apiyi(
             "chat hi --retries 1",
             env={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "APIYI_BASE_URL": None},

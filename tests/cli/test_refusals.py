@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Case(NamedTuple):
     """A reply, and the run it must lead to; `said` are parts of stderr."""
 
     name: str
-    play: Play
+    play: ScriptedReply
     code: int
     said: tuple[str, ...] = ()
     out: str = ""
@@ -29,72 +29,86 @@ PAGE = "<!doctype html><html><head><title>Just a moment</title></head></html>"
 STATUSES = [
     Case(
         "400",
-        Play.error(400, "bad seed", code="invalid_value", param="seed"),
+        ScriptedReply.error(400, "bad seed", code="invalid_value", param="seed"),
         6,
         ("HTTP 400", "bad seed", "seed"),
     ),
     Case(
         "401",
-        Play.error(401, "无效的令牌", code="invalid_api_key"),
+        ScriptedReply.error(401, "无效的令牌", code="invalid_api_key"),
         4,
         ("无效的令牌", "apiyi auth login", "APIYI_API_KEY"),
     ),
-    Case("402", Play.error(402, "pay"), 7, ("top up",)),
-    Case("403", Play.error(403, "无权访问 default 分组"), 4, ("无权访问", "group")),
+    Case("402", ScriptedReply.error(402, "pay"), 7, ("top up",)),
+    Case("403", ScriptedReply.error(403, "无权访问 default 分组"), 4, ("无权访问", "group")),
     Case(
-        "403 firewall", Play.text(PAGE, "text/html", status=403), 4, ("Just a moment", "firewall")
+        "403 firewall",
+        ScriptedReply.text(PAGE, "text/html", status=403),
+        4,
+        ("Just a moment", "firewall"),
     ),
     Case(
         "404",
-        Play.error(404, "Invalid URL (POST /v1/x)", type="invalid_request_error"),
+        ScriptedReply.error(404, "Invalid URL (POST /v1/x)", type="invalid_request_error"),
         6,
         ("apiyi doctor",),
     ),
-    Case("405", Play.error(405, "method"), 6),
-    Case("408", Play.error(408, "slow"), 5),
-    Case("409", Play.error(409, "conflict"), 5),
+    Case("405", ScriptedReply.error(405, "method"), 6),
+    Case("408", ScriptedReply.error(408, "slow"), 5),
+    Case("409", ScriptedReply.error(409, "conflict"), 5),
     Case(
         "413",
-        Play.text("<html><title>413 Request Entity Too Large</title>", "text/html", status=413),
+        ScriptedReply.text(
+            "<html><title>413 Request Entity Too Large</title>", "text/html", status=413
+        ),
         6,
         ("Too Large", "send less"),
     ),
-    Case("415", Play.error(415, "type"), 6),
+    Case("415", ScriptedReply.error(415, "type"), 6),
     Case(
         "422",
-        Play(status=422, body=b'{"detail":[{"loc":["body","n"],"msg":"too big"}]}'),
+        ScriptedReply(status=422, body=b'{"detail":[{"loc":["body","n"],"msg":"too big"}]}'),
         6,
         ("too big",),
     ),
-    Case("425", Play.error(425, "early"), 5),
+    Case("425", ScriptedReply.error(425, "early"), 5),
     Case(
         "429",
-        Play.error(429, "rate", code="rate_limit_exceeded"),
+        ScriptedReply.error(429, "rate", code="rate_limit_exceeded"),
         5,
         ("HTTP 429", "rate_limit_exceeded"),
     ),
     Case(
         "451",
-        Play.error(451, "[x] rejected by the safety system", code="content_policy_violation"),
+        ScriptedReply.error(
+            451, "[x] rejected by the safety system", code="content_policy_violation"
+        ),
         6,
         ("change the prompt",),
     ),
-    Case("500", Play.error(500, "Panic detected, error: x", type="one_api_panic"), 5, ("Panic",)),
+    Case(
+        "500",
+        ScriptedReply.error(500, "Panic detected, error: x", type="one_api_panic"),
+        5,
+        ("Panic",),
+    ),
     Case(
         "501",
-        Play.error(501, "API not implemented", code="api_not_implemented"),
+        ScriptedReply.error(501, "API not implemented", code="api_not_implemented"),
         6,
         ("does not offer this",),
     ),
-    Case("502", Play.error(502, "upstream"), 5),
-    Case("503", Play.error(503, "overloaded"), 5),
+    Case("502", ScriptedReply.error(502, "upstream"), 5),
+    Case("503", ScriptedReply.error(503, "overloaded"), 5),
     Case(
         "504",
-        Play.text("<html><title>504 Gateway Time-out</title></html>", "text/html", status=504),
+        ScriptedReply.text(
+            "<html><title>504 Gateway Time-out</title></html>", "text/html", status=504
+        ),
         8,
         ("504 Gateway Time-out", "billed"),
     ),
-    Case("529", Play.error(529, "Overloaded", type="overloaded_error"), 5),
+    Case("529", ScriptedReply.error(529, "Overloaded", type="overloaded_error"), 5),
 ]
 
 
@@ -112,7 +126,7 @@ def test_a_status_leads_to_its_exit_code(apiyi: Program, gateway: Gateway, case:
 
 
 def test_an_error_names_status_code_request_id_and_host(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(400, "no", code="odd", headers=(("X-Request-Id", "r-7"),)))
+    gateway.script(ScriptedReply.error(400, "no", code="odd", headers=(("X-Request-Id", "r-7"),)))
     err = apiyi("chat hi").err
     assert "(HTTP 400, code odd, request id " in err
     assert "host 127.0.0.1)" in err
@@ -122,7 +136,7 @@ def test_an_error_names_status_code_request_id_and_host(apiyi: Program, gateway:
 def test_a_redirect_is_not_followed(apiyi: Program, gateway: Gateway, status: int) -> None:
     with Gateway() as other:
         target = f"{other.base_url}/chat/completions"
-        gateway.script(Play(status=status, headers=(("Location", target),)))
+        gateway.script(ScriptedReply(status=status, headers=(("Location", target),)))
         ran = apiyi("chat hi")
         assert ran.code == 6
         assert target in ran.err
@@ -147,7 +161,7 @@ def test_an_unknown_model_like_nothing_points_at_the_list(apiyi: Program, gatewa
 
 
 def test_a_list_that_does_not_come_delays_no_error(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play().stall(), path="/models")
+    gateway.script(ScriptedReply().stall(), path="/models")
     ran = apiyi("chat hi -m gpt4o --max-time 3")
     assert (ran.code, ran.err.splitlines()[-1].strip()) == (6, "try: apiyi models")
 
@@ -161,7 +175,7 @@ def test_a_wrong_key_is_told_with_its_source(apiyi: Program, gateway: Gateway) -
 
 def test_a_key_that_the_server_echoes_is_redacted(apiyi: Program, gateway: Gateway) -> None:
     key = apiyi.environ["APIYI_API_KEY"]
-    gateway.script(Play.error(401, f"Incorrect API key provided: {key}."))
+    gateway.script(ScriptedReply.error(401, f"Incorrect API key provided: {key}."))
     ran = apiyi("chat hi")
     assert ran.code == 4
     assert "Incorrect API key provided: " in ran.err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from apiyi_cli.core.options.chat import Answer, ChatSampling, Tools
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -127,14 +127,14 @@ def test_any_field_can_be_set_typed_and_nested(
     apiyi: Program, gateway: Gateway, option: str, place: dict[str, Any]
 ) -> None:
     (apiyi.work / "value.json").write_text('{"from": "file"}')
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     ran = apiyi(["chat", "hi", "-O", option])
     assert (ran.code, len(gateway.posts)) == (0, 1), ran.err
     assert json.loads(gateway.posts[0].body) == {**PLAIN, **place}
 
 
 def test_options_by_name_yield_to_body_fields(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     options = ["--temperature", "0", "-O", "temperature=1", "-O", "temperature=0.5"]
     assert apiyi(["chat", "hi", *options]).code == 0
     assert gateway.posts[0].json["temperature"] == 0.5
@@ -187,7 +187,7 @@ def test_a_value_out_of_bounds_is_refused_and_nothing_is_sent(
 def test_reasoning_models_get_their_own_token_limit(
     apiyi: Program, gateway: Gateway, model: str
 ) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     assert apiyi(["chat", "hi", "-m", model, "--max-tokens", "9"]).code == 0
     assert gateway.posts[0].json == {**PLAIN, "model": model, "max_completion_tokens": 9}
 
@@ -196,7 +196,7 @@ def test_reasoning_models_get_their_own_token_limit(
 def test_other_models_keep_the_common_token_limit(
     apiyi: Program, gateway: Gateway, model: str
 ) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     assert apiyi(["chat", "hi", "-m", model, "--max-tokens", "9"]).code == 0
     assert gateway.posts[0].json == {**PLAIN, "model": model, "max_tokens": 9}
 
@@ -206,7 +206,7 @@ def test_the_user_has_the_last_word_on_families(apiyi: Program, gateway: Gateway
     (apiyi.home / "config" / "apiyi" / "config.toml").write_text(
         '[families."gpt-5*"]\nmax_tokens = "max_tokens"\nrefuses = ["seed"]\n'
     )
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     ran = apiyi("chat hi -m gpt-5 --max-tokens 9 --seed 1 --top-p 1")
     assert ran.code == 0
     assert gateway.posts[0].json == {
@@ -224,7 +224,7 @@ def test_what_a_family_refuses_is_sent_and_said(apiyi: Program, gateway: Gateway
 
 
 def test_both_limits_can_be_given_at_once(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     words = ["chat", "hi", "-m", "o3", "--max-tokens", "5", "-O", "max_completion_tokens=7"]
     assert apiyi(words).code == 0
     assert gateway.posts[0].json == {**PLAIN, "model": "o3", "max_completion_tokens": 7}
@@ -247,7 +247,7 @@ def test_headers_are_ours_the_users_win_and_the_key_goes_as_bearer(
 def test_an_authorization_header_of_the_user_replaces_the_key(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.chat("ok"))
+    gateway.script(ScriptedReply.chat("ok"))
     assert apiyi(["chat", "hi", "-H", "authorization: Basic YTpi"]).code == 0
     assert gateway.posts[0].headers["authorization"] == "Basic YTpi"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ def message(text: str) -> dict[str, Any]:
 
 def test_text_comes_out_and_the_rest_stays_inside(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(
-        Play.sse(delta("Hel"), delta("lo"), ended("completed", message("Hello")), named=True)
+        ScriptedReply.sse(
+            delta("Hel"), delta("lo"), ended("completed", message("Hello")), named=True
+        )
     )
     ran = apiyi("respond hi -u")
     assert (ran.code, ran.text) == (0, "Hello\n")
@@ -79,7 +81,7 @@ def test_events_are_known_by_their_type_with_or_without_a_name(
     apiyi: Program, gateway: Gateway
 ) -> None:
     for named in (True, False):
-        gateway.script(Play.sse(delta("x"), ended(), named=named))
+        gateway.script(ScriptedReply.sse(delta("x"), ended(), named=named))
         assert apiyi("respond hi").text == "x\n"
 
 
@@ -92,7 +94,7 @@ def test_every_event_of_the_endpoint_is_known_or_passed_over(
         for k, name in enumerate(NAMES)
         if name not in ENDS
     ]
-    gateway.script(Play.sse(*others, delta("x"), {"type": "response.new.thing"}, ended()))
+    gateway.script(ScriptedReply.sse(*others, delta("x"), {"type": "response.new.thing"}, ended()))
     ran = apiyi("respond hi")
     assert (ran.code, ran.text, ran.err) == (0, "x\n", "")
 
@@ -120,20 +122,20 @@ def test_every_event_of_the_endpoint_is_known_or_passed_over(
 def test_every_end_keeps_the_text_and_has_its_own_code(
     apiyi: Program, gateway: Gateway, end: dict[str, Any], code: int, said: str
 ) -> None:
-    gateway.script(Play.sse(delta("part"), end))
+    gateway.script(ScriptedReply.sse(delta("part"), end))
     ran = apiyi("respond hi --retries 0")
     assert (ran.code, ran.text.rstrip("\n")) == (code, "part")
     assert said in ran.err
 
 
 def test_a_cut_by_length_can_be_made_an_error(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.sse(delta("part"), ended("incomplete")))
+    gateway.script(ScriptedReply.sse(delta("part"), ended("incomplete")))
     assert apiyi("respond hi --strict-finish").code == 8
 
 
 def test_a_failure_before_any_text_is_the_errors_own(apiyi: Program, gateway: Gateway) -> None:
     error = {"code": "insufficient_quota", "message": "no money"}
-    gateway.script(Play.sse(ended("failed", error=error)))
+    gateway.script(ScriptedReply.sse(ended("failed", error=error)))
     ran = apiyi("respond hi --retries 0")
     assert (ran.code, ran.out) == (7, b"")
 
@@ -141,22 +143,22 @@ def test_a_failure_before_any_text_is_the_errors_own(apiyi: Program, gateway: Ga
 def test_ndjson_is_each_event_verbatim_and_json_the_whole_response(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.sse(delta("x"), ended("completed", message("x"))))
+    gateway.script(ScriptedReply.sse(delta("x"), ended("completed", message("x"))))
     lines = apiyi("respond hi --ndjson").text.splitlines()
     assert [json.loads(line)["type"] for line in lines] == [
         "response.output_text.delta",
         "response.completed",
     ]
     whole = '{"id":"r","object":"response","status":"completed","output":[],"n":0.10}'
-    gateway.script(Play(body=whole.encode()))
+    gateway.script(ScriptedReply(body=whole.encode()))
     assert apiyi("respond hi --json").text == whole + "\n"
-    gateway.script(Play.sse(delta("x"), ended("completed", message("x"))))
+    gateway.script(ScriptedReply.sse(delta("x"), ended("completed", message("x"))))
     assert apiyi("respond hi --json --stream").json["output"] == [message("x")]
 
 
 def test_a_call_is_printed_as_chat_prints_it(apiyi: Program, gateway: Gateway) -> None:
     call = {"type": "function_call", "call_id": "c", "name": "now", "arguments": '{"a":1.0}'}
-    gateway.script(Play.sse(ended("completed", call)))
+    gateway.script(ScriptedReply.sse(ended("completed", call)))
     ran = apiyi(["respond", "hi", "--tool", TOOL])
     assert ran.text == '{"id":"c","name":"now","arguments":{"a":1.0}}\n'
     (tool,) = gateway.ledger[0].json["tools"]
@@ -166,7 +168,7 @@ def test_a_call_is_printed_as_chat_prints_it(apiyi: Program, gateway: Gateway) -
 def test_a_schema_is_sent_and_the_answer_checked(apiyi: Program, gateway: Gateway) -> None:
     assert apiyi(["respond", "hi", "--schema", "name, age int"]).code == 0
     assert gateway.ledger[0].json["text"]["format"]["type"] == "json_schema"
-    gateway.script(Play.sse(delta('{"name":3}'), ended()))
+    gateway.script(ScriptedReply.sse(delta('{"name":3}'), ended()))
     ran = apiyi(["respond", "hi", "--schema", "name"])
     assert (ran.code, ran.text) == (8, '{"name":3}\n')
 
@@ -209,7 +211,10 @@ def test_the_thought_that_led_to_a_call_goes_back_with_its_result(
         "name": "now",
         "arguments": "{}",
     }
-    gateway.script(Play.sse(ended("completed", thought, call)), Play.sse(delta("noon"), ended()))
+    gateway.script(
+        ScriptedReply.sse(ended("completed", thought, call)),
+        ScriptedReply.sse(delta("noon"), ended()),
+    )
     ran = apiyi(["respond", "hi", "--tool", TOOL, "--run", "now=printf 12:00", "--yes", "-u"])
     assert (ran.code, ran.text) == (0, "noon\n")
     assert gateway.ledger[1].json["input"] == [
@@ -222,7 +227,7 @@ def test_the_thought_that_led_to_a_call_goes_back_with_its_result(
 
 
 def test_history_is_kept_here_and_sent_as_items(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.sse(delta("hello"), ended()))
+    gateway.script(ScriptedReply.sse(delta("hello"), ended()))
     assert apiyi("respond hi --session a").code == 0
     assert apiyi("respond again -c").code == 0
     sent = gateway.ledger[1].json

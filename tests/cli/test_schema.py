@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import DONE, Play
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ SLOW = {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}
 HOSTILE = json.dumps({"a": "a" * 60 + "!"})
 
 
-def chat(text: str) -> Play:
+def chat(text: str) -> ScriptedReply:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return Play.json({"id": "c", "choices": [choice]})
+    return ScriptedReply.json({"id": "c", "choices": [choice]})
 
 
-def stream(text: str) -> Play:
+def stream(text: str) -> ScriptedReply:
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": "stop"}
-    return Play.sse({"id": "c", "choices": [choice]}, DONE)
+    return ScriptedReply.sse({"id": "c", "choices": [choice]}, DONE)
 
 
-def response(text: str) -> Play:
+def response(text: str) -> ScriptedReply:
     item = {"type": "message", "content": [{"type": "output_text", "text": text}]}
-    return Play.json({"id": "r", "status": "completed", "output": [item]})
+    return ScriptedReply.json({"id": "r", "status": "completed", "output": [item]})
 
 
 def option(schema: Any) -> str:
@@ -72,11 +72,11 @@ def test_a_recursive_schema_works(apiyi: Program, gateway: Gateway) -> None:
     assert "at kids.0: 'v' is a required property" in ran.err
 
 
-@pytest.mark.parametrize(("line", "play"), [("chat", stream), ("respond --no-stream", response)])
+@pytest.mark.parametrize(("line", "reply"), [("chat", stream), ("respond --no-stream", response)])
 def test_a_pattern_of_another_dialect_is_not_checked_and_that_is_said_once(
-    apiyi: Program, gateway: Gateway, line: str, play: Any
+    apiyi: Program, gateway: Gateway, line: str, reply: Any
 ) -> None:
-    gateway.script(play('{"name": "张三"}'), play('{"name": 7, "x": 1}'), play("{}"))
+    gateway.script(reply('{"name": "张三"}'), reply('{"name": 7, "x": 1}'), reply("{}"))
     for code in (0, 0, 8):
         ran = apiyi(f"{line} hi {option(LETTERS)}")
         assert ran.code == code, ran.err
@@ -129,8 +129,8 @@ def test_of_several_models_a_misfit_takes_no_other_answer_away(
 @pytest.mark.parametrize("line", ["chat --no-stream", "chat"])
 def test_what_is_printed_is_what_is_judged(apiyi: Program, gateway: Gateway, line: str) -> None:
     text = 'Here it is:\n\n```json\n{"a":1}\n```\nand {"a": "no"}'
-    play = stream if line == "chat" else chat
-    gateway.script(play(text), play(text), play('```\n{"a":"x"}\n```'))
+    reply = stream if line == "chat" else chat
+    gateway.script(reply(text), reply(text), reply('```\n{"a":"x"}\n```'))
     assert apiyi(f"{line} -x hi {A}") == (0, b'{"a":1}\n', "")
     whole = apiyi(f"{line} hi {A}")
     assert (whole.code, whole.text) == (8, text + "\n")
@@ -142,7 +142,7 @@ def test_a_call_as_answer_is_not_judged(apiyi: Program, gateway: Gateway) -> Non
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     message = {"role": "assistant", "content": "one moment", "tool_calls": [call]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    gateway.script(*[Play.json({"id": "c", "choices": [choice]})] * 2)
+    gateway.script(*[ScriptedReply.json({"id": "c", "choices": [choice]})] * 2)
     tool = """--tool '{"name": "f"}'"""
     assert apiyi(f"chat hi --no-stream {A} {tool}").code == 0
     assert apiyi(f"chat hi --no-stream -m a -m b {A} {tool}").code in (0, 3)
@@ -168,7 +168,7 @@ def test_arguments_that_cannot_be_checked_are_told_to_the_model(
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": HOSTILE}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    gateway.script(Play.json({"id": "c", "choices": [choice]}), chat("done"))
+    gateway.script(ScriptedReply.json({"id": "c", "choices": [choice]}), chat("done"))
     tool = json.dumps({"name": "f", "parameters": SLOW})
     words = ["chat", "hi", "--no-stream", "--tool", tool, "--run", "f=touch ran", "--yes"]
     ran = apiyi([*words, "--max-time", "1"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_nothing_is_kept_unless_asked_for(apiyi: Program) -> None:
 
 
 def test_a_conversation_goes_on_under_its_name(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("hello"), Play.chat("again"))
+    gateway.script(ScriptedReply.chat("hello"), ScriptedReply.chat("again"))
     assert apiyi("chat hi --session a").text == "hello\n"
     assert apiyi("chat there --session a").text == "again\n"
     assert sent(gateway) == [("user", "hi"), ("assistant", "hello"), ("user", "there")]
@@ -105,7 +105,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(
 def test_a_failed_answer_adds_nothing(apiyi: Program, gateway: Gateway) -> None:
     assert apiyi("chat hi --session a").code == 0
     before = (folder(apiyi) / "a.ndjson").read_bytes()
-    gateway.script(Play.chat("part").cut(2))
+    gateway.script(ScriptedReply.chat("part").cut(2))
     assert apiyi("chat there --session a --retries 0").code == 8
     assert (folder(apiyi) / "a.ndjson").read_bytes() == before
 
@@ -137,11 +137,11 @@ def test_messages_that_were_given_belong_to_the_conversation(
     apiyi: Program, gateway: Gateway
 ) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": "{}"}}
-    gateway.script(Play.chat({"tool_calls": [{"index": 0, **call}]}, finish="tool_calls"))
+    gateway.script(ScriptedReply.chat({"tool_calls": [{"index": 0, **call}]}, finish="tool_calls"))
     tool = ["--tool", '{"name":"now"}']
     assert apiyi(["chat", "the time?", "--session", "a", *tool]).code == 0
     (apiyi.work / "result").write_text('{"role":"tool","tool_call_id":"c","content":"noon"}\n')
-    gateway.script(Play.chat("It is noon."))
+    gateway.script(ScriptedReply.chat("It is noon."))
     line = ["chat", "--session", "a", "--messages", "result", *tool]
     assert apiyi(line).text == "It is noon.\n"
     assert apiyi("chat thanks --session a").code == 0
@@ -155,7 +155,7 @@ def test_messages_that_were_given_belong_to_the_conversation(
 
 
 def test_what_is_shown_is_what_messages_reads(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("hello"))
+    gateway.script(ScriptedReply.chat("hello"))
     assert apiyi("chat hi --session a").code == 0
     ran = apiyi.shell("apiyi session show a | apiyi chat more --messages -")
     assert ran.code == 0
@@ -172,7 +172,7 @@ def test_conversations_are_listed_the_last_one_first(apiyi: Program) -> None:
 
 
 def test_a_conversation_is_readable_on_a_terminal(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("\x1b]0;title\x07hello"))
+    gateway.script(ScriptedReply.chat("\x1b]0;title\x07hello"))
     assert apiyi("chat hi --session a").code == 0
     screen = apiyi.terminal("session show a")
     assert screen.lines[0] == "user: hi"

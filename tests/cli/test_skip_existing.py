@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.packed import wav
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.audio_files import wav
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.sandbox.speech import tone
 
@@ -29,8 +29,8 @@ def recordings(apiyi: Program) -> None:
         path.write_bytes(WAV)
 
 
-def said(*texts: str) -> list[Play]:
-    return [Play.json({"text": text}) for text in texts]
+def said(*texts: str) -> list[ScriptedReply]:
+    return [ScriptedReply.json({"text": text}) for text in texts]
 
 
 @pytest.mark.usefixtures("recordings")
@@ -51,7 +51,7 @@ def test_only_recordings_without_a_transcript_are_sent(apiyi: Program, gateway: 
 
 @pytest.mark.usefixtures("recordings")
 def test_a_run_that_failed_in_part_goes_on_with_the_rest(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(*said("A"), Play.error(400, "no"), *said("B"))
+    gateway.script(*said("A"), ScriptedReply.error(400, "no"), *said("B"))
     line = f"{TRANSCRIBE} a.wav b.wav -o '{{stem}}.{{ext}}'"
     first = apiyi(line)
     assert first.code == 3 and "--skip-existing" in first.err
@@ -142,7 +142,7 @@ def test_a_folder_below_another_never_leads_upwards(apiyi: Program, gateway: Gat
 
 
 def test_speech_that_is_there_is_not_bought_again(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(*[Play(body=(SOUND,), content_type="audio/mpeg")] * 3)
+    gateway.script(*[ScriptedReply(body=(SOUND,), content_type="audio/mpeg")] * 3)
     (apiyi.work / "book").mkdir()
     (apiyi.work / "book/one.txt").write_text("Chapter one.")
     line = f"{SPEAK} -f book/one.txt -o '{{dir}}/{{stem}}.mp3'"

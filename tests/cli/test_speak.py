@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ MODEL = "-m tts-1"
 SOUND = b"ID3\x04" + bytes(range(256)) * 40
 
 
-def spoken(*pieces: bytes, content_type: str = "audio/mpeg") -> Play:
-    return Play(body=pieces or (SOUND,), content_type=content_type)
+def spoken(*pieces: bytes, content_type: str = "audio/mpeg") -> ScriptedReply:
+    return ScriptedReply(body=pieces or (SOUND,), content_type=content_type)
 
 
 @pytest.mark.parametrize(
@@ -79,28 +79,32 @@ def test_a_cut_answer_is_no_file_and_what_came_is_kept(apiyi: Program, gateway: 
 
 
 @pytest.mark.parametrize(
-    ("play", "code", "told"),
+    ("reply", "code", "told"),
     [
-        (Play.json({"error": {"message": "no such voice", "code": "invalid_value"}}), 6, "voice"),
         (
-            Play(
+            ScriptedReply.json({"error": {"message": "no such voice", "code": "invalid_value"}}),
+            6,
+            "voice",
+        ),
+        (
+            ScriptedReply(
                 body=b'{"error":{"message":"quota","code":"insufficient_quota"}}',
                 content_type="audio/mpeg",
             ),
             7,
             "quota",
         ),
-        (Play.text("<!DOCTYPE html><title>Home</title>", "text/html"), 6, "Home"),
-        (Play.text("", "audio/mpeg"), 8, "empty"),
-        (Play(body=b"RIFF" + bytes(40), content_type="audio/wav"), 8, "empty"),
-        (Play.json({"text": "hello"}), 8, "JSON"),
-        (Play.error(408, "late"), 8, "late"),
+        (ScriptedReply.text("<!DOCTYPE html><title>Home</title>", "text/html"), 6, "Home"),
+        (ScriptedReply.text("", "audio/mpeg"), 8, "empty"),
+        (ScriptedReply(body=b"RIFF" + bytes(40), content_type="audio/wav"), 8, "empty"),
+        (ScriptedReply.json({"text": "hello"}), 8, "JSON"),
+        (ScriptedReply.error(408, "late"), 8, "late"),
     ],
 )
 def test_what_is_no_audio_is_an_error_and_no_file(
-    apiyi: Program, gateway: Gateway, play: Play, code: int, told: str
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply, code: int, told: str
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi(f"speak hi {MODEL} -o out.mp3")
     assert (ran.code, ran.out, len(gateway.ledger)) == (code, b"", 1), ran.err
     assert told in ran.err
@@ -122,7 +126,7 @@ def test_speech_that_comes_as_events_is_the_same_audio(apiyi: Program, gateway: 
 
 
 def test_events_without_an_end_are_a_cut(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.sse({"type": "speech.audio.delta", "audio": "SUQz"}))
+    gateway.script(ScriptedReply.sse({"type": "speech.audio.delta", "audio": "SUQz"}))
     ran = apiyi("speak hello -m gpt-4o-mini-tts -O stream_format=sse")
     assert (ran.code, ran.out) == (8, b"ID3")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ HOSTILE = {
 
 
 def test_markdown_is_rendered_on_a_terminal(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat(*MARKDOWN))
+    gateway.script(ScriptedReply.chat(*MARKDOWN))
     screen = apiyi.terminal("chat hi")
     text = "\n".join(screen.lines)
     assert screen.code == 0
@@ -51,13 +51,13 @@ def test_markdown_is_rendered_on_a_terminal(apiyi: Program, gateway: Gateway) ->
 def test_without_styles_the_text_is_shown_as_it_is(
     apiyi: Program, gateway: Gateway, line: str, env: dict[str, str | None]
 ) -> None:
-    gateway.script(Play.chat(*MARKDOWN))
+    gateway.script(ScriptedReply.chat(*MARKDOWN))
     screen = apiyi.terminal(line, env=env)
     assert screen.raw == f"{MARKDOWN}\n".replace("\n", "\r\n").encode()
 
 
 def test_markdown_can_be_had_without_colour(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat(*MARKDOWN))
+    gateway.script(ScriptedReply.chat(*MARKDOWN))
     screen = apiyi.terminal("chat hi --markdown --color never")
     assert b"\x1b" not in screen.raw
     assert "**" not in "\n".join(screen.lines)
@@ -67,7 +67,7 @@ def test_markdown_can_be_had_without_colour(apiyi: Program, gateway: Gateway) ->
 def test_in_a_pipe_or_file_markdown_is_never_rendered(
     apiyi: Program, gateway: Gateway, redirect: str
 ) -> None:
-    gateway.script(Play.chat(*MARKDOWN))
+    gateway.script(ScriptedReply.chat(*MARKDOWN))
     if redirect == ">out":
         screen = apiyi.terminal("chat hi --markdown --color always", redirect=redirect)
         assert screen.raw == b""
@@ -80,7 +80,7 @@ def test_in_a_pipe_or_file_markdown_is_never_rendered(
 def test_nothing_in_an_answer_acts_on_the_terminal(
     apiyi: Program, gateway: Gateway, text: str
 ) -> None:
-    gateway.script(Play.chat(*text, split="bytes"), Play.chat(text))
+    gateway.script(ScriptedReply.chat(*text, split="bytes"), ScriptedReply.chat(text))
     plain = apiyi.terminal("chat hi --no-markdown --color never")
     assert plain.code == 0
     shown = plain.raw.decode()
@@ -95,7 +95,7 @@ def test_nothing_in_an_answer_acts_on_the_terminal(
 def test_a_code_block_appears_line_by_line_and_the_scrollback_stays_clean(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.chat("```\n", *[f"line {k}\n" for k in range(120)], "```\n"))
+    gateway.script(ScriptedReply.chat("```\n", *[f"line {k}\n" for k in range(120)], "```\n"))
     screen = apiyi.terminal("chat hi")
     # Whatever moves the cursor up or erases would leave traces in the scrollback.
     assert not any(move in screen.raw for move in (b"\x1b[1A", b"\x1b[A", b"\x1b[2K", b"\x1b[J"))
@@ -107,7 +107,7 @@ def test_a_code_block_appears_line_by_line_and_the_scrollback_stays_clean(
 
 
 def test_notices_and_errors_are_safe_on_the_terminal(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(400, "\x1b]0;evil\x07bad \x1b[31mred\x9b2J"))
+    gateway.script(ScriptedReply.error(400, "\x1b]0;evil\x07bad \x1b[31mred\x9b2J"))
     screen = apiyi.terminal("chat hi")
     assert screen.code == 6
     assert b"\x1b]" not in screen.raw and b"\x07" not in screen.raw

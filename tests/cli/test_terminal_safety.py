@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def call(name: str = EVIL) -> dict[str, Any]:
     return {"index": 0, "id": EVIL, "type": "function", "function": function}
 
 
-SAID = Play.sse(*chunks(content=EVIL), "[DONE]")
-WHOLE = Play.json(completion(content=EVIL))
+SAID = ScriptedReply.sse(*chunks(content=EVIL), "[DONE]")
+WHOLE = ScriptedReply.json(completion(content=EVIL))
 RESPONSE = {
     "id": EVIL,
     "object": "response",
@@ -96,20 +96,24 @@ MODELS = {
         {"id": "gpt-4o", "object": "model", "created": 9, "owned_by": "x"},
     ],
 }
-BAD = Play.json(
+BAD = ScriptedReply.json(
     {"error": {"message": EVIL, "type": EVIL, "code": EVIL, "param": EVIL}}, status=400
-).but(headers=HEADERS)
-CUT = Play.sse(*chunks(content=EVIL)[:1]).cut(1)
-SAID_NO = Play.sse(*chunks(refusal=EVIL), "[DONE]")
-THOUGHT = Play.sse(*chunks(reasoning_content=EVIL, content=EVIL), "[DONE]")
-ODD_END = Play.sse(*chunks(EVIL, content=EVIL), "[DONE]")
-CALLED = Play.sse(*chunks("tool_calls", tool_calls=[call()]), "[DONE]")
-CALLED_NOW = Play.sse(*chunks("tool_calls", tool_calls=[call("now")]), "[DONE]")
+).replace(headers=HEADERS)
+CUT = ScriptedReply.sse(*chunks(content=EVIL)[:1]).cut(1)
+SAID_NO = ScriptedReply.sse(*chunks(refusal=EVIL), "[DONE]")
+THOUGHT = ScriptedReply.sse(*chunks(reasoning_content=EVIL, content=EVIL), "[DONE]")
+ODD_END = ScriptedReply.sse(*chunks(EVIL, content=EVIL), "[DONE]")
+CALLED = ScriptedReply.sse(*chunks("tool_calls", tool_calls=[call()]), "[DONE]")
+CALLED_NOW = ScriptedReply.sse(*chunks("tool_calls", tool_calls=[call("now")]), "[DONE]")
 TOOL = """'{"name":"now"}'"""
-PAGE = Play.text(f"<html><head><title>{EVIL}</title></head><body>{EVIL}</body></html>", "text/html")
-ERROR_EVENT = Play.sse(*chunks(content="x")[:1], {"error": {"message": EVIL, "code": EVIL}})
+PAGE = ScriptedReply.text(
+    f"<html><head><title>{EVIL}</title></head><body>{EVIL}</body></html>", "text/html"
+)
+ERROR_EVENT = ScriptedReply.sse(
+    *chunks(content="x")[:1], {"error": {"message": EVIL, "code": EVIL}}
+)
 
-LINES: dict[str, tuple[str, tuple[Play, ...]]] = {
+LINES: dict[str, tuple[str, tuple[ScriptedReply, ...]]] = {
     "chat": ("chat hi", (SAID,)),
     "chat plain": ("chat hi --no-markdown --color never", (SAID,)),
     "chat whole": ("chat hi --no-stream", (WHOLE,)),
@@ -134,51 +138,60 @@ LINES: dict[str, tuple[str, tuple[Play, ...]]] = {
     "chat error event": ("chat hi --retries 0", (ERROR_EVENT,)),
     "chat page": ("chat hi --retries 0", (PAGE,)),
     "chat schema": ("chat hi --schema 'a int'", (SAID,)),
-    "complete": ("complete hi -m gpt-3.5-turbo-instruct --no-stream", (Play.json(COMPLETION),)),
-    "complete json": ("complete hi -m gpt-3.5-turbo-instruct --json", (Play.json(COMPLETION),)),
-    "respond": ("respond hi --no-stream", (Play.json(RESPONSE),)),
-    "respond json": ("respond hi --json", (Play.json(RESPONSE),)),
-    "embed": ("embed hi -m text-embedding-3-small", (Play.json(VECTORS),)),
-    "embed json": ("embed hi -m text-embedding-3-small --json", (Play.json(VECTORS),)),
+    "complete": (
+        "complete hi -m gpt-3.5-turbo-instruct --no-stream",
+        (ScriptedReply.json(COMPLETION),),
+    ),
+    "complete json": (
+        "complete hi -m gpt-3.5-turbo-instruct --json",
+        (ScriptedReply.json(COMPLETION),),
+    ),
+    "respond": ("respond hi --no-stream", (ScriptedReply.json(RESPONSE),)),
+    "respond json": ("respond hi --json", (ScriptedReply.json(RESPONSE),)),
+    "embed": ("embed hi -m text-embedding-3-small", (ScriptedReply.json(VECTORS),)),
+    "embed json": ("embed hi -m text-embedding-3-small --json", (ScriptedReply.json(VECTORS),)),
     "embed error": ("embed hi -m text-embedding-3-small", (BAD,)),
-    "image": ("image cat -m gpt-image-1", (Play.json(PICTURES),)),
-    "image json": ("image cat -m gpt-image-1 --json", (Play.json(PICTURES),)),
-    "image ndjson": ("image cat -m gpt-image-1 --ndjson", (Play.json(PICTURES),)),
-    "image words": ("image cat -m gpt-image-1", (Play.json({"data": [{"revised_prompt": EVIL}]}),)),
+    "image": ("image cat -m gpt-image-1", (ScriptedReply.json(PICTURES),)),
+    "image json": ("image cat -m gpt-image-1 --json", (ScriptedReply.json(PICTURES),)),
+    "image ndjson": ("image cat -m gpt-image-1 --ndjson", (ScriptedReply.json(PICTURES),)),
+    "image words": (
+        "image cat -m gpt-image-1",
+        (ScriptedReply.json({"data": [{"revised_prompt": EVIL}]}),),
+    ),
     "image link": (
         "image cat -m dall-e-3",
-        (Play.json({"data": [{"url": f"https://127.0.0.1/{EVIL}"}]}),),
+        (ScriptedReply.json({"data": [{"url": f"https://127.0.0.1/{EVIL}"}]}),),
     ),
     "image error": ("image cat -m gpt-image-1", (BAD,)),
     "speak error": ("speak hi -m tts-1 -o a.mp3", (BAD,)),
-    "speak words": ("speak hi -m tts-1 -o a.mp3", (Play.json({"text": EVIL}),)),
-    "transcribe": ("transcribe a.wav -m whisper-1", (Play.json(SPEECH),)),
-    "transcribe text": ("transcribe a.wav -m whisper-1 --format text", (Play.text(EVIL),)),
-    "transcribe srt": ("transcribe a.wav -m whisper-1 --format srt", (Play.text(SRT),)),
-    "transcribe json": ("transcribe a.wav -m whisper-1 --json", (Play.json(SPEECH),)),
+    "speak words": ("speak hi -m tts-1 -o a.mp3", (ScriptedReply.json({"text": EVIL}),)),
+    "transcribe": ("transcribe a.wav -m whisper-1", (ScriptedReply.json(SPEECH),)),
+    "transcribe text": ("transcribe a.wav -m whisper-1 --format text", (ScriptedReply.text(EVIL),)),
+    "transcribe srt": ("transcribe a.wav -m whisper-1 --format srt", (ScriptedReply.text(SRT),)),
+    "transcribe json": ("transcribe a.wav -m whisper-1 --json", (ScriptedReply.json(SPEECH),)),
     "transcribe verbose": (
         "transcribe a.wav -m whisper-1 --format verbose_json",
-        (Play.json(SPEECH),),
+        (ScriptedReply.json(SPEECH),),
     ),
-    "transcribe ndjson": ("transcribe a.wav -m whisper-1 --ndjson", (Play.json(SPEECH),)),
+    "transcribe ndjson": ("transcribe a.wav -m whisper-1 --ndjson", (ScriptedReply.json(SPEECH),)),
     "transcribe stream": (
         "transcribe a.wav -m gpt-4o-transcribe --stream",
         (
-            Play.sse(
+            ScriptedReply.sse(
                 {"type": "transcript.text.delta", "delta": EVIL},
                 {"type": "transcript.text.done", "text": EVIL},
             ),
         ),
     ),
     "transcribe error": ("transcribe a.wav -m whisper-1", (BAD,)),
-    "models": ("models", (Play.json(MODELS),)),
-    "models json": ("models --json", (Play.json(MODELS),)),
-    "models ndjson": ("models --ndjson", (Play.json(MODELS),)),
-    "models unknown": ("models zzz", (Play.json(MODELS),)),
+    "models": ("models", (ScriptedReply.json(MODELS),)),
+    "models json": ("models --json", (ScriptedReply.json(MODELS),)),
+    "models ndjson": ("models --ndjson", (ScriptedReply.json(MODELS),)),
+    "models unknown": ("models zzz", (ScriptedReply.json(MODELS),)),
     "models error": ("models", (BAD,)),
-    "api": ("api odd/path", (Play.json({"x": EVIL}),)),
-    "api text": ("api odd/path", (Play.text(EVIL),)),
-    "api jq": ("api odd/path --jq .x", (Play.json({"x": EVIL}),)),
+    "api": ("api odd/path", (ScriptedReply.json({"x": EVIL}),)),
+    "api text": ("api odd/path", (ScriptedReply.text(EVIL),)),
+    "api jq": ("api odd/path --jq .x", (ScriptedReply.json({"x": EVIL}),)),
     "api error": ("api odd/path", (BAD,)),
     "batch": ("batch rows.jsonl", (WHOLE,)),
     "batch text": ("batch rows.jsonl --text", (WHOLE,)),
@@ -224,8 +237,8 @@ def files(apiyi: Program) -> Program:
 def test_nothing_that_a_server_says_acts_on_a_terminal(
     files: Program, gateway: Gateway, name: str
 ) -> None:
-    line, plays = LINES[name]
-    gateway.script(*plays)
+    line, replies = LINES[name]
+    gateway.script(*replies)
     shown = check_harmless(files.terminal(line, columns=4000))
     assert WITHOUT_WORDS.get(name, "ZXZpbA==") in shown
     if name in JSON_LINES:
@@ -236,20 +249,20 @@ def test_nothing_that_a_server_says_acts_on_a_terminal(
 
 @pytest.mark.off_schema
 @pytest.mark.parametrize(
-    ("line", "play", "out"),
+    ("line", "reply", "out"),
     [
         ("chat hi", SAID, f"{EVIL}\n"),
-        ("transcribe a.wav -m whisper-1 --format srt", Play.text(SRT), SRT),
+        ("transcribe a.wav -m whisper-1 --format srt", ScriptedReply.text(SRT), SRT),
         ("batch rows.jsonl --text", WHOLE, f"{EVIL}\n"),
-        ("api odd/path", Play.text(EVIL), EVIL),
-        ("api odd/path --jq .x", Play.json({"x": EVIL}), f"{EVIL}\n"),
-        ("models", Play.json(MODELS), None),
+        ("api odd/path", ScriptedReply.text(EVIL), EVIL),
+        ("api odd/path --jq .x", ScriptedReply.json({"x": EVIL}), f"{EVIL}\n"),
+        ("models", ScriptedReply.json(MODELS), None),
     ],
 )
 def test_in_a_pipe_the_answer_is_byte_exact_while_stderr_is_a_terminal(
-    files: Program, gateway: Gateway, line: str, play: Play, out: str | None
+    files: Program, gateway: Gateway, line: str, reply: ScriptedReply, out: str | None
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     check_harmless(files.terminal(line, redirect=">out"))
     if out is not None:
         assert (files.work / "out").read_bytes() == out.encode()
@@ -284,7 +297,7 @@ def test_a_conversation_is_shown_safe(files: Program, gateway: Gateway) -> None:
 def test_file_names_and_settings_are_shown_safe(files: Program, gateway: Gateway) -> None:
     odd = "a\x1b]0;t\x07\x9b2J.png"
     (files.work / odd).write_bytes(b"\x89PNG\r\n\x1a\n")
-    gateway.script(Play.json(PICTURES))
+    gateway.script(ScriptedReply.json(PICTURES))
     shown = check_harmless(files.terminal(f"image cat -m gpt-image-1 -o 'new{odd}'"))
     assert "new" in shown
     check_harmless(files.terminal(f"image cat -m gpt-image-1 -o '{odd}'"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ ADD = (
 NOW = '{"name":"now"}'
 
 
-def calling(*calls: tuple[str, str], finish: str = "tool_calls", text: str = "") -> Play:
+def calling(*calls: tuple[str, str], finish: str = "tool_calls", text: str = "") -> ScriptedReply:
     """Return a stream that calls functions: their names and arguments."""
     deltas = [
         {"index": k, "id": f"c{k}", "type": "function", "function": {"name": n, "arguments": a}}
         for k, (n, a) in enumerate(calls)
     ]
-    return Play.chat(*([text] if text else []), {"tool_calls": deltas}, finish=finish)
+    return ScriptedReply.chat(*([text] if text else []), {"tool_calls": deltas}, finish=finish)
 
 
 def results(gateway: Gateway, request: int = 1) -> list[str]:
@@ -44,7 +44,7 @@ def line(*more: str, tool: str = ADD) -> list[str]:
 def test_the_result_goes_back_and_only_the_last_answer_comes_out(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(calling(("add", '{"a": 1}'), text="Let me see."), Play.chat("It is 2."))
+    gateway.script(calling(("add", '{"a": 1}'), text="Let me see."), ScriptedReply.chat("It is 2."))
     ran = apiyi(line("--run", "add=sh -c 'cat; echo; echo two'", "--yes"))
     assert ran.code == 0
     assert ran.text.splitlines()[-1] == "It is 2."
@@ -56,7 +56,9 @@ def test_the_result_goes_back_and_only_the_last_answer_comes_out(
 
 
 def test_several_calls_are_answered_in_their_order(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(calling(("add", '{"a":1}'), ("now", ""), ("add", '{"a":2}')), Play.chat("ok"))
+    gateway.script(
+        calling(("add", '{"a":1}'), ("now", ""), ("add", '{"a":2}')), ScriptedReply.chat("ok")
+    )
     ran = apiyi(line("--tool", NOW, "--run", "add=cat", "--run", "now=echo noon", "--yes"))
     assert ran.text == "ok\n"
     assert results(gateway) == ['{"a":1}', "noon\n", '{"a":2}']
@@ -65,7 +67,7 @@ def test_several_calls_are_answered_in_their_order(apiyi: Program, gateway: Gate
 def test_the_loop_goes_on_until_the_model_stops_calling(apiyi: Program, gateway: Gateway) -> None:
     for number in range(3):
         gateway.script(calling(("add", f'{{"a":{number}}}')))
-    gateway.script(Play.chat("done"))
+    gateway.script(ScriptedReply.chat("done"))
     assert apiyi(line("--run", "add=cat", "--yes")).text == "done\n"
     assert results(gateway, 3) == ['{"a":0}', '{"a":1}', '{"a":2}']
 
@@ -103,7 +105,7 @@ def test_without_a_terminal_nothing_runs_unasked_and_nothing_is_sent(
 def test_each_call_is_asked_about_on_the_terminal(
     apiyi: Program, gateway: Gateway, keys: bytes, told: str
 ) -> None:
-    gateway.script(calling(("now", "")), Play.chat("ok"))
+    gateway.script(calling(("now", "")), ScriptedReply.chat("ok"))
     typed = f"chat hi --tool '{NOW}' --run 'now=sh -c \"echo done\"'"
     screen = apiyi.terminal(typed, keys=keys, columns=120)
     assert screen.code == 0
@@ -115,7 +117,7 @@ def test_the_question_shows_what_the_model_wrote_harmlessly(
     apiyi: Program, gateway: Gateway
 ) -> None:
     hostile = json.dumps({"x": "\x9b2J"}, ensure_ascii=False)
-    gateway.script(calling(("now", hostile)), Play.chat("ok"))
+    gateway.script(calling(("now", hostile)), ScriptedReply.chat("ok"))
     screen = apiyi.terminal(f"chat hi --tool '{NOW}' --run now=cat", keys=b"n\n")
     assert "\x9b".encode() not in screen.raw
 
@@ -126,7 +128,7 @@ def test_the_question_shows_what_the_model_wrote_harmlessly(
 def test_arguments_that_do_not_fit_run_nothing_and_the_model_is_told(
     apiyi: Program, gateway: Gateway, arguments: str
 ) -> None:
-    gateway.script(calling(("add", arguments)), Play.chat("sorry"))
+    gateway.script(calling(("add", arguments)), ScriptedReply.chat("sorry"))
     ran = apiyi(line("--run", "add=touch ran", "--yes"))
     assert ran.code == 0
     assert not (apiyi.work / "ran").exists()
@@ -154,7 +156,7 @@ def test_calls_of_a_broken_stream_are_never_run(apiyi: Program, gateway: Gateway
 def test_a_function_that_nobody_declared_is_answered_with_that(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(calling(("rm_rf", "{}"), ("add", '{"a":1}')), Play.chat("ok"))
+    gateway.script(calling(("rm_rf", "{}"), ("add", '{"a":1}')), ScriptedReply.chat("ok"))
     assert apiyi(line("--run", "add=cat", "--yes")).text == "ok\n"
     assert results(gateway) == [
         "error: there is no function 'rm_rf' (there are: add)",
@@ -191,7 +193,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
 
 
 def test_the_key_is_not_in_the_commands_environment(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(calling(("now", "")), Play.chat("ok"))
+    gateway.script(calling(("now", "")), ScriptedReply.chat("ok"))
     # Whatever the command knows lands in a file, which the fixture searches for the key.
     code = "import os; open('known', 'w').write(repr(dict(os.environ)))"
     assert apiyi(line("--run", f'now=python3 -c "{code}"', "--yes", tool=NOW)).code == 0
@@ -200,9 +202,11 @@ def test_the_key_is_not_in_the_commands_environment(apiyi: Program, gateway: Gat
 
 
 def test_json_is_the_last_answers_object_alone(apiyi: Program, gateway: Gateway) -> None:
-    def whole(message: dict[str, Any], finish: str) -> Play:
+    def whole(message: dict[str, Any], finish: str) -> ScriptedReply:
         said = {"role": "assistant", "content": None, **message}
-        return Play.json({"choices": [{"index": 0, "message": said, "finish_reason": finish}]})
+        return ScriptedReply.json(
+            {"choices": [{"index": 0, "message": said, "finish_reason": finish}]}
+        )
 
     call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": "{}"}}
     gateway.script(whole({"tool_calls": [call]}, "tool_calls"), whole({"content": "x"}, "stop"))

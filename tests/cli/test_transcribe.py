@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.packed import wav
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.audio_files import wav
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.sandbox.speech import tone
 
@@ -152,7 +152,7 @@ def test_a_named_pipe_is_a_recording(apiyi: Program, gateway: Gateway, talk: Pat
 def test_a_plain_body_is_written_as_it_came(
     apiyi: Program, gateway: Gateway, talk: Path, form: str, body: str
 ) -> None:
-    gateway.script(Play.text(body))
+    gateway.script(ScriptedReply.text(body))
     ran = apiyi(f"transcribe talk.wav {MODEL} --format {form}")
     assert (ran.code, ran.out) == (0, body.encode()), ran.err
 
@@ -162,23 +162,23 @@ def test_json_is_the_servers_object(
     apiyi: Program, gateway: Gateway, talk: Path, form: str
 ) -> None:
     body = b'{"text": "Hi",  "segments": [], "x": 12345678901234567890123}'
-    gateway.script(Play(body=body))
+    gateway.script(ScriptedReply(body=body))
     ran = apiyi(f"transcribe talk.wav {MODEL} --format {form}")
     assert (ran.code, ran.out) == (0, body + b"\n"), ran.err
     assert ("no timestamps" in ran.err) is False
 
 
 @pytest.mark.parametrize(
-    ("form", "play", "out"),
+    ("form", "reply", "out"),
     [
-        ("text", Play.json({"text": "Hallo"}), "Hallo\n"),
-        ("text", Play.text('{"text":"Hallo"}'), "Hallo\n"),
-        ("text", Play.text('"Hallo"'), "Hallo\n"),
-        ("text", Play.text(SRT), "Hallo, Welt.\nZwei\n"),
-        ("srt", Play.json({"text": SRT}), SRT),
+        ("text", ScriptedReply.json({"text": "Hallo"}), "Hallo\n"),
+        ("text", ScriptedReply.text('{"text":"Hallo"}'), "Hallo\n"),
+        ("text", ScriptedReply.text('"Hallo"'), "Hallo\n"),
+        ("text", ScriptedReply.text(SRT), "Hallo, Welt.\nZwei\n"),
+        ("srt", ScriptedReply.json({"text": SRT}), SRT),
         (
             "srt",
-            Play.json(
+            ScriptedReply.json(
                 {
                     "text": "Hallo, Welt. Zwei",
                     "segments": [
@@ -189,21 +189,21 @@ def test_json_is_the_servers_object(
             ),
             SRT,
         ),
-        ("vtt", Play.text(SRT), VTT + "\n00:00:01.500 --> 00:00:02.000\nZwei\n"),
-        ("json", Play.text("Hallo"), '{"text":"Hallo"}\n'),
+        ("vtt", ScriptedReply.text(SRT), VTT + "\n00:00:01.500 --> 00:00:02.000\nZwei\n"),
+        ("json", ScriptedReply.text("Hallo"), '{"text":"Hallo"}\n'),
         (
             "verbose_json",
-            Play.text(VTT),
+            ScriptedReply.text(VTT),
             '{"text":"Hallo, Welt.",'
             '"segments":[{"id":0,"start":0.0,"end":1.5,"text":"Hallo, Welt."}]}\n',
         ),
-        ("text", Play.json({"text": ""}), "\n"),
+        ("text", ScriptedReply.json({"text": ""}), "\n"),
     ],
 )
 def test_another_form_than_asked_for_is_turned_into_it(
-    apiyi: Program, gateway: Gateway, talk: Path, form: str, play: Play, out: str
+    apiyi: Program, gateway: Gateway, talk: Path, form: str, reply: ScriptedReply, out: str
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi(f"transcribe talk.wav {MODEL} --format {form}")
     assert (ran.code, ran.text) == (0, out), ran.err
 
@@ -211,7 +211,7 @@ def test_another_form_than_asked_for_is_turned_into_it(
 def test_subtitles_without_times_exit_8_and_the_words_are_kept(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
-    gateway.script(Play.json({"text": "Hallo, Welt."}))
+    gateway.script(ScriptedReply.json({"text": "Hallo, Welt."}))
     ran = apiyi(f"transcribe talk.wav {MODEL} --format srt -o talk.srt")
     assert (ran.code, ran.out, (apiyi.work / "talk.srt").exists()) == (8, b"", False)
     (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
@@ -220,22 +220,22 @@ def test_subtitles_without_times_exit_8_and_the_words_are_kept(
 
 
 @pytest.mark.parametrize(
-    ("play", "code"),
+    ("reply", "code"),
     [
-        (Play.json({"error": {"message": "no", "code": "insufficient_quota"}}), 7),
-        (Play.text("<!DOCTYPE html><title>x</title>", "text/html"), 6),
-        (Play.text("", "text/plain"), 8),
-        (Play(body=b'{"text":"Hal', content_type="application/json"), 8),
-        (Play.json({"task": "transcribe"}), 8),
-        (Play.error(408, "late"), 8),
-        (Play.text("late", status=524), 8),
-        (Play.error(413, "too large"), 6),
+        (ScriptedReply.json({"error": {"message": "no", "code": "insufficient_quota"}}), 7),
+        (ScriptedReply.text("<!DOCTYPE html><title>x</title>", "text/html"), 6),
+        (ScriptedReply.text("", "text/plain"), 8),
+        (ScriptedReply(body=b'{"text":"Hal', content_type="application/json"), 8),
+        (ScriptedReply.json({"task": "transcribe"}), 8),
+        (ScriptedReply.error(408, "late"), 8),
+        (ScriptedReply.text("late", status=524), 8),
+        (ScriptedReply.error(413, "too large"), 6),
     ],
 )
 def test_what_is_no_transcript_is_an_error_and_paid_for_once(
-    apiyi: Program, gateway: Gateway, talk: Path, play: Play, code: int
+    apiyi: Program, gateway: Gateway, talk: Path, reply: ScriptedReply, code: int
 ) -> None:
-    gateway.script(play)
+    gateway.script(reply)
     ran = apiyi(f"transcribe talk.wav {MODEL} --format text")
     assert (ran.code, ran.out, len(gateway.ledger)) == (code, b"", 1), ran.err
 
@@ -249,7 +249,7 @@ WORDS = "upstream request failed"
 def test_words_labelled_json_are_no_transcript(
     apiyi: Program, gateway: Gateway, talk: Path, options: str, kind: str, words: str
 ) -> None:
-    gateway.script(Play.text(words, kind))
+    gateway.script(ScriptedReply.text(words, kind))
     ran = apiyi(f"transcribe talk.wav {MODEL} {options} --retries 0")
     assert (ran.code, ran.out) == (6, b""), ran.err
     assert "text instead of JSON: " in ran.err and WORDS in ran.err
@@ -260,7 +260,7 @@ def test_words_in_place_of_a_stream_are_no_transcript(
     apiyi: Program, gateway: Gateway, talk: Path, kind: str
 ) -> None:
     for output in ("", "-o talk.txt"):
-        gateway.script(Play.text(WORDS, kind))
+        gateway.script(ScriptedReply.text(WORDS, kind))
         ran = apiyi(f"transcribe talk.wav -m gpt-4o-transcribe --stream --retries 0 {output}")
         assert (ran.code, ran.out) == (6, b""), ran.err
         assert f"text instead of JSON: {WORDS}" in ran.err
@@ -272,7 +272,7 @@ def test_words_are_a_transcript_where_text_was_asked_for(
     apiyi: Program, gateway: Gateway, talk: Path, kind: str, form: str
 ) -> None:
     body = {"text": f"{WORDS}\n", "srt": SRT, "vtt": VTT}[form]
-    gateway.script(Play.text(body, kind))
+    gateway.script(ScriptedReply.text(body, kind))
     ran = apiyi(f"transcribe talk.wav {MODEL} --format {form}")
     assert (ran.code, ran.text) == (0, body), ran.err
 
@@ -281,7 +281,7 @@ def test_words_are_a_transcript_where_text_was_asked_for(
 def test_an_error_object_is_no_transcript_in_any_form(
     apiyi: Program, gateway: Gateway, talk: Path, form: str
 ) -> None:
-    gateway.script(Play.text('{"error": {"message": "upstream request failed"}}'))
+    gateway.script(ScriptedReply.text('{"error": {"message": "upstream request failed"}}'))
     ran = apiyi(f"transcribe talk.wav {MODEL} --format {form} --retries 0")
     assert ran.code != 0 and ran.out == b"" and WORDS in ran.err
 
@@ -290,7 +290,7 @@ def test_events_without_the_whole_transcript_are_cut(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
     delta = 'data: {"type": "transcript.text.delta", "delta": "Hal"}\n\n'
-    gateway.script(Play.text(delta, "text/event-stream"))
+    gateway.script(ScriptedReply.text(delta, "text/event-stream"))
     ran = apiyi(f"transcribe talk.wav {MODEL} --retries 0")
     assert (ran.code, ran.out, len(gateway.ledger)) == (8, b"", 1), ran.err
 
@@ -298,7 +298,7 @@ def test_events_without_the_whole_transcript_are_cut(
 def test_a_row_whose_answer_is_words_labelled_json_has_failed(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
-    gateway.script(Play.text(WORDS, "application/json"))
+    gateway.script(ScriptedReply.text(WORDS, "application/json"))
     (apiyi.work / "rows.jsonl").write_text('{"id": "a", "file": "talk.wav"}\n')
     ran = apiyi(f"batch rows.jsonl --endpoint transcribe {MODEL} -o out.jsonl --retries 0")
     assert ran.code == 3, ran.err
@@ -314,7 +314,7 @@ def test_speakers_are_told_apart_in_text_and_subtitles(
         for k, (who, text) in enumerate(said)
     ]
     body = {"text": "Hi. How are you? Fine.", "segments": segments}
-    gateway.script(*[Play.json(body)] * 3)
+    gateway.script(*[ScriptedReply.json(body)] * 3)
     line = "transcribe talk.wav -m gpt-4o-transcribe-diarize --diarize"
     assert apiyi(line).text == "A: Hi. How are you?\nB: Fine.\n"
     assert apiyi(f"{line} --format srt").text.startswith(
@@ -329,7 +329,9 @@ def test_a_stream_is_printed_as_it_comes(apiyi: Program, gateway: Gateway, talk:
         {"type": "transcript.text.delta", "delta": ", Welt"},
         {"type": "transcript.text.done", "text": "Hallo, Welt.", "usage": {"total_tokens": 3}},
     ]
-    gateway.script(Play.sse(*events), Play.sse(*events[:2]), Play.sse(*events))
+    gateway.script(
+        ScriptedReply.sse(*events), ScriptedReply.sse(*events[:2]), ScriptedReply.sse(*events)
+    )
     line = "transcribe talk.wav -m gpt-4o-transcribe --stream"
     ran = apiyi(line)
     assert (ran.code, ran.text) == (0, "Hallo, Welt.\n"), ran.err
@@ -342,7 +344,7 @@ def test_a_stream_is_printed_as_it_comes(apiyi: Program, gateway: Gateway, talk:
 def test_a_server_that_does_not_stream_is_lived_with(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
-    gateway.script(Play.json({"text": "Hallo"}), Play.text("Hallo\n"))
+    gateway.script(ScriptedReply.json({"text": "Hallo"}), ScriptedReply.text("Hallo\n"))
     for _ in range(2):
         ran = apiyi("transcribe talk.wav -m gpt-4o-transcribe --stream")
         assert (ran.code, ran.text) == (0, "Hallo\n"), ran.err
@@ -380,7 +382,7 @@ def test_a_template_gives_each_recording_its_file(apiyi: Program, gateway: Gatew
 def test_one_recording_that_fails_does_not_stop_the_others(
     apiyi: Program, gateway: Gateway, talk: Path
 ) -> None:
-    gateway.script(Play.error(400, "corrupted", code="invalid_value"))
+    gateway.script(ScriptedReply.error(400, "corrupted", code="invalid_value"))
     ran = apiyi(f"transcribe talk.wav talk.wav {MODEL} -j 1")
     assert (ran.code, ran.text.count("\n")) == (3, 1)
     assert "talk.wav: " in ran.err
@@ -453,7 +455,7 @@ def test_a_server_that_refuses_before_it_has_read_does_not_hang_it(
     with (apiyi.work / "big.wav").open("wb") as file:
         file.write(WAV)
         file.truncate(24 << 20)
-    gateway.script(Play.error(413, "too large", early=True))
+    gateway.script(ScriptedReply.error(413, "too large", early=True))
     ran = apiyi(f"transcribe big.wav {MODEL}")
     assert ran.code in (5, 6), ran.err
 
@@ -461,7 +463,7 @@ def test_a_server_that_refuses_before_it_has_read_does_not_hang_it(
 def test_one_recording_can_be_given_up_at_once(
     apiyi: Program, gateway: Gateway, talk: Path, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    gateway.script(Play.text("late").but(delay_s=25.0))
+    gateway.script(ScriptedReply.text("late").replace(delay_s=25.0))
     process = apiyi.start(f"transcribe talk.wav {MODEL}")
     stopped.append(process)
     assert gateway.wait_for(lambda: gateway.ledger)
@@ -555,7 +557,7 @@ def test_a_long_recording_is_cut_at_silences_and_joined(
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 def test_a_part_that_fails_keeps_what_was_heard_before(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "long.wav").write_bytes(recording(830, [700]))
-    gateway.script(Play.json({"text": "the first part"}), Play.error(400, "no"))
+    gateway.script(ScriptedReply.json({"text": "the first part"}), ScriptedReply.error(400, "no"))
     ran = apiyi(f"transcribe long.wav {MODEL} --split -j 1")
     assert (ran.code, ran.out) == (6, b""), ran.err
     (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()

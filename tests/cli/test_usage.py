@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def rows(apiyi: Program, options: str = "") -> list[dict[str, Any]]:
 
 
 def test_each_request_is_counted_once(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("a", usage=USAGE), Play.chat("b", usage=USAGE))
+    gateway.script(ScriptedReply.chat("a", usage=USAGE), ScriptedReply.chat("b", usage=USAGE))
     assert apiyi("chat hi").code == 0
     assert apiyi("chat hi").code == 0
     (row,) = rows(apiyi)
@@ -69,7 +69,7 @@ def test_lines_and_batches_tell_their_tokens_too(apiyi: Program) -> None:
 
 
 def test_failures_are_counted_and_cost_nothing_known(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.error(400, "no"), Play.chat("part").cut(1))
+    gateway.script(ScriptedReply.error(400, "no"), ScriptedReply.chat("part").cut(1))
     apiyi("chat hi")
     apiyi("chat hi --retries 0")
     (row,) = rows(apiyi)
@@ -77,7 +77,7 @@ def test_failures_are_counted_and_cost_nothing_known(apiyi: Program, gateway: Ga
 
 
 def test_what_the_gateway_does_not_tell_is_unknown(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat("a"))
+    gateway.script(ScriptedReply.chat("a"))
     apiyi("chat hi")
     (row,) = rows(apiyi)
     assert (row["total_tokens"], row["unknown"], row["cost"]) == (None, 1, None)
@@ -129,9 +129,9 @@ def test_a_ledger_that_cannot_be_written_changes_nothing(apiyi: Program) -> None
 
 def test_costs_come_from_the_gateways_price_list(apiyi: Program, gateway: Gateway) -> None:
     price = {"model_name": "gpt-4o", "quota_type": 0, "model_ratio": 1.25, "completion_ratio": 4}
-    gateway.script(Play.json({"success": True, "data": [price]}), path="/api/pricing")
+    gateway.script(ScriptedReply.json({"success": True, "data": [price]}), path="/api/pricing")
     assert apiyi("models --update-prices").code == 0
-    gateway.script(Play.chat("a", usage=USAGE), path="/chat/completions")
+    gateway.script(ScriptedReply.chat("a", usage=USAGE), path="/chat/completions")
     # 1000 in at $2.50 and 500 out at $10 a million.
     assert ", ≈ $0.0075" in apiyi("chat hi -u").err
     assert rows(apiyi)[0]["cost"] == pytest.approx(0.0075)
@@ -141,9 +141,13 @@ def test_costs_come_from_the_gateways_price_list(apiyi: Program, gateway: Gatewa
     assert "unknown" in apiyi("chat hi -m gpt-4o-mini -u").err
 
 
-@pytest.mark.parametrize("play", [Play.json({}), Play.text("<html>", "text/html"), Play()])
-def test_what_is_no_price_list_is_not_kept(apiyi: Program, gateway: Gateway, play: Play) -> None:
-    gateway.script(play)
+@pytest.mark.parametrize(
+    "reply", [ScriptedReply.json({}), ScriptedReply.text("<html>", "text/html"), ScriptedReply()]
+)
+def test_what_is_no_price_list_is_not_kept(
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply
+) -> None:
+    gateway.script(reply)
     ran = apiyi("models --update-prices --retries 0")
     assert ran.code in (6, 8)
     assert not (apiyi.home / "cache" / "apiyi" / "prices.json").exists()
@@ -165,7 +169,7 @@ def test_a_span_that_is_none_is_refused(apiyi: Program, span: str) -> None:
 
 def test_on_a_terminal_it_is_a_table_with_bars(apiyi: Program, gateway: Gateway) -> None:
     small = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-    gateway.script(Play.chat("a", usage=USAGE), Play.chat("b", usage=small))
+    gateway.script(ScriptedReply.chat("a", usage=USAGE), ScriptedReply.chat("b", usage=small))
     apiyi("chat hi")
     apiyi("chat hi -m gpt-4o-mini")
     screen = apiyi.terminal("usage", columns=100)
@@ -180,7 +184,7 @@ def test_on_a_terminal_it_is_a_table_with_bars(apiyi: Program, gateway: Gateway)
 def test_on_a_narrow_terminal_the_bars_take_what_the_figures_leave(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play.chat("a", usage=USAGE))
+    gateway.script(ScriptedReply.chat("a", usage=USAGE))
     apiyi("chat hi -m text-embedding-3-small --force-model")
     for columns, bar in ((100, 16), (76, 10), (70, 0)):
         header, line, *_ = apiyi.terminal("usage", columns=columns).lines

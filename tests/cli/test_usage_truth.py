@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ ANSWER = {
 
 
 def priced(apiyi: Program, gateway: Gateway, word: str = "--update") -> None:
-    gateway.script(Play(body=json.dumps(PRICING).encode()))
+    gateway.script(ScriptedReply(body=json.dumps(PRICING).encode()))
     assert apiyi(f"models {word}").code == 0
 
 
@@ -66,7 +66,7 @@ def test_one_odd_row_does_not_take_the_price_list_away(
     apiyi: Program, gateway: Gateway, word: str
 ) -> None:
     priced(apiyi, gateway, word)
-    gateway.script(Play.chat("a", usage=USAGE))
+    gateway.script(ScriptedReply.chat("a", usage=USAGE))
     assert apiyi("chat hi").code == 0
     (row,) = rows(apiyi)
     assert row["cost"] == pytest.approx((1000 * 2 + 500 * 8) / 1e6)
@@ -76,7 +76,7 @@ def test_a_timed_out_request_that_was_repeated_is_two_records(
     apiyi: Program, gateway: Gateway
 ) -> None:
     priced(apiyi, gateway)
-    gateway.script(Play.json({}).stall(), Play.chat("a", usage=USAGE))
+    gateway.script(ScriptedReply.json({}).stall(), ScriptedReply.chat("a", usage=USAGE))
     assert apiyi("chat hi --no-stream --timeout 0.3 --no-failover").code == 0
     (row,) = rows(apiyi)
     assert (row["requests"], row["failed"], row["uncertain"]) == (2, 1, 1)
@@ -88,7 +88,7 @@ def test_a_timed_out_request_that_was_repeated_is_two_records(
 def test_an_answer_that_was_cut_has_an_uncertain_cost(apiyi: Program, gateway: Gateway) -> None:
     priced(apiyi, gateway)
     assert apiyi("chat hi -m fault:cut@3 --retries 0").code == 8
-    gateway.script(Play.json({}).stall())
+    gateway.script(ScriptedReply.json({}).stall())
     assert apiyi("chat hi --timeout 0.3 --retries 0 --max-tokens 1000 --no-failover").code == 8
     by_model = {row["model"]: row for row in rows(apiyi)}
     assert by_model["fault:cut@3"]["uncertain"] == 1
@@ -100,7 +100,7 @@ def test_a_refused_request_is_not_uncertain_and_costs_nothing(
     apiyi: Program, gateway: Gateway
 ) -> None:
     priced(apiyi, gateway)
-    gateway.script(Play.error(400, "no"), Play.error(503, "busy"))
+    gateway.script(ScriptedReply.error(400, "no"), ScriptedReply.error(503, "busy"))
     assert apiyi("chat hi --retries 0").code == 6
     assert apiyi("chat hi --retries 0 --no-failover").code == 5
     (row,) = rows(apiyi)
@@ -112,7 +112,7 @@ def test_the_group_of_the_profile_and_cached_tokens_count(apiyi: Program, gatewa
     assert apiyi("config set group vip").code == 0
     assert apiyi("config get group").text == "vip\n"
     usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 400}}
-    gateway.script(Play.chat("a", usage=usage))
+    gateway.script(ScriptedReply.chat("a", usage=usage))
     assert apiyi("chat hi").code == 0
     (row,) = rows(apiyi)
     assert row["cost"] == pytest.approx(0.5 * (600 * 2 + 400 * 1 + 500 * 8) / 1e6)
@@ -136,7 +136,7 @@ def test_no_count_of_a_gateway_breaks_the_ledger(
     usage = {"prompt_tokens": count, "completion_tokens": count, "total_tokens": count}
     body = json.dumps({"usage": usage})[1:-1]
     text = json.dumps(ANSWER)[:-1] + "," + body + "}"
-    gateway.script(*[Play(body=text.encode())] * 2)
+    gateway.script(*[ScriptedReply(body=text.encode())] * 2)
     for _ in range(2):
         assert apiyi("chat hi --no-stream").code == 0
     (row,) = rows(apiyi)
@@ -201,6 +201,6 @@ def test_whatever_stands_in_place_of_a_database_a_paid_answer_is_exit_0(
 
 def test_the_gateways_own_request_id_is_kept(apiyi: Program, gateway: Gateway) -> None:
     headers = (("x-request-id", "upstream"), ("x-oneapi-request-id", "gateways"))
-    gateway.script(Play(body=json.dumps(ANSWER).encode(), headers=headers))
+    gateway.script(ScriptedReply(body=json.dumps(ANSWER).encode(), headers=headers))
     assert apiyi("chat hi --no-stream").code == 0
     assert 'gateways"' in (state(apiyi) / "usage.spool").read_text()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import repeat
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.matrix.commands import (
     EMBEDDED,
     PNG,
@@ -26,12 +26,12 @@ HOME_PAGE = "<!doctype html><html><head><title>Welcome</title></head><body>hi</b
 
 
 def headed(*headers: tuple[str, str]) -> Made:
-    return lambda command: command.well.but(headers=headers)
+    return lambda command: command.well.replace(headers=headers)
 
 
 def coded(name: str, encode: Callable[[bytes], bytes]) -> Made:
     """Play the right answer in a content-encoding."""
-    return lambda command: command.well.but(
+    return lambda command: command.well.replace(
         body=encode(command.body), headers=(("Content-Encoding", name),)
     )
 
@@ -55,21 +55,21 @@ def bomb() -> bytes:
     return gzip.compress(bytes(32 << 20)) * 19
 
 
-def bombed(command: Command) -> Play:
+def bombed(command: Command) -> ScriptedReply:
     kind = "text/event-stream" if command.reads == "events" else "application/json"
-    return Play(body=bomb(), content_type=kind, headers=(("Content-Encoding", "gzip"),))
+    return ScriptedReply(body=bomb(), content_type=kind, headers=(("Content-Encoding", "gzip"),))
 
 
-def deep(command: Command) -> Play:
-    return Play(body=b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+def deep(command: Command) -> ScriptedReply:
+    return ScriptedReply(body=b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
-def wide(command: Command) -> Play:
-    return Play(body=b"{" + b",".join(b'"%d":1' % k for k in range(1_000_000)) + b"}")
+def wide(command: Command) -> ScriptedReply:
+    return ScriptedReply(body=b"{" + b",".join(b'"%d":1' % k for k in range(1_000_000)) + b"}")
 
 
-def long_line(command: Command) -> Play:
-    return Play(
+def long_line(command: Command) -> ScriptedReply:
+    return ScriptedReply(
         body=lambda: repeat(b"data: " + bytes([120]) * (1 << 20), 700),
         content_type="text/event-stream",
     )
@@ -88,41 +88,43 @@ def told_length(*values: str) -> Made:
     """Play the right answer behind a head with these lengths."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     lines = "".join(f"Content-Length: {value}\r\n" for value in values)
-    return lambda command: Play(raw=f"{head}{lines}\r\n".encode() + command.body)
+    return lambda command: ScriptedReply(raw=f"{head}{lines}\r\n".encode() + command.body)
 
 
-def lengthened(command: Command) -> Play:
-    return command.well.but(length_off=50).cut(1)
+def lengthened(command: Command) -> ScriptedReply:
+    return command.well.replace(length_off=50).cut(1)
 
 
-def shortened(command: Command) -> Play:
-    return command.well.but(length_off=-20)
+def shortened(command: Command) -> ScriptedReply:
+    return command.well.replace(length_off=-20)
 
 
 def odd_head(line: bytes) -> Made:
     """Play the right answer with one odd line in its head."""
 
-    def made(command: Command) -> Play:
+    def made(command: Command) -> ScriptedReply:
         kind = b"text/event-stream" if command.reads == "events" else b"application/json"
         head = b"HTTP/1.1 200 %b\r\nContent-Type: %b\r\nConnection: close\r\n"
         reason, _, rest = line.partition(b"|")
-        return Play(raw=head % (reason, kind) + rest + b"\r\n" + command.body)
+        return ScriptedReply(raw=head % (reason, kind) + rest + b"\r\n" + command.body)
 
     return made
 
 
-def answered(play: Play) -> Made:
-    return lambda command: play
+def answered(reply: ScriptedReply) -> Made:
+    return lambda command: reply
 
 
-def picture_at(scene: Scene, address: str, *plays: Play, path: str = "/pixel.png") -> None:
-    scene.gateway.script(*plays, path=path)
-    scene.script(Play.json({"created": 1, "data": [{"url": address}]}))
+def picture_at(
+    scene: Scene, address: str, *replies: ScriptedReply, path: str = "/pixel.png"
+) -> None:
+    scene.gateway.script(*replies, path=path)
+    scene.script(ScriptedReply.json({"created": 1, "data": [{"url": address}]}))
 
 
-def own_picture(*plays: Play, target: str = "/pixel.png") -> Stage:
+def own_picture(*replies: ScriptedReply, target: str = "/pixel.png") -> Stage:
     """Make the stage on which the picture lies at the gateway's own origin."""
-    return lambda scene: picture_at(scene, f"{scene.gateway.origin}{target}", *plays)
+    return lambda scene: picture_at(scene, f"{scene.gateway.origin}{target}", *replies)
 
 
 def picture_elsewhere(form: str) -> Stage:
@@ -136,15 +138,15 @@ def picture_elsewhere(form: str) -> Stage:
 
 def picture_led_astray(scene: Scene) -> None:
     target = f"{scene.stranger().origin}/pixel.png"
-    moved = Play(status=302, headers=(("Location", target),))
+    moved = ScriptedReply(status=302, headers=(("Location", target),))
     picture_at(scene, f"{scene.gateway.origin}/pixel.png", moved)
 
 
-GOOD = Play(body=PNG, content_type="image/png")
+GOOD = ScriptedReply(body=PNG, content_type="image/png")
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"
 
 FAULTS = (
-    Fault(18, "gzip", "chat embed image models", 0, lambda c: c.well.but(gzip=True)),
+    Fault(18, "gzip", "chat embed image models", 0, lambda c: c.well.replace(gzip=True)),
     Fault(18, "deflate", "chat-whole models", 0, coded("deflate", zlib.compress)),
     Fault(18, "deflate without its header", "embed", 0, coded("deflate", raw_deflate)),
     Fault(18, "says brotli and is not", "chat image api", 0, coded("br", as_it_is)),
@@ -189,38 +191,44 @@ FAULTS = (
         "escapes in the reason",
         "chat models",
         6,
-        answered(Play(raw=b"HTTP/1.1 404 \x1b[2Jgone\r\nContent-Length: 0\r\n\r\n")),
+        answered(ScriptedReply(raw=b"HTTP/1.1 404 \x1b[2Jgone\r\nContent-Length: 0\r\n\r\n")),
     ),
     Fault(
         29,
         "an error in a 200",
         WHOLE,
         6,
-        answered(Play.json({"error": {"message": "bad", "code": "invalid_value"}}, billed=False)),
+        answered(
+            ScriptedReply.json({"error": {"message": "bad", "code": "invalid_value"}}, billed=False)
+        ),
     ),
     Fault(
         29,
         "the website",
         f"{WHOLE} chat respond transcribe speak",
         6,
-        answered(Play.text(HOME_PAGE, "text/html")),
+        answered(ScriptedReply.text(HOME_PAGE, "text/html")),
     ),
-    Fault(29, "nothing", f"{WHOLE} chat respond transcribe speak", 8, answered(Play())),
-    Fault(29, "no content", "chat image speak", 8, answered(Play(status=204))),
-    Fault(29, "accepted, and nothing", "chat image embed", 8, answered(Play(status=202))),
+    Fault(29, "nothing", f"{WHOLE} chat respond transcribe speak", 8, answered(ScriptedReply())),
+    Fault(29, "no content", "chat image speak", 8, answered(ScriptedReply(status=204))),
+    Fault(29, "accepted, and nothing", "chat image embed", 8, answered(ScriptedReply(status=202))),
     Fault(
         29,
         "text",
         "chat embed image",
         6,
-        answered(Play.text("upstream connect error")),
+        answered(ScriptedReply.text("upstream connect error")),
     ),
     Fault(
         36,
         "escapes in the answer go through a pipe",
         "chat chat-whole",
         0,
-        lambda c: Play.chat(ESCAPES) if c.reads == "events" else Play.json(whole_chat(ESCAPES)),
+        lambda c: (
+            ScriptedReply.chat(ESCAPES)
+            if c.reads == "events"
+            else ScriptedReply.json(whole_chat(ESCAPES))
+        ),
         truth=ESCAPES.encode() + b"\n",
     ),
     Fault(
@@ -229,7 +237,7 @@ FAULTS = (
         "chat image models",
         6,
         answered(
-            Play.error(
+            ScriptedReply.error(
                 400,
                 f"bad {ESCAPES}",
                 code=ESCAPES,
@@ -279,34 +287,42 @@ FAULTS = (
         "a picture that is a page",
         "image",
         8,
-        stage=own_picture(*[Play.text(HOME_PAGE, "text/html")] * 3),
+        stage=own_picture(*[ScriptedReply.text(HOME_PAGE, "text/html")] * 3),
     ),
     Fault(
         37,
         "a picture that was slow to appear",
         "image",
         0,
-        stage=own_picture(Play(status=403), GOOD),
+        stage=own_picture(ScriptedReply(status=403), GOOD),
     ),
     Fault(
-        37, "a picture that is cut", "image", 8, stage=own_picture(*[GOOD.but(body=PNG[:-20])] * 3)
+        37,
+        "a picture that is cut",
+        "image",
+        8,
+        stage=own_picture(*[GOOD.replace(body=PNG[:-20])] * 3),
     ),
     Fault(
         38,
         "base64 that is cut",
         "image",
         8,
-        answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode()[:-40]}]})),
+        answered(ScriptedReply.json({"data": [{"b64_json": b64encode(PNG).decode()[:-40]}]})),
     ),
     Fault(
         38,
         "base64 without its padding",
         "image",
         0,
-        answered(Play.json({"data": [{"b64_json": b64encode(PNG).decode().rstrip("=")}]})),
+        answered(ScriptedReply.json({"data": [{"b64_json": b64encode(PNG).decode().rstrip("=")}]})),
     ),
     Fault(
-        38, "what is no base64", "image", 8, answered(Play.json({"data": [{"b64_json": "###"}]}))
+        38,
+        "what is no base64",
+        "image",
+        8,
+        answered(ScriptedReply.json({"data": [{"b64_json": "###"}]})),
     ),
     Fault(38, "what is no picture", "image", 8, answered(pictures(b"just words"))),
     Fault(
@@ -315,7 +331,9 @@ FAULTS = (
         "image",
         0,
         answered(
-            Play.json({"data": [{"b64_json": "data:image/png;base64," + b64encode(PNG).decode()}]})
+            ScriptedReply.json(
+                {"data": [{"b64_json": "data:image/png;base64," + b64encode(PNG).decode()}]}
+            )
         ),
     ),
     Fault(
@@ -358,14 +376,18 @@ FAULTS = (
     ),
     Fault(39, "vectors of null", "embed", 8, answered(embeddings("null", "null")), out=b""),
     Fault(
-        44, "HTTP/1.0", f"{WHOLE} chat", 0, lambda c: c.well.but(version="1.0", transfer="close")
+        44,
+        "HTTP/1.0",
+        f"{WHOLE} chat",
+        0,
+        lambda c: c.well.replace(version="1.0", transfer="close"),
     ),
-    Fault(44, "no connection is kept", "chat embed", 0, lambda c: c.well.but(keep_alive=False)),
+    Fault(44, "no connection is kept", "chat embed", 0, lambda c: c.well.replace(keep_alive=False)),
     Fault(
         44,
         "hints before the answer",
         "chat chat-whole image",
         0,
-        lambda c: c.well.but(interim=(100, 103)),
+        lambda c: c.well.replace(interim=(100, 103)),
     ),
 )

@@ -10,7 +10,7 @@ import orjson
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.play import DONE, Play
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 
 WORDS = ("Rivers ", "run ", "to ", "the ", "sea.")
 TEXT = "".join(WORDS)
@@ -35,7 +35,7 @@ class Command(NamedTuple):
     path: str
     cost: Cost
     reads: str
-    well: Play
+    well: ScriptedReply
     out: bytes
     shows: bool = False
 
@@ -73,15 +73,15 @@ def whole_chat(content: str = TEXT) -> dict[str, Any]:
     }
 
 
-def completion(*words: str) -> Play:
+def completion(*words: str) -> ScriptedReply:
     """Return the stream of a legacy completion."""
     frame = {"id": "cmpl-1", "object": "text_completion", "created": 1735689600, "model": "m"}
     rows = [{"text": word, "index": 0, "finish_reason": None} for word in words]
     last = {"text": "", "index": 0, "finish_reason": "stop"}
-    return Play.sse(*({**frame, "choices": [row]} for row in [*rows, last]), DONE)
+    return ScriptedReply.sse(*({**frame, "choices": [row]} for row in [*rows, last]), DONE)
 
 
-def response(*words: str) -> Play:
+def response(*words: str) -> ScriptedReply:
     """Return the stream of a response."""
     told = {"id": "resp_1", "object": "response", "model": "m", "status": "in_progress"}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
@@ -94,7 +94,7 @@ def response(*words: str) -> Play:
         "output": [{**item, "content": content}],
         "usage": {"input_tokens": 5, "output_tokens": 6, "total_tokens": 11},
     }
-    return Play.sse(
+    return ScriptedReply.sse(
         {"type": "response.created", "response": {**told, "output": []}},
         *({**delta, "content_index": 0, "delta": word} for word in words),
         {"type": "response.completed", "response": done},
@@ -102,20 +102,22 @@ def response(*words: str) -> Play:
     )
 
 
-def embeddings(*vectors: str, order: Mapping[int, int] | None = None) -> Play:
+def embeddings(*vectors: str, order: Mapping[int, int] | None = None) -> ScriptedReply:
     """Return vectors with the digits that they are given in; `order` changes their indices."""
     rows = ",".join(
         f'{{"object":"embedding","index":{(order or {}).get(k, k)},"embedding":{vector}}}'
         for k, vector in enumerate(vectors)
     )
     usage = '{"prompt_tokens":2,"total_tokens":2}'
-    return Play(body=f'{{"object":"list","data":[{rows}],"model":"e","usage":{usage}}}'.encode())
+    return ScriptedReply(
+        body=f'{{"object":"list","data":[{rows}],"model":"e","usage":{usage}}}'.encode()
+    )
 
 
-def pictures(*contents: bytes) -> Play:
+def pictures(*contents: bytes) -> ScriptedReply:
     """Return pictures in base64."""
     rows = [{"b64_json": b64encode(content).decode()} for content in contents]
-    return Play.json({"created": 1735689600, "data": rows, "usage": {"total_tokens": 9}})
+    return ScriptedReply.json({"created": 1735689600, "data": rows, "usage": {"total_tokens": 9}})
 
 
 LIST = {
@@ -124,7 +126,7 @@ LIST = {
 }
 LISTED = orjson.dumps(LIST)
 TYPED = TEXT.encode() + b"\n"
-CHAT = Play.chat(*WORDS, usage=USAGE)
+CHAT = ScriptedReply.chat(*WORDS, usage=USAGE)
 EMBEDDED = b"".join(
     b'{"index":%d,"text":"%b","embedding":%b}\n' % (k, text, vector.encode())
     for k, (text, vector) in enumerate(zip((b"rivers", b"seas"), VECTORS, strict=True))
@@ -140,7 +142,7 @@ COMMANDS: dict[str, Command] = {
             "/chat/completions",
             "text",
             "object",
-            Play.json(whole_chat()),
+            ScriptedReply.json(whole_chat()),
             TYPED,
         ),
         Command(
@@ -199,7 +201,7 @@ COMMANDS: dict[str, Command] = {
             "/audio/transcriptions",
             "heavy",
             "object",
-            Play.json({"text": TEXT}),
+            ScriptedReply.json({"text": TEXT}),
             TYPED,
         ),
         Command(
@@ -208,7 +210,9 @@ COMMANDS: dict[str, Command] = {
             "/audio/speech",
             "heavy",
             "bytes",
-            Play(body=(SOUND[:300], SOUND[300:600], SOUND[600:]), content_type="audio/mpeg"),
+            ScriptedReply(
+                body=(SOUND[:300], SOUND[300:600], SOUND[600:]), content_type="audio/mpeg"
+            ),
             SOUND,
             True,
         ),
@@ -218,9 +222,18 @@ COMMANDS: dict[str, Command] = {
             "/models",
             "free",
             "object",
-            Play(body=LISTED),
+            ScriptedReply(body=LISTED),
             b"model-0\nmodel-1\nmodel-2\n",
         ),
-        Command("api", "api models", "/models", "free", "bytes", Play(body=LISTED), LISTED, True),
+        Command(
+            "api",
+            "api models",
+            "/models",
+            "free",
+            "bytes",
+            ScriptedReply(body=LISTED),
+            LISTED,
+            True,
+        ),
     )
 }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import trustme
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.matrix.commands import RECORDING, Command
 from tests.matrix.scenes import ALL, Fault, Scene, Stage, closed_port
 
@@ -115,23 +115,23 @@ def plain(scene: Scene) -> None:
     scene.env["APIYI_BASE_URL"] = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
 
 
-def dropped(command: Command) -> Sequence[Play]:
+def dropped(command: Command) -> Sequence[ScriptedReply]:
     return command.well.cut(), command.well
 
 
-def reset(command: Command) -> Sequence[Play]:
+def reset(command: Command) -> Sequence[ScriptedReply]:
     return command.well.reset(), command.well
 
 
-def early(status: int) -> Play:
-    return Play.error(status, "too large", early=True, keep_alive=False)
+def early(status: int) -> ScriptedReply:
+    return ScriptedReply.error(status, "too large", early=True, keep_alive=False)
 
 
-def too_early(command: Command) -> Play:
+def too_early(command: Command) -> ScriptedReply:
     return early(413)
 
 
-def shut(command: Command) -> Play:
+def shut(command: Command) -> ScriptedReply:
     return early(413).cut()
 
 
@@ -144,15 +144,15 @@ def large(scene: Scene) -> None:
         scene.options = ["-f", str(scene.apiyi.home / "long.txt")]
 
 
-def behind(play: Play | None) -> Stage:
+def behind(reply: ScriptedReply | None) -> Stage:
     """Make the stage with a proxy that answers so; None is one that is not there."""
 
     def stage(scene: Scene) -> None:
         port = closed_port()
-        if play is not None:
+        if reply is not None:
             proxy = scene.stranger()
             scene.foreign.clear()
-            proxy.script(*[play] * 4)
+            proxy.script(*[reply] * 4)
             port = proxy.port
         scene.options = ["--proxy", f"http://me:sk-proxy-password-9d2e@127.0.0.1:{port}"]
         scene.env["APIYI_BASE_URL"] = "https://127.0.0.1:9/v1"
@@ -276,7 +276,7 @@ FAULTS = (
         "a proxy that refuses",
         "chat image",
         10,
-        stage=behind(Play.text("no", status=403)),
+        stage=behind(ScriptedReply.text("no", status=403)),
         asked=0,
         said=("the proxy refused",),
     ),
@@ -285,7 +285,7 @@ FAULTS = (
         "a proxy that wants to know who asks",
         "chat embed",
         10,
-        stage=behind(Play(status=407, headers=(("Proxy-Authenticate", "Basic"),))),
+        stage=behind(ScriptedReply(status=407, headers=(("Proxy-Authenticate", "Basic"),))),
         asked=0,
         said=("the proxy refused",),
     ),
@@ -294,7 +294,7 @@ FAULTS = (
         "a proxy that hangs up",
         "chat image",
         5,
-        stage=behind(Play().cut()),
+        stage=behind(ScriptedReply().cut()),
         asked=0,
     ),
     Fault(43, "no proxy there", "chat speak", 5, stage=behind(None), asked=0),

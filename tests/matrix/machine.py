@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from email.utils import formatdate
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.matrix.commands import TYPED, VECTORS, Command, embeddings
 from tests.matrix.scenes import OBJECTS, STREAMS, Fault, Made, Scene, Stage
 
@@ -15,9 +15,9 @@ PRINTING = f"{STREAMS} chat-joined {OBJECTS} api"
 """The commands that print while, or after, they have got an answer; audio is told apart below."""
 
 
-def dead_between(command: Command) -> Sequence[Play]:
+def dead_between(command: Command) -> Sequence[ScriptedReply]:
     """Play two right answers; the connection of the first is dead when the second is asked."""
-    dead = Play(billed=False).cut()
+    dead = ScriptedReply(billed=False).cut()
     if command.name == "embed":
         return embeddings(VECTORS[0]), dead, embeddings(VECTORS[1])
     return command.well, dead, command.well
@@ -33,8 +33,10 @@ def second_file(scene: Scene) -> None:
 def dated(shift_s: float) -> Made:
     """Play the right answer of a gateway whose clock is elsewhere."""
 
-    def made(command: Command) -> Play:
-        return command.well.but(headers=(("Date", formatdate(time.time() + shift_s, usegmt=True)),))
+    def made(command: Command) -> ScriptedReply:
+        return command.well.replace(
+            headers=(("Date", formatdate(time.time() + shift_s, usegmt=True)),)
+        )
 
     return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.conftest import KEY
 from tests.matrix.commands import Command
 from tests.matrix.scenes import Fault, Made, Scene, Stage
@@ -17,23 +17,23 @@ NOW_S = 1_800_000_000
 
 
 def refused(status: int, message: str = "no", *, code: str = "", **how: object) -> Made:
-    play = Play.error(status, message, code=code, **how)  # type: ignore[arg-type]
-    return lambda command: play
+    reply = ScriptedReply.error(status, message, code=code, **how)  # type: ignore[arg-type]
+    return lambda command: reply
 
 
 def page(status: int) -> Made:
-    return lambda command: Play.text(PAGE.format(status), "text/html", status=status)
+    return lambda command: ScriptedReply.text(PAGE.format(status), "text/html", status=status)
 
 
 def at_first(made: Made, times: int = 1) -> Made:
     """Play a refusal so often, then the right answer."""
 
-    def plays(command: Command) -> Sequence[Play]:
-        play = made(command)
-        assert isinstance(play, Play)
-        return [*[play] * times, command.well]
+    def replies(command: Command) -> Sequence[ScriptedReply]:
+        reply = made(command)
+        assert isinstance(reply, ScriptedReply)
+        return [*[reply] * times, command.well]
 
-    return plays
+    return replies
 
 
 def waiting(value: str, **more: str) -> Made:
@@ -42,8 +42,8 @@ def waiting(value: str, **more: str) -> Made:
     return at_first(refused(429, "slow down", headers=headers))
 
 
-def bare_429(command: Command) -> Play:
-    return Play(status=429, content_type=None)
+def bare_429(command: Command) -> ScriptedReply:
+    return ScriptedReply(status=429, content_type=None)
 
 
 def moved(status: int, target: Callable[[Scene], str]) -> Stage:
@@ -51,7 +51,7 @@ def moved(status: int, target: Callable[[Scene], str]) -> Stage:
 
     def stage(scene: Scene) -> None:
         location = target(scene)
-        scene.script(Play(status=status, headers=(("Location", location),)))
+        scene.script(ScriptedReply(status=status, headers=(("Location", location),)))
 
     return stage
 
@@ -79,7 +79,7 @@ def in_front(status: int) -> Stage:
         from apiyi_cli.sandbox.server import Gateway
 
         primary = scene.stack.enter_context(Gateway())
-        primary.script(*[Play.text("bad gateway", "text/html", status=status)] * 2)
+        primary.script(*[ScriptedReply.text("bad gateway", "text/html", status=status)] * 2)
         scene.addresses(primary.base_url, scene.gateway.base_url)
         scene.script(scene.command.well)
 
@@ -91,19 +91,19 @@ def same_elsewhere(status: int) -> Stage:
 
     def stage(scene: Scene) -> None:
         scene.addresses(scene.gateway.base_url, scene.stranger().base_url)
-        scene.script(Play.error(status, "no"))
+        scene.script(ScriptedReply.error(status, "no"))
 
     return stage
 
 
-def echoing(command: Command) -> Play:
+def echoing(command: Command) -> ScriptedReply:
     """Play a refusal that repeats the key, as it is and packed, and in a header."""
     from base64 import b64encode
     from urllib.parse import quote
 
     packed = b64encode(KEY.encode()).decode()
     told = f"bad key {KEY} ({quote(KEY, safe='')}, {packed}, Bearer {KEY})"
-    return Play.error(400, told, headers=(("X-Request-Id", KEY), ("X-Echo", KEY)))
+    return ScriptedReply.error(400, told, headers=(("X-Request-Id", KEY), ("X-Echo", KEY)))
 
 
 STATUSES: tuple[tuple[int, int, str, Mapping[str, int]], ...] = (

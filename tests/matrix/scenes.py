@@ -1,4 +1,4 @@
-"""A cell of the fault matrix: the row that it belongs to, where it plays, how it is judged."""
+"""A cell of the fault matrix: the row that it belongs to, where it replies, how it is judged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.errors import EXIT_CODES
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.matrix.commands import PNG, RECORDING, Command
 
@@ -32,7 +32,7 @@ _CODES = frozenset(row.code for row in EXIT_CODES)
 
 
 class Scene:
-    """Where a cell plays, before its process starts; a fault may change all of it.
+    """Where a cell replies, before its process starts; a fault may change all of it.
 
     `shell` goes before the command line, in bash. `foreign` are hosts that must not hear of
     anything.
@@ -51,9 +51,9 @@ class Scene:
         self.stack = ExitStack()
         (apiyi.work / "talk.wav").write_bytes(RECORDING)
 
-    def script(self, *plays: Play) -> None:
+    def script(self, *replies: ScriptedReply) -> None:
         """Have the gateway answer the command's requests so, and any other one as always."""
-        self.gateway.script(*plays, path=self.command.path)
+        self.gateway.script(*replies, path=self.command.path)
 
     def addresses(self, *base_urls: str) -> None:
         """Give the profile these addresses, the first one preferred."""
@@ -75,14 +75,14 @@ class Scene:
         return self.apiyi(words, env=self.env, stdin=subprocess.DEVNULL)
 
 
-Made = Callable[[Command], Play | Sequence[Play]]
+Made = Callable[[Command], ScriptedReply | Sequence[ScriptedReply]]
 Stage = Callable[[Scene], object]
 
 
 class Fault(NamedTuple):
     """One row: a fault, the commands that it is played to, what must come of it.
 
-    `plays` makes the answers to the command's requests, `stage` changes the scene before.
+    `replies` makes the answers to the command's requests, `stage` changes the scene before.
     `code`, `asked` (requests that reach the gateway), `out` (what stdout says, where that is
     more than "a beginning of the right answer") and `truth` (the right answer, where it is
     not the command's) are values, or tables by `Command.kinds`. `needs` is how many requests
@@ -93,7 +93,7 @@ class Fault(NamedTuple):
     name: str
     on: str
     code: int | Mapping[str, int]
-    plays: Made | None = None
+    replies: Made | None = None
     stage: Stage | None = None
     options: str = "--retries 0"
     asked: int | Mapping[str, int] = 1
@@ -107,9 +107,9 @@ class Fault(NamedTuple):
         """Play the fault, run the command, and hold what came of it against the row."""
         if self.stage is not None:
             self.stage(scene)
-        if self.plays is not None:
-            made = self.plays(scene.command)
-            scene.script(*([made] if isinstance(made, Play) else made))
+        if self.replies is not None:
+            made = self.replies(scene.command)
+            scene.script(*([made] if isinstance(made, ScriptedReply) else made))
         began_s = time.monotonic()
         with scene.stack:
             ran = scene.run(self.options)
@@ -160,7 +160,7 @@ def _of(value: Any, command: Command) -> Any:
     return next((value[kind] for kind in command.kinds if kind in value), None)
 
 
-def well(command: Command) -> Play:
+def well(command: Command) -> ScriptedReply:
     """Play the right answer."""
     return command.well
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from apiyi_cli.sandbox.play import DONE, Play, error_body, frame
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 from tests.matrix.commands import TYPED, WORDS, Command, completion, response, whole_chat
 from tests.matrix.scenes import EVENTS, OBJECTS, STREAMS, Fault, Made
 
@@ -32,13 +32,13 @@ def pieces(command: Command) -> tuple[bytes, ...]:
     return command.well.body
 
 
-def torn(command: Command) -> Play:
+def torn(command: Command) -> ScriptedReply:
     if isinstance(command.well.body, bytes):
         return command.well.reset(at=len(command.body) // 2)
     return command.well.reset(2)
 
 
-def torn_once(command: Command) -> Sequence[Play]:
+def torn_once(command: Command) -> Sequence[ScriptedReply]:
     return torn(command), command.well
 
 
@@ -46,41 +46,41 @@ def reset_after(k: int) -> Made:
     return lambda command: command.well.reset(k)
 
 
-def closed_early(command: Command) -> Play:
+def closed_early(command: Command) -> ScriptedReply:
     if command.reads == "object":
         half = command.body[: len(command.body) // 2]
-        return command.well.but(body=half, transfer="close")
-    return command.well.but(body=pieces(command)[:3], transfer="close")
+        return command.well.replace(body=half, transfer="close")
+    return command.well.replace(body=pieces(command)[:3], transfer="close")
 
 
-def not_done(command: Command) -> Play:
-    return command.well.but(body=tuple(one for one in pieces(command) if one != frame(DONE)))
+def not_done(command: Command) -> ScriptedReply:
+    return command.well.replace(body=tuple(one for one in pieces(command) if one != frame(DONE)))
 
 
-def not_finished(command: Command) -> Play:
+def not_finished(command: Command) -> ScriptedReply:
     ends = (b'"finish_reason":"', b"response.completed")
     kept = (one for one in pieces(command) if not any(end in one for end in ends))
-    return command.well.but(body=(*kept, frame(DONE)))
+    return command.well.replace(body=(*kept, frame(DONE)))
 
 
-def held(command: Command) -> Play:
+def held(command: Command) -> ScriptedReply:
     body = command.well.body
-    return command.well.but(body=(body,) if isinstance(body, bytes) else body).hold()
+    return command.well.replace(body=(body,) if isinstance(body, bytes) else body).hold()
 
 
-def dripping(command: Command) -> Play:
-    return command.well.but(drip_head=True, gap_s=0.1)
+def dripping(command: Command) -> ScriptedReply:
+    return command.well.replace(drip_head=True, gap_s=0.1)
 
 
 def split(**how: Any) -> Made:
-    return lambda command: command.well.but(**how)
+    return lambda command: command.well.replace(**how)
 
 
 def endless(body: Callable[[], Iterator[bytes]], content_type: str, gap_s: float = 0.02) -> Made:
-    return lambda command: Play(body=body, content_type=content_type, gap_s=gap_s)
+    return lambda command: ScriptedReply(body=body, content_type=content_type, gap_s=gap_s)
 
 
-def endless_words(command: Command) -> Play:
+def endless_words(command: Command) -> ScriptedReply:
     one = pieces(command)[OPENING[command.name]]
     first = pieces(command)[: OPENING[command.name]]
 
@@ -88,34 +88,40 @@ def endless_words(command: Command) -> Play:
         yield from first
         yield from repeat(one)
 
-    return command.well.but(body=body, gap_s=0.02)
+    return command.well.replace(body=body, gap_s=0.02)
 
 
 def error_after(k: int) -> Made:
     error = error_body("上游负载已饱和", code="rate_limit_exceeded", type="rate_limit_error")
-    return lambda command: command.well.but(body=(*pieces(command)[:k], frame(error)), billed=k > 0)
+    return lambda command: command.well.replace(
+        body=(*pieces(command)[:k], frame(error)), billed=k > 0
+    )
 
 
 def text_of(text: str) -> Made:
     """Play an answer with this text in two pieces."""
     half = len(text) // 2
 
-    def made(command: Command) -> Play:
+    def made(command: Command) -> ScriptedReply:
         two = (text[:half], text[half:])
         if command.name == "respond":
             return response(*two)
         if command.name == "complete":
             return completion(*two)
-        return Play.chat(*two) if command.reads == "events" else Play.json(whole_chat(text))
+        return (
+            ScriptedReply.chat(*two)
+            if command.reads == "events"
+            else ScriptedReply.json(whole_chat(text))
+        )
 
     return made
 
 
 def bytewise(made: Made) -> Made:
-    def cut(command: Command) -> Play:
-        play = made(command)
-        assert isinstance(play, Play)
-        return play.but(split="bytes")
+    def cut(command: Command) -> ScriptedReply:
+        reply = made(command)
+        assert isinstance(reply, ScriptedReply)
+        return reply.replace(split="bytes")
 
     return cut
 
@@ -127,12 +133,12 @@ def chunk(**choice: Any) -> dict[str, Any]:
 def chat(*events: Any) -> Made:
     """Play a chat stream of these events, then a finish."""
     end = chunk(delta={}, finish_reason="stop")
-    return lambda command: Play.sse(*events, end, DONE)
+    return lambda command: ScriptedReply.sse(*events, end, DONE)
 
 
 def spelled(change: Callable[[bytes], bytes]) -> Made:
     """Play the right events, spelled otherwise."""
-    return lambda command: command.well.but(body=change(b"".join(pieces(command))))
+    return lambda command: command.well.replace(body=change(b"".join(pieces(command))))
 
 
 SAID = [chunk(delta={"content": word}) for word in WORDS]
@@ -263,7 +269,7 @@ FAULTS = (
         "bytes that are not UTF-8",
         "chat chat-whole",
         0,
-        lambda command: command.well.but(body=command.body.replace(b"sea", b"s\xffa")),
+        lambda command: command.well.replace(body=command.body.replace(b"sea", b"s\xffa")),
         truth="Rivers run to the s\ufffda.\n".encode(),
     ),
     Fault(
@@ -271,7 +277,7 @@ FAULTS = (
         "the halves of a surrogate pair",
         "chat",
         0,
-        lambda command: Play(
+        lambda command: ScriptedReply(
             body=RAW_HALVES + b"".join(pieces(command)[-3:]), content_type="text/event-stream"
         ),
         truth="😀\n".encode(),
@@ -281,15 +287,21 @@ FAULTS = (
         "a mark before the first byte",
         "chat chat-whole embed models",
         0,
-        lambda command: command.well.but(body=b"\xef\xbb\xbf" + command.body),
+        lambda command: command.well.replace(body=b"\xef\xbb\xbf" + command.body),
     ),
-    Fault(33, "no choices", "chat", 8, lambda command: Play.sse({"id": "c", "choices": []}, DONE)),
+    Fault(
+        33,
+        "no choices",
+        "chat",
+        8,
+        lambda command: ScriptedReply.sse({"id": "c", "choices": []}, DONE),
+    ),
     Fault(
         33,
         "no choices in a whole answer",
         "chat-whole",
         8,
-        lambda command: Play.json({**whole_chat(), "choices": []}),
+        lambda command: ScriptedReply.json({**whole_chat(), "choices": []}),
     ),
     Fault(33, "deltas of null", "chat", 0, chat(chunk(delta=None), *SAID)),
     Fault(
@@ -315,7 +327,7 @@ FAULTS = (
         "an object of another endpoint",
         "chat-whole respond embed image transcribe models",
         {"text": 6, "else": 8},
-        lambda command: Play.json({"hello": "world"}),
+        lambda command: ScriptedReply.json({"hello": "world"}),
     ),
     Fault(
         34,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.matrix import bodies, connecting, refusals, streams
 from tests.matrix.commands import COMMANDS
@@ -32,7 +32,7 @@ class Fault(NamedTuple):
 
     number: int
     name: str
-    plays: Made
+    replies: Made
     code: int
     asked: int = 3
     options: str = "--retries 0"
@@ -58,12 +58,19 @@ FAULTS = (
     Fault(26, "401 once, then well", refusals.refused(401), 0, 4, "--retries 1"),
     Fault(27, "no quota, once", refusals.refused(403, code="insufficient_user_quota"), 3),
     Fault(28, "refused content", refusals.refused(400, code="content_policy_violation"), 3),
-    Fault(29, "the website", bodies.answered(Play.text(bodies.HOME_PAGE, "text/html")), 3),
-    Fault(29, "nothing", bodies.answered(Play()), 3),
-    Fault(30, "a redirect", bodies.answered(Play(status=307, headers=(("Location", "/"),))), 3),
+    Fault(29, "the website", bodies.answered(ScriptedReply.text(bodies.HOME_PAGE, "text/html")), 3),
+    Fault(29, "nothing", bodies.answered(ScriptedReply()), 3),
+    Fault(
+        30,
+        "a redirect",
+        bodies.answered(ScriptedReply(status=307, headers=(("Location", "/"),))),
+        3,
+    ),
     Fault(32, "characters of all kinds", streams.text_of(streams.NASTY), 0),
-    Fault(33, "another object", bodies.answered(Play.json({"hello": "world"})), 3),
-    Fault(44, "HTTP/1.0", lambda command: well(command).but(version="1.0", transfer="close"), 0),
+    Fault(33, "another object", bodies.answered(ScriptedReply.json({"hello": "world"})), 3),
+    Fault(
+        44, "HTTP/1.0", lambda command: well(command).replace(version="1.0", transfer="close"), 0
+    ),
 )
 
 
@@ -73,8 +80,8 @@ def test_a_batch_outlives_a_fault_and_a_second_run_completes_it(
 ) -> None:
     rows = (json.dumps({"id": id, "prompt": id}) for id in IDS)
     (apiyi.work / "rows.jsonl").write_text("\n".join(rows) + "\n")
-    made = fault.plays(COMMANDS["chat-whole"])
-    gateway.script(*([made] if isinstance(made, Play) else made))
+    made = fault.replies(COMMANDS["chat-whole"])
+    gateway.script(*([made] if isinstance(made, ScriptedReply) else made))
 
     ran = apiyi(f"{LINE} {fault.options} --summary summary.json")
     assert ran.code == fault.code, ran.err

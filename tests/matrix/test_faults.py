@@ -1,6 +1,6 @@
 """Every fault of the network, the gateway and the machine against the commands it concerns.
 
-Each cell of the matrix is a process of its own and a gateway that plays the fault. What a
+Each cell of the matrix is a process of its own and a gateway that replies the fault. What a
 cell must come to stands in its row; what holds for all of them is judged in `scenes`: a code
 of the table, no payment that was not told, stdout the right answer or a beginning of it, no
 key and no traceback in sight, no unfinished file, an end in time.
@@ -55,8 +55,8 @@ def test_every_fault_of_the_plan_is_played() -> None:
 def test_no_record_holds_the_key_that_a_refusal_repeats(
     apiyi: Program, gateway: Gateway, line: str
 ) -> None:
-    play = echoing(COMMANDS["chat"])
-    gateway.script(play, play)
+    reply = echoing(COMMANDS["chat"])
+    gateway.script(reply, reply)
     (apiyi.work / "rows.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
     ran = apiyi(line)
     recorded = apiyi.work / "out.jsonl"

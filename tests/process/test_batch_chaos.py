@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-Fault = Callable[[Play], Play]
+Fault = Callable[[ScriptedReply], ScriptedReply]
 
 
 def refusing(status: int, **how: Any) -> Fault:
-    return lambda play: Play.error(status, "not now", **how)
+    return lambda play: ScriptedReply.error(status, "not now", **how)
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -41,18 +41,20 @@ FAULTS: tuple[Fault, ...] = (
     refusing(503, headers=(("retry-after", "0"),)),
     refusing(504),
     refusing(529),
-    lambda play: Play.text("<html>busy</html>", "text/html").but(billed=False),
-    lambda play: Play(),
-    lambda play: Play.json({"error": {"message": "no", "type": "server_error"}}).but(billed=False),
+    lambda play: ScriptedReply.text("<html>busy</html>", "text/html").replace(billed=False),
+    lambda play: ScriptedReply(),
+    lambda play: ScriptedReply.json({"error": {"message": "no", "type": "server_error"}}).replace(
+        billed=False
+    ),
     lambda play: play.cut(),
     lambda play: play.reset(),
     lambda play: play.cut(at=150),
     lambda play: play.reset(at=250),
     lambda play: play.stall(at=200),
-    lambda play: play.but(length_off=-20),
-    lambda play: play.but(headers=(("content-encoding", "br"),)),
-    lambda play: play.but(version="1.0", transfer="close"),
-    lambda play: play.but(split="random", keep_alive=False),
+    lambda play: play.replace(length_off=-20),
+    lambda play: play.replace(headers=(("content-encoding", "br"),)),
+    lambda play: play.replace(version="1.0", transfer="close"),
+    lambda play: play.replace(split="random", keep_alive=False),
 )
 
 
@@ -66,8 +68,8 @@ class Chaotic(Gateway):
         self._drawing = threading.Lock()
         self.played = 0
 
-    def _play(self, request: Received) -> Play:
-        play = super()._play(request)
+    def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
+        play = super()._reply_to(request)
         with self._drawing:
             if self._chance.random() >= self._share:
                 return play

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -27,7 +27,7 @@ def write(program: Program, count: int) -> None:
 
 def held(gateway: Gateway, count: int) -> None:
     """Have the next requests wait until they are given up."""
-    gateway.script(*[Play.json({}).stall()] * count)
+    gateway.script(*[ScriptedReply.json({}).stall()] * count)
 
 
 def records(program: Program) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def test_one_interrupt_drains_and_then_ends_by_the_signal(
 
     write(apiyi, 30)
     go_on = threading.Event()
-    answer = Play.json(
+    answer = ScriptedReply.json(
         {
             "object": "chat.completion",
             "choices": [
@@ -68,7 +68,7 @@ def test_one_interrupt_drains_and_then_ends_by_the_signal(
             ],
         }
     )
-    gateway.script(*[answer.but(wait=lambda piece: go_on.wait(20))] * 2)
+    gateway.script(*[answer.replace(wait=lambda piece: go_on.wait(20))] * 2)
     process = apiyi.start(LINE)
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
@@ -166,7 +166,7 @@ def test_a_row_that_waits_for_its_retry_is_not_waited_for(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 1)
-    gateway.script(Play.error(503, "later").but(headers=(("retry-after", "60"),)))
+    gateway.script(ScriptedReply.error(503, "later").replace(headers=(("retry-after", "60"),)))
     process = apiyi.start(f"{LINE} -v")
     stopped.append(process)
     line_of(process, b"retry 1 of 5 in 60.0 s")
@@ -326,7 +326,7 @@ def test_what_a_killed_run_sent_twice_is_told_by_the_next(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 1)
-    answer = Play.chat("x")
+    answer = ScriptedReply.chat("x")
     gateway.script(answer.cut(at=100), answer.stall())
     line = "batch rows.jsonl -o out.jsonl -j 1 --no-limits --summary s.json"
     process = apiyi.start(line)
@@ -347,7 +347,7 @@ def test_a_compacted_journal_tells_once_of_what_is_still_unknown(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 2)
-    answer = Play.chat("x")
+    answer = ScriptedReply.chat("x")
     gateway.script(answer, answer.cut(at=100), answer.stall())
     process = apiyi.start("batch rows.jsonl -o out.jsonl -j 1 --no-limits")
     stopped.append(process)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_without_an_output_nothing_is_sent(
 def test_the_other_descriptors_do_not_change_the_outcome(
     apiyi: Program, gateway: Gateway, redirect: str
 ) -> None:
-    gateway.script(Play.chat("fine"), Play.error(401, "no"))
+    gateway.script(ScriptedReply.chat("fine"), ScriptedReply.error(401, "no"))
     ran = apiyi.shell(f"apiyi chat hi -u -v {redirect}")
     assert (ran.code, ran.out) == (0, b"fine\n")
     assert apiyi.shell(f"apiyi chat hi {redirect}").code == 4
@@ -84,7 +84,7 @@ def test_a_reader_that_is_gone_ends_every_command_silently(apiyi: Program, line:
 
 
 def test_a_slow_reader_gets_everything(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat(*["0123456789abcdef" * 64] * 300))
+    gateway.script(ScriptedReply.chat(*["0123456789abcdef" * 64] * 300))
     ran = apiyi.shell("apiyi chat hi | (read -rn 1 first; sha256sum)")
     whole = "0123456789abcdef" * 64 * 300
     digest = hashlib.sha256(f"{whole[1:]}\n".encode()).hexdigest()
@@ -92,7 +92,7 @@ def test_a_slow_reader_gets_everything(apiyi: Program, gateway: Gateway) -> None
 
 
 def test_a_pipe_that_does_not_block_gets_everything(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(Play.chat(*["0123456789abcdef" * 64] * 300))
+    gateway.script(ScriptedReply.chat(*["0123456789abcdef" * 64] * 300))
     script = """
         import fcntl, os, subprocess, sys, time
         read, write = os.pipe()

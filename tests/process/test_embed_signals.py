@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -103,7 +103,7 @@ def test_kill_loses_at_most_what_was_in_flight_and_says_how_much(
 def test_a_second_signal_does_not_wait(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    gateway.script(*[Play.json({}).stall()] * 3)
+    gateway.script(*[ScriptedReply.json({}).stall()] * 3)
     process = run(apiyi)
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.posts) >= 3)

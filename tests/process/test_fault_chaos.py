@@ -18,8 +18,8 @@ import pytest
 
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.play import Play, Refused
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import KEY
 
@@ -51,18 +51,18 @@ class Suffering(Gateway):
         until = len(self.ledger) + count
         self.wait_for(lambda: len(self.ledger) >= until, timeout_s=60)
 
-    def _play(self, request: Received) -> Play:
+    def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
         with self._drawing:
             drawn = self._chance.random()
             spec = self._chance.choice(list(self._faults_by_name)) if drawn < self._share else None
             if request.method == "POST" and spec is not None:
                 self.played[spec] += 1
         if request.method != "POST" or spec is None:
-            return super()._play(request)
+            return super()._reply_to(request)
         try:
-            return self._faults_by_name[spec].play(request, answer)
+            return self._faults_by_name[spec].reply(request, answer)
         except Refused as refused:
-            return refused.play
+            return refused.reply
 
 
 def run(

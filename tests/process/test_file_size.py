@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -35,7 +35,7 @@ def test_the_beginning_of_an_answer_is_kept_and_named_as_that(
 ) -> None:
     text = "word " * 1000
     choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop"}
-    gateway.script(*[Play.json({"choices": [choice]})] * 2)
+    gateway.script(*[ScriptedReply.json({"choices": [choice]})] * 2)
     for target in ("-o out", "> out"):
         code, said = limited(started, f"apiyi chat hi -m gpt-4o --no-stream {target}")
         assert code == 11 and "only the beginning of the answer" in said, said

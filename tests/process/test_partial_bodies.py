@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def interrupt(
         if piece == len(PIECES) - 1:
             is_sent.set()
 
-    gateway.script(Play(body=PIECES, wait=wait).stall(len(PIECES)))
+    gateway.script(ScriptedReply(body=PIECES, wait=wait).stall(len(PIECES)))
     process = apiyi.start(line)
     stopped.append(process)
     assert is_sent.wait(30)
@@ -75,7 +75,7 @@ def test_a_body_that_a_signal_cuts_is_kept_and_named(
 def test_nothing_is_kept_where_nothing_came(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    gateway.script(Play().hold())
+    gateway.script(ScriptedReply().hold())
     process = apiyi.start("chat hi --no-stream")
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.limits import Limits
+from apiyi_cli.sandbox.limits import GatewayLimits
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_four_processes_get_no_429_and_95_percent_of_their_requests(
     apiyi: Program, gateway: Gateway
 ) -> None:
     limits = {"rpm": 100, "window_s": 5, "concurrency": 8}
-    with Gateway(key=gateway.key, limits=Limits(**limits)) as strict:
+    with Gateway(key=gateway.key, limits=GatewayLimits(**limits)) as strict:
         configure(apiyi, strict.base_url, limits)
         ran = apiyi.shell(four(LINES.format(count=100, filler="") + " --no-text --retries 0"))
     assert (ran.text.strip(), ran.err) == ("400", "")
@@ -52,7 +52,7 @@ def test_four_processes_get_no_429_and_most_of_their_tokens(
 ) -> None:
     limits = {"rpm": 100_000, "tpm": 40_000, "window_s": 10, "concurrency": 50}
     line = LINES.format(count=85, filler="a" * 900) + " --no-text --retries 0 -q"
-    with Gateway(key=gateway.key, limits=Limits(**limits)) as strict:
+    with Gateway(key=gateway.key, limits=GatewayLimits(**limits)) as strict:
         configure(apiyi, strict.base_url, limits)
         ran = apiyi.shell(four(line))
     assert (ran.text.strip(), ran.err) == ("340", "")
@@ -65,7 +65,7 @@ def test_four_processes_get_no_429_and_most_of_their_tokens(
 
 def test_fifty_processes_of_xargs_keep_to_the_limits(apiyi: Program, gateway: Gateway) -> None:
     limits = {"rpm": 50, "window_s": 10, "concurrency": 4}
-    with Gateway(key=gateway.key, limits=Limits(**limits)) as strict:
+    with Gateway(key=gateway.key, limits=GatewayLimits(**limits)) as strict:
         configure(apiyi, strict.base_url, limits)
         # Fifty interpreters begin at once, which a small machine takes its time for. A gateway is
         # a machine of its own, and must not be kept from counting by those whom it counts.

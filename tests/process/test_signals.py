@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play, frame
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def endless() -> Iterator[bytes]:
 def test_a_signal_in_the_middle_of_an_answer_ends_the_process_by_it(
     apiyi: Program, gateway: Gateway, stopped: Running, signum: signal.Signals
 ) -> None:
-    gateway.script(Play.chat("one ", "two").stall(3))
+    gateway.script(ScriptedReply.chat("one ", "two").stall(3))
     process = apiyi.start("chat hi")
     stopped.append(process)
     read_until(process, b"one two")
@@ -60,7 +60,7 @@ def test_a_signal_in_the_middle_of_an_answer_ends_the_process_by_it(
 def test_a_signal_before_the_answer_ends_the_process_by_it(
     apiyi: Program, gateway: Gateway, stopped: Running, signum: signal.Signals
 ) -> None:
-    gateway.script(Play.chat("x").stall())
+    gateway.script(ScriptedReply.chat("x").stall())
     process = apiyi.start("chat hi")
     stopped.append(process)
     assert gateway.wait_for(lambda: gateway.ledger)
@@ -86,7 +86,7 @@ def test_a_signal_while_stdin_is_awaited_ends_the_process_by_it(
 def test_a_signal_between_two_attempts_ends_the_process_by_it(
     apiyi: Program, gateway: Gateway, stopped: Running
 ) -> None:
-    gateway.script(Play.error(429, "later", headers=(("Retry-After", "60"),)))
+    gateway.script(ScriptedReply.error(429, "later", headers=(("Retry-After", "60"),)))
     process = apiyi.start("chat hi")
     stopped.append(process)
     assert process.stderr is not None
@@ -105,7 +105,7 @@ def test_a_signal_while_an_error_is_told_ends_the_process_by_it(
         while True:
             os.write(writer, bytes(4096))
     os.set_blocking(writer, True)
-    gateway.script(Play.error(401, "no"))
+    gateway.script(ScriptedReply.error(401, "no"))
     process = apiyi.start("chat hi", stderr=writer)
     stopped.append(process)
     os.close(writer)
@@ -118,7 +118,7 @@ def test_a_signal_while_an_error_is_told_ends_the_process_by_it(
 def test_an_interrupted_file_is_not_left_behind(
     apiyi: Program, gateway: Gateway, stopped: Running
 ) -> None:
-    gateway.script(Play.chat("one", "two").stall(3))
+    gateway.script(ScriptedReply.chat("one", "two").stall(3))
     process = apiyi.start("chat hi -o out.txt")
     stopped.append(process)
     assert gateway.wait_for(lambda: gateway.ledger)
@@ -131,7 +131,7 @@ def test_an_interrupted_file_is_not_left_behind(
 def test_ctrl_c_stops_a_loop_of_the_shell(
     apiyi: Program, gateway: Gateway, stopped: Running
 ) -> None:
-    gateway.script(Play.chat("x").stall())
+    gateway.script(ScriptedReply.chat("x").stall())
     script = "for i in 1 2 3; do apiyi chat $i; done; echo went on"
     process = subprocess.Popen(
         ["bash", "-c", script],
@@ -156,7 +156,7 @@ def test_a_signal_that_was_ignored_stays_ignored(
     apiyi: Program, gateway: Gateway, stopped: Running, name: str
 ) -> None:
     go_on = threading.Event()
-    gateway.script(Play.chat("one ", "two", wait=lambda k: k < 2 or go_on.wait(20)))
+    gateway.script(ScriptedReply.chat("one ", "two", wait=lambda k: k < 2 or go_on.wait(20)))
     words = [sys.executable, "-m", "apiyi_cli", "chat", "hi"]
     process = subprocess.Popen(
         ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *words],
@@ -178,7 +178,7 @@ def test_a_signal_that_was_ignored_stays_ignored(
 def test_a_reader_that_goes_away_ends_the_process_silently(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(Play(body=endless, content_type="text/event-stream"))
+    gateway.script(ScriptedReply(body=endless, content_type="text/event-stream"))
     ran = apiyi.shell('apiyi chat hi | head -c 4; echo " ${PIPESTATUS[*]}"')
     assert (ran.out, ran.err) == (b"word 141 0\n", "")
     assert gateway.wait_for(lambda: gateway.ledger[0].closed_by_client_at)
@@ -191,7 +191,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_prompt_on_a_line_of_its_own(
         if k == 2:
             os.kill(children(apiyi)[0], signal.SIGINT)
 
-    gateway.script(Play.chat("one", "two", wait=typed).stall(3))
+    gateway.script(ScriptedReply.chat("one", "two", wait=typed).stall(3))
     screen = apiyi.terminal("chat hi --no-markdown")
     assert screen.code == -signal.SIGINT
     assert screen.raw.endswith(b"\r\n")

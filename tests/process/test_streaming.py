@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_each_event_is_seen_in_a_pipe_before_the_next_is_sent(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]], form: str
 ) -> None:
     steps = Steps()
-    gateway.script(Play.chat(*WORDS, wait=steps.wait))
+    gateway.script(ScriptedReply.chat(*WORDS, wait=steps.wait))
     process = apiyi.start(f"chat hi {form}")
     stopped.append(process)
     assert process.stdout is not None
@@ -60,7 +60,7 @@ def test_each_event_is_seen_in_a_pipe_before_the_next_is_sent(
 def test_the_process_ends_with_the_answer_although_the_socket_stays_open(
     apiyi: Program, gateway: Gateway, form: str
 ) -> None:
-    gateway.script(Play.chat("fine").hold())
+    gateway.script(ScriptedReply.chat("fine").hold())
     ran = apiyi(f"chat hi {form}")
     assert ran.code == 0
     assert "fine" in ran.text
@@ -68,9 +68,9 @@ def test_the_process_ends_with_the_answer_although_the_socket_stays_open(
 
 
 def test_done_with_a_single_line_end_is_not_waited_beyond(apiyi: Program, gateway: Gateway) -> None:
-    chat = Play.chat("fine", done=False)
+    chat = ScriptedReply.chat("fine", done=False)
     assert isinstance(chat.body, tuple)
-    gateway.script(chat.but(body=(*chat.body, b"data: [DONE]\n")).hold())
+    gateway.script(chat.replace(body=(*chat.body, b"data: [DONE]\n")).hold())
     began_s = time.monotonic()
     ran = apiyi("chat hi --timeout 25")
     assert (ran.code, ran.out, ran.err) == (0, b"fine\n", "")
@@ -79,7 +79,7 @@ def test_done_with_a_single_line_end_is_not_waited_beyond(apiyi: Program, gatewa
 
 def test_usage_that_comes_after_the_finish_is_still_taken(apiyi: Program, gateway: Gateway) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-    gateway.script(Play.chat("fine", usage=usage, split="bytes").hold())
+    gateway.script(ScriptedReply.chat("fine", usage=usage, split="bytes").hold())
     assert apiyi("chat hi -u").err == "usage: 1 prompt + 2 completion = 3 tokens\n"
 
 
@@ -87,6 +87,6 @@ def test_a_whole_answer_that_is_complete_does_not_wait_for_the_end_of_its_body(
     apiyi: Program, gateway: Gateway
 ) -> None:
     message = {"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}]}
-    gateway.script(Play.json(message, transfer="chunked").hold())
+    gateway.script(ScriptedReply.json(message, transfer="chunked").hold())
     ran = apiyi("chat hi --no-stream --timeout 0.5 --retries 0")
     assert (ran.code, ran.out) == (0, b"fine\n")

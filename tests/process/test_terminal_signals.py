@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.sandbox.play import Play, frame
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def chunk(**delta: object) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": delta}]}
 
 
-def held(*texts: str) -> Play:
+def held(*texts: str) -> ScriptedReply:
     """Return a reply that says these texts, thinks MARK so that one sees them there, and waits."""
     said = [chunk(content=text) for text in texts]
-    return Play.sse(*said, chunk(reasoning_content="MARK")).stall(len(texts) + 1)
+    return ScriptedReply.sse(*said, chunk(reasoning_content="MARK")).stall(len(texts) + 1)
 
 
-def waiting(text: str) -> tuple[Play, threading.Event]:
+def waiting(text: str) -> tuple[ScriptedReply, threading.Event]:
     """Return a reply that says this and stalls, and what is set when it has been sent."""
     sent = threading.Event()
 
@@ -111,7 +111,7 @@ def waiting(text: str) -> tuple[Play, threading.Event]:
             sent.set()
 
     pieces = (frame(chunk(content=text)), b":\n\n")
-    return Play(body=pieces, content_type="text/event-stream", wait=wait).stall(2), sent
+    return ScriptedReply(body=pieces, content_type="text/event-stream", wait=wait).stall(2), sent
 
 
 def await_reading(process: subprocess.Popen[bytes], gateway: Gateway) -> None:
@@ -173,7 +173,7 @@ def test_a_signal_shows_what_had_come_and_ends_the_line(
 def test_a_signal_ends_the_line_even_where_none_was_to_be_added(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal]
 ) -> None:
-    gateway.script(Play.sse(chunk(content="half")).stall(1))
+    gateway.script(ScriptedReply.sse(chunk(content="half")).stall(1))
     terminal = started(on_terminal, apiyi, "chat hi --no-markdown --no-newline")
     terminal.read_until(b"half")
     assert terminal.stop(signal.SIGTERM) == "half\n"
@@ -184,7 +184,7 @@ def test_other_choices_that_wait_for_the_first_are_shown_on_a_signal(
 ) -> None:
     second = {"choices": [{"index": 1, "delta": {"content": "second"}}]}
     mark = chunk(reasoning_content="MARK")
-    gateway.script(Play.sse(chunk(content="first"), second, mark).stall(3))
+    gateway.script(ScriptedReply.sse(chunk(content="first"), second, mark).stall(3))
     terminal = started(on_terminal, apiyi, "chat hi --n 2 --no-markdown")
     terminal.read_until(b"MARK")
     assert plain(terminal.stop(signal.SIGTERM)) == "first\nMARK\n\n\nsecond"
@@ -195,7 +195,7 @@ def test_comparing_prints_finished_and_partial_answers_on_a_signal(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal], signum: signal.Signals
 ) -> None:
     waits, sent = waiting("half an answer")
-    gateway.script(waits, Play.chat("a whole answer"))
+    gateway.script(waits, ScriptedReply.chat("a whole answer"))
     terminal = started(on_terminal, apiyi, "chat hi -m gpt-4o -m gpt-4.1 --color never")
     assert gateway.wait_for(lambda: any(one.done for one in gateway.ledger))
     assert sent.wait(LIMIT_S)
@@ -210,7 +210,7 @@ def test_comparing_in_a_pipe_leaves_a_line_for_each_model_that_said_something(
     apiyi: Program, gateway: Gateway, on_terminal: list[Terminal]
 ) -> None:
     waits, sent = waiting("half")
-    gateway.script(Play.chat("whole"), waits)
+    gateway.script(ScriptedReply.chat("whole"), waits)
     terminal = started(on_terminal, apiyi, "chat hi -m gpt-4o -m gpt-4.1", ">out")
     out = apiyi.work / "out"
     assert gateway.wait_for(lambda: out.exists() and out.read_bytes().endswith(b"\n"))
@@ -247,7 +247,7 @@ def test_reasoning_and_answer_never_share_a_line(
     stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     events = [chunk(reasoning_content="think"), chunk(content="say"), stop]
     again = [chunk(reasoning_content="more"), chunk(content="end"), stop]
-    gateway.script(Play.sse(events[0], events[1], again[0], again[1], stop, "[DONE]"))
+    gateway.script(ScriptedReply.sse(events[0], events[1], again[0], again[1], stop, "[DONE]"))
     terminal = started(on_terminal, apiyi, "chat hi --no-markdown", redirect)
     shown = plain(terminal.end())
     if redirect:

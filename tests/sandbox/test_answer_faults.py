@@ -12,8 +12,8 @@ import pytest
 from apiyi_cli.sandbox.answer_faults import CHANGES, HUGE
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.play import Play, Refused
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 ASKED: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "one two three"}]},
@@ -29,21 +29,21 @@ STREAMED = tuple(ASKED)[:3]
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 
 
-def played(fault: str, path: str, **more: Any) -> Play:
+def played(fault: str, path: str, **more: Any) -> ScriptedReply:
     body = json.dumps({"model": "fault:200", **ASKED[path], **more}).encode()
     headers = {"content-type": "application/json"}
-    return Faults(fault).play(Received(0, 0.0, "POST", path, "", headers, body), answer)
+    return Faults(fault).reply(ReceivedRequest(0, 0.0, "POST", path, "", headers, body), answer)
 
 
-def events(play: Play) -> list[Any]:
-    assert isinstance(play.body, tuple)
-    data = [piece.partition(b"data: ")[2].decode().strip() for piece in play.body]
+def events(reply: ScriptedReply) -> list[Any]:
+    assert isinstance(reply.body, tuple)
+    data = [piece.partition(b"data: ")[2].decode().strip() for piece in reply.body]
     return [one if one == "[DONE]" else json.loads(one) for one in data]
 
 
-def whole(play: Play) -> Any:
-    assert isinstance(play.body, bytes)
-    return json.loads(play.body)
+def whole(reply: ScriptedReply) -> Any:
+    assert isinstance(reply.body, bytes)
+    return json.loads(reply.body)
 
 
 def said(found: list[Any], name: str = "content") -> str:
@@ -55,10 +55,10 @@ def said(found: list[Any], name: str = "content") -> str:
 @pytest.mark.parametrize("fault", [*CHANGES, "saturated*1", "upstream-401*1"])
 def test_every_endpoint_suffers_every_fault(fault: str, path: str) -> None:
     for stream in (False, True) if path in STREAMED else (False,):
-        good, play = (played(name, path, stream=stream) for name in ("200", fault))
-        assert play.status in (200, 401, 429)
+        good, reply = (played(name, path, stream=stream) for name in ("200", fault))
+        assert reply.status in (200, 401, 429)
         left_well = fault == "restart" or (fault == "huge-usage" and path not in USES)
-        assert stream or left_well == (play.body == good.body)
+        assert stream or left_well == (reply.body == good.body)
 
 
 USES = tuple(path for path in ASKED if path not in ("/v1/audio/speech", "/v1/moderations"))
@@ -82,16 +82,16 @@ def test_a_restart_repeats_the_first_events_of_the_stream() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_empty_answer_is_whole_and_without_content(stream: bool) -> None:
-    play = played("empty", "/v1/chat/completions", stream=stream, tools=tool())
+    reply = played("empty", "/v1/chat/completions", stream=stream, tools=tool())
     if stream:
-        found = events(play)
+        found = events(reply)
         assert [event["choices"][0]["finish_reason"] for event in found[:-1]] == [None, "stop"]
         assert said(found) == ""
     else:
-        choice = whole(play)["choices"][0]
+        choice = whole(reply)["choices"][0]
         assert choice["message"] == {"role": "assistant", "content": ""}
         assert choice["finish_reason"] == "stop"
-        assert whole(play)["usage"]["completion_tokens"] > 0
+        assert whole(reply)["usage"]["completion_tokens"] > 0
 
 
 def tool() -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ def test_refusals_that_are_not_about_the_caller() -> None:
     foreign = played("upstream-401", "/v1/embeddings")
     assert foreign.status == 401
     assert not whole(foreign)["error"]["type"].endswith("_api_error")
-    assert not full.pays and not foreign.pays
+    assert not full.is_billed and not foreign.is_billed
 
 
 def test_a_refusal_comes_even_where_the_request_has_mistakes() -> None:
@@ -205,7 +205,7 @@ def test_a_refusal_comes_even_where_the_request_has_mistakes() -> None:
 
 
 def test_faults_of_the_answer_combine_with_those_of_its_end() -> None:
-    play = played("cut@2+restart@3*1", "/v1/chat/completions", stream=True)
-    assert play.stop is not None and play.stop.k == 2
+    reply = played("cut@2+restart@3*1", "/v1/chat/completions", stream=True)
+    assert reply.stop is not None and reply.stop.k == 2
     again = played("saturated*1+misfit", "/v1/embeddings")
     assert again.status == 429

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.packed import aac, flac, mp3, opus
+from apiyi_cli.sandbox.audio_files import aac, flac, mp3, opus
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.sandbox.transcripts import duration_s
 

@@ -12,7 +12,7 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import UsageError
-from apiyi_cli.sandbox.faults import Fault, parsed
+from apiyi_cli.sandbox.faults import Fault, parse_faults
 from apiyi_cli.sandbox.server import Gateway
 
 CHAT = "/v1/chat/completions"
@@ -78,7 +78,7 @@ def events(answer: Answer) -> list[str]:
     ],
 )
 def test_a_spec_is_read_into_its_terms(spec: str, faults: tuple[Fault, ...]) -> None:
-    assert parsed(spec) == faults
+    assert parse_faults(spec) == faults
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_spec_is_read_into_its_terms(spec: str, faults: tuple[Fault, ...]) -> 
 )
 def test_what_is_no_fault_is_named(spec: str) -> None:
     with pytest.raises(ValueError, match="not a fault"):
-        parsed(spec)
+        parse_faults(spec)
 
 
 def test_a_bad_spec_of_the_server_is_the_users_mistake() -> None:

@@ -6,8 +6,8 @@ import json
 from http.client import HTTPConnection
 
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.sandbox.limits import Limits, Windows
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.limits import GatewayLimits, Windows
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 
@@ -24,12 +24,12 @@ class Hands:
 
 def test_the_window_slides() -> None:
     hands = Hands()
-    windows = Windows(Limits(rpm=2, window_s=10), hands.clock)
+    windows = Windows(GatewayLimits(rpm=2, window_s=10), hands.clock)
     assert windows.refusal(1, 1) is None
     hands.now += 6
     assert windows.refusal(1, 1) is None
     refused = windows.refusal(1, 1)
-    assert isinstance(refused, Play)
+    assert isinstance(refused, ScriptedReply)
     assert refused.status == 429
     hands.now += 4
     assert windows.refusal(1, 1) is None
@@ -38,7 +38,7 @@ def test_the_window_slides() -> None:
 
 def test_tokens_are_counted_and_one_big_request_passes_alone() -> None:
     hands = Hands()
-    windows = Windows(Limits(tpm=100, window_s=10), hands.clock)
+    windows = Windows(GatewayLimits(tpm=100, window_s=10), hands.clock)
     assert windows.refusal(500, 1) is None
     assert windows.refusal(1, 1) is not None
     hands.now += 10
@@ -48,7 +48,7 @@ def test_tokens_are_counted_and_one_big_request_passes_alone() -> None:
 
 
 def test_what_is_refused_is_not_counted() -> None:
-    windows = Windows(Limits(rpm=1, concurrency=2), Hands().clock)
+    windows = Windows(GatewayLimits(rpm=1, concurrency=2), Hands().clock)
     assert windows.refusal(1, 3) is not None
     assert windows.refusal(1, 2) is None
 
@@ -56,7 +56,7 @@ def test_what_is_refused_is_not_counted() -> None:
 def test_the_gateway_answers_429_and_bills_only_what_it_admitted() -> None:
     hands = Hands()
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]})
-    with Gateway(limits=Limits(rpm=3), clock=hands.clock) as gateway:
+    with Gateway(limits=GatewayLimits(rpm=3), clock=hands.clock) as gateway:
         client = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
         for _ in range(5):
             headers = {"Content-Type": "application/json"}

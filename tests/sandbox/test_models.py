@@ -11,8 +11,8 @@ import pytest
 from apiyi_cli.core.families import PROPOSED, refusal
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.model_table import SERVED_AT
-from apiyi_cli.sandbox.play import Play, Refused
-from apiyi_cli.sandbox.received import Received
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 CHAT = "/v1/chat/completions"
 HI = [{"role": "user", "content": "hi"}]
@@ -29,29 +29,29 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def asked(model: str, endpoint: str, **more: Any) -> Play:
+def asked(model: str, endpoint: str, **more: Any) -> ScriptedReply:
     path, fields = ASKED[endpoint]
     body = json.dumps({"model": model, **fields, **more}).encode()
     headers = {"content-type": "application/json"}
-    received = Received(0, 0.0, "POST", path, "", headers, body, origin="http://127.0.0.1:1")
+    received = ReceivedRequest(0, 0.0, "POST", path, "", headers, body, origin="http://127.0.0.1:1")
     try:
         return answer(received, "stop")
     except Refused as refused:
-        return refused.play
+        return refused.reply
 
 
-def body(play: Play) -> Any:
-    assert isinstance(play.body, bytes)
-    return json.loads(play.body)
+def body(reply: ScriptedReply) -> Any:
+    assert isinstance(reply.body, bytes)
+    return json.loads(reply.body)
 
 
 @pytest.mark.parametrize("model", SERVED_AT)
 def test_a_model_serves_its_own_endpoints_and_no_other(model: str) -> None:
     for endpoint in ASKED:
-        play = asked(model, endpoint)
-        assert (play.status == 200) == (endpoint in SERVED_AT[model]), endpoint
-        if play.status != 200:
-            assert body(play)["error"]["type"] in ("invalid_request_error", "shell_api_error")
+        reply = asked(model, endpoint)
+        assert (reply.status == 200) == (endpoint in SERVED_AT[model]), endpoint
+        if reply.status != 200:
+            assert body(reply)["error"]["type"] in ("invalid_request_error", "shell_api_error")
 
 
 @pytest.mark.parametrize("model", SERVED_AT)
@@ -83,8 +83,8 @@ def test_a_fault_is_served_everywhere() -> None:
 def test_a_family_refuses_what_its_kind_refuses(
     model: str, fields: dict[str, Any], param: str
 ) -> None:
-    play = asked(model, "chat", **fields)
-    assert (play.status, body(play)["error"]["param"]) == (400, param)
+    reply = asked(model, "chat", **fields)
+    assert (reply.status, body(reply)["error"]["param"]) == (400, param)
 
 
 def test_tools_are_taken_where_reasoning_is_off() -> None:
@@ -93,8 +93,8 @@ def test_tools_are_taken_where_reasoning_is_off() -> None:
 
 def test_a_family_ignores_what_its_kind_ignores() -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
-    play = asked("deepseek-v4-flash-ga-260731", "chat", n=3, response_format=wanted)
-    (choice,) = body(play)["choices"]
+    reply = asked("deepseek-v4-flash-ga-260731", "chat", n=3, response_format=wanted)
+    (choice,) = body(reply)["choices"]
     assert choice["message"]["content"].startswith("[sandbox] You said: hi")
     warm = asked("claude-opus-5", "chat", temperature=0.5)
     assert "temperature" not in body(warm)["choices"][0]["message"]["content"]
@@ -103,8 +103,8 @@ def test_a_family_ignores_what_its_kind_ignores() -> None:
 def test_a_text_model_refuses_pictures() -> None:
     parts = [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
     messages = [{"role": "user", "content": parts}]
-    play = asked("deepseek-v4-flash-ga-260731", "chat", messages=messages)
-    assert body(play)["error"]["message"] == "Model do not support image input"
+    reply = asked("deepseek-v4-flash-ga-260731", "chat", messages=messages)
+    assert body(reply)["error"]["message"] == "Model do not support image input"
 
 
 def test_reasoning_ends_without_a_line_break_and_is_not_always_shown() -> None:
@@ -114,12 +114,12 @@ def test_reasoning_ends_without_a_line_break_and_is_not_always_shown() -> None:
 
 
 def test_the_first_chunk_has_an_id_and_a_role_and_no_content() -> None:
-    play = asked("gpt-4o", "chat", stream=True)
-    assert isinstance(play.body, tuple)
-    first = json.loads(play.body[0].removeprefix(b"data: "))
+    reply = asked("gpt-4o", "chat", stream=True)
+    assert isinstance(reply.body, tuple)
+    first = json.loads(reply.body[0].removeprefix(b"data: "))
     assert first["id"].startswith("chatcmpl-")
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert not any(b'"usage":{' in piece for piece in play.body)
+    assert not any(b'"usage":{' in piece for piece in reply.body)
 
 
 def test_a_model_that_draws_answers_a_chat_with_pictures() -> None:
@@ -164,7 +164,9 @@ def test_picture_models_differ_in_what_they_take(
     body = json.dumps({"model": model, "prompt": "a", **fields}).encode()
     headers = {"content-type": "application/json"}
     try:
-        play = answer(Received(0, 0.0, "POST", path, "", headers, body, origin="http://h"), "stop")
+        reply = answer(
+            ReceivedRequest(0, 0.0, "POST", path, "", headers, body, origin="http://h"), "stop"
+        )
     except Refused as refused:
-        play = refused.play
-    assert play.status == status
+        reply = refused.reply
+    assert reply.status == status

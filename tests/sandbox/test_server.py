@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.play import DONE, Play
+from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 CHAT = "/v1/chat/completions"
@@ -57,7 +57,7 @@ def told(gateway: Gateway, request: bytes) -> bytes:
         return until_closed(sock)
 
 
-def asked(gateway: Gateway, play: Play, request: bytes | None = None) -> bytes:
+def asked(gateway: Gateway, play: ScriptedReply, request: bytes | None = None) -> bytes:
     """Return everything that a play puts on the wire."""
     gateway.script(play)
     with connected(gateway) as sock:
@@ -200,7 +200,7 @@ def test_the_same_request_gets_the_same_bytes(gateway: Gateway) -> None:
 
 
 def test_scripts_go_by_path_and_then_end(gateway: Gateway) -> None:
-    gateway.script(Play.text("one"), Play.text("two"), path="/embeddings")
+    gateway.script(ScriptedReply.text("one"), ScriptedReply.text("two"), path="/embeddings")
     assert b"You said" in told(gateway, post(chat_body()))
     assert told(gateway, post(b"{}", "/v1/embeddings")).endswith(b"one")
     assert told(gateway, post(b"{}", "/v1/embeddings")).endswith(b"two")
@@ -208,20 +208,20 @@ def test_scripts_go_by_path_and_then_end(gateway: Gateway) -> None:
 
 
 def test_a_stream_is_one_chunk_per_event(gateway: Gateway) -> None:
-    wire = asked(gateway, Play.sse({"a": 1}, DONE, keep_alive=False))
+    wire = asked(gateway, ScriptedReply.sse({"a": 1}, DONE, keep_alive=False))
     assert b"Content-Type: text/event-stream\r\n" in wire
     assert dechunked(wire) == [b'data: {"a":1}\n\n', b"data: [DONE]\n\n", b""]
 
 
 def test_named_events_tell_their_type(gateway: Gateway) -> None:
-    wire = asked(gateway, Play.sse({"type": "x.y"}, named=True, keep_alive=False))
+    wire = asked(gateway, ScriptedReply.sse({"type": "x.y"}, named=True, keep_alive=False))
     assert dechunked(wire)[0] == b'event: x.y\ndata: {"type":"x.y"}\n\n'
 
 
 @pytest.mark.parametrize("split", ["one", "bytes", "random", (3, 2)])
 def test_a_body_is_split_as_asked_and_stays_the_same(gateway: Gateway, split: Any) -> None:
-    play = Play.sse({"text": "é" * 50}, DONE, keep_alive=False)
-    chunks = dechunked(asked(gateway, play.but(split=split, seed=7)))
+    play = ScriptedReply.sse({"text": "é" * 50}, DONE, keep_alive=False)
+    chunks = dechunked(asked(gateway, play.replace(split=split, seed=7)))
     assert isinstance(play.body, tuple)
     assert b"".join(chunks) == b"".join(play.body)
     sizes = [len(chunk) for chunk in chunks[:-1]]
@@ -234,13 +234,13 @@ def test_a_body_is_split_as_asked_and_stays_the_same(gateway: Gateway, split: An
 
 @pytest.mark.parametrize("off", [5, -5])
 def test_content_length_can_lie(gateway: Gateway, off: int) -> None:
-    wire = asked(gateway, Play.text("0123456789", length_off=off))
+    wire = asked(gateway, ScriptedReply.text("0123456789", length_off=off))
     assert f"Content-Length: {10 + off}\r\n".encode() in wire
     assert wire.endswith(b"0123456789")
 
 
 def test_a_body_can_end_with_the_connection_in_http_1_0(gateway: Gateway) -> None:
-    wire = asked(gateway, Play.text("bye", transfer="close", version="1.0"))
+    wire = asked(gateway, ScriptedReply.text("bye", transfer="close", version="1.0"))
     assert wire.startswith(b"HTTP/1.0 200 OK\r\n")
     assert b"Content-Length" not in wire
     assert b"chunked" not in wire
@@ -248,15 +248,15 @@ def test_a_body_can_end_with_the_connection_in_http_1_0(gateway: Gateway) -> Non
 
 
 def test_interim_answers_come_first(gateway: Gateway) -> None:
-    wire = asked(gateway, Play.text("x", interim=(100, 103), keep_alive=False))
+    wire = asked(gateway, ScriptedReply.text("x", interim=(100, 103), keep_alive=False))
     assert wire.startswith(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200"
     )
 
 
-@pytest.mark.parametrize("play", [Play.json({"a": 1}), Play.sse({"a": 1})])
-def test_a_body_can_be_gzipped(gateway: Gateway, play: Play) -> None:
-    wire = asked(gateway, play.but(gzip=True, keep_alive=False))
+@pytest.mark.parametrize("play", [ScriptedReply.json({"a": 1}), ScriptedReply.sse({"a": 1})])
+def test_a_body_can_be_gzipped(gateway: Gateway, play: ScriptedReply) -> None:
+    wire = asked(gateway, play.replace(gzip=True, keep_alive=False))
     assert b"Content-Encoding: gzip\r\n" in wire
     body = wire.partition(b"\r\n\r\n")[2]
     if b"chunked" in wire:
@@ -265,33 +265,35 @@ def test_a_body_can_be_gzipped(gateway: Gateway, play: Play) -> None:
 
 
 def test_raw_bytes_are_sent_as_they_are(gateway: Gateway) -> None:
-    assert asked(gateway, Play(raw=b"\x00 not HTTP")) == b"\x00 not HTTP"
-    assert asked(gateway, Play(raw=b"\x00 not HTTP").cut(at=3)) == b"\x00 n"
+    assert asked(gateway, ScriptedReply(raw=b"\x00 not HTTP")) == b"\x00 not HTTP"
+    assert asked(gateway, ScriptedReply(raw=b"\x00 not HTTP").cut(at=3)) == b"\x00 n"
 
 
 def test_the_reason_and_the_headers_are_the_plays(gateway: Gateway) -> None:
-    play = Play(status=299, reason="Odd \x1b[2J", headers=(("X-A", "1"), ("X-A", "2")))
-    wire = asked(gateway, play.but(keep_alive=False))
+    play = ScriptedReply(status=299, reason="Odd \x1b[2J", headers=(("X-A", "1"), ("X-A", "2")))
+    wire = asked(gateway, play.replace(keep_alive=False))
     assert wire.startswith(b"HTTP/1.1 299 Odd \x1b[2J\r\n")
     assert b"X-A: 1\r\nX-A: 2\r\n" in wire
 
 
 def test_a_head_can_drip(gateway: Gateway) -> None:
     places: list[int] = []
-    wire = asked(gateway, Play.text("x", drip_head=True, keep_alive=False, wait=places.append))
+    wire = asked(
+        gateway, ScriptedReply.text("x", drip_head=True, keep_alive=False, wait=places.append)
+    )
     assert wire.endswith(b"\r\n\r\nx")
     assert len(places) == len(wire) + 1
 
 
 def test_pings_come_before_each_event(gateway: Gateway) -> None:
-    chunks = dechunked(asked(gateway, Play.sse(DONE, pings=2, keep_alive=False)))
+    chunks = dechunked(asked(gateway, ScriptedReply.sse(DONE, pings=2, keep_alive=False)))
     assert chunks == [b": PING\n\n", b": PING\n\n", b"data: [DONE]\n\n", b""]
 
 
 @pytest.mark.parametrize("end", ["cut", "reset"])
 @pytest.mark.parametrize("k", range(4))
 def test_a_stream_ends_exactly_after_event_k(gateway: Gateway, end: str, k: int) -> None:
-    play = Play.sse("a", "b", DONE)
+    play = ScriptedReply.sse("a", "b", DONE)
     wire = asked(gateway, play.cut(k) if end == "cut" else play.reset(k))
     assert wire.endswith(b"<RST>") == (end == "reset")
     chunks = dechunked(wire.removesuffix(b"<RST>"))
@@ -301,26 +303,28 @@ def test_a_stream_ends_exactly_after_event_k(gateway: Gateway, end: str, k: int)
 
 @pytest.mark.parametrize("k", [0, 1, 7])
 def test_a_whole_body_is_cut_at_byte_k(gateway: Gateway, k: int) -> None:
-    wire = asked(gateway, Play.text("0123456789").cut(at=k))
+    wire = asked(gateway, ScriptedReply.text("0123456789").cut(at=k))
     assert b"Content-Length: 10\r\n" in wire
     assert wire.partition(b"\r\n\r\n")[2] == b"0123456789"[:k]
 
 
 def test_a_reply_can_end_before_its_headers(gateway: Gateway) -> None:
-    assert asked(gateway, Play().cut()) == b""
-    assert asked(gateway, Play().reset()) == b"<RST>"
+    assert asked(gateway, ScriptedReply().cut()) == b""
+    assert asked(gateway, ScriptedReply().reset()) == b"<RST>"
     assert len(gateway.posts) == 2
 
 
 @pytest.mark.parametrize(
     ("play", "seen"),
     [
-        (Play.sse("a", "b").stall(1), b"data: a\n\n"),
-        (Play.sse("a", DONE).hold(), b"[DONE]\n\n"),
-        (Play.text("abc").stall(at=2), b"\r\n\r\nab"),
+        (ScriptedReply.sse("a", "b").stall(1), b"data: a\n\n"),
+        (ScriptedReply.sse("a", DONE).hold(), b"[DONE]\n\n"),
+        (ScriptedReply.text("abc").stall(at=2), b"\r\n\r\nab"),
     ],
 )
-def test_a_stall_lasts_until_the_client_leaves(gateway: Gateway, play: Play, seen: bytes) -> None:
+def test_a_stall_lasts_until_the_client_leaves(
+    gateway: Gateway, play: ScriptedReply, seen: bytes
+) -> None:
     gateway.script(play)
     with connected(gateway) as sock:
         sock.sendall(post(chat_body()))
@@ -340,7 +344,7 @@ def test_a_wait_is_called_before_each_piece_with_nothing_sent_of_it(gateway: Gat
         reached[k].set()
         assert gates[k].wait(10)
 
-    gateway.script(Play.sse("a", "b", "c", wait=wait))
+    gateway.script(ScriptedReply.sse("a", "b", "c", wait=wait))
     with connected(gateway) as sock:
         sock.sendall(post(chat_body()))
         assert reached[-1].wait(10)
@@ -358,7 +362,7 @@ def test_a_wait_is_called_before_each_piece_with_nothing_sent_of_it(gateway: Gat
 
 def test_a_client_that_leaves_between_events_is_noticed(gateway: Gateway) -> None:
     gate = threading.Event()
-    gateway.script(Play.sse("a", "b", wait=lambda k: k < 1 or gate.wait(10)))
+    gateway.script(ScriptedReply.sse("a", "b", wait=lambda k: k < 1 or gate.wait(10)))
     with connected(gateway) as sock:
         sock.sendall(post(chat_body()))
         assert b"200 OK" in sock.recv(65536)
@@ -371,7 +375,7 @@ def test_an_endless_body_flows_until_the_client_leaves(gateway: Gateway) -> None
         while True:
             yield b": keepalive\n\n"
 
-    gateway.script(Play(body=endless, content_type="text/event-stream"))
+    gateway.script(ScriptedReply(body=endless, content_type="text/event-stream"))
     with connected(gateway) as sock:
         sock.sendall(post(chat_body()))
         count = 0
@@ -381,7 +385,7 @@ def test_an_endless_body_flows_until_the_client_leaves(gateway: Gateway) -> None
 
 
 def test_an_early_answer_comes_before_the_body(gateway: Gateway) -> None:
-    gateway.script(Play.error(413, "too large", early=True))
+    gateway.script(ScriptedReply.error(413, "too large", early=True))
     with connected(gateway) as sock:
         sock.sendall(post(b"x" * 1000)[:-1000])
         assert sock.recv(65536).startswith(b"HTTP/1.1 413")
@@ -390,7 +394,7 @@ def test_an_early_answer_comes_before_the_body(gateway: Gateway) -> None:
 
 
 def test_closing_ends_every_connection_and_blames_no_client(gateway: Gateway) -> None:
-    gateway.script(Play.text("never").stall())
+    gateway.script(ScriptedReply.text("never").stall())
     with connected(gateway) as stalled, connected(gateway) as idle:
         stalled.sendall(post(chat_body()))
         assert gateway.wait_for(lambda: gateway.ledger and gateway.connections == 2)
@@ -404,7 +408,7 @@ def test_closing_ends_every_connection_and_blames_no_client(gateway: Gateway) ->
 
 def test_requests_in_flight_are_counted(gateway: Gateway) -> None:
     together = threading.Barrier(3)
-    play = Play.text("x", wait=lambda k: k == -1 and together.wait(10), keep_alive=False)
+    play = ScriptedReply.text("x", wait=lambda k: k == -1 and together.wait(10), keep_alive=False)
     gateway.script(play, play, play)
     socks = [connected(gateway) for _ in range(3)]
     for sock in socks:
@@ -418,7 +422,7 @@ def test_requests_in_flight_are_counted(gateway: Gateway) -> None:
 
 def test_a_hundred_thousand_events_come_through_from_prebuilt_bytes(gateway: Gateway) -> None:
     block = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n' * 1000
-    gateway.script(Play(body=(block,) * 100, content_type="text/event-stream"))
+    gateway.script(ScriptedReply(body=(block,) * 100, content_type="text/event-stream"))
     client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     client.request("POST", CHAT, chat_body(), {"Content-Type": "application/json"})
     assert client.getresponse().read().count(b"data: ") == 100_000

@@ -10,7 +10,7 @@ import pytest
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.hosts import is_public
 from apiyi_cli.errors import IncompleteError, LimitError
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.wire.download import download
@@ -51,11 +51,11 @@ def server() -> Iterator[Gateway]:
         yield running
 
 
-def moved(target: str, status: int = 302) -> Play:
-    return Play(status=status, headers=(("Location", target),), content_type=None)
+def moved(target: str, status: int = 302) -> ScriptedReply:
+    return ScriptedReply(status=status, headers=(("Location", target),), content_type=None)
 
 
-PICTURE = Play(body=b"picture", content_type="image/png")
+PICTURE = ScriptedReply(body=b"picture", content_type="image/png")
 
 
 def test_the_gateways_own_origin_is_trusted_and_gets_no_key(server: Gateway) -> None:
@@ -141,23 +141,23 @@ def test_allow_private_lifts_it_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "play",
+    "reply",
     [
-        Play.text("not yet", status=404),
-        Play.text("not yet", status=403),
-        Play.text("busy", status=503),
-        Play.text("<html>", "text/html"),
-        Play(content_type="image/png").cut(),
-        Play(body=b"pict", length_off=10, content_type="image/png"),
+        ScriptedReply.text("not yet", status=404),
+        ScriptedReply.text("not yet", status=403),
+        ScriptedReply.text("busy", status=503),
+        ScriptedReply.text("<html>", "text/html"),
+        ScriptedReply(content_type="image/png").cut(),
+        ScriptedReply(body=b"pict", length_off=10, content_type="image/png"),
     ],
 )
-def test_what_may_pass_is_tried_three_times(server: Gateway, play: Play) -> None:
+def test_what_may_pass_is_tried_three_times(server: Gateway, reply: ScriptedReply) -> None:
     waits = Waits()
     own = plan(server, clock=waits.clock)
-    server.script(play, play, PICTURE)
+    server.script(reply, reply, PICTURE)
     assert download(f"{server.origin}/x", own, accepted=fine) == b"picture"
     assert len(waits.seconds) == 2
-    server.script(play, play, play)
+    server.script(reply, reply, reply)
     with pytest.raises(IncompleteError) as failure:
         download(f"{server.origin}/x", own, accepted=fine)
     assert f"{server.origin}/x" in (failure.value.hint or "")
@@ -165,7 +165,7 @@ def test_what_may_pass_is_tried_three_times(server: Gateway, play: Play) -> None
 
 
 def test_what_is_gone_for_good_is_asked_for_once(server: Gateway) -> None:
-    server.script(Play.text("gone", status=410))
+    server.script(ScriptedReply.text("gone", status=410))
     with pytest.raises(IncompleteError, match="HTTP 410"):
         download(f"{server.origin}/x", plan(server), accepted=fine)
     assert len(server.ledger) == 1
@@ -178,13 +178,13 @@ def test_more_than_64_megabytes_are_not_read(server: Gateway, announced: bool) -
             yield bytes(1 << 20)
 
     headers = (("Content-Length", str(65 << 20)),) if announced else ()
-    play = Play(
+    reply = ScriptedReply(
         body=endless,
         headers=headers,
         content_type="image/png",
         transfer="close" if announced else None,
     )
-    server.script(play)
+    server.script(reply)
     with pytest.raises(IncompleteError, match=r"larger than 64 MB|unfolds to more than"):
         download(f"{server.origin}/x", plan(server), accepted=fine)
     assert server.wait_for(lambda: server.ledger[0].done)
@@ -198,13 +198,13 @@ def test_a_packed_bomb_is_not_unpacked_beyond_the_limit(server: Gateway) -> None
     bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(80)) + packer.flush()
     assert len(bomb) < 1 << 20
     headers = (("Content-Encoding", "gzip"),)
-    server.script(Play(body=bomb, headers=headers, content_type="image/png"))
+    server.script(ScriptedReply(body=bomb, headers=headers, content_type="image/png"))
     with pytest.raises(IncompleteError, match=r"larger than 64 MB|unfolds to more than"):
         download(f"{server.origin}/x", plan(server), accepted=fine)
 
 
 def test_the_runs_own_limit_is_not_mistaken_for_a_failed_download(server: Gateway) -> None:
-    server.script(PICTURE.but(stop=Play().cut().stop))
+    server.script(PICTURE.replace(stop=ScriptedReply().cut().stop))
     past = plan(server, timeouts=Timeouts(total_at=0.0))
     with pytest.raises(LimitError):
         download(f"{server.origin}/x", past, accepted=fine)
@@ -218,7 +218,7 @@ def test_a_slow_download_ends_after_two_minutes(server: Gateway) -> None:
         return now[0]
 
     # Pieces too large for two of them to arrive in one read.
-    server.script(*[Play(body=(b"p" * 100_000,) * 30, content_type="image/png")] * 3)
+    server.script(*[ScriptedReply(body=(b"p" * 100_000,) * 30, content_type="image/png")] * 3)
     slow = plan(server, clock=Clock(monotonic=monotonic, sleep=lambda seconds: None))
     with pytest.raises(IncompleteError, match="bytes came in 120 s"):
         download(f"{server.origin}/x", slow, accepted=fine)

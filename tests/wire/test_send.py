@@ -14,7 +14,7 @@ from apiyi_cli.core.events import Burst, Delta, Usage
 from apiyi_cli.decode.chat import events
 from apiyi_cli.decode.whole import value
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.cache import Cache
@@ -88,7 +88,7 @@ class Desk:
 
 def test_every_attempt_of_a_request_has_its_id_and_each_request_another(server: Gateway) -> None:
     desk = Desk(server.base_url)
-    server.script(Play.error(500, "x"), Play.error(429, "y"))
+    server.script(ScriptedReply.error(500, "x"), ScriptedReply.error(429, "y"))
     assert desk.text().startswith("[sandbox]")
     desk.text()
     ids = [one.headers["idempotency-key"] for one in server.ledger]
@@ -97,7 +97,7 @@ def test_every_attempt_of_a_request_has_its_id_and_each_request_another(server: 
 
 
 def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
-    server.script(Play.chat("one ", "two").cut(2))
+    server.script(ScriptedReply.chat("one ", "two").cut(2))
     sender = Sender(Desk(server.base_url).plan)
     seen: list[Burst] = []
     with pytest.raises(IncompleteError):
@@ -108,7 +108,7 @@ def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
 
 
 def test_a_reader_who_goes_away_ends_the_request(server: Gateway) -> None:
-    server.script(Play.chat("one ", "two").stall(2))
+    server.script(ScriptedReply.chat("one ", "two").stall(2))
     sender = Sender(Desk(server.base_url).plan)
     answer = sender.answer(CALL, lambda reply: events(reply), shows=bool)
     next(answer)
@@ -135,7 +135,7 @@ def test_a_dead_address_is_left_and_remembered(
 def test_trouble_in_front_moves_on_after_a_second_try(
     server: Gateway, second: Gateway, tmp_path: Path, status: int
 ) -> None:
-    trouble = Play.text("<html>", "text/html", status=status)
+    trouble = ScriptedReply.text("<html>", "text/html", status=status)
     server.script(trouble, trouble)
     Desk(server.base_url, second.base_url, state=tmp_path).text()
     assert (len(server.ledger), len(second.ledger)) == (2, 1)
@@ -145,7 +145,7 @@ def test_trouble_in_front_moves_on_after_a_second_try(
 def test_a_refusal_of_the_api_stays_where_it_is(
     server: Gateway, second: Gateway, tmp_path: Path, status: int
 ) -> None:
-    server.script(*[Play.error(status, "no")] * 3)
+    server.script(*[ScriptedReply.error(status, "no")] * 3)
     with pytest.raises(ApiyiError):
         Desk(server.base_url, second.base_url, state=tmp_path).text()
     assert second.ledger == []
@@ -154,7 +154,7 @@ def test_a_refusal_of_the_api_stays_where_it_is(
 def test_what_may_have_been_billed_is_not_sent_to_the_other_address(
     server: Gateway, second: Gateway, tmp_path: Path
 ) -> None:
-    server.script(Play.chat("x").cut(1), Play.chat("x").cut(1))
+    server.script(ScriptedReply.chat("x").cut(1), ScriptedReply.chat("x").cut(1))
     with pytest.raises(IncompleteError):
         Desk(server.base_url, second.base_url, state=tmp_path).text()
     assert second.ledger == []
@@ -164,7 +164,7 @@ def test_a_complete_answer_is_kept_and_replayed_byte_for_byte(
     server: Gateway, cache: Cache
 ) -> None:
     desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
-    play = Play.chat("a", "b", usage=USAGE, split="random", seed=3)
+    play = ScriptedReply.chat("a", "b", usage=USAGE, split="random", seed=3)
     server.script(play)
     first = desk.raw(CALL)
     assert desk.raw(CALL) == first == b"".join(play.body)  # type: ignore[arg-type]
@@ -201,16 +201,16 @@ def test_another_gateway_has_answers_of_its_own(
 @pytest.mark.parametrize(
     "play",
     [
-        Play.chat("x").cut(2),
-        Play.chat("x", finish=None),
-        Play.json({"error": {"message": "no", "code": "invalid_value"}}),
-        Play.error(400, "no"),
-        Play.text("<html>", "text/html"),
+        ScriptedReply.chat("x").cut(2),
+        ScriptedReply.chat("x", finish=None),
+        ScriptedReply.json({"error": {"message": "no", "code": "invalid_value"}}),
+        ScriptedReply.error(400, "no"),
+        ScriptedReply.text("<html>", "text/html"),
     ],
     ids=["cut", "unproved", "error in a 200", "refused", "page"],
 )
 def test_only_complete_and_successful_answers_are_kept(
-    server: Gateway, cache: Cache, play: Play
+    server: Gateway, cache: Cache, play: ScriptedReply
 ) -> None:
     policy = Desk(server.base_url).plan.policy._replace(attempts=1)
     desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0, policy=policy)
@@ -225,7 +225,7 @@ def test_of_several_attempts_only_the_last_ones_bytes_are_kept(
     server: Gateway, cache: Cache
 ) -> None:
     desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
-    server.script(Play.chat("first").cut(2), Play.chat("second"))
+    server.script(ScriptedReply.chat("first").cut(2), ScriptedReply.chat("second"))
     assert desk.text() == "second"
     assert desk.text() == "second"
     assert len(server.ledger) == 2
@@ -233,7 +233,7 @@ def test_of_several_attempts_only_the_last_ones_bytes_are_kept(
 
 def test_an_answer_too_large_to_keep_is_not_kept_in_part(server: Gateway, cache: Cache) -> None:
     piece = bytes(1 << 20)
-    server.script(Play(body=lambda: (piece for _ in range((MOST_CACHED_BYTES >> 20) + 1))))
+    server.script(ScriptedReply(body=lambda: (piece for _ in range((MOST_CACHED_BYTES >> 20) + 1))))
     desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
     assert len(desk.raw(CALL)) == MOST_CACHED_BYTES + (1 << 20)
     assert cache.stats().entries == 0
@@ -249,7 +249,11 @@ def test_lists_are_never_answered_from_the_cache(server: Gateway, cache: Cache) 
 
 def test_the_ledger_is_told_of_every_request_once(server: Gateway) -> None:
     desk = Desk(server.base_url)
-    server.script(Play.error(500, "x"), Play.chat("a", usage=USAGE), Play.error(400, "no"))
+    server.script(
+        ScriptedReply.error(500, "x"),
+        ScriptedReply.chat("a", usage=USAGE),
+        ScriptedReply.error(400, "no"),
+    )
     desk.text()
     with pytest.raises(RejectedError):
         desk.text()

@@ -18,7 +18,7 @@ from apiyi_cli.errors import (
     TemporaryError,
     UsageError,
 )
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.wire.http.client import Client
@@ -54,7 +54,9 @@ def test_a_reply_has_its_headers_joined_and_its_body_as_it_comes(
     client: Client, server: Gateway
 ) -> None:
     server.script(
-        Play.text("body", headers=(("X-A", "1"), ("x-a", "2"), ("X-Name", "文")), status=201)
+        ScriptedReply.text(
+            "body", headers=(("X-A", "1"), ("x-a", "2"), ("X-Name", "文")), status=201
+        )
     )
     reply = sent(client, server)
     assert (reply.status, reply.reason, reply.host) == (201, "Created", "127.0.0.1")
@@ -64,7 +66,7 @@ def test_a_reply_has_its_headers_joined_and_its_body_as_it_comes(
 
 
 def test_a_connection_is_used_again_and_told_so(client: Client, server: Gateway) -> None:
-    server.script(Play.text("one"), Play.text("two").cut())
+    server.script(ScriptedReply.text("one"), ScriptedReply.text("two").cut())
     first = sent(client, server)
     assert not client.deadlines.reused
     assert b"".join(first.chunks) == b"one"
@@ -78,7 +80,7 @@ def test_a_connection_is_used_again_and_told_so(client: Client, server: Gateway)
 def test_a_fresh_connection_that_is_closed_may_have_been_billed(
     client: Client, server: Gateway
 ) -> None:
-    for play in (Play().cut(), Play().reset()):
+    for play in (ScriptedReply().cut(), ScriptedReply().reset()):
         server.script(play)
         with pytest.raises(IncompleteError) as caught:
             sent(client, server)
@@ -89,7 +91,7 @@ def test_a_fresh_connection_that_is_closed_may_have_been_billed(
 
 @pytest.mark.parametrize("how", ["cut", "reset"])
 def test_a_body_that_breaks_keeps_what_came(client: Client, server: Gateway, how: str) -> None:
-    play = Play(body=(b"one", b"two", b"three"))
+    play = ScriptedReply(body=(b"one", b"two", b"three"))
     server.script(play.cut(2) if how == "cut" else play.reset(2))
     seen: list[bytes] = []
     with pytest.raises(IncompleteError) as caught:
@@ -99,13 +101,13 @@ def test_a_body_that_breaks_keeps_what_came(client: Client, server: Gateway, how
 
 
 def test_a_length_that_is_too_large_is_a_cut(client: Client, server: Gateway) -> None:
-    server.script(Play.text("short", length_off=5, keep_alive=False))
+    server.script(ScriptedReply.text("short", length_off=5, keep_alive=False))
     with pytest.raises(IncompleteError):
         b"".join(sent(client, server).chunks)
 
 
 def test_closing_a_reply_drops_its_connection(client: Client, server: Gateway) -> None:
-    server.script(Play(body=(b"one", b"two")).stall(1))
+    server.script(ScriptedReply(body=(b"one", b"two")).stall(1))
     reply = sent(client, server)
     assert next(iter(reply.chunks)) == b"one"
     reply.close()
@@ -115,7 +117,7 @@ def test_closing_a_reply_drops_its_connection(client: Client, server: Gateway) -
 
 
 def test_an_answer_before_the_body_was_read_is_seen(client: Client, server: Gateway) -> None:
-    refused = Play.error(413, "too large", early=True, keep_alive=False)
+    refused = ScriptedReply.error(413, "too large", early=True, keep_alive=False)
     server.script(refused)
     reply = sent(client, server, body=bytes(30_000_000))
     assert reply.status == 413
@@ -123,7 +125,8 @@ def test_an_answer_before_the_body_was_read_is_seen(client: Client, server: Gate
 
 def test_redirects_are_not_followed_and_cookies_not_kept(client: Client, server: Gateway) -> None:
     server.script(
-        Play(status=307, headers=(("Location", "/v1/models"), ("Set-Cookie", "a=b"))), Play()
+        ScriptedReply(status=307, headers=(("Location", "/v1/models"), ("Set-Cookie", "a=b"))),
+        ScriptedReply(),
     )
     reply = sent(client, server)
     assert (reply.status, b"".join(reply.chunks)) == (307, b"")
@@ -134,7 +137,7 @@ def test_redirects_are_not_followed_and_cookies_not_kept(client: Client, server:
 
 @pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"HTTP/1.1 2x0 OK\r\n\r\n", bytes(200)])
 def test_what_is_not_http_is_rejected(client: Client, server: Gateway, raw: bytes) -> None:
-    server.script(Play(raw=raw + b"\r\n\r\n"))
+    server.script(ScriptedReply(raw=raw + b"\r\n\r\n"))
     with pytest.raises(RejectedError) as caught:
         sent(client, server)
     assert caught.value.facts.kind == "protocol"
@@ -209,10 +212,20 @@ def test_a_dead_first_address_does_not_keep_from_the_second(
 
 
 def test_each_clock_ends_its_own_silence(server: Gateway) -> None:
-    silences: list[tuple[Play, Timeouts, str, type[ApiyiError]]] = [
-        (Play().stall(), Timeouts(headers_s=0.1), "no answer", IncompleteError),
-        (Play(body=(b"a", b"b")).stall(1), Timeouts(bytes_s=0.1), "no byte", IncompleteError),
-        (Play(body=(b"a", b"b")).stall(1), Timeouts(events_s=0.1), "no event", IncompleteError),
+    silences: list[tuple[ScriptedReply, Timeouts, str, type[ApiyiError]]] = [
+        (ScriptedReply().stall(), Timeouts(headers_s=0.1), "no answer", IncompleteError),
+        (
+            ScriptedReply(body=(b"a", b"b")).stall(1),
+            Timeouts(bytes_s=0.1),
+            "no byte",
+            IncompleteError,
+        ),
+        (
+            ScriptedReply(body=(b"a", b"b")).stall(1),
+            Timeouts(events_s=0.1),
+            "no event",
+            IncompleteError,
+        ),
     ]
     for play, timeouts, told, kind in silences:
         client = Client(environ={})
@@ -261,7 +274,7 @@ def test_a_tunnel_that_breaks_before_tls_stands_has_sent_nothing() -> None:
 
 
 def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
-    server.script(Play(status=403, reason="Forbidden"))
+    server.script(ScriptedReply(status=403, reason="Forbidden"))
     client = Client(environ={"https_proxy": server.origin})
     with pytest.raises(SetupError) as caught:
         client.send(request("https://api.example.invalid/v1/x"), Timeouts())
@@ -272,7 +285,7 @@ def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
 
 def test_a_decoder_can_tell_the_clocks_of_an_event(server: Gateway) -> None:
     client = Client(environ={})
-    server.script(Play(body=(b"a",)))
+    server.script(ScriptedReply(body=(b"a",)))
     reply = client.send(request(f"{server.base_url}/x", stream=True), Timeouts())
     assert reply.tick == client.deadlines.note_event
     client.close()

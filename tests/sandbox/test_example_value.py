@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.sandbox.fitting import fitting, fitting_json
+from apiyi_cli.sandbox.example_value import example_json, example_value
 from apiyi_cli.sandbox.patterns import matching
 
 TREE = {
@@ -66,19 +66,19 @@ SCHEMAS: list[Any] = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: json.dumps(schema)[:40])
 def test_a_value_fits_its_schema(schema: Any) -> None:
-    value = json.loads(fitting_json(schema, "the prompt"))
+    value = json.loads(example_json(schema, "the prompt"))
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     jsonschema.Draft202012Validator(schema, format_checker=checker).validate(value)
 
 
 def test_free_strings_say_who_made_them_and_repeat_the_text() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    assert fitting(schema, "to Oslo") == {"city": "[sandbox] to Oslo"}
-    assert fitting(schema) == {"city": "[sandbox] city"}
+    assert example_value(schema, "to Oslo") == {"city": "[sandbox] to Oslo"}
+    assert example_value(schema) == {"city": "[sandbox] city"}
 
 
 def test_a_reference_to_nothing_is_free() -> None:
-    assert fitting({"$ref": "#/$defs/gone"}, "x") == "[sandbox] x"
+    assert example_value({"$ref": "#/$defs/gone"}, "x") == "[sandbox] x"
 
 
 SCALARS = st.sampled_from(
@@ -104,7 +104,7 @@ def _deeper(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @given(st.recursive(SCALARS, _deeper, max_leaves=12))
 def test_nested_schemas_fit_too(schema: Any) -> None:
-    jsonschema.Draft202012Validator(schema).validate(fitting(schema, "x"))
+    jsonschema.Draft202012Validator(schema).validate(example_value(schema, "x"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Performing a `Play` on a socket, exactly as it is written.
+"""Performing a `ScriptedReply` on a socket, exactly as it is written.
 
-A play without waits or cuts leaves in one `sendall`; everything else goes piece by piece.
+A reply without waits or cuts leaves in one `sendall`; everything else goes piece by piece.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from http import HTTPStatus
 from itertools import repeat
 
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.sandbox.play import Play
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 
 _RESET = struct.pack("ii", 1, 0)
 _RANDOM_MAX_BYTES = 40
@@ -25,7 +25,7 @@ class ClientLeft(Exception):
     """The client closed its side while it was being answered."""
 
 
-class Stage:
+class ReplySender:
     """One reply on its way: counts what was sent, and looks whether the client is there."""
 
     def __init__(self, sock: socket.socket, clock: Clock = CLOCK) -> None:
@@ -33,60 +33,64 @@ class Stage:
         self.clock = clock
         self.sent = 0
 
-    def perform(self, play: Play, request_id: str = "", *, bodiless: bool = False) -> bool:
-        """Send a play; return whether the connection may serve another request.
+    def send(self, reply: ScriptedReply, request_id: str = "", *, bodiless: bool = False) -> bool:
+        """Send a reply; return whether the connection may serve another request.
 
         `bodiless` (HEAD) leaves the body out. Raises ClientLeft.
         """
         try:
-            return self._perform(play, request_id, bodiless or play.status in _BODILESS)
+            return self._send_reply(reply, request_id, bodiless or reply.status in _BODILESS)
         except (BrokenPipeError, ConnectionError):
             raise ClientLeft from None
 
-    def _perform(self, play: Play, request_id: str, bodiless: bool) -> bool:
-        self._wait(play, -1, play.delay_s)
-        if play.stop and play.stop.unit == "head":
-            return self._stop(play.stop.kind)
-        if play.raw is not None:
-            self._send(play.raw[: play.stop.k] if play.stop else play.raw)
-            return self._stop(play.stop.kind) if play.stop else False
-        pieces, size = _pieces(play)
-        transfer = play.transfer or ("length" if size is not None else "chunked")
+    def _send_reply(self, reply: ScriptedReply, request_id: str, bodiless: bool) -> bool:
+        self._wait(reply, -1, reply.delay_s)
+        if reply.stop and reply.stop.unit == "head":
+            return self._stop(reply.stop.kind)
+        if reply.raw is not None:
+            self._send(reply.raw[: reply.stop.k] if reply.stop else reply.raw)
+            return self._stop(reply.stop.kind) if reply.stop else False
+        pieces, size = _pieces(reply)
+        transfer = reply.transfer or ("length" if size is not None else "chunked")
         if transfer == "length" and size is None:
             whole = b"".join(pieces)
             pieces, size = iter((whole,)), len(whole)
-        head = _head(play, transfer, size, request_id)
+        head = _head(reply, transfer, size, request_id)
         if bodiless:
             self._send(head)
-            return play.keep_alive
-        if play.drip_head:
+            return reply.keep_alive
+        if reply.drip_head:
             for k in range(len(head)):
-                self._wait(play, k, play.gap_s)
+                self._wait(reply, k, reply.gap_s)
                 self._send(head[k : k + 1])
             head = b""
-        stopped = self._body(play, head, pieces, chunked=transfer == "chunked")
-        if stopped and play.stop:
-            return self._stop(play.stop.kind)
+        stopped = self._body(reply, head, pieces, chunked=transfer == "chunked")
+        if stopped and reply.stop:
+            return self._stop(reply.stop.kind)
         return (
-            play.keep_alive
+            reply.keep_alive
             and transfer != "close"
-            and not play.length_off
-            and play.version == "1.1"
+            and not reply.length_off
+            and reply.version == "1.1"
         )
 
-    def _body(self, play: Play, head: bytes, pieces: Iterator[bytes], *, chunked: bool) -> bool:
-        """Send the pieces; return whether the play's stop was reached."""
-        patient = bool(play.gap_s or play.wait or play.pings or play.split or callable(play.body))
+    def _body(
+        self, reply: ScriptedReply, head: bytes, pieces: Iterator[bytes], *, chunked: bool
+    ) -> bool:
+        """Send the pieces; return whether the reply's stop was reached."""
+        patient = bool(
+            reply.gap_s or reply.wait or reply.pings or reply.split or callable(reply.body)
+        )
         waiting = [head]
         stopped = False
-        for k, piece in enumerate(_until(play, pieces)):
+        for k, piece in enumerate(_until(reply, pieces)):
             if piece is None:
                 stopped = True
                 break
             if patient:
                 self._flush(waiting)
-                self._wait(play, k, play.gap_s)
-                for _ in range(play.pings):
+                self._wait(reply, k, reply.gap_s)
+                for _ in range(reply.pings):
                     self._send(_encoded(b": PING\n\n", chunked))
             waiting.append(_encoded(piece, chunked))
         if chunked and not stopped:
@@ -104,13 +108,13 @@ class Stage:
             self.sock.sendall(data)
             self.sent += len(data)
 
-    def _wait(self, play: Play, k: int, seconds: float) -> None:
-        if play.wait is not None:
-            play.wait(k)
-            if gone(self.sock, 0):
+    def _wait(self, reply: ScriptedReply, k: int, seconds: float) -> None:
+        if reply.wait is not None:
+            reply.wait(k)
+            if is_closed(self.sock, 0):
                 raise ClientLeft
         if seconds and self.clock is CLOCK:
-            if gone(self.sock, seconds):
+            if is_closed(self.sock, seconds):
                 raise ClientLeft
         elif seconds:
             self.clock.sleep(seconds)
@@ -118,7 +122,7 @@ class Stage:
     def _stop(self, kind: str) -> bool:
         if kind == "stall":
             # Only the client, or the closing gateway, ends a stall.
-            while not gone(self.sock, None):
+            while not is_closed(self.sock, None):
                 self.sock.recv(65536)
             raise ClientLeft
         if kind == "reset":
@@ -126,8 +130,8 @@ class Stage:
         return False
 
 
-def gone(sock: socket.socket, seconds: float | None) -> bool:
-    """Wait until the client closes or says something, at most so long; tell if it closed."""
+def is_closed(sock: socket.socket, seconds: float | None) -> bool:
+    """Wait until the client closes or sends something; return True if it closed."""
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         if not selector.select(seconds):
@@ -144,9 +148,9 @@ def _encoded(piece: bytes, chunked: bool) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
 
 
-def _until(play: Play, pieces: Iterator[bytes]) -> Iterator[bytes | None]:
-    """Yield the pieces up to the play's stop, and then None."""
-    stop = play.stop
+def _until(reply: ScriptedReply, pieces: Iterator[bytes]) -> Iterator[bytes | None]:
+    """Yield the pieces up to the reply's stop, and then None."""
+    stop = reply.stop
     if stop is None:
         yield from pieces
         return
@@ -163,20 +167,20 @@ def _until(play: Play, pieces: Iterator[bytes]) -> Iterator[bytes | None]:
     yield None
 
 
-def _pieces(play: Play) -> tuple[Iterator[bytes], int | None]:
+def _pieces(reply: ScriptedReply) -> tuple[Iterator[bytes], int | None]:
     """Return what is sent of the body, piece by piece, and its size where it is one whole."""
-    body = play.body
+    body = reply.body
     size: int | None = None
     if isinstance(body, bytes):
-        whole = _zipped(body) if play.gzip else body
+        whole = _zipped(body) if reply.gzip else body
         pieces: Iterator[bytes] = iter((whole,)) if whole else iter(())
         size = len(whole)
     elif callable(body):
         return iter(body()), None
     else:
-        pieces = iter((_zipped(b"".join(body)),)) if play.gzip else iter(body)
-    if play.split is not None:
-        pieces = _resized(b"".join(pieces), play.split, play.seed)
+        pieces = iter((_zipped(b"".join(body)),)) if reply.gzip else iter(body)
+    if reply.split is not None:
+        pieces = _resized(b"".join(pieces), reply.split, reply.seed)
     return pieces, size
 
 
@@ -210,27 +214,27 @@ def _zipped(body: bytes) -> bytes:
     return gzip.compress(body, mtime=0)
 
 
-def _head(play: Play, transfer: str, size: int | None, request_id: str) -> bytes:
+def _head(reply: ScriptedReply, transfer: str, size: int | None, request_id: str) -> bytes:
     lines = []
-    for status in play.interim:
+    for status in reply.interim:
         lines += [f"HTTP/1.1 {status} {_reason(status)}", ""]
-    reason = _reason(play.status) if play.reason is None else play.reason
-    lines.append(f"HTTP/{play.version} {play.status} {reason}")
-    if play.content_type is not None:
-        lines.append(f"Content-Type: {play.content_type}")
-        if play.content_type.startswith("text/event-stream"):
+    reason = _reason(reply.status) if reply.reason is None else reply.reason
+    lines.append(f"HTTP/{reply.version} {reply.status} {reason}")
+    if reply.content_type is not None:
+        lines.append(f"Content-Type: {reply.content_type}")
+        if reply.content_type.startswith("text/event-stream"):
             lines += [f"{name}: {value}" for name, value in _EVENT_STREAM]
     if request_id:
         lines.append(f"X-Oneapi-Request-Id: {request_id}")
-    if play.gzip:
+    if reply.gzip:
         lines.append("Content-Encoding: gzip")
     if transfer == "chunked":
         lines.append("Transfer-Encoding: chunked")
-    elif transfer == "length" and play.status not in _BODILESS:
-        lines.append(f"Content-Length: {(size or 0) + play.length_off}")
-    if not play.keep_alive or transfer == "close":
+    elif transfer == "length" and reply.status not in _BODILESS:
+        lines.append(f"Content-Length: {(size or 0) + reply.length_off}")
+    if not reply.keep_alive or transfer == "close":
         lines.append("Connection: close")
-    lines += [f"{name}: {value}" for name, value in play.headers]
+    lines += [f"{name}: {value}" for name, value in reply.headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 

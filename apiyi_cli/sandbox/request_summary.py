@@ -1,4 +1,4 @@
-"""What the sandbox understood of a conversation, and the text in which it repeats it."""
+"""A conversation in short, and the text in which the sandbox repeats it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORD = re.compile(r"\s*\S+\s*")
 
 
 @dataclass(slots=True)
-class Understood:
+class RequestSummary:
     """A conversation in the terms that chat completions and responses share.
 
     `attachments` are kinds (image, audio, file) in their order; `results` are the answers of
@@ -34,30 +34,32 @@ class Understood:
     prompt_tokens: int = 0
 
 
-def told(heard: Understood) -> str:
+def describe(summary: RequestSummary) -> str:
     """Return the sandbox's answer: the prompt, and one line for each thing that came with it."""
-    if heard.results:
-        return "\n".join(f"{MARK} The tool {name} answered: {text}" for name, text in heard.results)
-    prompt = heard.prompt
+    if summary.results:
+        return "\n".join(
+            f"{MARK} The tool {name} answered: {text}" for name, text in summary.results
+        )
+    prompt = summary.prompt
     if len(prompt) > REPEATED_MAX:
-        prompt = f"{prompt[:REPEATED_MAX]}… ({len(heard.prompt)} characters in all)"
+        prompt = f"{prompt[:REPEATED_MAX]}… ({len(summary.prompt)} characters in all)"
     lines = [f"{MARK} You said: {prompt}" if prompt else f"{MARK} You said nothing."]
-    if heard.system:
-        lines.append(f"System: {heard.system}")
-    if heard.attachments:
-        kinds = Counter(heard.attachments)
+    if summary.system:
+        lines.append(f"System: {summary.system}")
+    if summary.attachments:
+        kinds = Counter(summary.attachments)
         lines.append(f"Attachments: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
-    if heard.earlier:
-        lines.append(f"Earlier messages: {heard.earlier}")
-    if heard.options:
-        options = (f"{k}={write_text(v)}" for k, v in sorted(heard.options.items()))
+    if summary.earlier:
+        lines.append(f"Earlier messages: {summary.earlier}")
+    if summary.options:
+        options = (f"{k}={write_text(v)}" for k, v in sorted(summary.options.items()))
         lines.append(f"Options: {', '.join(options)}")
     return "\n".join(lines)
 
 
-def thought(heard: Understood) -> str:
+def reasoning_text(summary: RequestSummary) -> str:
     """Return the reasoning that a reasoning model shows before its answer."""
-    return f"{MARK} The user wrote {len(heard.prompt.split())} words. I will repeat them."
+    return f"{MARK} The user wrote {len(summary.prompt.split())} words. I will repeat them."
 
 
 def cut_short(text: str, finish: str) -> str:

@@ -38,22 +38,22 @@ _TYPE_OF_KEYWORD = {
 }
 
 
-def fitting_json(schema: Any, text: str = "") -> str:
+def example_json(schema: Any, text: str = "") -> str:
     """Return a value that fits as JSON text; see `fitting`."""
-    return write_text(fitting(schema, text))
+    return write_text(example_value(schema, text))
 
 
-def fitting(schema: Any, text: str = "") -> Any:
+def example_value(schema: Any, text: str = "") -> Any:
     """Return a value that fits a schema (draft 2020-12); `text` seeds its free strings.
 
     Known: type, enum, const, properties, required, items, prefixItems, the bounds of
     numbers, strings and arrays, format, pattern, allOf, anyOf, oneOf, and `$ref` within the
     schema. Of an optional property a value is given, too, until the depth limit.
     """
-    return _Maker(schema, text).value(schema, "value", 0)
+    return _ExampleWriter(schema, text).value(schema, "value", 0)
 
 
-class _Maker:
+class _ExampleWriter:
     def __init__(self, root: Any, text: str) -> None:
         self.root = root
         self.text = text
@@ -159,13 +159,13 @@ def _type_of(schema: dict[str, Any]) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((k for k in kind if k != "null"), "null")
-    if isinstance(kind, str) and hasattr(_Maker, f"_{kind}"):
+    if isinstance(kind, str) and hasattr(_ExampleWriter, f"_{kind}"):
         return kind
     return next((t for word, t in _TYPE_OF_KEYWORD.items() if word in schema), "string")
 
 
 def _merged(first: Any, second: Any) -> Any:
-    """Return two schemas as one that asks for both, as far as bounds and properties go."""
+    """Return two schemas merged, so that both hold, as far as bounds and properties go."""
     if not isinstance(first, dict) or not isinstance(second, dict):
         return second if isinstance(second, dict) else first
     both = {**first, **second}
@@ -211,7 +211,7 @@ def _nudge(schema: dict[str, Any]) -> float:
 
 
 def _unlike(made: list[Any]) -> list[Any]:
-    """Return the same values with equal strings and numbers told apart."""
+    """Return the same values with equal strings and numbers made different."""
     seen: list[Any] = []
     for k, value in enumerate(made):
         if value in seen and isinstance(value, str):

@@ -1,6 +1,6 @@
-"""`Play`: one reply of the sandbox as a plain value, down to how its bytes are cut and ended.
+"""`ScriptedReply`: a reply of the sandbox as a value, down to how its bytes are cut.
 
-Answers and faults are functions that make and change plays; `stage` performs them on a
+Answers and faults are functions that make and change replies; `reply_sender` sends them on a
 socket. The shapes of errors are those of the gateway's family.
 """
 
@@ -15,12 +15,12 @@ from apiyi_cli.core.jsontext import write
 DONE = "[DONE]"
 
 Body = bytes | tuple[bytes, ...] | Callable[[], Iterable[bytes]]
-"""A body: whole; in pieces, each sent as a chunk of its own (one SSE event, usually); or made
+"""A body: whole; in pieces, each sent as one chunk (an SSE event, usually); or made
 as it is sent, without end if it likes."""
 
 
 class Stop(NamedTuple):
-    """How and where a play ends early.
+    """How and where a reply ends early.
 
     `cut` closes the socket, `reset` sends a TCP RST, `stall` says nothing more and keeps the
     socket open until the client leaves. `unit` counts `k`: pieces or bytes of the body as
@@ -33,7 +33,7 @@ class Stop(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class ScriptedReply:
     """One reply.
 
     `raw` replaces everything, status line included. `transfer` is chosen by the body when
@@ -71,20 +71,22 @@ class Play:
     tokens: int = field(default=0, compare=False)
 
     @classmethod
-    def json(cls, value: Any, status: int = 200, **rest: Any) -> Play:
+    def json(cls, value: Any, status: int = 200, **rest: Any) -> ScriptedReply:
         """Return a whole JSON reply."""
         return cls(status=status, body=write(value), **rest)
 
     @classmethod
-    def text(cls, text: str, content_type: str = "text/plain; charset=utf-8", **rest: Any) -> Play:
+    def text(
+        cls, text: str, content_type: str = "text/plain; charset=utf-8", **rest: Any
+    ) -> ScriptedReply:
         """Return a whole reply that is not JSON."""
         return cls(body=text.encode(), content_type=content_type, **rest)
 
     @classmethod
-    def sse(cls, *payloads: Any, named: bool = False, **rest: Any) -> Play:
+    def sse(cls, *payloads: Any, named: bool = False, **rest: Any) -> ScriptedReply:
         """Return an event stream with one piece per payload.
 
-        A str or bytes payload is the data as it stands (`DONE`), anything else is dumped as
+        A str or bytes payload is the data as it is (`DONE`), anything else is dumped as
         JSON. With `named` an object's `type` is told in an `event:` line, too.
         """
         rest.setdefault("content_type", "text/event-stream")
@@ -98,7 +100,7 @@ class Play:
         usage: Mapping[str, Any] | None = None,
         done: bool = True,
         **rest: Any,
-    ) -> Play:
+    ) -> ScriptedReply:
         """Return a chat stream: a role event, one event per delta, then finish, usage, `[DONE]`.
 
         A str delta is content. `finish` None leaves the finish_reason out, `done` the last line.
@@ -128,33 +130,33 @@ class Play:
         param: str | None = None,
         type: str = "shell_api_error",
         **rest: Any,
-    ) -> Play:
+    ) -> ScriptedReply:
         """Return an error in the family's shape."""
         return cls.json(error_body(message, code=code, param=param, type=type), status, **rest)
 
-    def but(self, **changes: Any) -> Play:
-        """Return the same play with other values for some fields."""
+    def replace(self, **changes: Any) -> ScriptedReply:
+        """Return the same reply with other values for some fields."""
         return replace(self, **changes)
 
-    def cut(self, after: int | None = None, *, at: int | None = None) -> Play:
+    def cut(self, after: int | None = None, *, at: int | None = None) -> ScriptedReply:
         """Close after `after` pieces or `at` bytes; with neither, before the headers."""
         return replace(self, stop=_stop("cut", after, at))
 
-    def reset(self, after: int | None = None, *, at: int | None = None) -> Play:
+    def reset(self, after: int | None = None, *, at: int | None = None) -> ScriptedReply:
         """Send a TCP RST after `after` pieces or `at` bytes; with neither, before the headers."""
         return replace(self, stop=_stop("reset", after, at))
 
-    def stall(self, after: int | None = None, *, at: int | None = None) -> Play:
+    def stall(self, after: int | None = None, *, at: int | None = None) -> ScriptedReply:
         """Fall silent after `after` pieces or `at` bytes; with neither, before the headers."""
         return replace(self, stop=_stop("stall", after, at))
 
-    def hold(self) -> Play:
+    def hold(self) -> ScriptedReply:
         """Send everything, then keep the socket open without ending the body."""
         return replace(self, stop=Stop("stall", "piece", 1 << 60))
 
     @property
-    def pays(self) -> bool:
-        """Tell whether a real gateway would charge for this reply.
+    def is_billed(self) -> bool:
+        """Return True if a real gateway would charge for this reply.
 
         A gateway time-out is charged: the model has worked.
         """
@@ -164,15 +166,15 @@ class Play:
 
 
 class Refused(Exception):
-    """The sandbox refuses a request with this play."""
+    """The sandbox refuses a request with this reply."""
 
-    def __init__(self, play: Play) -> None:
-        super().__init__(play.status)
-        self.play = play
+    def __init__(self, reply: ScriptedReply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
 
 
 _CHUNK = {
-    "id": "chatcmpl-play",
+    "id": "chatcmpl-reply",
     "object": "chat.completion.chunk",
     "created": 1735689600,
     "model": "sandbox-1",
@@ -204,11 +206,11 @@ def error_body(
     param: str | None = None,
     type: str = "shell_api_error",
 ) -> dict[str, Any]:
-    """Return an error object as the family words it: absent texts are empty, not null."""
+    """Return an error object in the gateways' shape: absent texts are empty, not null."""
     return {"error": {"message": message, "type": type, "param": param or "", "code": code or ""}}
 
 
 def invalid(message: str, param: str, code: str = "invalid_value") -> Refused:
     """Return the refusal of a malformed request, naming the parameter."""
-    play = Play.error(400, message, code=code, param=param, type="invalid_request_error")
-    return Refused(play)
+    reply = ScriptedReply.error(400, message, code=code, param=param, type="invalid_request_error")
+    return Refused(reply)
