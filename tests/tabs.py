@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from apiyi_cli.manual.completion import FILES
+from apiyi_cli.manual.completion import SCRIPTS
 
 ROUNDS = 8
 EACH = 10
@@ -38,7 +38,7 @@ def tab(shell: str, scripts: Path, env: Mapping[str, str]) -> tuple[int, float]:
 
     It is the least of several rounds: whatever else the machine does only adds to one.
     """
-    source = f". {scripts / FILES[shell]}\n{_BASH if shell == 'bash' else _FISH}"
+    source = f". {scripts / SCRIPTS[shell]}\n{_BASH if shell == 'bash' else _FISH}"
     ran = subprocess.run(
         _COMMANDS[shell],
         input=source,

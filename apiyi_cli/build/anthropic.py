@@ -15,8 +15,8 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-VERSION = "2023-06-01"
-HEADERS = (("anthropic-version", VERSION),)
+ANTHROPIC_VERSION = "2023-06-01"
+HEADERS = (("anthropic-version", ANTHROPIC_VERSION),)
 MAX_TOKENS = 8192
 """`max_tokens` where the user gave none: the field is required, and the gateway holds back the
 price of so many tokens until the answer is there."""

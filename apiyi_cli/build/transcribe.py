@@ -15,7 +15,7 @@ from apiyi_cli.core.options.transcribe import Transcribing
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-MOST_BYTES = 25 * MB
+RECORDING_BYTES = 25 * MB
 
 TYPES = {
     "flac": "audio/flac",

@@ -28,7 +28,7 @@ from apiyi_cli.text import Text
 Form = Literal["seedance", "wan", "grok"]
 Role = Literal["first", "last", "reference"]
 
-POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
+TASK_POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
 """Seconds between two looks at a task, as the gateway's pages ask for."""
 SHORTEST_POLL_S: dict[Form, float] = {"seedance": 0.1, "wan": 3.0, "grok": 0.1}
 

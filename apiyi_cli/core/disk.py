@@ -16,7 +16,7 @@ from apiyi_cli.text import Text
 
 NAME_MAX_BYTES = 255
 NOT_REGULAR = Text("it is not a regular file")
-RESERVED = (".apiyi-journal", ".apiyi-lock")
+RESERVED_SUFFIXES = (".apiyi-journal", ".apiyi-lock")
 """Endings of files that belong to a batch output; no other file may be called so."""
 EXCLUSIVE = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -190,4 +190,4 @@ def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:
 
 def is_reserved(path: Path) -> bool:
     """Return True if a name is one of those that a batch keeps its own state under."""
-    return path.name.endswith(RESERVED)
+    return path.name.endswith(RESERVED_SUFFIXES)

@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.events import Usage
 
-MOST_TOKENS = 100_000_000
+BELIEVED_TOKENS = 100_000_000
 """No single request takes so many; what says more is a fault of the gateway, and would hold
 up the rate limits and spoil the ledger."""
 
@@ -15,7 +15,7 @@ up the rate limits and spoil the ledger."""
 def usage(given: object) -> Usage | None:
     """Return the counts in a `usage` object; None where there is no such object.
 
-    A count that is missing, negative, not a number or beyond `MOST_TOKENS` is None, "not told";
+    A count that is missing, negative, not a number or beyond `BELIEVED_TOKENS` is None, "not told";
     so are all of them where the gateway filled in zeros. A missing total is the sum of its
     parts, and what a total leaves is the missing part: embeddings have no completion.
     """
@@ -50,7 +50,7 @@ def _count(fields: Mapping[str, Any], *names: str) -> int | None:
             number = int(number) if len(number) < 20 else None
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
-        if 0 <= number <= MOST_TOKENS and number == int(number):
+        if 0 <= number <= BELIEVED_TOKENS and number == int(number):
             return int(number)
     return None
 

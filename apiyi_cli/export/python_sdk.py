@@ -35,7 +35,7 @@ _SAMPLING = (
     "stream_options temperature top_p user"
 )
 # Parameters that every release since 1.60 has; a later one would fail in an older package.
-METHODS = {
+SDK_METHODS = {
     endpoints.CHAT.path: _method(
         "chat.completions.create",
         "messages model",
@@ -127,7 +127,7 @@ def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:
 
 def _typed(plan: ProgramPlan) -> str | None:
     """Return the call of a method that sends just this request, None where there is none."""
-    method = METHODS.get(plan.path)
+    method = SDK_METHODS.get(plan.path)
     given = _form(plan.fields) if plan.fields else plan.body or {}
     if method is None or plan.kind == "other" or plan.stream != plan.streamed:
         return None

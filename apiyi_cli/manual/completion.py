@@ -11,14 +11,14 @@ from pathlib import Path
 
 from apiyi_cli.manual.describe import Command
 
-FILES = {"bash": "apiyi.bash", "zsh": "_apiyi", "fish": "apiyi.fish", "powershell": "apiyi.ps1"}
+SCRIPTS = {"bash": "apiyi.bash", "zsh": "_apiyi", "fish": "apiyi.fish", "powershell": "apiyi.ps1"}
 """The name of each shell's script in `completions/`."""
 
 _NOTICE = "Made from the option table by `make manual`: changes to this file will be lost."
 
 
 def script(program: Command, shell: str) -> str:
-    """Return the completion script for one of the shells of `FILES`.
+    """Return the completion script for one of the shells of `SCRIPTS`.
 
     A shell's template has the functions, which never change; its line `# TABLES` is replaced
     by what they look up: the commands, their options and the values that options take.

@@ -15,10 +15,10 @@ from pathlib import Path, PurePath
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-NAME_MAX_BYTES = 200
+NAME_BYTES = 200
 VALUE_MAX_BYTES = 100
 SLUG_MAX_BYTES = 60
-FIELDS = ("index", "slug", "model", "n", "ext", "stem", "dir", "id")
+NAME_FIELDS = ("index", "slug", "model", "n", "ext", "stem", "dir", "id")
 
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE
@@ -29,7 +29,7 @@ _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 _STOPS = ". "
 
 
-def safe_name(text: str, *, max_bytes: int = NAME_MAX_BYTES, default: str = "untitled") -> str:
+def safe_name(text: str, *, max_bytes: int = NAME_BYTES, default: str = "untitled") -> str:
     """Return a name that is one file in whatever directory, on any common system.
 
     Unicode NFC; separators, Windows' special characters and what cannot be printed become
@@ -120,7 +120,7 @@ class Template:
     not one of `known` and for anything else in braces.
     """
 
-    def __init__(self, text: str, *, known: Iterable[str] = FIELDS) -> None:
+    def __init__(self, text: str, *, known: Iterable[str] = NAME_FIELDS) -> None:
         self.text = text
         self._known = tuple(known)
         self._pieces = list(self._parsed())

@@ -16,7 +16,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 
 TERMINAL_EVERY_S = 0.1
 PLAIN_EVERY_S = 30.0
-RATE_WINDOW_S = 30.0
+SHOWN_RATE_WINDOW_S = 30.0
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
@@ -101,7 +101,7 @@ class Progress:
     def _rate(self, done: int, now: float) -> float:
         """Return pieces a second over the last half minute: a pause must show."""
         self._samples.append((now, done))
-        while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW_S:
+        while len(self._samples) > 2 and self._samples[1][0] <= now - SHOWN_RATE_WINDOW_S:
             self._samples.popleft()
         then, before = self._samples[0]
         return (done - before) / (now - then) if now > then else 0.0

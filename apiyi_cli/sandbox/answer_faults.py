@@ -325,7 +325,7 @@ def _framed(event: Fields, *, named: bool) -> bytes:
     return b"event: " + event["type"].encode() + b"\n" + data if named else data
 
 
-REFUSALS: dict[str, Callable[[], ScriptedReply]] = {
+REFUSAL_FAULTS: dict[str, Callable[[], ScriptedReply]] = {
     "saturated": saturated,
     "upstream-401": upstream_401,
 }

@@ -113,7 +113,7 @@ class Faults:
             # A status needs no answer, and must come even where the request has mistakes.
             if status := _status(fault.name):
                 return _last(status_reply(status), request, faults)
-            if refusal := answer_faults.REFUSALS.get(fault.name):
+            if refusal := answer_faults.REFUSAL_FAULTS.get(fault.name):
                 return _last(refusal(), request, faults)
         reply = answer(request, finish)
         return _last(reply, request, faults)
@@ -286,4 +286,4 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "filter": lambda reply, fault: reply,
 }
 
-_NAMES = frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSALS))
+_NAMES = frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSAL_FAULTS))

@@ -18,7 +18,7 @@ from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normal_base_url
 from apiyi_cli.settings.values import (
-    COMMANDS,
+    MODEL_COMMANDS,
     Unfit,
     configurable,
     fitted_any,
@@ -27,7 +27,7 @@ from apiyi_cli.settings.values import (
 )
 from apiyi_cli.text import Text, system_reason
 
-LANGUAGES = ("en", "zh")
+LOCALES = ("en", "zh")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _TOP = ("profile", "families", "language", "usage_ledger")
 _LISTS = ("base_urls", "key_command")
@@ -222,9 +222,9 @@ class _Reader:
             if key not in _TOP:
                 self.unknown([key], [*_TOP, *_LISTS, "limits", *configurable()])
         language = document.get("language")
-        if language is not None and language not in LANGUAGES:
+        if language is not None and language not in LOCALES:
             self.fail(
-                ["language"], Text("expected one of {languages}", languages=", ".join(LANGUAGES))
+                ["language"], Text("expected one of {languages}", languages=", ".join(LOCALES))
             )
         ledger = document.get("usage_ledger")
         if ledger is not None and not isinstance(ledger, bool):
@@ -256,7 +256,7 @@ class _Reader:
             self.fail([*at, "group"], Text("expected the name of a group of the gateway's"))
         commands = {
             word: self.command([*at, word], table.pop(word))
-            for word in COMMANDS
+            for word in MODEL_COMMANDS
             if isinstance(table.get(word), dict)
         }
         return Profile(

@@ -15,7 +15,7 @@ from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
 from apiyi_cli.settings.paths import private_write
-from apiyi_cli.settings.values import COMMANDS, Unfit, expected, options, parsed
+from apiyi_cli.settings.values import MODEL_COMMANDS, Unfit, expected, options, parsed
 from apiyi_cli.text import Text, system_reason
 
 _TOP = frozenset(("profile", "families", "language", "usage_ledger"))
@@ -137,7 +137,7 @@ def _array(name: str, text: str) -> list[Any]:
 
 def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
     """Return the options that a key can be: a profile's own, or those of its commands."""
-    of_command = len(keys) == 4 and keys[2] in COMMANDS
+    of_command = len(keys) == 4 and keys[2] in MODEL_COMMANDS
     at_option = keys[0] == "profile" and (len(keys) == 3 or of_command)
     return options(keys[-1]) if at_option else ()
 

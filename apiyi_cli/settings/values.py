@@ -13,7 +13,7 @@ from typing import Any
 from apiyi_cli.core.options import Flag, Group, refusal
 from apiyi_cli.text import Text
 
-COMMANDS = (
+MODEL_COMMANDS = (
     "chat",
     "complete",
     "respond",

@@ -31,7 +31,7 @@ QUICK_S = 0.2
 """How long a run that has its answer waits for a database that another process has locked."""
 LINGER_S = 60.0
 """How long a spool that was taken is kept: nothing writes to it that long after opening it."""
-GROUPS = {
+GROUPINGS = {
     "model": "model",
     "day": "strftime('%Y-%m-%d', at, 'unixepoch', 'localtime')",
     "profile": "profile",
@@ -131,12 +131,12 @@ class Ledger:
             ) from None
 
     def totals(self, since: float, by: str) -> list[Total]:
-        """Return the sums since a moment (seconds since 1970), by a key of `GROUPS`, the
+        """Return the sums since a moment (seconds since 1970), by a key of `GROUPINGS`, the
         largest first (days in their order). Raises SetupError."""
         import sqlite3
 
         order = "1" if by == "day" else "coalesce(total(cost), 0) DESC, count(*) DESC, 1"
-        query = _TOTALS.format(group=GROUPS[by], order=order)
+        query = _TOTALS.format(group=GROUPINGS[by], order=order)
         self.settle()
         try:
             with closing(self._opened()) as database:

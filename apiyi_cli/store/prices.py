@@ -15,7 +15,7 @@ from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.text import Text
 
 TOKENS_IN_MINUTE = 1000
-MOST_TOKENS = 1 << 53
+PRICED_MOST_TOKENS = 1 << 53
 USD_PER_MILLION = 2.0
 """What a model ratio of 1 means: US dollars for a million input tokens."""
 _DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
@@ -98,7 +98,7 @@ class Prices:
             prompt, completion = round(used.seconds * TOKENS_IN_MINUTE / 60), 0
         if price.input is None or price.output is None or prompt is None or completion is None:
             return None
-        prompt, completion = min(prompt, MOST_TOKENS), min(completion, MOST_TOKENS)
+        prompt, completion = min(prompt, PRICED_MOST_TOKENS), min(completion, PRICED_MOST_TOKENS)
         cached = min(max(0, used.cached or 0), prompt)
         reduced = self._cached.get(model, self._cached.get(_DATED.sub("", model)))
         saved = 0.0 if reduced is None else cached * (price.input - reduced * self._ratio)

@@ -20,12 +20,12 @@ from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
-TIMEOUT_S = 120.0
-MOST_BYTES = 256 * 1024
+COMMAND_TIMEOUT_S = 120.0
+RESULT_MOST_BYTES = 256 * 1024
 AT_ONCE = 8
 MOST_STDERR_BYTES = 2000
 JOIN_S = 0.1
-LINGER_S = 1.0
+EXIT_LINGER_S = 1.0
 """Seconds to wait for the output of a command that has exited: a process it left may hold
 the pipe open."""
 
@@ -86,8 +86,8 @@ def run_tools(
     *,
     environ: Mapping[str, str],
     refuse: Refuse,
-    timeout_s: float = TIMEOUT_S,
-    most_bytes: int = MOST_BYTES,
+    timeout_s: float = COMMAND_TIMEOUT_S,
+    most_bytes: int = RESULT_MOST_BYTES,
 ) -> list[str]:
     """Run the commands, `AT_ONCE` at a time, and return the result of each call.
 
@@ -225,7 +225,7 @@ class _ToolProcess:
             return False
         finally:
             for reader in (self.stdout, self.stderr):
-                if not reader.wait(LINGER_S):
+                if not reader.wait(EXIT_LINGER_S):
                     self.kill()
         return True
 

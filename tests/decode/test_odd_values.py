@@ -18,7 +18,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Event, Usage
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.decode import chat, complete, embed, image, respond, speak, transcribe
-from apiyi_cli.decode.usage import MOST_TOKENS
+from apiyi_cli.decode.usage import BELIEVED_TOKENS
 from apiyi_cli.decode.whole import assembled, value
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.render.ndjson import ndjson
@@ -158,7 +158,7 @@ def quiet(event: Event) -> None:
     """Take what goes aside; counts that are told are within reason."""
     if isinstance(event, Usage):
         counts = (event.prompt_tokens, event.completion_tokens, event.total_tokens)
-        assert all(one is None or 0 <= one <= 2 * MOST_TOKENS for one in counts)
+        assert all(one is None or 0 <= one <= 2 * BELIEVED_TOKENS for one in counts)
 
 
 def shown(events: Any, choices: int = 1) -> Callable[[Callable[[], Reply], bool], None]:

@@ -13,7 +13,7 @@ import pytest
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.errors import UsageError
 from apiyi_cli.export.program import LANGUAGES, program
-from apiyi_cli.export.python_sdk import METHODS
+from apiyi_cli.export.python_sdk import SDK_METHODS
 
 BASE = "https://api.apiyi.com/v1"
 CHAT = Call("POST", "/chat/completions", json={"model": "m", "messages": []})
@@ -89,7 +89,7 @@ def test_only_the_language_that_is_asked_for_is_imported() -> None:
 def test_the_openai_package_takes_every_argument_that_a_program_gives() -> None:
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(api_key="x")
-    for method in METHODS.values():
+    for method in SDK_METHODS.values():
         called = reduce(getattr, method.name.split("."), client)
         assert method.takes <= inspect.signature(called).parameters.keys(), method.name
 

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from apiyi_cli.cli.app import describe_all
-from apiyi_cli.manual.completion import FILES, script
+from apiyi_cli.manual.completion import SCRIPTS, script
 from tests.tabs import tab
 
 NEEDS = {
@@ -84,7 +84,7 @@ def user(home: Path) -> dict[str, str]:
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("completions")
     program = describe_all()
-    for shell, name in FILES.items():
+    for shell, name in SCRIPTS.items():
         (folder / name).write_text(script(program, shell), "utf-8")
     return folder
 
@@ -116,7 +116,7 @@ def quoted(text: str) -> str:
 
 @pytest.mark.parametrize("shell", [pytest.param(one, marks=NEEDS[one]) for one in NEEDS])
 def test_a_shell_reads_its_script(shell: str, scripts: Path, user: dict[str, str]) -> None:
-    ran([shell, "-n", str(scripts / FILES[shell])], user)
+    ran([shell, "-n", str(scripts / SCRIPTS[shell])], user)
 
 
 @NEEDS["bash"]
@@ -266,7 +266,7 @@ def test_the_powershell_script_is_powershell(scripts: Path) -> None:
     grammar = pytest.importorskip("tree_sitter_powershell", reason="no grammar is installed")
     from tree_sitter import Language, Parser
 
-    source = (scripts / FILES["powershell"]).read_bytes()
+    source = (scripts / SCRIPTS["powershell"]).read_bytes()
     assert source.isascii()
     parser = Parser(Language(grammar.language()))
     assert not parser.parse(source).root_node.has_error

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import UsageError
-from apiyi_cli.output.names import FIELDS, Numbered, Template, safe_name, slug
+from apiyi_cli.output.names import NAME_FIELDS, Numbered, Template, safe_name, slug
 
 EVIL = [
     "..",
@@ -128,7 +128,7 @@ def test_no_value_of_a_field_leads_out_of_the_template_s_directory(
     text: str, tmp_path: Path
 ) -> None:
     for template in ("{slug}", "{id}.{ext}", "sub/{stem}/{model}", "x-{n}", "{id}{slug}"):
-        path = Template(template).path(dict.fromkeys(FIELDS, text))
+        path = Template(template).path(dict.fromkeys(NAME_FIELDS, text))
         assert len(path.parts) == template.count("/") + 1
         assert not path.is_absolute()
         for part, written in zip(path.parts, template.split("/"), strict=True):

@@ -7,7 +7,7 @@ import os
 from apiyi_cli.batch.rows.fields import InvalidField, RowFields
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.speak import speak_call
-from apiyi_cli.build.transcribe import MOST_BYTES, transcribe_call
+from apiyi_cli.build.transcribe import RECORDING_BYTES, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import open_regular
@@ -50,7 +50,7 @@ def build_transcript(row: RowFields) -> Call:
     fields = ("file", "audio", "path", "input")
     named = next((name for name in fields if row.fields.get(name) is not None), "file")
     recording = read_upload(row.prompt(*fields), named)
-    recording.check_size(MOST_BYTES, Text("apiyi transcribe --split cuts it at silences"))
+    recording.check_size(RECORDING_BYTES, Text("apiyi transcribe --split cuts it at silences"))
     return transcribe_call(
         recording,
         model=row.model,

@@ -24,7 +24,7 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan
 
 DEFAULT: Final = "{id}.{ext}"
-FIELDS: Final = ("id", "index", "slug", "model", "n", "ext")
+ROW_NAME_FIELDS: Final = ("id", "index", "slug", "model", "n", "ext")
 _MAX_NUMBER: Final = 1000
 
 
@@ -38,7 +38,7 @@ class MediaSaver:
     def __init__(
         self, template: str | None, folder: Path, plan: Plan, *, private: bool = False
     ) -> None:
-        self._template = Template(template or DEFAULT, known=FIELDS)
+        self._template = Template(template or DEFAULT, known=ROW_NAME_FIELDS)
         self._folder = Path() if template else folder
         self._plan = plan
         self._private = private

@@ -37,7 +37,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
-BATCH_SIZE = 20
+PROMPTS_AT_ONCE = 20
 SHOWN_EMPTY = 5
 
 Build = Callable[[str | Sequence[str], bool], Call]
@@ -119,7 +119,7 @@ def _complete_lines(
 
     ctx.settings.models  # noqa: B018 - a missing model is reported before stdin is read
     ctx.output.require_ready()
-    batch_size = completing.batch_size or BATCH_SIZE
+    batch_size = completing.batch_size or PROMPTS_AT_ONCE
     calls = (
         (len(batch), build([text for _, text in batch], False))
         for batch in read_line_batches(ctx.inputs, "--lines", batch_size)

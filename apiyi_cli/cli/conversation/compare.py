@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.conversation.reply import printed_text, require_fit
-from apiyi_cli.cli.gateway.parallel import POLL_S, silence_when_stopped
+from apiyi_cli.cli.gateway.parallel import QUEUE_POLL_S, silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
@@ -187,7 +187,7 @@ def _wait_for(done: queue.SimpleQueue[CompareRow]) -> CompareRow:
     while True:
         # Polls, because a signal just before an endless wait would not end it.
         with suppress(queue.Empty):
-            return done.get(timeout=POLL_S)
+            return done.get(timeout=QUEUE_POLL_S)
 
 
 def _ask(

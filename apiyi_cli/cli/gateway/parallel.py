@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
 
-POLL_S: Final = 0.1
+QUEUE_POLL_S: Final = 0.1
 """How long to wait at a time: a signal that comes just before an endless wait would not end it."""
 ITEMS_AHEAD: Final = 2
 LEAST_ITEMS_AHEAD_WAITING: Final = 16
@@ -255,7 +255,7 @@ class WorkerPool(Generic[B, R]):
                 if (future := get()) is None:
                     break
                 while not future.done():
-                    wait((future,), POLL_S)
+                    wait((future,), QUEUE_POLL_S)
                 result = future.result()
             except queue.Empty:
                 break
@@ -282,7 +282,7 @@ class WorkerPool(Generic[B, R]):
     def _next_future(self) -> Future[R] | None:
         while True:
             with suppress(queue.Empty):
-                return self._futures.get(timeout=POLL_S)
+                return self._futures.get(timeout=QUEUE_POLL_S)
 
     def _add_worker(self) -> bool:
         if start_thread(self._serve) is None:
@@ -361,7 +361,7 @@ class _UnderWay(Generic[B, R]):
         with self._changed:
             while self._running:
                 # Without a limit the wait could not be interrupted by a signal.
-                self._changed.wait(POLL_S)
+                self._changed.wait(QUEUE_POLL_S)
             return list(self._ended.values())
 
 

@@ -17,7 +17,7 @@ from apiyi_cli.cli.app import describe_all
 from apiyi_cli.core import families as families_module
 from apiyi_cli.core.jsontext import write as write_json
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
-from apiyi_cli.manual.completion import FILES, script
+from apiyi_cli.manual.completion import SCRIPTS, script
 from apiyi_cli.manual.man import pages
 
 CORE = Path(families_module.__file__).parent
@@ -33,7 +33,7 @@ def generated() -> dict[str, str]:
     return {
         **{f"man/{name}": text for name, text in pages(program, __version__).items()},
         **{f"man/zh_CN/{name}": text for name, text in chinese.items()},
-        **{f"completions/{name}": script(program, shell) for shell, name in FILES.items()},
+        **{f"completions/{name}": script(program, shell) for shell, name in SCRIPTS.items()},
     }
 
 

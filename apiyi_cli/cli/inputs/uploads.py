@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.core.events import Usage
 
-READ_BYTES = 1 << 18
+UPLOAD_READ_BYTES = 1 << 18
 
 
 def upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
@@ -113,5 +113,5 @@ def _spooled(ctx: Context, pieces: Iterable[bytes]) -> str:
 
 def _pieces(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        while piece := file.read(READ_BYTES):
+        while piece := file.read(UPLOAD_READ_BYTES):
             yield piece

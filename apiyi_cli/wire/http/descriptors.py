@@ -7,7 +7,7 @@ import os
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
-RESERVED = 40
+RESERVED_DESCRIPTORS = 40
 """Descriptors for everything but connections: files, journals, locks, the sandbox."""
 WANTED = 4096
 NEEDED = 7
@@ -32,7 +32,7 @@ def limit_jobs(jobs: int) -> int:
             soft = wanted
         except (OSError, ValueError):
             pass
-    return jobs if soft == unlimited else max(1, min(jobs, soft - RESERVED))
+    return jobs if soft == unlimited else max(1, min(jobs, soft - RESERVED_DESCRIPTORS))
 
 
 def require_descriptors() -> None:
@@ -45,7 +45,7 @@ def require_descriptors() -> None:
     except ImportError:
         return
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if soft == resource.RLIM_INFINITY or soft > RESERVED:
+    if soft == resource.RLIM_INFINITY or soft > RESERVED_DESCRIPTORS:
         return
     limit_jobs(1)
     held: list[int] = []

@@ -48,7 +48,7 @@ JITTER: Final = 0.03
 BURST: Final = 0.005
 TOKENS_COUNT_S: Final = 60.0
 """How long after a 429 for tokens a single request waits for tokens, too."""
-LATE: Final = 0.1
+LATE_SHARE: Final = 0.1
 """The part of a window after which a start is so late that it has to be booked again."""
 
 _RANGES: Final = {
@@ -353,7 +353,7 @@ def admit(
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    if now < counters[_PAUSE] or now > start + LATE * limits.window_s:
+    if now < counters[_PAUSE] or now > start + LATE_SHARE * limits.window_s:
         return None
     fits = _first_request_fit(counters, limits, now)
     if tokens:

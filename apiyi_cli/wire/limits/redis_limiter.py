@@ -30,7 +30,7 @@ from apiyi_cli.wire.limits.limiter import ignore
 from apiyi_cli.wire.limits.rates import OnWait
 from apiyi_cli.wire.limits.slots import Sleep, Slots
 
-TIMEOUT_S: Final = 3.0
+REDIS_TIMEOUT_S: Final = 3.0
 RETRY_S: Final = 0.5
 LEASE_S: Final = 30.0
 
@@ -185,8 +185,8 @@ class LimitServer:
         try:
             self._client: Any = redis.Redis.from_url(
                 url,
-                socket_connect_timeout=TIMEOUT_S,
-                socket_timeout=TIMEOUT_S,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+                socket_timeout=REDIS_TIMEOUT_S,
                 health_check_interval=30,
                 retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
             )
@@ -211,7 +211,7 @@ class LimitServer:
             windows.BUCKETS_PER_WINDOW,
             windows.BUCKET_COUNT,
             repr(windows.NETWORK * limits.window_s),
-            repr(rates.LATE * limits.window_s),
+            repr(rates.LATE_SHARE * limits.window_s),
         )
 
     def ask(self, step: str, *arguments: str | float) -> Any:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE: Final = 128
 # Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
-MOST_BYTES: Final = MOST_TOKENS
+TEXT_MOST_BYTES: Final = MOST_TOKENS
 ERRORS_NAMED: Final = 20
 
 Build = Callable[[Sequence[str]], Call]
@@ -70,7 +70,7 @@ def groups_of(
         length = len(result.item.text) * 4 if result is not None else 0
         if result is not None and result.item.text.isascii():
             length //= 4
-        if group and (result is None or count == size or weight + length > MOST_BYTES):
+        if group and (result is None or count == size or weight + length > TEXT_MOST_BYTES):
             yield group
             group, count, weight = [], 0, 0
         if result is not None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import Usage
     from apiyi_cli.render.progress import Progress
 
-FIELDS = ("index", "slug", "model", "n", "ext")
+IMAGE_FIELDS = ("index", "slug", "model", "n", "ext")
 SOURCE_FIELDS = ("stem", "dir")
 DEFAULT_NAME = "{slug}-{n}.{ext}"
 MAX_CHECKED = 64
@@ -148,7 +148,7 @@ class Studio:
             ctx.settings.output.output,
             DEFAULT_NAME,
             apart=DISTINCT_NAME,
-            known=(*FIELDS, *SOURCE_FIELDS) if self._imaging.input else FIELDS,
+            known=(*IMAGE_FIELDS, *SOURCE_FIELDS) if self._imaging.input else IMAGE_FIELDS,
             extensions=tuple(names),
             force=bool(ctx.settings.output.force),
             skip_existing=bool(self._imaging.skip_existing),

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.build.transcribe import MOST_BYTES, asks_json, transcribe_call, upload_name
+from apiyi_cli.build.transcribe import RECORDING_BYTES, asks_json, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import take_in_order
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Sender
 
-FIELDS = ("index", "dir", "stem", "model", "ext")
+TRANSCRIPT_NAME_FIELDS = ("index", "dir", "stem", "model", "ext")
 EXTENSIONS = {"text": "txt", "verbose_json": "json"}
 
 
@@ -124,7 +124,7 @@ class Desk:
         if not self._wanted:
             return
         first = self._wanted[0]
-        alone = len(self._wanted) == 1 and self._uploads[first].size <= MOST_BYTES
+        alone = len(self._wanted) == 1 and self._uploads[first].size <= RECORDING_BYTES
         try:
             if alone:
                 self._take(self._ask(self._ctx.gateway.sender, Piece(first, self._uploads[first])))
@@ -155,7 +155,7 @@ class Desk:
             output.output,
             "{stem}.{ext}",
             apart=self._distinct_template(),
-            known=FIELDS,
+            known=TRANSCRIPT_NAME_FIELDS,
             extensions=(extension,),
             force=bool(output.force),
             skip_existing=bool(self._transcribing.skip_existing),
@@ -191,11 +191,11 @@ class Desk:
         upload_name(one)
         if not one.size:
             raise one.error(Text("it is empty"))
-        if one.size <= MOST_BYTES:
+        if one.size <= RECORDING_BYTES:
             return
         if not self._transcribing.split:
             one.check_size(
-                MOST_BYTES,
+                RECORDING_BYTES,
                 Text(
                     "--split (cuts it at silences with ffmpeg), or a smaller file: "
                     "ffmpeg -i {item} -ac 1 -b:a 32k small.mp3",
@@ -223,7 +223,7 @@ class Desk:
         """Yield what to send; a recording that cannot be cut is told as a piece that failed."""
         for index in self._wanted:
             one = self._uploads[index]
-            if one.size <= MOST_BYTES:
+            if one.size <= RECORDING_BYTES:
                 yield Piece(index, one)
                 continue
             from apiyi_cli.cli.commands.transcribe.split import cuts
@@ -336,7 +336,7 @@ class Desk:
             return self._events(reply, verbatim=bool(how.get("verbatim")))
 
         for one in self._uploads:
-            if one.size > MOST_BYTES:
+            if one.size > RECORDING_BYTES:
                 raise one.error(Text("--stream and --split do not go together"))
         for one in self._uploads:
             print_reply(self._ctx, self._call(one), Answer(), decode)
