@@ -75,7 +75,7 @@ def test_a_body_that_a_signal_cuts_is_kept_and_named(
 def test_nothing_is_kept_where_nothing_came(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    gateway.script(ScriptedReply().hold())
+    gateway.script(ScriptedReply(body=PIECES).stall(0))
     process = apiyi.start("chat hi --no-stream")
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 1)
