@@ -135,6 +135,8 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     """Listens on a socket; a process of its own handles each connection."""
 
     request_queue_size = 64
+    # Beyond as many it would wait until one of them ends.
+    max_children = 1000
 
     def __init__(self, path: str, coverage: Coverage | None) -> None:
         self.coverage = coverage
