@@ -1,7 +1,7 @@
 """What is known of one answer while it comes, and whether it is proved complete.
 
 Each endpoint that answers with text has its own subclass, which gives meaning to its objects.
-How they are read, and what is raised, is `decode.reading`'s.
+How they are read, and what is raised, is `decode.answer_reader`'s.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from apiyi_cli.core.events import (
     Usage,
 )
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.lenient import Halves
+from apiyi_cli.decode.surrogates import SurrogateJoiner
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
 from apiyi_cli.text import Text, join_texts
@@ -63,7 +63,7 @@ class Answer:
         self.reasons: dict[int, str] = {}
         self.indices: set[int] = set()
         self.calls: dict[int, ToolCalls] = {}
-        self._halves: Halves[tuple[Spoken, int]] = Halves()
+        self._halves: SurrogateJoiner[tuple[Spoken, int]] = SurrogateJoiner()
         self._attached: set[int] = set()
 
     def take(self, value: dict[str, Any], out: Burst) -> object:
@@ -123,7 +123,7 @@ class Answer:
         self.reasons.clear()
         self.indices.clear()
         self.calls.clear()
-        self._halves = Halves()
+        self._halves = SurrogateJoiner()
         self._attached.clear()
 
     def note_about(self, id: object, model: object) -> None:

@@ -9,7 +9,7 @@ from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, next_piece
-from apiyi_cli.decode.reading import bursts
+from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -47,7 +47,7 @@ def events(
     model come at the end, in that order. Reasoning is taken from `reasoning_content`, else from
     `reasoning`. Every choice asked for must have a `finish_reason`.
     """
-    return bursts(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)
+    return read_answer(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)
 
 
 def finish_reason(told: object) -> str | None:

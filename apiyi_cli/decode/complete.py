@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst
+from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.chat import ChatAnswer
-from apiyi_cli.decode.reading import bursts
 
 
 def events(
@@ -19,4 +19,4 @@ def events(
     their pieces come interleaved. A choice says `text` where one of a chat says `delta`; all
     else, the proof of completeness included, is as in `chat.events`.
     """
-    return bursts(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)
+    return read_answer(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)

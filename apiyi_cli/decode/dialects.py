@@ -13,7 +13,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.endpoints import CHAT, IMAGE, MESSAGES, RESPOND
 from apiyi_cli.core.events import Burst
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.whole import facts_of
+from apiyi_cli.decode.reply_body import facts_of
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 

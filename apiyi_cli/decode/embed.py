@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read, read_first, value_end, write
+from apiyi_cli.decode.reply_body import facts_of, read_body, read_json
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import body, facts_of, value
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
@@ -44,9 +44,9 @@ def vectors(
     is missing, surplus, of another length than the first (or than `dimensions`), or that
     holds anything but numbers: nothing is ever paired with the wrong input.
     """
-    raw = body(reply) if reply.status < 300 else b""
+    raw = read_body(reply) if reply.status < 300 else b""
     cut, spans = _cut(raw)
-    skeleton, _ = value(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
+    skeleton, _ = read_json(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
     data = skeleton.get("data") if isinstance(skeleton, dict) else None
     items = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
     places = _places(items)

@@ -1,9 +1,10 @@
 """The table of refusals: what a status, a type, a code and words come to, and why we say so.
 
-Read from the top, the first row that fits counts; `decode.verdict` reads it. One gateway reports
-one trouble in several ways (an exhausted quota has been seen as 401, 403, 429 and 200), so codes
-and words decide first, and the status last. Who speaks matters as much: the gateway knows this
-key and this account, while an upstream channel that refuses speaks of the gateway's own key.
+Read from the top, the first row that fits counts; `decode.error_class` reads it. One gateway
+reports one trouble in several ways (an exhausted quota has been seen as 401, 403, 429 and 200),
+so codes and words decide first, and the status last. Who speaks matters as much: the gateway
+knows this key and this account, while an upstream channel that refuses speaks of the gateway's
+own key.
 
 `sources` name where a row comes from: files of the gateway software (new-api, one-api), the
 gateway's pages by section (gateway-8), or a run against that software (measured).

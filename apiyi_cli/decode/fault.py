@@ -11,9 +11,9 @@ from math import isfinite
 from typing import Any
 
 from apiyi_cli.core.call import Cost, request_id_in
-from apiyi_cli.decode.complaint import Complaint, complaint_in, complaint_of
+from apiyi_cli.decode.error_body import ErrorBody, find_error, read_error_body
+from apiyi_cli.decode.error_class import ErrorClass, classify_error
 from apiyi_cli.decode.error_table import FIREWALL, RULES
-from apiyi_cli.decode.verdict import Verdict, verdict
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
 
@@ -22,7 +22,7 @@ _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", 
 _RESET = "x-ratelimit-reset-"
 
 
-def fault(
+def classify_reply(
     status: int,
     headers: Mapping[str, str],
     raw: bytes,
@@ -42,10 +42,10 @@ def fault(
     """
     if 300 <= status < 400:
         return _redirect(status, headers, host)
-    told = complaint_in(raw, headers)
-    found = verdict(told, status, cost, model, url)
+    told = read_error_body(raw, headers)
+    found = classify_error(told, status, cost, model, url)
     if status in (401, 403) and _is_firewalls(told, found, headers):
-        found = Verdict(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
+        found = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
     elif status == 502 and not raw.strip() and not _request_id(headers, told):
         found = found._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
@@ -53,7 +53,7 @@ def fault(
     return _error(found, told, status, headers, host, "status", now_wall)
 
 
-def fault_of(
+def classify_event(
     value: Any,
     *,
     status: int = 200,
@@ -68,16 +68,16 @@ def fault_of(
     None where the value is an answer. The class is that of the status which the body names, or
     else of its code, type and words; a refusal that says nothing known counts as temporary.
     """
-    told = complaint_of(value)
+    told = find_error(value)
     if told is None:
         return None
-    found = verdict(told, told.status or 200, cost, model)
+    found = classify_error(told, told.status or 200, cost, model)
     if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
-        found = Verdict(RejectedError, Text("the gateway refused the request"))
+        found = ErrorClass(RejectedError, Text("the gateway refused the request"))
     return _error(found, told, status, headers, host, phase, None)
 
 
-def _is_firewalls(told: Complaint, found: Verdict, headers: Mapping[str, str]) -> bool:
+def _is_firewalls(told: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
     """Return True if something before the gateway refused: the gateway itself speaks JSON.
 
     Plain words that a row of the table knows may still be the gateway's.
@@ -87,7 +87,7 @@ def _is_firewalls(told: Complaint, found: Verdict, headers: Mapping[str, str]) -
     return told.form == "text" and not _knows_words(told, found)
 
 
-def _knows_words(told: Complaint, found: Verdict) -> bool:
+def _knows_words(told: ErrorBody, found: ErrorClass) -> bool:
     rules = (rule for rule in RULES if rule.cause == found.cause and rule.words)
     return any(rule.words.search(told.message) for rule in rules if rule.words)
 
@@ -154,8 +154,8 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
 
 
 def _error(
-    found: Verdict,
-    told: Complaint,
+    found: ErrorClass,
+    told: ErrorBody,
     status: int,
     headers: Mapping[str, str],
     host: str,
@@ -192,7 +192,7 @@ def _error(
     )
 
 
-def _request_id(headers: Mapping[str, str], told: Complaint) -> str | None:
+def _request_id(headers: Mapping[str, str], told: ErrorBody) -> str | None:
     """Return the gateway's id of the request, rather than that of Cloudflare before it."""
     return request_id_in(headers) or told.request_id or headers.get("cf-ray")
 
@@ -206,7 +206,7 @@ def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
         facts=Facts(
             status=status,
             host=host or None,
-            request_id=_request_id(headers, Complaint()),
+            request_id=_request_id(headers, ErrorBody()),
             phase="status",
         ),
     )

@@ -12,10 +12,16 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.core.jsontext import read_event, whole_characters
-from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    detect_kind,
+    facts_of,
+    parse_body,
+    read_body,
+)
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
@@ -62,19 +68,19 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     """Read a reply to the request for pictures, streamed or whole.
 
     Base64 is taken with a `data:` prefix, line breaks, the URL-safe alphabet or without its
-    padding; a field that is empty counts as absent. Raises what `decode.whole.value` raises, and
+    padding; a field that is empty counts as absent. Raises what `reply_body.read_json` raises, and
     IncompleteError when there is no picture in the answer at all, with what it says instead.
     """
     try:
         if reply.status >= 300:
-            raise refused(reply, cost="heavy", model=model)
-        kind, chunks = opening(reply)
-        raw = body(reply, chunks)
+            raise classify_refusal(reply, cost="heavy", model=model)
+        kind, chunks = detect_kind(reply)
+        raw = read_body(reply, chunks)
         if detect_picture(raw) is not None:
             # The picture itself in place of JSON.
             return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
-        found = _from_events(raw) if kind == "sse" else answer_in(reply, kind, raw)
-        error = fault_of(
+        found = _from_events(raw) if kind == "sse" else parse_body(reply, kind, raw)
+        error = classify_event(
             found,
             status=reply.status,
             headers=reply.headers,
@@ -213,7 +219,7 @@ def _from_events(raw: bytes) -> dict[str, Any]:
             continue
         if not isinstance(event, dict):
             continue
-        if fault_of(event):
+        if classify_event(event):
             return event
         if str(event.get("type", "")).endswith(".completed"):
             data.append(event)

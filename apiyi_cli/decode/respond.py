@@ -15,7 +15,7 @@ from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Notice, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, Spoken
-from apiyi_cli.decode.reading import bursts
+from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -49,7 +49,7 @@ def events(
     `response.completed`, or by the status of a whole response. An incomplete response finishes
     with `length` or `content_filter`; a failed one raises. Events of unknown type are passed over.
     """
-    return bursts(reply, ResponseAnswer(), verbatim=verbatim, cost=cost)
+    return read_answer(reply, ResponseAnswer(), verbatim=verbatim, cost=cost)
 
 
 @dataclass(slots=True)

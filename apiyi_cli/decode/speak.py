@@ -10,9 +10,15 @@ from typing import Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import read_event, trim
-from apiyi_cli.decode.fault import fault_of
+from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    facts_of,
+    make_incomplete,
+    parse_body,
+    read_body,
+)
 from apiyi_cli.decode.sse import frames
-from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 from apiyi_cli.text import Text
 
@@ -31,7 +37,7 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
     """
     try:
         if reply.status >= 300:
-            raise refused(reply, cost="heavy", model=model)
+            raise classify_refusal(reply, cost="heavy", model=model)
         came = 0
         head = b""
         try:
@@ -46,7 +52,7 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
             if error.facts.phase == "content" or not (came or error.facts.kind):
                 raise
             phase: Phase = "content" if came else "opened"
-            raise broken(
+            raise make_incomplete(
                 error, reply, phase, Text("{came} bytes of audio had come", came=came)
             ) from error
         if came <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
@@ -81,7 +87,7 @@ def _answered(
         return _from_events(reply, chunks)
     # Raw samples may begin with any byte; nothing else that is audio begins like these.
     if _PAGE.match(head) or trim(head)[:1] in (b"{", b"[") or "json" in declared:
-        raw = body(reply, chunks)
+        raw = read_body(reply, chunks)
         _refuse(reply, raw, model, declared)
         return iter([raw])
     return chunks
@@ -90,14 +96,14 @@ def _answered(
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
     """Raise the error that a body without audio is; return when it is audio after all."""
     if _PAGE.match(raw):
-        answer_in(reply, "html", raw)
+        parse_body(reply, "html", raw)
     try:
         found = read_event(trim(raw))
     except ValueError:
         if "audio" in declared or "octet-stream" in declared:
             return
-        found = answer_in(reply, "json", raw)
-    error = fault_of(
+        found = parse_body(reply, "json", raw)
+    error = classify_event(
         found,
         status=reply.status,
         headers=reply.headers,
@@ -121,7 +127,7 @@ def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
             continue
         if not isinstance(event, dict):
             continue
-        if error := fault_of(event, status=reply.status, headers=reply.headers, cost="heavy"):
+        if error := classify_event(event, status=reply.status, headers=reply.headers, cost="heavy"):
             raise error
         kind = event.get("type")
         if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):

@@ -15,12 +15,19 @@ from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Delta, Finish, Usage
 from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.reading import bursts
+from apiyi_cli.decode.answer_reader import read_answer
+from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    detect_kind,
+    facts_of,
+    make_incomplete,
+    parse_body,
+    read_body,
+)
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, seconds_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.decode.whole import answer_in, body, broken, facts_of, opening, refused
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
@@ -72,19 +79,19 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
     """
     try:
         if reply.status >= 300:
-            raise refused(reply, cost="heavy", model=model)
-        kind, chunks = opening(reply)
-        raw = body(reply, chunks)
+            raise classify_refusal(reply, cost="heavy", model=model)
+        kind, chunks = detect_kind(reply)
+        raw = read_body(reply, chunks)
     finally:
         reply.close()
     if kind == "empty" or _PAGE.match(trim(raw)):
-        answer_in(reply, "html" if trim(raw) else "empty", raw)
+        parse_body(reply, "html" if trim(raw) else "empty", raw)
     plain_is_error = asks_json and _is_labelled_json(reply)
     try:
         found = _from_events(raw) if kind == "sse" else read_event(trim(raw))
     except ValueError:
         if _OBJECT.match(trim(raw)):
-            answer_in(reply, "json", raw)
+            parse_body(reply, "json", raw)
         if plain_is_error:
             if kind == "sse" and b"{" in raw:
                 raise IncompleteError(
@@ -95,7 +102,7 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
                 ) from None
             _refuse_words(reply, raw)
         return _plain(raw)
-    error = fault_of(
+    error = classify_event(
         found,
         status=reply.status,
         headers=reply.headers,
@@ -198,17 +205,19 @@ def events(
     """
     if reply.status < 300:
         try:
-            kind, chunks = opening(reply)
+            kind, chunks = detect_kind(reply)
             reply = reply._replace(chunks=chunks)
             if kind == "text" and not verbatim:
-                raw = body(reply, reply.chunks)
+                raw = read_body(reply, reply.chunks)
                 if _is_labelled_json(reply):
                     _refuse_words(reply, raw)
                 yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]
                 return
         except ApiyiError as error:
-            raise broken(error, reply, "opened", Text("nothing of the answer had come")) from error
-    yield from bursts(reply, TranscriptAnswer(speakers=speakers), verbatim=verbatim, cost=cost)
+            raise make_incomplete(
+                error, reply, "opened", Text("nothing of the answer had come")
+            ) from error
+    yield from read_answer(reply, TranscriptAnswer(speakers=speakers), verbatim=verbatim, cost=cost)
 
 
 class TranscriptAnswer(Answer):
@@ -264,7 +273,7 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
     """Raise the error for plain words in place of JSON; subtitles are a transcript."""
     if cues(trim(raw).decode("utf-8", "replace")):
         return
-    answer_in(reply, "text", raw)
+    parse_body(reply, "text", raw)
 
 
 def _from_events(raw: bytes) -> Any:
@@ -272,7 +281,7 @@ def _from_events(raw: bytes) -> Any:
     last = None
     for frame in (one for burst in frames([raw]) for one in burst):
         found = read_event(frame.data)
-        if fault_of(found):
+        if classify_event(found):
             return found
         if isinstance(found, dict) and found.get("type") == "transcript.text.done":
             last = {name: value for name, value in found.items() if name != "type"}

@@ -44,9 +44,9 @@ def chat(prompt: str) -> Call:
 
 def ask(sender: Sender, prompt: str) -> str:
     def decode(reply: Reply) -> Iterator[int]:
-        from apiyi_cli.decode.whole import value
+        from apiyi_cli.decode.reply_body import read_json
 
-        value(reply, cost="text")
+        read_json(reply, cost="text")
         yield reply.status
 
     (status,) = sender.answer(chat(prompt), decode, shows=lambda item: False)

@@ -9,7 +9,7 @@ import pytest
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.decode.error_table import RULES
-from apiyi_cli.decode.fault import fault, fault_of
+from apiyi_cli.decode.fault import classify_event, classify_reply
 from apiyi_cli.errors import ApiyiError, IncompleteError
 from apiyi_cli.settings.defaults import BATCH, INTERACTIVE
 from apiyi_cli.wire.retry.decision import decide, is_saturated, is_throttled
@@ -165,7 +165,7 @@ SAMPLES = (
 
 def judged(sample: Sample, cost: Cost = "text") -> ApiyiError:
     raw = json.dumps({"error": sample.error}, ensure_ascii=False).encode()
-    return fault(sample.status, {}, raw, host="h", cost=cost)
+    return classify_reply(sample.status, {}, raw, host="h", cost=cost)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one.status} {one.error}")
@@ -218,7 +218,7 @@ def test_what_is_free_is_answered_by_the_gateway_itself(status: int) -> None:
     ],
 )
 def test_an_error_inside_a_200_is_judged_by_the_same_rows(error: dict[str, Any], code: int) -> None:
-    found = fault_of({"error": error})
+    found = classify_event({"error": error})
 
     assert found is not None and found.exit_code == code
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Cost
-from apiyi_cli.decode.fault import fault, fault_of, retry_after_s
+from apiyi_cli.decode.fault import classify_event, classify_reply, retry_after_s
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,
@@ -29,7 +29,7 @@ def refused(
     model: str | None = None,
 ) -> ApiyiError:
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-    return fault(status, headers or {}, raw, host="api.test", cost=cost, model=model)
+    return classify_reply(status, headers or {}, raw, host="api.test", cost=cost, model=model)
 
 
 def told(message: str = "m", **rest: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_a_quota_that_is_used_up_is_known_at_any_status(status: int, body: Any) 
 
 @pytest.mark.parametrize("body", QUOTA_BODIES)
 def test_a_quota_that_is_used_up_is_known_inside_a_200(body: Any) -> None:
-    assert type(fault_of(body)) is FundsError
+    assert type(classify_event(body)) is FundsError
 
 
 @pytest.mark.parametrize(
@@ -459,7 +459,7 @@ def test_an_unknown_model_is_named() -> None:
     ],
 )
 def test_an_answer_is_not_taken_for_an_error(value: Any) -> None:
-    assert fault_of(value) is None
+    assert classify_event(value) is None
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ def test_an_answer_is_not_taken_for_an_error(value: Any) -> None:
     ],
 )
 def test_an_error_inside_a_200_is_classified(value: Any, kind: type[ApiyiError]) -> None:
-    error = fault_of(value, headers={"x-request-id": "r"}, host="h", phase="content")
+    error = classify_event(value, headers={"x-request-id": "r"}, host="h", phase="content")
 
     assert type(error) is kind
     assert (error.facts.status, error.facts.phase, error.facts.request_id) == (200, "content", "r")

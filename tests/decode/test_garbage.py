@@ -12,8 +12,9 @@ import pytest
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Burst
 from apiyi_cli.decode import chat, complete, respond
-from apiyi_cli.decode.fault import fault, fault_of
-from apiyi_cli.decode.whole import assembled, value
+from apiyi_cli.decode.assemble import assemble_completion
+from apiyi_cli.decode.fault import classify_event, classify_reply
+from apiyi_cli.decode.reply_body import read_json
 from apiyi_cli.errors import ApiyiError
 
 JUNK: list[Any] = [
@@ -126,7 +127,7 @@ def test_a_chat_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None:
         for read in (chat.events, complete.events):
             survives(read, b"data: " + raw + b"\n\ndata: " + raw + b"\n\n", verbatim=True)
             survives(read, raw, choices=2)
-        assembled([raw, raw])
+        assemble_completion([raw, raw])
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
@@ -137,7 +138,7 @@ def test_a_response_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None
         if at:
             stream = [json.dumps(event).encode() for event in spoiled(EVENTS, at, junk)]
             survives(respond.events, b"".join(b"data: " + one + b"\n\n" for one in stream))
-            assembled(stream)
+            assemble_completion(stream)
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
@@ -146,13 +147,13 @@ def test_an_error_with_junk_in_any_place_is_an_error_or_none(junk: Any) -> None:
         spoilt = spoiled(ERROR, at, junk)
         for part in (spoilt, [spoilt], {"error": spoilt}):
             raw = json.dumps(part).encode()
-            told = fault(500, {}, raw, host="h", cost="text")
+            told = classify_reply(500, {}, raw, host="h", cost="text")
             str(told).encode()
             json.dumps(told.as_json()).encode()
-            if (found := fault_of(part)) is not None:
+            if (found := classify_event(part)) is not None:
                 str(found).encode()
             try:
-                value(Reply(200, {}, [raw]))
+                read_json(Reply(200, {}, [raw]))
             except ApiyiError as error:
                 str(error).encode()
 

@@ -19,8 +19,8 @@ from apiyi_cli.core.events import (
     Usage,
 )
 from apiyi_cli.core.jsontext import write
+from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.google import GenerateAnswer, assemble_response
-from apiyi_cli.decode.reading import bursts
 from apiyi_cli.errors import IncompleteError, RejectedError
 
 COUNTS = {
@@ -46,7 +46,7 @@ def read(*responses: dict[str, Any], stream: bool = True) -> Iterator[Any]:
     else:
         body, kind = write(responses[0]), "application/json"
     reply = Reply(200, {"content-type": kind}, [body], host="h")
-    for burst in bursts(reply, GenerateAnswer()):
+    for burst in read_answer(reply, GenerateAnswer()):
         yield from burst
 
 

@@ -18,8 +18,9 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Event, Usage
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.decode import chat, complete, embed, image, respond, speak, transcribe
+from apiyi_cli.decode.assemble import assemble_completion
+from apiyi_cli.decode.reply_body import read_json
 from apiyi_cli.decode.usage import BELIEVED_TOKENS
-from apiyi_cli.decode.whole import assembled, value
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.render.ndjson import ndjson
 from apiyi_cli.render.text import text
@@ -174,7 +175,7 @@ def shown(events: Any, choices: int = 1) -> Callable[[Callable[[], Reply], bool]
                 elif form == "ndjson":
                     printed = ndjson(bursts, aside=quiet)
                 else:
-                    printed = whole(bursts, aside=quiet, assembled=assembled)
+                    printed = whole(bursts, aside=quiet, assembled=assemble_completion)
                 for line in printed:
                     lines.append(line)
             except ApiyiError as error:
@@ -216,7 +217,7 @@ def speech_of(reply: Callable[[], Reply], is_whole: bool) -> None:
 
 
 def value_of(reply: Callable[[], Reply], is_whole: bool) -> None:
-    value(reply())
+    read_json(reply())
 
 
 Run = Callable[[Callable[[], Reply], bool], None]

@@ -10,7 +10,8 @@ import pytest
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import one_line, read_first
-from apiyi_cli.decode.whole import assembled, body, opening, value
+from apiyi_cli.decode.assemble import assemble_completion
+from apiyi_cli.decode.reply_body import detect_kind, read_body, read_json
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,
@@ -39,7 +40,7 @@ def reset() -> ApiyiError:
 
 def failure(answer: Reply) -> ApiyiError:
     with pytest.raises(ApiyiError) as caught:
-        value(answer)
+        read_json(answer)
     return caught.value
 
 
@@ -120,10 +121,10 @@ def test_the_kind_of_an_answer_is_known_wherever_it_is_cut(
     raw: bytes, kind: str, expected: str
 ) -> None:
     for cut in range(len(raw) + 1):
-        found, chunks = opening(reply(raw[:cut], raw[cut:], kind=kind))
+        found, chunks = detect_kind(reply(raw[:cut], raw[cut:], kind=kind))
         assert found == expected, raw[:cut]
         assert b"".join(chunks) == raw
-    found, chunks = opening(reply(*(bytes([byte]) for byte in raw), kind=kind))
+    found, chunks = detect_kind(reply(*(bytes([byte]) for byte in raw), kind=kind))
     assert found == expected
     assert b"".join(chunks) == raw
 
@@ -133,45 +134,45 @@ def test_an_answer_is_not_read_further_than_its_kind_needs() -> None:
         yield b"data: x\n\n"
         raise AssertionError("read on")
 
-    assert opening(Reply(200, {}, chunks()))[0] == "sse"
+    assert detect_kind(Reply(200, {}, chunks()))[0] == "sse"
 
 
 def test_a_body_is_read_to_its_end_and_closed() -> None:
     closed: list[bool] = []
 
-    assert body(reply(b"a", b"", b"b", close=lambda: closed.append(True))) == b"ab"
+    assert read_body(reply(b"a", b"", b"b", close=lambda: closed.append(True))) == b"ab"
     assert closed
 
 
 def test_a_broken_body_is_incomplete_and_keeps_how_it_broke() -> None:
     with pytest.raises(IncompleteError, match="reset by peer; 3 bytes had come") as caught:
-        body(Reply(200, {}, broken([b'{"a'], reset())))
+        read_body(Reply(200, {}, broken([b'{"a'], reset())))
     assert (caught.value.facts.kind, caught.value.facts.phase) == ("reset", "content")
 
     with pytest.raises(IncompleteError) as caught:
-        body(Reply(200, {}, broken([], reset())))
+        read_body(Reply(200, {}, broken([], reset())))
     assert caught.value.facts.phase == "opened"
 
 
 def test_a_complete_object_is_taken_though_the_connection_breaks_after_it() -> None:
-    assert body(Reply(200, {}, broken([b'{"a":', b"1}"], reset()))) == b'{"a":1}'
+    assert read_body(Reply(200, {}, broken([b'{"a":', b"1}"], reset()))) == b'{"a":1}'
 
 
 def test_a_limit_of_the_user_stays_a_limit() -> None:
     with pytest.raises(LimitError):
-        body(Reply(200, {}, broken([b"{"], LimitError("--max-time"))))
+        read_body(Reply(200, {}, broken([b"{"], LimitError("--max-time"))))
 
 
 def test_a_body_beyond_the_limit_is_refused() -> None:
-    assert body(reply(b"x" * 10), limit=10) == b"x" * 10
+    assert read_body(reply(b"x" * 10), limit=10) == b"x" * 10
     with pytest.raises(RejectedError, match="larger than"):
-        body(reply(b"x" * 10, b"x"), limit=10)
+        read_body(reply(b"x" * 10, b"x"), limit=10)
 
 
 def test_a_value_comes_with_its_bytes() -> None:
     raw = b'\n{"object": "list", "data": []}\n'
 
-    assert value(reply(raw[:5], raw[5:])) == ({"object": "list", "data": []}, raw)
+    assert read_json(reply(raw[:5], raw[5:])) == ({"object": "list", "data": []}, raw)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_a_refusal_of_many_megabytes_is_not_read_to_its_end() -> None:
             yield b"x" * 2**16
 
     with pytest.raises(TemporaryError):
-        value(Reply(500, {}, chunks()))
+        read_json(Reply(500, {}, chunks()))
     assert read <= 16
 
 
@@ -266,7 +267,7 @@ def test_chunks_make_the_object_that_was_not_streamed() -> None:
         last,
     ]
 
-    assert assembled(chunks) == {
+    assert assemble_completion(chunks) == {
         "id": "i1",
         "object": "chat.completion",
         "created": 7,
@@ -301,7 +302,7 @@ def test_tool_calls_log_probabilities_and_sound_are_put_together() -> None:
         json.dumps({"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [n]}}]}).encode()
         for n in (1, 2)
     ]
-    whole = assembled(
+    whole = assemble_completion(
         [
             chunk(role="assistant", content=None, tool_calls=[call]),
             chunk(tool_calls=[more], audio={"id": "a", "data": "QQ=="}),
@@ -330,27 +331,27 @@ def test_pieces_of_a_completion_and_of_a_response_are_put_together() -> None:
     event = json.dumps({"type": "response.completed", "response": response}).encode()
     delta = b'{"type":"response.output_text.delta","delta":"a"}'
 
-    assert assembled(texts)["choices"][0]["text"] == "ab"
-    assert assembled([event]) == response
-    made = assembled([delta, event])
+    assert assemble_completion(texts)["choices"][0]["text"] == "ab"
+    assert assemble_completion([event]) == response
+    made = assemble_completion([delta, event])
     assert made["output"][0]["content"] == [{"type": "output_text", "text": "a", "annotations": []}]
     assert {**made, "output": []} == response
 
 
 def test_a_character_that_two_chunks_tear_apart_is_whole_again() -> None:
-    whole = assembled([chunk(content="\ud83d"), chunk(content="\ude00")])
+    whole = assemble_completion([chunk(content="\ud83d"), chunk(content="\ude00")])
 
     assert whole["choices"][0]["message"]["content"] == "😀"
 
 
 def test_what_is_no_chunk_is_passed_over() -> None:
-    assert assembled([b"", b"oops", b"null", b"{}", b"[]", b'{"choices":null}']) == {}
+    assert assemble_completion([b"", b"oops", b"null", b"{}", b"[]", b'{"choices":null}']) == {}
 
 
 def test_events_that_nobody_asked_for_become_a_value() -> None:
     raw = b"".join(b"data: " + one + b"\n\n" for one in (chunk(content="a"), chunk(0, "stop")))
 
-    found, _ = value(reply(raw + b"data: [DONE]\n\n", kind="text/event-stream"))
+    found, _ = read_json(reply(raw + b"data: [DONE]\n\n", kind="text/event-stream"))
 
     assert isinstance(found, dict)
     assert found["choices"][0]["message"]["content"] == "a"

@@ -12,7 +12,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Burst, Delta, Usage
 from apiyi_cli.decode.chat import events
-from apiyi_cli.decode.whole import value
+from apiyi_cli.decode.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
@@ -314,7 +314,7 @@ def test_a_whole_object_tells_its_usage(server: Gateway) -> None:
     sender = Sender(desk.plan)
 
     def decode(reply: Reply) -> Iterator[Any]:
-        yield value(reply)[0]
+        yield read_json(reply)[0]
 
     whole = CALL._replace(json={**BODY, "stream": False}, stream=False)
     list(sender.answer(whole, decode, shows=lambda found: False))

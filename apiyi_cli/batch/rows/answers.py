@@ -146,9 +146,9 @@ def _read_text(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[
 
 
 def _assemble(chunks: list[bytes]) -> bytes:
-    from apiyi_cli.decode.merge import assembled
+    from apiyi_cli.decode.assemble import assemble_completion
 
-    return write(assembled(chunks))
+    return write(assemble_completion(chunks))
 
 
 def _format_call(call: ToolCall) -> str:

@@ -21,8 +21,14 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import TextInput
 from apiyi_cli.core.options.request import Request
-from apiyi_cli.decode.fault import fault_of
-from apiyi_cli.decode.whole import answer_in, body, facts_of, opening, refused
+from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    detect_kind,
+    facts_of,
+    parse_body,
+    read_body,
+)
 from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
 from apiyi_cli.text import Text
 
@@ -114,8 +120,8 @@ def api(
         nonlocal said
         said = b""
         if reply.status >= 300:
-            said = body(reply, limit=MOST_SAID)
-            raise refused(reply._replace(chunks=(said,)), cost=call.cost, model=call.model)
+            said = read_body(reply, limit=MOST_SAID)
+            raise classify_refusal(reply._replace(chunks=(said,)), cost=call.cost, model=call.model)
         heard.begin()
         for chunk in reply.chunks:
             heard.add(chunk)
@@ -162,13 +168,13 @@ class _Heard:
     def judged(self, reply: Reply, call: Call) -> ApiyiError | None:
         """Return the error that the answer is: the web site, a refusal, a stream that was cut."""
         head = bytes(self._head)
-        kind, _ = opening(reply._replace(chunks=(head,)))
+        kind, _ = detect_kind(reply._replace(chunks=(head,)))
         if kind == "sse":
             is_known = _STREAM_START.search(head) is not None
             return None if self._is_finished or not is_known else _cut(reply)
         if kind == "html":
             try:
-                answer_in(reply, kind, head)
+                parse_body(reply, kind, head)
             except ApiyiError as error:
                 return error
         if kind != "json" or len(head) > MOST_SAID:
@@ -177,7 +183,7 @@ class _Heard:
             found = read_first(head)
         except ValueError:
             return None
-        return fault_of(
+        return classify_event(
             found,
             status=reply.status,
             headers=reply.headers,

@@ -149,11 +149,11 @@ def _completed_lines(
     """Send the calls and yield a JSON line for each completion; count usage and finishes."""
     from apiyi_cli.cli.gateway.parallel import send_in_order
     from apiyi_cli.core.jsontext import write
-    from apiyi_cli.decode.whole import value
+    from apiyi_cli.decode.reply_body import read_json
     from apiyi_cli.wire.send import find_usage
 
     def read(reply: Reply) -> Any:
-        return value(reply, cost="text")[0]
+        return read_json(reply, cost="text")[0]
 
     def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, bool]:
         count, call = item

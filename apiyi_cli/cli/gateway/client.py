@@ -252,13 +252,13 @@ class ReceivedBody:
 
 def _is_foreign_json(body: bytes) -> bool:
     from apiyi_cli.core.jsontext import read
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.fault import classify_event
 
     try:
         value = read(body)
     except ValueError:
         return False
-    return isinstance(value, dict | list) and bool(value) and fault_of(value) is None
+    return isinstance(value, dict | list) and bool(value) and classify_event(value) is None
 
 
 def is_shown(burst: Burst, *, reasoning: bool) -> bool:

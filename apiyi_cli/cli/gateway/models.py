@@ -52,9 +52,9 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
 
     Raises IncompleteError for a list without models.
     """
-    from apiyi_cli.decode.whole import value
+    from apiyi_cli.decode.reply_body import read_json
 
-    found, raw = value(reply, cost="free")
+    found, raw = read_json(reply, cost="free")
     listed = found.get("data") if isinstance(found, dict) else found
     by_id: dict[str, dict[str, Any]] = {}
     for one in listed if isinstance(listed, list) else ():
@@ -71,11 +71,11 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
 def update_prices(ask: Ask, settings: Settings, now_s: float) -> Path:
     """Fetch the gateway's public price list, keep it with its date, and return its path."""
     from apiyi_cli.core.endpoints import PRICING
-    from apiyi_cli.decode.whole import value
+    from apiyi_cli.decode.reply_body import read_json
     from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
     from apiyi_cli.store.prices import listed
 
-    found = ask(PRICING.call(), lambda reply: value(reply, cost="free")[0])
+    found = ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0])
     try:
         content = listed(found, now_s)
     except ValueError as failure:

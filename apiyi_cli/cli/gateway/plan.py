@@ -158,9 +158,9 @@ def _account(settings: CommandSettings, messages: Messages, plan: Plan) -> Accou
     from apiyi_cli.wire.retry.account import Account
 
     def ask_account(call: Call) -> Any:
-        from apiyi_cli.decode.whole import value
+        from apiyi_cli.decode.reply_body import read_json
 
-        return _ask_probe(plan, call, lambda reply: value(reply, cost="free")[0])
+        return _ask_probe(plan, call, lambda reply: read_json(reply, cost="free")[0])
 
     return Account(
         ask_account, partial(list_models, plan, settings, messages), plan.clock.monotonic

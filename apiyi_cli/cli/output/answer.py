@@ -65,7 +65,7 @@ class AnswerOutput:
 
     def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
         """Return what turns bursts into bytes, by the options and by where they go."""
-        from apiyi_cli.decode.whole import assembled
+        from apiyi_cli.decode.assemble import assemble_completion
         from apiyi_cli.render.choose import choose
 
         return choose(
@@ -76,7 +76,7 @@ class AnswerOutput:
             color=self.color,
             width=self._console.width,
             newline=answer.newline is not False,
-            assembled=assembled,
+            assembled=assemble_completion,
             program=self.jq_filter,
         )
 

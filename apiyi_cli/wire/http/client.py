@@ -247,7 +247,7 @@ def _note_complete(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[by
     longer than an answer are not kept for this.
     """
     from apiyi_cli.core.jsontext import trim
-    from apiyi_cli.decode.whole import is_complete
+    from apiyi_cli.decode.reply_body import is_complete
 
     kept = bytearray()
     deadlines.is_whole = lambda: is_complete(bytes(kept))

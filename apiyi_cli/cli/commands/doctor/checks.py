@@ -155,14 +155,14 @@ def _unknown_key(ctx: Context, sender: Sender, base_url: str, failure: AuthError
 def _host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
     from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
-    from apiyi_cli.decode.whole import value
+    from apiyi_cli.decode.reply_body import read_json
 
     clock = ctx.process.clock
     began_s = clock.monotonic()
 
     def read(reply: Reply) -> tuple[Reply, float, Any]:
         first_byte_s = clock.monotonic()
-        return reply, first_byte_s, value(reply, cost="free")[0]
+        return reply, first_byte_s, read_json(reply, cost="free")[0]
 
     reply, first_byte_s, models = ask(sender, MODELS.call(), read)
     count = len(models.get("data") or ()) if isinstance(models, dict) else 0

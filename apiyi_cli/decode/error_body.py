@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from apiyi_cli.core.jsontext import read_first, trim, whole_characters
-from apiyi_cli.decode.lenient import is_page
+from apiyi_cli.decode.surrogates import is_markup
 from apiyi_cli.text import Text
 
 _MAX_MESSAGE = 500
@@ -42,7 +42,7 @@ Form = Literal["json", "text", "page", ""]
 """How a refusal is written: as JSON, plain text, a page of HTML, or not at all."""
 
 
-class Complaint(NamedTuple):
+class ErrorBody(NamedTuple):
     """A refusal in the server's words.
 
     `message` is safe to show: keys masked, at most 500 characters, the request id taken out.
@@ -58,26 +58,26 @@ class Complaint(NamedTuple):
     form: Form = ""
 
 
-def complaint_in(raw: bytes, headers: Mapping[str, str]) -> Complaint:
+def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
     """Return what the body of a refused request says: JSON of any shape, a page, plain text.
 
     Of several objects back to back the first counts. An empty body gives an empty complaint.
     """
     text = trim(raw)
     if not text:
-        return Complaint()
-    if is_page(text):
-        return page(text, headers)
+        return ErrorBody()
+    if is_markup(text):
+        return read_error_page(text, headers)
     try:
         value = read_first(_as_utf8(text, headers))
     except ValueError:
-        return Complaint(shown_words(text, headers), form="text")
+        return ErrorBody(quote_text(text, headers), form="text")
     if isinstance(value, str | int | float):
-        return Complaint(_shown(str(value)), form="text")
-    return (_complaint(value) or Complaint())._replace(form="json")
+        return ErrorBody(_shown(str(value)), form="text")
+    return (_complaint(value) or ErrorBody())._replace(form="json")
 
 
-def readable(raw: bytes, headers: Mapping[str, str]) -> str:
+def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
     """Return the text of a body: as UTF-8, else in the charset that it names, else as GB18030.
 
     The charset is that of the content type or of a page's `meta`. What none of them can read
@@ -98,20 +98,20 @@ def readable(raw: bytes, headers: Mapping[str, str]) -> str:
         return raw.decode("utf-8", "replace")
 
 
-def shown_words(raw: bytes, headers: Mapping[str, str]) -> str:
+def quote_text(raw: bytes, headers: Mapping[str, str]) -> str:
     """Return what a body of plain words says, safe to show."""
     head = raw[:_WORDS_WITHIN]
     if len(head) < len(raw):
         # No character is cut: all of it would not read as UTF-8 then.
         head = head[: max(head.rfind(mark) for mark in (b" ", b"\n", b"{", b"\x00")) + 1] or head
-    return _shown(readable(head, headers)[: 8 * _MAX_MESSAGE])
+    return _shown(decode_text(head, headers)[: 8 * _MAX_MESSAGE])
 
 
 def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
-        return readable(raw, headers).encode()
+        return decode_text(raw, headers).encode()
     return raw
 
 
@@ -123,14 +123,14 @@ def describe_address_check(url: str) -> str:
     return Text("check the base URL: it should end in /v1")
 
 
-def complaint_of(value: Any) -> Complaint | None:
+def find_error(value: Any) -> ErrorBody | None:
     """Return the complaint inside a value that came with success; None if it is an answer.
 
     An answer is told from `{"code", "message"}` by its having anything besides such fields. A
     false `error`, as in `"error": null`, is none.
     """
     if isinstance(value, list):
-        return complaint_of(value[0]) if value and isinstance(value[0], dict) else None
+        return find_error(value[0]) if value and isinstance(value[0], dict) else None
     if not isinstance(value, dict):
         return None
     if (
@@ -148,9 +148,9 @@ def complaint_of(value: Any) -> Complaint | None:
     return None if (told.code or told.message).lower() in _FINE else told
 
 
-def page(text: bytes, headers: Mapping[str, str]) -> Complaint:
+def read_error_page(text: bytes, headers: Mapping[str, str]) -> ErrorBody:
     """Return the title of an HTML page and the id under which Cloudflare logged it."""
-    source = readable(text, headers)
+    source = decode_text(text, headers)
     found = _TITLE.search(source) or _HEADING.search(source)
     title = _TAG.sub(" ", found[1]) if found else ""
     ray = headers.get("cf-ray")
@@ -160,10 +160,10 @@ def page(text: bytes, headers: Mapping[str, str]) -> Complaint:
 
     said = _shown(html.unescape(title))
     told = Text("HTML page “{said}”", said=said) if said else Text("an HTML page")
-    return Complaint(told, request_id=ray, form="page")
+    return ErrorBody(told, request_id=ray, form="page")
 
 
-def _complaint(value: Any) -> Complaint | None:
+def _complaint(value: Any) -> ErrorBody | None:
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, dict)), None)
     if not isinstance(value, dict):
@@ -181,7 +181,7 @@ def _complaint(value: Any) -> Complaint | None:
     message = _REQUEST_ID.sub("", message)
     code = _word(inner.get("code")) or _word(value.get("code"))
     param = _word(inner.get("param"))
-    return Complaint(
+    return ErrorBody(
         message=_shown(message),
         code=code,
         type=_type(inner),

@@ -13,7 +13,7 @@ _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
 _OBJECTS = {"chat.completion.chunk": "chat.completion"}
 
 
-def assembled(chunks: Iterable[bytes]) -> dict[str, Any]:
+def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
     """Put the chunk objects of one stream together.
 
     Chat and legacy completions give `chat.completion` and `text_completion` with every choice,

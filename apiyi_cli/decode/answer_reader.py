@@ -15,22 +15,22 @@ from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Burst, Chunk, Notice
 from apiyi_cli.core.jsontext import InvalidJSON, as_line, one_line, read, read_plain
 from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.sse import Frame, frames
-from apiyi_cli.decode.whole import (
-    answer_in,
-    body,
-    broken,
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    detect_kind,
     facts_of,
-    opening,
-    refused,
+    make_incomplete,
+    parse_body,
+    read_body,
 )
+from apiyi_cli.decode.sse import Frame, frames
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 
 
-def bursts(
+def read_answer(
     reply: Reply, answer: Answer, *, verbatim: bool = False, cost: Cost = "text"
 ) -> Iterator[Burst]:
     """Yield the events of a reply, one list for each read that brought some; none is empty.
@@ -44,17 +44,17 @@ def bursts(
     """
     try:
         if reply.status >= 300:
-            raise refused(reply, cost=cost)
-        kind, chunks = opening(reply)
+            raise classify_refusal(reply, cost=cost)
+        kind, chunks = detect_kind(reply)
         if kind == "sse":
             yield from _Stream(reply, answer, verbatim, cost).bursts(chunks)
             return
-        raw = body(reply, chunks)
+        raw = read_body(reply, chunks)
         if kind == "text" and _EVENT_LINE.search(raw):
             # Events behind a line that is none, a proxy's words perhaps: they are paid for.
             yield from _Stream(reply, answer, verbatim, cost).bursts([raw])
             return
-        yield from _whole(reply, answer, raw, answer_in(reply, kind, raw), verbatim, cost)
+        yield from _whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
     finally:
         reply.close()
 
@@ -63,9 +63,11 @@ def _whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[Burst]:
     """Yield the events of an answer that came as one object."""
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.fault import classify_event
 
-    error = fault_of(value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost)
+    error = classify_event(
+        value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost
+    )
     if error:
         raise error
     notice: Burst = []
@@ -136,7 +138,7 @@ class _Stream:
                     out = []
         except ApiyiError as error:
             cause = error
-            problem = broken(error, self.reply, self.answer.phase, self.answer.progress)
+            problem = make_incomplete(error, self.reply, self.answer.phase, self.answer.progress)
         self.reply.close()
         answer = self.answer
         if problem and cause is None and answer.proved:
@@ -203,9 +205,9 @@ class _Stream:
             told = isinstance(value, dict) and (value.get("error") or value.get("type") == "error")
             return value if told else {"error": value}
         if isinstance(value, dict | list) and value:
-            from apiyi_cli.decode.fault import fault_of
+            from apiyi_cli.decode.fault import classify_event
 
-            if fault_of(value):
+            if classify_event(value):
                 return value
             if isinstance(value, dict):
                 answer = self._follow(value, out)
@@ -240,10 +242,10 @@ def _reported(
     Before any of the answer it keeps its class; in a stream that had `begun` its facts tell that
     it may have been billed all the same.
     """
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.fault import classify_event
 
     phase = answer.phase
-    error = fault_of(
+    error = classify_event(
         trouble,
         status=reply.status,
         headers=reply.headers,

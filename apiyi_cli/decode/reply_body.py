@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.jsontext import read_first, trim
-from apiyi_cli.decode.lenient import is_page
-from apiyi_cli.decode.merge import assembled as assembled
+from apiyi_cli.decode.assemble import assemble_completion
 from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.surrogates import is_markup
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -36,8 +36,10 @@ _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
 _EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
 
 
-def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY) -> bytes:
-    """Read the body to its end: from `chunks`, where `opening` has begun to read it.
+def read_body(
+    reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY
+) -> bytes:
+    """Read the body to its end: from `chunks`, where `detect_kind` has begun to read it.
 
     A JSON text that is complete counts as the end, even if the connection breaks after it (some
     gateways send everything but the last chunk's mark). Raises IncompleteError where it breaks
@@ -62,12 +64,12 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
                     facts=facts_of(reply, "content"),
                 )
     except RejectedError as error:
-        raise broken(error, reply, "content", "") from None
+        raise make_incomplete(error, reply, "content", "") from None
     except ApiyiError as error:
         raw = b"".join(parts)
         if is_complete(raw):
             return raw
-        raise broken(
+        raise make_incomplete(
             error, reply, "content" if size else "opened", Text("{size} bytes had come", size=size)
         ) from error
     finally:
@@ -75,24 +77,24 @@ def body(reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _M
     return b"".join(parts)
 
 
-def value(
+def read_json(
     reply: Reply, *, cost: Cost = "text", model: str | None = None
 ) -> tuple[dict[str, Any] | list[Any], bytes]:
     """Read a reply that is one JSON object or array; return it with its bytes.
 
     Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
-    nobody asked for are put together as in `assembled`.
+    nobody asked for are put together as in `assemble_completion`.
     """
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.fault import classify_event
 
     try:
         if reply.status >= 300:
-            raise refused(reply, cost=cost, model=model)
-        kind, chunks = opening(reply)
-        raw = b"".join(_events_of(chunks)) if kind == "sse" else body(reply, chunks)
-        found = _from_events(reply, raw, cost) if kind == "sse" else answer_in(reply, kind, raw)
-        if error := fault_of(
+            raise classify_refusal(reply, cost=cost, model=model)
+        kind, chunks = detect_kind(reply)
+        raw = b"".join(_events_of(chunks)) if kind == "sse" else read_body(reply, chunks)
+        found = _from_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
+        if error := classify_event(
             found,
             status=reply.status,
             headers=reply.headers,
@@ -106,7 +108,7 @@ def value(
         reply.close()
 
 
-def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
+def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
     """Return the error of a reply whose status is not 2xx, with as much of its body as comes."""
     raw = bytearray()
     try:
@@ -120,9 +122,9 @@ def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError
         pass  # The status says enough.
     finally:
         reply.close()
-    from apiyi_cli.decode.fault import fault
+    from apiyi_cli.decode.fault import classify_reply
 
-    return fault(
+    return classify_reply(
         reply.status,
         reply.headers,
         bytes(raw),
@@ -133,7 +135,7 @@ def refused(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError
     )
 
 
-def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
+def detect_kind(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
     """Read as far as needed to tell what kind of answer it is; return that and the whole body.
 
     The iterator gives every byte, those that were read for the purpose included. Raises
@@ -154,14 +156,16 @@ def opening(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
                 break
     except ApiyiError as error:
-        raise broken(error, reply, "opened", Text("nothing of the answer had come")) from error
+        raise make_incomplete(
+            error, reply, "opened", Text("nothing of the answer had come")
+        ) from error
     return _kind(head, declared), chain(read, chunks)
 
 
 def _kind(head: bytes, declared: str) -> Kind:
     if not head:
         return "empty"
-    if is_page(head):
+    if is_markup(head):
         return "html"
     cut_start = any(start.startswith(head) for start in _EVENT_STARTS) and head != b"["
     if head.startswith(_EVENT_STARTS) or cut_start:
@@ -174,7 +178,7 @@ def _kind(head: bytes, declared: str) -> Kind:
     return "json" if "json" in declared else "text"
 
 
-def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any]:
+def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any]:
     """Return the JSON object or array of a 2xx answer that was read to its end.
 
     Raises IncompleteError when it is empty or cut, and RejectedError when something other than
@@ -187,9 +191,9 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
             facts=facts_of(reply, "opened"),
         )
     if kind == "html":
-        from apiyi_cli.decode.complaint import describe_address_check, page
+        from apiyi_cli.decode.error_body import describe_address_check, read_error_page
 
-        told = page(trim(raw), reply.headers)
+        told = read_error_page(trim(raw), reply.headers)
         raise RejectedError(
             Text("what answered is not the API"),
             Text(
@@ -217,11 +221,13 @@ def answer_in(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any
 
 def _words_instead(reply: Reply, raw: bytes) -> ApiyiError:
     """Return the error for plain words where JSON was awaited: what they say, if that is known."""
-    from apiyi_cli.decode.complaint import describe_address_check, shown_words
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.error_body import describe_address_check, quote_text
+    from apiyi_cli.decode.fault import classify_event
 
-    said = shown_words(trim(raw), reply.headers)
-    known = fault_of({"error": said}, status=reply.status, headers=reply.headers, host=reply.host)
+    said = quote_text(trim(raw), reply.headers)
+    known = classify_event(
+        {"error": said}, status=reply.status, headers=reply.headers, host=reply.host
+    )
     if known is not None and known.facts.cause is not None:
         return known
     return RejectedError(
@@ -243,7 +249,7 @@ def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
     )
 
 
-def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:
+def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:
     """Return the IncompleteError for a transport that broke while the body came.
 
     What the transport knew (how it broke, after what time) is kept. A limit that the user set,
@@ -264,7 +270,7 @@ def broken(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiErro
 
 def _from_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
     """Return the object that events make together; raise the error that one of them is."""
-    from apiyi_cli.decode.fault import fault_of
+    from apiyi_cli.decode.fault import classify_event
 
     data = [frame.data for burst in frames([raw]) for frame in burst]
     for place, one in enumerate(data):
@@ -272,14 +278,14 @@ def _from_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[
             found = read_first(one)
         except ValueError:
             continue
-        if error := fault_of(
+        if error := classify_event(
             found, status=reply.status, headers=reply.headers, host=reply.host, cost=cost
         ):
             if place:
                 # The gateway bills a stream that it has opened, whatever comes in it.
                 error.facts = error.facts._replace(billed="maybe")
             raise error
-    if found := assembled(data):
+    if found := assemble_completion(data):
         return found
     raise IncompleteError(
         Text("the answer is empty"),

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from apiyi_cli.core.call import Cost
-from apiyi_cli.decode.complaint import Complaint, describe_address_check
+from apiyi_cli.decode.error_body import ErrorBody, describe_address_check
 from apiyi_cli.decode.error_table import RULES, Rule, Speaker
 from apiyi_cli.errors import (
     ApiyiError,
@@ -39,7 +39,7 @@ _NEEDS = re.compile(
 )
 
 
-class Verdict(NamedTuple):
+class ErrorClass(NamedTuple):
     """The error's class, what failed in a few words, and the hint (None: the class's own).
 
     `billed` tells whether a retry may pay twice; `cause` names the row of the table, None where
@@ -53,16 +53,18 @@ class Verdict(NamedTuple):
     cause: str | None = None
 
 
-def verdict(told: Complaint, status: int, cost: Cost, model: str | None, url: str = "") -> Verdict:
+def classify_error(
+    told: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
+) -> ErrorClass:
     """Judge a complaint that came with this status; 200 means that the status tells nothing.
 
     `url` is where the request went, for the hint.
     """
-    speaker = who_speaks(told, cost)
-    rule = next((rule for rule in RULES if fits(rule, told, status, speaker)), None)
+    speaker = find_speaker(told, cost)
+    rule = next((rule for rule in RULES if matches_rule(rule, told, status, speaker)), None)
     if rule is None:
         return _by_status(told, status, cost, url)
-    found = Verdict(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
+    found = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
     if rule.billed == "maybe":
         return _possibly_billed(found, rule, status, cost)
     if rule.error is FundsError:
@@ -74,7 +76,7 @@ def verdict(told: Complaint, status: int, cost: Cost, model: str | None, url: st
     return found
 
 
-def who_speaks(told: Complaint, cost: Cost) -> Speaker:
+def find_speaker(told: ErrorBody, cost: Cost) -> Speaker:
     """Return whether the gateway speaks, or an upstream channel whose words it passes on.
 
     What is free never goes upstream. A type that names the gateway's software is the gateway's
@@ -85,7 +87,7 @@ def who_speaks(told: Complaint, cost: Cost) -> Speaker:
     return "upstream"
 
 
-def fits(rule: Rule, told: Complaint, status: int, speaker: Speaker) -> bool:
+def matches_rule(rule: Rule, told: ErrorBody, status: int, speaker: Speaker) -> bool:
     """Return True if a row of the table is the one for this complaint."""
     if rule.speaker not in (None, speaker):
         return False
@@ -100,7 +102,7 @@ def fits(rule: Rule, told: Complaint, status: int, speaker: Speaker) -> bool:
     return bool(rule.words and rule.words.search(told.message))
 
 
-def _possibly_billed(found: Verdict, rule: Rule, status: int, cost: Cost) -> Verdict:
+def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
     """Return the verdict on work that may go on upstream, or whose answer was lost there."""
     if cost == "free":
         late = rule.cause == "late"
@@ -112,9 +114,9 @@ def _possibly_billed(found: Verdict, rule: Rule, status: int, cost: Cost) -> Ver
     return found._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
 
 
-def _by_status(told: Complaint, status: int, cost: Cost, url: str) -> Verdict:
+def _by_status(told: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass:
     if status == 408 and cost == "heavy":
-        return Verdict(
+        return ErrorClass(
             IncompleteError,
             Text("the gateway stopped waiting for the answer"),
             describe_billing("maybe", Text("look at the log in the console before repeating it")),
@@ -122,13 +124,15 @@ def _by_status(told: Complaint, status: int, cost: Cost, url: str) -> Verdict:
         )
     temporary = status == 200 or status >= 500 or status in (408, 409, 425)
     if temporary and status not in _REJECTED:
-        return Verdict(
+        return ErrorClass(
             TemporaryError, Text("the gateway has a problem"), Text("run it again in a minute")
         )
-    return Verdict(RejectedError, Text("the gateway refused the request"), _fix(told, status, url))
+    return ErrorClass(
+        RejectedError, Text("the gateway refused the request"), _fix(told, status, url)
+    )
 
 
-def _fix(told: Complaint, status: int, url: str) -> str | None:
+def _fix(told: ErrorBody, status: int, url: str) -> str | None:
     """Return what to change in a request that was refused, where that is known."""
     if _LENGTH.search(f"{told.code} {told.message}"):
         return Text("shorten the input, or choose a model with a longer context")

@@ -10,7 +10,7 @@ from apiyi_cli.core.jsontext import whole_characters
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Halves(Generic[Key]):
+class SurrogateJoiner(Generic[Key]):
     """Joins characters whose two halves arrive in different pieces of a text.
 
     JSON writes a character beyond U+FFFF as two escapes, and a server that cuts its text by
@@ -35,6 +35,6 @@ class Halves(Generic[Key]):
         return keys
 
 
-def is_page(text: bytes) -> bool:
+def is_markup(text: bytes) -> bool:
     """Tell whether the text is HTML or XML, which the API never sends."""
     return text[:1] == b"<"
