@@ -189,6 +189,12 @@ class ApiyiError(Exception):
         error.hint = hint
         return error
 
+    def for_item(self, name: str) -> Self:
+        """Return the same error with the name of the item that it is about before it."""
+        error = copy(self)
+        error.what = Text("{name}: {what}", name=name, what=self.what)
+        return error
+
     def __str__(self) -> str:
         return str(self.sentence())
 

@@ -83,27 +83,27 @@ class Console:
 
     @property
     def stdin_closed(self) -> bool:
-        """Tell whether the process was started without a standard input."""
+        """Return True if the process was started without a standard input."""
         return STDIN in self._closed
 
     @property
     def stdout_closed(self) -> bool:
-        """Tell whether the process was started without an output that can be written."""
+        """Return True if the process was started without an output that can be written."""
         return STDOUT in self._closed
 
     @cached_property
     def stdin_is_terminal(self) -> bool:
-        """Tell whether a person may be typing."""
+        """Return True if a person may be typing."""
         return STDIN not in self._closed and os.isatty(STDIN)
 
     @cached_property
     def stdout_is_terminal(self) -> bool:
-        """Tell whether a person reads the answer."""
+        """Return True if a person reads the answer."""
         return STDOUT not in self._closed and os.isatty(STDOUT)
 
     @cached_property
     def stderr_is_terminal(self) -> bool:
-        """Tell whether a person reads the notices."""
+        """Return True if a person reads the notices."""
         return STDERR not in self._closed and os.isatty(STDERR)
 
     @property

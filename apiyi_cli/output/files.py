@@ -27,8 +27,8 @@ _STREAMS = ("/dev/stdout", "/dev/stderr")
 _STREAM_DIRECTORIES = ("/dev/fd/", "/proc/")
 
 
-class WholeFile:
-    """A file under construction: `with WholeFile(path) as file: file.write(data)`.
+class AtomicFile:
+    """A file under construction: `with AtomicFile(path) as file: file.write(data)`.
 
     The data goes to `.NAME.PID-RANDOM.part` beside `path`; leaving the block without an
     exception makes it durable and gives it its name, any other way removes it. Without
@@ -118,11 +118,11 @@ def write_file(
 
     Whatever keeps it from appearing once something came (a cut stream, a full disk, a file
     that somebody made meanwhile), what came and what still comes is rescued, and the error's
-    hint names the place. Raises the errors of `lines` and of `WholeFile`.
+    hint names the place. Raises the errors of `lines` and of `AtomicFile`.
     """
     buffer = AnswerBuffer(lines)
     try:
-        with WholeFile(path, force=force) as file:
+        with AtomicFile(path, force=force) as file:
             for piece in buffer:
                 file.write(piece)
     except ApiyiError as error:
@@ -147,7 +147,7 @@ def _refuse_impossible(path: Path) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Tell whether a path names something to write into rather than a file to make."""
+    """Return True if a path names something to write into rather than a file to make."""
     if str(path) in _STREAMS or str(path).startswith(_STREAM_DIRECTORIES):
         return True
     try:
@@ -244,12 +244,12 @@ def _rename_new(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-class FileTaken(OutputError):
+class ExistingFileError(OutputError):
     """The file that an answer is to become exists already."""
 
 
-def _exists(path: Path) -> FileTaken:
-    return FileTaken(
+def _exists(path: Path) -> ExistingFileError:
+    return ExistingFileError(
         Text("cannot write {path}", path=path),
         Text("it exists"),
         hint=Text("choose another name, or overwrite with --force"),

@@ -88,7 +88,7 @@ def _cut_bytes(text: str, room: int) -> str:
     return cut
 
 
-class Numbered:
+class DistinctNames:
     """Tells names apart that a file system may take for one.
 
     Upper and lower case, and composed and decomposed letters, are one name on macOS and
@@ -112,7 +112,7 @@ def _folded(path: Path) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
 
 
-class Template:
+class PathTemplate:
     """A path with fields: `out/{index:04}-{slug}.{ext}`.
 
     `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. `{dir}` is the folder of

@@ -15,7 +15,7 @@ import pytest
 from apiyi_cli.core.disk import part_path
 from apiyi_cli.errors import IncompleteError, Interrupted, OutputError
 from apiyi_cli.output.files import (
-    WholeFile,
+    AtomicFile,
     clear_stale_parts,
     is_device,
     refuse_existing,
@@ -36,7 +36,7 @@ def dead_pid() -> int:
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
-    with WholeFile(path) as file:
+    with AtomicFile(path) as file:
         file.write(b"a" * 100_000)
         assert not path.exists()
         (part,) = names(tmp_path)
@@ -48,7 +48,7 @@ def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [ValueError("x"), Interrupted(signal.SIGINT)])
 def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path, stop: BaseException) -> None:
-    with pytest.raises(type(stop)), WholeFile(tmp_path / "out") as file:
+    with pytest.raises(type(stop)), AtomicFile(tmp_path / "out") as file:
         file.write(b"half")
         raise stop
     assert names(tmp_path) == []
@@ -56,7 +56,7 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path: Path, stop: BaseException
 
 def test_what_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    with pytest.raises(OutputError, match="it exists"), WholeFile(path) as file:
+    with pytest.raises(OutputError, match="it exists"), AtomicFile(path) as file:
         file.write(b"ours")
         path.write_bytes(b"theirs")
     assert path.read_bytes() == b"theirs"
@@ -67,7 +67,7 @@ def test_force_replaces_a_file_and_keeps_its_permissions(tmp_path: Path) -> None
     path = tmp_path / "out"
     path.write_bytes(b"old")
     path.chmod(0o600)
-    with WholeFile(path, force=True) as file:
+    with AtomicFile(path, force=True) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
@@ -75,7 +75,7 @@ def test_force_replaces_a_file_and_keeps_its_permissions(tmp_path: Path) -> None
 
 
 def test_force_makes_a_file_that_was_not_there(tmp_path: Path) -> None:
-    with WholeFile(tmp_path / "out", force=True, mode=0o600) as file:
+    with AtomicFile(tmp_path / "out", force=True, mode=0o600) as file:
         file.write(b"new")
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
 
@@ -90,11 +90,11 @@ def test_a_link_in_the_way_is_never_followed(tmp_path: Path, force: bool, target
     path = inside / "out"
     path.symlink_to(outside / target)
     if force:
-        with WholeFile(path, force=True) as file:
+        with AtomicFile(path, force=True) as file:
             file.write(b"x")
         assert path.read_bytes() == b"x" and not path.is_symlink()
     else:
-        with pytest.raises(OutputError), WholeFile(path) as file:
+        with pytest.raises(OutputError), AtomicFile(path) as file:
             file.write(b"x")
         assert path.is_symlink()
     assert names(outside) == ["secret"]
@@ -102,13 +102,13 @@ def test_a_link_in_the_way_is_never_followed(tmp_path: Path, force: bool, target
 
 
 def test_a_directory_that_is_missing_is_an_output_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No such file"), WholeFile(tmp_path / "no" / "out"):
+    with pytest.raises(OutputError, match="No such file"), AtomicFile(tmp_path / "no" / "out"):
         pass
 
 
 def test_a_directory_in_the_way_of_force_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError), WholeFile(tmp_path / "out", force=True) as file:
+    with pytest.raises(OutputError), AtomicFile(tmp_path / "out", force=True) as file:
         file.write(b"x")
     assert names(tmp_path) == ["out"]
 
@@ -116,13 +116,13 @@ def test_a_directory_in_the_way_of_force_is_an_output_error(tmp_path: Path) -> N
 def test_a_full_device_is_an_output_error_that_says_so() -> None:
     with (
         pytest.raises(OutputError, match=os.strerror(errno.ENOSPC)),
-        WholeFile(Path("/dev/full")) as file,
+        AtomicFile(Path("/dev/full")) as file,
     ):
         file.write(b"x")
 
 
 def test_a_device_is_written_to_and_stays_a_device() -> None:
-    with WholeFile(Path("/dev/null"), force=True) as file:
+    with AtomicFile(Path("/dev/null"), force=True) as file:
         file.write(b"x")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     refuse_existing(Path("/dev/null"))
@@ -133,7 +133,7 @@ def test_a_named_pipe_gets_the_bytes(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
     reader.start()
-    with WholeFile(pipe) as file:
+    with AtomicFile(pipe) as file:
         file.write(b"through")
     reader.join()
     assert got == [b"through"]
@@ -144,7 +144,7 @@ def test_a_pipe_whose_reader_left_ends_the_run_as_sigpipe(tmp_path: Path) -> Non
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(Interrupted) as caught, WholeFile(pipe) as file:
+    with pytest.raises(Interrupted) as caught, AtomicFile(pipe) as file:
         os.close(reader)
         file.write(b"x")
     assert caught.value.signum == signal.SIGPIPE
@@ -167,7 +167,7 @@ def test_an_unfinished_name_fits_where_the_name_fits(tmp_path: Path, name: str) 
     part = part_path(tmp_path / name)
     assert part.parent == tmp_path
     assert len(os.fsencode(part.name)) <= 255
-    with WholeFile(tmp_path / name) as file:
+    with AtomicFile(tmp_path / name) as file:
         file.write(b"x")
     assert names(tmp_path) == [name]
 
@@ -279,8 +279,8 @@ def test_a_failure_before_anything_came_keeps_its_own_hint(tmp_path: Path) -> No
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from apiyi_cli.output.files import WholeFile
-with WholeFile(Path(sys.argv[1])) as file:
+from apiyi_cli.output.files import AtomicFile
+with AtomicFile(Path(sys.argv[1])) as file:
     for _ in range(int(sys.argv[2])):
         file.write(b"x" * 1000)
     os.kill(os.getpid(), signal.SIGKILL)

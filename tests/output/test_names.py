@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import UsageError
-from apiyi_cli.output.names import NAME_FIELDS, Numbered, Template, safe_name, slug
+from apiyi_cli.output.names import NAME_FIELDS, DistinctNames, PathTemplate, safe_name, slug
 
 EVIL = [
     "..",
@@ -128,7 +128,7 @@ def test_no_value_of_a_field_leads_out_of_the_template_s_directory(
     text: str, tmp_path: Path
 ) -> None:
     for template in ("{slug}", "{id}.{ext}", "sub/{stem}/{model}", "x-{n}", "{id}{slug}"):
-        path = Template(template).path(dict.fromkeys(NAME_FIELDS, text))
+        path = PathTemplate(template).path(dict.fromkeys(NAME_FIELDS, text))
         assert len(path.parts) == template.count("/") + 1
         assert not path.is_absolute()
         for part, written in zip(path.parts, template.split("/"), strict=True):
@@ -190,7 +190,7 @@ def test_a_slug_is_the_words_in_lower_case(text: str, short: str) -> None:
 
 
 def test_names_that_some_file_systems_take_for_one_are_numbered() -> None:
-    numbered = Numbered([Path("d/cat.png")])
+    numbered = DistinctNames([Path("d/cat.png")])
     assert numbered.distinct(Path("d/Cat.png")) == Path("d/Cat-2.png")
     assert numbered.distinct(Path("d/CAT.PNG")) == Path("d/CAT-3.PNG")
     assert numbered.distinct(Path("e/cat.png")) == Path("e/cat.png")
@@ -224,23 +224,23 @@ def test_a_template_is_filled_and_what_its_author_wrote_is_kept(template: str, p
         "stem": "talk",
         "id": "row 1",
     }
-    assert Template(template).path(values) == Path(path)
+    assert PathTemplate(template).path(values) == Path(path)
 
 
 def test_a_value_that_is_missing_or_empty_leaves_no_hidden_file() -> None:
-    assert Template("{slug}.{ext}").path({"slug": "", "ext": "png"}) == Path("untitled.png")
-    assert Template("{id}.{ext}").path({"ext": "png"}) == Path("untitled.png")
+    assert PathTemplate("{slug}.{ext}").path({"slug": "", "ext": "png"}) == Path("untitled.png")
+    assert PathTemplate("{id}.{ext}").path({"ext": "png"}) == Path("untitled.png")
 
 
 def test_a_long_value_does_not_push_the_number_off_the_name() -> None:
-    template = Template("{id}-{index}.{ext}")
+    template = PathTemplate("{id}-{index}.{ext}")
     paths = {template.path({"id": "x" * 500, "index": n, "ext": "png"}) for n in range(20)}
     assert len(paths) == 20
 
 
 def test_a_template_tells_which_fields_it_uses() -> None:
-    assert Template("{slug}-{n:02}.{ext}").fields == {"slug", "n", "ext"}
-    assert Template("plain").fields == frozenset()
+    assert PathTemplate("{slug}-{n:02}.{ext}").fields == {"slug", "n", "ext"}
+    assert PathTemplate("plain").fields == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -266,11 +266,11 @@ def test_a_template_tells_which_fields_it_uses() -> None:
 )
 def test_a_template_that_cannot_be_filled_is_refused_at_once(template: str) -> None:
     with pytest.raises(UsageError):
-        Template(template)
+        PathTemplate(template)
 
 
 def test_an_unknown_field_is_told_together_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
-        Template("{title}", known=("id", "ext"))
+        PathTemplate("{title}", known=("id", "ext"))
     assert "{title}" in str(caught.value)
     assert caught.value.hint == "use {id}, {ext}"

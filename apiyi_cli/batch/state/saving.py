@@ -18,8 +18,8 @@ from apiyi_cli.core.filetypes import detect_picture, detect_type
 from apiyi_cli.core.jsontext import read_first, write
 from apiyi_cli.decode.image import Picture, is_whole, join_reasons, pictures
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, OutputError
-from apiyi_cli.output.files import WholeFile
-from apiyi_cli.output.names import Template, slug
+from apiyi_cli.output.files import AtomicFile
+from apiyi_cli.output.names import PathTemplate, slug
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan
 
@@ -38,7 +38,7 @@ class MediaSaver:
     def __init__(
         self, template: str | None, folder: Path, plan: Plan, *, private: bool = False
     ) -> None:
-        self._template = Template(template or DEFAULT, known=ROW_NAME_FIELDS)
+        self._template = PathTemplate(template or DEFAULT, known=ROW_NAME_FIELDS)
         self._folder = Path() if template else folder
         self._plan = plan
         self._private = private
@@ -121,7 +121,7 @@ class MediaSaver:
         path = wanted
         for number in range(2, _MAX_NUMBER):
             if not path.exists():
-                with WholeFile(path) as file:
+                with AtomicFile(path) as file:
                     file.write(content)
                 return path
             path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")

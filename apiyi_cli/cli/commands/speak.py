@@ -8,7 +8,7 @@ from pathlib import Path
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.output.file_names import Places, Values, check_skipping, print_skipped
+from apiyi_cli.cli.output.file_names import OutputFiles, Values, check_skipping, print_skipped
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.options.connection import Connection
@@ -91,19 +91,19 @@ def _write_speech(ctx: Context, call: Call, target: SpeechFile | None) -> None:
 class SpeechFile:
     """The file that `-o` names for one speech."""
 
-    def __init__(self, places: Places, values: Values) -> None:
+    def __init__(self, places: OutputFiles, values: Values) -> None:
         self._places = places
         self._values = values
-        self.path = places.likely(values)
+        self.path = places.likely_path(values)
 
     @property
     def exists(self) -> bool:
         """Return True if the file is to be skipped because it is there."""
-        return self._places.exists(self._values)
+        return self._places.should_skip(self._values)
 
     def check(self) -> None:
         """Raise OutputError, before anything is sent, where the file cannot be made."""
-        self._places.check([(str(self.path), self._values)])
+        self._places.require_creatable([(str(self.path), self._values)])
 
 
 def _find_target(
@@ -115,7 +115,7 @@ def _find_target(
     output = ctx.settings.output
     if output.output in (None, "-"):
         return None
-    places = Places(
+    places = OutputFiles(
         output.output,
         "{stem}.{ext}" if files else "{slug}.{ext}",
         apart="{slug}.{ext}",

@@ -14,12 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from apiyi_cli.core.threads import start_thread
-from apiyi_cli.errors import ApiyiError, Interrupted
+from apiyi_cli.errors import ApiyiError, Interrupted, fails_every_item
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.call import Call
     from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
 
@@ -325,6 +326,30 @@ class WorkerPool(Generic[B, R]):
             self._slots.end_waiting()
         if self._stop.is_set():
             raise CancelledError
+
+
+class NotesOnce:
+    """Prints the notes of calls: what holds for one item of many is said once."""
+
+    def __init__(self, note: Callable[[str], object]) -> None:
+        self._note = note
+        self._noted: set[str] = set()
+
+    def print(self, call: Call) -> Call:
+        """Print the notes of a call that are new; return the call without notes."""
+        for text in call.notes:
+            if text not in self._noted:
+                self._noted.add(text)
+                self._note(text)
+        return call._replace(notes=())
+
+
+def print_item_failure(ctx: Context, name: str, failure: ApiyiError) -> None:
+    """Print the failure of one item of many; raise one that every item would have."""
+    named = failure.for_item(name)
+    if fails_every_item(failure):
+        raise named from failure
+    ctx.messages.error(named)
 
 
 class _UnderWay(Generic[B, R]):

@@ -1,4 +1,4 @@
-"""Files on their way into a request, and what several paid requests of one run share."""
+"""Files that are uploaded with a request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.filetypes import HEAD_BYTES
@@ -15,12 +15,11 @@ from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.events import Usage
 
 UPLOAD_READ_BYTES = 1 << 18
 
 
-def upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
+def read_upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
     """Return a file as something to be sent; `-` is standard input.
 
     What can be read only once (stdin, a pipe) is kept in a temporary file until the run ends.
@@ -36,13 +35,13 @@ def upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
     try:
         if name == "-":
             shown = "stdin"
-            path = _spooled(ctx, ctx.inputs.pieces("-"))
+            path = _spool(ctx, ctx.inputs.pieces("-"))
         if not stat.S_ISREG(os.stat(path).st_mode):
             if stat.S_ISCHR(os.stat(path).st_mode):
                 raise UsageError(
                     Text("cannot read {shown}", shown=shown), Text("it is a device, not a file")
                 )
-            path = _spooled(ctx, _pieces(path))
+            path = _spool(ctx, _read_pieces(path))
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEAD_BYTES)
@@ -52,46 +51,15 @@ def upload(ctx: Context, name: str, *, whole: bool = False) -> Upload:
     return Upload(shown, path, size, head, content)
 
 
-def scratch(ctx: Context) -> Path:
+def make_scratch_folder(ctx: Context) -> Path:
     """Return a new folder that only the user can look into, removed when the run ends."""
     import shutil
 
-    from apiyi_cli.core.scratch import make_scratch_folder
+    from apiyi_cli.core.scratch import make_scratch_folder as make_folder
 
-    folder = make_scratch_folder()
+    folder = make_folder()
     ctx.process.on_exit(lambda: shutil.rmtree(folder, ignore_errors=True))
     return folder
-
-
-def tell_usage(ctx: Context, told: Iterable[Usage | None]) -> None:
-    """Print what was used on stderr, if the user wants to know; summed over the requests."""
-    if not ctx.settings.output.usage:
-        return
-    from apiyi_cli.decode.usage import usage
-    from apiyi_cli.render.choose import usage_line
-
-    say = ctx.messages.translate
-    known = [one.raw for one in told if one is not None and one.raw]
-    seconds = [one["seconds"] for one in known if isinstance(one.get("seconds"), int | float)]
-    if seconds:
-        ctx.process.console.say(
-            say(Text("usage: {seconds} s of audio", seconds=f"{sum(seconds):g}"))
-        )
-        return
-    total: dict[str, Any] = {}
-    for one in known:
-        for name, count in one.items():
-            if isinstance(count, int) and not isinstance(count, bool):
-                total[name] = total.get(name, 0) + count
-    counts = usage(total)
-    if counts is None:
-        ctx.process.console.say(say(Text("usage: unknown (the gateway did not tell)")))
-    else:
-        from apiyi_cli.cli.output.ledger import format_estimate
-
-        ctx.process.console.say(
-            say(usage_line(counts)) + format_estimate(ctx.settings, ctx.settings.models[0], counts)
-        )
 
 
 def refuse_terminal(ctx: Context, what: str, hint: str) -> None:
@@ -103,7 +71,7 @@ def refuse_terminal(ctx: Context, what: str, hint: str) -> None:
         )
 
 
-def _spooled(ctx: Context, pieces: Iterable[bytes]) -> str:
+def _spool(ctx: Context, pieces: Iterable[bytes]) -> str:
     from apiyi_cli.core.scratch import ScratchFile
 
     file = ScratchFile(pieces)
@@ -111,7 +79,7 @@ def _spooled(ctx: Context, pieces: Iterable[bytes]) -> str:
     return file.path
 
 
-def _pieces(path: str) -> Iterator[bytes]:
+def _read_pieces(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while piece := file.read(UPLOAD_READ_BYTES):
             yield piece

@@ -1,4 +1,4 @@
-"""Where the files of a run go: names from a template, known and checked before anything is sent."""
+"""Names of the files that a run makes, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from apiyi_cli.core.encodings import quote_path
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.output.files import (
-    FileTaken,
+    ExistingFileError,
     clear_stale_parts,
     is_device,
     refuse_existing,
     write_file,
 )
-from apiyi_cli.output.names import Numbered, Template
+from apiyi_cli.output.names import DistinctNames, PathTemplate
 from apiyi_cli.output.rescue import Rescue
 from apiyi_cli.text import Text, system_reason
 
@@ -28,14 +28,14 @@ Values = Mapping[str, object]
 
 
 class FileKind(NamedTuple):
-    """What an existing file has to be to stand for the one wanted, and what messages call it."""
+    """What an existing file must be to be skipped, and what messages call it."""
 
     name: Text
     accepts: Callable[[bytes], bool]
 
 
-class Places:
-    """The files that a run makes, by the values of a template's fields.
+class OutputFiles:
+    """The files that a run makes, named by a template and the values of its fields.
 
     `output` is what `-o` says: a path with or without fields, or a directory, which gets
     `default`; `apart` is a template in which no two names are the same. `known` are the
@@ -62,18 +62,18 @@ class Places:
         if output is not None and (output.endswith("/") or os.path.isdir(output)):
             folder = output.replace("{", "{{").replace("}", "}}")
             text = f"{folder.rstrip('/') or '/'}/{default}"
-        self._template = Template(text, known=known)
+        self._template = PathTemplate(text, known=known)
 
     @property
     def fields(self) -> frozenset[str]:
         """Return the names of the fields that the files' names are made of."""
         return self._template.fields
 
-    def likely(self, values: Values) -> Path:
+    def likely_path(self, values: Values) -> Path:
         """Return the path of a file whose extension is not known yet."""
         return self._template.path({**values, "ext": self._extensions[0]})
 
-    def standing(self, values: Values) -> Path | None:
+    def find_existing(self, values: Values) -> Path | None:
         """Return the file that exists already, with whichever extension, None if there is none."""
         extensions = self._extensions if "ext" in self._template.fields else self._extensions[:1]
         for extension in extensions:
@@ -82,7 +82,7 @@ class Places:
                 return path
         return None
 
-    def check(self, wanted: Iterable[tuple[str, Values]]) -> None:
+    def require_creatable(self, wanted: Iterable[tuple[str, Values]]) -> None:
         """Raise an error unless every file can be made, each one a file of its own.
 
         `wanted` has for each file what it is made of, for the message. Two that would be one
@@ -91,13 +91,13 @@ class Places:
         """
         wanted = list(wanted)
         self.refuse_clashes(wanted)
-        paths = [self.likely(values) for _, values in wanted]
+        paths = [self.likely_path(values) for _, values in wanted]
         for path, (_, values) in zip(paths, wanted, strict=True):
-            existing = None if self._force else self.standing(values)
+            existing = None if self._force else self.find_existing(values)
             for item in (path, *filter(None, (existing,))):
                 try:
                     refuse_existing(item, force=self._force)
-                except FileTaken as failure:
+                except ExistingFileError as failure:
                     failure.hint = Text(
                         "leave out what is there with --skip-existing, or overwrite with --force"
                     )
@@ -107,10 +107,10 @@ class Places:
 
     def refuse_clashes(self, wanted: Iterable[tuple[str, Values]]) -> None:
         """Raise UsageError for two files that would have one name."""
-        numbered = Numbered()
+        numbered = DistinctNames()
         makers: dict[Path, str] = {}
         for maker, values in wanted:
-            path = self.likely(values)
+            path = self.likely_path(values)
             if not is_device(path) and numbered.distinct(path) != path:
                 first = makers.get(path, Text("another one"))
                 raise UsageError(
@@ -124,12 +124,12 @@ class Places:
                 )
             makers[path] = maker
 
-    def exists(self, values: Values, kind: FileKind | None = None) -> bool:
+    def should_skip(self, values: Values, kind: FileKind | None = None) -> bool:
         """Return True if a file that the user wants to skip is there already.
 
         Raises OutputError where what is there is no file of that `kind`.
         """
-        path = self.standing(values) if self._skip_existing else None
+        path = self.find_existing(values) if self._skip_existing else None
         if path is None:
             return False
         try:
@@ -156,7 +156,7 @@ class Places:
         write_file([content], path, force=self._force, rescue=rescue)
         return path
 
-    def extra(self, values: Values, extension: str) -> Path | None:
+    def extra_path(self, values: Values, extension: str) -> Path | None:
         """Return the path of picture `n` of an answer that has more than was asked for.
 
         A template that has no field for the number gets it at the end: `cat-2.png`. None
@@ -174,7 +174,7 @@ class Places:
         self, values: Values, extension: str, content: bytes, rescue: Rescue | None
     ) -> Path | None:
         """Write such a picture under a name that is free; return it, None beside a device."""
-        path = self.extra(values, extension)
+        path = self.extra_path(values, extension)
         if path is None:
             return None
         count = 2

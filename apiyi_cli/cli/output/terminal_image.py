@@ -1,4 +1,4 @@
-"""A saved picture shown on the terminal."""
+"""Shows a saved picture on the terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 DRAWING_S = 20.0
 
 
-def previewed(ctx: Context, path: str) -> None:
+def show_picture(ctx: Context, path: str) -> None:
     """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
     content = Path(path).read_bytes()
-    spoken = protocol(ctx.process.environ)
-    if spoken == "iterm":
+    used = protocol(ctx.process.environ)
+    if used == "iterm":
         ctx.process.console.write(iterm(content), "raw")
-    elif spoken == "kitty" and detect_picture(content) is PNG:
+    elif used == "kitty" and detect_picture(content) is PNG:
         ctx.process.console.write(kitty(content), "raw")
-    elif drawn := _drawn(ctx, path):
+    elif drawn := _draw(ctx, path):
         ctx.process.console.write(drawn, "raw")
     else:
         ctx.messages.note(
@@ -33,11 +33,11 @@ def previewed(ctx: Context, path: str) -> None:
         )
 
 
-def _drawn(ctx: Context, path: str) -> bytes:
+def _draw(ctx: Context, path: str) -> bytes:
     if shutil.which("chafa") is None:
         return b""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             chafa(path, ctx.process.console.width),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -48,4 +48,4 @@ def _drawn(ctx: Context, path: str) -> bytes:
         )
     except (OSError, subprocess.TimeoutExpired):
         return b""
-    return done.stdout if done.returncode == 0 else b""
+    return result.stdout if result.returncode == 0 else b""

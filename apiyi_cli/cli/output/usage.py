@@ -35,6 +35,8 @@ class UsageTotals:
             return Text("usage: none (answered from the cache)")
         if not self._known:
             return Text("usage: unknown (the gateway did not tell)")
+        if seconds := self._audio_seconds():
+            return Text("usage: {seconds} s of audio", seconds=f"{seconds:g}")
         from apiyi_cli.render.choose import usage_line
 
         total = self._total()
@@ -58,6 +60,11 @@ class UsageTotals:
                 ),
             )
         return line
+
+    def _audio_seconds(self) -> float:
+        """Return the seconds of sound that were used, 0 where tokens were counted."""
+        told = [(usage.raw or {}).get("seconds") for usage in self._known]
+        return sum(seconds for seconds in told if isinstance(seconds, int | float))
 
     def _total(self) -> Usage:
         known = self._known

@@ -30,15 +30,17 @@ def image(
     'out/{index:04}-{slug}.{ext}' (fields: index, slug, model, n, ext; with -i
     also dir, stem), or - for stdout.
     """
-    from apiyi_cli.cli.commands.image.job import Studio
+    from apiyi_cli.cli.commands.image import job as image_job
+    from apiyi_cli.cli.commands.image.results import send_job
+    from apiyi_cli.cli.gateway.parallel import NotesOnce
 
-    studio = Studio(
-        ctx, prompt or [], ctx.settings.fill(source).file or [], ctx.settings.fill(imaging)
-    )
-    if studio.shown():
+    job = image_job.read_job(ctx, prompt or [], ctx.settings.fill(source).file or [])
+    if ctx.settings.prints_request:
+        notes = NotesOnce(ctx.messages.note)
+        for task in image_job.skip_existing(ctx, job).tasks:
+            ctx.gateway.print_request(notes.print(image_job.build_call(job, task)))
         return
-    studio.prepare()
-    studio.run(ctx.settings.jobs)
+    send_job(ctx, image_job.prepare(ctx, job))
 
 
 app = single(spread(image))

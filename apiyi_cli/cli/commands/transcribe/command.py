@@ -30,13 +30,22 @@ def transcribe(
     be a file, a directory or a template such as '{dir}/{stem}.srt' (fields: dir, stem, index,
     model, ext); with --skip-existing only what is missing is sent.
     """
-    from apiyi_cli.cli.commands.transcribe.job import Desk
+    from apiyi_cli.cli.commands.transcribe import job as transcribe_job
+    from apiyi_cli.cli.commands.transcribe.results import print_streams, send_job
+    from apiyi_cli.cli.gateway.parallel import NotesOnce
 
-    desk = Desk(ctx, files or [], ctx.settings.fill(transcribing))
-    if desk.shown():
+    job = transcribe_job.read_job(ctx, files or [])
+    if ctx.settings.prints_request:
+        notes = NotesOnce(ctx.messages.note)
+        for recording in transcribe_job.skip_existing(ctx, job).recordings:
+            call = transcribe_job.build_call(job, recording.upload)
+            ctx.gateway.print_request(notes.print(call))
         return
-    desk.prepare()
-    desk.run(ctx.settings.jobs)
+    job = transcribe_job.prepare(ctx, job)
+    if job.transcribing.stream and job.files is None:
+        print_streams(ctx, job)
+    else:
+        send_job(ctx, job)
 
 
 app = single(spread(transcribe))

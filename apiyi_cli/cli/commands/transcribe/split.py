@@ -46,16 +46,16 @@ def require_ffmpeg(upload: Upload) -> None:
         )
 
 
-def cuts(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]:
+def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]:
     """Yield the parts of a recording in order, each made when it is asked for.
 
     Raises UsageError for a file that ffmpeg cannot read.
     """
-    told = _ffmpeg(ctx, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
-    length_s = _length_s(told)
+    report = _ffmpeg(ctx, upload, "-vn", "-af", SILENCE, "-f", "null", "-")
+    length_s = _length_s(report)
     if not length_s:
         raise upload.error(Text("ffmpeg finds no sound in it"))
-    points = cut_points(length_s, _silences(told, length_s))
+    points = cut_points(length_s, _silences(report, length_s))
     for number, (begin_s, end_s) in enumerate(pairwise((0.0, *points, length_s))):
         path = folder / f"{number:04}.flac"
         # Before -i: ffmpeg goes there at once, and still cuts at the exact sample.
@@ -79,22 +79,22 @@ def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list
     while length_s - begin_s > LONGEST_PART_S:
         least_s, most_s = begin_s + SHORTEST_PART_S, begin_s + LONGEST_PART_S
         middles = [(start + end) / 2 for start, end in silences]
-        begin_s = max((one for one in middles if least_s <= one <= most_s), default=most_s)
+        begin_s = max((at_s for at_s in middles if least_s <= at_s <= most_s), default=most_s)
         points.append(begin_s)
     return points
 
 
-def _length_s(told: str) -> float:
+def _length_s(report: str) -> float:
     # The last one is how far decoding really got: a header can be wrong about it.
-    found = _CLOCK.findall(told)
+    found = _CLOCK.findall(report)
     hours, minutes, seconds = found[-1] if found else (0, 0, 0)
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _silences(told: str, length_s: float) -> list[tuple[float, float]]:
+def _silences(report: str, length_s: float) -> list[tuple[float, float]]:
     found: list[tuple[float, float]] = []
     start: float | None = None
-    for which, at in _SILENCE.findall(told):
+    for which, at in _SILENCE.findall(report):
         if which == "start":
             start = float(at)
         elif start is not None:
@@ -124,8 +124,8 @@ def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()
         env=ctx.process.child_environment(),
     )
     ctx.process.on_exit(process.kill)
-    told = process.communicate()[1].decode("utf-8", "replace")
+    report = process.communicate()[1].decode("utf-8", "replace")
     if process.returncode:
-        last = (told.strip().splitlines() or [Text("it does not say why")])[-1]
+        last = (report.strip().splitlines() or [Text("it does not say why")])[-1]
         raise upload.error(Text("ffmpeg cannot read it: {strip}", strip=last.strip()))
-    return told
+    return report

@@ -1,0 +1,230 @@
+"""A run of `apiyi transcribe` sent: transcripts written in the order of the recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apiyi_cli.build.transcribe import asks_json
+from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.commands.transcribe.job import (
+    Recording,
+    TranscribeJob,
+    build_call,
+    needs_split,
+)
+from apiyi_cli.cli.conversation.loop import print_reply
+from apiyi_cli.cli.gateway.parallel import NotesOnce, print_item_failure, take_in_order
+from apiyi_cli.cli.inputs.uploads import make_scratch_folder
+from apiyi_cli.cli.output.usage import UsageTotals, print_usage
+from apiyi_cli.core.call import Reply
+from apiyi_cli.core.options.chat import Answer
+from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
+from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError
+from apiyi_cli.output.rescue import describe_loss
+from apiyi_cli.text import Text, join_texts
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.wire.send import Sender
+
+
+class RecordingPart(NamedTuple):
+    """What one request carries: a recording, or a part of one, and where that begins.
+
+    The last part ends the recording; a `failure` stands for what could not be cut.
+    """
+
+    recording: Recording
+    upload: Upload
+    begin_s: float = 0.0
+    is_last: bool = True
+    failure: ApiyiError | None = None
+
+
+class PartResult(NamedTuple):
+    """The transcript of a part, or its failure."""
+
+    part: RecordingPart
+    transcript: Transcript | None
+    failure: ApiyiError | None = None
+    from_cache: bool = False
+
+
+def send_job(ctx: Context, job: TranscribeJob) -> None:
+    """Send the recordings and write the transcripts in their order.
+
+    Raises the error of a single recording; of several, PartialError at the end.
+    """
+    if not job.recordings:
+        return
+    notes = NotesOnce(ctx.messages.note)
+
+    def ask(sender: Sender, part: RecordingPart) -> PartResult:
+        return _ask(ctx, job, notes, sender, part)
+
+    results = TranscribeResults(ctx, job)
+    first = job.recordings[0]
+    try:
+        if len(job.recordings) == 1 and not needs_split(first.upload):
+            results.take(ask(ctx.gateway.sender, RecordingPart(first, first.upload)))
+        else:
+            take_in_order(ctx, _cut(ctx, job), ask, ctx.settings.jobs, results.take)
+    finally:
+        print_usage(results.usage, ctx.settings, ctx.messages)
+    count, failures = len(job.recordings), results.failures
+    if failures and count == 1:
+        raise failures[0]
+    if failures:
+        raise PartialError(
+            Text("some recordings are missing"),
+            Text("{count} of {count2} failed", count=len(failures), count2=count),
+            hint=None
+            if job.files is None
+            else Text("run it again with --skip-existing to send only those"),
+        )
+
+
+def print_streams(ctx: Context, job: TranscribeJob) -> None:
+    """Print the texts as they are heard, one recording after the other."""
+    notes = NotesOnce(ctx.messages.note)
+
+    def decode(reply: Reply, **how: Any) -> Iterator[Burst]:
+        return _events(job, reply, verbatim=bool(how.get("verbatim")))
+
+    for recording in job.recordings:
+        print_reply(ctx, notes.print(build_call(job, recording.upload)), Answer(), decode)
+
+
+class TranscribeResults:
+    """Joins the parts of each recording and writes its transcript, in order."""
+
+    def __init__(self, ctx: Context, job: TranscribeJob) -> None:
+        self._ctx = ctx
+        self._job = job
+        self._parts: list[tuple[Transcript, float]] = []
+        self._failure: ApiyiError | None = None
+        self.failures: list[ApiyiError] = []
+        self.usage = UsageTotals()
+
+    def take(self, result: PartResult) -> None:
+        """Collect a part; write the transcript of a recording that is all there.
+
+        Raises a failure that every recording would have.
+        """
+        part = result.part
+        if result.transcript is not None:
+            self.usage.add(result.transcript.usage, from_cache=result.from_cache)
+            self._parts.append((result.transcript, part.begin_s))
+        self._failure = self._failure or result.failure
+        if not part.is_last:
+            return
+        parts, failure = self._parts, self._failure
+        self._parts, self._failure = [], None
+        if failure is None:
+            try:
+                self._write(part.recording, joined(parts))
+                return
+            except IncompleteError as error:
+                failure = error
+        if parts:
+            failure = self._keep(failure, joined(parts))
+        self.failures.append(failure)
+        if len(self._job.recordings) > 1:
+            print_item_failure(self._ctx, part.recording.name, failure)
+
+    def _keep(self, failure: ApiyiError, part: Transcript) -> ApiyiError:
+        """Keep what was heard, and paid for; return the failure with the place in its hint."""
+        try:
+            path = self._ctx.process.rescue.keep([written(part, "text")])
+            kept = Text("what was heard is in {path}", path=path)
+        except OSError as error:
+            kept = describe_loss(Text("what was heard"), error)
+        return failure.with_hint(join_texts(filter(None, (failure.hint, kept)), "; "))
+
+    def _write(self, recording: Recording, result: Transcript) -> None:
+        ctx, form = self._ctx, self._job.form
+        has_timestamps = (result.value or {}).keys() & {"segments", "words"}
+        if form == "verbose_json" and not has_timestamps:
+            ctx.messages.note(Text("{name}: the gateway told no timestamps", name=recording.name))
+        is_json = form in ("ndjson", "json", "verbose_json")
+        line = _record(recording, result) if form == "ndjson" else written(result, form)
+        lines = list(ctx.output.filter_lines([line])) if is_json else [line]
+        if self._job.files is None:
+            content: Content = "json" if is_json else "text"
+            ctx.process.console.write_lines(lines, ctx.process.rescue, content)
+            return
+        fields = recording.fields(self._job.model)
+        path = self._job.files.write(
+            fields, self._job.extension, b"".join(lines), ctx.process.rescue
+        )
+        ctx.messages.debug(Text("saved {path}", path=path))
+
+
+def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
+    """Yield what to send; a recording that cannot be cut comes as a part with a failure."""
+    for recording in job.recordings:
+        if not needs_split(recording.upload):
+            yield RecordingPart(recording, recording.upload)
+            continue
+        from apiyi_cli.cli.commands.transcribe.split import split_recording
+
+        part: RecordingPart | None = None
+        try:
+            for cut in split_recording(ctx, recording.upload, make_scratch_folder(ctx)):
+                if part is not None:
+                    yield part
+                part = RecordingPart(recording, cut.upload, cut.begin_s, is_last=False)
+        except ApiyiError as failure:
+            part = RecordingPart(recording, recording.upload, failure=failure)
+        if part is not None:
+            yield part._replace(is_last=True)
+
+
+def _ask(
+    ctx: Context, job: TranscribeJob, notes: NotesOnce, sender: Sender, part: RecordingPart
+) -> PartResult:
+    """Send one part; errors become part of the result."""
+    if part.failure is not None:
+        return PartResult(part, None, part.failure)
+    call = notes.print(build_call(job, part.upload))
+
+    def read(reply: Reply) -> Transcript:
+        if call.stream:
+            return _join_events(_events(job, reply))
+        return transcript(reply, call.model, asks_json=asks_json(call))
+
+    try:
+        result = ctx.gateway.ask(call, read, sender=sender)
+    except ApiyiError as failure:
+        return PartResult(part, None, failure)
+    return PartResult(part, result, from_cache=sender.from_cache)
+
+
+def _events(job: TranscribeJob, reply: Reply, *, verbatim: bool = False) -> Iterator[Burst]:
+    return events(reply, verbatim=verbatim, speakers=bool(job.transcribing.diarize))
+
+
+def _join_events(bursts: Iterator[Burst]) -> Transcript:
+    from apiyi_cli.core.events import Delta, Usage
+
+    pieces: list[str] = []
+    usage: dict[str, Any] | None = None
+    for burst in bursts:
+        for event in burst:
+            if isinstance(event, Delta):
+                pieces.append(event.text)
+            elif isinstance(event, Usage) and event.raw is not None:
+                usage = event.raw
+    text = "".join(pieces)
+    value = None if usage is None else {"text": text, "usage": usage}
+    return Transcript(text, text.encode("utf-8", "replace"), value)
+
+
+def _record(recording: Recording, result: Transcript) -> bytes:
+    from apiyi_cli.core.jsontext import write
+
+    fields = result.value if result.value is not None else {"text": result.text}
+    return write({"index": recording.place, "file": recording.name, **fields}) + b"\n"
