@@ -10,8 +10,6 @@ from tests.source import SOURCES, dotted, imported_modules
 pytestmark = pytest.mark.no_cover
 
 KNOWN = {
-    "apiyi_cli.cli.commands.embed.output_file",
-    "apiyi_cli.cli.commands.embed.run",
     "apiyi_cli.decode.chat",
     "apiyi_cli.decode.dialects",
     "apiyi_cli.decode.assemble",

@@ -43,8 +43,6 @@ KNOWN_LONG = {
 }
 """Functions that are long, but not too long; there shall be ten at most."""
 KNOWN_CLASSES = {
-    "cli/commands/image/job.py: Studio",
-    "cli/commands/transcribe/job.py: Desk",
     "cli/inputs/prompt.py: Inputs",
     "settings/resolve.py: Settings",
 }

@@ -218,3 +218,17 @@ def test_one_object_for_all_lines_is_refused_as_a_file_before_anything_is_sent(
     # A few texts of the command line are one request, whose object is whole or not there.
     assert apiyi("embed x --json -o v").code == 0
     assert json.loads((apiyi.work / "v").read_bytes())["object"] == "list"
+
+
+def test_a_refused_request_that_waits_when_the_run_ends_is_not_told_as_in_flight(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    busy = ScriptedReply.error(429, "busy", headers=(("Retry-After", "20"),))
+    gateway.script(busy, ScriptedReply.error(404, "no such thing"))
+    line = "embed --lines --dimensions 2 --batch-size 1 -o v -j 1"
+    ran = apiyi(line, stdin=lines(3))
+    assert ran.code == 6, ran.err
+    assert [one.status for one in gateway.ledger if one.method == "POST"] == [429, 404]
+    again = apiyi(line, stdin=lines(3))
+    assert again.code == 0 and "billed twice" not in again.err, again.err
+    assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(3)]

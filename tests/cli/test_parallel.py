@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.cli.gateway.parallel import map_in_order
+from apiyi_cli.cli.gateway.ordered import map_in_order
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.conversation.reply import printed_text, require_fit
-from apiyi_cli.cli.gateway.parallel import QUEUE_POLL_S, silence_when_stopped
+from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
+from apiyi_cli.cli.gateway.parallel import silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.cli.app import single
-from apiyi_cli.cli.commands.embed.items import read_items
+from apiyi_cli.cli.commands.embed.items import group_items, read_items
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
@@ -30,7 +30,7 @@ def embed(
     request: Request,
 ) -> None:
     """Embed texts: one JSON line for each, in the order of the input."""
-    from apiyi_cli.cli.commands.embed.run import EmbedRun, groups_of, print_requests
+    from apiyi_cli.cli.commands.embed.run import EmbedRun, print_requests
 
     embedding = ctx.settings.fill(embedding)
     ctx.settings.models  # noqa: B018 - what is missing is said before stdin is read
@@ -44,7 +44,7 @@ def embed(
         )
 
     if ctx.settings.request.dry_run or ctx.settings.request.code:
-        print_requests(ctx, groups_of(items, embedding), build)
+        print_requests(ctx, group_items(items, embedding), build)
         return
     EmbedRun(ctx, embedding, build, files).run(items)
 

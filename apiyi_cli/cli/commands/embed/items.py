@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from apiyi_cli.build.embed import read_text_field
+from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, read_text_field
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import missing_prompt_error
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.errors import UsageError
+from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
 
+if TYPE_CHECKING:
+    from apiyi_cli.decode.embed import Vectors
 
-class Item(NamedTuple):
+BATCH_SIZE: Final = 128
+# Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
+TEXT_MOST_BYTES: Final = MOST_TOKENS
+
+Build = Callable[[Sequence[str]], Call]
+"""Makes the request for some texts."""
+
+
+class EmbedItem(NamedTuple):
     """One input: the number of its line (from 0), where it stands, and its text.
 
     `line` is the object of `--jsonl` as it came, b"" where it is no object. An input with an
@@ -27,9 +38,36 @@ class Item(NamedTuple):
     error: UsageError | None = None
 
 
+Vector = bytes | memoryview
+
+
+class EmbedResult(NamedTuple):
+    """The result of an input: its vector, its error, or its line where that is made already.
+
+    `line_class` is the class of the error in a line of an earlier run.
+    """
+
+    item: EmbedItem
+    vector: Vector | None = None
+    error: ApiyiError | None = None
+    line: bytes | None = None
+    line_class: str | None = None
+
+
+class EmbedAnswer(NamedTuple):
+    """The results of some inputs in their order; of each request the inputs and the reply.
+
+    `turn` counts the lists of inputs from 0.
+    """
+
+    turn: int
+    results: list[EmbedResult]
+    replies: list[tuple[list[int], Vectors, bool]]
+
+
 def read_items(
     ctx: Context, words: list[str], files: list[str], embedding: Embedding
-) -> Iterator[Item | None]:
+) -> Iterator[EmbedItem | None]:
     """Yield the inputs in their order; None where stdin has been silent for a moment.
 
     Raises UsageError where there is nothing to embed, and for arguments and files that cannot
@@ -52,7 +90,7 @@ def read_items(
     return _of_arguments(ctx, words, files)
 
 
-def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[Item]:
+def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[EmbedItem]:
     texts = [ctx.inputs.filled_file(path) for path in files]
     texts += [ctx.inputs.stdin("-") if word == "-" else word for word in words]
     if not texts:
@@ -67,14 +105,16 @@ def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[
             )
     names = [*files, *words] or ["stdin"]
     return (
-        Item(index, Text("input {number}", number=index + 1) if len(texts) > 1 else names[0], text)
+        EmbedItem(
+            index, Text("input {number}", number=index + 1) if len(texts) > 1 else names[0], text
+        )
         for index, text in enumerate(texts)
     )
 
 
-def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[Item | None]:
+def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[EmbedItem | None]:
     """Yield the lines of stdin; blank ones at its end, and between objects, are no inputs."""
-    blank: list[Item] = []
+    blank: list[EmbedItem] = []
     number = 0
     seen = False
     for line in ctx.inputs.raw_lines(option):
@@ -87,7 +127,7 @@ def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[Item | N
             if field is None:
                 why = Text("the line is blank")
                 error = UsageError(Text("cannot embed {place}", place=place), why)
-                blank.append(Item(number - 1, place, error=error))
+                blank.append(EmbedItem(number - 1, place, error=error))
             continue
         yield from blank
         blank.clear()
@@ -97,7 +137,7 @@ def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[Item | N
         raise UsageError(Text("nothing to send"), Text("stdin has no lines"))
 
 
-def _item(index: int, place: str, line: bytes, field: str | None, *, is_first: bool) -> Item:
+def _item(index: int, place: str, line: bytes, field: str | None, *, is_first: bool) -> EmbedItem:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as failure:
@@ -107,11 +147,46 @@ def _item(index: int, place: str, line: bytes, field: str | None, *, is_first: b
         )
         if is_first:
             raise error from None
-        return Item(index, place, error=error)
+        return EmbedItem(index, place, error=error)
     if field is None:
-        return Item(index, place, text)
+        return EmbedItem(index, place, text)
     try:
-        return Item(index, place, read_text_field(line, place, field), line)
+        return EmbedItem(index, place, read_text_field(line, place, field), line)
     except UsageError as error:
         is_object = error.what.startswith("cannot embed")
-        return Item(index, place, line=line if is_object else b"", error=error)
+        return EmbedItem(index, place, line=line if is_object else b"", error=error)
+
+
+def _without_result(item: EmbedItem) -> EmbedResult:
+    return EmbedResult(item, error=item.error)
+
+
+def group_items(
+    items: Iterator[EmbedItem | None],
+    embedding: Embedding,
+    find_result: Callable[[EmbedItem], EmbedResult | None] = _without_result,
+) -> Iterator[list[EmbedResult]]:
+    """Yield the inputs in lists that one request can take, those without a text among them.
+
+    A list is handed on early when no further line comes for a moment, so that a slow pipe is
+    answered as it speaks. `find_result` returns what an input has, None to leave it out.
+    """
+    size = embedding.batch_size or min(BATCH_SIZE, MOST_INPUTS)
+    group: list[EmbedResult] = []
+    count = weight = 0
+    for item in items:
+        result = None if item is None else find_result(item)
+        if item is not None and result is None:
+            continue
+        length = len(result.item.text) * 4 if result is not None else 0
+        if result is not None and result.item.text.isascii():
+            length //= 4
+        if group and (result is None or count == size or weight + length > TEXT_MOST_BYTES):
+            yield group
+            group, count, weight = [], 0, 0
+        if result is not None:
+            group.append(result)
+            count += 1
+            weight += length
+    if group:
+        yield group

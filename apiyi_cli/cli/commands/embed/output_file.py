@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,10 @@ from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.record import name_class
 from apiyi_cli.batch.state.resume import PendingLine
 from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
-from apiyi_cli.cli.commands.embed.items import Item
-from apiyi_cli.cli.commands.embed.requests import Answer, Result
-from apiyi_cli.cli.commands.embed.run import hash_of_input, refuse_shorter
+from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
@@ -27,11 +26,12 @@ from apiyi_cli.wire.http.request import HttpRequest
 
 if TYPE_CHECKING:
     from apiyi_cli.batch.rows.row import Row
-    from apiyi_cli.cli.commands.embed.run import Build
     from apiyi_cli.cli.context import Context
 
 GRACE_S: Final = {"SIGINT": 30.0}
 SHORT_GRACE_S: Final = 5.0
+REFUSED: Final = frozenset((429, 503))
+"""Statuses of a gateway that has not begun to work on a request."""
 
 
 class EmbedFile:
@@ -68,8 +68,8 @@ class EmbedFile:
         self._looked = self._met = 0
         self._gap = False
         self._signals: list[int] = []
-        self._claims = Claims(self, ctx.gateway.sender.plan.observer or Observer())
-        self._tell_past()
+        self._claims = EmbedClaims(self, ctx.gateway.sender.plan.observer or Observer())
+        self._print_past()
 
     def __enter__(self) -> Self:
         return self
@@ -93,13 +93,13 @@ class EmbedFile:
         return self._file.done - self._file.failed
 
     @property
-    def watch(self) -> Claims:
+    def observer(self) -> EmbedClaims:
         """Return what notes each request before it leaves."""
         return self._claims
 
-    def look(self, item: Item) -> Result | None:
+    def find_result(self, item: EmbedItem) -> EmbedResult | None:
         """Return what an input has: None when its line is in the file."""
-        row = make_row(item.number, item.place, hash_of_input(item, self._build, self._form))
+        row = make_row(item.number, item.place, hash_input(item, self._build, self._form))
         self._looked += 1
         found = self._file.find(row)
         if found is not None:
@@ -108,10 +108,10 @@ class EmbedFile:
             return None
         self._rows[item.number] = row
         if isinstance(found, PendingLine):
-            return Result(item, line=found.line, line_class=found.failed)
-        return Result(item, error=item.error)
+            return EmbedResult(item, line=found.line, line_class=found.failed)
+        return EmbedResult(item, error=item.error)
 
-    def claim(self, items: Sequence[Item]) -> None:
+    def claim(self, items: Sequence[EmbedItem]) -> None:
         """Take note of what the next request of this thread is for."""
         self._claims.begin([self._rows[item.number] for item in items])
 
@@ -119,16 +119,21 @@ class EmbedFile:
         """Write that a request is about to leave."""
         self._file.claim(rows)
 
-    def release(self, items: Sequence[Item]) -> None:
+    def release_refused(self, items: Sequence[EmbedItem]) -> None:
+        """Note that a request will not be sent again, if it was refused each time."""
+        if self._claims.is_refused:
+            self.release(items)
+
+    def release(self, items: Sequence[EmbedItem]) -> None:
         """Note that a request was not billed."""
         self._file.release([self._rows[item.number] for item in items])
 
-    def keep(self, answer: Answer, line: Callable[[Result], bytes]) -> None:
+    def keep(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
         """Make an answer durable that has come before its turn. Safe from any thread."""
         if self._gap or answer.turn != self._next:
             self._file.keep(self._entries(answer, line))
 
-    def write(self, answer: Answer, line: Callable[[Result], bytes]) -> None:
+    def write(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
         """Write an answer whose turn it is; after a gap it waits in the journal.
 
         Raises OutputError where the file takes no more.
@@ -151,7 +156,9 @@ class EmbedFile:
         for row, _, _ in entries:
             self._rows.pop(row.index, None)
 
-    def _entries(self, answer: Answer, line: Callable[[Result], bytes]) -> list[VectorEntry]:
+    def _entries(
+        self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]
+    ) -> list[VectorEntry]:
         return [
             VectorEntry(
                 self._rows[result.item.number],
@@ -162,7 +169,7 @@ class EmbedFile:
         ]
 
     @contextmanager
-    def heeding(self, stop: threading.Event) -> Iterator[None]:
+    def stop_softly(self, stop: threading.Event) -> Iterator[None]:
         """Let the first signal stop the run softly: what is in flight is waited for."""
 
         def heed(name: str, signum: int) -> float | None:
@@ -212,7 +219,7 @@ class EmbedFile:
         else:
             self._ctx.messages.note(Text("{lines} are in {path}", lines=count, path=path))
 
-    def _tell_past(self) -> None:
+    def _print_past(self) -> None:
         file, tell = self._file, self._ctx.messages.note
         if file.known:
             tell(
@@ -228,7 +235,7 @@ class EmbedFile:
             )
 
 
-class Claims(Observer):
+class EmbedClaims(Observer):
     """Notes in the journal what a request is for, right before it leaves."""
 
     def __init__(self, file: EmbedFile, then: Observer) -> None:
@@ -239,6 +246,12 @@ class Claims(Observer):
     def begin(self, rows: Sequence[Row]) -> None:
         """Have the following requests of this thread be for these inputs."""
         self._local.rows = rows
+        self._local.unrefused = 0
+
+    @property
+    def is_refused(self) -> bool:
+        """Return True if each request of this thread for these inputs was refused."""
+        return not self._local.unrefused
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Pass on."""
@@ -248,8 +261,34 @@ class Claims(Observer):
         """Write the claim. What it raises keeps the request from being sent."""
         if not request.free:
             self._file.claim_rows(getattr(self._local, "rows", ()))
+            self._local.unrefused = getattr(self._local, "unrefused", 0) + 1
         self._then.on_request(request)
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Pass on."""
+        """Take note of a refusal that was not billed."""
+        if reply.status in REFUSED:
+            self._local.unrefused = getattr(self._local, "unrefused", 0) - 1
         self._then.on_reply(reply, after_s)
+
+
+def hash_input(item: EmbedItem, build: Build, form: str) -> str:
+    """Return 16 hex digits that stand for an input and all that its line is made with."""
+    from apiyi_cli.batch.rows.row import hash_call
+
+    digest = hashlib.sha256(f"{form}\0".encode())
+    digest.update(item.line)
+    if item.error is None:
+        digest.update(hash_call(build([item.text])).encode())
+    else:
+        digest.update(f"\0{item.error.why}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def refuse_shorter(path: Path, known: int, met: int) -> None:
+    """Raise SetupError where the file has lines of inputs that are no longer there."""
+    if met < known:
+        raise SetupError(
+            Text("{path} belongs to another input", path=path),
+            Text("it has {count} lines more than the input", count=known - met),
+            hint=Text("name another -o; --force to begin anew"),
+        )

@@ -1,19 +1,21 @@
-"""Asking for vectors: many texts in a request, and the one that is refused found among them."""
+"""Requests for vectors: many texts in each, a refused one found by division."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Final
 
-from apiyi_cli.cli.commands.embed.items import Item
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
+from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.embed import Vectors, vectors
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, UnknownModelError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from apiyi_cli.cli.commands.embed.output_file import EmbedFile
     from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
@@ -21,77 +23,51 @@ ALIKE_REFUSALS: Final = 3
 """So many texts refused alike, and none accepted: it is not the texts."""
 _OF_THE_ENDPOINT: Final = frozenset((401, 402, 403, 404, 405, 501))
 
-Vector = bytes | memoryview
-
-
-class Result(NamedTuple):
-    """What an input has come to: its vector, or its error, or a line of an earlier run."""
-
-    item: Item
-    vector: Vector | None = None
-    error: ApiyiError | None = None
-    line: bytes | None = None
-    line_class: str | None = None
-
-
-class Answer(NamedTuple):
-    """The results of some inputs in their order; of each request the inputs and the reply.
-
-    `turn` counts the lists of inputs from 0.
-    """
-
-    turn: int
-    results: list[Result]
-    replies: list[tuple[list[int], Vectors, bool]]
-
 
 class Embedder:
     """Asks for the vectors of inputs. Its methods may be called from any thread.
 
-    `build` makes the request for some texts; `claim` is told which inputs the thread's next
-    request is for, `release` that they were refused. `is_alone` is a run for a single text,
-    whose refusal is the run's own.
+    `build` makes the request for some texts; `file` notes which inputs each request is for.
+    `is_alone` is a run for a single text, whose refusal is the run's own.
     """
 
     def __init__(
         self,
         ctx: Context,
-        build: Callable[[Sequence[str]], Call],
+        build: Build,
         dimensions: int | None,
         *,
         keep_body: bool,
         is_alone: bool,
-        claim: Callable[[Sequence[Item]], None] = lambda items: None,
-        release: Callable[[Sequence[Item]], None] = lambda items: None,
+        file: EmbedFile | None = None,
     ) -> None:
         self._ctx = ctx
         self._build = build
         self._dimensions = dimensions
         self._keep_body = keep_body
         self._is_alone = is_alone
-        self._claim = claim
-        self._release = release
+        self._file = file
         self._lock = threading.Lock()
         self._refused: list[RejectedError] = []
-        self.accepts = False
+        self.accepts = file is not None and file.has_vectors
 
-    def ask(self, sender: Sender, turn: int, items: Sequence[Result]) -> Answer:
+    def ask(self, sender: Sender, turn: int, items: Sequence[EmbedResult]) -> EmbedAnswer:
         """Return the results of inputs; those that have theirs already are not asked for.
 
         A request that is refused is divided until the text is found that the gateway does not
         take; the others are asked for once each. Raises what is not about a text.
         """
-        asked = [one.item for one in items if _is_open(one)]
-        found: dict[int, Result] = {}
+        asked = [result.item for result in items if _needs_request(result)]
+        by_number: dict[int, EmbedResult] = {}
         replies: list[tuple[list[int], Vectors, bool]] = []
-        for some in self._divided(sender, asked, replies):
-            found[some.item.number] = some
-        results = [found.get(one.item.number, one) for one in items]
-        return Answer(turn, results, sorted(replies, key=lambda reply: reply[0]))
+        for result in self._divide(sender, asked, replies):
+            by_number[result.item.number] = result
+        results = [by_number.get(item.item.number, item) for item in items]
+        return EmbedAnswer(turn, results, sorted(replies, key=lambda reply: reply[0]))
 
-    def _divided(
-        self, sender: Sender, items: list[Item], replies: list[tuple[list[int], Vectors, bool]]
-    ) -> Iterator[Result]:
+    def _divide(
+        self, sender: Sender, items: list[EmbedItem], replies: list[tuple[list[int], Vectors, bool]]
+    ) -> Iterator[EmbedResult]:
         waiting = [items] if items else []
         while waiting:
             some = waiting.pop()
@@ -103,7 +79,7 @@ class Embedder:
                     raise
                 if len(some) == 1:
                     self._note_refused(refusal)
-                    yield Result(some[0], error=refusal)
+                    yield EmbedResult(some[0], error=refusal)
                 else:
                     waiting += reversed(self._parts(some))
                 continue
@@ -114,9 +90,9 @@ class Embedder:
             self.accepts = True
             replies.append(([item.number for item in some], got, sender.from_cache))
             for item, vector in zip(some, got.texts, strict=True):
-                yield Result(item, vector)
+                yield EmbedResult(item, vector)
 
-    def _parts(self, items: list[Item]) -> list[list[Item]]:
+    def _parts(self, items: list[EmbedItem]) -> list[list[EmbedItem]]:
         """Return the parts to ask for next: halves; where nothing was accepted so far the
         shortest text alone first, which tells whether it is the texts at all."""
         if not self.accepts and len(items) > 2:
@@ -128,26 +104,35 @@ class Embedder:
         """Raise the refusal when all texts so far were refused, for one and the same reason."""
         with self._lock:
             self._refused.append(refusal)
-            alike = {(one.facts.status, one.facts.code, one.why) for one in self._refused}
+            alike = {(error.facts.status, error.facts.code, error.why) for error in self._refused}
             if not self.accepts and len(self._refused) >= ALIKE_REFUSALS and len(alike) == 1:
                 raise refusal
 
-    def _request(self, sender: Sender, items: list[Item]) -> Vectors:
-        def decode(reply: Reply) -> Iterator[Vectors]:
-            yield vectors(reply, len(items), self._dimensions, keep_body=self._keep_body)
+    def _request(self, sender: Sender, items: list[EmbedItem]) -> Vectors:
+        def read(reply: Reply) -> Vectors:
+            return vectors(reply, len(items), self._dimensions, keep_body=self._keep_body)
 
         call = self._build([item.text for item in items])
-        self._claim(items)
-        (got,) = self._ctx.gateway.stream(call, decode, sender=sender)
-        return got
+        if self._file is not None:
+            self._file.claim(items)
+        try:
+            return self._ctx.gateway.ask(call, read, sender=sender)
+        except CancelledError:
+            if self._file is not None:
+                self._file.release_refused(items)
+            raise
+
+    def _release(self, items: list[EmbedItem]) -> None:
+        if self._file is not None:
+            self._file.release(items)
 
 
-def _halves(items: list[Item]) -> list[list[Item]]:
+def _halves(items: list[EmbedItem]) -> list[list[EmbedItem]]:
     middle = len(items) // 2
     return [half for half in (items[:middle], items[middle:]) if half]
 
 
-def _is_open(result: Result) -> bool:
+def _needs_request(result: EmbedResult) -> bool:
     return result.line is None and result.error is None and result.vector is None
 
 
@@ -163,13 +148,13 @@ def _was_not_billed(failure: ApiyiError) -> bool:
     return failure.facts.phase in ("connect", "status") and not isinstance(failure, IncompleteError)
 
 
-class Consistency:
+class VectorLengths:
     """Checks that all vectors of a run have one length; what is compared later needs that."""
 
     def __init__(self, length: int) -> None:
         self._length = length
 
-    def check(self, answer: Answer) -> None:
+    def check(self, answer: EmbedAnswer) -> None:
         """Raise IncompleteError for vectors of another length than those before."""
         for _, got, _ in answer.replies:
             self._length = self._length or got.length
@@ -184,15 +169,15 @@ class Consistency:
                 )
 
 
-def usages(answer: Answer) -> Iterator[tuple[Usage | None, bool]]:
+def usages(answer: EmbedAnswer) -> Iterator[tuple[Usage | None, bool]]:
     """Yield the usage of each request, and whether its answer came from the cache."""
     for _, got, from_cache in answer.replies:
         yield got.usage, from_cache
 
 
-def merged_object(answers: Sequence[Answer], errors: list[dict[str, Any]]) -> bytes:
+def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) -> bytes:
     """Return the server's object; of several requests one, with the inputs' numbers as index."""
     from apiyi_cli.decode.embed import merged
 
-    replies = [(indexes, got.raw) for one in answers for indexes, got, _ in one.replies]
+    replies = [(indexes, got.raw) for answer in answers for indexes, got, _ in answer.replies]
     return merged([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apiyi_cli.build.transcribe import RECORDING_BYTES, named, transcribe_call
+from apiyi_cli.build.transcribe import RECORDING_BYTES, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import OutputFiles, check_skipping, print_skipped
@@ -170,7 +170,7 @@ def _distinct_template(recordings: Sequence[Recording]) -> str:
 
 def _check_size(job: TranscribeJob, upload: Upload) -> None:
     """Raise UsageError for a file that no request can carry."""
-    named(upload)
+    upload_name(upload)
     if not upload.size:
         raise upload.error(Text("it is empty"))
     if not needs_split(upload):

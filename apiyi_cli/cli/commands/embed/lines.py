@@ -1,0 +1,118 @@
+"""The line of each input of `apiyi embed`, and what is said on stderr of those without a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from apiyi_cli.cli.commands.embed.items import EmbedResult
+from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    PartialError,
+    RejectedError,
+    UsageError,
+)
+from apiyi_cli.text import Text, map_text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+
+ERRORS_NAMED: Final = 20
+
+
+class LineFormatter:
+    """Makes the output lines of inputs. Its methods may be called from any thread."""
+
+    def __init__(self, ctx: Context, embedding: Embedding) -> None:
+        self._ctx = ctx
+        self._embedding = embedding
+
+    def format(self, result: EmbedResult) -> bytes:
+        """Return the output line of an input."""
+        from apiyi_cli.core.jsontext import write
+        from apiyi_cli.decode.embed import with_error, with_vector
+
+        item, embedding = result.item, self._embedding
+        if result.line is not None:
+            return result.line
+        if result.error is not None:
+            error = write(self.describe_error(result.error))
+            if item.line:
+                return with_error(item.line, error)
+            text = b"" if embedding.text is False or not item.text else write(item.text)
+            shown = b'"text":%s,' % text if text else b""
+            return b'{"index":%d,%s"error":%s}\n' % (item.number, shown, error)
+        assert result.vector is not None
+        if embedding.jsonl is not None:
+            return with_vector(item.line, result.vector)
+        if embedding.text is False:
+            return b'{"index":%d,"embedding":%s}\n' % (item.number, result.vector)
+        text = write(item.text)
+        return b'{"index":%d,"text":%s,"embedding":%s}\n' % (item.number, text, result.vector)
+
+    def describe_error(self, error: ApiyiError) -> dict[str, Any]:
+        """Return an error as the records of a batch have it."""
+        from apiyi_cli.batch.state.record import name_class
+
+        facts = error.facts
+        message = f"{error.what}: {error.why}" if error.why else str(error.what)
+        return {
+            "code": facts.code or (str(facts.status) if facts.status is not None else None),
+            "type": type(error).__name__,
+            "message": map_text(message, self._ctx.messages.redact),
+            "class": name_class(error),
+            "maybe_billed": False,
+        }
+
+    def filter(self, result: EmbedResult) -> EmbedResult:
+        """Return a result with its line through `--jq`; an answer that it fails on stays whole."""
+        ctx = self._ctx
+        if ctx.output.jq_filter is None or result.line is not None:
+            return result
+        line = self.format(result)
+        try:
+            return result._replace(line=b"".join(ctx.output.filter_lines([line])))
+        except IncompleteError as failure:
+            return result._replace(line=line, error=result.error or failure)
+
+
+class EmbedFailures:
+    """Names the inputs without a vector on stderr, the first of them one by one."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._errors: list[ApiyiError] = []
+        self.count = 0
+
+    def add(self, result: EmbedResult) -> None:
+        """Say which input failed and why."""
+        error = result.error
+        assert error is not None
+        self.count += 1
+        if self.count > ERRORS_NAMED:
+            return
+        self._errors.append(error)
+        ctx = self._ctx
+        if isinstance(error, UsageError):
+            message = error.sentence()
+        else:
+            message = Text("{place}: {error}", place=result.item.place, error=error.sentence())
+        ctx.messages.print_line(message)
+
+    def raise_any(self, succeeded: int, earlier: int = 0) -> None:
+        """Raise what the run ends with: the refusal itself where all failed alike, else
+        PartialError; `earlier` runs have failures in the file, too."""
+        count = self.count + earlier
+        if not count:
+            return
+        first = self._errors[0] if self._errors else None
+        alike = {(type(error), error.facts.status, error.why) for error in self._errors}
+        if isinstance(first, RejectedError) and not succeeded and not earlier and len(alike) == 1:
+            raise first
+        raise PartialError(
+            Text("{count} inputs have no vector", count=count),
+            Text("they are named above")
+            if not earlier
+            else Text("their lines in the output say why"),
+        )
