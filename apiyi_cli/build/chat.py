@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest, adapt_to_family, apply_options, option_fields, post
-from apiyi_cli.build.content import Attachment, content_parts
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import CHAT
 from apiyi_cli.core.events import ToolCall
@@ -15,6 +14,9 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.options.chat import ChatSampling
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.build.content import Attachment
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -39,6 +41,8 @@ def build_messages(
         messages.insert(place, {"role": "system", "content": system})
     sources: tuple[Source, ...] = ()
     if attachments:
+        from apiyi_cli.build.content import content_parts
+
         where = f"messages.{len(messages)}.content"
         content, sources = content_parts(text or "", attachments, where)
         messages.append({"role": "user", "content": content})

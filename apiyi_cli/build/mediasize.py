@@ -6,6 +6,8 @@ import re
 import struct
 from typing import Final
 
+from apiyi_cli.core.filetypes import BMP, GIF, JPEG, PNG, WAV, WEBP, detect_type
+
 BYTES_IN_SECOND: Final = 8_000
 """Compressed speech at 64 kbit/s, for recordings whose header does not tell."""
 BYTES_IN_PAGE: Final = 50_000
@@ -18,19 +20,19 @@ _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 def picture_size(head: bytes) -> tuple[int, int] | None:
     """Return width and height of a PNG, JPEG, GIF, WebP or BMP, None where they are not told."""
-    found = None
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
-        found = struct.unpack(">II", head[16:24])
-    elif head[:6] in (b"GIF87a", b"GIF89a") and len(head) >= 10:
-        found = struct.unpack("<HH", head[6:10])
-    elif head.startswith(b"BM") and len(head) >= 26:
+    kind, size = detect_type(head), None
+    if kind is PNG and len(head) >= 24:
+        size = struct.unpack(">II", head[16:24])
+    elif kind is GIF and len(head) >= 10:
+        size = struct.unpack("<HH", head[6:10])
+    elif kind is BMP and len(head) >= 26:
         width, height = struct.unpack("<ii", head[18:26])
-        found = (abs(width), abs(height))
-    elif head.startswith(b"\xff\xd8"):
-        found = _jpeg_size(head)
-    elif head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        found = _webp_size(head)
-    return found if found is not None and min(found) > 0 else None
+        size = (abs(width), abs(height))
+    elif kind is JPEG:
+        size = _jpeg_size(head)
+    elif kind is WEBP:
+        size = _webp_size(head)
+    return size if size is not None and min(size) > 0 else None
 
 
 def _jpeg_size(head: bytes) -> tuple[int, int] | None:
@@ -68,7 +70,7 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 def sound_seconds(head: bytes, size: int) -> float:
     """Return how long a recording of `size` bytes is: exact for WAV, by the first frame's
     bit rate for MP3, else by the rate of compressed speech."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+    if detect_type(head) is WAV:
         at = head.find(b"fmt ")
         rate = int.from_bytes(head[at + 16 : at + 20], "little") if at >= 0 else 0
         return max(0, size - 44) / rate if rate else size / BYTES_IN_SECOND

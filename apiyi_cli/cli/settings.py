@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeVar
@@ -169,6 +168,8 @@ def require_able(model: str, command: str) -> None:
     """Raise UsageError when a model's family is known not to do the command."""
     why = refusal(model, command)
     if why is not None:
+        import shlex
+
         proposed = PROPOSED.get(command, PROPOSED["chat"])
         hint = Text(
             "-m {proposed}; --force-model sends {model} all the same",

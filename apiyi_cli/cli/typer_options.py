@@ -8,7 +8,6 @@ parameter for each option; the command gets the groups, checked against their ta
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_type_hints
@@ -111,7 +110,9 @@ def _checked(one: Flag, value: Any) -> Any:
         return None
     for single in value if one.many else (value,):
         if why := refusal(one, single):
-            near = difflib.get_close_matches(str(single), one.choices, 1)
-            hint = f"{one.long} {near[0]}" if near else None
+            from apiyi_cli.core.nearest import find_nearest
+
+            near = find_nearest(str(single), one.choices)
+            hint = f"{one.long} {near}" if near else None
             raise UsageError(Text("cannot use {long}", long=one.long), why, hint=hint)
     return value

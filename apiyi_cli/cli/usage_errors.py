@@ -6,10 +6,10 @@ version; what stands where a name is in them is the user's and is never looked u
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 
+from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -48,8 +48,8 @@ def make_usage_error(complaint: Any) -> UsageError:
         typed = message.split("'")[1]
         known = list(context.command.list_commands(context))
     plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
-    near = difflib.get_close_matches(str(typed), known, 1) if typed else []
-    why = Text("did you mean {near}?", near=near[0]) if near else ""
+    near = find_nearest(str(typed), known) if typed else None
+    why = Text("did you mean {near}?", near=near) if near else ""
     return UsageError(parse_complaint(plain), why, hint=f"{line} --help")
 
 

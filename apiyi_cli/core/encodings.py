@@ -31,7 +31,7 @@ _ERRORS: Final = "apiyi-byte-ff"
 # At least so many of a hundred bytes are NUL in a text of two bytes a character.
 _MANY_NULS: Final = 5
 # How Python spells bytes of a file's name that are not UTF-8.
-_HALVES: Final = re.compile("[\ud800-\udfff]")
+_HALVES: Final = "[\ud800-\udfff]"
 _LONG_ENOUGH: Final = 64
 
 
@@ -161,7 +161,7 @@ def show_name(name: str) -> str:
 
 def send_name(name: str) -> str:
     """Return a file's name in characters that any encoding can carry: odd bytes become `_`."""
-    return _HALVES.sub("_", name)
+    return re.sub(_HALVES, "_", name)
 
 
 def quote_path(path: str) -> str:

@@ -19,9 +19,10 @@ taking them out of text would hide more than it protects."""
 
 _LARGE_BYTES = 1 << 20
 
+# Patterns are texts here, compiled by `re` when first used: most runs redact nothing.
 # What looks like a key of somebody: sk-…, a Google key, a JSON web token, a bearer's token.
 # "task-…" is no key; a key behind an escape as in "\nsk-…" or "%20sk-…" is one.
-_SHAPED = re.compile(
+_SHAPED = (
     r"(?:(?<![A-Za-z])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{16,}"
     r"|\bAIza[A-Za-z0-9_-]{35}"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
@@ -49,8 +50,8 @@ _SECRET_WORDS = frozenset(
 )
 _PUBLIC_NAMES = frozenset(("idempotency-key",))
 _SCHEMES = frozenset(("bearer", "basic", "digest", "token", "apikey", "negotiate"))
-_QUERY_FIELD = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
-_USER_INFO = re.compile(r"(?<=://)[^/?#@]*@")
+_QUERY_FIELD = r"(?<=[?&])([^=&#]+)=([^&#]*)"
+_USER_INFO = r"(?<=://)[^/?#@]*@"
 
 
 class Secret:
@@ -102,7 +103,7 @@ def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
             "utf-8", "surrogateescape"
         )
     text = _redact_known(text, secrets)
-    return _SHAPED.sub(lambda found: f"[key {Secret(found[0]).tail}]", text)
+    return re.sub(_SHAPED, lambda found: f"[key {Secret(found[0]).tail}]", text)
 
 
 def redact_body(body: bytes, secrets: Iterable[Secret]) -> bytes:
@@ -126,16 +127,20 @@ def _redact_known(text: str, secrets: Iterable[Secret]) -> str:
     for secret in sorted(secrets, key=lambda secret: -len(secret.value)):
         if len(secret.value) >= SHORTEST_REDACTED:
             shown = f"[key {secret.tail}]"
-            text = _spellings(secret.value).sub(lambda _, shown=shown: shown, text)  # type: ignore[misc]
+            if _has_escapes(text):
+                text = _spellings(secret.value).sub(lambda _, shown=shown: shown, text)  # type: ignore[misc]
+            else:
+                for spelling in _plain_spellings(secret.value):
+                    text = text.replace(spelling, shown)
     return text
 
 
 def holds_secret(text: str, secrets: Iterable[Secret]) -> bool:
     """Return True if any spelling of one of the secrets is in the text."""
-    return any(
-        len(secret.value) >= SHORTEST_REDACTED and _spellings(secret.value).search(text)
-        for secret in secrets
-    )
+    values = [secret.value for secret in secrets if len(secret.value) >= SHORTEST_REDACTED]
+    if _has_escapes(text):
+        return any(_spellings(value).search(text) for value in values)
+    return any(spelling in text for value in values for spelling in _plain_spellings(value))
 
 
 def is_secret_name(name: str) -> bool:
@@ -159,17 +164,30 @@ def mask_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> str:
 
 def mask_url(url: str, secrets: Iterable[Secret] = ()) -> str:
     """Return an address for showing: without a password, keys in its query as `***`."""
-    url = _USER_INFO.sub("***@", url)
-    url = _QUERY_FIELD.sub(
-        lambda field: f"{field[1]}=***" if is_secret_name(field[1]) else field[0], url
+    url = re.sub(_USER_INFO, "***@", url)
+    url = re.sub(
+        _QUERY_FIELD,
+        lambda field: f"{field[1]}=***" if is_secret_name(field[1]) else field[0],
+        url,
     )
     return redact(url, secrets)
 
 
+def _has_escapes(text: str) -> bool:
+    """Return True if characters of the text may be written as URLs or JSON escape them."""
+    return "%" in text or "\\" in text
+
+
+def _plain_spellings(value: str) -> tuple[str, ...]:
+    """Return what stands for the value in a text without escapes, the longest first."""
+    return tuple(sorted({value, *_base64_parts(value)}, key=len, reverse=True))
+
+
 @cache
 def _spellings(value: str) -> re.Pattern[str]:
-    plain = "".join(_character(character) for character in value)
-    return re.compile("|".join((plain, *(re.escape(part) for part in _base64_parts(value)))))
+    """Return the pattern of all spellings. Compiling it takes 3 ms."""
+    characters = "".join(_character(character) for character in value)
+    return re.compile("|".join((characters, *(re.escape(part) for part in _base64_parts(value)))))
 
 
 def _character(character: str) -> str:

@@ -57,9 +57,9 @@ def exit_codes(say: Translate = as_is) -> Definitions:
 
 def config_keys() -> Paragraph:
     """Return the names of all options that a profile may set."""
-    from apiyi_cli.settings.values import configurable
+    from apiyi_cli.settings.values import configurable_names
 
-    spans = [Span(name, "code") for name in sorted(configurable())]
+    spans = [Span(name, "code") for name in sorted(configurable_names())]
     between = [Span(", ")] * (len(spans) - 1) + [Span(".")]
     return Paragraph(tuple(one for pair in zip(spans, between, strict=True) for one in pair))
 

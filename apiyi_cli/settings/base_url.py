@@ -1,6 +1,6 @@
 """Which addresses may be a base URL.
 
-The rules are strict because the key goes to whatever stands here.
+The rules are strict because the key is sent to this address.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
 _EXAMPLE = "https://api.apiyi.com/v1"
 
 
-def normal_base_url(text: str, source: str) -> str:
+def normalize_base_url(text: str, source: str) -> str:
     """Return the base URL without its trailing slash, host in lower case, default port left out.
 
     `source` is how messages name the place it was written: a file and line, a variable, an

@@ -1,39 +1,17 @@
-"""`config.toml`, read and checked: profiles, model families, and a few settings of the program.
+"""What `config.toml` holds: profiles, model families, and a few settings of the program.
 
-Every mistake is told with its file and line. Editing the file is `settings.edit`; which
-value wins over which is `settings.resolve`.
+`settings.config_file` reads and checks the file, `settings.edit` changes it; which value wins
+over which is `settings.resolve`.
 """
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from apiyi_cli.core.disk import read_regular
-from apiyi_cli.core.families import FIELDS, PICTURE_FIELDS
-from apiyi_cli.core.jsontext import write_text
-from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.base_url import normal_base_url
-from apiyi_cli.settings.values import (
-    MODEL_COMMANDS,
-    Unfit,
-    configurable,
-    fitted_any,
-    loaded_options,
-    options,
-)
-from apiyi_cli.text import Text, system_reason
-
-LOCALES = ("en", "zh")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
-_TOP = ("profile", "families", "language", "usage_ledger")
-_LISTS = ("base_urls", "key_command")
-LIMIT_NAMES = ("rpm", "tpm", "concurrency", "window_s", "store", "store_wait_s")
-STORES = ("redis://", "rediss://", "unix://")
-_KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
 
 class Profile(NamedTuple):
@@ -63,334 +41,24 @@ class Config(NamedTuple):
     usage_ledger: bool | None = None
 
 
-def load(path: Path, *, required: bool = False) -> Config:
-    """Read the file.
-
-    An absent one is empty unless `required`. Raises SetupError, which names file and line.
-    """
-    try:
-        data = read_regular(path)
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        if required:
-            raise SetupError(
-                str(path), Text("there is no such file"), hint=Text("correct or unset APIYI_CONFIG")
-            ) from error
-        return Config(path)
-    except OSError as error:
-        raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
-    config = parse(decoded(path, data), path)
-    _refuse_shared(path, mode, config)
-    return config
-
-
-def decoded(path: Path, data: bytes) -> str:
-    """Return the file's text without a byte order mark; raises SetupError with the line."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SetupError(f"{path}:{line}", Text("this is not UTF-8")) from error
-
-
-def parse(text: str, path: Path) -> Config:
-    """Check the text of the file that `path` names; raises SetupError with the line."""
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(path, text, str(error)) from error
-    return _Reader(path, text).config(document)
-
-
-def _refuse_shared(path: Path, mode: int, config: Config) -> None:
-    """Refuse a file that anyone can change when it names a program to run."""
-    commands = any(profile.key_command for profile in config.profiles.values())
-    if commands and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        from apiyi_cli.core.encodings import quote_path
-
-        raise SetupError(
-            str(path),
-            Text("it has a key_command, and every user of this machine can change it"),
-            hint=f"chmod 600 {quote_path(str(path))}",
-        )
-
-
-def _syntax_error(path: Path, text: str, told: str) -> SetupError:
-    import re
-
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", told)
-    why = told[: place.start()] if place else told
-    if place and place[1]:
-        line, column = place[1], place[2]
-    else:
-        lines = text.split("\n")
-        line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    return SetupError(f"{path}:{line}:{column}", Text("not valid TOML: {why}", why=why))
-
-
-def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """Return the line (from 1) on which the statement begins that first defines the key.
-
-    The standard parser gives no positions, so the shortest beginning of the text that
-    parses and has the key is looked for; this runs only for a message.
-    """
-    import tomllib
-
-    lines = text.split("\n")
-    begin = 0
-    for end in range(1, len(lines) + 1):
-        # A line that does not name the key cannot begin its statement, except by escapes.
-        if end == begin + 1 and keys[-1] not in lines[begin] and "\\" not in lines[begin]:
-            whole = lines[begin].strip()
-            if not whole or whole.startswith("#"):
-                begin = end
-                continue
-        try:
-            document: Any = tomllib.loads("\n".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
-            continue
-        for key in keys:
-            document = document.get(key) if isinstance(document, dict) else None
-        if document is not None:
-            return begin + 1
-        begin = end
-    return None
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant."""
-    from difflib import get_close_matches
-
-    plain = {one.replace("-", "_"): one for one in known}
-    found = get_close_matches(name.replace("-", "_").lower(), plain, n=1)
-    return plain[found[0]] if found else None
-
-
-class _Reader:
-    """Checks one parsed document, and knows how to name a place in it."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.text = text
-
-    def place(self, keys: Sequence[str]) -> str:
-        line = line_of(self.text, keys)
-        return f"{self.path}:{line}" if line else str(self.path)
-
-    def fail(self, keys: Sequence[str], why: str, hint: str | None = None) -> NoReturn:
-        raise SetupError(
-            self.place(keys), Text("{key}: {why}", key=dotted(keys), why=why), hint=hint
-        )
-
-    def unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
-        """Refuse a name; what it was set to may be a key and is not repeated."""
-        name = keys[-1]
-        if name.lower().replace("-", "_") in _KEY_NAMES:
-            self.fail(keys, Text("keys do not belong in this file"), "apiyi auth login")
-        close = nearest(name, known)
-        meant = (
-            Text("did you mean {close}?", close=close)
-            if close
-            else Text("known here: {known}", known=", ".join(known))
-        )
-        self.fail(keys, Text("unknown setting; {meant}", meant=meant))
-
-    def table(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            self.fail(keys, Text("expected a table, found {value}", value=_found(value)))
-        return value
-
-    def texts(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
-        if (
-            not isinstance(value, list)
-            or not value
-            or not all(isinstance(one, str) and one for one in value)
-        ):
-            self.fail(
-                keys,
-                Text(
-                    'expected a list of texts such as ["…", "…"], found {value}',
-                    value=_found(value),
-                ),
-            )
-        return tuple(value)
-
-    def config(self, document: Mapping[str, Any]) -> Config:
-        for key in document:
-            if key not in _TOP:
-                self.unknown([key], [*_TOP, *_LISTS, "limits", *configurable()])
-        language = document.get("language")
-        if language is not None and language not in LOCALES:
-            self.fail(
-                ["language"], Text("expected one of {languages}", languages=", ".join(LOCALES))
-            )
-        ledger = document.get("usage_ledger")
-        if ledger is not None and not isinstance(ledger, bool):
-            self.fail(
-                ["usage_ledger"],
-                Text("expected true or false, found {ledger}", ledger=_found(ledger)),
-            )
-        profiles = self.table(["profile"], document.get("profile", {}))
-        families = self.table(["families"], document.get("families", {}))
-        return Config(
-            self.path,
-            {name: self.profile(name, value) for name, value in profiles.items()},
-            {pattern: self.family(pattern, value) for pattern, value in families.items()},
-            language,
-            ledger,
-        )
-
-    def profile(self, name: str, value: object) -> Profile:
-        at = ["profile", name]
-        if not is_profile_name(name):
-            self.fail(at, Text("a profile's name has letters, digits, - . and _ only, at most 64"))
-        table = dict(self.table(at, value))
-        bare = Profile(name)
-        if name == "sandbox" and (own := [one for one in _LISTS if one in table]):
-            self.fail([*at, own[0]], Text("the sandbox profile is built in and has its own"))
-        urls, command, limits = (table.pop(one, None) for one in (*_LISTS, "limits"))
-        group = table.pop("group", None)
-        if group is not None and not (isinstance(group, str) and group):
-            self.fail([*at, "group"], Text("expected the name of a group of the gateway's"))
-        commands = {
-            word: self.command([*at, word], table.pop(word))
-            for word in MODEL_COMMANDS
-            if isinstance(table.get(word), dict)
-        }
-        return Profile(
-            name,
-            bare.base_urls if urls is None else self.base_urls([*at, "base_urls"], urls),
-            bare.key_command if command is None else self.texts([*at, "key_command"], command),
-            {key: self.option([*at, key], value) for key, value in table.items()},
-            bare.limits if limits is None else self.limits([*at, "limits"], limits),
-            commands,
-            group,
-        )
-
-    def base_urls(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
-        texts = self.texts(keys, value)
-        place = self.place(keys)
-        return tuple(dict.fromkeys(normal_base_url(text, place) for text in texts))
-
-    def command(self, keys: Sequence[str], table: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Check the table of one command: any option may stand there, no list and no limit."""
-        return {name: self.option([*keys, name], value) for name, value in table.items()}
-
-    def option(self, keys: Sequence[str], value: object) -> Any:
-        name = keys[-1]
-        if name in ("rpm", "tpm"):
-            self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:2], "limits"])))
-        found = loaded_options(name)
-        if not found:
-            self.unknown(keys, [*_LISTS, "limits", "group", *configurable()])
-        if not any(one.config for one in found) and not any(one.config for one in options(name)):
-            hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
-            self.fail(
-                keys,
-                Text("{long} is for one command, a profile cannot set it", long=found[0].long),
-                hint,
-            )
-        try:
-            return fitted_any(name, value)
-        except Unfit as unfit:
-            self.fail(keys, Text("{unfit}, found {value}", unfit=unfit, value=_found(value)))
-
-    def limits(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
-        table = self.table(keys, value)
-        for name, limit in table.items():
-            at = [*keys, name]
-            if name not in LIMIT_NAMES:
-                self.unknown(at, LIMIT_NAMES)
-            if name == "store":
-                if not isinstance(limit, str) or not limit.startswith(STORES):
-                    self.fail(
-                        at, Text("expected the address of a Redis server, redis://HOST:PORT/DB")
-                    )
-            elif name in ("window_s", "store_wait_s"):
-                least = 1 if name == "window_s" else 0
-                if type(limit) not in (int, float) or not least <= limit <= 86400:
-                    self.fail(
-                        at,
-                        Text(
-                            "expected seconds from {least} to 86400, found {limit}",
-                            least=least,
-                            limit=_found(limit),
-                        ),
-                    )
-            elif type(limit) is not int or not 1 <= limit <= 10**12:
-                self.fail(
-                    at,
-                    Text(
-                        "expected a whole number of at least 1, found {limit}", limit=_found(limit)
-                    ),
-                )
-        return table
-
-    def family(self, pattern: str, value: object) -> Mapping[str, Any]:
-        """Check what a file says of a family; `core.families` has the fields."""
-        at = ["families", pattern]
-        table = dict(self.table(at, value))
-        picture = table.pop("picture", None)
-        fields = self._family_fields(at, table, FIELDS, ("picture",))
-        if picture is not None:
-            at = [*at, "picture"]
-            fields["picture"] = self._family_fields(at, self.table(at, picture), PICTURE_FIELDS)
-        return fields
-
-    def _family_fields(
-        self,
-        at: Sequence[str],
-        table: Mapping[str, Any],
-        known: Mapping[str, Any],
-        further: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        for name, value in table.items():
-            if name not in known:
-                self.unknown([*at, name], (*known, *further))
-            if not _is_of_type(value, known[name]):
-                self.fail([*at, name], Text("expected {kind}", kind=_EXPECTED[str(known[name])]))
-        return dict(table)
-
-
-def _is_of_type(value: object, kind: Any) -> bool:
-    if isinstance(value, list) and kind in (list[str], list[int]):
-        return all(type(item) is kind.__args__[0] for item in value)
-    return type(value) is kind or (kind is float and type(value) is int)
-
-
-_EXPECTED: dict[str, Text] = {
-    str(str): Text("a text"),
-    str(bool): Text("true or false"),
-    str(int): Text("a number"),
-    str(float): Text("a number"),
-    str(list[str]): Text("a list of texts"),
-    str(list[int]): Text("a list of numbers"),
+BUILT_IN: Mapping[str, Profile] = {
+    "default": Profile("default"),
+    "sandbox": Profile(
+        "sandbox",
+        options={"model": "sandbox-1"},
+        commands={
+            "embed": {"model": "sandbox-embed-1"},
+            "image": {"model": "sandbox-image-1"},
+            "transcribe": {"model": "sandbox-transcribe-1"},
+            "speak": {"model": "sandbox-speak-1"},
+            "rank": {"model": "sandbox-rank-1"},
+        },
+    ),
 }
+"""The profiles that need no file."""
 
 
 def is_profile_name(name: str) -> bool:
-    """Tell whether a profile may be called that: it becomes a keyring user and a word to type."""
+    """Return True if a profile may have this name: a keyring user and a word to type."""
     rest = name.replace("-", "").replace(".", "").replace("_", "")
     return rest.isalnum() and len(name) <= 64 and name[0] not in "-."
-
-
-def dotted(keys: Sequence[str]) -> str:
-    """Return the keys as TOML writes them with dots, quoted where they have to be."""
-    return ".".join(
-        key
-        if key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-        else write_text(key)
-        for key in keys
-    )
-
-
-def _found(value: object) -> str:
-    """Name what stands there; a text is not repeated, it may be a key in the wrong place."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    kinds: dict[type, str] = {str: Text("a text"), list: Text("a list"), dict: Text("a table")}
-    return kinds.get(type(value), Text("a date or time"))

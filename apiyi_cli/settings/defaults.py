@@ -82,6 +82,8 @@ URL_DOWN_S: Final = 60.0
 """How long a base URL that failed is left alone."""
 
 BASE_URLS: Final = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
+STORES: Final = ("redis://", "rediss://", "unix://")
+"""How the address of a store for limits begins."""
 DEFAULTS: Mapping[str, Any] = {
     "profile": "default",
     "retries": INTERACTIVE.attempts - 1,

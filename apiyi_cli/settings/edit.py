@@ -13,9 +13,16 @@ from typing import Any
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config import LIMIT_NAMES, decoded, dotted, parse
+from apiyi_cli.settings.config_file import decoded, dotted, parse
+from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_write
-from apiyi_cli.settings.values import MODEL_COMMANDS, Unfit, expected, options, parsed
+from apiyi_cli.settings.values import (
+    MODEL_COMMANDS,
+    InvalidValue,
+    describe_expected,
+    options,
+    parse_value,
+)
 from apiyi_cli.text import Text, system_reason
 
 _TOP = frozenset(("profile", "families", "language", "usage_ledger"))
@@ -47,7 +54,7 @@ def located(key: str, profile: str) -> tuple[str, ...]:
         keys = ["profile", profile, *keys]
     if keys[0] == "profile":
         keys[2:] = [name.replace("-", "_") for name in keys[2:]]
-        if len(keys) == 3 and keys[2] in LIMIT_NAMES:
+        if len(keys) == 3 and keys[2] in Limits._fields:
             keys.insert(2, "limits")
     return tuple(keys)
 
@@ -60,7 +67,7 @@ def typed(keys: Sequence[str], words: Sequence[str]) -> object:
     """
     name = keys[-1]
     found = _options_at(keys)
-    many = name in _LISTS or any(one.many for one in found)
+    many = name in _LISTS or any(option.many for option in found)
     if many and len(words) == 1 and words[0].lstrip().startswith("["):
         return _array(name, words[0])
     if name in _LISTS:
@@ -145,18 +152,18 @@ def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
 def _single(keys: Sequence[str], word: str) -> object:
     name = keys[-1]
     found = _options_at(keys)
-    for one in found:
+    for option in found:
         try:
-            value = parsed(one, word)
-        except Unfit:
+            value = parse_value(option, word)
+        except InvalidValue:
             continue
-        return value[0] if one.many else value
+        return value[0] if option.many else value
     if found:
         raise UsageError(
             Text("cannot set {keys}", keys=dotted(keys)),
-            Text("expected {expected}", expected=expected(found[0])),
+            Text("expected {expected}", expected=describe_expected(found[0])),
         )
-    if name in LIMIT_NAMES or name == "usage_ledger":
+    if name in Limits._fields or name == "usage_ledger":
         return _toml_value(word)
     return word
 
@@ -197,7 +204,7 @@ def _document(path: Path, text: str) -> Any:
 
 
 def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object) -> None:
-    """Check the new text, then put it in the place of the old one."""
+    """Replace the file by the new text once that is checked."""
     import tomllib
 
     try:

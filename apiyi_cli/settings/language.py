@@ -20,7 +20,7 @@ def configured(environ: Mapping[str, str]) -> str | None:
         path = config_file(environ)
         if b"language" not in read_regular(path):
             return None
-        from apiyi_cli.settings.config import load
+        from apiyi_cli.settings.config_file import load
 
         return load(path).language
     except (ApiyiError, OSError):

@@ -1,15 +1,15 @@
 """`Settings`: every value of one run with its origin: flag, environment, profile, default.
 
-The defaults are in `settings.defaults`. Nothing is read before a value asks for it. The key
-is no setting; `settings.secrets` finds it.
+Nothing is read before a value asks for it. The key is no setting; `settings.secrets` finds
+it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,63 +17,32 @@ from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
 from apiyi_cli.core.options import Flag, Group, given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.base_url import normal_base_url
-from apiyi_cli.settings.config import (
-    STORES,
-    Config,
-    Profile,
-    is_profile_name,
-    load,
-    nearest,
-)
+from apiyi_cli.settings.config import BUILT_IN, Config, Profile, is_profile_name
 from apiyi_cli.settings.defaults import (
     BASE_URLS,
     DEFAULTS,
     LIMITS,
+    STORES,
     TIMEOUTS,
     Limits,
     Timeouts,
     default_of,
 )
 from apiyi_cli.settings.paths import config_file
-from apiyi_cli.settings.values import Unfit, fitted, loaded_options, parsed
+from apiyi_cli.settings.values import InvalidValue, convert_value, loaded_options, parse_value
 from apiyi_cli.text import Text
 
 G = TypeVar("G", bound=Group)
-
-
 STORE_VARIABLE = "APIYI_LIMITS_STORE"
 
-BUILT_IN: Mapping[str, Profile] = {
-    "default": Profile("default"),
-    "sandbox": Profile(
-        "sandbox",
-        options={"model": "sandbox-1"},
-        commands={
-            "embed": {"model": "sandbox-embed-1"},
-            "image": {"model": "sandbox-image-1"},
-            "transcribe": {"model": "sandbox-transcribe-1"},
-            "speak": {"model": "sandbox-speak-1"},
-            "rank": {"model": "sandbox-rank-1"},
-        },
-    ),
-}
 
-# Setting one of these by flag says no to the others, whatever the profile holds.
+# A flag of such a set turns the others off, whatever the profile says.
 _RIVALS = (
     frozenset(("json", "ndjson")),
     frozenset(("quiet", "verbose")),
     frozenset(("cache", "no_cache")),
     frozenset(("schema", "json_mode")),
 )
-
-
-class Setting(NamedTuple):
-    """One row of `config list`: a dotted name, its value, where it comes from."""
-
-    name: str
-    value: Any
-    origin: str
 
 
 class _Found(NamedTuple):
@@ -103,7 +72,7 @@ class Settings:
         self._command = command
         self._tables: tuple[str, ...] = (command,) if command else ()
         self._flags: dict[str, tuple[Flag, Any]] = {
-            one.name: (one, value) for one, value in given(*flags)
+            option.name: (option, value) for option, value in given(*flags)
         }
 
     @property
@@ -114,7 +83,17 @@ class Settings:
     @cached_property
     def config(self) -> Config:
         """Return the configuration file, read once; raises SetupError."""
-        return load(self.config_path, required=bool(self.environ.get("APIYI_CONFIG")))
+        path, required = self.config_path, bool(self.environ.get("APIYI_CONFIG"))
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            if not required:
+                return Config(path)
+        except OSError:
+            pass
+        from apiyi_cli.settings.config_file import load
+
+        return load(path, required=required)
 
     @property
     def profile(self) -> str:
@@ -123,7 +102,7 @@ class Settings:
 
     @property
     def sandbox(self) -> bool:
-        """Tell whether the built-in offline gateway answers this run."""
+        """Return True if the built-in offline gateway answers this run."""
         return self.profile == "sandbox"
 
     @cached_property
@@ -134,7 +113,7 @@ class Settings:
         own = self.config.profiles.get(name)
         if own is None:
             if built_in is None:
-                raise self._unknown_profile(name)
+                raise _unknown_profile(name, self.profiles)
             return built_in
         if built_in is None:
             return own
@@ -199,7 +178,7 @@ class Settings:
 
     @property
     def usage_ledger(self) -> bool:
-        """Tell whether usage is recorded for `apiyi usage`."""
+        """Return True if usage is recorded for `apiyi usage`."""
         return self.config.usage_ledger is not False
 
     def fill(self, group: G, *, defaults: bool = True) -> G:
@@ -209,10 +188,10 @@ class Settings:
         gave is filled, by flag, environment or profile.
         """
         values: dict[str, Any] = {}
-        for one in group.flags.values():
-            own = getattr(group, one.name)
-            found = self._find(one) if own is None else _Found(own, "flag")
-            values[one.name] = found.value if defaults or found.origin != "default" else None
+        for option in group.flags.values():
+            own = getattr(group, option.name)
+            found = self._find(option) if own is None else _Found(own, "flag")
+            values[option.name] = found.value if defaults or found.origin != "default" else None
         for rivals in _RIVALS:
             flags = [name for name in rivals if getattr(group, name, None) is not None]
             for name in rivals & values.keys() if flags else ():
@@ -238,165 +217,136 @@ class Settings:
         return self._named(name).value
 
     def origin(self, name: str) -> str:
-        """Tell where the value of an option, `base_urls` or a dotted limit comes from.
+        """Return where a value comes from: an option, `base_urls`, `limits.rpm`, `image.model`.
 
         The texts are `flag --model`, `environment APIYI_MODEL`, `profile work in PATH`,
         `default` and `not set`.
         """
-        rows = {"base_urls": self._base_urls_found, "profile": self._profile_found}
-        if name.startswith("limits."):
-            return self._limit_origin(name.removeprefix("limits."))
-        return rows[name].origin if name in rows else self._named(name).origin
-
-    def listing(self) -> Iterator[Setting]:
-        """Yield what is set or has a default, in the order of the table; keys never."""
-        yield Setting("profile", *self._profile_found)
-        yield Setting("base_urls", list(self.base_urls), self._base_urls_found.origin)
-        profile = self.in_profile
-        if profile.key_command:
-            yield Setting("key_command", list(profile.key_command), self._profile_text(profile))
-        if profile.group:
-            yield Setting("group", profile.group, self._profile_text(profile))
-        from apiyi_cli.settings.values import configurable
-
-        for name in configurable():
-            found = self._named(name)
-            if found.value is not None:
-                yield Setting(name, *found)
-        for word, table in profile.commands.items():
-            for name, value in table.items():
-                yield Setting(f"{word}.{name}", value, self._table_text(profile, word, name))
-        for name, value in zip(Limits._fields, self.limits, strict=True):
-            if value is not None:
-                yield Setting(f"limits.{name}", value, self._limit_origin(name))
-        yield from self._program_listing()
-
-    def _program_listing(self) -> Iterator[Setting]:
-        config = self.config
-        if config.language is not None:
-            yield Setting("language", config.language, str(config.path))
-        ledger = "default" if config.usage_ledger is None else str(config.path)
-        yield Setting("usage_ledger", self.usage_ledger, ledger)
-        for pattern, fields in config.families.items():
-            yield Setting(f'families."{pattern}"', dict(fields), str(config.path))
+        table, dot, inner = name.partition(".")
+        if dot:
+            in_table = self._limit_origin if table == "limits" else partial(self._table_text, table)
+            return in_table(inner)
+        if name == "base_urls":
+            return self._base_urls_found.origin
+        if name in ("key_command", "group"):
+            return self._profile_text()
+        return self._named(name).origin
 
     @cached_property
     def _profile_found(self) -> _Found:
-        one = Connection.flags["profile"]
-        found = self._flag(one) or self._variable(one)
+        option = Connection.flags["profile"]
+        found = self._flag(option) or self._variable(option)
         if found is None:
             return _Found(DEFAULTS["profile"], "default")
         if not is_profile_name(found.value):
-            raise self._unknown_profile(found.value)
+            raise _unknown_profile(found.value, self.profiles)
         return found
 
     @cached_property
     def _base_urls_found(self) -> _Found:
-        one = Connection.flags["base_url"]
-        flag, variable = self._flag(one), self._variable(one)
+        option = Connection.flags["base_url"]
+        flag, variable = self._flag(option), self._variable(option)
         if self.sandbox:
             if flag is not None:
                 raise UsageError("--base-url", Text("the sandbox profile has its own address"))
             return _Found((), Text("built in"))
-        if flag is not None:
-            return _Found((normal_base_url(flag.value, "--base-url"),), flag.origin)
-        if variable is not None:
-            return _Found((normal_base_url(variable.value, "APIYI_BASE_URL"),), variable.origin)
+        for found, source in ((flag, "--base-url"), (variable, "APIYI_BASE_URL")):
+            if found is not None:
+                from apiyi_cli.settings.base_url import normalize_base_url
+
+                return _Found((normalize_base_url(found.value, source),), found.origin)
         profile = self.in_profile
-        origin = self._profile_text(profile) if profile.base_urls else "default"
+        origin = self._profile_text() if profile.base_urls else "default"
         return _Found(self.configured_base_urls, origin)
 
     def _named(self, name: str) -> _Found:
         candidates = loaded_options(name)
         if not candidates:
             raise KeyError(name)
-        for one in candidates:
-            found = self._find(one)
+        for option in candidates:
+            found = self._find(option)
             if found is not _NOTHING:
                 return found
         return _NOTHING
 
-    def _find(self, one: Flag) -> _Found:
+    def _find(self, option: Flag) -> _Found:
         """Look an option up in the order that the contract gives."""
-        if one.name == "profile":
+        if option.name == "profile":
             return self._profile_found
-        found = self._flag(one) or self._variable(one) or self._in_profile(one)
-        if found is None and (value := default_of(one.name, self._command)) is not None:
+        found = self._flag(option) or self._variable(option) or self._in_profile(option)
+        if found is None and (value := default_of(option.name, self._command)) is not None:
             found = _Found(value, "default")
         return found or _NOTHING
 
-    def _flag(self, one: Flag) -> _Found | None:
-        if one.name not in self._flags:
+    def _flag(self, option: Flag) -> _Found | None:
+        if option.name not in self._flags:
             return None
-        declared_as, value = self._flags[one.name]
+        declared_as, value = self._flags[option.name]
         spelled = declared_as.long
         for name in declared_as.names if value is False else ():
             spelled = name.split("/")[-1]
         return _Found(value, Text("flag {spelled}", spelled=spelled))
 
-    def _variable(self, one: Flag) -> _Found | None:
-        name = one.envvar
-        if one.name == "model" and not self._is_text:
+    def _variable(self, option: Flag) -> _Found | None:
+        name = option.envvar
+        if option.name == "model" and not self._is_text:
             return None
         if not name or not (text := self.environ.get(name)):
             return None
         try:
-            return _Found(parsed(one, text), Text("environment {name}", name=name))
-        except Unfit as unfit:
+            return _Found(parse_value(option, text), Text("environment {name}", name=name))
+        except InvalidValue as unfit:
             raise SetupError(Text("environment {name}", name=name), str(unfit)) from unfit
 
-    def _in_profile(self, one: Flag) -> _Found | None:
+    def _in_profile(self, option: Flag) -> _Found | None:
         profile = self.in_profile
-        if (found := self._in_tables(one, profile)) is not None:
+        if (found := self._in_tables(option, profile)) is not None:
             return found
-        if one.name in ("rpm", "tpm"):
-            value = profile.limits.get(one.name)
-        elif one.name == "model" and not self._is_text:
+        if option.name in ("rpm", "tpm"):
+            value = profile.limits.get(option.name)
+        elif option.name == "model" and not self._is_text:
             return None
-        elif one.config:
-            value = profile.options.get(one.name)
+        elif option.config:
+            value = profile.options.get(option.name)
         else:
             return None
         if value is None:
             return None
         try:
-            return _Found(fitted(one, value), self._option_text(profile, one.name))
-        except Unfit:
+            return _Found(convert_value(option, value), self._option_text(option.name))
+        except InvalidValue:
             # Another command has an option of the same name, and the value is meant for it.
             return None
 
-    def _in_tables(self, one: Flag, profile: Profile) -> _Found | None:
+    def _in_tables(self, option: Flag, profile: Profile) -> _Found | None:
         """Look an option up in the profile's tables of single commands."""
         for word in self._tables:
-            value = profile.commands.get(word, {}).get(one.name)
-            if value is None or not one.config:
+            value = profile.commands.get(word, {}).get(option.name)
+            if value is None or not option.config:
                 continue
             try:
-                return _Found(fitted(one, value), self._table_text(profile, word, one.name))
-            except Unfit:
+                return _Found(convert_value(option, value), self._table_text(word, option.name))
+            except InvalidValue:
                 continue
         return None
 
-    def _table_text(self, profile: Profile, word: str, name: str) -> str:
-        own = self.config.profiles.get(profile.name)
-        place = f"{profile.name}.{word}"
+    def _table_text(self, word: str, name: str) -> str:
+        own = self.config.profiles.get(self.profile)
+        place = f"{self.profile}.{word}"
         if own is None or name not in own.commands.get(word, {}):
             return Text("profile {profile}, built in", profile=place)
         path = self.config_path
         return Text("profile {profile} in {config_path}", profile=place, config_path=path)
 
-    def _option_text(self, profile: Profile, name: str) -> str:
-        own = self.config.profiles.get(profile.name)
-        written = own is not None and (name in own.options or name in own.limits)
-        return (
-            self._profile_text(profile)
-            if written
-            else Text("profile {profile}, built in", profile=profile.name)
-        )
+    def _option_text(self, name: str) -> str:
+        own = self.config.profiles.get(self.profile)
+        if own is not None and (name in own.options or name in own.limits):
+            return self._profile_text()
+        return Text("profile {profile}, built in", profile=self.profile)
 
-    def _profile_text(self, profile: Profile) -> str:
+    def _profile_text(self) -> str:
         return Text(
-            "profile {profile} in {config_path}", profile=profile.name, config_path=self.config_path
+            "profile {profile} in {config_path}", profile=self.profile, config_path=self.config_path
         )
 
     def _limit_origin(self, name: str) -> str:
@@ -405,18 +355,20 @@ class Settings:
         if name == "store" and self.environ.get(STORE_VARIABLE):
             return Text("environment {name}", name=STORE_VARIABLE)
         profile = self.in_profile
-        return self._profile_text(profile) if name in profile.limits else "default"
+        return self._profile_text() if name in profile.limits else "default"
 
-    def _unknown_profile(self, name: str) -> SetupError:
-        known = self.profiles
-        close = nearest(name, known)
-        why = (
-            Text("did you mean {close}?", close=close)
-            if close
-            else Text("known are {known}", known=", ".join(known))
-        )
-        return SetupError(
-            Text("there is no profile {name}", name=repr(name)),
-            why,
-            hint=Text("apiyi config list, or --profile NAME"),
-        )
+
+def _unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
+    from apiyi_cli.core.nearest import find_nearest
+
+    close = find_nearest(name, known)
+    why = (
+        Text("did you mean {close}?", close=close)
+        if close
+        else Text("known are {known}", known=", ".join(known))
+    )
+    return SetupError(
+        Text("there is no profile {name}", name=repr(name)),
+        why,
+        hint=Text("apiyi config list, or --profile NAME"),
+    )

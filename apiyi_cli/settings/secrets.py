@@ -2,7 +2,7 @@
 
 A key found on the user's machine for a profile goes to that profile's servers only; one
 that the user hands over for this run goes where this run goes. What the keyring and the
-0600 file are is `settings.vault`.
+0600 file are is `settings.key_store`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import NamedTuple
 from apiyi_cli.core.hosts import origin
 from apiyi_cli.core.secret import Secret, holds_secret
 from apiyi_cli.errors import AuthError, SetupError
-from apiyi_cli.settings import vault
+from apiyi_cli.settings import key_store
+from apiyi_cli.settings.key_store import WAYS
 from apiyi_cli.settings.paths import refuse_readable
 from apiyi_cli.settings.process_memory import protect_memory
 from apiyi_cli.settings.resolve import Settings
-from apiyi_cli.settings.vault import WAYS
 from apiyi_cli.text import Text, system_reason
 
 KEY_VARIABLE = "APIYI_API_KEY"
@@ -28,7 +28,7 @@ _LONGEST = 8192
 _SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox needs no key"))
 
 
-class Place(NamedTuple):
+class KeyPlace(NamedTuple):
     """One place where a key may be, and what was found there: `present` is None for "cannot
     tell", and `note` then says why."""
 
@@ -50,22 +50,22 @@ def find_key(settings: Settings) -> Secret:
     named = settings.value("key_file")
     from_flag = settings.origin("key_file").startswith("flag")
     if named and from_flag:
-        return key_file(Path(named).expanduser(), "--key-file")
+        return read_key_file(Path(named).expanduser(), "--key-file")
     if text := settings.environ.get(KEY_VARIABLE):
-        return checked(text, Text("environment {key_variable}", key_variable=KEY_VARIABLE))
+        return check_key(text, Text("environment {key_variable}", key_variable=KEY_VARIABLE))
     if named:
         path = settings.config_path.parent / Path(named).expanduser()
         source = settings.origin("key_file")
         _refuse_foreign(source, None, settings)
-        return key_file(path, source)
+        return read_key_file(path, source)
     if command := settings.in_profile.key_command:
         # Before it runs: it may ask a person for something.
         _refuse_foreign("key_command", None, settings)
-        return _commanded(command, settings)
-    return _stored(settings)
+        return _run_key_command(command, settings)
+    return _read_stored(settings)
 
 
-def checked(text: str, source: str) -> Secret:
+def check_key(text: str, source: str) -> Secret:
     """Return the text as a key, without the white space around it.
 
     Raises AuthError, which never repeats the text, when it is empty or holds what no HTTP
@@ -100,7 +100,7 @@ def checked(text: str, source: str) -> Secret:
     return Secret(value, source)
 
 
-def key_file(path: Path, source: str) -> Secret:
+def read_key_file(path: Path, source: str) -> Secret:
     """Return the key that is all of a file's content.
 
     Raises SetupError when the file cannot be read or others can read it (the rule of ssh),
@@ -115,14 +115,14 @@ def key_file(path: Path, source: str) -> Secret:
         raise SetupError(
             Text("cannot read the key file {path}", path=path), system_reason(error)
         ) from error
-    return checked(data.decode("utf-8", "replace"), f"{source} ({path})")
+    return check_key(data.decode("utf-8", "replace"), f"{source} ({path})")
 
 
 def child_environment(environ: Mapping[str, str], secrets: Iterable[Secret] = ()) -> dict[str, str]:
     """Return the environment for a program that this one starts: without keys.
 
     Left out are the variables that hold keys for this gateway and its account by name, that of
-    OpenAI, and every variable in which one of the `secrets` of this run stands, however spelled.
+    OpenAI, and every variable that holds one of the `secrets` of this run, however spelled.
     """
     known = tuple(secrets)
     return {
@@ -132,22 +132,22 @@ def child_environment(environ: Mapping[str, str], secrets: Iterable[Secret] = ()
     }
 
 
-def storage(settings: Settings, *, insecure: bool = False) -> str | None:
+def find_storage(settings: Settings, *, insecure: bool = False) -> str | None:
     """Return where a key of the profile can be kept, None where only the user may say so.
 
     None means that there is no keyring: the 0600 file is then for the user to choose. Raises
     AuthError when the keyring is there and does not answer.
     """
     if insecure:
-        return str(vault.file_path(settings.environ))
+        return str(key_store.file_path(settings.environ))
     try:
-        vault.require_keyring(settings.profile)
-    except vault.NoKeyring:
+        key_store.require_keyring(settings.profile)
+    except key_store.NoKeyring:
         return None
     except AuthError as failure:
         failure.hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
         raise
-    return vault.KEYRING
+    return key_store.KEYRING
 
 
 def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:
@@ -157,14 +157,14 @@ def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str
     other place is removed, so that no old key is left to be found. Raises AuthError when
     the keyring cannot keep it: nothing falls back to a file by itself.
     """
-    entry = vault.Entry(key.value, tuple(origins(settings.base_urls)))
+    entry = key_store.Entry(key.value, tuple(origins(settings.base_urls)))
     if insecure:
-        vault.write_file(settings.environ, settings.profile, entry)
+        key_store.write_file(settings.environ, settings.profile, entry)
         _quietly_forget_keyring(settings)
-        return str(vault.file_path(settings.environ))
-    vault.write_keyring(settings.profile, entry)
-    vault.delete_file(settings.environ, settings.profile)
-    return vault.KEYRING
+        return str(key_store.file_path(settings.environ))
+    key_store.write_keyring(settings.profile, entry)
+    key_store.delete_file(settings.environ, settings.profile)
+    return key_store.KEYRING
 
 
 def forget_key(settings: Settings) -> list[str]:
@@ -174,36 +174,36 @@ def forget_key(settings: Settings) -> list[str]:
     still be in it.
     """
     removed: list[str] = []
-    if vault.delete_file(settings.environ, settings.profile):
-        removed.append(str(vault.file_path(settings.environ)))
+    if key_store.delete_file(settings.environ, settings.profile):
+        removed.append(str(key_store.file_path(settings.environ)))
     try:
-        if vault.delete_keyring(settings.profile):
-            removed.append(vault.KEYRING)
-    except vault.NoKeyring:
+        if key_store.delete_keyring(settings.profile):
+            removed.append(key_store.KEYRING)
+    except key_store.NoKeyring:
         # Nothing can be in a store that does not exist.
         pass
     return removed
 
 
-def places(settings: Settings) -> list[Place]:
-    """Tell of every place, in the order of `find_key`, whether it has a key; none is shown."""
+def list_places(settings: Settings) -> list[KeyPlace]:
+    """Return every place of a key in the order of `find_key`, and whether it has one."""
     named = settings.value("key_file")
     command = settings.in_profile.key_command
     found = [
-        Place(Text("key file"), bool(named), str(named or "")),
-        Place(
+        KeyPlace(Text("key file"), bool(named), str(named or "")),
+        KeyPlace(
             Text("environment {key_variable}", key_variable=KEY_VARIABLE),
             bool(settings.environ.get(KEY_VARIABLE)),
         ),
-        Place("key_command", bool(command), " ".join(command[:1])),
+        KeyPlace("key_command", bool(command), " ".join(command[:1])),
     ]
     try:
-        entry = vault.read_keyring(settings.profile)
-        found.append(Place(vault.KEYRING, entry is not None))
+        entry = key_store.read_keyring(settings.profile)
+        found.append(KeyPlace(key_store.KEYRING, entry is not None))
     except AuthError as error:
-        found.append(Place(vault.KEYRING, None, error.why))
-    entry = vault.read_file(settings.environ, settings.profile)
-    return [*found, Place(str(vault.file_path(settings.environ)), entry is not None)]
+        found.append(KeyPlace(key_store.KEYRING, None, error.why))
+    entry = key_store.read_file(settings.environ, settings.profile)
+    return [*found, KeyPlace(str(key_store.file_path(settings.environ)), entry is not None)]
 
 
 def origins(base_urls: Iterable[str]) -> list[str]:
@@ -211,34 +211,34 @@ def origins(base_urls: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(origin(url) for url in base_urls))
 
 
-def _commanded(command: tuple[str, ...], settings: Settings) -> Secret:
+def _run_key_command(command: tuple[str, ...], settings: Settings) -> Secret:
     from apiyi_cli.settings.key_command import printed_key
 
     what = Text("key_command of profile {profile}", profile=settings.profile)
     environ = child_environment(settings.environ)
-    return checked(printed_key(command, environ, settings.config_path.parent, what), what)
+    return check_key(printed_key(command, environ, settings.config_path.parent, what), what)
 
 
-def _stored(settings: Settings) -> Secret:
+def _read_stored(settings: Settings) -> Secret:
     silent: AuthError | None = None
-    entry, source = None, vault.KEYRING
+    entry, source = None, key_store.KEYRING
     try:
-        entry = vault.read_keyring(settings.profile)
+        entry = key_store.read_keyring(settings.profile)
     except AuthError as error:
         silent = error
     if entry is None:
         # The file exists only where the user asked for it by name, so reading it is no
         # silent fallback.
-        source = str(vault.file_path(settings.environ))
-        entry = vault.read_file(settings.environ, settings.profile)
+        source = str(key_store.file_path(settings.environ))
+        entry = key_store.read_file(settings.environ, settings.profile)
     if entry is None:
         # That a machine has no keyring is normal; one that is there and fails is told.
-        why = "" if silent is None or isinstance(silent, vault.NoKeyring) else silent.why
+        why = "" if silent is None or isinstance(silent, key_store.NoKeyring) else silent.why
         raise AuthError(
             Text("no key for profile {profile}", profile=settings.profile), why, hint=WAYS
         )
     _refuse_foreign(source, entry.origins, settings)
-    return checked(entry.key, source)
+    return check_key(entry.key, source)
 
 
 def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settings) -> None:
@@ -247,7 +247,7 @@ def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settin
     Without a list of their own these are the profile's.
     """
     home = set(origins(settings.configured_base_urls) if allowed is None else allowed)
-    foreign = [one for one in origins(settings.base_urls) if one not in home]
+    foreign = [server for server in origins(settings.base_urls) if server not in home]
     if foreign:
         raise AuthError(
             Text(
@@ -263,7 +263,7 @@ def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settin
 
 def _quietly_forget_keyring(settings: Settings) -> None:
     try:
-        vault.delete_keyring(settings.profile)
+        key_store.delete_keyring(settings.profile)
     except AuthError:
         # --insecure-storage is for machines whose keyring does not work.
         return

@@ -42,16 +42,16 @@ _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
 
 
-class Unfit(ValueError):
-    """A value that an option does not take; the text says what it takes."""
+class InvalidValue(ValueError):
+    """An option does not take the value; the text says what it takes."""
 
 
 @cache
 def options(name: str) -> tuple[Flag, ...]:
     """Return the options of that name, one for each group that declares it."""
-    from apiyi_cli.core.options.table import GROUPS
+    from apiyi_cli.core.options.table import OPTION_GROUPS
 
-    return tuple(dict.fromkeys(group.flags[name] for group in GROUPS if name in group.flags))
+    return tuple(dict.fromkeys(group.flags[name] for group in OPTION_GROUPS if name in group.flags))
 
 
 def loaded_options(name: str) -> tuple[Flag, ...]:
@@ -71,50 +71,50 @@ def _loaded_groups(base: type[Group]) -> Iterator[type[Group]]:
 
 
 @cache
-def configurable() -> tuple[str, ...]:
+def configurable_names() -> tuple[str, ...]:
     """Return the names of all options that a profile may set, in the order of the table."""
-    from apiyi_cli.core.options.table import GROUPS
+    from apiyi_cli.core.options.table import OPTION_GROUPS
 
-    flags = (flag for group in GROUPS for flag in group.flags.values())
+    flags = (flag for group in OPTION_GROUPS for flag in group.flags.values())
     return tuple(dict.fromkeys(flag.name for flag in flags if flag.config))
 
 
-def expected(one: Flag) -> str:
-    """Say in words what the option takes."""
+def describe_expected(option: Flag) -> str:
+    """Return in words what the option takes."""
     text: str
-    if one.choices:
-        text = Text("one of {choices}", choices=", ".join(one.choices))
+    if option.choices:
+        text = Text("one of {choices}", choices=", ".join(option.choices))
     else:
-        text = _KIND_TEXT[one.kind]
-        if one.low is not None and one.high is not None:
-            text += Text(" from {low} to {high}", low=f"{one.low:g}", high=f"{one.high:g}")
-        elif one.low is not None:
-            text += Text(" of at least {low}", low=f"{one.low:g}")
-    return Text("{text}, or a list of such", text=text) if one.many else text
+        text = _KIND_TEXT[option.kind]
+        if option.low is not None and option.high is not None:
+            text += Text(" from {low} to {high}", low=f"{option.low:g}", high=f"{option.high:g}")
+        elif option.low is not None:
+            text += Text(" of at least {low}", low=f"{option.low:g}")
+    return Text("{text}, or a list of such", text=text) if option.many else text
 
 
-def fitted(one: Flag, value: object) -> Any:
+def convert_value(option: Flag, value: object) -> Any:
     """Return the value as the option's own type: 1 becomes 1.0, one text a list of one.
 
-    Raises Unfit.
+    Raises InvalidValue.
     """
-    if one.many:
+    if option.many:
         items = value if isinstance(value, list) else [value]
-        return [_fitted_item(one, item) for item in items]
-    return _fitted_item(one, value)
+        return [_convert_item(option, item) for item in items]
+    return _convert_item(option, value)
 
 
-def _fitted_item(one: Flag, value: object) -> Any:
-    if one.kind is float and type(value) is int:
+def _convert_item(option: Flag, value: object) -> Any:
+    if option.kind is float and type(value) is int:
         value = float(value)
     # type(), for True is an int to isinstance().
-    if type(value) is not one.kind or refusal(one, value):
-        raise Unfit(Text("expected {item}", item=expected(one)))
+    if type(value) is not option.kind or refusal(option, value):
+        raise InvalidValue(Text("expected {item}", item=describe_expected(option)))
     return value
 
 
-def fitted_any(name: str, value: object) -> Any:
-    """Return the value as the first option of that name that takes it; raises Unfit.
+def convert_any(name: str, value: object) -> Any:
+    """Return the value as the first option of that name that takes it; raises InvalidValue.
 
     Only options that a profile may set count.
     """
@@ -124,24 +124,24 @@ def fitted_any(name: str, value: object) -> Any:
         for option in find(name):
             try:
                 if option.config:
-                    return fitted(option, value)
-            except Unfit as unfit:
+                    return convert_value(option, value)
+            except InvalidValue as unfit:
                 reasons[str(unfit)] = None
-    raise Unfit("; or ".join(reasons))
+    raise InvalidValue("; or ".join(reasons))
 
 
-def parsed(one: Flag, text: str) -> Any:
+def parse_value(option: Flag, text: str) -> Any:
     """Return what the text means to the option, as an environment variable gives it.
 
-    Raises Unfit.
+    Raises InvalidValue.
     """
     word = text.strip()
     value: object = text
     try:
-        if one.kind is bool:
+        if option.kind is bool:
             value = word.lower() in _TRUE if word.lower() in _TRUE | _FALSE else word
-        elif one.kind is not str:
-            value = one.kind(word)
+        elif option.kind is not str:
+            value = option.kind(word)
     except ValueError:
         value = word
-    return fitted(one, value)
+    return convert_value(option, value)

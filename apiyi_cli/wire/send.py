@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -91,20 +90,23 @@ class SentRequest(NamedTuple):
     uncertain: bool = False
 
 
-@dataclass(slots=True)
 class Exchange:
     """One call and what is known of its answer so far, over all attempts.
 
     `body` are the pieces to be cached, None if they must not be.
     """
 
-    call: Call
-    request_id: str
-    began_s: float
-    cache_key: str | None = None
-    reply: Reply | None = None
-    body: list[bytes] | None = None
-    usage: Usage | None = None
+    # A dataclass would take 0.5 ms of each start.
+    __slots__ = ("began_s", "body", "cache_key", "call", "reply", "request_id", "usage")
+
+    def __init__(self, call: Call, request_id: str, began_s: float) -> None:
+        self.call = call
+        self.request_id = request_id
+        self.began_s = began_s
+        self.cache_key: str | None = None
+        self.reply: Reply | None = None
+        self.body: list[bytes] | None = None
+        self.usage: Usage | None = None
 
 
 class Sender:

@@ -127,7 +127,7 @@ def test_long_text_without_spaces_stays_text() -> None:
         + bytes(8)
         + (639).to_bytes(3, "little")
         + (479).to_bytes(3, "little"),
-        b"BM" + bytes(16) + struct.pack("<ii", 640, -480),
+        b"BM" + bytes(12) + b"\x28\0\0\0" + struct.pack("<ii", 640, -480),
     ],
 )
 def test_the_size_of_a_picture_is_read_from_its_head(head: bytes) -> None:

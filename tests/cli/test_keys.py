@@ -238,9 +238,9 @@ def test_every_program_is_started_with_an_environment_of_its_own() -> None:
 @pytest.mark.no_cover
 def test_memory_with_a_key_in_it_is_closed_to_others() -> None:
     script = (
-        "import ctypes; from apiyi_cli.settings.secrets import checked;"
+        "import ctypes; from apiyi_cli.settings.secrets import check_key;"
         "get = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0);"
-        "before = get(); checked('sk-of-the-test', 'a test'); print(before, get())"
+        "before = get(); check_key('sk-of-the-test', 'a test'); print(before, get())"
     )
     environ = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     ran = subprocess.run(

@@ -4,7 +4,7 @@ import pytest
 
 from apiyi_cli.core.hosts import is_loopback, origin
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.base_url import normal_base_url
+from apiyi_cli.settings.base_url import normalize_base_url
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from apiyi_cli.settings.base_url import normal_base_url
     ],
 )
 def test_good_addresses_have_one_spelling(text: str, normal: str) -> None:
-    assert normal_base_url(text, "x") == normal
+    assert normalize_base_url(text, "x") == normal
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_good_addresses_have_one_spelling(text: str, normal: str) -> None:
 )
 def test_bad_addresses_say_what_is_wrong_and_what_to_write(text: str, why: str, hint: str) -> None:
     with pytest.raises(SetupError) as caught:
-        normal_base_url(text, "APIYI_BASE_URL")
+        normalize_base_url(text, "APIYI_BASE_URL")
     assert why in caught.value.why
     assert caught.value.what == "APIYI_BASE_URL"
     assert caught.value.hint == hint
@@ -70,7 +70,7 @@ def test_bad_addresses_say_what_is_wrong_and_what_to_write(text: str, why: str, 
 
 def test_a_bad_option_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
-        normal_base_url("host", "--base-url")
+        normalize_base_url("host", "--base-url")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_plain_http_to_another_machine_is_a_setup_error_from_anywhere(
     host: str, source: str
 ) -> None:
     with pytest.raises(SetupError, match="plain http") as caught:
-        normal_base_url(f"http://{host}:8080/v1", source)
+        normalize_base_url(f"http://{host}:8080/v1", source)
     assert caught.value.hint == f"use https://{host}:8080/v1"
 
 

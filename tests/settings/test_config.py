@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import SetupError
-from apiyi_cli.settings.config import line_of, load
+from apiyi_cli.settings.config_file import line_of, load
 
 GOOD = """\
 usage_ledger = false

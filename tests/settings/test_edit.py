@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config import load
+from apiyi_cli.settings.config_file import load
 from apiyi_cli.settings.edit import located, remove, typed, write, written
 
 COMMENTED = """\

@@ -9,9 +9,10 @@ from apiyi_cli.core.options.chat import Answer, ChatSampling
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
-from apiyi_cli.core.options.table import GROUPS
+from apiyi_cli.core.options.table import OPTION_GROUPS
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.defaults import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Timeouts
+from apiyi_cli.settings.listing import list_settings
 from apiyi_cli.settings.resolve import Settings
 
 FILE = """\
@@ -109,13 +110,13 @@ def test_a_flag_switches_off_what_contradicts_it_in_the_profile(tmp_path: Path) 
 
 
 def test_no_default_goes_into_the_body() -> None:
-    for group in GROUPS:
+    for group in OPTION_GROUPS:
         for one in group.flags.values():
             assert one.wire is None or one.name not in DEFAULTS
 
 
 def test_every_default_is_an_option() -> None:
-    names = {one.name for group in GROUPS for one in group.flags.values()}
+    names = {one.name for group in OPTION_GROUPS for one in group.flags.values()}
     assert set(DEFAULTS) <= names
 
 
@@ -207,7 +208,7 @@ def test_nothing_is_read_from_the_working_directory(
 def test_the_listing_has_every_value_with_its_origin(tmp_path: Path) -> None:
     text = FILE + '\n[families."o*"]\nrefuses = ["top_p"]\n'
     made = settings(tmp_path, Connection(retries=4), text=text, APIYI_MODEL="e")
-    rows = {row.name: (row.value, row.origin) for row in made.listing()}
+    rows = {row.name: (row.value, row.origin) for row in list_settings(made)}
     path = tmp_path / "apiyi" / "config.toml"
     assert rows["model"] == ("e", "environment APIYI_MODEL")
     assert rows["retries"] == (4, "flag --retries")
@@ -236,7 +237,7 @@ def test_language_ledger_and_families_are_the_files(tmp_path: Path) -> None:
     made = settings(tmp_path, text=text)
     assert (made.language, made.usage_ledger) == ("zh", False)
     assert list(made.families) == ["o*"]
-    assert {row.name for row in made.listing()} >= {"language", "usage_ledger"}
+    assert {row.name for row in list_settings(made)} >= {"language", "usage_ledger"}
     plain = settings(tmp_path, text="")
     assert (plain.language, plain.usage_ledger, plain.families) == (None, True, {})
 
@@ -244,6 +245,6 @@ def test_language_ledger_and_families_are_the_files(tmp_path: Path) -> None:
 def test_the_profiles_own_addresses_and_command_have_their_origin(tmp_path: Path) -> None:
     text = FILE.replace("[profile.work]", "[profile.work]\nkey_command = ['pass', 'show']")
     made = settings(tmp_path, Connection(profile="work"), text=text)
-    rows = {row.name: row for row in made.listing()}
+    rows = {row.name: row for row in list_settings(made)}
     assert rows["key_command"].value == ["pass", "show"]
     assert rows["base_urls"].origin.startswith("profile work in")

@@ -17,14 +17,14 @@ from keyring.errors import PasswordDeleteError
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError
-from apiyi_cli.settings import vault
+from apiyi_cli.settings import key_store
 from apiyi_cli.settings.key_command import printed_key
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.settings.secrets import (
     child_environment,
     find_key,
     forget_key,
-    places,
+    list_places,
     store_key,
 )
 
@@ -358,7 +358,7 @@ def test_login_without_a_keyring_never_falls_to_a_file(tmp_path: Path) -> None:
     with pytest.raises(AuthError, match="this machine has none") as caught:
         store_key(settings(tmp_path), Secret(KEY))
     assert "--insecure-storage" in (caught.value.hint or "")
-    assert not vault.file_path({"HOME": "", "XDG_CONFIG_HOME": str(tmp_path)}).exists()
+    assert not key_store.file_path({"HOME": "", "XDG_CONFIG_HOME": str(tmp_path)}).exists()
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ def test_a_new_login_leaves_no_old_key_in_the_other_store(tmp_path: Path, ring: 
     made = settings(tmp_path)
     store_key(made, Secret(KEY), insecure=True)
     store_key(made, Secret(OTHER))
-    assert vault.read_file(made.environ, "default") is None
+    assert key_store.read_file(made.environ, "default") is None
     store_key(made, Secret(KEY), insecure=True)
     assert ring.kept == {}
 
@@ -444,14 +444,14 @@ def test_logout_works_without_a_keyring_and_tells_of_a_locked_one(tmp_path: Path
     keyring.set_keyring(LockedRing())
     with pytest.raises(AuthError, match="the collection is locked"):
         forget_key(made)
-    assert vault.read_file(made.environ, "default") is None
+    assert key_store.read_file(made.environ, "default") is None
 
 
 def test_places_tell_where_keys_are_and_show_none(tmp_path: Path) -> None:
     text = command(f"print('{KEY}')")
     made = settings(tmp_path, text, APIYI_API_KEY=KEY)
     store_key(made, Secret(KEY), insecure=True)
-    rows = places(made)
+    rows = list_places(made)
     assert [(row.present) for row in rows] == [False, True, True, None, True]
     assert "CANARY" not in repr(rows)
 

@@ -16,7 +16,7 @@ from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.errors import UsageError
-from apiyi_cli.settings.values import Unfit, expected, fitted, parsed
+from apiyi_cli.settings.values import InvalidValue, convert_value, describe_expected, parse_value
 from apiyi_cli.text import Text
 
 _ANY_OBJECT: Final = {"type": "object"}
@@ -85,7 +85,7 @@ class CommandDefaults:
             for name, value in self.values.items():
                 option = table.get(name)
                 if option is not None:
-                    found[option.name] = fitted(option, value)
+                    found[option.name] = convert_value(option, value)
                 elif name in self.typed:
                     flag = f"--{name.replace('_', '-')}"
                     raise UsageError(
@@ -131,15 +131,17 @@ class RowFields:
                 continue
             try:
                 self._options[option.name] = (
-                    parsed(option, value) if as_text else fitted(option, value)
+                    parse_value(option, value) if as_text else convert_value(option, value)
                 )
-            except Unfit:
+            except InvalidValue:
                 if option.many and isinstance(value, dict):
                     # The API's own form of logit_bias.
                     fields[name] = value
                     self._options.pop(option.name, None)
                     continue
-                raise InvalidField(name, Text("expected {item}", item=expected(option))) from None
+                raise InvalidField(
+                    name, Text("expected {item}", item=describe_expected(option))
+                ) from None
 
     def group(self, kind: type[Group]) -> Any:
         """Return an option group with the values of the row and the defaults."""

@@ -40,20 +40,20 @@ def login(
     output: Output,
 ) -> None:
     """Ask for a key, check it, and keep it for the profile in the keyring."""
-    from apiyi_cli.settings.secrets import KEY_VARIABLE, checked, storage
+    from apiyi_cli.settings.secrets import KEY_VARIABLE, check_key, find_storage
 
     settings = ctx.settings
     if settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     addresses = settings.base_urls
     # Before the key is asked for: nobody shall paste one that cannot be kept.
-    in_file = storage(settings, insecure=insecure_storage) is None
+    in_file = find_storage(settings, insecure=insecure_storage) is None
     if in_file and not with_token:
         _agree_to_file(ctx)
     if with_token:
-        key = checked(ctx.inputs.stdin("--with-token"), "stdin")
+        key = check_key(ctx.inputs.stdin("--with-token"), "stdin")
     else:
-        key = checked(_typed(ctx, addresses), Text("the prompt"))
+        key = check_key(_typed(ctx, addresses), Text("the prompt"))
     ctx.process.secrets.append(key)
     if not no_check:
         _check(ctx, key)
@@ -80,13 +80,13 @@ def login(
 
 def status(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Tell which key is in use, where it comes from, and whether its hosts answer."""
-    from apiyi_cli.settings.secrets import find_key, places
+    from apiyi_cli.settings.secrets import find_key, list_places
 
     settings = ctx.settings
     told: dict[str, Any] = {"profile": settings.profile, "key": None, "source": None, "hosts": []}
     refused: ApiyiError | None = None
     if ctx.settings.output.verbose:
-        for place in places(settings):
+        for place in list_places(settings):
             found = {True: Text("has a key"), False: Text("no key"), None: Text("cannot tell")}[
                 place.present
             ]
@@ -161,7 +161,7 @@ def _typed(ctx: Context, addresses: tuple[str, ...]) -> str:
 
 def _agree_to_file(ctx: Context) -> None:
     """Ask whether a 0600 file may keep the key where there is no keyring."""
-    from apiyi_cli.settings.vault import file_path
+    from apiyi_cli.settings.key_store import file_path
 
     console, say = ctx.process.console, ctx.messages.translate
     path = file_path(ctx.settings.environ)

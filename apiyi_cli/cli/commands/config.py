@@ -40,11 +40,12 @@ def list_(
 ) -> None:
     """List every value in force: flags, environment, profile and defaults."""
     from apiyi_cli.core.jsontext import write
+    from apiyi_cli.settings.listing import list_settings
 
     # How the list itself is printed is no setting worth listing.
     rows = [
         (row.name, _shown(row.name, row.value), row.origin)
-        for row in ctx.settings.listing()
+        for row in list_settings(ctx.settings)
         if row.origin not in ("flag --json", "flag --ndjson")
     ]
     if ctx.output.form == "text":
@@ -117,7 +118,7 @@ def path(ctx: Context, *, connection: Connection) -> None:
 
 def edit(ctx: Context, *, connection: Connection) -> None:
     """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
-    from apiyi_cli.settings.config import decoded, parse
+    from apiyi_cli.settings.config_file import decoded, parse
     from apiyi_cli.settings.paths import private_write
 
     target = ctx.settings.config_path
@@ -180,20 +181,21 @@ def _edited(ctx: Context, file: Path) -> None:
 
 def _in_force(ctx: Context, key: str) -> Any:
     """Return the value that a run with this profile would use, None when it has none."""
-    from apiyi_cli.settings.config import nearest
+    from apiyi_cli.core.nearest import find_nearest
     from apiyi_cli.settings.edit import located, written
-    from apiyi_cli.settings.values import configurable
+    from apiyi_cli.settings.listing import list_settings
+    from apiyi_cli.settings.values import configurable_names
 
     settings = ctx.settings
     keys = located(key, settings.profile)
     if keys[:2] != ("profile", settings.profile) or key.startswith("profile."):
         value = written(settings.config_path, keys)
         return settings.usage_ledger if value is None and keys == ("usage_ledger",) else value
-    rows = {row.name: row.value for row in settings.listing()}
+    rows = {row.name: row.value for row in list_settings(settings)}
     name = ".".join(keys[2:])
-    known = (*rows, *configurable(), "key_command", "group", "limits.store")
+    known = (*rows, *configurable_names(), "key_command", "group", "limits.store")
     if name not in known:
-        near = nearest(name, known)
+        near = find_nearest(name, known)
         raise UsageError(
             Text("unknown setting {key}", key=key),
             (Text("did you mean {near}?", near=near) if near else ""),
@@ -234,7 +236,7 @@ def _plain(value: Any) -> str:
 
 
 def _dotted(keys: tuple[str, ...]) -> str:
-    from apiyi_cli.settings.config import dotted
+    from apiyi_cli.settings.config_file import dotted
 
     return dotted(keys)
 

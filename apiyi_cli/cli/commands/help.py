@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.help.help_option import print_help
 from apiyi_cli.cli.typer_options import spread
+from apiyi_cli.core.nearest import find_several
 from apiyi_cli.errors import UsageError
 from apiyi_cli.manual.handwritten import TOPICS, topic
 from apiyi_cli.manual.markdown import Block, Paragraph, text
@@ -63,8 +63,7 @@ def _find_command(words: list[str]) -> Any:
     known: list[str] = [*COMMANDS, *TOPICS]
     for at, word in enumerate(words):
         if word not in known or (word in TOPICS and word not in COMMANDS):
-            near = difflib.get_close_matches(word, known, 1)
-            hint = " ".join(["apiyi help", *words[:at], *near])
+            hint = " ".join(["apiyi help", *words[:at], *find_several(word, known, 1)])
             raise UsageError(
                 Text("there is no help on {words}", words=repr(" ".join(words[: at + 1]))),
                 hint=hint,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from shlex import quote
 
 from apiyi_cli.core.families import refusal
+from apiyi_cli.core.nearest import find_several
 from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
 from apiyi_cli.text import Text
 
@@ -35,10 +35,8 @@ def find_hint(
 
 def nearest(model: str, known: list[str]) -> list[str]:
     """Return up to three model names that look like the one that is unknown."""
-    lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(model.lower(), lower, 3, 0.6)
-    starting = [name for name in lower if name.startswith(model.lower())][:3]
-    return [lower[name] for name in dict.fromkeys([*close, *starting])][:3]
+    starting = [name for name in known if name.lower().startswith(model.lower())]
+    return list(dict.fromkeys([*find_several(model, known, 3), *starting]))[:3]
 
 
 def _hint_for_model(model: str, command: str, known: list[str]) -> str | None:

@@ -159,9 +159,9 @@ def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> Rule | 
         case ("help",), "topic":
             return Rule("name", tuple(dict.fromkeys((*TOPICS, *table))))
         case ("config", "get" | "set" | "unset"), "key":
-            from apiyi_cli.settings.values import configurable
+            from apiyi_cli.settings.values import configurable_names
 
-            return Rule("name", configurable())
+            return Rule("name", configurable_names())
     return None
 
 

@@ -25,18 +25,11 @@ from apiyi_cli.cli.inputs.stdin import (
     reread,
 )
 from apiyi_cli.core.call import Source
-from apiyi_cli.core.encodings import (
-    SAMPLE_BYTES,
-    TextReader,
-    decode_text,
-    find_encoding,
-    refuse_undecodable,
-    show_name,
-)
-from apiyi_cli.core.filetypes import find_byte_order_mark
 from apiyi_cli.core.options.request import Request
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+JUDGED_BYTES = 1 << 17
 
 
 class Judge(Protocol):
@@ -61,7 +54,7 @@ class Inputs:
     ) -> None:
         self._no_stdin = no_stdin
         self._notice = notice
-        self.encoding = None if encoding is None else find_encoding(encoding)
+        self.encoding = None if encoding is None else _find_encoding(encoding)
         self._claimed: str | None = None
         self._files: list[tuple[str, str]] = []
 
@@ -117,20 +110,17 @@ class Inputs:
         end = 0
         for path, piece in self._files:
             at = text.find(piece, end)
-            if path != "-" and piece and at >= 0 and not self._marked(path):
+            is_sent_as_is = path != "-" and self.encoding is None
+            if is_sent_as_is and piece and at >= 0 and not _is_marked(self.content(path)):
                 found.append(Source(place, path, text[end:at], text=True, length=len(piece)))
                 end = at + len(piece)
         return tuple(found)
-
-    def _marked(self, path: str) -> bool:
-        """Return True for a file that is sent in other bytes than it has."""
-        return self.encoding is not None or find_byte_order_mark(self.content(path)) is not None
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
         if path == "-":
             return self.stdin("-f -")
-        return decode_text(self.content(path), path, self.encoding)
+        return _decode(self.content(path), path, self.encoding)
 
     def filled_file(self, path: str) -> str:
         """Return a text file's content. Raises UsageError for one that has none.
@@ -139,8 +129,7 @@ class Inputs:
         """
         text = self.file(path)
         if not text.strip():
-            name = "stdin" if path == "-" else show_name(path)
-            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+            raise _empty(path)
         return text
 
     def content(self, path: str) -> bytes:
@@ -160,7 +149,7 @@ class Inputs:
 
     def stdin(self, reader: str) -> str:
         """Return all of standard input as text; `reader` names who wants it."""
-        return decode_text(self._stdin(reader), "stdin", self.encoding)
+        return _decode(self._stdin(reader), "stdin", self.encoding)
 
     def pieces(self, reader: str) -> Iterator[bytes]:
         """Yield the bytes of standard input in pieces, for what memory need not hold."""
@@ -176,6 +165,8 @@ class Inputs:
         first 64 kB, is judged: by its encoding, and by `judge`.
         With `linger` an empty piece stands where nothing has come for a moment.
         """
+        from apiyi_cli.core.encodings import TextReader
+
         name = "stdin" if path == "-" else path
         if path == "-":
             self._claim(reader)
@@ -183,13 +174,10 @@ class Inputs:
         try:
             arriving = read_arriving(self._notice, LINGER_S, fd, name)
             begun, ended = read_beginning(arriving)
-            head = b"".join(begun)[: 2 * SAMPLE_BYTES]
+            head = b"".join(begun)[:JUDGED_BYTES]
             if judge is not None:
                 judge.check_bytes(head)
-            if stat.S_ISREG(os.fstat(fd).st_mode):
-                refuse_undecodable(reread(fd, begun), name, self.encoding)
-            else:
-                refuse_undecodable(filter(None, begun), name, self.encoding, whole=ended)
+            _refuse_undecodable(fd, begun, ended, name, self.encoding)
             if judge is not None:
                 text = b"".join(TextReader(self.encoding).pieces([head]))
                 judge.check_text(text, ended)
@@ -284,6 +272,45 @@ def joined(pieces: Sequence[str]) -> str:
         else:
             text = text or piece
     return text
+
+
+def _find_encoding(name: str) -> str:
+    from apiyi_cli.core.encodings import find_encoding
+
+    return find_encoding(name)
+
+
+def _decode(content: bytes, name: str, encoding: str | None) -> str:
+    # Imported here: most prompts are words, which are text already.
+    from apiyi_cli.core.encodings import decode_text
+
+    return decode_text(content, name, encoding)
+
+
+def _refuse_undecodable(
+    fd: int, begun: list[bytes], ended: bool, name: str, encoding: str | None
+) -> None:
+    """Raise UsageError unless the input can be decoded: a file whole, a pipe as far as it came."""
+    from apiyi_cli.core.encodings import refuse_undecodable
+
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        refuse_undecodable(reread(fd, begun), name, encoding)
+    else:
+        refuse_undecodable(filter(None, begun), name, encoding, whole=ended)
+
+
+def _is_marked(content: bytes) -> bool:
+    """Return True for a file that is sent in other bytes than it has."""
+    from apiyi_cli.core.filetypes import find_byte_order_mark
+
+    return find_byte_order_mark(content) is not None
+
+
+def _empty(path: str) -> UsageError:
+    from apiyi_cli.core.encodings import show_name
+
+    name = "stdin" if path == "-" else show_name(path)
+    return UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
 
 
 def sound(text: str, name: str) -> str:

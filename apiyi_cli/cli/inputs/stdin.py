@@ -7,7 +7,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 
-from apiyi_cli.core.encodings import SAMPLE_BYTES, show_name
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -43,6 +42,8 @@ def refuse_endless(name: str) -> UsageError:
 
 def refuse_unreadable(path: str, failure: OSError) -> UsageError:
     """Return the error for a file that the system does not let us read."""
+    from apiyi_cli.core.encodings import show_name
+
     return UsageError(Text("cannot read {path}", path=show_name(path)), system_reason(failure))
 
 
@@ -51,6 +52,8 @@ def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
 
     The silence is the empty piece at its end. The second value tells that there are no more.
     """
+    from apiyi_cli.core.encodings import SAMPLE_BYTES
+
     begun: list[bytes] = []
     size = 0
     for piece in arriving:
@@ -83,6 +86,8 @@ def read_arriving(
     """
     waiting = Text("waiting for stdin to end (-n: do not read it)")
     if fd != STDIN:
+        from apiyi_cli.core.encodings import show_name
+
         waiting = Text("waiting for {name} to end", name=show_name(name))
     notice_timer = threading.Timer(PATIENCE_S, notice, (waiting,))
     notice_timer.daemon = True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Complete = Literal["file", "dir", "model", "profile"]
 
-    class Facts(TypedDict, total=False):
+    class FlagFacts(TypedDict, total=False):
         """What `flag` may be told besides kind, names and help."""
 
         panel: str
@@ -46,7 +46,7 @@ class Flag:
 
     # A NamedTuple of these fields would take 0.2 ms of each start, this class 0.02 ms.
     name = ""
-    panel = "Options"
+    panel: str
     metavar: str | None = None
     envvar: str | None = None
     low: float | None = None
@@ -56,7 +56,7 @@ class Flag:
     wire: str | None = None
     config = True
 
-    def __init__(self, kind: Any, names: tuple[str, ...], help: str, facts: Facts) -> None:
+    def __init__(self, kind: Any, names: tuple[str, ...], help: str, facts: FlagFacts) -> None:
         self.many = kind not in (str, int, float, bool)
         self.kind: type = kind.__args__[0] if self.many else kind
         self.names = names
@@ -69,7 +69,7 @@ class Flag:
         return max((name.split("/")[0] for name in self.names), key=len)
 
 
-def flag(kind: type[T], *names: str, help: str, **facts: Unpack[Facts]) -> T | None:
+def flag(kind: type[T], *names: str, help: str, **facts: Unpack[FlagFacts]) -> T | None:
     """Declare a field of a group, a `kind` or None where it was not given.
 
     `list[str]` is an option that may be given several times.
@@ -81,17 +81,19 @@ def flag(kind: type[T], *names: str, help: str, **facts: Unpack[Facts]) -> T | N
 class Group:
     """Base of the option groups: immutable values by name, None where not given.
 
-    `flags` are its options by name, in the order of their declaration.
+    `flags` are its options by name, in the order of their declaration. `panel` in the class
+    line is the heading in `--help` of those that have none of their own.
     """
 
     # The class body is looked through here, by hand: a dataclass would compile source text
     # for every group, ten times the time.
     flags: ClassVar[dict[str, Flag]] = {}
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, panel: str = "Options") -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Flag)}
-        for name, one in own.items():
-            one.name = name
+        for name, option in own.items():
+            option.name = name
+            option.__dict__.setdefault("panel", panel)
         cls.flags = {**cls.flags, **own}
 
     def __init__(self, **values: Any) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Batching(Group):
+class Batching(Group, panel="Rows"):
     """What the rows of a batch are, which of them run, and when to stop."""
 
     endpoint = flag(
         str,
         "--endpoint",
         help="Command that the rows are for (chat, or what their url says).",
-        panel="Rows",
         metavar="NAME",
         choices=("chat", "complete", "respond", "embed", "image", "transcribe", "speak"),
         config=False,
@@ -21,17 +20,15 @@ class Batching(Group):
         str,
         "--format",
         help="jsonl, csv, tsv or lines. Else by the extension, else jsonl.",
-        panel="Rows",
         metavar="FORMAT",
         choices=("jsonl", "csv", "tsv", "lines"),
         config=False,
     )
-    lines = flag(bool, "--lines", help="Each line of FILE is an input.", panel="Rows", config=False)
+    lines = flag(bool, "--lines", help="Each line of FILE is an input.", config=False)
     template = flag(
         str,
         "--template",
         help="Input made of columns or fields: 'Translate: {text}'.",
-        panel="Rows",
         metavar="TEXT",
         config=False,
     )
@@ -39,7 +36,6 @@ class Batching(Group):
         str,
         "--params",
         help="Columns or fields that are request fields, the rest being data: temperature,stop.",
-        panel="Rows",
         metavar="NAMES",
         config=False,
     )
@@ -47,7 +43,6 @@ class Batching(Group):
         str,
         "--delimiter",
         help="What stands between the columns of a table. Else found on its header.",
-        panel="Rows",
         metavar="CHAR",
         config=False,
     )
@@ -55,14 +50,12 @@ class Batching(Group):
         bool,
         "--quote/--no-quote",
         help="Quotes hold a column together, in tables with tabs, too.",
-        panel="Rows",
         config=False,
     )
     shard = flag(
         str,
         "--shard",
         help="Only the rows whose id belongs to part K of N (K from 0 or from 1).",
-        panel="Rows",
         metavar="K/N",
         config=False,
     )
@@ -70,32 +63,23 @@ class Batching(Group):
         str,
         "--rows",
         help="For batch verify: the input; each of its rows must have exactly one answer.",
-        panel="Rows",
         metavar="FILE",
         complete="file",
         config=False,
     )
     limit = flag(
-        int,
-        "--limit",
-        help="Send at most N rows this time.",
-        panel="Rows",
-        metavar="N",
-        low=1,
-        config=False,
+        int, "--limit", help="Send at most N rows this time.", metavar="N", low=1, config=False
     )
     strict = flag(
         bool,
         "--strict",
         help="Send nothing unless every row is good; refuse unknown fields.",
-        panel="Rows",
         config=False,
     )
     check = flag(
         bool,
         "--check",
         help="Check all rows, estimate tokens and time, send nothing.",
-        panel="Rows",
         config=False,
     )
     retry_failed = flag(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Sampling(Group):
+class Sampling(Group, panel="Sampling"):
     """How the model chooses its words. Sent only where the user set it."""
 
     temperature = flag(
         float,
         "--temperature",
         help="Sampling temperature.",
-        panel="Sampling",
         metavar="X",
         low=0,
         high=2,
@@ -22,7 +21,6 @@ class Sampling(Group):
         float,
         "--top-p",
         help="Nucleus: probability mass to sample from.",
-        panel="Sampling",
         metavar="X",
         low=0,
         high=1,
@@ -32,26 +30,15 @@ class Sampling(Group):
         int,
         "--max-tokens",
         help="Most tokens to answer with.",
-        panel="Sampling",
         metavar="N",
         low=1,
         wire="max_tokens",
     )
-    n = flag(
-        int,
-        "--n",
-        help="Answers to give.",
-        panel="Sampling",
-        metavar="N",
-        low=1,
-        high=128,
-        wire="n",
-    )
+    n = flag(int, "--n", help="Answers to give.", metavar="N", low=1, high=128, wire="n")
     stop = flag(
         list[str],
         "--stop",
         help="Text that ends the answer (repeatable).",
-        panel="Sampling",
         metavar="TEXT",
         wire="stop",
     )
@@ -59,7 +46,6 @@ class Sampling(Group):
         int,
         "--seed",
         help="Seed for repeatable sampling.",
-        panel="Sampling",
         metavar="N",
         low=-(2**63),
         high=2**63 - 1,
@@ -69,7 +55,6 @@ class Sampling(Group):
         float,
         "--presence-penalty",
         help="Penalty for words that occurred.",
-        panel="Sampling",
         metavar="X",
         low=-2,
         high=2,
@@ -79,7 +64,6 @@ class Sampling(Group):
         float,
         "--frequency-penalty",
         help="Penalty by how often words occurred.",
-        panel="Sampling",
         metavar="X",
         low=-2,
         high=2,
@@ -89,35 +73,25 @@ class Sampling(Group):
         list[str],
         "--logit-bias",
         help="Bias of one token id, -100 to 100 (repeatable).",
-        panel="Sampling",
         metavar="TOKEN=BIAS",
         wire="logit_bias",
     )
-    user = flag(
-        str,
-        "--user",
-        help="End user's id, for abuse reports.",
-        panel="Sampling",
-        metavar="ID",
-        wire="user",
-    )
+    user = flag(str, "--user", help="End user's id, for abuse reports.", metavar="ID", wire="user")
 
 
-class ChatSampling(Sampling):
+class ChatSampling(Sampling, panel="Sampling"):
     """Sampling that only chat completions know."""
 
     logprobs = flag(
         bool,
         "--logprobs/--no-logprobs",
         help="Ask for log probabilities (see them with --json).",
-        panel="Sampling",
         wire="logprobs",
     )
     top_logprobs = flag(
         int,
         "--top-logprobs",
         help="Likeliest tokens to report at each place.",
-        panel="Sampling",
         metavar="N",
         low=0,
         high=20,
@@ -127,7 +101,6 @@ class ChatSampling(Sampling):
         str,
         "--reasoning-effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
-        panel="Sampling",
         metavar="LEVEL",
         choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
         wire="reasoning_effort",
@@ -136,116 +109,86 @@ class ChatSampling(Sampling):
         str,
         "--verbosity",
         help="How much to say: low, medium, high.",
-        panel="Sampling",
         metavar="LEVEL",
         choices=("low", "medium", "high"),
         wire="verbosity",
     )
 
 
-class Answer(Group):
+class Answer(Group, panel="Answer"):
     """The form of a text answer."""
 
     schema = flag(
         str,
         "--schema",
         help="Answer as JSON that fits: FILE, @FILE, JSON Schema, or 'name, age int'.",
-        panel="Answer",
         metavar="SCHEMA",
         complete="file",
         config=False,
     )
-    json_mode = flag(
-        bool, "--json-mode", help="Ask for an answer that is a JSON object.", panel="Answer"
-    )
-    stream = flag(
-        bool, "--stream/--no-stream", help="Print the answer as it is made.", panel="Answer"
-    )
+    json_mode = flag(bool, "--json-mode", help="Ask for an answer that is a JSON object.")
+    stream = flag(bool, "--stream/--no-stream", help="Print the answer as it is made.")
     extract = flag(
-        bool,
-        "-x",
-        "--extract",
-        help="Print the first fenced code block only (else all).",
-        panel="Answer",
+        bool, "-x", "--extract", help="Print the first fenced code block only (else all)."
     )
-    hide_reasoning = flag(
-        bool, "-R", "--hide-reasoning", help="Do not show reasoning on stderr.", panel="Answer"
-    )
-    markdown = flag(
-        bool, "--markdown/--no-markdown", help="Render Markdown on a terminal.", panel="Answer"
-    )
-    newline = flag(
-        bool, "--newline/--no-newline", help="End the answer with a newline.", panel="Answer"
-    )
+    hide_reasoning = flag(bool, "-R", "--hide-reasoning", help="Do not show reasoning on stderr.")
+    markdown = flag(bool, "--markdown/--no-markdown", help="Render Markdown on a terminal.")
+    newline = flag(bool, "--newline/--no-newline", help="End the answer with a newline.")
     strict_finish = flag(
-        bool,
-        "--strict-finish",
-        help="Exit 8 when the answer is cut by length or filter.",
-        panel="Answer",
+        bool, "--strict-finish", help="Exit 8 when the answer is cut by length or filter."
     )
 
 
-class Tools(Group):
+class Tools(Group, panel="Tools"):
     """Functions that the model may call."""
 
     tool = flag(
         list[str],
         "--tool",
         help="Function schema: FILE, @FILE or JSON (repeatable).",
-        panel="Tools",
         metavar="SCHEMA",
         complete="file",
         config=False,
     )
     tool_choice = flag(
-        str,
-        "--tool-choice",
-        help="auto, none, required or the NAME of a tool.",
-        panel="Tools",
-        metavar="CHOICE",
+        str, "--tool-choice", help="auto, none, required or the NAME of a tool.", metavar="CHOICE"
     )
     parallel_tools = flag(
         bool,
         "--parallel-tools/--no-parallel-tools",
         help="Let the model call several tools at once.",
-        panel="Tools",
         wire="parallel_tool_calls",
     )
 
 
-class Running(Group):
+class Running(Group, panel="Tools"):
     """Local commands that answer the model's function calls."""
 
     run = flag(
         list[str],
         "--run",
         help="Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.",
-        panel="Tools",
         metavar="NAME=COMMAND",
         config=False,
     )
-    yes = flag(
-        bool, "--yes", help="Run them without asking on the terminal.", panel="Tools", config=False
-    )
+    yes = flag(bool, "--yes", help="Run them without asking on the terminal.", config=False)
     max_steps = flag(
         int,
         "--max-steps",
         help="Requests to make at most before the calls must have ended.",
-        panel="Tools",
         metavar="N",
         low=1,
         high=1000,
     )
 
 
-class Kept(Group):
+class Kept(Group, panel="Prompt"):
     """Conversations that are kept from one run to the next."""
 
     session = flag(
         str,
         "--session",
         help="Keep the conversation under this name, and go on with it.",
-        panel="Prompt",
         metavar="NAME",
         config=False,
     )
@@ -254,6 +197,5 @@ class Kept(Group):
         "-c",
         "--continue",
         help="Go on with the last exchange on this terminal, or a session used later.",
-        panel="Prompt",
         config=False,
     )

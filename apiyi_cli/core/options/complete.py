@@ -5,29 +5,21 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Completing(Group):
+class Completing(Group, panel="Sampling"):
     """What legacy completions know besides sampling."""
 
     suffix = flag(
         str,
         "--suffix",
         help="Text that comes after the completion (insertion).",
-        panel="Sampling",
         metavar="TEXT",
         wire="suffix",
     )
-    echo = flag(
-        bool,
-        "--echo",
-        help="Print the prompt before the completion.",
-        panel="Sampling",
-        wire="echo",
-    )
+    echo = flag(bool, "--echo", help="Print the prompt before the completion.", wire="echo")
     best_of = flag(
         int,
         "--best-of",
         help="Make N on the server and give the best (turns streaming off).",
-        panel="Sampling",
         metavar="N",
         low=1,
         high=20,
@@ -37,7 +29,6 @@ class Completing(Group):
         int,
         "--logprobs",
         help="Log probabilities of the N likeliest tokens (see them with --json).",
-        panel="Sampling",
         metavar="N",
         low=0,
         high=5,

@@ -7,14 +7,13 @@ from apiyi_cli.core.options import Group, flag
 SHORTEST_S = 0.001
 
 
-class Connection(Group):
+class Connection(Group, panel="Connection"):
     """How the gateway is reached and how long it is waited for."""
 
     profile = flag(
         str,
         "--profile",
         help="Profile of the configuration to use.",
-        panel="Connection",
         metavar="NAME",
         envvar="APIYI_PROFILE",
         complete="profile",
@@ -24,24 +23,17 @@ class Connection(Group):
         str,
         "--base-url",
         help="Address of the API, with its /v1.",
-        panel="Connection",
         metavar="URL",
         envvar="APIYI_BASE_URL",
         config=False,
     )
     key_file = flag(
-        str,
-        "--key-file",
-        help="File that holds the key (0600).",
-        panel="Connection",
-        metavar="PATH",
-        complete="file",
+        str, "--key-file", help="File that holds the key (0600).", metavar="PATH", complete="file"
     )
     timeout = flag(
         float,
         "--timeout",
         help="Silence to bear: seconds without headers, then without an event.",
-        panel="Connection",
         metavar="S",
         low=SHORTEST_S,
         high=86400,
@@ -50,25 +42,17 @@ class Connection(Group):
         float,
         "--max-time",
         help="Seconds for the whole run, everything included.",
-        panel="Connection",
         metavar="S",
         low=SHORTEST_S,
         high=31536000,
     )
     retries = flag(
-        int,
-        "--retries",
-        help="Attempts after the first one.",
-        panel="Connection",
-        metavar="N",
-        low=0,
-        high=100,
+        int, "--retries", help="Attempts after the first one.", metavar="N", low=0, high=100
     )
     retry_ambiguous = flag(
         int,
         "--retry-ambiguous",
         help="Attempts after one that may have been billed (0: never pay twice).",
-        panel="Connection",
         metavar="N",
         low=0,
         high=100,
@@ -77,22 +61,15 @@ class Connection(Group):
         float,
         "--max-retry-time",
         help="Seconds that all attempts and waits may take together.",
-        panel="Connection",
         metavar="S",
         low=0,
         high=86400,
     )
-    failover = flag(
-        bool,
-        "--failover/--no-failover",
-        help="Try the profile's backup addresses.",
-        panel="Connection",
-    )
+    failover = flag(bool, "--failover/--no-failover", help="Try the profile's backup addresses.")
     rpm = flag(
         int,
         "--rpm",
         help="Requests a minute, shared by all processes of the key.",
-        panel="Connection",
         metavar="N",
         low=1,
         high=10_000_000,
@@ -102,54 +79,28 @@ class Connection(Group):
         int,
         "--tpm",
         help="Tokens a minute, shared by all processes of the key.",
-        panel="Connection",
         metavar="N",
         low=1,
         high=10_000_000_000,
         config=False,
     )
-    limits = flag(
-        bool,
-        "--limits/--no-limits",
-        help="Keep to the key's rate limits.",
-        panel="Connection",
-        config=False,
-    )
+    limits = flag(bool, "--limits/--no-limits", help="Keep to the key's rate limits.", config=False)
     proxy = flag(
-        str,
-        "--proxy",
-        help="Proxy to go through (http, https, socks5, socks5h).",
-        panel="Connection",
-        metavar="URL",
+        str, "--proxy", help="Proxy to go through (http, https, socks5, socks5h).", metavar="URL"
     )
     cacert = flag(
-        str,
-        "--cacert",
-        help="File of CA certificates to trust.",
-        panel="Connection",
-        metavar="FILE",
-        complete="file",
+        str, "--cacert", help="File of CA certificates to trust.", metavar="FILE", complete="file"
     )
     header = flag(
         list[str],
         "-H",
         "--header",
         help="Extra request header, 'Name: value' (repeatable).",
-        panel="Connection",
         metavar="HEADER",
     )
 
 
-class Jobs(Group):
+class Jobs(Group, panel="Connection"):
     """How many requests at once."""
 
-    jobs = flag(
-        int,
-        "-j",
-        "--jobs",
-        help="Requests at once.",
-        panel="Connection",
-        metavar="N",
-        low=1,
-        high=1000,
-    )
+    jobs = flag(int, "-j", "--jobs", help="Requests at once.", metavar="N", low=1, high=1000)

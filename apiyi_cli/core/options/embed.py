@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Embedding(Group):
+class Embedding(Group, panel="Request"):
     """What is embedded, and how."""
 
     lines = flag(
@@ -24,31 +24,12 @@ class Embedding(Group):
         int,
         "--dimensions",
         help="Length of the vectors (text-embedding-3 models).",
-        panel="Request",
         metavar="N",
         low=1,
         wire="dimensions",
     )
-    base64 = flag(
-        bool,
-        "--base64",
-        help="Base64 on the wire (smaller); the output is the same.",
-        panel="Request",
-    )
+    base64 = flag(bool, "--base64", help="Base64 on the wire (smaller); the output is the same.")
     batch_size = flag(
-        int,
-        "--batch-size",
-        help="Inputs in one request.",
-        panel="Request",
-        metavar="N",
-        low=1,
-        high=2048,
+        int, "--batch-size", help="Inputs in one request.", metavar="N", low=1, high=2048
     )
-    user = flag(
-        str,
-        "--user",
-        help="End user's id, for abuse reports.",
-        panel="Request",
-        metavar="ID",
-        wire="user",
-    )
+    user = flag(str, "--user", help="End user's id, for abuse reports.", metavar="ID", wire="user")

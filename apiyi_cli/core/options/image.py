@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Imaging(Group):
+class Imaging(Group, panel="Picture"):
     """What is drawn, from what, and how its files are treated."""
 
     input = flag(
@@ -37,29 +37,12 @@ class Imaging(Group):
     lines = flag(
         bool, "--lines", help="Each line of stdin is a prompt.", panel="Prompt", config=False
     )
-    n = flag(
-        int,
-        "--n",
-        help="Pictures for each prompt.",
-        panel="Picture",
-        metavar="N",
-        low=1,
-        high=10,
-        wire="n",
-    )
-    size = flag(
-        str,
-        "--size",
-        help="Pixels as WIDTHxHEIGHT, or auto.",
-        panel="Picture",
-        metavar="WxH",
-        wire="size",
-    )
+    n = flag(int, "--n", help="Pictures for each prompt.", metavar="N", low=1, high=10, wire="n")
+    size = flag(str, "--size", help="Pixels as WIDTHxHEIGHT, or auto.", metavar="WxH", wire="size")
     quality = flag(
         str,
         "--quality",
         help="low, medium, high, auto (gpt-image); standard, hd (dall-e).",
-        panel="Picture",
         metavar="LEVEL",
         choices=("low", "medium", "high", "auto", "standard", "hd"),
         wire="quality",
@@ -68,7 +51,6 @@ class Imaging(Group):
         str,
         "--style",
         help="vivid or natural (dall-e-3).",
-        panel="Picture",
         metavar="STYLE",
         choices=("vivid", "natural"),
         wire="style",
@@ -77,7 +59,6 @@ class Imaging(Group):
         str,
         "--background",
         help="transparent (png or webp), opaque or auto.",
-        panel="Picture",
         metavar="KIND",
         choices=("transparent", "opaque", "auto"),
         wire="background",
@@ -86,7 +67,6 @@ class Imaging(Group):
         str,
         "--output-format",
         help="png, jpeg or webp, where the model offers a choice.",
-        panel="Picture",
         metavar="FORMAT",
         choices=("png", "jpeg", "webp"),
         wire="output_format",
@@ -95,7 +75,6 @@ class Imaging(Group):
         int,
         "--output-compression",
         help="Quality of jpeg and webp in percent.",
-        panel="Picture",
         metavar="N",
         low=0,
         high=100,
@@ -105,17 +84,11 @@ class Imaging(Group):
         str,
         "--aspect-ratio",
         help="WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).",
-        panel="Picture",
         metavar="W:H",
         wire="aspect_ratio",
     )
     seed = flag(
-        int,
-        "--seed",
-        help="Try for the same picture each time (FLUX).",
-        panel="Picture",
-        metavar="N",
-        wire="seed",
+        int, "--seed", help="Try for the same picture each time (FLUX).", metavar="N", wire="seed"
     )
     skip_existing = flag(
         bool,

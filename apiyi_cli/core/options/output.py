@@ -5,18 +5,15 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Output(Group):
+class Output(Group, panel="Output"):
     """What is printed, where, and how much is told on the side."""
 
-    json = flag(bool, "--json", help="The server's object, verbatim, on one line.", panel="Output")
-    ndjson = flag(
-        bool, "--ndjson", help="One JSON object per line, as each arrives.", panel="Output"
-    )
+    json = flag(bool, "--json", help="The server's object, verbatim, on one line.")
+    ndjson = flag(bool, "--ndjson", help="One JSON object per line, as each arrives.")
     jq = flag(
         str,
         "--jq",
         help="Filter the JSON with a jq expression (extra: apiyi-cli[jq]).",
-        panel="Output",
         metavar="EXPR",
         config=False,
     )
@@ -25,38 +22,26 @@ class Output(Group):
         "-o",
         "--output",
         help="Write to this file instead of stdout.",
-        panel="Output",
         metavar="PATH",
         complete="file",
         config=False,
     )
-    force = flag(bool, "--force", help="Overwrite what exists.", panel="Output", config=False)
-    quiet = flag(bool, "-q", "--quiet", help="No notices on stderr, errors only.", panel="Output")
-    verbose = flag(
-        bool, "-v", "--verbose", help="Tell on stderr what is sent and received.", panel="Output"
-    )
-    usage = flag(bool, "-u", "--usage", help="Token counts on stderr.", panel="Output")
+    force = flag(bool, "--force", help="Overwrite what exists.", config=False)
+    quiet = flag(bool, "-q", "--quiet", help="No notices on stderr, errors only.")
+    verbose = flag(bool, "-v", "--verbose", help="Tell on stderr what is sent and received.")
+    usage = flag(bool, "-u", "--usage", help="Token counts on stderr.")
     color = flag(
         str,
         "--color",
         help="Colour and styles.",
-        panel="Output",
         metavar="WHEN",
         choices=("auto", "always", "never"),
     )
 
 
-class RecordOutput(Output):
+class RecordOutput(Output, panel="Output"):
     """What a batch prints: its records are JSON lines in any case."""
 
-    json = flag(bool, "--json", help="Errors, and what --check finds, as JSON.", panel="Output")
-    ndjson = flag(
-        bool, "--ndjson", help="The same as --json: records are JSON lines anyway.", panel="Output"
-    )
-    usage = flag(
-        bool,
-        "-u",
-        "--usage",
-        help="The summary with its token counts, even with -q.",
-        panel="Output",
-    )
+    json = flag(bool, "--json", help="Errors, and what --check finds, as JSON.")
+    ndjson = flag(bool, "--ndjson", help="The same as --json: records are JSON lines anyway.")
+    usage = flag(bool, "-u", "--usage", help="The summary with its token counts, even with -q.")

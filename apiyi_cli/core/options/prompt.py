@@ -5,19 +5,18 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class TextInput(Group):
+class TextInput(Group, panel="Prompt"):
     """How the texts of files and of stdin are read."""
 
     encoding = flag(
         str,
         "--encoding",
         help="Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...",
-        panel="Prompt",
         metavar="NAME",
     )
 
 
-class Prompt(TextInput):
+class Prompt(TextInput, panel="Prompt"):
     """Where the text of the request comes from."""
 
     file = flag(
@@ -25,31 +24,22 @@ class Prompt(TextInput):
         "-f",
         "--file",
         help="Add a text file before the prompt (repeatable, - for stdin).",
-        panel="Prompt",
         metavar="PATH",
         complete="file",
         config=False,
     )
-    no_stdin = flag(bool, "-n", "--no-stdin", help="Never read stdin.", panel="Prompt")
+    no_stdin = flag(bool, "-n", "--no-stdin", help="Never read stdin.")
 
 
-class Conversation(Group):
+class Conversation(Group, panel="Prompt"):
     """What surrounds the prompt: the system text, attachments, earlier messages."""
 
-    system = flag(
-        str,
-        "-s",
-        "--system",
-        help="System prompt (@FILE reads a file).",
-        panel="Prompt",
-        metavar="TEXT",
-    )
+    system = flag(str, "-s", "--system", help="System prompt (@FILE reads a file).", metavar="TEXT")
     attach = flag(
         list[str],
         "-a",
         "--attach",
         help="Attach an image, audio or PDF, by path or URL (repeatable).",
-        panel="Prompt",
         metavar="PATH|URL",
         complete="file",
         config=False,
@@ -58,7 +48,6 @@ class Conversation(Group):
         str,
         "--messages",
         help="Conversation to send: JSON array or NDJSON of messages (- for stdin).",
-        panel="Prompt",
         metavar="FILE",
         complete="file",
         config=False,

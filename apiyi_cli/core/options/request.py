@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Model(Group):
+class Model(Group, panel="Model"):
     """Which model answers."""
 
     model = flag(
@@ -13,21 +13,17 @@ class Model(Group):
         "-m",
         "--model",
         help="Model to ask. Else APIYI_MODEL (for text), else the profile's.",
-        panel="Model",
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
         wire="model",
     )
     force_model = flag(
-        bool,
-        "--force-model",
-        help="Send the model even if its family is known not to do this.",
-        panel="Model",
+        bool, "--force-model", help="Send the model even if its family is known not to do this."
     )
 
 
-class Models(Group):
+class Models(Group, panel="Model"):
     """Which models answer, one or several."""
 
     model = flag(
@@ -35,20 +31,16 @@ class Models(Group):
         "-m",
         "--model",
         help="Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
-        panel="Model",
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
     )
     force_model = flag(
-        bool,
-        "--force-model",
-        help="Send the model even if its family is known not to do this.",
-        panel="Model",
+        bool, "--force-model", help="Send the model even if its family is known not to do this."
     )
 
 
-class Request(Group):
+class Request(Group, panel="Request"):
     """The request itself: extra fields, showing it instead of sending it, caching it."""
 
     option = flag(
@@ -56,22 +48,16 @@ class Request(Group):
         "-O",
         "--option",
         help="Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.",
-        panel="Request",
         metavar="KEY=VALUE",
         config=False,
     )
     dry_run = flag(
-        bool,
-        "--dry-run",
-        help="Print the request as JSON and send nothing.",
-        panel="Request",
-        config=False,
+        bool, "--dry-run", help="Print the request as JSON and send nothing.", config=False
     )
     code = flag(
         str,
         "--code",
         help="Print the request as a program in this language.",
-        panel="Request",
         metavar="LANG",
         choices=(
             "curl",
@@ -90,7 +76,6 @@ class Request(Group):
         str,
         "--cache",
         help="Answer an identical request from the cache, if younger than TTL (30d).",
-        panel="Request",
         metavar="TTL",
     )
-    no_cache = flag(bool, "--no-cache", help="Do not use the cache.", panel="Request", config=False)
+    no_cache = flag(bool, "--no-cache", help="Do not use the cache.", config=False)

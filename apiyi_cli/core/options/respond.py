@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Responding(Group):
+class Responding(Group, panel="Sampling"):
     """Sampling and tools of the Responses endpoint."""
 
     instructions = flag(
@@ -21,7 +21,6 @@ class Responding(Group):
         "--max-output-tokens",
         "--max-tokens",
         help="Most tokens to answer with, reasoning included.",
-        panel="Sampling",
         metavar="N",
         low=16,
         wire="max_output_tokens",
@@ -30,7 +29,6 @@ class Responding(Group):
         float,
         "--temperature",
         help="Sampling temperature.",
-        panel="Sampling",
         metavar="X",
         low=0,
         high=2,
@@ -40,7 +38,6 @@ class Responding(Group):
         float,
         "--top-p",
         help="Nucleus: probability mass to sample from.",
-        panel="Sampling",
         metavar="X",
         low=0,
         high=1,
@@ -50,25 +47,16 @@ class Responding(Group):
         int,
         "--top-logprobs",
         help="Likeliest tokens to report at each place.",
-        panel="Sampling",
         metavar="N",
         low=0,
         high=20,
         wire="top_logprobs",
     )
-    user = flag(
-        str,
-        "--user",
-        help="End user's id, for abuse reports.",
-        panel="Sampling",
-        metavar="ID",
-        wire="user",
-    )
+    user = flag(str, "--user", help="End user's id, for abuse reports.", metavar="ID", wire="user")
     reasoning_effort = flag(
         str,
         "--reasoning-effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
-        panel="Sampling",
         metavar="LEVEL",
         choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
         wire="reasoning.effort",
@@ -77,7 +65,6 @@ class Responding(Group):
         str,
         "--reasoning-summary",
         help="Show the reasoning's summary: auto, concise, detailed.",
-        panel="Sampling",
         metavar="KIND",
         choices=("auto", "concise", "detailed"),
         wire="reasoning.summary",
@@ -86,7 +73,6 @@ class Responding(Group):
         str,
         "--verbosity",
         help="How much to say: low, medium, high.",
-        panel="Sampling",
         metavar="LEVEL",
         choices=("low", "medium", "high"),
         wire="text.verbosity",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Speaking(Group):
+class Speaking(Group, panel="Speech"):
     """How a text is read aloud."""
 
     voice = flag(
         str,
         "--voice",
         help="Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...",
-        panel="Speech",
         metavar="NAME",
         wire="voice",
     )
@@ -20,7 +19,6 @@ class Speaking(Group):
         str,
         "--format",
         help="mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.",
-        panel="Speech",
         metavar="FORMAT",
         choices=("mp3", "opus", "aac", "flac", "wav", "pcm"),
         config=False,
@@ -30,7 +28,6 @@ class Speaking(Group):
         float,
         "--speed",
         help="How fast, 1 being usual.",
-        panel="Speech",
         metavar="X",
         low=0.25,
         high=4,
@@ -40,7 +37,6 @@ class Speaking(Group):
         str,
         "--instructions",
         help="How to read it: tone, accent, pace (@FILE reads a file; not tts-1).",
-        panel="Speech",
         metavar="TEXT",
         config=False,
         wire="instructions",

@@ -16,7 +16,7 @@ from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.core.options.speak import Speaking
 from apiyi_cli.core.options.transcribe import Transcribing
 
-GROUPS: tuple[type[Group], ...] = (
+OPTION_GROUPS: tuple[type[Group], ...] = (
     Model,
     Models,
     Connection,

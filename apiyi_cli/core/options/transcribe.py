@@ -5,14 +5,13 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Transcribing(Group):
+class Transcribing(Group, panel="Answer"):
     """In which form a recording's words come, and what helps to hear them."""
 
     format = flag(
         str,
         "--format",
         help="text, json, srt, vtt or verbose_json.",
-        panel="Answer",
         metavar="FORMAT",
         choices=("text", "json", "srt", "vtt", "verbose_json"),
         config=False,
@@ -49,30 +48,18 @@ class Transcribing(Group):
         str,
         "--timestamps",
         help="Times of each word, segment or both (word,segment), as verbose_json.",
-        panel="Answer",
         metavar="LIST",
         choices=("word", "segment", "word,segment", "segment,word"),
         config=False,
     )
     diarize = flag(
-        bool,
-        "--diarize",
-        help="Tell the speakers apart (gpt-4o-transcribe-diarize).",
-        panel="Answer",
-        config=False,
+        bool, "--diarize", help="Tell the speakers apart (gpt-4o-transcribe-diarize).", config=False
     )
-    translate = flag(
-        bool,
-        "--translate",
-        help="Translate into English (whisper-1).",
-        panel="Answer",
-        config=False,
-    )
+    translate = flag(bool, "--translate", help="Translate into English (whisper-1).", config=False)
     stream = flag(
         bool,
         "--stream/--no-stream",
         help="Print the text as it is heard (not whisper-1).",
-        panel="Answer",
         config=False,
     )
     split = flag(

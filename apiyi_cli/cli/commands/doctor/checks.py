@@ -63,9 +63,9 @@ def key(ctx: Context) -> Iterator[Finding]:
 
 def keyring(ctx: Context) -> Iterator[Finding]:
     """Tell whether the keyring answers; a machine without one is normal."""
-    from apiyi_cli.settings.secrets import places
+    from apiyi_cli.settings.secrets import list_places
 
-    for place in places(ctx.settings):
+    for place in list_places(ctx.settings):
         if "keyring" in place.name:
             if place.present is None:
                 yield Finding("keyring", "warning", place.note or Text("it does not answer"))

@@ -1,7 +1,7 @@
 """The two stores of keys: the keyring of the operating system, and a 0600 file.
 
 Each entry holds the key and the servers it may be sent to. The keyring is spoken to from a
-thread that may be given up, for a locked or broken one can stay silent for ever. Who may
+thread that can be abandoned, because a locked or broken one may never answer. Who may
 use which key is `settings.secrets`.
 """
 
@@ -178,7 +178,7 @@ def _entry(text: str, source: str) -> Entry:
 def _checked(value: Any, source: str) -> Entry:
     """Return the entry that was written as this JSON value.
 
-    Raises AuthError, without repeating what stands there, when it is none.
+    Raises AuthError, without repeating the value, when it is not an entry.
     """
     fields = value if isinstance(value, dict) else {}
     key, origins = fields.get("key"), fields.get("origins")
