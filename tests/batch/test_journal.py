@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -64,3 +65,19 @@ def test_a_line_of_somebody_else_is_trouble(tmp_path: Path) -> None:
     journal.note_missing("R", [{"id": "b", "sha": "0"}])
     trouble = journal.find_trouble()
     assert trouble is not None and "writes to" in str(trouble)
+
+
+def test_what_no_thread_has_synced_is_on_the_disk_when_the_journal_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    synced: list[int] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal = Journal(tmp_path / "o.apiyi-journal", synced=(7,))
+    journal.note_missing("R", [{"id": "a", "sha": "0"}])
+    assert not synced
+    journal.close()
+    assert synced[0] == 7 and len(synced) == 2

@@ -84,7 +84,8 @@ def test_the_later_of_terminal_and_session_is_continued(apiyi: Program, gateway:
 
 def test_a_terminal_without_a_state_folder_gets_its_answer(apiyi: Program) -> None:
     (apiyi.home / "state").write_text("no folder")
-    assert "You said: one" in shell_terminal(apiyi, "apiyi chat one --no-limits")
+    shown = shell_terminal(apiyi, "apiyi chat one --no-limits; echo code $?")
+    assert "You said: one" in shown and "code 0" in shown
 
 
 def test_there_must_be_one_to_continue(apiyi: Program, gateway: Gateway) -> None:

@@ -7,12 +7,13 @@ temporary copy of the package and the tests. The exit code is 1 if one survives 
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tomllib
+import venv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,16 +43,28 @@ def read_mutants(words: Sequence[str] = ()) -> Iterator[Mutant]:
             yield Mutant(f"{path.stem} {number}", file, row["old"], row["new"], tuple(tests))
 
 
-def is_killed(mutant: Mutant, copy: Path) -> bool:
+def copy_program(folder: Path) -> Path:
+    """Copy package and tests; return a Python that imports these copies, as its children do."""
+    for name in ("apiyi_cli", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    # An environment of its own, because tests start processes with a clean environment.
+    venv.create(folder / "venv", symlinks=True)
+    site_packages = Path(sysconfig.get_path("purelib"))
+    (own,) = (folder / "venv").glob(f"**/{site_packages.name}")
+    (own / "copy.pth").write_text(f"{folder}\n{site_packages}\n")
+    return folder / "venv" / "bin" / "python"
+
+
+def is_killed(mutant: Mutant, copy: Path, python: Path) -> bool:
     """Return True if the tests fail for the mutant; the copy is restored."""
     path = copy / "apiyi_cli" / mutant.file
     text = path.read_text("utf-8")
     path.write_text(text.replace(mutant.old, mutant.new), "utf-8")
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *mutant.tests],
+            [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", *mutant.tests],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
             timeout=LONGEST_S,
             check=False,
@@ -69,14 +82,12 @@ def main(words: Sequence[str]) -> int:
     failed = count = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("apiyi_cli", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        python = copy_program(copy)
         for mutant in read_mutants(words):
             count += 1
             source = (ROOT / "apiyi_cli" / mutant.file).read_text("utf-8")
             fits = source.count(mutant.old) == 1
-            killed = fits and is_killed(mutant, copy)
+            killed = fits and is_killed(mutant, copy, python)
             failed += not killed
             result = "killed" if killed else "SURVIVED" if fits else "DOES NOT FIT"
             print(f"{mutant.name:16} {mutant.file}: {result}", flush=True)
