@@ -6,7 +6,8 @@ How they are read, and what is raised, is `decode.answer_reader`'s.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Hashable
+from typing import Any, ClassVar, Generic, TypeVar
 
 from apiyi_cli.core.events import (
     About,
@@ -24,7 +25,6 @@ from apiyi_cli.core.events import (
     Usage,
 )
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.surrogates import SurrogateJoiner
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.errors import Phase
 from apiyi_cli.text import Text, join_texts
@@ -32,6 +32,32 @@ from apiyi_cli.text import Text, join_texts
 # A piece shorter than this may well come twice; a longer one is the whole text, repeated.
 _SHORT = 12
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
+Key = TypeVar("Key", bound=Hashable)
+
+
+class SurrogateJoiner(Generic[Key]):
+    """Joins characters whose two halves arrive in different pieces of a text.
+
+    JSON writes a character beyond U+FFFF as two escapes, and a server that cuts its text by
+    escapes sends one in each piece. There is one text per `key`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, str] = {}
+
+    def join(self, key: Key, piece: str) -> str:
+        """Return the characters that are complete; a first half at the end is kept back."""
+        piece = self._waiting.pop(key, "") + piece
+        if "\ud800" <= piece[-1:] <= "\udbff":
+            self._waiting[key] = piece[-1]
+            piece = piece[:-1]
+        return whole_characters(piece)
+
+    def flush(self) -> list[Key]:
+        """Return the keys of the texts that ended in half a character, and forget the halves."""
+        keys = list(self._waiting)
+        self._waiting.clear()
+        return keys
 
 
 class Answer:
@@ -77,7 +103,7 @@ class Answer:
     def say(self, kind: Spoken, text: str, index: int, out: Burst) -> None:
         """Add a piece of text; half a character waits for its other half."""
         if self.torn:
-            text = self._halves.joined((kind, index), text)
+            text = self._halves.join((kind, index), text)
         if text:
             self.pieces += 1
             if kind is Reasoning:
@@ -135,7 +161,7 @@ class Answer:
 
     def close(self, out: Burst) -> None:
         """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
-        for kind, index in self._halves.left():
+        for kind, index in self._halves.flush():
             out.append(kind("\ufffd", index))
             out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
         called = False

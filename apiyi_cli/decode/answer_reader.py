@@ -19,6 +19,7 @@ from apiyi_cli.decode.reply_body import (
     classify_refusal,
     detect_kind,
     facts_of,
+    find_refusal,
     make_incomplete,
     parse_body,
     read_body,
@@ -63,12 +64,7 @@ def _whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[Burst]:
     """Yield the events of an answer that came as one object."""
-    from apiyi_cli.decode.fault import classify_event
-
-    error = classify_event(
-        value, status=reply.status, headers=reply.headers, host=reply.host, cost=cost
-    )
-    if error:
+    if error := find_refusal(reply, value, cost):
         raise error
     notice: Burst = []
     if isinstance(value, dict) and answer.whole_key not in value:
@@ -242,17 +238,8 @@ def _reported(
     Before any of the answer it keeps its class; in a stream that had `begun` its facts tell that
     it may have been billed all the same.
     """
-    from apiyi_cli.decode.fault import classify_event
-
     phase = answer.phase
-    error = classify_event(
-        trouble,
-        status=reply.status,
-        headers=reply.headers,
-        host=reply.host,
-        cost=cost,
-        phase=phase,
-    ) or IncompleteError(
+    error = find_refusal(reply, trouble, cost, phase=phase) or IncompleteError(
         Text("the gateway reported an error"), Text("no reason given"), facts=facts_of(reply, phase)
     )
     if answer.proved:

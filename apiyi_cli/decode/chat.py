@@ -10,6 +10,7 @@ from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, next_piece
 from apiyi_cli.decode.answer_reader import read_answer
+from apiyi_cli.decode.fields import read_count
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -116,7 +117,10 @@ class ChatAnswer(Answer):
         for place, choice in enumerate(given if isinstance(given, list) else ()):
             if not isinstance(choice, dict):
                 continue
-            index = 0 if self.choices == 1 else _index(choice.get("index"), place)
+            index = 0
+            if self.choices > 1:
+                number = read_count(choice.get("index"), _MOST_CHOICES - 1)
+                index = place if number is None else number
             told = choice.get("finish_reason")
             delta, message = choice.get("delta"), choice.get("message")
             if isinstance(delta, dict) and (delta or not isinstance(message, dict)):
@@ -227,14 +231,6 @@ class ChatAnswer(Answer):
         if reason := finish_reason(told):
             self.reasons[index] = reason
         return None
-
-
-def _index(told: object, place: int) -> int:
-    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 6:
-        told = int(told)
-    if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < _MOST_CHOICES:
-        return told
-    return place
 
 
 def _text(content: object, depth: int = 0) -> str:

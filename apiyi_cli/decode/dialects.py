@@ -13,6 +13,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.endpoints import CHAT, IMAGE, MESSAGES, RESPOND
 from apiyi_cli.core.events import Burst
 from apiyi_cli.decode.answer import Answer
+from apiyi_cli.decode.fields import read_objects, read_word
 from apiyi_cli.decode.reply_body import facts_of
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
@@ -28,9 +29,8 @@ class PicturesAnswer(Answer):
     def take_whole(self, value: dict[str, Any], out: Burst) -> object:
         """Read the `data` of the answer."""
         self.started = True
-        for item in value["data"]:
-            if isinstance(item, dict):
-                self.attach(item.get("url") or item.get("b64_json"), 0, out)
+        for item in read_objects(value["data"]):
+            self.attach(item.get("url") or item.get("b64_json"), 0, out)
         self.reasons[0] = "stop"
         return None
 
@@ -59,9 +59,8 @@ def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
             return MESSAGES.path, MessageAnswer()
     if value.get("object") == "response" and "output" in value:
         return RESPOND.path, ResponseAnswer()
-    if isinstance(data := value.get("data"), list) and any(
-        isinstance(item, dict) and (item.get("url") or item.get("b64_json")) for item in data
-    ):
+    items = read_objects(value.get("data"))
+    if any(item.get("url") or item.get("b64_json") for item in items):
         return IMAGE.path, PicturesAnswer()
     return None
 
@@ -69,8 +68,8 @@ def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
 def name_object(value: dict[str, Any]) -> str:
     """Return in a few words what an object is: its type, or the names of its first fields."""
     for name in ("type", "object"):
-        if isinstance(told := value.get(name), str) and told:
-            return told[:60]
+        if word := read_word(value.get(name)):
+            return word
     names = ", ".join(str(name)[:30] for name in list(value)[:3])
     return f"{{{names}}}"
 

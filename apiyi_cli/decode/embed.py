@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read, read_first, value_end, write
+from apiyi_cli.decode.fields import read_count, read_object, read_objects
 from apiyi_cli.decode.reply_body import facts_of, read_body, read_json
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
+_MAX_INDEX = 1 << 31
 _KEY = b'"embedding"'
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
@@ -47,25 +49,35 @@ def vectors(
     raw = read_body(reply) if reply.status < 300 else b""
     cut, spans = _cut(raw)
     skeleton, _ = read_json(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
-    data = skeleton.get("data") if isinstance(skeleton, dict) else None
-    items = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    answer = read_object(skeleton)
+    items = read_objects(answer.get("data"))
     places = _places(items)
     if places is None or len(items) != wanted:
-        raise _unfit(
+        raise _make_misfit(
             reply, Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
         )
     texts: list[bytes | memoryview] = [b""] * wanted
-    length = dimensions
-    for place, one in zip(places, items, strict=True):
-        text = _text(one.get("embedding"), raw, spans)
+    for place, item in zip(places, items, strict=True):
+        text = _find_vector(item.get("embedding"), raw, spans)
         if text is None:
-            raise _unfit(
+            raise _make_misfit(
                 reply, Text("the vector of input {place} holds something but numbers", place=place)
             )
+        texts[place] = text
+    length = _check_lengths(reply, texts, dimensions)
+    return Vectors(texts, usage(answer.get("usage")), raw if keep_body else b"", length)
+
+
+def _check_lengths(
+    reply: Reply, texts: Sequence[bytes | memoryview], dimensions: int | None
+) -> int:
+    """Return how many numbers each vector has; raise IncompleteError where they differ."""
+    length = dimensions
+    for place, text in enumerate(texts):
         count = bytes(text).count(b",") + 1
         length = length or count
         if count != length:
-            raise _unfit(
+            raise _make_misfit(
                 reply,
                 Text(
                     "the vector of input {place} has {count} numbers, not {length}",
@@ -74,9 +86,7 @@ def vectors(
                     length=length,
                 ),
             )
-        texts[place] = text
-    told = usage(skeleton.get("usage") if isinstance(skeleton, dict) else None)
-    return Vectors(texts, told, raw if keep_body else b"", length or 0)
+    return length or 0
 
 
 def _places(items: Sequence[dict[str, Any]]) -> list[int] | None:
@@ -85,23 +95,14 @@ def _places(items: Sequence[dict[str, Any]]) -> list[int] | None:
     Some servers count from 1, and some give every vector the same number, or none: their
     order is that of the inputs.
     """
-    told = [_number(item.get("index")) for item in items]
-    if len(set(told)) == 1:
+    indexes = [read_count(item.get("index"), _MAX_INDEX) for item in items]
+    if len(set(indexes)) == 1:
         return list(range(len(items)))
-    numbers = [number for number in told if number is not None]
+    numbers = [index for index in indexes if index is not None]
     least = min(numbers, default=0)
     if least not in (0, 1) or sorted(numbers) != list(range(least, least + len(items))):
         return None
     return [number - least for number in numbers]
-
-
-def _number(told: object) -> int | None:
-    """Return a small number, as an integer, a float or a text of digits; else None."""
-    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 10:
-        return int(told)
-    if isinstance(told, int | float) and 0 <= told < 1 << 31 and told == int(told):
-        return int(told)
-    return None
 
 
 def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
@@ -114,7 +115,7 @@ def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     end = 0
     while (at := raw.find(_KEY, end)) >= 0:
         start = at + len(_KEY)
-        opened = _opened(raw, start)
+        opened = _find_bracket(raw, start)
         closed = raw.find(b"]", opened)
         if opened < 0 or closed < 0:
             kept.append(raw[end:start])
@@ -127,24 +128,26 @@ def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     return b"".join(kept), spans
 
 
-def _opened(raw: bytes, at: int) -> int:
+def _find_bracket(raw: bytes, at: int) -> int:
     """Return where the array of a key that ends at `at` opens, -1 when its value is none."""
     between, bracket, _ = raw[at : at + 64].partition(b"[")
     return at + len(between) if bracket and between.strip() == b":" else -1
 
 
-def _text(embedding: Any, raw: bytes, spans: list[tuple[int, int]]) -> bytes | memoryview | None:
+def _find_vector(
+    embedding: Any, raw: bytes, spans: list[tuple[int, int]]
+) -> bytes | memoryview | None:
     if isinstance(embedding, dict) and isinstance(number := embedding.get(""), int):
         begin, end = spans[number]
         inner = raw[begin + 1 : end - 1].strip()
         lacking = not inner or b",," in inner or inner[:1] == b"," or inner[-1:] == b","
         return None if lacking or inner.translate(None, _NUMERIC) else memoryview(raw)[begin:end]
     if isinstance(embedding, str):
-        return _unpacked(embedding)
+        return _decode_floats(embedding)
     return None
 
 
-def _unpacked(text: str) -> bytes | None:
+def _decode_floats(text: str) -> bytes | None:
     """Return the JSON text of little-endian 32-bit floats in base64, None when it is not that."""
     try:
         packed = binascii.a2b_base64(text)
@@ -157,7 +160,7 @@ def _unpacked(text: str) -> bytes | None:
     return None if b"null" in written or not numbers else written
 
 
-def _unfit(reply: Reply, why: str) -> IncompleteError:
+def _make_misfit(reply: Reply, why: str) -> IncompleteError:
     return IncompleteError(
         Text("the answer is not what was asked for"),
         why,
@@ -207,7 +210,7 @@ def _past_space(text: str, at: int) -> int:
     return at
 
 
-def merged(
+def merge_replies(
     replies: Sequence[bytes],
     indexes: Sequence[Sequence[int]],
     errors: Sequence[dict[str, Any]] = (),
@@ -221,18 +224,17 @@ def merged(
         return as_line(replies[0])
     whole: dict[str, Any] = {}
     data: list[Any] = []
-    spent: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
     for raw, numbers in zip(replies, indexes, strict=True):
         value = read_first(raw, exact=True)
         whole = whole or value
-        items = [item for item in value["data"] if isinstance(item, dict)]
+        items = read_objects(value["data"])
         placed = zip(_places(items) or range(len(items)), items, strict=True)
         ordered = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
         data += [{**item, "index": index} for index, item in zip(numbers, ordered, strict=False)]
-        counts = value.get("usage")
-        for name, count in counts.items() if isinstance(counts, dict) else ():
+        for name, count in read_object(value.get("usage")).items():
             if isinstance(count, int) and not isinstance(count, bool):
-                spent[name] = spent.get(name, 0) + count
+                counts[name] = counts.get(name, 0) + count
     data.sort(key=lambda item: item["index"])
     more = {"errors": list(errors)} if errors else {}
-    return write({"object": "list", **whole, "data": data, "usage": spent, **more})
+    return write({"object": "list", **whole, "data": data, "usage": counts, **more})

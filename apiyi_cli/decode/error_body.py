@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from apiyi_cli.core.jsontext import read_first, trim, whole_characters
-from apiyi_cli.decode.surrogates import is_markup
+from apiyi_cli.decode.fields import is_markup
 from apiyi_cli.text import Text
 
 _MAX_MESSAGE = 500

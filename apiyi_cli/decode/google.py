@@ -13,6 +13,7 @@ from apiyi_cli.core.events import Burst, Delta, Reasoning
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.fields import read_object, read_objects, read_string
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -70,11 +71,8 @@ class GenerateAnswer(Answer):
         index = index or (place if self.choices > 1 else 0)
         self.started = True
         self.indices.add(index)
-        content = candidate.get("content")
-        parts = content.get("parts") if isinstance(content, dict) else None
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, dict):
-                self._part(part, index, out)
+        for part in read_objects(read_object(candidate.get("content")).get("parts")):
+            self._part(part, index, out)
         told = candidate.get("finishReason")
         if isinstance(told, str) and told and told != "FINISH_REASON_UNSPECIFIED":
             if told in REFUSALS:
@@ -106,11 +104,11 @@ class GenerateAnswer(Answer):
 
     def _call(self, call: dict[str, Any], index: int) -> None:
         calls = self.calls.setdefault(index, ToolCalls())
-        arguments, name, id = call.get("args"), call.get("name"), call.get("id")
+        arguments = call.get("args")
         calls.calls.append(
             PartialCall(
-                id=id if isinstance(id, str) else "",
-                name=name if isinstance(name, str) else "",
+                id=read_string(call.get("id")),
+                name=read_string(call.get("name")),
                 pieces=[write_text(arguments)] if isinstance(arguments, dict) else [],
             )
         )

@@ -11,16 +11,11 @@ from urllib.parse import unquote_to_bytes
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
-from apiyi_cli.core.jsontext import read_event, whole_characters
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.reply_body import (
-    classify_refusal,
-    detect_kind,
-    facts_of,
-    parse_body,
-    read_body,
-)
-from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.fields import read_object, read_objects, read_string
+from apiyi_cli.decode.reply_body import facts_of, find_refusal, parse_body, read_whole
+from apiyi_cli.decode.sse import json_events
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text, join_texts
@@ -71,45 +66,24 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     padding; a field that is empty counts as absent. Raises what `reply_body.read_json` raises, and
     IncompleteError when there is no picture in the answer at all, with what it says instead.
     """
-    try:
-        if reply.status >= 300:
-            raise classify_refusal(reply, cost="heavy", model=model)
-        kind, chunks = detect_kind(reply)
-        raw = read_body(reply, chunks)
-        if detect_picture(raw) is not None:
-            # The picture itself in place of JSON.
-            return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
-        found = _from_events(raw) if kind == "sse" else parse_body(reply, kind, raw)
-        error = classify_event(
-            found,
-            status=reply.status,
-            headers=reply.headers,
-            host=reply.host,
-            cost="heavy",
-            model=model,
-        )
-        if error:
-            raise error
-    finally:
-        reply.close()
-    items: list[Picture] = []
-    lost: list[Lost] = []
-    for item in _items(found):
-        read = _picture(item)
-        if isinstance(read, Lost):
-            lost.append(read)
-        else:
-            items.append(read)
+    kind, raw = read_whole(reply, "heavy", model)
+    if detect_picture(raw) is not None:
+        # The picture itself in place of JSON.
+        return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
+    answer = _merge_events(raw) if kind == "sse" else parse_body(reply, kind, raw)
+    if error := find_refusal(reply, answer, "heavy", model):
+        raise error
+    read = [_read_item(item) for item in _find_items(answer)]
+    items = [item for item in read if isinstance(item, Picture)]
+    lost = [item for item in read if isinstance(item, Lost)]
     if not items:
-        said = _words(found) or join_reasons(lost) or Text("it has no data")
         raise IncompleteError(
             Text("there is no picture in the answer"),
-            said,
+            _find_words(answer) or join_reasons(lost) or Text("it has no data"),
             hint=describe_billing("maybe", Text("change the prompt, or ask another model")),
             facts=facts_of(reply, "content"),
         )
-    told = usage(found.get("usage") if isinstance(found, dict) else None)
-    return Pictures(items, lost, told, raw)
+    return Pictures(items, lost, usage(read_object(answer).get("usage")), raw)
 
 
 def is_whole(content: bytes) -> bool:
@@ -143,7 +117,7 @@ def _closes_itself(svg: bytes) -> bool:
     return root is not None and root[0].endswith(b"/>")
 
 
-def _items(found: Any) -> list[Any]:
+def _find_items(found: Any) -> list[Any]:
     if not isinstance(found, dict):
         return found if isinstance(found, list) else []
     for name in ("data", "images"):
@@ -157,22 +131,21 @@ def _items(found: Any) -> list[Any]:
 
 def join_reasons(lost: Iterable[Lost]) -> str:
     """Return why items hold no picture, each reason once."""
-    return join_texts(dict.fromkeys(one.why for one in lost), "; ")
+    return join_texts(dict.fromkeys(item.why for item in lost), "; ")
 
 
-def _picture(item: Any) -> Picture | Lost:
+def _read_item(item: Any) -> Picture | Lost:
     """Return the picture of an item, or why there is none."""
     fields = item if isinstance(item, dict) else {"url": item}
-    told = fields.get("revised_prompt")
-    revised = whole_characters(told) if isinstance(told, str) and told else None
-    packed, url = (_text(fields.get(name)) for name in ("b64_json", "url"))
+    revised = whole_characters(read_string(fields.get("revised_prompt"))) or None
+    packed, url = (read_string(fields.get(name)).strip() for name in ("b64_json", "url"))
     if packed.startswith(("https://", "http://")):
         packed, url = "", packed
     if _DATA_URL.match(url):
         packed, url = packed or url, ""
     lost: Lost | None = None
     if packed:
-        content = _unpacked(packed)
+        content = _decode_base64(packed)
         if content is None:
             packed_bytes = packed.encode("utf-8", "replace")
             lost = Lost(Text("it is not valid base64"), packed_bytes)
@@ -189,11 +162,7 @@ def _picture(item: Any) -> Picture | Lost:
     return Lost(Text("it is empty"))
 
 
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _unpacked(packed: str) -> bytes | None:
+def _decode_base64(packed: str) -> bytes | None:
     """Return the bytes of a base64 text or of a data URL; None where they cannot be read."""
     if prefix := _DATA_URL.match(packed):
         packed = packed[prefix.end() :]
@@ -208,40 +177,37 @@ def _unpacked(packed: str) -> bytes | None:
         return None
 
 
-def _from_events(raw: bytes) -> dict[str, Any]:
+def _merge_events(raw: bytes) -> dict[str, Any]:
     """Return the finished pictures of a stream, or its error, as one object of the whole form."""
     data = []
-    told = None
-    for frame in (one for burst in frames([raw]) for one in burst):
-        try:
-            event = read_event(frame.data)
-        except ValueError:
-            continue
-        if not isinstance(event, dict):
-            continue
+    counts = None
+    for event in filter(None, map(read_object, json_events([raw]))):
         if classify_event(event):
             return event
-        if str(event.get("type", "")).endswith(".completed"):
+        pictures = event.get("data")
+        if read_string(event.get("type")).endswith(".completed"):
             data.append(event)
-            told = event.get("usage") or told
-        elif isinstance(event.get("data"), list):
-            data.extend(event["data"])
-            told = event.get("usage") or told
-    return {"data": data, "usage": told}
+        elif isinstance(pictures, list):
+            data.extend(pictures)
+        else:
+            continue
+        counts = event.get("usage") or counts
+    return {"data": data, "usage": counts}
 
 
-def _words(found: Any) -> str:
+def _find_words(answer: Any) -> str:
     """Return what the answer says in words, where it has words in place of pictures."""
-    texts = []
-    if isinstance(found, dict):
-        for choice in found.get("choices") or ():
-            message = choice.get("message") if isinstance(choice, dict) else None
-            if isinstance(message, dict):
-                texts.append(_text(message.get("content")) or _text(message.get("refusal")))
-        texts += [_text(found.get(name)) for name in ("text", "message", "output_text")]
-    texts += [_text(item.get("revised_prompt")) for item in _items(found) if isinstance(item, dict)]
-    said = next((text for text in texts if text), "")
-    return Text("it says: {short}", short=_short(whole_characters(said))) if said else ""
+    fields = read_object(answer)
+    messages = [
+        read_object(choice.get("message")) for choice in read_objects(fields.get("choices"))
+    ]
+    texts = [
+        *(message.get(name) for message in messages for name in ("content", "refusal")),
+        *(fields.get(name) for name in ("text", "message", "output_text")),
+        *(item.get("revised_prompt") for item in read_objects(_find_items(answer))),
+    ]
+    words = next(filter(None, (read_string(text).strip() for text in texts)), "")
+    return Text("it says: {short}", short=_short(whole_characters(words))) if words else ""
 
 
 def _short(text: str) -> str:

@@ -12,6 +12,7 @@ from apiyi_cli.core.events import Burst, Delta, Reasoning
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.fields import read_string, read_word
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -88,24 +89,24 @@ class MessageAnswer(Answer):
         if kind == "tool_use":
             name, given = block.get("name"), block.get("input")
             call = PartialCall(
-                id=_string(block.get("id")),
-                name=_string(name),
+                id=read_string(block.get("id")),
+                name=read_string(name),
                 pieces=[write_text(given)] if isinstance(given, dict) and given else [],
             )
             self._calls[place] = call
             self.calls.setdefault(0, ToolCalls()).calls.append(call)
         elif kind == "text":
-            self.say(Delta, _string(block.get("text")), 0, out)
+            self.say(Delta, read_string(block.get("text")), 0, out)
         elif kind == "thinking":
-            self.say(Reasoning, _string(block.get("thinking")), 0, out)
+            self.say(Reasoning, read_string(block.get("thinking")), 0, out)
         elif isinstance(kind, str):
-            self.others.append(Text("an item of type {kind}", kind=kind[:60]))
+            self.others.append(Text("an item of type {kind}", kind=read_word(kind)))
 
     def _piece(self, delta: dict[str, Any], place: int | None, out: Burst) -> None:
         kind = delta.get("type")
         if not isinstance(kind, str) or kind not in _TEXTS:
             return
-        piece = _string(delta.get(_TEXTS[kind]))
+        piece = read_string(delta.get(_TEXTS[kind]))
         if kind == "text_delta":
             self.say(Delta, piece, 0, out)
         elif kind == "thinking_delta":
@@ -136,7 +137,7 @@ def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[place] = dict(event["content_block"])
         elif kind == "content_block_delta" and isinstance(delta := event.get("delta"), dict):
-            name = _TEXTS.get(_string(delta.get("type")), "")
+            name = _TEXTS.get(read_string(delta.get("type")), "")
             if isinstance(piece := delta.get(name), str):
                 pieces.setdefault(place, []).append((name, piece))
             elif isinstance(sign := delta.get("signature"), str):
@@ -159,13 +160,9 @@ def _fill(block: dict[str, Any], pieces: list[tuple[str, str]]) -> None:
     name = pieces[0][0]
     text = "".join(piece for _, piece in pieces)
     if name != "partial_json":
-        block[name] = _string(block.get(name)) + text
+        block[name] = read_string(block.get(name)) + text
         return
     try:
         block["input"] = read_exact(text)
     except InvalidJSON:
         block["input"] = text
-
-
-def _string(told: object) -> str:
-    return told if isinstance(told, str) else ""

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.jsontext import read_first, trim
 from apiyi_cli.decode.assemble import assemble_completion
+from apiyi_cli.decode.fields import is_markup
 from apiyi_cli.decode.sse import frames
-from apiyi_cli.decode.surrogates import is_markup
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -86,26 +86,49 @@ def read_json(
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
     nobody asked for are put together as in `assemble_completion`.
     """
-    from apiyi_cli.decode.fault import classify_event
-
     try:
         if reply.status >= 300:
             raise classify_refusal(reply, cost=cost, model=model)
         kind, chunks = detect_kind(reply)
         raw = b"".join(_events_of(chunks)) if kind == "sse" else read_body(reply, chunks)
-        found = _from_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
-        if error := classify_event(
-            found,
-            status=reply.status,
-            headers=reply.headers,
-            host=reply.host,
-            cost=cost,
-            model=model,
-        ):
+        value = _merge_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
+        if error := find_refusal(reply, value, cost, model):
             raise error
-        return found, raw
+        return value, raw
     finally:
         reply.close()
+
+
+def read_whole(reply: Reply, cost: Cost, model: str | None) -> tuple[Kind, bytes]:
+    """Return what kind of answer came, and its whole body; raise the error of a refusal."""
+    try:
+        if reply.status >= 300:
+            raise classify_refusal(reply, cost=cost, model=model)
+        kind, chunks = detect_kind(reply)
+        return kind, read_body(reply, chunks)
+    finally:
+        reply.close()
+
+
+def find_refusal(
+    reply: Reply,
+    value: Any,
+    cost: Cost,
+    model: str | None = None,
+    phase: Phase = "opened",
+) -> ApiyiError | None:
+    """Return the error that a value of a 2xx reply is, None if it is an answer."""
+    from apiyi_cli.decode.fault import classify_event
+
+    return classify_event(
+        value,
+        status=reply.status,
+        headers=reply.headers,
+        host=reply.host,
+        cost=cost,
+        model=model,
+        phase=phase,
+    )
 
 
 def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
@@ -222,12 +245,9 @@ def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[An
 def _words_instead(reply: Reply, raw: bytes) -> ApiyiError:
     """Return the error for plain words where JSON was awaited: what they say, if that is known."""
     from apiyi_cli.decode.error_body import describe_address_check, quote_text
-    from apiyi_cli.decode.fault import classify_event
 
     said = quote_text(trim(raw), reply.headers)
-    known = classify_event(
-        {"error": said}, status=reply.status, headers=reply.headers, host=reply.host
-    )
+    known = find_refusal(reply, {"error": said}, "text")
     if known is not None and known.facts.cause is not None:
         return known
     return RejectedError(
@@ -268,19 +288,15 @@ def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> 
     return IncompleteError(what, join_texts((cause, why), "; "), hint=error.hint, facts=known)
 
 
-def _from_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
+def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
     """Return the object that events make together; raise the error that one of them is."""
-    from apiyi_cli.decode.fault import classify_event
-
-    data = [frame.data for burst in frames([raw]) for frame in burst]
-    for place, one in enumerate(data):
+    data = [frame.data for batch in frames([raw]) for frame in batch]
+    for place, event in enumerate(data):
         try:
-            found = read_first(one)
+            value = read_first(event)
         except ValueError:
             continue
-        if error := classify_event(
-            found, status=reply.status, headers=reply.headers, host=reply.host, cost=cost
-        ):
+        if error := find_refusal(reply, value, cost):
             if place:
                 # The gateway bills a stream that it has opened, whatever comes in it.
                 error.facts = error.facts._replace(billed="maybe")

@@ -16,6 +16,7 @@ from apiyi_cli.core.events import Burst, Delta, Notice, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, Spoken
 from apiyi_cli.decode.answer_reader import read_answer
+from apiyi_cli.decode.fields import read_object, read_word
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
@@ -198,7 +199,7 @@ class ResponseAnswer(Answer):
         """Read an item of the output: a call, a message, reasoning."""
         if not isinstance(item, dict):
             return
-        kind = _word(item.get("type"))
+        kind = read_word(item.get("type"))
         if kind in _CALLS:
             call = self._call(item.get("call_id"), item.get("id"), output)
             self._fill(call, item, item.get(_CALLS[kind]))
@@ -206,7 +207,9 @@ class ResponseAnswer(Answer):
             for name in ("summary", "content"):
                 parts = item.get(name)
                 for place, part in enumerate(parts if isinstance(parts, list) else ()):
-                    if isinstance(part, dict) and (known := _PARTS.get(_word(part.get("type")))):
+                    if isinstance(part, dict) and (
+                        known := _PARTS.get(read_word(part.get("type")))
+                    ):
                         full = part.get(known[1])
                         where = (_name(item.get("id")), _name(output))
                         self._repair(known[0], *where, (name, place), full, out)
@@ -223,9 +226,7 @@ class ResponseAnswer(Answer):
         self.usage = usage(response.get("usage")) or self.usage
         status = response.get("status") or stage
         if status == "incomplete":
-            details = response.get("incomplete_details")
-            told = details.get("reason") if isinstance(details, dict) else None
-            reason = _word(told)
+            reason = read_word(read_object(response.get("incomplete_details")).get("reason"))
             self.reasons[0] = _CUTS.get(reason, whole_characters(reason or "length"))
         elif status == "completed":
             self.reasons[0] = "tool_calls" if self.calls else "stop"
@@ -234,11 +235,6 @@ class ResponseAnswer(Answer):
                 "error": response.get("error") or Text("the response is {status}", status=status)
             }
         return None
-
-
-def _word(told: object) -> str:
-    """Return a word of the server, cut to a line's length; "" for what is no text."""
-    return told[:60] if isinstance(told, str) else ""
 
 
 def _name(told: object) -> str | int | None:

@@ -6,19 +6,19 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import read_event, trim
-from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.fields import read_object
 from apiyi_cli.decode.reply_body import (
     classify_refusal,
     facts_of,
+    find_refusal,
     make_incomplete,
     parse_body,
     read_body,
 )
-from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.sse import json_events
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 from apiyi_cli.text import Text
 
@@ -84,7 +84,7 @@ def _answered(
 ) -> Iterator[bytes]:
     declared = reply.headers.get("content-type", "").lower()
     if "event-stream" in declared or ("audio" not in declared and _EVENTS.match(head)):
-        return _from_events(reply, chunks)
+        return _decode_events(reply, chunks)
     # Raw samples may begin with any byte; nothing else that is audio begins like these.
     if _PAGE.match(head) or trim(head)[:1] in (b"{", b"[") or "json" in declared:
         raw = read_body(reply, chunks)
@@ -103,31 +103,17 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
         if "audio" in declared or "octet-stream" in declared:
             return
         found = parse_body(reply, "json", raw)
-    error = classify_event(
-        found,
-        status=reply.status,
-        headers=reply.headers,
-        host=reply.host,
-        cost="heavy",
-        model=model,
-    )
-    raise error or IncompleteError(
+    raise find_refusal(reply, found, "heavy", model) or IncompleteError(
         Text("the answer is not what was asked for"),
         Text("JSON came in place of audio"),
         facts=facts_of(reply, "opened"),
     )
 
 
-def _from_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
     done = False
-    for frame in (one for burst in frames(chunks) for one in burst):
-        try:
-            event: Any = read_event(frame.data)
-        except ValueError:
-            continue
-        if not isinstance(event, dict):
-            continue
-        if error := classify_event(event, status=reply.status, headers=reply.headers, cost="heavy"):
+    for event in filter(None, map(read_object, json_events(chunks))):
+        if error := find_refusal(reply, event, "heavy"):
             raise error
         kind = event.get("type")
         if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):

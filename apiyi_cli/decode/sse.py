@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import read_event
 from apiyi_cli.errors import ApiyiError, RejectedError
@@ -67,6 +67,17 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
         raise
     if last := _events(b"".join(held)):
         yield last
+
+
+def json_events(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield the JSON value of each event; events that are not JSON are skipped."""
+    for batch in frames(chunks):
+        for frame in batch:
+            try:
+                value = read_event(frame.data)
+            except ValueError:
+                continue
+            yield value
 
 
 def _end(chunk: bytes, after_lf: bool) -> int:

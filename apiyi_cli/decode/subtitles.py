@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from apiyi_cli.decode.fields import read_number, read_string
+
 _TIMES = re.compile(
     r"^[ \t]*(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->"
     r"[ \t]*(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3}).*$",
@@ -66,19 +68,15 @@ def cues_of(segments: object) -> list[Cue] | None:
 
 def seconds_of(told: object) -> float | None:
     """Return a time in seconds, at most `MOST_S`; None for what is no time of a recording."""
-    if isinstance(told, bool) or not isinstance(told, int | float) or told != told:
-        return None
-    if told in (float("inf"), float("-inf")):
-        return None
-    return float(min(max(told, 0), MOST_S))
+    time_s = read_number(told)
+    return None if time_s is None else min(max(time_s, 0.0), float(MOST_S))
 
 
 def spoken(segment: dict[str, Any]) -> str:
     """Return what is said in a segment, after the speaker's label where there is one."""
-    text = segment.get("text")
-    said = text.strip() if isinstance(text, str) else ""
-    speaker = segment.get("speaker")
-    return f"{speaker}: {said}" if isinstance(speaker, str) and speaker else said
+    text = read_string(segment.get("text")).strip()
+    speaker = read_string(segment.get("speaker"))
+    return f"{speaker}: {text}" if speaker else text
 
 
 def srt(found: Sequence[Cue]) -> str:

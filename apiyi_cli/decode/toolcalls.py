@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_event, whole_characters, write_text
+from apiyi_cli.decode.fields import read_object, read_string
 
 
 class PartialCall:
@@ -64,10 +65,8 @@ class ToolCalls:
 
     def _add(self, piece: Mapping[str, Any], place: int | None) -> None:
         kind = "custom" if isinstance(piece.get("custom"), Mapping) else "function"
-        inner = piece.get(kind)
-        function: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
-        id = piece.get("id")
-        id = id if isinstance(id, str) else ""
+        function = read_object(piece.get(kind))
+        id = read_string(piece.get("id"))
         index = piece.get("index")
         if isinstance(index, int):
             call = self._by_index.get(index)

@@ -17,15 +17,18 @@ from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.fault import classify_event
+from apiyi_cli.decode.fields import read_object, read_objects
 from apiyi_cli.decode.reply_body import (
-    classify_refusal,
+    Kind,
     detect_kind,
     facts_of,
+    find_refusal,
     make_incomplete,
     parse_body,
     read_body,
+    read_whole,
 )
-from apiyi_cli.decode.sse import frames
+from apiyi_cli.decode.sse import json_events
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, seconds_of, spoken, srt, vtt
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
@@ -77,48 +80,24 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
     Words that are labelled JSON or events, where the request `asks_json`, are no transcript
     but what a proxy says in place of one.
     """
+    kind, raw = read_whole(reply, "heavy", model)
+    body = trim(raw)
+    if kind == "empty" or _PAGE.match(body):
+        parse_body(reply, "html" if body else "empty", raw)
+    needs_json = asks_json and _is_labelled_json(reply)
     try:
-        if reply.status >= 300:
-            raise classify_refusal(reply, cost="heavy", model=model)
-        kind, chunks = detect_kind(reply)
-        raw = read_body(reply, chunks)
-    finally:
-        reply.close()
-    if kind == "empty" or _PAGE.match(trim(raw)):
-        parse_body(reply, "html" if trim(raw) else "empty", raw)
-    plain_is_error = asks_json and _is_labelled_json(reply)
-    try:
-        found = _from_events(raw) if kind == "sse" else read_event(trim(raw))
+        value = _find_done(raw) if kind == "sse" else read_event(body)
     except ValueError:
-        if _OBJECT.match(trim(raw)):
-            parse_body(reply, "json", raw)
-        if plain_is_error:
-            if kind == "sse" and b"{" in raw:
-                raise IncompleteError(
-                    Text("the answer was cut"),
-                    Text("the gateway sent events without the whole transcript"),
-                    hint=describe_billing("maybe"),
-                    facts=facts_of(reply, "content"),
-                ) from None
-            _refuse_words(reply, raw)
-        return _plain(raw)
-    error = classify_event(
-        found,
-        status=reply.status,
-        headers=reply.headers,
-        host=reply.host,
-        cost="heavy",
-        model=model,
-    )
-    if error:
+        return _read_words(reply, kind, raw, needs_json)
+    if error := find_refusal(reply, value, "heavy", model):
         raise error
-    if plain_is_error and not isinstance(found, dict | list):
+    if needs_json and not isinstance(value, dict | list):
         _refuse_words(reply, raw)
-    if isinstance(found, str):
-        return _plain(found.encode("utf-8", "replace"))
-    if not isinstance(found, dict) and not plain_is_error:
-        return _plain(raw)
-    text = found.get("text") if isinstance(found, dict) else None
+    if isinstance(value, str):
+        return _parse_plain(value.encode("utf-8", "replace"))
+    if not isinstance(value, dict) and not needs_json:
+        return _parse_plain(raw)
+    text = read_object(value).get("text")
     if not isinstance(text, str):
         raise IncompleteError(
             Text("the answer is not what was asked for"),
@@ -127,49 +106,70 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
             facts=facts_of(reply, "content"),
         )
     text = whole_characters(text)
-    raw = write(found) if kind == "sse" else raw
-    return Transcript(text, raw, found, cues_of(found.get("segments")) or cues(text) or None)
+    raw = write(value) if kind == "sse" else raw
+    return Transcript(text, raw, value, cues_of(value.get("segments")) or cues(text) or None)
 
 
-def written(one: Transcript, form: str) -> bytes:
+def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Transcript:
+    """Return the transcript of a body that is not JSON; raise the error that it is instead."""
+    if _OBJECT.match(trim(raw)):
+        parse_body(reply, "json", raw)
+    if needs_json and kind == "sse" and b"{" in raw:
+        raise IncompleteError(
+            Text("the answer was cut"),
+            Text("the gateway sent events without the whole transcript"),
+            hint=describe_billing("maybe"),
+            facts=facts_of(reply, "content"),
+        )
+    if needs_json:
+        _refuse_words(reply, raw)
+    return _parse_plain(raw)
+
+
+def format_transcript(transcript: Transcript, form: str) -> bytes:
     """Return a transcript in a form, the bytes as they came where they have it already.
 
     `form` is text, json, srt, vtt or verbose_json. Raises IncompleteError where the answer
     lacks what the form needs.
     """
     if form == "text":
-        if one.value is None and one.cues is None:
-            return _ended(one.raw)
-        said = "\n".join(cue.text for cue in one.cues) if _is_cues(one) else one.lines  # type: ignore[union-attr]
-        return _ended(said.encode("utf-8", "replace"))
+        return _format_text(transcript)
     if form in _WRITERS:
-        if one.value is None and one.cues and _is(form, one.raw):
-            return _ended(one.raw)
-        if one.cues is None:
-            raise IncompleteError(
-                Text("the answer cannot be written as {form}", form=form),
-                Text("it says nothing about times"),
-                hint=Text("-m whisper-1 tells them"),
-            )
-        return _WRITERS[form](one.cues).encode("utf-8", "replace")
-    if one.value is not None and not _is_cues(one):
-        return one_line(one.raw) + b"\n"
-    if form == "verbose_json" and one.cues is None:
+        if transcript.value is None and transcript.cues and _has_form(form, transcript.raw):
+            return _end_line(transcript.raw)
+        return _WRITERS[form](_require_cues(transcript, form)).encode("utf-8", "replace")
+    if transcript.value is not None and not _is_cues(transcript):
+        return one_line(transcript.raw) + b"\n"
+    fields: dict[str, Any] = {"text": transcript.text}
+    if form == "verbose_json":
+        fields["segments"] = [
+            {"id": number, "start": cue.start_s, "end": cue.end_s, "text": cue.text}
+            for number, cue in enumerate(_require_cues(transcript, form))
+        ]
+    return write(fields) + b"\n"
+
+
+def _format_text(transcript: Transcript) -> bytes:
+    if transcript.value is None and transcript.cues is None:
+        return _end_line(transcript.raw)
+    text = transcript.lines
+    if transcript.cues is not None and _is_cues(transcript):
+        text = "\n".join(cue.text for cue in transcript.cues)
+    return _end_line(text.encode("utf-8", "replace"))
+
+
+def _require_cues(transcript: Transcript, form: str) -> list[Cue]:
+    """Return the cues of a transcript; raise IncompleteError where it has no times."""
+    if transcript.cues is None:
         raise IncompleteError(
-            Text("the answer cannot be written as verbose_json"),
-            Text("text came in its place, without times"),
+            Text("the answer cannot be written as {form}", form=form),
+            Text("it says nothing about times"),
             hint=Text("-m whisper-1 tells them"),
         )
-    made: dict[str, Any] = {"text": one.text}
-    if form == "verbose_json":
-        rows = enumerate(one.cues or ())
-        made["segments"] = [
-            {"id": k, "start": cue.start_s, "end": cue.end_s, "text": cue.text} for k, cue in rows
-        ]
-    return write(made) + b"\n"
+    return transcript.cues
 
 
-def joined(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
+def join_transcripts(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
     """Join the transcripts of a recording's parts, each with the second at which it begins.
 
     Times are shifted, segments numbered anew, what was used is summed. The texts are
@@ -177,16 +177,13 @@ def joined(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
     """
     if len(parts) == 1:
         return parts[0][0]
-    text = "\n".join(said for one, _ in parts if (said := one.text.strip()))
-    shifted: list[Cue] | None = []
-    for one, begin_s in parts:
-        if one.cues is None and one.text.strip():
-            shifted = None
-            break
-        shifted.extend(cue.after(begin_s) for cue in one.cues or ())  # type: ignore[union-attr]
-    if any(one.value is None for one, _ in parts):
+    text = "\n".join(words for part, _ in parts if (words := part.text.strip()))
+    shifted: list[Cue] = []
+    if all(part.cues is not None or not part.text.strip() for part, _ in parts):
+        shifted = [cue.after(begin_s) for part, begin_s in parts for cue in part.cues or ()]
+    if any(part.value is None for part, _ in parts):
         return Transcript(text, text.encode("utf-8", "replace"), None, shifted or None)
-    value = _merged([(one.value or {}, begin_s) for one, begin_s in parts], text)
+    value = _merge([(part.value or {}, begin_s) for part, begin_s in parts], text)
     return Transcript(text, write(value), value, shifted or None)
 
 
@@ -276,66 +273,61 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
     parse_body(reply, "text", raw)
 
 
-def _from_events(raw: bytes) -> Any:
+def _find_done(raw: bytes) -> Any:
     """Return the last object of a stream that nobody asked for; ValueError if it is none."""
     last = None
-    for frame in (one for burst in frames([raw]) for one in burst):
-        found = read_event(frame.data)
-        if classify_event(found):
-            return found
-        if isinstance(found, dict) and found.get("type") == "transcript.text.done":
-            last = {name: value for name, value in found.items() if name != "type"}
+    for event in map(read_object, json_events([raw])):
+        if classify_event(event):
+            return event
+        if event.get("type") == "transcript.text.done":
+            last = {name: value for name, value in event.items() if name != "type"}
     if last is None:
         raise ValueError("no transcript")
     return last
 
 
-def _plain(raw: bytes) -> Transcript:
+def _parse_plain(raw: bytes) -> Transcript:
     text = trim(raw).decode("utf-8", "replace")
     found = cues(text) or None
     said = " ".join(cue.text for cue in found) if found else text
     return Transcript(said, raw, None, found)
 
 
-def _is_cues(one: Transcript) -> bool:
-    """Tell whether what came as the text is really subtitles."""
-    return one.cues is not None and (one.value is None or bool(cues(one.text)))
+def _is_cues(transcript: Transcript) -> bool:
+    """Return True if what came as the text is subtitles."""
+    return transcript.cues is not None and (transcript.value is None or bool(cues(transcript.text)))
 
 
-def _is(form: str, raw: bytes) -> bool:
-    """Tell whether a body has a form of subtitles already."""
+def _has_form(form: str, raw: bytes) -> bool:
+    """Return True if a body has a form of subtitles already."""
     return b"-->" in raw and trim(raw).startswith(b"WEBVTT") == (form == "vtt")
 
 
-def _ended(data: bytes) -> bytes:
+def _end_line(data: bytes) -> bytes:
     return data if data.endswith(b"\n") else data + b"\n"
 
 
-def _merged(parts: Sequence[tuple[dict[str, Any], float]], text: str) -> dict[str, Any]:
+def _merge(parts: Sequence[tuple[dict[str, Any], float]], text: str) -> dict[str, Any]:
     whole: dict[str, Any] = {**parts[0][0], "text": text}
     for name in ("segments", "words"):
         if any(isinstance(value.get(name), list) for value, _ in parts):
             whole[name] = [
-                _shifted(row, begin_s) for value, begin_s in parts for row in _rows(value.get(name))
+                _shift(row, begin_s)
+                for value, begin_s in parts
+                for row in read_objects(value.get(name))
             ]
-    rows = whole.get("segments")
-    for number, row in enumerate(rows if isinstance(rows, list) else ()):
-        if isinstance(row, dict) and isinstance(row.get("id"), int):
+    for number, row in enumerate(read_objects(whole.get("segments"))):
+        if isinstance(row.get("id"), int):
             row["id"] = number
     last, begin_s = parts[-1]
     if (duration_s := seconds_of(last.get("duration"))) is not None:
         whole["duration"] = round(begin_s + duration_s, 3)
-    told = [value["usage"] for value, _ in parts if isinstance(value.get("usage"), dict)]
-    if told:
-        whole["usage"] = _summed(told)
+    if counts := read_objects([value.get("usage") for value, _ in parts]):
+        whole["usage"] = _sum_counts(counts)
     return whole
 
 
-def _rows(told: object) -> list[dict[str, Any]]:
-    return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
-
-
-def _shifted(row: dict[str, Any], begin_s: float) -> dict[str, Any]:
+def _shift(row: dict[str, Any], begin_s: float) -> dict[str, Any]:
     times = {
         name: round(time_s + begin_s, 3)
         for name in ("start", "end")
@@ -344,19 +336,19 @@ def _shifted(row: dict[str, Any], begin_s: float) -> dict[str, Any]:
     return {**row, **times}
 
 
-def _is_count(told: object) -> bool:
-    return isinstance(told, int | float) and not isinstance(told, bool) and abs(told) < 1e15
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
-def _summed(told: Sequence[dict[str, Any]], depth: int = 0) -> dict[str, Any]:
+def _sum_counts(objects: Sequence[dict[str, Any]], depth: int = 0) -> dict[str, Any]:
     total: dict[str, Any] = {}
-    for one in told:
-        for name, value in one.items():
+    for counts in objects:
+        for name, value in counts.items():
             known = total.get(name)
             if _is_count(value) and (name not in total or _is_count(known)):
                 total[name] = (known or 0) + value
             elif isinstance(value, dict) and depth < _MAX_DEPTH:
-                total[name] = _summed([known if isinstance(known, dict) else {}, value], depth + 1)
+                total[name] = _sum_counts([read_object(known), value], depth + 1)
             else:
                 total.setdefault(name, value)
     return total

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiyi_cli.core.events import Usage
+from apiyi_cli.decode.fields import read_count
 
 BELIEVED_TOKENS = 100_000_000
 """No single request takes so many; what says more is a fault of the gateway, and would hold
@@ -45,13 +46,8 @@ def usage(given: object) -> Usage | None:
 
 def _count(fields: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        number = fields.get(name)
-        if isinstance(number, str) and number.isascii() and number.isdigit():
-            number = int(number) if len(number) < 20 else None
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        if 0 <= number <= BELIEVED_TOKENS and number == int(number):
-            return int(number)
+        if (count := read_count(fields.get(name), BELIEVED_TOKENS)) is not None:
+            return count
     return None
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from apiyi_cli.decode.fields import read_count, read_object
+from apiyi_cli.decode.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 
@@ -82,8 +84,7 @@ def video_task(value: Any) -> VideoTask:
 
 
 def _inner(value: Any, name: str) -> dict[str, Any]:
-    inner = value.get(name) if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else {}
+    return read_object(read_object(value).get(name))
 
 
 def _first_text(holders: list[dict[str, Any]], *names: str) -> str | None:
@@ -120,6 +121,6 @@ def _message(holders: list[dict[str, Any]]) -> str | None:
 def _tokens(holders: list[dict[str, Any]]) -> int | None:
     for holder in holders:
         tokens = _inner(holder, "usage").get("completion_tokens")
-        if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
-            return tokens
+        if (count := read_count(tokens, BELIEVED_TOKENS)) is not None:
+            return count
     return None

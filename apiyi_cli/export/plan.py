@@ -169,30 +169,13 @@ class ProgramPlan:
 def plan_program(call: Call, base_url: str) -> ProgramPlan:
     """Return what a program for `call` does; what it cannot say goes to `notes`."""
     notes: list[str] = []
-    body = _put_files(call.json, call.sources)
     path = quote(_public_path(call.path, notes), safe="%/:?&=#+,;@!$'()*~")
     path = path if path.startswith("/") else f"/{path}"
-    base = base_url.rstrip("/")
-    start = root_url(base, call.root)
-    kind = _kind(call)
-    if isinstance(call.json, dict) and call.stream and (call.json.get("n") or 1) > 1:
-        kind = "other"
-        notes.append(
-            Text("several answers in one stream come mixed: the program prints the events")
-        )
+    start = root_url(base_url.rstrip("/"), call.root)
+    kind = _find_kind(call, notes)
     parameters = _parameters(call)
     total_s, silence_s = _timeouts_s(kind, call, parameters)
-    raw_path = next((source.path for source in call.sources if not source.place), None)
-    if call.raw is not None and len(call.raw) <= INLINE_BYTES:
-        raw_path = None
-    elif call.raw is not None and raw_path is None and not _is_text(call.raw):
-        raw_path = "body.bin"
-        notes.append(
-            Text(
-                "the body of {count} bytes is not in the program: save it as body.bin",
-                count=len(call.raw),
-            )
-        )
+    raw_path = _find_raw_path(call, notes)
     return ProgramPlan(
         kind=kind,
         method=call.method.upper(),
@@ -200,7 +183,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
         path=path,
         url=start + path,
         headers=tuple(_public_headers(call, notes)),
-        body=body,
+        body=_put_files(call.json, call.sources),
         fields=tuple(_field(part, notes) for part in call.parts),
         raw=call.raw if raw_path is None else None,
         raw_path=raw_path,
@@ -231,9 +214,32 @@ def _is_text(content: bytes) -> bool:
     return b"\0" not in content
 
 
-def _kind(call: Call) -> Kind:
+def _find_kind(call: Call, notes: list[str]) -> Kind:
+    if isinstance(call.json, dict) and call.stream and (call.json.get("n") or 1) > 1:
+        notes.append(
+            Text("several answers in one stream come mixed: the program prints the events")
+        )
+        return "other"
     endpoint = find_endpoint(call.method, call.path.partition("?")[0])
     return cast("Kind", endpoint.command) if endpoint in _READABLE else "other"
+
+
+def _find_raw_path(call: Call, notes: list[str]) -> str | None:
+    """Return the file that a body of bytes is read from, None where the program holds it."""
+    path = next((source.path for source in call.sources if not source.place), None)
+    if call.raw is None:
+        return path
+    if len(call.raw) <= INLINE_BYTES:
+        return None
+    if path is None and not _is_text(call.raw):
+        path = "body.bin"
+        notes.append(
+            Text(
+                "the body of {count} bytes is not in the program: save it as body.bin",
+                count=len(call.raw),
+            )
+        )
+    return path
 
 
 def _parameters(call: Call) -> dict[str, Any]:

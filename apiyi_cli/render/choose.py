@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from apiyi_cli.core.events import Burst, Usage
 from apiyi_cli.core.terminal_text import Content, neutralize_json
 from apiyi_cli.render.text import Aside
 from apiyi_cli.text import Text, join_texts
+
+if TYPE_CHECKING:
+    from apiyi_cli.render.whole import Assemble
 
 Form = Literal["text", "ndjson", "json", "extract"]
 
@@ -33,55 +37,50 @@ def choose(
     color: bool = False,
     width: int = 80,
     newline: bool = True,
-    assembled: Callable[[list[bytes]], Any] | None = None,
+    assemble: Assemble | None = None,
     program: Any = None,
 ) -> Renderer:
     """Return the function that turns bursts into what is written.
 
     `terminal` and `color` are those of the place written to; without a terminal the bytes
     are exact and `markdown` has no effect. On a terminal Markdown is rendered when asked
-    for, or when nothing was said and there are styles to render it with. `assembled` is
-    needed for `json`; `program` (see `whole.compiled`) filters the two JSON forms.
+    for, or when nothing was said and there are styles to render it with. `assemble` is
+    needed for `json`; `program` (see `whole.compile_filter`) filters the two JSON forms.
     """
     if form == "text" and terminal and (color if markdown is None else markdown):
         from apiyi_cli.render.pretty import pretty
 
-        return Renderer(
-            lambda bursts: pretty(bursts, aside=aside, width=width, color=color), "styled"
-        )
+        return Renderer(partial(pretty, aside=aside, width=width, color=color), "styled")
     if form in ("text", "extract"):
-        from apiyi_cli.render.text import extracted, text
+        from apiyi_cli.render.text import extract, text
 
-        printed = text if form == "text" else extracted
         # Function calls are lines of JSON inside a text.
         json_text = neutralize_json if terminal else str
-        return Renderer(
-            lambda bursts: printed(bursts, aside=aside, newline=newline, json_text=json_text),
-            "text",
-        )
-    lines = _json_lines(form, aside, assembled)
+        render = text if form == "text" else extract
+        return Renderer(partial(render, aside=aside, newline=newline, json_text=json_text), "text")
+    lines = _json_lines(form, aside, assemble)
     if program is None:
         return Renderer(lines, "json")
-    from apiyi_cli.render.whole import filtered
+    from apiyi_cli.render.whole import apply_filter
 
-    return Renderer(lambda bursts: filtered(lines(bursts), program), "json")
+    return Renderer(lambda bursts: apply_filter(lines(bursts), program), "json")
 
 
 def _json_lines(
-    form: Form, aside: Aside, assembled: Callable[[list[bytes]], Any] | None
+    form: Form, aside: Aside, assemble: Assemble | None
 ) -> Callable[[Iterable[Burst]], Iterator[bytes]]:
     if form == "ndjson":
         from apiyi_cli.render.ndjson import ndjson
 
-        return lambda bursts: ndjson(bursts, aside=aside)
-    if assembled is None:
-        raise TypeError("the form json needs `assembled`")
+        return partial(ndjson, aside=aside)
+    if assemble is None:
+        raise TypeError("the form json needs `assemble`")
     from apiyi_cli.render.whole import whole
 
-    return lambda bursts: whole(bursts, aside=aside, assembled=assembled)
+    return partial(whole, aside=aside, assemble=assemble)
 
 
-def color_wanted(
+def should_color(
     when: Literal["auto", "always", "never"] | str, environ: Mapping[str, str], is_tty: bool
 ) -> bool:
     """Decide whether one stream gets colour: each of stdout and stderr on its own.
@@ -99,7 +98,7 @@ def color_wanted(
     return is_tty
 
 
-def usage_line(usage: Usage) -> str:
+def format_usage(usage: Usage) -> str:
     """Return token counts for stderr; what the gateway did not tell is `unknown`, never 0."""
     prompt, completion, total = (
         "unknown" if count is None else str(count)

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from apiyi_cli.core.events import Burst
 from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
 from apiyi_cli.render.fence import Fence
-from apiyi_cli.render.text import Aside, printed
+from apiyi_cli.render.text import Aside, format_answer
 
 Kind = Literal[
     "paragraph", "heading", "item", "quote", "table", "rule", "blank", "fence", "code", "verbatim"
@@ -47,7 +47,7 @@ def pretty(bursts: Iterable[Burst], *, aside: Aside, width: int, color: bool) ->
     made safe for a terminal; brackets and emoji codes stay as they are. What a cut stream
     left unfinished is printed as far as it came.
     """
-    return printed(
+    return format_answer(
         bursts,
         aside=aside,
         through=lambda: Rendered(width, color),

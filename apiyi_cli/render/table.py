@@ -17,6 +17,7 @@ from apiyi_cli.render.wrap import clipped, cuts
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.measure import Measurement
+    from rich.table import Table
 
 NARROWEST_CELL = 4
 NARROWEST_TEXT = 24
@@ -111,12 +112,25 @@ def layout(
     `right` says which columns stand to the right. `ruled` draws a line under the first row
     and between columns; `equal` makes all columns equally wide and the table `width`.
     """
+    table = _build_table(rows, right, ruled, equal)
+    console = plain_console()
+    options = console.options.update(width=width)
+    for segments in console.render_lines(table, options, pad=False):
+        line = Text()
+        for segment in segments:
+            line.append(segment.text, segment.style)
+        line.rstrip()
+        yield line
+
+
+def _build_table(
+    rows: Sequence[Sequence[Cell]], right: Sequence[bool], ruled: bool, equal: bool
+) -> Table:
     from rich.box import Box
     from rich.table import Table
 
-    box = Box("    \n  │ \n ─┼ \n  │ \n    \n    \n  │ \n    \n") if ruled else None
     table = Table(
-        box=box,
+        box=Box("    \n  │ \n ─┼ \n  │ \n    \n    \n  │ \n    \n") if ruled else None,
         show_edge=False,
         pad_edge=False,
         padding=(0, 1),
@@ -132,14 +146,7 @@ def layout(
         )
     for row in rows[1:] if ruled else rows:
         table.add_row(*row)
-    console = plain_console()
-    options = console.options.update(width=width)
-    for segments in console.render_lines(table, options, pad=False):
-        line = Text()
-        for segment in segments:
-            line.append(segment.text, segment.style)
-        line.rstrip()
-        yield line
+    return table
 
 
 def fits(rows: Sequence[Sequence[Cell]], width: int, *, gap: int) -> bool:

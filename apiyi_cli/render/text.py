@@ -47,10 +47,10 @@ def text(
     When `bursts` raises (a cut stream, a signal), all that was received is yielded first.
     `aside` gets a `Refusal` even when it also became the answer.
     """
-    return printed(bursts, aside=aside, newline=newline, json_text=json_text)
+    return format_answer(bursts, aside=aside, newline=newline, json_text=json_text)
 
 
-def printed(
+def format_answer(
     bursts: Iterable[Burst],
     *,
     aside: Aside,
@@ -68,19 +68,19 @@ def printed(
     try:
         for burst in bursts:
             if out := page.take(burst):
-                yield encoded(out)
+                yield encode(out)
     except GeneratorExit:
         raise
     except BaseException:
         # A cut, a signal, a defect: what came was paid for, and is shown.
         if out := page.rest(newline):
-            yield encoded(out)
+            yield encode(out)
         raise
     if out := page.rest(newline):
-        yield encoded(out)
+        yield encode(out)
 
 
-def extracted(
+def extract(
     bursts: Iterable[Burst],
     *,
     aside: Aside,
@@ -91,10 +91,12 @@ def extracted(
 
     All else is as in `text`. A block that is never closed ends with the text.
     """
-    return printed(bursts, aside=aside, newline=newline, through=FirstBlock, json_text=json_text)
+    return format_answer(
+        bursts, aside=aside, newline=newline, through=FirstBlock, json_text=json_text
+    )
 
 
-def encoded(text: str) -> bytes:
+def encode(text: str) -> bytes:
     """Return the text as UTF-8: surrogate pairs are joined, lone ones become U+FFFD."""
     try:
         return text.encode()

@@ -9,14 +9,14 @@ from apiyi_cli.core.events import Burst, Chunk
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ASIDE
-from apiyi_cli.render.text import Aside, encoded
+from apiyi_cli.render.text import Aside, encode
 from apiyi_cli.text import Text
 
-Assembled = Callable[[list[bytes]], Any]
+Assemble = Callable[[list[bytes]], Any]
 """Puts the chunks of a stream together into the object that no stream would have given."""
 
 
-def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Iterator[bytes]:
+def whole(bursts: Iterable[Burst], *, aside: Aside, assemble: Assemble) -> Iterator[bytes]:
     """Yield the server's object as one line: verbatim, or put together from its chunks.
 
     When `bursts` raises after some chunks (a cut, a signal), the object made of those is
@@ -37,14 +37,14 @@ def whole(bursts: Iterable[Burst], *, aside: Aside, assembled: Assembled) -> Ite
         raise
     except BaseException:
         if chunks:
-            yield write(assembled(chunks)) + b"\n"
+            yield write(assemble(chunks)) + b"\n"
         raise
     if chunks:
-        yield write(assembled(chunks)) + b"\n"
+        yield write(assemble(chunks)) + b"\n"
 
 
-def compiled(expression: str) -> Any:
-    """Return a jq expression as a program for `filtered`.
+def compile_filter(expression: str) -> Any:
+    """Return a jq expression as a program for `apply_filter`.
 
     Raises UsageError for an expression that is not jq, SetupError when the `jq` package is
     not installed; both before anything is sent.
@@ -68,7 +68,7 @@ def compiled(expression: str) -> Any:
         ) from None
 
 
-def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
+def apply_filter(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
     """Yield what the program makes of each line of JSON: strings raw, the rest compact.
 
     An item may hold several lines; nothing is yielded for `empty`. The program failing on
@@ -82,7 +82,7 @@ def filtered(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
                 continue
             try:
                 for value in program.input_text(line.decode("utf-8", "replace")):
-                    outputs.append(encoded(value) if isinstance(value, str) else write(value))
+                    outputs.append(encode(value) if isinstance(value, str) else write(value))
             except ValueError as error:
                 failed = failed or error
         if outputs:

@@ -11,7 +11,7 @@ import pytest
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.embed import Vectors, merged, vectors, with_vector
+from apiyi_cli.decode.embed import Vectors, merge_replies, vectors, with_vector
 from apiyi_cli.errors import IncompleteError, RejectedError, TemporaryError
 
 USAGE = {"prompt_tokens": 4, "total_tokens": 4}
@@ -125,7 +125,7 @@ def test_vectors_without_usable_numbers_are_taken_in_their_order(
     assert texts(read(listed(*items), len(items))) == found
     count = len(items)
     numbers = [range(count), range(count, 2 * count)]
-    both = json.loads(merged([listed(*items), listed(*items)], numbers))["data"]
+    both = json.loads(merge_replies([listed(*items), listed(*items)], numbers))["data"]
     assert [one["index"] for one in both] == list(range(2 * len(items)))
     assert [one["embedding"] for one in both] == [json.loads(one) for one in found] * 2
 
@@ -181,7 +181,7 @@ def test_a_vector_is_added_to_an_object_whose_other_members_keep_their_bytes(
 def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
     first = listed(item(1, "[2]"), item(0, "[1]"))
     second = listed(item(None, "[3]"), item(None, "[4]"))
-    found = json.loads(merged([first, second], [[0, 1], [2, 3]]))
+    found = json.loads(merge_replies([first, second], [[0, 1], [2, 3]]))
     assert [(one["index"], one["embedding"]) for one in found["data"]] == [
         (0, [1]),
         (1, [2]),
@@ -194,4 +194,4 @@ def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
 
 def test_one_reply_stays_as_it_was() -> None:
     raw = b'{"data":\n[{"index":0,"embedding":[0.10]}]}'
-    assert merged([raw], [[0]]) == raw.replace(b"\n", b"")
+    assert merge_replies([raw], [[0]]) == raw.replace(b"\n", b"")

@@ -175,7 +175,7 @@ def shown(events: Any, choices: int = 1) -> Callable[[Callable[[], Reply], bool]
                 elif form == "ndjson":
                     printed = ndjson(bursts, aside=quiet)
                 else:
-                    printed = whole(bursts, aside=quiet, assembled=assemble_completion)
+                    printed = whole(bursts, aside=quiet, assemble=assemble_completion)
                 for line in printed:
                     lines.append(line)
             except ApiyiError as error:
@@ -193,7 +193,7 @@ def vectors_of(reply: Callable[[], Reply], is_whole: bool) -> None:
         found = embed.vectors(reply(), 2, keep_body=True)
     except ApiyiError:
         return
-    read(embed.merged([found.raw, found.raw], [[0, 1], [2, 3]]))
+    read(embed.merge_replies([found.raw, found.raw], [[0, 1], [2, 3]]))
 
 
 def pictures_of(reply: Callable[[], Reply], is_whole: bool) -> None:
@@ -204,8 +204,10 @@ def transcript_of(reply: Callable[[], Reply], is_whole: bool) -> None:
     found = transcribe.transcript(reply())
     for form in ("text", "json", "verbose_json", "srt", "vtt"):
         try:
-            transcribe.written(found, form)
-            transcribe.written(transcribe.joined([(found, 0.0), (found, 60.0)]), form)
+            transcribe.format_transcript(found, form)
+            transcribe.format_transcript(
+                transcribe.join_transcripts([(found, 0.0), (found, 60.0)]), form
+            )
         except ApiyiError:
             continue
     assert found.lines is not None

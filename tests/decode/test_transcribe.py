@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from apiyi_cli.decode.subtitles import Cue
-from apiyi_cli.decode.transcribe import Transcript, joined, written
+from apiyi_cli.decode.transcribe import Transcript, format_transcript, join_transcripts
 
 
 def verbose(text: str, start: float, end: float, seconds: int) -> Transcript:
@@ -22,7 +22,9 @@ def verbose(text: str, start: float, end: float, seconds: int) -> Transcript:
 
 
 def test_parts_are_shifted_numbered_and_summed() -> None:
-    whole = joined([(verbose("eins", 0, 9.5, 10), 0.0), (verbose("zwei", 0.25, 5, 5), 700.125)])
+    whole = join_transcripts(
+        [(verbose("eins", 0, 9.5, 10), 0.0), (verbose("zwei", 0.25, 5, 5), 700.125)]
+    )
     assert whole.value == {
         "task": "transcribe",
         "language": "german",
@@ -38,24 +40,24 @@ def test_parts_are_shifted_numbered_and_summed() -> None:
         ],
         "usage": {"type": "duration", "seconds": 15},
     }
-    assert json.loads(written(whole, "verbose_json")) == whole.value
-    assert b"00:11:40,375 --> 00:11:45,125\nzwei\n" in written(whole, "srt")
+    assert json.loads(format_transcript(whole, "verbose_json")) == whole.value
+    assert b"00:11:40,375 --> 00:11:45,125\nzwei\n" in format_transcript(whole, "srt")
 
 
 def test_plain_parts_are_joined_as_text() -> None:
     parts = [(Transcript("eins", b"eins\n"), 0.0), (Transcript("", b"\n"), 5.0)]
-    assert written(joined([*parts, (Transcript("zwei", b"zwei\n"), 9.0)]), "text") == (
-        b"eins\nzwei\n"
-    )
+    assert format_transcript(
+        join_transcripts([*parts, (Transcript("zwei", b"zwei\n"), 9.0)]), "text"
+    ) == (b"eins\nzwei\n")
 
 
 def test_a_silent_part_does_not_take_the_times_away() -> None:
     silent = Transcript("", b'{"text":""}', {"text": "", "segments": []})
-    whole = joined([(silent, 0.0), (verbose("zwei", 1, 2, 5), 100.0)])
+    whole = join_transcripts([(silent, 0.0), (verbose("zwei", 1, 2, 5), 100.0)])
     assert whole.cues == [Cue(101.0, 102.0, "zwei")]
-    assert written(whole, "vtt") == b"WEBVTT\n\n00:01:41.000 --> 00:01:42.000\nzwei\n"
+    assert format_transcript(whole, "vtt") == b"WEBVTT\n\n00:01:41.000 --> 00:01:42.000\nzwei\n"
 
 
 def test_one_part_is_left_as_it_came() -> None:
     alone = verbose("eins", 0, 1, 1)
-    assert joined([(alone, 0.0)]) is alone
+    assert join_transcripts([(alone, 0.0)]) is alone

@@ -6,8 +6,8 @@ import pytest
 
 from apiyi_cli.core.events import Burst, Chunk, Delta, Usage
 from apiyi_cli.core.terminal_text import encode_for_terminal
-from apiyi_cli.render.choose import Form, choose, color_wanted, usage_line
-from apiyi_cli.render.whole import compiled
+from apiyi_cli.render.choose import Form, choose, format_usage, should_color
+from apiyi_cli.render.whole import compile_filter
 
 BURST: Burst = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
 
@@ -26,7 +26,7 @@ def printed(
         terminal=terminal,
         markdown=markdown,
         color=color,
-        assembled=lambda chunks: {"n": len(chunks)},
+        assemble=lambda chunks: {"n": len(chunks)},
         program=program,
     )
     data = b"".join(renderer([BURST]))
@@ -66,9 +66,9 @@ def test_markdown_is_rendered_when_asked_for_or_when_there_are_styles_for_it(
 
 
 def test_a_jq_program_filters_both_json_forms() -> None:
-    assert printed("ndjson", program=compiled(".t")) == b"\x7f\n"
-    assert printed("ndjson", program=compiled(".t"), terminal=True) == b"\\u007f\n"
-    assert printed("json", program=compiled(".n")) == b"1\n"
+    assert printed("ndjson", program=compile_filter(".t")) == b"\x7f\n"
+    assert printed("ndjson", program=compile_filter(".t"), terminal=True) == b"\\u007f\n"
+    assert printed("json", program=compile_filter(".n")) == b"1\n"
 
 
 def test_json_without_a_way_to_assemble_is_a_mistake_of_the_caller() -> None:
@@ -97,7 +97,7 @@ def test_json_without_a_way_to_assemble_is_a_mistake_of_the_caller() -> None:
 def test_colour_follows_the_user_then_the_environment_then_the_terminal(
     when: str, environ: dict[str, str], tty: bool, wanted: bool
 ) -> None:
-    assert color_wanted(when, environ, tty) is wanted
+    assert should_color(when, environ, tty) is wanted
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_colour_follows_the_user_then_the_environment_then_the_terminal(
     ],
 )
 def test_usage_tells_what_is_known_and_never_makes_zero_of_unknown(usage: Usage, line: str) -> None:
-    assert usage_line(usage) == line
+    assert format_usage(usage) == line

@@ -19,7 +19,7 @@ from apiyi_cli.core.events import (
     Usage,
 )
 from apiyi_cli.errors import IncompleteError
-from apiyi_cli.render.text import call_line, encoded, extracted, text
+from apiyi_cli.render.text import call_line, encode, extract, text
 
 
 def out(*bursts: Sequence[Event], newline: bool = True) -> bytes:
@@ -27,7 +27,7 @@ def out(*bursts: Sequence[Event], newline: bool = True) -> bytes:
 
 
 def block(*bursts: Sequence[Event]) -> bytes:
-    return b"".join(extracted(map(list, bursts), aside=lambda event: None))
+    return b"".join(extract(map(list, bursts), aside=lambda event: None))
 
 
 def cut(bursts: Iterable[Burst]) -> Iterator[Burst]:
@@ -208,7 +208,7 @@ def test_a_stream_cut_before_any_text_prints_nothing() -> None:
     [("\ud83d\ude00", "😀"), ("a\ud83db", "a\ufffdb"), ("\udc00", "\ufffd"), ("\0", "\0")],
 )
 def test_any_text_can_be_encoded(said: str, printed: str) -> None:
-    assert encoded(said) == printed.encode()
+    assert encode(said) == printed.encode()
 
 
 def test_brackets_backslashes_and_emoji_codes_are_printed_as_they_are() -> None:
@@ -223,7 +223,7 @@ def test_only_the_first_block_is_extracted_and_it_streams_line_by_line() -> None
         [Delta(" = 2\n``")],
         [Delta("`\nDone.\n```\nnot this\n```\n")],
     ]
-    assert list(extracted(bursts, aside=lambda event: None)) == [b"x = 1\n", b"y = 2\n"]
+    assert list(extract(bursts, aside=lambda event: None)) == [b"x = 1\n", b"y = 2\n"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_extraction_takes_one_block_of_each_choice() -> None:
 
 
 def test_a_cut_stream_without_a_block_still_prints_what_it_had() -> None:
-    items = extracted(cut([[Delta("some words")]]), aside=lambda event: None)
+    items = extract(cut([[Delta("some words")]]), aside=lambda event: None)
     assert next(items) == b"some words\n"
     with pytest.raises(IncompleteError):
         next(items)

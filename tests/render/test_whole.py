@@ -8,7 +8,7 @@ import pytest
 from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Finish, Reasoning, Usage
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ndjson
-from apiyi_cli.render.whole import compiled, filtered, whole
+from apiyi_cli.render.whole import apply_filter, compile_filter, whole
 
 
 def together(chunks: list[bytes]) -> dict[str, int]:
@@ -36,24 +36,24 @@ def test_in_json_forms_only_what_the_objects_do_not_show_goes_aside() -> None:
     for_both: list[Event] = []
     burst: Burst = [Reasoning("hm"), Finish("stop"), Chunk(b"{}"), Usage(1, 2, 3)]
     list(ndjson([burst], aside=for_both.append))
-    list(whole([burst], aside=for_both.append, assembled=together))
+    list(whole([burst], aside=for_both.append, assemble=together))
     assert for_both == [Finish("stop"), Usage(1, 2, 3)] * 2
 
 
 def test_a_whole_answer_is_printed_verbatim() -> None:
     bursts: list[Burst] = [[Chunk(b'{"n":1e400, "n":2}', whole=True), Delta("x")]]
-    printed = list(whole(bursts, aside=lambda event: None, assembled=together))
+    printed = list(whole(bursts, aside=lambda event: None, assemble=together))
     assert printed == [b'{"n":1e400, "n":2}\n']
 
 
 def test_the_chunks_of_a_stream_are_put_together() -> None:
     bursts: list[Burst] = [[Chunk(b"{}"), Chunk(b"{}")], [Chunk(b"{}")]]
-    printed = list(whole(bursts, aside=lambda event: None, assembled=together))
+    printed = list(whole(bursts, aside=lambda event: None, assemble=together))
     assert printed == [b'{"chunks":3}\n']
 
 
 def test_a_cut_stream_prints_the_object_made_of_what_came() -> None:
-    items = whole(cut([Chunk(b"{}")]), aside=lambda event: None, assembled=together)
+    items = whole(cut([Chunk(b"{}")]), aside=lambda event: None, assemble=together)
     assert next(items) == b'{"chunks":1}\n'
     with pytest.raises(IncompleteError):
         next(items)
@@ -61,11 +61,11 @@ def test_a_cut_stream_prints_the_object_made_of_what_came() -> None:
 
 def test_a_stream_cut_before_its_first_chunk_prints_nothing() -> None:
     with pytest.raises(IncompleteError):
-        next(whole(cut(), aside=lambda event: None, assembled=together))
+        next(whole(cut(), aside=lambda event: None, assemble=together))
 
 
 def test_an_answer_without_objects_prints_nothing() -> None:
-    assert list(whole([[Delta("x")]], aside=lambda event: None, assembled=together)) == []
+    assert list(whole([[Delta("x")]], aside=lambda event: None, assemble=together)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_an_answer_without_objects_prints_nothing() -> None:
 def test_a_filter_prints_strings_raw_and_the_rest_as_compact_json(
     expression: str, line: bytes, printed: bytes
 ) -> None:
-    assert b"".join(filtered([line], compiled(expression))) == printed
+    assert b"".join(apply_filter([line], compile_filter(expression))) == printed
 
 
 def test_a_filter_that_fails_on_one_object_does_not_lose_the_others() -> None:
-    items = filtered([b'{"a":1}', b"3", b'{"a":2}'], compiled(".a"))
+    items = apply_filter([b'{"a":1}', b"3", b'{"a":2}'], compile_filter(".a"))
     assert [next(items), next(items)] == [b"1\n", b"2\n"]
     with pytest.raises(IncompleteError, match="Cannot index number"):
         next(items)
@@ -95,11 +95,11 @@ def test_a_filter_that_fails_on_one_object_does_not_lose_the_others() -> None:
 
 def test_an_expression_that_is_not_jq_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="not a jq expression"):
-        compiled(".a[")
+        compile_filter(".a[")
 
 
 def test_a_missing_jq_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jq", None)
     with pytest.raises(SetupError) as caught:
-        compiled(".")
+        compile_filter(".")
     assert caught.value.hint == "pip install 'apiyi-cli[jq]'"

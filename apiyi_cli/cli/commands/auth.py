@@ -242,9 +242,9 @@ def _status_lines(ctx: Context, told: dict[str, Any]) -> list[bytes]:
         lines = [write_record(told, ctx.messages.redact)]
         if ctx.output.jq_filter is None:
             return lines
-        from apiyi_cli.render.whole import filtered
+        from apiyi_cli.render.whole import apply_filter
 
-        return list(filtered(lines, ctx.output.jq_filter))
+        return list(apply_filter(lines, ctx.output.jq_filter))
     key = (
         Text("{key} from {source}", key=told["key"], source=told["source"])
         if told["key"]

@@ -65,9 +65,9 @@ def list_(
         ]
     lines = [write(one) + b"\n" for one in objects]
     if ctx.output.jq_filter is not None:
-        from apiyi_cli.render.whole import filtered
+        from apiyi_cli.render.whole import apply_filter
 
-        lines = list(filtered(lines, ctx.output.jq_filter))
+        lines = list(apply_filter(lines, ctx.output.jq_filter))
     ctx.output.write(lines)
 
 

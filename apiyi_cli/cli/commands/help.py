@@ -44,7 +44,7 @@ def help_(ctx: Context, topic: Topic = None) -> None:
 
 def _print(ctx: Context, name: str) -> None:
     from apiyi_cli.manual.plain import page
-    from apiyi_cli.render.choose import color_wanted
+    from apiyi_cli.render.choose import should_color
 
     console = ctx.process.console
     say = ctx.messages.translate
@@ -53,7 +53,7 @@ def _print(ctx: Context, name: str) -> None:
         blocks.append(
             Paragraph(text(say(Text("The command's own help: `apiyi {name} --help`.", name=name))))
         )
-    bold = color_wanted("auto", ctx.process.environ, console.stdout_is_terminal)
+    bold = should_color("auto", ctx.process.environ, console.stdout_is_terminal)
     console.write(page(blocks, console.width, bold=bold).encode(), "styled")
 
 

@@ -231,9 +231,9 @@ def _print_notes(ctx: Context, rows: Sequence[CompareRow]) -> None:
         if row.warning:
             ctx.messages.note(Text("{model}: {warning}", model=row.model, warning=row.warning))
         if ctx.settings.output.usage and row.error is None:
-            from apiyi_cli.render.choose import usage_line
+            from apiyi_cli.render.choose import format_usage
 
-            usage = usage_line(row.usage) if row.usage else Text("usage: unknown")
+            usage = format_usage(row.usage) if row.usage else Text("usage: unknown")
             cached = Text(" (answered from the cache)") if row.from_cache else ""
             ctx.messages.print(Text("{model}: {usage}", model=row.model, usage=usage + cached))
     raised = _find_failure(rows)

@@ -22,10 +22,10 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, run: Any) -> None:
     """Write the help of one of Typer's commands to stdout."""
-    from apiyi_cli.render.choose import color_wanted
+    from apiyi_cli.render.choose import should_color
 
     console = run.console
-    bold = color_wanted("auto", run.environ, console.stdout_is_terminal)
+    bold = should_color("auto", run.environ, console.stdout_is_terminal)
     text = _help_text(typed, path, table, console.width, run.messages.translate, bold=bold)
     console.write(text.encode("utf-8", "replace"), "styled")
 

@@ -42,26 +42,26 @@ class AnswerOutput:
     @property
     def color(self) -> bool:
         """Return True if the answer gets colour."""
-        from apiyi_cli.render.choose import color_wanted
+        from apiyi_cli.render.choose import should_color
 
-        return color_wanted(self.options.color or "auto", self._process.environ, self.is_terminal)
+        return should_color(self.options.color or "auto", self._process.environ, self.is_terminal)
 
     @cached_property
     def jq_filter(self) -> Any:
         """Return the compiled `--jq` program, None without one. Raises before anything is sent."""
         if self.options.jq is None:
             return None
-        from apiyi_cli.render.whole import compiled
+        from apiyi_cli.render.whole import compile_filter
 
-        return compiled(self.options.jq)
+        return compile_filter(self.options.jq)
 
     def filter_lines(self, lines: Iterable[bytes]) -> Iterable[bytes]:
         """Return JSON lines through the `--jq` program, if there is one."""
         if self.jq_filter is None:
             return lines
-        from apiyi_cli.render.whole import filtered
+        from apiyi_cli.render.whole import apply_filter
 
-        return filtered(lines, self.jq_filter)
+        return apply_filter(lines, self.jq_filter)
 
     def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
         """Return what turns bursts into bytes, by the options and by where they go."""
@@ -76,7 +76,7 @@ class AnswerOutput:
             color=self.color,
             width=self._console.width,
             newline=answer.newline is not False,
-            assembled=assemble_completion,
+            assemble=assemble_completion,
             program=self.jq_filter,
         )
 

@@ -118,7 +118,7 @@ class StderrEvents:
 
     @cached_property
     def _style(self) -> str:
-        from apiyi_cli.render.choose import color_wanted
+        from apiyi_cli.render.choose import should_color
 
         when = self._settings.output.color or "auto"
-        return DIM if color_wanted(when, self._settings.environ, True) else ""
+        return DIM if should_color(when, self._settings.environ, True) else ""

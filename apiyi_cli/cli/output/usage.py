@@ -37,10 +37,10 @@ class UsageTotals:
             return Text("usage: unknown (the gateway did not tell)")
         if seconds := self._audio_seconds():
             return Text("usage: {seconds} s of audio", seconds=f"{seconds:g}")
-        from apiyi_cli.render.choose import usage_line
+        from apiyi_cli.render.choose import format_usage
 
         total = self._total()
-        line = usage_line(total) + describe_cost(total)
+        line = format_usage(total) + describe_cost(total)
         if silent := self._requests - self._cached - len(self._known):
             line += Text(
                 "; {more}",

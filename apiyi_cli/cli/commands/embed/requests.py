@@ -177,7 +177,7 @@ def usages(answer: EmbedAnswer) -> Iterator[tuple[Usage | None, bool]]:
 
 def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) -> bytes:
     """Return the server's object; of several requests one, with the inputs' numbers as index."""
-    from apiyi_cli.decode.embed import merged
+    from apiyi_cli.decode.embed import merge_replies
 
     replies = [(indexes, got.raw) for answer in answers for indexes, got, _ in answer.replies]
-    return merged([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)
+    return merge_replies([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)

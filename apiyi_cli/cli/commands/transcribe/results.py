@@ -19,7 +19,13 @@ from apiyi_cli.cli.inputs.uploads import make_scratch_folder
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.chat import Answer
-from apiyi_cli.decode.transcribe import Transcript, events, joined, transcript, written
+from apiyi_cli.decode.transcribe import (
+    Transcript,
+    events,
+    format_transcript,
+    join_transcripts,
+    transcript,
+)
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts
@@ -125,12 +131,12 @@ class TranscribeResults:
         self._parts, self._failure = [], None
         if failure is None:
             try:
-                self._write(part.recording, joined(parts))
+                self._write(part.recording, join_transcripts(parts))
                 return
             except IncompleteError as error:
                 failure = error
         if parts:
-            failure = self._keep(failure, joined(parts))
+            failure = self._keep(failure, join_transcripts(parts))
         self.failures.append(failure)
         if len(self._job.recordings) > 1:
             print_item_failure(self._ctx, part.recording.name, failure)
@@ -138,7 +144,7 @@ class TranscribeResults:
     def _keep(self, failure: ApiyiError, part: Transcript) -> ApiyiError:
         """Keep what was heard, and paid for; return the failure with the place in its hint."""
         try:
-            path = self._ctx.process.rescue.keep([written(part, "text")])
+            path = self._ctx.process.rescue.keep([format_transcript(part, "text")])
             kept = Text("what was heard is in {path}", path=path)
         except OSError as error:
             kept = describe_loss(Text("what was heard"), error)
@@ -150,7 +156,7 @@ class TranscribeResults:
         if form == "verbose_json" and not has_timestamps:
             ctx.messages.note(Text("{name}: the gateway told no timestamps", name=recording.name))
         is_json = form in ("ndjson", "json", "verbose_json")
-        line = _record(recording, result) if form == "ndjson" else written(result, form)
+        line = _record(recording, result) if form == "ndjson" else format_transcript(result, form)
         lines = list(ctx.output.filter_lines([line])) if is_json else [line]
         if self._job.files is None:
             content: Content = "json" if is_json else "text"

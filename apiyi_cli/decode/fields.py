@@ -1,0 +1,52 @@
+"""Values of a server's JSON, each read in one way and safe when it is of another type."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_WORD_CHARS = 60
+
+
+def read_string(value: object) -> str:
+    """Return a text, "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def read_word(value: object) -> str:
+    """Return a text cut to 60 characters, to be shown in a line; "" for anything else."""
+    return read_string(value)[:_WORD_CHARS]
+
+
+def read_object(value: object) -> dict[str, Any]:
+    """Return an object, an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def read_objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects of an array, none for anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def read_count(value: object, most: int) -> int | None:
+    """Return a whole number from 0 to `most`, also when written as 1.0 or "1"; else None."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= most and value == int(value) else None
+
+
+def read_number(value: object) -> float | None:
+    """Return a finite number, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def is_markup(text: bytes) -> bool:
+    """Return True for HTML or XML, which the API never sends."""
+    return text[:1] == b"<"
