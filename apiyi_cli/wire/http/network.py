@@ -24,6 +24,9 @@ POLL_S = 0.1
 _IS_ADDRESS = re.compile(r"[0-9.]+|.*:.*|localhost")
 DEAD_ADDRESS_S = 1.0
 """How long an address may take to connect while there are others to try."""
+KEEP_ALIVE_S = 30
+"""Idle seconds after which TCP asks whether the peer is there: NAT and firewalls forget a
+connection that is silent for minutes, and a picture takes minutes of silence."""
 
 
 class Network(httpcore.NetworkBackend):
@@ -62,7 +65,7 @@ class Network(httpcore.NetworkBackend):
                 raise deadlines.timeout_error()
             try:
                 stream = self._sockets.connect_tcp(
-                    address, port, wait_s, local_address, socket_options
+                    address, port, wait_s, local_address, socket_options or keep_alive_options()
                 )
                 deadlines.note_connected()
                 return _TimedStream(stream, self._deadlines)
@@ -72,6 +75,19 @@ class Network(httpcore.NetworkBackend):
                 if last:
                     raise
         raise httpcore.ConnectError(Text("{host} has no address", host=host))
+
+
+def keep_alive_options() -> list[tuple[int, int, int]]:
+    """Return the socket options for TCP keep-alive, as far as the system has them."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    # The idle time has another name on macOS.
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE"):
+        if (option := getattr(socket, name, None)) is not None:
+            options.append((socket.IPPROTO_TCP, option, KEEP_ALIVE_S))
+            break
+    if hasattr(socket, "TCP_KEEPINTVL"):
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_S))
+    return options
 
 
 def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
