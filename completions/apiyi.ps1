@@ -82,8 +82,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -150,8 +151,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--strict-finish'); Help = 'Exit 8 when the answer is cut by length or filter.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -224,8 +226,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -274,8 +277,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -333,8 +337,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -385,8 +390,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -431,8 +437,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--skip-existing'); Help = 'Send nothing if the -o file is there already.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -471,8 +478,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -587,8 +595,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'at' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -625,8 +634,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--update', '--update-prices'); Help = 'Fetch the price list that cost estimates are made from.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -795,8 +805,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--insecure-storage'); Help = 'Keep it in a 0600 file, not in the keyring.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -826,8 +837,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -857,8 +869,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -888,8 +901,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -924,8 +938,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--origin'); Help = 'Tell where each value comes from.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -952,12 +967,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -975,12 +991,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -998,12 +1015,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -1024,8 +1042,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -1046,8 +1065,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
@@ -1068,8 +1088,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
                 @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
-                @{ Names = @('--timeout'); Help = 'Silence to bear: seconds without headers, then without an event.'; Rule = 'text' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
                 @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
                 @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
                 @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }

@@ -11,6 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 if TYPE_CHECKING:
     from ipaddress import IPv6Address
 
+NODES: Final = {
+    "api": "https://api.apiyi.com/v1",
+    "vip": "https://vip.apiyi.com/v1",
+    "b": "https://b.apiyi.com/v1",
+    "cf": "https://api-cf.apiyi.com/v1",
+}
+"""The gateway's nodes by the names that its own tool gives them; cf is for short texts alone."""
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 _INNER_NAMES: Final = (".local", ".localhost", ".internal", ".lan", ".home.arpa")

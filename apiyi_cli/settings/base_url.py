@@ -22,8 +22,8 @@ def normalize_base_url(text: str, source: str) -> str:
 
     `source` is how messages name the place it was written: a file and line, a variable, an
     option. Accepted are http and https with a host and a path that has exactly one version,
-    such as `/v1`; plain http to loopback alone. Raises UsageError for an option, else
-    SetupError; for plain http to another machine always SetupError.
+    such as `/v1`, which a bare host gets; plain http to loopback alone. Raises UsageError for
+    an option, else SetupError; for plain http to another machine always SetupError.
     """
     parts = _split(text, source)
     if parts.scheme not in ("http", "https"):
@@ -80,6 +80,9 @@ def _normal_path(parts: SplitResult, server: str, source: str) -> str:
     if any(segment in ("", ".", "..") for segment in segments):
         raise _refusal(source, Text("the path of a base URL has empty or dotted parts"), _EXAMPLE)
     versions = [at for at, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
+    if not segments:
+        # As the vendor's own tool takes it.
+        return "/v1"
     if not versions:
         path = "/".join(("", *segments, "v1"))
         raise _refusal(source, Text("a base URL ends in /v1"), f"{server}{path}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
+from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.options import Flag, Group, given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
@@ -142,6 +143,21 @@ class Settings:
         """Return the profile's own addresses, whatever flags and environment say."""
         return () if self.sandbox else self.in_profile.base_urls or BASE_URLS
 
+    @property
+    def completed_base_url(self) -> str | None:
+        """Return the base URL that was given as a bare host and got its `/v1`, else None."""
+        option = Connection.flags["base_url"]
+        for found in (self._flag(option), self._variable(option)):
+            if found is not None:
+                bare = found.value.strip().partition("://")[2].rstrip("/")
+                return self.base_urls[0] if "/" not in bare and self.base_urls else None
+        return None
+
+    @property
+    def is_at_node(self) -> bool:
+        """Return True if a node of the gateway was named, and no base URL over it."""
+        return self.base_urls in map(node_urls, NODES)
+
     @cached_property
     def limits(self) -> Limits:
         """Return the rate limits in force; the option `limits` tells whether to keep them."""
@@ -250,11 +266,21 @@ class Settings:
             if flag is not None:
                 raise UsageError("--base-url", Text("the sandbox profile has its own address"))
             return _Found((), Text("built in"))
+        typed_node = self._flag(Connection.flags["node"])
+        if flag is not None and typed_node is not None:
+            raise UsageError(
+                Text("cannot use --node with --base-url"), Text("both say where requests go")
+            )
+        if typed_node is not None:
+            return _Found(node_urls(typed_node.value), typed_node.origin)
         for found, source in ((flag, "--base-url"), (variable, "APIYI_BASE_URL")):
             if found is not None:
                 from apiyi_cli.settings.base_url import normalize_base_url
 
                 return _Found((normalize_base_url(found.value, source),), found.origin)
+        node = self._find(Connection.flags["node"])
+        if node is not _NOTHING:
+            return _Found(node_urls(node.value), node.origin)
         profile = self.in_profile
         origin = self._profile_text() if profile.base_urls else "default"
         return _Found(self.configured_base_urls, origin)
@@ -372,3 +398,12 @@ def _unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
         why,
         hint=Text("apiyi config list, or --profile NAME"),
     )
+
+
+def node_urls(name: str) -> tuple[str, ...]:
+    """Return a node's address, then those of the others that may stand in for it.
+
+    cf is nobody's backup: it cuts pictures and long answers.
+    """
+    first = NODES[name]
+    return (first, *(url for node, url in NODES.items() if node != "cf" and url != first))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from apiyi_cli.core.hosts import origin
+from apiyi_cli.core.hosts import NODES, origin
 from apiyi_cli.core.secret import Secret, holds_secret
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings import key_store
@@ -247,6 +247,10 @@ def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settin
     Without a list of their own these are the profile's.
     """
     home = set(origins(settings.configured_base_urls) if allowed is None else allowed)
+    nodes = set(origins(NODES.values()))
+    if settings.is_at_node and home & nodes:
+        # All of them are the one gateway that the key was made for.
+        home |= nodes
     foreign = [server for server in origins(settings.base_urls) if server not in home]
     if foreign:
         raise AuthError(

@@ -118,7 +118,7 @@ def test_a_name_with_several_addresses_is_tried_to_the_last(
 @pytest.mark.parametrize(
     ("url", "code", "why"),
     [
-        ("http://127.0.0.1:9", 2, "ends in /v1"),
+        ("http://127.0.0.1:9/api", 2, "ends in /v1"),
         ("http://127.0.0.1:9/v1/v1", 2, "twice"),
         ("http://127.0.0.1:9/v1/chat/completions", 2, "is an endpoint"),
         ("ftp://127.0.0.1/v1", 2, "starts with https://"),
@@ -139,3 +139,19 @@ def test_a_base_url_that_cannot_be_is_refused(
 def test_a_slash_at_the_end_of_a_base_url_does_not_matter(apiyi: Program, gateway: Gateway) -> None:
     assert apiyi(f"chat hi --base-url {gateway.base_url}/").code == 0
     assert gateway.ledger[0].path == "/v1/chat/completions"
+
+
+def test_a_node_is_named_and_the_one_for_short_texts_warns_of_pictures(apiyi: Program) -> None:
+    ran = apiyi(["chat", "hi", "-m", "gpt-4o", "--node", "vip", "--dry-run"])
+    assert ran.json["url"] == "https://vip.apiyi.com/v1/chat/completions"
+    assert ran.err == ""
+    drawn = apiyi(["image", "a cat", "-m", "gpt-image-2", "--node", "cf", "--dry-run"])
+    assert drawn.json["url"].startswith("https://api-cf.apiyi.com/v1/")
+    assert "the node cf is for short texts" in drawn.err
+    assert apiyi(["chat", "hi", "-m", "gpt-4o", "--node", "eu", "--dry-run"]).code == 2
+
+
+def test_a_bare_host_gets_its_v1_which_is_said_once(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi(f"chat hi --base-url http://127.0.0.1:{gateway.port}")
+    assert ran.code == 0
+    assert ran.err == f"apiyi: the base URL gets its /v1: http://127.0.0.1:{gateway.port}/v1\n"

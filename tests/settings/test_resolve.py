@@ -34,6 +34,9 @@ retries = 1
 """
 
 
+NODE_ORDER = [f"https://{name}.apiyi.com/v1" for name in ("api", "vip", "b")]
+
+
 def settings(tmp_path: Path, *flags: Group, text: str = FILE, **environ: str) -> Settings:
     folder = tmp_path / "apiyi"
     folder.mkdir(exist_ok=True)
@@ -140,9 +143,9 @@ def test_the_two_hosts_are_the_default_and_one_address_has_no_backup(tmp_path: P
 
 def test_a_bad_address_fails_by_where_it_was_given(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--base-url"):
-        _ = settings(tmp_path, Connection(base_url="https://h")).base_urls
+        _ = settings(tmp_path, Connection(base_url="https://h/api")).base_urls
     with pytest.raises(SetupError, match="APIYI_BASE_URL"):
-        _ = settings(tmp_path, APIYI_BASE_URL="https://h").base_urls
+        _ = settings(tmp_path, APIYI_BASE_URL="https://h/api").base_urls
     with pytest.raises(SetupError, match="plain http"):
         _ = settings(tmp_path, Connection(base_url="http://h/v1")).base_urls
 
@@ -248,3 +251,26 @@ def test_the_profiles_own_addresses_and_command_have_their_origin(tmp_path: Path
     rows = {row.name: row for row in list_settings(made)}
     assert rows["key_command"].value == ["pass", "show"]
     assert rows["base_urls"].origin.startswith("profile work in")
+
+
+@pytest.mark.parametrize(
+    ("node", "urls"),
+    [
+        ("api", ["https://api.apiyi.com/v1", "https://vip.apiyi.com/v1", "https://b.apiyi.com/v1"]),
+        ("b", ["https://b.apiyi.com/v1", "https://api.apiyi.com/v1", "https://vip.apiyi.com/v1"]),
+        ("cf", ["https://api-cf.apiyi.com/v1", *NODE_ORDER]),
+    ],
+)
+def test_a_node_has_the_others_as_its_backups(tmp_path: Path, node: str, urls: list[str]) -> None:
+    made = settings(tmp_path, Connection(node=node), text="")
+    assert list(made.base_urls) == urls
+    in_file = settings(tmp_path, text=f'[profile.default]\nnode = "{node}"')
+    assert list(in_file.base_urls) == urls
+
+
+def test_a_base_url_comes_before_a_node_of_the_profile_and_not_beside_one(tmp_path: Path) -> None:
+    text = '[profile.default]\nnode = "vip"'
+    other = "https://own.example/v1"
+    assert settings(tmp_path, text=text, APIYI_BASE_URL=other).base_urls == (other,)
+    with pytest.raises(UsageError, match="--node with --base-url"):
+        _ = settings(tmp_path, Connection(node="b", base_url=other), text="").base_urls

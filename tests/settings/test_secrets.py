@@ -92,13 +92,18 @@ def no_keyring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def settings(
-    tmp_path: Path, text: str = "", *, key_path: Path | None = None, **environ: str
+    tmp_path: Path,
+    text: str = "",
+    *,
+    key_path: Path | None = None,
+    node: str | None = None,
+    **environ: str,
 ) -> Settings:
     folder = tmp_path / "apiyi"
     folder.mkdir(exist_ok=True)
     (folder / "config.toml").write_text(text)
     (folder / "config.toml").chmod(0o600)
-    flags = Connection(key_file=str(key_path) if key_path else None)
+    flags = Connection(key_file=str(key_path) if key_path else None, node=node)
     return Settings(
         flags, environ={"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), **environ}
     )
@@ -298,6 +303,18 @@ def test_a_stored_key_goes_to_its_own_servers_only(tmp_path: Path, ring: MemoryR
         with pytest.raises(AuthError, match="is not sent to") as caught:
             find_key(settings(tmp_path, APIYI_BASE_URL=other))
         assert "CANARY" not in told(caught.value)
+
+
+def test_a_key_of_the_gateway_goes_to_all_of_its_nodes_by_their_names(
+    tmp_path: Path, ring: MemoryRing
+) -> None:
+    store_key(settings(tmp_path), Secret(KEY))
+    assert find_key(settings(tmp_path, node="b")).value == KEY
+    with pytest.raises(AuthError, match="is not sent to"):
+        find_key(settings(tmp_path, APIYI_BASE_URL="https://b.apiyi.com/v1"))
+    ring.kept["apiyi", "default"] = json.dumps({"key": KEY, "origins": ["https://own.example:443"]})
+    with pytest.raises(AuthError, match="is not sent to"):
+        find_key(settings(tmp_path, node="b"))
 
 
 def test_a_backup_that_joined_after_the_login_does_not_get_the_key(

@@ -64,7 +64,9 @@ class GatewayClient:
         Another thread gives its own `sender`. A body that was paid for and cannot be used is
         kept in the rescue folder.
         """
-        for text in call.notes:
+        from apiyi_cli.cli.gateway.plan import request_notes
+
+        for text in request_notes(call, self._settings.base_urls):
             self._messages.note(text)
         received = None
         if call.cost != "free":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.cli.gateway.plan import request_notes
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.secret import Secret, holds_secret, is_secret_name, mask_header, mask_url
 from apiyi_cli.settings.defaults import BASE_URLS
@@ -28,6 +29,8 @@ def print_request(
     """Print a request on stdout instead of sending it, as `--code` or `--dry-run` asks."""
     extra = settings.connection.header
     urls = settings.base_urls
+    for note in request_notes(call, urls):
+        messages.note(note)
     if language := settings.request.code:
         url = urls[0] if urls else BASE_URLS[0]
         text = format_program(call, language, url, extra, messages.note, process.secrets)

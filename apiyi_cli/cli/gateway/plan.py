@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, RetryPolicy, retry_policy
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def request_notes(call: Call, base_urls: Sequence[str]) -> Iterator[Text | str]:
+    """Yield what is to be said of a request before it is sent, or shown instead."""
+    yield from call.notes
+    if call.cost == "heavy" and base_urls[:1] == (NODES["cf"],):
+        yield Text(
+            "the node cf is for short texts: it cuts what takes longer than about 100 s; sent as"
+            " asked"
+        )
+
+
 def make_plan(
     process: Process, settings: CommandSettings, messages: Messages, *, keyless: bool = False
 ) -> Plan:
@@ -49,6 +60,8 @@ def make_plan(
     elif not keyless:
         key = settings.secret.value
     require_descriptors()
+    if url := settings.completed_base_url:
+        messages.note(Text("the base URL gets its /v1: {url}", url=url))
     if options.failover is False:
         base_urls = base_urls[:1]
     total_at = None if options.max_time is None else process.started_s + options.max_time

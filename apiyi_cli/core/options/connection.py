@@ -27,13 +27,20 @@ class Connection(Group, panel="Connection"):
         envvar="APIYI_BASE_URL",
         config=False,
     )
+    node = flag(
+        str,
+        "--node",
+        help="Node of the gateway: api, vip, b, or cf (short texts only).",
+        metavar="NAME",
+        choices=("api", "vip", "b", "cf"),
+    )
     key_file = flag(
         str, "--key-file", help="File that holds the key (0600).", metavar="PATH", complete="file"
     )
     timeout = flag(
         float,
         "--timeout",
-        help="Silence to bear: seconds without headers, then without an event.",
+        help="Seconds to wait for headers, then between events.",
         metavar="S",
         low=SHORTEST_S,
         high=86400,
