@@ -316,6 +316,18 @@ def fails_every_item(error: ApiyiError, *, waits_for_network: bool = False) -> b
     return isinstance(error, UsageError) or not waits_for_network
 
 
+_ABOUT_THE_ENDPOINT = frozenset((401, 402, 403, 404, 405, 501))
+
+
+def is_about_item(refusal: RejectedError) -> bool:
+    """Return True if another item may be accepted where this one is refused."""
+    facts = refusal.facts
+    if isinstance(refusal, UnknownModelError) or facts.phase not in (None, "status"):
+        return False
+    status = facts.status
+    return status is not None and status >= 400 and status not in _ABOUT_THE_ENDPOINT
+
+
 class Interrupted(BaseException):
     """A signal asked the process to stop: `main` cleans up and dies by `signum`.
 

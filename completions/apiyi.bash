@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed image transcribe speak api batch models session usage cache auth config doctor sandbox completion help'
+            commands='chat complete respond embed rank image transcribe speak api batch models session usage cache auth config doctor sandbox completion help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -24,6 +24,10 @@ _apiyi_table() {
         'embed')
             options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --lines --jsonl --text|--no-text --dimensions --base64 --batch-size --user -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
             takers=' -m --model --encoding -f --file --jsonl --dimensions --batch-size --user -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
+            ;;
+        'rank')
+            options='-m|--model --force-model --encoding --lines --jsonl *-f|--file --vectors -n|--top --threshold -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
+            takers=' -m --model --encoding --jsonl -f --file --vectors -n --top --threshold -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache '
             ;;
         'image')
             options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --mask --vary --lines --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed --skip-existing --preview|--no-preview --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --no-cache -h|--help'
@@ -159,6 +163,7 @@ _apiyi_rule() {
         'complete'' -f'|'complete'' --file') rule='file' ;;
         'respond'' -f'|'respond'' --file') rule='file' ;;
         'embed'' -f'|'embed'' --file') rule='file' ;;
+        'rank'' -f'|'rank'' --file') rule='file' ;;
         'image'' -f'|'image'' --file') rule='file' ;;
         'speak'' -f'|'speak'' --file') rule='file' ;;
         *' -s'|*' --system') rule='at' ;;
@@ -177,6 +182,7 @@ _apiyi_rule() {
         *' --code') rule='=curl python requests node java csharp go php ruby' ;;
         *' --instructions') rule='at' ;;
         *' --reasoning-summary') rule='=auto concise detailed' ;;
+        *' --vectors') rule='file' ;;
         'image'' -i'|'image'' --input') rule='file' ;;
         *' --mask') rule='file' ;;
         *' --quality') rule='=low medium high auto standard hd' ;;
@@ -190,7 +196,7 @@ _apiyi_rule() {
         *' --timestamps') rule='=word segment word,segment segment,word' ;;
         *' -F'|*' --field') rule='at' ;;
         'api'' --input') rule='file' ;;
-        *' --endpoint') rule='=chat complete respond embed image transcribe speak' ;;
+        *' --endpoint') rule='=chat complete respond embed rank image transcribe speak' ;;
         *' --rows') rule='file' ;;
         *' --on-unknown') rule='=retry skip fail' ;;
         *' --fsync') rule='=group always never' ;;
@@ -206,11 +212,11 @@ _apiyi_argument() {
         'transcribe '*) rule='file' ;;
         'batch '*) rule='file' ;;
         'models '*) rule='model=show' ;;
-        'config get 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
-        'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
-        'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
+        'config get 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
+        'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
+        'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed image transcribe speak api models session usage cache auth doctor sandbox completion help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image transcribe speak api models session usage cache auth doctor sandbox completion help' ;;
     esac
 }
 

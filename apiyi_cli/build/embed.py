@@ -56,7 +56,7 @@ def read_text_field(line: bytes, place: str, field: str) -> str:
     if not isinstance(text, str) or not text.strip():
         near = f" (its fields: {', '.join(list(value)[:8])})" if text is None else ""
         raise UsageError(
-            Text("cannot embed {place}", place=place),
+            Text("cannot use {place}", place=place),
             Text("its field {field} is no text{near}", field=repr(field), near=near),
         )
     return text

@@ -18,6 +18,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "complete": CommandEntry("Send a legacy completion.", "Ask"),
     "respond": CommandEntry("Ask the Responses endpoint.", "Ask"),
     "embed": CommandEntry("Embed texts: one JSON line with a vector for each.", "Ask"),
+    "rank": CommandEntry("Put texts in the order of how well they answer a query.", "Ask"),
     "image": CommandEntry("Draw, edit or vary pictures and save them.", "Ask"),
     "transcribe": CommandEntry("Write down what recordings say.", "Ask"),
     "speak": CommandEntry("Read a text aloud, to a file or a player.", "Ask"),

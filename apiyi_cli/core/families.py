@@ -39,7 +39,7 @@ PROPOSED = {
 KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
     "chat": (Text("a text model"), TEXT_COMMANDS),
     "legacy": (Text("a legacy completion model"), ("complete",)),
-    "embedding": (Text("an embedding model"), ("embed", "rank")),
+    "embedding": (Text("an embedding model"), ("embed",)),
     "rerank": (Text("a rerank model"), ("rank",)),
     "image": (Text("an image model"), ("image",)),
     "drawing": (Text("an image model"), ("image", "chat")),

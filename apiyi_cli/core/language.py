@@ -1,4 +1,4 @@
-"""Which language a person reads, and the messages in that language.
+"""Which language the user reads, and the messages in that language.
 
 English costs nothing: only strings are compared until Chinese is asked for. The Chinese
 messages are a gettext catalogue, read by the standard library.

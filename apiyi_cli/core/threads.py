@@ -9,7 +9,7 @@ from collections.abc import Callable
 def start_thread(target: Callable[[], object]) -> threading.Thread | None:
     """Start a daemon thread and return it; None where the system refuses one more.
 
-    A limit on processes (`ulimit -u`, `--pids-limit`) shows only here: whoever asks has to
+    A limit on processes (`ulimit -u`, `--pids-limit`) shows only here: the caller has to
     get along with the threads that it has.
     """
     thread = threading.Thread(target=target, daemon=True)

@@ -18,6 +18,7 @@ A spec is terms joined by `+`; a term is `NAME[@K][*TIMES][%PERCENT]`. NAME is a
     huge-usage[@K]    token counts of 10**9 [10**K]
     blanks            a body of blanks without end
     misfit            a whole answer that is not what was asked for
+    missing-rows      scores, vectors or pictures without the last one
     saturated         429, the upstream channel is full
     upstream-401      an upstream channel's 401, passed on
 

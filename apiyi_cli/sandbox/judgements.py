@@ -30,6 +30,7 @@ CATEGORIES = (
     "violence/graphic",
 )
 _VIOLENT = re.compile(r"\b(?:kill|murder|attack|bomb)\w*", re.IGNORECASE)
+PAIR_TOKENS_MAX = 8192
 _RERANK_DIMENSIONS = 1024
 
 
@@ -72,6 +73,7 @@ def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
         raise invalid("Invalid 'query': a string", "query", "invalid_type")
     if not isinstance(documents, list) or not all(isinstance(one, str) for one in documents):
         raise invalid("Invalid 'documents': strings only", "documents", "invalid_type")
+    _check_lengths(query, documents)
     wanted = unit_vector(query, _RERANK_DIMENSIONS)
     scored = [(_likeness(wanted, text), k, text) for k, text in enumerate(documents)]
     scored.sort(key=lambda one: (-one[0], one[1]))
@@ -82,6 +84,18 @@ def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
     ]
     usage = {"prompt_tokens": used, "total_tokens": used}
     return ScriptedReply.json({"model": model, "results": results, "usage": usage}, tokens=used)
+
+
+def _check_lengths(query: str, documents: list[str]) -> None:
+    """Refuse the request for a pair that is too long; the message does not say which."""
+    longest = tokens(query) + max(map(tokens, documents), default=0)
+    if longest > PAIR_TOKENS_MAX:
+        raise invalid(
+            f"Input is too long: {longest} tokens, the model takes {PAIR_TOKENS_MAX} for a query "
+            f"and a document",
+            "documents",
+            "context_length_exceeded",
+        )
 
 
 def _likeness(query: array[float], text: str) -> float:

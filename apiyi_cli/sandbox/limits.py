@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.endpoints import RERANK, Endpoint
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
+
+MOST_IN_FLIGHT: Mapping[Endpoint, int] = {RERANK: 5}
+"""How many requests an endpoint takes at once, whatever the limits of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,14 @@ class Windows:
             self._admitted.append((now, tokens))
             self._tokens += tokens
             return None
+
+
+def refuse_crowd(endpoint: Endpoint | None, in_flight: int) -> ScriptedReply | None:
+    """Return the 429 of an endpoint that has more in flight than it takes, else None."""
+    most = MOST_IN_FLIGHT.get(endpoint) if endpoint is not None else None
+    if most is None or in_flight <= most:
+        return None
+    return _too_many(f"该模型并发请求数已达上限：最多 {most}")
 
 
 def _too_many(message: str) -> ScriptedReply:

@@ -11,13 +11,15 @@ import contextlib
 import itertools
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.endpoints import Endpoint
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.limits import GatewayLimits, Windows
+from apiyi_cli.sandbox.limits import GatewayLimits, Windows, refuse_crowd
 from apiyi_cli.sandbox.received import HttpReader, ReceivedRequest, parse_head, read_body
 from apiyi_cli.sandbox.reply_sender import ClientLeft, ReplySender
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
@@ -57,6 +59,7 @@ class Gateway:
         self.in_flight = 0
         self.max_in_flight = 0
         self.connections = 0
+        self._at_once: Counter[Endpoint | None] = Counter()
         self._address = (host, port)
         self._windows = Windows(limits, clock) if limits else None
         self._faults = Faults(fault, seed)
@@ -175,11 +178,13 @@ class Gateway:
         with self._changed:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
+            self._at_once[request.endpoint] += 1
         try:
             return self._answer(request, reader, sender)
         finally:
             with self._changed:
                 self.in_flight -= 1
+                self._at_once[request.endpoint] -= 1
                 request.done = True
                 request.bytes_answered = sender.sent
                 self._changed.notify_all()
@@ -204,11 +209,8 @@ class Gateway:
             if not self._closing:
                 request.closed_by_client_at = self.clock.monotonic()
             return False
-        return (
-            going
-            and not reply.early
-            and "close" not in request.headers.get("connection", "").lower()
-        )
+        closes = "close" in request.headers.get("connection", "").lower()
+        return going and not reply.early and not closes
 
     def _enter(self, request: ReceivedRequest) -> None:
         with self._changed:
@@ -235,6 +237,8 @@ class Gateway:
             if self.validate and (complaint := self.validate(request)):
                 self.complaints.append(complaint)
                 return ScriptedReply.error(400, complaint, code="invalid_request")
+            if refusal := refuse_crowd(request.endpoint, self._at_once[request.endpoint]):
+                return refusal
             reply = self._faults.reply(request, answer)
         except Refused as refused:
             reply = refused.reply

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from apiyi_cli.core.families import PROPOSED
+
 
 class Limits(NamedTuple):
     """The rate limits that all processes of a key keep to together.
@@ -105,6 +107,7 @@ OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "max_retry_time": BATCH.max_retry_time_s,
     },
     "embed": {"jobs": 4},
+    "rank": {"jobs": 4, "model": PROPOSED["rank"]},
     "image": {"jobs": 4},
     "transcribe": {"jobs": 4},
 }

@@ -49,6 +49,9 @@ PROMISED = {
         --base64 --batch-size --dimensions --file --jobs --jsonl --lines --no-stdin --no-text
         --text --user -f -j -n
     """,
+    "rank": """
+        --encoding --file --jobs --jsonl --lines --threshold --top --vectors -f -j -n
+    """,
     "image": """
         --allow-private --aspect-ratio --background --file --input --jobs --lines --mask --n
         --no-stdin --output-compression --output-format --preview --quality --seed --size
@@ -97,7 +100,7 @@ PROMISED = {
     "completion": "",
     "help": "",
 }
-SENDING = ("chat", "complete", "respond", "embed", "image", "transcribe", "speak", "batch")
+SENDING = ("chat", "complete", "respond", "embed", "rank", "image", "transcribe", "speak", "batch")
 
 
 @cache

@@ -62,6 +62,16 @@ def read_embed(call: Call, reply: Reply) -> Iterator[Any]:
     yield RowAnswer(one_line(answer.raw), text, answer.usage)
 
 
+def read_scores(call: Call, reply: Reply) -> Iterator[Any]:
+    """Read the scores of documents; their text is the indices, best first."""
+    from apiyi_cli.decode.rank import scores
+
+    top_n = call.json.get("top_n")
+    answer = scores(reply, len(call.json["documents"]), top_n, keep_body=True)
+    text = "\n".join(map(str, answer.by_index))
+    yield RowAnswer(one_line(answer.raw), text, answer.usage)
+
+
 def read_speech(call: Call, reply: Reply) -> Iterator[Any]:
     """Read speech to its end; the answer holds it as base64 until it is saved."""
     from apiyi_cli.decode.speak import audio

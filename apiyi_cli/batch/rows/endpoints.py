@@ -23,6 +23,7 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
+from apiyi_cli.build.rank import rank_call
 from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Call, Source
@@ -160,6 +161,24 @@ def _build_embed(row: RowFields) -> Call:
     )
 
 
+def _build_rank(row: RowFields) -> Call:
+    query, documents = row.take("query"), row.take("documents")
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidField("query" if query is not None else "", Text("the row has no query"))
+    if not documents or not _is_texts(documents):
+        raise InvalidField(
+            "documents" if documents is not None else "",
+            Text("the row has no documents, a list of texts"),
+        )
+    return rank_call(
+        model=row.model, query=query, documents=documents, options=row.defaults.options
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -211,6 +230,14 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
             _build_embed,
             answers.read_embed,
             _names("encoding_format prompt text"),
+        ),
+        RowEndpoint(
+            endpoints.RERANK,
+            "query",
+            (),
+            _build_rank,
+            answers.read_scores,
+            _names("documents top_n return_documents"),
         ),
         RowEndpoint(
             endpoints.IMAGE,

@@ -13,7 +13,7 @@ class Batching(Group, panel="Rows"):
         "--endpoint",
         help="Command that the rows are for (chat, or what their url says).",
         metavar="NAME",
-        choices=("chat", "complete", "respond", "embed", "image", "transcribe", "speak"),
+        choices=("chat", "complete", "respond", "embed", "rank", "image", "transcribe", "speak"),
         config=False,
     )
     format = flag(

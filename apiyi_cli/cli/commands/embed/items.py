@@ -126,7 +126,7 @@ def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[EmbedIte
         if not line.strip():
             if field is None:
                 why = Text("the line is blank")
-                error = UsageError(Text("cannot embed {place}", place=place), why)
+                error = UsageError(Text("cannot use {place}", place=place), why)
                 blank.append(EmbedItem(number - 1, place, error=error))
             continue
         yield from blank
@@ -153,7 +153,7 @@ def _item(index: int, place: str, line: bytes, field: str | None, *, is_first: b
     try:
         return EmbedItem(index, place, read_text_field(line, place, field), line)
     except UsageError as error:
-        is_object = error.what.startswith("cannot embed")
+        is_object = error.what.startswith("cannot use")
         return EmbedItem(index, place, line=line if is_object else b"", error=error)
 
 

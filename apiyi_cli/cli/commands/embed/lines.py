@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.commands.embed.items import EmbedResult
+from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,
     PartialError,
     RejectedError,
-    UsageError,
 )
 from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-
-ERRORS_NAMED: Final = 20
 
 
 class LineFormatter:
@@ -77,28 +75,8 @@ class LineFormatter:
             return result._replace(line=line, error=result.error or failure)
 
 
-class EmbedFailures:
-    """Names the inputs without a vector on stderr, the first of them one by one."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._errors: list[ApiyiError] = []
-        self.count = 0
-
-    def add(self, result: EmbedResult) -> None:
-        """Say which input failed and why."""
-        error = result.error
-        assert error is not None
-        self.count += 1
-        if self.count > ERRORS_NAMED:
-            return
-        self._errors.append(error)
-        ctx = self._ctx
-        if isinstance(error, UsageError):
-            message = error.sentence()
-        else:
-            message = Text("{place}: {error}", place=result.item.place, error=error.sentence())
-        ctx.messages.print_line(message)
+class EmbedFailures(ItemFailures):
+    """Names the inputs without a vector on stderr."""
 
     def raise_any(self, succeeded: int, earlier: int = 0) -> None:
         """Raise what the run ends with: the refusal itself where all failed alike, else
@@ -106,10 +84,8 @@ class EmbedFailures:
         count = self.count + earlier
         if not count:
             return
-        first = self._errors[0] if self._errors else None
-        alike = {(type(error), error.facts.status, error.why) for error in self._errors}
-        if isinstance(first, RejectedError) and not succeeded and not earlier and len(alike) == 1:
-            raise first
+        if isinstance(self.common, RejectedError) and not succeeded and not earlier:
+            raise self.common
         raise PartialError(
             Text("{count} inputs have no vector", count=count),
             Text("they are named above")

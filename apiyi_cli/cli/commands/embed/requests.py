@@ -11,7 +11,7 @@ from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, Em
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.embed import Vectors, vectors
-from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, UnknownModelError
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, is_about_item
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ALIKE_REFUSALS: Final = 3
 """So many texts refused alike, and none accepted: it is not the texts."""
-_OF_THE_ENDPOINT: Final = frozenset((401, 402, 403, 404, 405, 501))
 
 
 class Embedder:
@@ -75,7 +74,7 @@ class Embedder:
                 got = self._request(sender, some)
             except RejectedError as refusal:
                 self._release(some)
-                if not _is_of_a_text(refusal) or (len(some) == 1 and self._is_alone):
+                if not is_about_item(refusal) or (len(some) == 1 and self._is_alone):
                     raise
                 if len(some) == 1:
                     self._note_refused(refusal)
@@ -134,14 +133,6 @@ def _halves(items: list[EmbedItem]) -> list[list[EmbedItem]]:
 
 def _needs_request(result: EmbedResult) -> bool:
     return result.line is None and result.error is None and result.vector is None
-
-
-def _is_of_a_text(refusal: RejectedError) -> bool:
-    """Return True if another text may be accepted where this one is refused."""
-    facts = refusal.facts
-    if isinstance(refusal, UnknownModelError) or facts.phase not in (None, "status"):
-        return False
-    return facts.status is not None and facts.status >= 400 and facts.status not in _OF_THE_ENDPOINT
 
 
 def _was_not_billed(failure: ApiyiError) -> bool:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 def print_requests(ctx: Context, groups: Iterator[list[EmbedResult]], build: Build) -> None:
     """Print the requests instead of sending them; what cannot be sent is said on stderr."""
-    failures = EmbedFailures(ctx)
+    failures = EmbedFailures(ctx.messages)
     for group in groups:
         for result in group:
             if result.error is not None:
-                failures.add(result)
+                failures.add(result.item.place, result.error)
         if texts := [one.item.text for one in group if one.error is None]:
             ctx.gateway.print_request(build(texts))
     failures.raise_any(1)
@@ -61,7 +61,7 @@ class EmbedRun:
         self._embedding = embedding
         self._formatter = LineFormatter(ctx, embedding)
         self._build = build
-        self._failures = EmbedFailures(ctx)
+        self._failures = EmbedFailures(ctx.messages)
         self._usage = UsageTotals()
         self._succeeded = 0
 
@@ -173,7 +173,7 @@ class EmbedRun:
 
     def _counted_line(self, result: EmbedResult) -> bytes:
         if result.error is not None:
-            self._failures.add(result)
+            self._failures.add(result.item.place, result.error)
         elif result.line_class is None:
             self._succeeded += 1
         return self._formatter.format(result)
@@ -188,7 +188,7 @@ class EmbedRun:
                 if result.error is None:
                     self._succeeded += 1
                     continue
-                self._failures.add(result)
+                self._failures.add(result.item.place, result.error)
                 error = self._formatter.describe_error(result.error)
                 errors.append({"index": result.item.number, "error": error})
         if self._succeeded or not errors:

@@ -1,0 +1,40 @@
+"""`ItemFailures`: the items of a run that failed, the first of them named on stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.messages import Messages
+
+NAMED_MAX: Final = 20
+
+
+class ItemFailures:
+    """Counts what failed and names the first of it, one by one."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._errors: list[ApiyiError] = []
+        self.count = 0
+
+    def add(self, place: str, error: ApiyiError, count: int = 1) -> None:
+        """Say which item failed and why; `count` items may have failed together."""
+        self.count += count
+        if len(self._errors) == NAMED_MAX:
+            return
+        self._errors.append(error)
+        message = error.sentence()
+        if not isinstance(error, UsageError):
+            message = Text("{place}: {error}", place=place, error=message)
+        self._messages.print_line(message)
+
+    @property
+    def common(self) -> ApiyiError | None:
+        """Return the first error, if all failed alike and it is the gateway's."""
+        first = self._errors[0] if self._errors else None
+        alike = {(type(error), error.facts.status, error.why) for error in self._errors}
+        return first if len(alike) == 1 and not isinstance(first, UsageError) else None
