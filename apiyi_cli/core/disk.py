@@ -159,7 +159,7 @@ def replace_private(path: Path, data: bytes) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Raise OSError if something stands at `path` that is not a regular file."""
+    """Raise OSError if something at `path` is not a regular file."""
     with suppress(FileNotFoundError, NotADirectoryError):
         refuse_irregular(path.lstat())
 

@@ -1,7 +1,7 @@
 """What a gateway's answer means, independent of how it was framed.
 
 A streamed reply and a whole one decode into the same events, so that renderers have one
-path. Decoders hand them on in *bursts*: one list for each read of the socket, so that what
+path. Decoders hand them on in *batches*: one list for each read of the socket, so that what
 arrived together is written together. Times are not in here; order is the order of arrival.
 
 Events are made a hundred thousand times in a run and declared in every start-up, so they
@@ -192,4 +192,4 @@ Event = (
     | Restart
     | Empty
 )
-Burst = list[Event]
+EventBatch = list[Event]

@@ -1,4 +1,4 @@
-"""What the gateway says of a key's money, in the shape that OpenAI's dashboard once had."""
+"""The balance of a key, in the shape that OpenAI's dashboard once had."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from apiyi_cli.decode.fields import read_number, read_object
 
 UNLIMITED_USD = 1e7
-"""A key without a limit of its own is said to have 100,000,000: that tells nothing."""
+"""A key without its own limit is reported with 100,000,000: the balance is not known."""
 
 
 def left_usd(subscription: Any, usage: Any) -> float | None:
-    """Return the dollars that are left; None where the two answers do not tell.
+    """Return the dollars that are left, None if they are not known.
 
     `total_usage` counts cents. A key without a limit draws on its account, which these answers
     do not show.

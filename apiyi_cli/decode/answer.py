@@ -1,7 +1,7 @@
-"""What is known of one answer while it comes, and whether it is proved complete.
+"""State of one answer while it arrives, and whether it is proved complete.
 
 Each endpoint that answers with text has its own subclass, which gives meaning to its objects.
-How they are read, and what is raised, is `decode.answer_reader`'s.
+`decode.answer_reader` reads the objects and raises the errors.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from apiyi_cli.core.events import (
     About,
-    Burst,
     Chunk,
     Delta,
     Empty,
+    EventBatch,
     Finish,
     InlineFile,
     Notice,
@@ -54,7 +54,7 @@ class SurrogateJoiner(Generic[Key]):
         return whole_characters(piece)
 
     def flush(self) -> list[Key]:
-        """Return the keys of the texts that ended in half a character, and forget the halves."""
+        """Return the keys of texts that ended in half a character; forget the halves."""
         keys = list(self._waiting)
         self._waiting.clear()
         return keys
@@ -64,9 +64,9 @@ class Answer:
     """What is known of one answer so far; subclasses give meaning to its objects.
 
     `key` is the field that an event of this endpoint must have, `whole_key` that of an answer in
-    one piece. `ended` is set by an object after which nothing more can come. `torn` tells that
-    strings may hold halves of characters, `visible` that some text is more than blanks.
-    `others` are the kinds of what came and cannot be printed.
+    one piece. `ended` is set by an object after which nothing more can come. `torn`: strings may
+    hold halves of characters; `visible`: some text is more than blanks; `others`: the kinds
+    of what came and cannot be printed.
     """
 
     key: ClassVar[str] = "choices"
@@ -92,15 +92,15 @@ class Answer:
         self._halves: SurrogateJoiner[tuple[Spoken, int]] = SurrogateJoiner()
         self._attached: set[int] = set()
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Add the events of one object to `out`; return the error that it holds, or None."""
         raise NotImplementedError
 
-    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Do the same for an answer that came in one piece."""
         return self.take(value, out)
 
-    def say(self, kind: Spoken, text: str, index: int, out: Burst) -> None:
+    def say(self, kind: Spoken, text: str, index: int, out: EventBatch) -> None:
         """Add a piece of text; half a character waits for its other half."""
         if self.torn:
             text = self._halves.join((kind, index), text)
@@ -116,14 +116,14 @@ class Answer:
             out.append(kind(text, index))
 
     def attach(
-        self, address: object, index: int, out: Burst, kind: str = Text("a picture")
+        self, address: object, index: int, out: EventBatch, kind: str = Text("a picture")
     ) -> None:
         """Add a picture, sound or file: its link as text, `data:` and base64 as an attachment."""
         if not isinstance(address, str) or not address or hash(address) in self._attached:
             return
         self._attached.add(hash(address))
         if address.startswith(("http://", "https://")):
-            # On a line of its own: what follows a link would become part of it.
+            # On a separate line, because text after a link would become part of it.
             line = f"{address}\n" if self.after_link or not self.chars else f"\n{address}\n"
             self.say(Delta, line, index, out)
             self.after_link = True
@@ -138,7 +138,7 @@ class Answer:
         self.others.append(kind)
         out.append(InlineFile(whole_characters(type_), data))
 
-    def begin_anew(self, out: Burst) -> None:
+    def begin_anew(self, out: EventBatch) -> None:
         """Forget what came, because the gateway begins its answer anew in the same stream."""
         at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
         out.insert(at, Restart())
@@ -159,7 +159,7 @@ class Answer:
         if isinstance(model, str) and model:
             self.model = whole_characters(model)
 
-    def close(self, out: Burst) -> None:
+    def close(self, out: EventBatch) -> None:
         """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
         for kind, index in self._halves.flush():
             out.append(kind("\ufffd", index))
@@ -180,7 +180,7 @@ class Answer:
             out.append(self.usage)
 
     def _describe_emptiness(self) -> str:
-        """Return in words what came in place of something to print."""
+        """Return what came in place of something to print."""
         reasons = self.reasons.values()
         if "content_filter" in reasons:
             return Text("a content filter withheld it")
@@ -198,7 +198,7 @@ class Answer:
 
     @property
     def proved(self) -> bool:
-        """Tell whether every choice that was asked for, and every one that began, has finished."""
+        """Return True if every choice asked for or begun has finished."""
         return len(self.reasons) >= self.choices and self.indices <= self.reasons.keys()
 
     @property
@@ -208,7 +208,7 @@ class Answer:
 
     @property
     def progress(self) -> str:
-        """Return in words how much had come."""
+        """Return how much had come, for a message."""
         if not self.pieces and not self.calls:
             return Text("nothing of the answer had come")
         characters = "character" if self.chars == 1 else "characters"
@@ -222,11 +222,11 @@ class Answer:
         )
 
 
-def next_piece(said: str, full: str, finish: object) -> str:
-    """Return what a further message of a stream adds to the text that came before it.
+def next_piece(previous: str, full: str, finish: object) -> str:
+    """Return what a further message of a stream adds to the text before it.
 
     A message is the whole text so far, or its next piece, or at the end the text once more.
     """
-    if full == said:
-        return "" if finish is not None or len(said) >= _SHORT else full
-    return full.removeprefix(said)
+    if full == previous:
+        return "" if finish is not None or len(previous) >= _SHORT else full
+    return full.removeprefix(previous)

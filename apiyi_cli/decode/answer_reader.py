@@ -1,8 +1,8 @@
-"""One way to read an answer to its end and to judge whether it is complete.
+"""Reads answers in text to their end and judges whether they are complete.
 
 What is common to all endpoints that answer with text lives here: streams and whole bodies give
-the same bursts, errors may come at any place, and success must be proved. What an object means is
-told by an `Answer`, of which each endpoint has its own.
+the same event batches, errors may come at any place, and success must be proved. An `Answer`, of
+which each endpoint has a subclass, gives the objects their meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst, Chunk, Notice
+from apiyi_cli.core.events import Chunk, EventBatch, Notice
 from apiyi_cli.core.jsontext import InvalidJSON, as_line, one_line, read, read_plain
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.reply_body import (
@@ -33,7 +33,7 @@ _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 
 def read_answer(
     reply: Reply, answer: Answer, *, verbatim: bool = False, cost: Cost = "text"
-) -> Iterator[Burst]:
+) -> Iterator[EventBatch]:
     """Yield the events of a reply, one list for each read that brought some; none is empty.
 
     With `verbatim` each object of the server comes before its meaning, as a `Chunk` on one line.
@@ -41,19 +41,19 @@ def read_answer(
     and whenever the iterator is. Everything that came is yielded before anything is raised:
     IncompleteError unless the answer was proved complete, the classified error for one that the
     gateway reports before any of the answer, RejectedError for what is not the API's answer. A
-    transport that breaks behind a proved answer is no error.
+    transport that breaks after a proved answer is not an error.
     """
     try:
         if reply.status >= 300:
             raise classify_refusal(reply, cost=cost)
         kind, chunks = detect_kind(reply)
         if kind == "sse":
-            yield from _Stream(reply, answer, verbatim, cost).bursts(chunks)
+            yield from _Stream(reply, answer, verbatim, cost).batches(chunks)
             return
         raw = read_body(reply, chunks)
         if kind == "text" and _EVENT_LINE.search(raw):
-            # Events behind a line that is none, a proxy's words perhaps: they are paid for.
-            yield from _Stream(reply, answer, verbatim, cost).bursts([raw])
+            # Events after a line of other text, a proxy's perhaps: they are paid for.
+            yield from _Stream(reply, answer, verbatim, cost).batches([raw])
             return
         yield from _whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
     finally:
@@ -62,11 +62,11 @@ def read_answer(
 
 def _whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
-) -> Iterator[Burst]:
+) -> Iterator[EventBatch]:
     """Yield the events of an answer that came as one object."""
     if error := find_refusal(reply, value, cost):
         raise error
-    notice: Burst = []
+    notice: EventBatch = []
     if isinstance(value, dict) and answer.whole_key not in value:
         answer = _read_as_other(value, answer, notice)
     if not isinstance(value, dict) or answer.whole_key not in value:
@@ -76,26 +76,26 @@ def _whole(
             hint=Text("check the base URL and the model: they may belong to another endpoint"),
             facts=facts_of(reply, "opened"),
         )
-    out: Burst = [Chunk(as_line(raw), whole=True), *notice] if verbatim else notice
+    out: EventBatch = [Chunk(as_line(raw), whole=True), *notice] if verbatim else notice
     answer.torn = True
     trouble = answer.take_whole(value, out)
     answer.close(out)
     if out:
         yield out
     if trouble is not None:
-        raise _reported(trouble, reply, answer, cost, begun=False)
+        raise _make_reported(trouble, reply, answer, cost, begun=False)
     if not answer.proved:
-        raise _unproved(reply, answer, whole=True)
+        raise _make_unproved(reply, answer, whole=True)
 
 
-def _read_as_other(value: dict[str, Any], answer: Answer, out: Burst) -> Answer:
+def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> Answer:
     """Return the reader for an answer of another API, said once; else `answer` itself."""
     from apiyi_cli.decode.dialects import find_dialect
 
-    found = find_dialect(value, answer)
-    if found is None:
+    dialect = find_dialect(value, answer)
+    if dialect is None:
         return answer
-    path, other = found
+    path, other = dialect
     other.torn = answer.torn
     out.append(Notice(Text("the gateway answered in the form of {path}", path=path)))
     return other
@@ -112,19 +112,19 @@ class _Stream:
         self._noticed: set[str] = set()
         self._strangers: list[str] = []
 
-    def bursts(self, chunks: Iterable[bytes]) -> Iterator[Burst]:
-        """Yield the bursts of the stream, then raise what it ended with."""
+    def batches(self, chunks: Iterable[bytes]) -> Iterator[EventBatch]:
+        """Yield the event batches of the stream, then raise the error it ended with."""
         tick = self.reply.tick
-        out: Burst = []
+        out: EventBatch = []
         problem: ApiyiError | None = None
         cause: ApiyiError | None = None
         try:
-            for burst in frames(chunks):
+            for batch in frames(chunks):
                 tick()
-                trouble = self._take(burst, out)
+                trouble = self._take(batch, out)
                 if trouble is not None:
                     # The gateway bills a stream that it has opened, whatever comes in it.
-                    problem = _reported(
+                    problem = _make_reported(
                         trouble, self.reply, self.answer, self.cost, begun=self.answer.started
                     )
                 if problem or self.answer.ended:
@@ -145,20 +145,20 @@ class _Stream:
         if out:
             yield out
         if not answer.proved:
-            raise (problem or _unproved(self.reply, answer, self._strangers)) from cause
+            raise (problem or _make_unproved(self.reply, answer, self._strangers)) from cause
 
-    def _take(self, burst: list[Frame], out: Burst) -> object:
+    def _take(self, batch: list[Frame], out: EventBatch) -> object:
         """Add the events of what one read brought; return the error that stops it, or None."""
         answer = self.answer
         key, take, verbatim = answer.key, answer.take, self.verbatim
-        for data, event in burst:
+        for data, event in batch:
             if data.startswith(b"[DONE]"):
                 answer.ended = True
                 return None
             try:
                 value = read_plain(data)
             except InvalidJSON:
-                value = self._repaired(data, event, out)
+                value = self._repair(data, event, out)
                 data = as_line(data)
             if type(value) is dict and key in value and not value.get("error") and event != "error":
                 if not answer.started and key == "type":
@@ -172,14 +172,14 @@ class _Stream:
                 else:
                     trouble = take(value, out)
             else:
-                trouble = self._oddity(value, data, event, out)
+                trouble = self._take_other(value, data, event, out)
                 answer = self.answer
                 key, take = answer.key, answer.take
             if trouble is not None:
                 return trouble
         return None
 
-    def _repaired(self, data: bytes, event: str, out: Burst) -> Any:
+    def _repair(self, data: bytes, event: str, out: EventBatch) -> Any:
         """Read what is not quite JSON; say once for the whole stream that it was not."""
         self.answer.torn = True
         try:
@@ -195,11 +195,13 @@ class _Stream:
                 self._notice(Text("a part of the stream that is not JSON was passed over"), out)
             return None
 
-    def _oddity(self, value: Any, data: bytes, event: str, out: Burst) -> object:
-        """Judge what is no object of this endpoint: an error, or nothing of interest."""
+    def _take_other(self, value: Any, data: bytes, event: str, out: EventBatch) -> object:
+        """Take an object that is not of this endpoint; return the error that it is, or None."""
         if event == "error" and value:
-            told = isinstance(value, dict) and (value.get("error") or value.get("type") == "error")
-            return value if told else {"error": value}
+            is_error = isinstance(value, dict) and (
+                value.get("error") or value.get("type") == "error"
+            )
+            return value if is_error else {"error": value}
         if isinstance(value, dict | list) and value:
             from apiyi_cli.decode.fault import classify_event
 
@@ -213,7 +215,7 @@ class _Stream:
                 return answer.take(value, out)
         return None
 
-    def _follow(self, value: dict[str, Any], out: Burst) -> Answer:
+    def _follow(self, value: dict[str, Any], out: EventBatch) -> Answer:
         """Return what reads an object; another API's answer is read as that, if nothing came."""
         if not self.answer.started:
             self.answer = _read_as_other(value, self.answer, out)
@@ -224,19 +226,19 @@ class _Stream:
                 del self._strangers[8:]
         return self.answer
 
-    def _notice(self, text: str, out: Burst) -> None:
+    def _notice(self, text: str, out: EventBatch) -> None:
         if text not in self._noticed:
             self._noticed.add(text)
             out.append(Notice(text))
 
 
-def _reported(
+def _make_reported(
     trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool
 ) -> ApiyiError:
-    """Return the error for one that the gateway reported in place of the rest of the answer.
+    """Return the error that the gateway reported in place of the answer's rest.
 
-    Before any of the answer it keeps its class; in a stream that had `begun` its facts tell that
-    it may have been billed all the same.
+    Before any of the answer it keeps its class; in a stream that had `begun` its facts say
+    that it may have been billed.
     """
     phase = answer.phase
     error = find_refusal(reply, trouble, cost, phase=phase) or IncompleteError(
@@ -256,7 +258,7 @@ def _reported(
     )
 
 
-def _unproved(
+def _make_unproved(
     reply: Reply, answer: Answer, strangers: Sequence[str] = (), *, whole: bool = False
 ) -> IncompleteError:
     """Return the error for an answer that ended without a sign that it is complete.

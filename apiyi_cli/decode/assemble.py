@@ -1,4 +1,4 @@
-"""Chunk objects of a stream → the one object that the gateway would have sent without streaming."""
+"""Chunk objects of a stream → the object that the gateway sends without streaming."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class _Choice:
             elif name == "text" and isinstance(field, str):
                 self.texts.setdefault("text", []).append(field)
             elif name == "logprobs":
-                self.rest[name] = _extended(self.rest.get(name), field)
+                self.rest[name] = _extend(self.rest.get(name), field)
             elif name != "index" and (field is not None or name not in self.rest):
                 self.rest[name] = field
 
@@ -121,9 +121,9 @@ class _Choice:
             elif name in _JOINED and isinstance(field, str):
                 self.texts.setdefault(name, []).append(field)
             elif name == "audio":
-                self.message[name] = _spoken(self.message.get(name), field)
+                self.message[name] = _join_audio(self.message.get(name), field)
             elif field is not None or name not in self.message:
-                self.message[name] = _extended(self.message.get(name), field)
+                self.message[name] = _extend(self.message.get(name), field)
 
     def as_object(self, index: int) -> dict[str, Any]:
         """Return the choice in the shape of an answer that was not streamed."""
@@ -148,16 +148,16 @@ class _Choice:
         return {"index": index, "message": message, **rest}
 
 
-def _extended(old: Any, new: Any) -> Any:
+def _extend(old: Any, new: Any) -> Any:
     """Append lists, also those inside objects; else the newer value holds."""
     if isinstance(old, list) and isinstance(new, list):
         return old + new
     if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{name: _extended(old.get(name), field) for name, field in new.items()}}
+        return {**old, **{name: _extend(old.get(name), field) for name, field in new.items()}}
     return old if new is None else new
 
 
-def _spoken(old: Any, new: Any) -> Any:
+def _join_audio(old: Any, new: Any) -> Any:
     """Append the pieces of sound and of its transcript."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return old if new is None else new

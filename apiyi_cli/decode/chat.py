@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst, Delta, Reasoning, Refusal
+from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, next_piece
 from apiyi_cli.decode.answer_reader import read_answer
@@ -40,8 +40,8 @@ _MAX_DEPTH = 50
 
 def events(
     reply: Reply, *, choices: int = 1, verbatim: bool = False, cost: Cost = "text"
-) -> Iterator[Burst]:
-    """Yield the events of a chat reply; see `reading.bursts` for bursts, ends and errors.
+) -> Iterator[EventBatch]:
+    """Yield the events of a chat reply as `read_answer` does.
 
     With `choices=1` whatever the server numbers its choices is one choice, 0 (relays number the
     content blocks of Claude). Tool calls, finishes, the last usage, the first id and the last
@@ -51,15 +51,15 @@ def events(
     return read_answer(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)
 
 
-def finish_reason(told: object) -> str | None:
+def finish_reason(value: object) -> str | None:
     """Return the reason in the API's own words; None where the choice is not finished.
 
     What other vendors say is translated; an unknown word stays as it came.
     """
-    if not isinstance(told, str) or told.strip().lower() in ("", "null", "none"):
+    if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
         return None
-    word = told.strip().lower()
-    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(told.strip()))
+    word = value.strip().lower()
+    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
 
 
 _KNOWN = frozenset(_REASONS.values())
@@ -75,28 +75,28 @@ class ChatAnswer(Answer):
         self._new_roles: set[int] = set()
         self._repeats_role = False
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read a chunk, or a whole completion, which differs only in saying `message`."""
         given = value.get("choices")
-        if type(given) is list and len(given) == 1 and self._plain(given[0], out):
-            told = None
+        if type(given) is list and len(given) == 1 and self._take_plain(given[0], out):
+            trouble = None
         else:
-            told = self._choices(given, value.get("id"), out)
+            trouble = self._choices(given, value.get("id"), out)
         if self.id is None or value.get("model") != self.model:
             self.note_about(value.get("id"), value.get("model"))
         if (counts := value.get("usage")) is not None:
             self.usage = usage(counts) or self.usage
-        return told
+        return trouble
 
-    def begin_anew(self, out: Burst) -> None:
+    def begin_anew(self, out: EventBatch) -> None:
         """Forget what came; the next chunk is the first of another attempt."""
         super().begin_anew(out)
         self._messages.clear()
         self._spoken.clear()
         self._new_roles.clear()
 
-    def _plain(self, choice: Any, out: Burst) -> bool:
-        """Take a choice that is just the next piece of text, as nearly all are; else tell so."""
+    def _take_plain(self, choice: Any, out: EventBatch) -> bool:
+        """Take a choice that is just the next text, as nearly all are; else return False."""
         if self.torn or self.choices != 1 or type(choice) is not dict:
             return False
         delta = choice.get("delta")
@@ -112,7 +112,7 @@ class ChatAnswer(Answer):
         out.append(Delta(text, 0))
         return True
 
-    def _choices(self, given: object, id: object, out: Burst) -> object:
+    def _choices(self, given: object, id: object, out: EventBatch) -> object:
         trouble: object = None
         for place, choice in enumerate(given if isinstance(given, list) else ()):
             if not isinstance(choice, dict):
@@ -121,20 +121,20 @@ class ChatAnswer(Answer):
             if self.choices > 1:
                 number = read_count(choice.get("index"), _MOST_CHOICES - 1)
                 index = place if number is None else number
-            told = choice.get("finish_reason")
+            finish = choice.get("finish_reason")
             delta, message = choice.get("delta"), choice.get("message")
             if isinstance(delta, dict) and (delta or not isinstance(message, dict)):
-                self._judge_role(delta, told, id, index, out)
+                self._check_role(delta, finish, id, index, out)
                 self._begin_choice(index)
                 self._delta(delta, index, out)
             else:
                 self._begin_choice(index)
                 if isinstance(message, dict):
-                    self._message(message, told, index, out)
+                    self._message(message, finish, index, out)
             if isinstance(text := choice.get("text"), str):
                 self._say(text, index, out)
-            if told is not None:
-                trouble = self._finish(choice, told, index) or trouble
+            if finish is not None:
+                trouble = self._finish(choice, finish, index) or trouble
             if (counts := choice.get("usage")) is not None:
                 self.usage = usage(counts) or self.usage
         return trouble
@@ -143,10 +143,10 @@ class ChatAnswer(Answer):
         self.started = True
         self.indices.add(index)
 
-    def _judge_role(
-        self, delta: dict[str, Any], finish: object, id: object, index: int, out: Burst
+    def _check_role(
+        self, delta: dict[str, Any], finish: object, id: object, index: int, out: EventBatch
     ) -> None:
-        """Find out whether this chunk begins the answer anew.
+        """Begin the answer anew if this chunk says so.
 
         A gateway that goes on with another channel sends the opening chunk again: a role and
         no content, after text. It counts once something follows it: some servers close a stream
@@ -167,35 +167,37 @@ class ChatAnswer(Answer):
         elif begun and finish is None:
             self._new_roles.add(index)
 
-    def _message(self, message: dict[str, Any], finish: object, index: int, out: Burst) -> None:
+    def _message(
+        self, message: dict[str, Any], finish: object, index: int, out: EventBatch
+    ) -> None:
         """Read a message in place of a delta: the whole text so far, or only its next piece.
 
-        A whole message after pieces of it (some relays close a stream so) is no news.
+        A whole message after pieces of it (some relays close a stream so) adds nothing.
         """
-        said = self._messages.get(index)
-        if said is None and index in self._spoken:
+        previous = self._messages.get(index)
+        if previous is None and index in self._spoken:
             if index not in self.calls and (pieces := message.get("tool_calls")):
                 self.calls.setdefault(index, ToolCalls()).add(pieces)
             return
-        full = _text(message.get("content"))
-        if said is None:
+        full = _join_text(message.get("content"))
+        if previous is None:
             self._messages[index] = full
             self._delta(message, index, out)
             return
-        rest = next_piece(said, full, finish)
-        self._messages[index] = said + rest
+        rest = next_piece(previous, full, finish)
+        self._messages[index] = previous + rest
         self._delta({**message, "content": rest}, index, out)
 
-    def _delta(self, delta: dict[str, Any], index: int, out: Burst) -> None:
+    def _delta(self, delta: dict[str, Any], index: int, out: EventBatch) -> None:
         """Read the fields of a delta or message, reasoning first."""
-        thought = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+        thought = _join_text(delta.get("reasoning_content")) or _join_text(delta.get("reasoning"))
         if thought:
             self.say(Reasoning, thought, index, out)
         given = delta.get("content")
-        content = _text(given)
+        content = _join_text(given)
         audio = delta.get("audio")
         if isinstance(audio, dict):
-            content = content or _text(audio.get("transcript"))
+            content = content or _join_text(audio.get("transcript"))
             if audio.get("data"):
                 self.others.append(Text("a sound"))
         if content:
@@ -204,18 +206,18 @@ class ChatAnswer(Answer):
             self._pictures(given, index, out)
         if images := delta.get("images"):
             self._pictures(images, index, out)
-        if refusal := _text(delta.get("refusal")):
+        if refusal := _join_text(delta.get("refusal")):
             self.say(Refusal, refusal, index, out)
         if pieces := delta.get("tool_calls"):
             self.calls.setdefault(index, ToolCalls()).add(pieces)
         if piece := delta.get("function_call"):
             self.calls.setdefault(index, ToolCalls()).add_legacy(piece)
 
-    def _say(self, text: str, index: int, out: Burst) -> None:
+    def _say(self, text: str, index: int, out: EventBatch) -> None:
         self.say(Delta, text, index, out)
         self._spoken.add(index)
 
-    def _pictures(self, given: object, index: int, out: Burst) -> None:
+    def _pictures(self, given: object, index: int, out: EventBatch) -> None:
         """Add the pictures among the parts of a content."""
         for part in given if isinstance(given, list) else (given,):
             if isinstance(part, dict):
@@ -224,23 +226,25 @@ class ChatAnswer(Answer):
                     picture = picture.get("url")
                 self.attach(picture, index, out)
 
-    def _finish(self, choice: dict[str, Any], told: object, index: int) -> object:
+    def _finish(self, choice: dict[str, Any], finish: object, index: int) -> object:
         """Note that a choice is finished; return its error if that is what ended it."""
-        if told == "error":
+        if finish == "error":
             return {"error": choice.get("error") or Text("the model ended with an error")}
-        if reason := finish_reason(told):
+        if reason := finish_reason(finish):
             self.reasons[index] = reason
         return None
 
 
-def _text(content: object, depth: int = 0) -> str:
-    """Return the text of a string, of an object with `text`, or of an array of such parts."""
+def _join_text(content: object, depth: int = 0) -> str:
+    """Return the text of a string, an object with `text`, or an array of them."""
     if isinstance(content, str):
         return content
     if depth > _MAX_DEPTH:
         return ""
     if isinstance(content, dict):
-        return "" if content.get("type") in _THOUGHTS else _text(content.get("text"), depth + 1)
+        return (
+            "" if content.get("type") in _THOUGHTS else _join_text(content.get("text"), depth + 1)
+        )
     if isinstance(content, list):
-        return "".join(_text(part, depth + 1) for part in content)
+        return "".join(_join_text(part, depth + 1) for part in content)
     return ""

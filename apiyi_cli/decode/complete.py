@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.chat import ChatAnswer
 
 
 def events(
     reply: Reply, *, choices: int = 1, verbatim: bool = False, cost: Cost = "text"
-) -> Iterator[Burst]:
-    """Yield the events of a completion; see `reading.bursts` for bursts, ends and errors.
+) -> Iterator[EventBatch]:
+    """Yield the events of a completion as `read_answer` does.
 
     `choices` is the number of prompts times `n`: the server numbers them all in one row, and
     their pieces come interleaved. A choice says `text` where one of a chat says `delta`; all

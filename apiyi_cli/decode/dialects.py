@@ -11,7 +11,7 @@ from typing import Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.endpoints import CHAT, IMAGE, MESSAGES, RESPOND
-from apiyi_cli.core.events import Burst
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fields import read_objects, read_word
 from apiyi_cli.decode.reply_body import facts_of
@@ -26,7 +26,7 @@ class PicturesAnswer(Answer):
 
     whole_key = "data"
 
-    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read the `data` of the answer."""
         self.started = True
         for item in read_objects(value["data"]):
@@ -36,15 +36,15 @@ class PicturesAnswer(Answer):
 
 
 def find_dialect(value: dict[str, Any], answer: Answer) -> tuple[str, Answer] | None:
-    """Return the path of the API that an object belongs to, and a reader for it.
+    """Return the path of the API that an object belongs to, and its reader.
 
     None where the object is of no API that is known, or of the one that `answer` reads.
     """
-    found = _dialect(value, answer.choices)
-    return None if found is None or type(found[1]) is type(answer) else found
+    dialect = _detect(value, answer.choices)
+    return None if dialect is None or type(dialect[1]) is type(answer) else dialect
 
 
-def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
+def _detect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
     from apiyi_cli.decode.chat import ChatAnswer
     from apiyi_cli.decode.messages import EVENTS, MessageAnswer
     from apiyi_cli.decode.respond import ResponseAnswer
@@ -66,7 +66,7 @@ def _dialect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
 
 
 def name_object(value: dict[str, Any]) -> str:
-    """Return in a few words what an object is: its type, or the names of its first fields."""
+    """Return a short description of an object: its type, or the names of its first fields."""
     for name in ("type", "object"):
         if word := read_word(value.get(name)):
             return word
@@ -77,7 +77,7 @@ def name_object(value: dict[str, Any]) -> str:
 def make_misfit(reply: Reply, why: str) -> IncompleteError:
     """Return the error for a whole answer that is not what was asked for.
 
-    It would come again, and be billed again: its facts tell the retry decision so.
+    It would come again, and be billed again: its `kind` tells the retry decision.
     """
     return IncompleteError(
         Text("the answer is not what was asked for"),
@@ -88,7 +88,7 @@ def make_misfit(reply: Reply, why: str) -> IncompleteError:
 
 
 def describe_strangers(names: Iterable[str]) -> str:
-    """Return in words which unknown objects came in place of the answer."""
+    """Return the message that unknown objects came in place of the answer."""
     distinct = list(dict.fromkeys(names))
     if len(distinct) > _MOST_NAMED:
         distinct[_MOST_NAMED:] = ["…"]

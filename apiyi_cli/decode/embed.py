@@ -1,4 +1,4 @@
-"""Embeddings out of a reply: each vector as the JSON text that the server wrote.
+"""Embeddings of a reply: each vector as the JSON text that the server wrote.
 
 The numbers are never parsed: a vector is cut out of the body as bytes, the rest of the
 object is read as JSON, and the numbers come out again with the digits they had. This is
@@ -28,8 +28,10 @@ _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 
 class Vectors(NamedTuple):
-    """The vectors of one reply in the order of its inputs, each as JSON text with brackets;
-    its usage; its whole body, if that was asked for; and how many numbers a vector has."""
+    """The vectors of one reply in the order of its inputs, as JSON arrays.
+
+    `raw` is the whole body, if it was asked for; `length` how many numbers a vector has.
+    """
 
     texts: list[bytes | memoryview]
     usage: Usage | None
@@ -47,11 +49,11 @@ def vectors(
     holds anything but numbers: nothing is ever paired with the wrong input.
     """
     raw = read_body(reply) if reply.status < 300 else b""
-    cut, spans = _cut(raw)
+    cut, spans = _cut_vectors(raw)
     skeleton, _ = read_json(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
     answer = read_object(skeleton)
     items = read_objects(answer.get("data"))
-    places = _places(items)
+    places = _find_inputs(items)
     if places is None or len(items) != wanted:
         raise _make_misfit(
             reply, Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
@@ -89,8 +91,8 @@ def _check_lengths(
     return length or 0
 
 
-def _places(items: Sequence[dict[str, Any]]) -> list[int] | None:
-    """Return the input that each vector belongs to, None where their numbers do not tell.
+def _find_inputs(items: Sequence[dict[str, Any]]) -> list[int] | None:
+    """Return the input that each vector belongs to, None if that is not known.
 
     Some servers count from 1, and some give every vector the same number, or none: their
     order is that of the inputs.
@@ -105,10 +107,10 @@ def _places(items: Sequence[dict[str, Any]]) -> list[int] | None:
     return [number - least for number in numbers]
 
 
-def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
-    """Take the arrays of numbers out of a body; return the rest, and where they began and ended.
+def _cut_vectors(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return a body without its arrays of numbers, and the spans of these.
 
-    In place of each stands an object with its number, which no vector can be.
+    Each is replaced by an object with its number, which no vector can be.
     """
     kept: list[bytes] = []
     spans: list[tuple[int, int]] = []
@@ -129,7 +131,7 @@ def _cut(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _find_bracket(raw: bytes, at: int) -> int:
-    """Return where the array of a key that ends at `at` opens, -1 when its value is none."""
+    """Return where the array after a key opens, -1 for another value."""
     between, bracket, _ = raw[at : at + 64].partition(b"[")
     return at + len(between) if bracket and between.strip() == b":" else -1
 
@@ -148,7 +150,7 @@ def _find_vector(
 
 
 def _decode_floats(text: str) -> bytes | None:
-    """Return the JSON text of little-endian 32-bit floats in base64, None when it is not that."""
+    """Return the JSON text of little-endian 32-bit floats in base64, else None."""
     try:
         packed = binascii.a2b_base64(text)
         numbers = array("f", packed)
@@ -170,7 +172,7 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
 
 
 def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
-    """Return the object of a line with its vector added, all else byte for byte as it was."""
+    """Return the object of a line with its vector added, all other bytes unchanged."""
     if b"embedding" in line:
         line = _without(line, "embedding")
     return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
@@ -229,7 +231,7 @@ def merge_replies(
         value = read_first(raw, exact=True)
         whole = whole or value
         items = read_objects(value["data"])
-        placed = zip(_places(items) or range(len(items)), items, strict=True)
+        placed = zip(_find_inputs(items) or range(len(items)), items, strict=True)
         ordered = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
         data += [{**item, "index": index} for index, item in zip(numbers, ordered, strict=False)]
         for name, count in read_object(value.get("usage")).items():

@@ -1,8 +1,8 @@
-"""What a server says when it refuses: one value out of the many shapes that error bodies have.
+"""Error bodies of a server in their many shapes → one value.
 
 The shapes are those of OpenAI, Anthropic, Google and of the one-api family of gateways, of which
-APIYI is a relative, and of the proxies in front of them. What follows from a complaint is
-`decode.fault`'s.
+APIYI is a relative, and of the proxies in front of them. `decode.fault` draws the
+conclusions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from apiyi_cli.core.jsontext import read_first, trim, whole_characters
-from apiyi_cli.decode.fields import is_markup
+from apiyi_cli.decode.fields import is_markup, read_objects
 from apiyi_cli.text import Text
 
 _MAX_MESSAGE = 500
@@ -61,7 +61,7 @@ class ErrorBody(NamedTuple):
 def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
     """Return what the body of a refused request says: JSON of any shape, a page, plain text.
 
-    Of several objects back to back the first counts. An empty body gives an empty complaint.
+    Of several objects back to back the first counts. An empty body gives an empty ErrorBody.
     """
     text = trim(raw)
     if not text:
@@ -73,8 +73,8 @@ def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
     except ValueError:
         return ErrorBody(quote_text(text, headers), form="text")
     if isinstance(value, str | int | float):
-        return ErrorBody(_shown(str(value)), form="text")
-    return (_complaint(value) or ErrorBody())._replace(form="json")
+        return ErrorBody(_make_safe(str(value)), form="text")
+    return (_read_error(value) or ErrorBody())._replace(form="json")
 
 
 def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
@@ -99,12 +99,12 @@ def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
 
 
 def quote_text(raw: bytes, headers: Mapping[str, str]) -> str:
-    """Return what a body of plain words says, safe to show."""
+    """Return a body of plain text, safe to show."""
     head = raw[:_WORDS_WITHIN]
     if len(head) < len(raw):
         # No character is cut: all of it would not read as UTF-8 then.
         head = head[: max(head.rfind(mark) for mark in (b" ", b"\n", b"{", b"\x00")) + 1] or head
-    return _shown(decode_text(head, headers)[: 8 * _MAX_MESSAGE])
+    return _make_safe(decode_text(head, headers)[: 8 * _MAX_MESSAGE])
 
 
 def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:
@@ -116,7 +116,7 @@ def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def describe_address_check(url: str) -> str:
-    """Return the hint for an answer that is not the API's, by the URL that was asked."""
+    """Return the hint for an answer that is not from the API."""
     path = urlsplit(url).path if url else ""
     if "/v1" in path:
         return Text("check the base URL, and that its server has this endpoint: apiyi doctor")
@@ -124,10 +124,10 @@ def describe_address_check(url: str) -> str:
 
 
 def find_error(value: Any) -> ErrorBody | None:
-    """Return the complaint inside a value that came with success; None if it is an answer.
+    """Return the error inside a value of a 2xx reply, None for an answer.
 
-    An answer is told from `{"code", "message"}` by its having anything besides such fields. A
-    false `error`, as in `"error": null`, is none.
+    An answer has fields besides `{"code", "message"}` and the like. A false `error`, as in
+    `"error": null`, does not count.
     """
     if isinstance(value, list):
         return find_error(value[0]) if value and isinstance(value[0], dict) else None
@@ -139,50 +139,50 @@ def find_error(value: Any) -> ErrorBody | None:
         or value.get("object") == "error"
         or value.get("success") is False
     ):
-        return _complaint(value)
+        return _read_error(value)
     if value.get("success") or value.get("data") or not value.keys() <= _ENVELOPE:
         return None
-    told = _complaint(value)
-    if told is None or not told.message or value.get("code") is True:
+    error = _read_error(value)
+    if error is None or not error.message or value.get("code") is True:
         return None
-    return None if (told.code or told.message).lower() in _FINE else told
+    return None if (error.code or error.message).lower() in _FINE else error
 
 
 def read_error_page(text: bytes, headers: Mapping[str, str]) -> ErrorBody:
     """Return the title of an HTML page and the id under which Cloudflare logged it."""
     source = decode_text(text, headers)
-    found = _TITLE.search(source) or _HEADING.search(source)
-    title = _TAG.sub(" ", found[1]) if found else ""
+    heading = _TITLE.search(source) or _HEADING.search(source)
+    title = _TAG.sub(" ", heading[1]) if heading else ""
     ray = headers.get("cf-ray")
     if not ray and (named := _RAY.search(source)):
         ray = named[1]
     import html
 
-    said = _shown(html.unescape(title))
-    told = Text("HTML page “{said}”", said=said) if said else Text("an HTML page")
-    return ErrorBody(told, request_id=ray, form="page")
+    title = _make_safe(html.unescape(title))
+    message = Text("HTML page “{said}”", said=title) if title else Text("an HTML page")
+    return ErrorBody(message, request_id=ray, form="page")
 
 
-def _complaint(value: Any) -> ErrorBody | None:
+def _read_error(value: Any) -> ErrorBody | None:
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, dict)), None)
     if not isinstance(value, dict):
         return None
     error = value.get("error")
     inner = error if isinstance(error, dict) else value
-    message = error if isinstance(error, str) else _text_in(inner) or _text_in(value)
+    message = error if isinstance(error, str) else _find_message(inner) or _find_message(value)
     header = value.get("header")
     if not message and isinstance(header, dict):
-        message = _text_in(header)
-    request_id = _word(value.get("request_id")) or _word(value.get("requestId"))
+        message = _find_message(header)
+    request_id = _read_word(value.get("request_id")) or _read_word(value.get("requestId"))
     # A gateway adds its id to the words of an upstream that has added its own: the last counts.
     for tail in _REQUEST_ID.finditer(message):
         request_id = tail[1].strip() or request_id
     message = _REQUEST_ID.sub("", message)
-    code = _word(inner.get("code")) or _word(value.get("code"))
-    param = _word(inner.get("param"))
+    code = _read_word(inner.get("code")) or _read_word(value.get("code"))
+    param = _read_word(inner.get("param"))
     return ErrorBody(
-        message=_shown(message),
+        message=_make_safe(message),
         code=code,
         type=_type(inner),
         param=param,
@@ -191,20 +191,20 @@ def _complaint(value: Any) -> ErrorBody | None:
     )
 
 
-def _text_in(fields: Mapping[str, Any]) -> str:
+def _find_message(fields: Mapping[str, Any]) -> str:
     """Return the first field that says something, also as FastAPI's list of places."""
     for name in (*_TEXT_FIELDS, "localized_message"):
-        said = fields.get(name)
-        if isinstance(said, str) and said.strip():
-            return said
-        if isinstance(said, list):
-            places = [item for item in said if isinstance(item, dict)]
-            if texts := [_place(item) for item in places if item.get("msg")]:
+        message = fields.get(name)
+        if isinstance(message, str) and message.strip():
+            return message
+        if isinstance(message, list):
+            places = read_objects(message)
+            if texts := [_format_place(item) for item in places if item.get("msg")]:
                 return "; ".join(texts)
     return ""
 
 
-def _place(item: Mapping[str, Any]) -> str:
+def _format_place(item: Mapping[str, Any]) -> str:
     where = item.get("loc")
     parts = [str(part) for part in where] if isinstance(where, list) else []
     return f"{'.'.join(parts)}: {item['msg']}" if parts else str(item["msg"])
@@ -212,9 +212,9 @@ def _place(item: Mapping[str, Any]) -> str:
 
 def _type(fields: Mapping[str, Any]) -> str | None:
     """Return the kind of the error; Google calls it `status`."""
-    kind = _word(fields.get("type"))
+    kind = _read_word(fields.get("type"))
     if (kind is None or kind == "error") and isinstance(fields.get("status"), str):
-        return _word(fields["status"])
+        return _read_word(fields["status"])
     return kind
 
 
@@ -226,13 +226,13 @@ def _status(*values: Any) -> int | None:
     return None
 
 
-def _word(value: Any) -> str | None:
+def _read_word(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return _shown(str(value)) or None
+    return _make_safe(str(value)) or None
 
 
-def _shown(text: str) -> str:
+def _make_safe(text: str) -> str:
     """Return the text on one line, without keys and of bounded length."""
     text = _KEY.sub("sk-…", " ".join(whole_characters(text).split()))
     return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"

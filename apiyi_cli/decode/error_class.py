@@ -1,7 +1,6 @@
-"""What a complaint comes to: the class of the error, so the exit code, and how to go on.
+"""The class of an error body, and so the exit code, and the hint.
 
-The rows stand in `decode.error_table`; here they are read, and what no row fits is judged by its
-status.
+Reads the rows of `decode.error_table`; what no row matches is judged by its status.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _NEEDS = re.compile(
 class ErrorClass(NamedTuple):
     """The error's class, what failed in a few words, and the hint (None: the class's own).
 
-    `billed` tells whether a retry may pay twice; `cause` names the row of the table, None where
+    `billed`: may a retry pay twice; `cause` names the row of the table, None where
     the status alone decided.
     """
 
@@ -56,9 +55,9 @@ class ErrorClass(NamedTuple):
 def classify_error(
     told: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
 ) -> ErrorClass:
-    """Judge a complaint that came with this status; 200 means that the status tells nothing.
+    """Return the class of an error body that came with this status.
 
-    `url` is where the request went, for the hint.
+    A status of 200 says nothing. `url` is where the request went, for the hint.
     """
     speaker = find_speaker(told, cost)
     rule = next((rule for rule in RULES if matches_rule(rule, told, status, speaker)), None)
@@ -88,7 +87,7 @@ def find_speaker(told: ErrorBody, cost: Cost) -> Speaker:
 
 
 def matches_rule(rule: Rule, told: ErrorBody, status: int, speaker: Speaker) -> bool:
-    """Return True if a row of the table is the one for this complaint."""
+    """Return True if a row of the table matches this error body."""
     if rule.speaker not in (None, speaker):
         return False
     if status in rule.always:
@@ -103,7 +102,7 @@ def matches_rule(rule: Rule, told: ErrorBody, status: int, speaker: Speaker) -> 
 
 
 def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
-    """Return the verdict on work that may go on upstream, or whose answer was lost there."""
+    """Return the class for work that may go on upstream, or whose answer was lost."""
     if cost == "free":
         late = rule.cause == "late"
         return found._replace(
@@ -163,7 +162,7 @@ def _funds_hint(text: str) -> str | None:
 
 
 def needed_usd(text: str) -> float | None:
-    """Return the dollars that a refusal says the request needs at most, None if it says none."""
+    """Return the dollars that a request needs at most, None if not told."""
     return _dollars(_NEEDS, text)
 
 

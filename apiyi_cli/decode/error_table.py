@@ -30,7 +30,7 @@ from apiyi_cli.text import Text
 Speaker = Literal["gateway", "upstream"]
 
 IN_ANSWER = 200
-"""The status of an error that lies inside a 2xx and names no status of its own."""
+"""The status of an error inside a 2xx that names no status."""
 
 BROKEN = frozenset((IN_ANSWER, *range(500, 504)))
 """Statuses that leave open what the trouble is: the code tells."""
@@ -43,11 +43,11 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Rule(NamedTuple):
-    """One row: what it fits, and what follows.
+    """One row: what it matches, and what follows.
 
-    Fits a complaint if `speaker` and `statuses` (None: any) do and one of these: `always` has the
-    status, `codes` is the whole of the code or the type, `code` the whole of the code (of the
-    type where there is no code), `words` occur in the message. `billed` "maybe" means that a
+    Matches an error body if `speaker` and `statuses` (None: any) do and one of these: `always` has
+    the status, `codes` is the whole of the code or the type, `code` the whole of the code (or
+    of the type, without a code), `words` occur in the message. `billed` "maybe" means that a
     retry may pay twice; a TemporaryError with "no" is repeated for free.
     """
 
@@ -372,4 +372,4 @@ FIREWALL = Rule(
     ("cloudflare:1xxx-errors", "wire-3.1"),
     Text("check the base URL and the network: a firewall answered"),
 )
-"""For a 401 or 403 whose body is no JSON: the gateway itself always speaks JSON."""
+"""For a 401 or 403 whose body is not JSON: the gateway itself always speaks JSON."""

@@ -1,6 +1,6 @@
-"""A refusal → the error to raise, with what the retry decision and the message need to know.
+"""A refusal → the error to raise, with the facts about it.
 
-Whether to try again is the wire's decision; it finds what it needs in the error's `facts`.
+The wire decides about retries by these `facts`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def classify_reply(
         return _redirect(status, headers, host)
     told = read_error_body(raw, headers)
     found = classify_error(told, status, cost, model, url)
-    if status in (401, 403) and _is_firewalls(told, found, headers):
+    if status in (401, 403) and _is_firewall(told, found, headers):
         found = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
     elif status == 502 and not raw.strip() and not _request_id(headers, told):
         found = found._replace(
@@ -63,7 +63,7 @@ def classify_event(
     model: str | None = None,
     phase: Phase = "opened",
 ) -> ApiyiError | None:
-    """Return the error inside a value that came with a 2xx, or in an event of a stream.
+    """Return the error inside a value of a 2xx reply or of a stream.
 
     None where the value is an answer. The class is that of the status which the body names, or
     else of its code, type and words; a refusal that says nothing known counts as temporary.
@@ -77,7 +77,7 @@ def classify_event(
     return _error(found, told, status, headers, host, phase, None)
 
 
-def _is_firewalls(told: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
+def _is_firewall(told: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
     """Return True if something before the gateway refused: the gateway itself speaks JSON.
 
     Plain words that a row of the table knows may still be the gateway's.
@@ -93,7 +93,7 @@ def _knows_words(told: ErrorBody, found: ErrorClass) -> bool:
 
 
 def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
-    """Return how many seconds the gateway asks to wait; None if it does not say, or says garbage.
+    """Return the seconds that the gateway asks to wait, None if not valid.
 
     In this order: `retry-after-ms`, `retry-after` in seconds or as a date, and the
     `x-ratelimit-reset-*` of the limits that are used up. A date counts from the reply's own
@@ -105,11 +105,11 @@ def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) 
 
 
 def _asked_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
-    wait_ms = _number(headers.get("retry-after-ms"))
+    wait_ms = _parse_number(headers.get("retry-after-ms"))
     if wait_ms is not None:
         return wait_ms / 1000
     text = headers.get("retry-after")
-    wait_s = _number(text)
+    wait_s = _parse_number(text)
     if wait_s is not None or text is None:
         return wait_s
     then = _seconds_since_1970(text)
@@ -118,7 +118,7 @@ def _asked_s(headers: Mapping[str, str], now_wall: float | None) -> float | None
     return then - now if then is not None and now is not None and then >= now else None
 
 
-def _number(text: str | None) -> float | None:
+def _parse_number(text: str | None) -> float | None:
     try:
         number = float(text or "")
     except ValueError:
@@ -148,7 +148,9 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
         left = headers.get(f"x-ratelimit-remaining-{name.removeprefix(_RESET)}")
         found = _SPAN.fullmatch(text.strip())
         if found and any(found.groups()) and (left is None or left.strip() == "0"):
-            hours, minutes, seconds, milliseconds = (_number(part) or 0 for part in found.groups())
+            hours, minutes, seconds, milliseconds = (
+                _parse_number(part) or 0 for part in found.groups()
+            )
             waits.append(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
     return max(waits, default=None)
 

@@ -1,4 +1,4 @@
-"""Values of a server's JSON, each read in one way and safe when it is of another type."""
+"""Values of a server's JSON, read safely when they are of another type."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Answers of Google's generateContent → events, streamed or not.
 
-Each event of a stream is a whole response with the next parts; there is no `[DONE]`, the finish
+Each event of a stream is a whole response with the next parts; no `[DONE]` comes, the finish
 reason of every candidate is the proof. Source: the gateway's pages on native Gemini calls.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Burst, Delta, Reasoning
+from apiyi_cli.core.events import Delta, EventBatch, Reasoning
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.chat import finish_reason
@@ -45,7 +45,7 @@ class GenerateAnswer(Answer):
         super().__init__(choices)
         self.blocked: str | None = None
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one response, which is the next piece of a stream or all of it."""
         self.note_about(value.get("responseId"), value.get("modelVersion"))
         if (counts := value.get("usageMetadata")) is not None:
@@ -65,7 +65,7 @@ class GenerateAnswer(Answer):
         self.blocked = why
         self.reasons[0] = "content_filter"
 
-    def _candidate(self, candidate: dict[str, Any], place: int, out: Burst) -> None:
+    def _candidate(self, candidate: dict[str, Any], place: int, out: EventBatch) -> None:
         given = candidate.get("index")
         index = given if isinstance(given, int) and 0 <= given < 64 and self.choices > 1 else 0
         index = index or (place if self.choices > 1 else 0)
@@ -73,15 +73,15 @@ class GenerateAnswer(Answer):
         self.indices.add(index)
         for part in read_objects(read_object(candidate.get("content")).get("parts")):
             self._part(part, index, out)
-        told = candidate.get("finishReason")
-        if isinstance(told, str) and told and told != "FINISH_REASON_UNSPECIFIED":
-            if told in REFUSALS:
-                self.blocked = told
+        finish = read_string(candidate.get("finishReason"))
+        if finish and finish != "FINISH_REASON_UNSPECIFIED":
+            if finish in REFUSALS:
+                self.blocked = finish
                 self.reasons[index] = "content_filter"
-            elif reason := finish_reason(told):
+            elif reason := finish_reason(finish):
                 self.reasons[index] = reason
 
-    def _part(self, part: dict[str, Any], index: int, out: Burst) -> None:
+    def _part(self, part: dict[str, Any], index: int, out: EventBatch) -> None:
         text = part.get("text")
         if isinstance(text, str) and text:
             self.say(Reasoning if part.get("thought") is True else Delta, text, index, out)
@@ -123,12 +123,12 @@ def google_usage(counts: object) -> Any:
     """Return the counts of a `usageMetadata`, thoughts among the completion as everywhere else."""
     if not isinstance(counts, dict):
         return None
-    said, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
-    made = [number for number in (said, thought) if isinstance(number, int)]
+    answer, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
+    completion = [number for number in (answer, thought) if isinstance(number, int)]
     return usage(
         {
             "prompt_tokens": counts.get("promptTokenCount"),
-            "completion_tokens": sum(made) if made else None,
+            "completion_tokens": sum(completion) if completion else None,
             "total_tokens": counts.get("totalTokenCount"),
             "completion_tokens_details": {"reasoning_tokens": thought},
             "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},

@@ -1,4 +1,4 @@
-"""Pictures out of a reply, and whether the bytes of a picture are all there."""
+"""Pictures of a reply, and whether a picture is complete."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
 
     Base64 is taken with a `data:` prefix, line breaks, the URL-safe alphabet or without its
     padding; a field that is empty counts as absent. Raises what `reply_body.read_json` raises, and
-    IncompleteError when there is no picture in the answer at all, with what it says instead.
+    IncompleteError for an answer without any picture, with what it says instead.
     """
     kind, raw = read_whole(reply, "heavy", model)
     if detect_picture(raw) is not None:
@@ -87,12 +87,12 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
 
 
 def is_whole(content: bytes) -> bool:
-    """Tell whether a picture has its end, as far as its format shows that."""
+    """Return True if a picture has its end, as far as its format shows that."""
     kind = detect_picture(content)
     if kind is PNG:
         return b"IEND\xaeB`\x82" in content
     if kind is JPEG:
-        # A thumbnail inside has an end of its own, but before the scan of the picture.
+        # A thumbnail inside has its own end, but before the scan of the picture.
         return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
     if kind is WEBP:
         return len(content) >= 8 + int.from_bytes(content[4:8], "little")
@@ -178,7 +178,7 @@ def _decode_base64(packed: str) -> bytes | None:
 
 
 def _merge_events(raw: bytes) -> dict[str, Any]:
-    """Return the finished pictures of a stream, or its error, as one object of the whole form."""
+    """Return the finished pictures of a stream, or its error, as one object."""
     data = []
     counts = None
     for event in filter(None, map(read_object, json_events([raw]))):

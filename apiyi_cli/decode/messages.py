@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Burst, Delta, Reasoning
+from apiyi_cli.core.events import Delta, EventBatch, Reasoning
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.chat import finish_reason
@@ -41,7 +41,7 @@ class MessageAnswer(Answer):
         self._counts: dict[str, Any] = {}
         self._calls: dict[object, PartialCall] = {}
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one event of a stream."""
         kind = value.get("type")
         if kind == "error":
@@ -66,7 +66,7 @@ class MessageAnswer(Answer):
         self.ended = kind == "message_stop"
         return None
 
-    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read a message that was not streamed."""
         self.started = True
         self.note_about(value.get("id"), value.get("model"))
@@ -77,12 +77,12 @@ class MessageAnswer(Answer):
         self._stop(value.get("stop_reason"))
         return None
 
-    def begin_anew(self, out: Burst) -> None:
-        """Forget what came; the event at hand is the first of another attempt."""
+    def begin_anew(self, out: EventBatch) -> None:
+        """Forget what came; this event is the first of another attempt."""
         super().begin_anew(out)
         self._calls.clear()
 
-    def _block(self, block: object, place: int | None, out: Burst) -> None:
+    def _block(self, block: object, place: int | None, out: EventBatch) -> None:
         if not isinstance(block, dict):
             return
         kind = block.get("type")
@@ -102,7 +102,7 @@ class MessageAnswer(Answer):
         elif isinstance(kind, str):
             self.others.append(Text("an item of type {kind}", kind=read_word(kind)))
 
-    def _piece(self, delta: dict[str, Any], place: int | None, out: Burst) -> None:
+    def _piece(self, delta: dict[str, Any], place: int | None, out: EventBatch) -> None:
         kind = delta.get("type")
         if not isinstance(kind, str) or kind not in _TEXTS:
             return
@@ -119,8 +119,8 @@ class MessageAnswer(Answer):
             self._counts = {**self._counts, **counts}
             self.usage = usage(self._counts) or self.usage
 
-    def _stop(self, told: object) -> None:
-        if reason := finish_reason(told):
+    def _stop(self, value: object) -> None:
+        if reason := finish_reason(value):
             self.reasons[0] = reason
 
 
@@ -148,8 +148,8 @@ def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             if isinstance(counts, dict):
                 known = whole.get("usage")
                 whole["usage"] = {**(known if isinstance(known, dict) else {}), **counts}
-    for place, told in pieces.items():
-        _fill(blocks.setdefault(place, {"type": "text"}), told)
+    for place, block_pieces in pieces.items():
+        _fill(blocks.setdefault(place, {"type": "text"}), block_pieces)
     whole["content"] = [blocks[place] for place in blocks]
     return whole
 

@@ -1,4 +1,4 @@
-"""The items of a response, as the server would have sent them and as the next request wants them.
+"""The output items of a response, as the server would have sent them.
 
 The last event of a stream should carry the whole response. Gateways of this family send it
 with an empty `output`, or without; then the items are put together from the events before it.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_exact, whole_characters
+from apiyi_cli.decode.fields import read_objects
 
 _TEXTS = {
     "response.output_text": ("output_text", "text"),
@@ -32,9 +33,8 @@ def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
             values.append(read_exact(chunk))
         except ValueError:
             continue
-    whole = assemble_response(value for value in values if isinstance(value, dict))
-    output = whole.get("output")
-    return [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+    whole = assemble_response(read_objects(values))
+    return read_objects(whole.get("output"))
 
 
 def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -57,10 +57,9 @@ def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             whole = response
         else:
             items.take(kind, event)
-    if not whole.get("output") and (
-        made := items.build(complete=whole.get("status") == "completed")
-    ):
-        whole = {"object": "response", **whole, "output": made}
+    if not whole.get("output"):
+        output = items.build(complete=whole.get("status") == "completed")
+        whole = {"object": "response", **whole, "output": output} if output else whole
     return whole
 
 
@@ -93,12 +92,12 @@ class _Items:
                 self._arguments[place] = [full]
 
     def build(self, *, complete: bool) -> list[dict[str, Any]]:
-        """Return the items in the order in which they stand in the output."""
-        places = sorted(self._items, key=lambda one: one if isinstance(one, int) else 1 << 30)
+        """Return the items in their order in the output."""
+        places = sorted(self._items, key=lambda place: place if isinstance(place, int) else 1 << 30)
         return [self._finish(place, complete) for place in places]
 
     def _place(self, event: dict[str, Any]) -> object:
-        """Return what an item is known by: its number, which its id stands for as well."""
+        """Return the key of an item: its number, or its id without one."""
         item = event.get("item")
         id = item.get("id") if isinstance(item, dict) else event.get("item_id")
         number = event.get("output_index")
@@ -134,12 +133,12 @@ class _Items:
         field = "input" if kind == "custom_tool_call" else "arguments"
         if place in self._arguments and not item.get(field):
             item[field] = "".join(self._arguments[place])
-        told = self._texts.get(place, {})
+        texts = self._texts.get(place, {})
         for name, kinds in (
             ("content", ("output_text", "refusal", "reasoning_text")),
             ("summary", ("summary_text",)),
         ):
-            wanted = [(part, pieces) for part, pieces in told.items() if part[0] in kinds]
+            wanted = [(part, pieces) for part, pieces in texts.items() if part[0] in kinds]
             if wanted and not item.get(name):
                 item[name] = [_part(part[0], pieces) for part, pieces in wanted]
         if kind == "message":

@@ -1,4 +1,4 @@
-"""Answers that are read to the end before anything is shown, and what kind an answer is.
+"""Replies that are read to their end, and which kind of body came.
 
 The kind is judged by the first bytes and by the content type together: gateways send HTML and
 errors with status 200, events as `text/plain`, and objects where events were asked for.
@@ -117,7 +117,7 @@ def find_refusal(
     model: str | None = None,
     phase: Phase = "opened",
 ) -> ApiyiError | None:
-    """Return the error that a value of a 2xx reply is, None if it is an answer."""
+    """Return the error in a value of a 2xx reply, None for an answer."""
     from apiyi_cli.decode.fault import classify_event
 
     return classify_event(
@@ -132,7 +132,7 @@ def find_refusal(
 
 
 def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
-    """Return the error of a reply whose status is not 2xx, with as much of its body as comes."""
+    """Return the error of a reply whose status is not 2xx."""
     raw = bytearray()
     try:
         for chunk in reply.chunks:
@@ -159,7 +159,7 @@ def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> A
 
 
 def detect_kind(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
-    """Read as far as needed to tell what kind of answer it is; return that and the whole body.
+    """Return the kind of an answer, and its whole body.
 
     The iterator gives every byte, those that were read for the purpose included. Raises
     IncompleteError where the connection breaks before the kind is known.
@@ -202,7 +202,7 @@ def _kind(head: bytes, declared: str) -> Kind:
 
 
 def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any]:
-    """Return the JSON object or array of a 2xx answer that was read to its end.
+    """Return the JSON object or array of a 2xx answer.
 
     Raises IncompleteError when it is empty or cut, and RejectedError when something other than
     the API answered.
@@ -216,19 +216,19 @@ def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[An
     if kind == "html":
         from apiyi_cli.decode.error_body import describe_address_check, read_error_page
 
-        told = read_error_page(trim(raw), reply.headers)
+        page = read_error_page(trim(raw), reply.headers)
         raise RejectedError(
             Text("what answered is not the API"),
             Text(
                 "{message} instead of JSON, from {url}",
-                message=told.message,
+                message=page.message,
                 url=reply.url or reply.host or "the gateway",
             ),
             hint=describe_address_check(reply.url),
-            facts=facts_of(reply, "opened")._replace(request_id=told.request_id),
+            facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
         )
     try:
-        found = read_first(raw)
+        value = read_first(raw)
     except ValueError as error:
         if trim(raw)[:1] in (b"{", b"["):
             raise IncompleteError(
@@ -236,14 +236,14 @@ def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[An
                 Text("its {count} bytes are not complete JSON", count=len(raw)),
                 facts=facts_of(reply, "content"),
             ) from error
-        found = None
-    if not isinstance(found, dict | list):
-        raise _words_instead(reply, raw)
-    return found
+        value = None
+    if not isinstance(value, dict | list):
+        raise _make_text_error(reply, raw)
+    return value
 
 
-def _words_instead(reply: Reply, raw: bytes) -> ApiyiError:
-    """Return the error for plain words where JSON was awaited: what they say, if that is known."""
+def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
+    """Return the error for plain text in place of JSON."""
     from apiyi_cli.decode.error_body import describe_address_check, quote_text
 
     said = quote_text(trim(raw), reply.headers)
@@ -301,8 +301,8 @@ def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list
                 # The gateway bills a stream that it has opened, whatever comes in it.
                 error.facts = error.facts._replace(billed="maybe")
             raise error
-    if found := assemble_completion(data):
-        return found
+    if answer := assemble_completion(data):
+        return answer
     raise IncompleteError(
         Text("the answer is empty"),
         Text("the gateway sent events without an answer in them"),
@@ -312,15 +312,15 @@ def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list
 
 def _events_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the events of a stream without its comments, which may come without end."""
-    for burst in frames(chunks):
-        for frame in burst:
+    for batch in frames(chunks):
+        for frame in batch:
             yield b"data: %s\n\n" % frame.data.replace(b"\n", b"\ndata: ")
             if frame.data.startswith(b"[DONE]"):
                 return
 
 
 def is_complete(raw: bytes) -> bool:
-    """Tell whether the bytes are one whole JSON object or array."""
+    """Return True if the bytes are one whole JSON object or array."""
     if trim(raw)[:1] not in (b"{", b"["):
         return False
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst, Delta, Notice, Reasoning, Refusal
+from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answer import Answer, Spoken
 from apiyi_cli.decode.answer_reader import read_answer
@@ -43,8 +43,8 @@ _CUTS = {"max_output_tokens": "length", "max_tokens": "length"}
 
 def events(
     reply: Reply, *, choices: int = 1, verbatim: bool = False, cost: Cost = "text"
-) -> Iterator[Burst]:
-    """Yield the events of a response; see `reading.bursts` for bursts, ends and errors.
+) -> Iterator[EventBatch]:
+    """Yield the events of a response as `read_answer` does.
 
     There is one choice, whatever `choices` says. Completeness is proved by the event
     `response.completed`, or by the status of a whole response. An incomplete response finishes
@@ -75,7 +75,7 @@ class ResponseAnswer(Answer):
         self._texts: dict[tuple[object, ...], _Text] = {}
         self._calls: dict[str | int | None, PartialCall] = {}
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one event of a stream."""
         kind = value.get("type")
         if not isinstance(kind, str):
@@ -102,20 +102,20 @@ class ResponseAnswer(Answer):
                 return self._end(response, stage, out)
         return None
 
-    def begin_anew(self, out: Burst) -> None:
-        """Forget what came; the event at hand is the first of another attempt."""
+    def begin_anew(self, out: EventBatch) -> None:
+        """Forget what came; this event is the first of another attempt."""
         super().begin_anew(out)
         self._texts.clear()
         self._calls.clear()
 
-    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read a response that was not streamed."""
         self.started = True
         self.note_about(value.get("id"), value.get("model"))
         return self._end(value, "", out)
 
     def _text_event(
-        self, kind: Spoken, name: str, stage: str, value: dict[str, Any], out: Burst
+        self, kind: Spoken, name: str, stage: str, value: dict[str, Any], out: EventBatch
     ) -> None:
         family = "summary" if "summary" in name else "content"
         part = (family, _name(value.get(f"{family}_index")) or 0)
@@ -138,13 +138,13 @@ class ResponseAnswer(Answer):
             self._texts[(*place, *part)] = text
         return text
 
-    def _say(self, text: _Text, piece: str, out: Burst) -> None:
+    def _say(self, text: _Text, piece: str, out: EventBatch) -> None:
         follows = text.kind is Reasoning and not text.pieces and self.reasoned
         text.pieces.append(piece)
         self.say(text.kind, f"\n\n{piece}" if follows else piece, 0, out)
 
     def _repair(
-        self, kind: Spoken, item: object, output: object, part: _Part, full: object, out: Burst
+        self, kind: Spoken, item: object, output: object, part: _Part, full: object, out: EventBatch
     ) -> None:
         """Say what is missing of a text that is now known in full."""
         if not isinstance(full, str) or not full:
@@ -153,12 +153,12 @@ class ResponseAnswer(Answer):
         full = whole_characters(full)
         if text is None:
             # Some relays give each piece of one text another item id.
-            if self._said(kind).endswith(full):
+            if self._join_texts(kind).endswith(full):
                 return
             text = self._text(kind, item, output, part)
-        said = str(text)
-        if full.startswith(said):
-            if rest := full[len(said) :]:
+        previous = str(text)
+        if full.startswith(previous):
+            if rest := full[len(previous) :]:
                 self._say(text, rest, out)
         else:
             out.append(
@@ -166,19 +166,19 @@ class ResponseAnswer(Answer):
             )
             text.pieces = [full]
 
-    def _said(self, kind: Spoken) -> str:
+    def _join_texts(self, kind: Spoken) -> str:
         distinct = {id(text): text for text in self._texts.values() if text.kind is kind}
         return "".join(map(str, distinct.values()))
 
     def _call(self, *places: object) -> PartialCall:
         """Return the call known by any of these ids and places, else a new one."""
-        told = [place for place in map(_name, places) if place not in (None, "")]
-        call = next((self._calls[place] for place in told if place in self._calls), None)
+        keys = [place for place in map(_name, places) if place not in (None, "")]
+        call = next((self._calls[key] for key in keys if key in self._calls), None)
         if call is None:
             call = PartialCall()
             self.calls.setdefault(0, ToolCalls()).calls.append(call)
-        for place in told:
-            self._calls.setdefault(place, call)
+        for key in keys:
+            self._calls.setdefault(key, call)
         return call
 
     def _arguments_event(self, stage: str, value: dict[str, Any]) -> None:
@@ -189,13 +189,13 @@ class ResponseAnswer(Answer):
             self._fill(call, value, value.get("arguments") or value.get("input"))
 
     def _fill(self, call: PartialCall, fields: dict[str, Any], arguments: object) -> None:
-        for name, told in (("id", fields.get("call_id")), ("name", fields.get("name"))):
-            if isinstance(told, str) and told:
-                setattr(call, name, whole_characters(told))
+        for name, value in (("id", fields.get("call_id")), ("name", fields.get("name"))):
+            if isinstance(value, str) and value:
+                setattr(call, name, whole_characters(value))
         if isinstance(arguments, str) and arguments:
             call.pieces = [arguments]
 
-    def _item(self, item: object, output: object, out: Burst, *, done: bool) -> None:
+    def _item(self, item: object, output: object, out: EventBatch, *, done: bool) -> None:
         """Read an item of the output: a call, a message, reasoning."""
         if not isinstance(item, dict):
             return
@@ -218,7 +218,7 @@ class ResponseAnswer(Answer):
             elif kind not in ("message", "reasoning"):
                 self.others.append(Text("an item of type {kind}", kind=kind))
 
-    def _end(self, response: dict[str, Any], stage: str, out: Burst) -> object:
+    def _end(self, response: dict[str, Any], stage: str, out: EventBatch) -> object:
         """Read a response that is over; return its error if it failed."""
         items = response.get("output")
         for place, item in enumerate(items if isinstance(items, list) else ()):
@@ -237,6 +237,6 @@ class ResponseAnswer(Answer):
         return None
 
 
-def _name(told: object) -> str | int | None:
-    """Return an id or a number that pieces can be told apart by; None for anything else."""
-    return told if isinstance(told, str | int) else None
+def _name(value: object) -> str | int | None:
+    """Return an id or a number that identifies pieces, None for anything else."""
+    return value if isinstance(value, str | int) else None

@@ -1,4 +1,4 @@
-"""Speech out of a reply: audio as it arrives, and what is no audio told apart from it."""
+"""Speech of a reply: audio as it arrives; anything else raises."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
     try:
         if reply.status >= 300:
             raise classify_refusal(reply, cost="heavy", model=model)
-        came = 0
+        size = 0
         head = b""
         try:
-            head, chunks = _headed(reply.chunks)
-            pieces = _answered(reply, head, chunks, model)
+            head, chunks = _read_head(reply.chunks)
+            pieces = _find_audio(reply, head, chunks, model)
             for piece in pieces:
-                came += len(piece)
+                size += len(piece)
                 yield piece
         except LimitError:
             raise
         except ApiyiError as error:
-            if error.facts.phase == "content" or not (came or error.facts.kind):
+            if error.facts.phase == "content" or not (size or error.facts.kind):
                 raise
-            phase: Phase = "content" if came else "opened"
+            phase: Phase = "content" if size else "opened"
             raise make_incomplete(
-                error, reply, phase, Text("{came} bytes of audio had come", came=came)
+                error, reply, phase, Text("{came} bytes of audio had come", came=size)
             ) from error
-        if came <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
+        if size <= (_WAV_HEADER_BYTES if head.startswith(b"RIFF") else 0):
             raise IncompleteError(
                 Text("the audio is empty"),
-                Text("{came} bytes came, and no sound", came=came),
+                Text("{came} bytes came, and no sound", came=size),
                 hint=Text("look at the log in the console before repeating it"),
                 facts=facts_of(reply, "opened"),
             )
@@ -66,8 +66,8 @@ def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
         reply.close()
 
 
-def _headed(arriving: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return enough of the beginning to judge it, and the whole body."""
+def _read_head(arriving: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes, enough to detect the kind, and the whole body."""
     chunks = iter(arriving)
     read: list[bytes] = []
     head = b""
@@ -79,7 +79,7 @@ def _headed(arriving: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head, chain(read, chunks)
 
 
-def _answered(
+def _find_audio(
     reply: Reply, head: bytes, chunks: Iterator[bytes], model: str | None
 ) -> Iterator[bytes]:
     declared = reply.headers.get("content-type", "").lower()
@@ -94,7 +94,7 @@ def _answered(
 
 
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
-    """Raise the error that a body without audio is; return when it is audio after all."""
+    """Raise the error for a body without audio; return if it is audio."""
     if _PAGE.match(raw):
         parse_body(reply, "html", raw)
     try:

@@ -31,18 +31,19 @@ class Cue(NamedTuple):
 
 
 def cues(text: str) -> list[Cue]:
-    """Return the cues of a SubRip or WebVTT text, an empty list for any other text."""
+    """Return the cues of a SubRip or WebVTT text, [] for other text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     times = list(_TIMES.finditer(text))
-    ends = [*(one.start() for one in times[1:]), len(text)][: len(times)]
-    found = []
-    for one, end in zip(times, ends, strict=True):
-        said = text[one.end() : end].rstrip()
+    ends = [*(match.start() for match in times[1:]), len(text)][: len(times)]
+    result = []
+    for match, end in zip(times, ends, strict=True):
+        words = text[match.end() : end].rstrip()
         if end != len(text):
-            # The number (or name) of the next cue stands before its times.
-            said = _NUMBER.sub("", said)
-        found.append(Cue(_seconds(one.groups()[:4]), _seconds(one.groups()[4:]), said.strip()))
-    return found
+            # The number (or name) of the next cue is before its times.
+            words = _NUMBER.sub("", words)
+        parts = match.groups()
+        result.append(Cue(_seconds(parts[:4]), _seconds(parts[4:]), words.strip()))
+    return result
 
 
 def cues_of(segments: object) -> list[Cue] | None:
@@ -52,46 +53,49 @@ def cues_of(segments: object) -> list[Cue] | None:
     """
     if not isinstance(segments, list) or not segments:
         return None
-    if not all(isinstance(one, dict) for one in segments):
+    if not all(isinstance(segment, dict) for segment in segments):
         return None
-    times = [(seconds_of(one.get("start")), seconds_of(one.get("end"))) for one in segments]
+    times = [
+        (seconds_of(segment.get("start")), seconds_of(segment.get("end"))) for segment in segments
+    ]
     if not any(None not in pair for pair in times):
         return None
-    found: list[Cue] = []
-    for one, (start_s, end_s) in zip(segments, times, strict=True):
-        # A time that is none becomes that of the neighbour: the words are worth more.
+    result: list[Cue] = []
+    for segment, (start_s, end_s) in zip(segments, times, strict=True):
+        # A missing time becomes that of the neighbour: the words are worth more.
         if start_s is None:
-            start_s = found[-1].end_s if found else 0.0
-        found.append(Cue(start_s, start_s if end_s is None else end_s, spoken(one)))
-    return found
+            start_s = result[-1].end_s if result else 0.0
+        words = format_segment(segment)
+        result.append(Cue(start_s, start_s if end_s is None else end_s, words))
+    return result
 
 
-def seconds_of(told: object) -> float | None:
-    """Return a time in seconds, at most `MOST_S`; None for what is no time of a recording."""
-    time_s = read_number(told)
+def seconds_of(value: object) -> float | None:
+    """Return a time in seconds, at most `MOST_S`; None for anything else."""
+    time_s = read_number(value)
     return None if time_s is None else min(max(time_s, 0.0), float(MOST_S))
 
 
-def spoken(segment: dict[str, Any]) -> str:
-    """Return what is said in a segment, after the speaker's label where there is one."""
+def format_segment(segment: dict[str, Any]) -> str:
+    """Return the words of a segment, after the speaker's label if it has one."""
     text = read_string(segment.get("text")).strip()
     speaker = read_string(segment.get("speaker"))
     return f"{speaker}: {text}" if speaker else text
 
 
-def srt(found: Sequence[Cue]) -> str:
+def srt(cues: Sequence[Cue]) -> str:
     """Return the cues as SubRip, numbered from 1."""
     blocks = (
-        f"{number}\n{_stamp(one.start_s, ',')} --> {_stamp(one.end_s, ',')}\n{one.text}\n"
-        for number, one in enumerate(found, 1)
+        f"{number}\n{_stamp(cue.start_s, ',')} --> {_stamp(cue.end_s, ',')}\n{cue.text}\n"
+        for number, cue in enumerate(cues, 1)
     )
     return "\n".join(blocks)
 
 
-def vtt(found: Iterable[Cue]) -> str:
+def vtt(cues: Iterable[Cue]) -> str:
     """Return the cues as WebVTT."""
     blocks = (
-        f"\n{_stamp(one.start_s, '.')} --> {_stamp(one.end_s, '.')}\n{one.text}\n" for one in found
+        f"\n{_stamp(cue.start_s, '.')} --> {_stamp(cue.end_s, '.')}\n{cue.text}\n" for cue in cues
     )
     return "WEBVTT\n" + "".join(blocks)
 

@@ -1,8 +1,8 @@
 """Pieces of function calls → calls.
 
 OpenAI numbers the calls of a choice by `index`. Google, Ollama and relays leave the number out,
-repeat it for every call, repeat ids or send none; what belongs together is then told by id, by
-place, and by whether the arguments so far are complete.
+repeat it for every call, repeat ids or send none; pieces are then matched by id, by place,
+and by whether the arguments so far are complete.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PartialCall:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the arguments that have come are a whole JSON object."""
+        """Return True if the arguments that have come are a whole JSON object."""
         try:
             return isinstance(read_event("".join(self.pieces).encode("utf-8", "replace")), dict)
         except ValueError:
@@ -50,7 +50,7 @@ class ToolCalls:
         self._by_index: dict[int, PartialCall] = {}
 
     def add(self, pieces: object) -> None:
-        """Take the `tool_calls` of one delta or message; what is not a list of objects is not."""
+        """Take the `tool_calls` of one delta or message; skip what is not an object."""
         if not isinstance(pieces, list):
             return
         several = len(pieces) > 1
@@ -95,7 +95,7 @@ class ToolCalls:
         return self._begin()
 
     def _is_new(self, call: PartialCall, function: Mapping[str, Any]) -> bool:
-        """Tell whether a piece that bears no id begins another call than this one."""
+        """Return True if a piece without id begins another call than this one."""
         name = function.get("name")
         if not name or not call.name:
             return False

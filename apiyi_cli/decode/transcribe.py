@@ -1,7 +1,7 @@
-"""What a recording says, out of a reply in any of its forms, and into the form asked for.
+"""Transcripts: read from a reply in any form, written in the form asked for.
 
 A gateway may wrap plain text in JSON or send text where JSON was asked for: what came is
-told by its bytes. Whether the words came as text, subtitles or segments, a `Transcript` is
+detected by its bytes. Whether the words came as text, subtitles or segments, a `Transcript` is
 all that is known of them.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.events import Burst, Delta, Finish, Usage
+from apiyi_cli.core.events import Delta, EventBatch, Finish, Usage
 from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.answer_reader import read_answer
@@ -29,7 +29,7 @@ from apiyi_cli.decode.reply_body import (
     read_whole,
 )
 from apiyi_cli.decode.sse import json_events
-from apiyi_cli.decode.subtitles import Cue, cues, cues_of, seconds_of, spoken, srt, vtt
+from apiyi_cli.decode.subtitles import Cue, cues, cues_of, format_segment, seconds_of, srt, vtt
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
@@ -44,7 +44,7 @@ class Transcript(NamedTuple):
     """The words of a recording.
 
     `raw` is the body as it came, `value` its JSON object if it is one, `cues` when what is
-    said, None where that is not known.
+    said, None if that is not known.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Transcript(NamedTuple):
 
     @property
     def usage(self) -> Usage | None:
-        """Return what was used, None where it is not told."""
+        """Return what was used, None if it is not told."""
         return usage((self.value or {}).get("usage"))
 
     @property
@@ -62,14 +62,14 @@ class Transcript(NamedTuple):
         """Return the text; where speakers are told apart, a line for each turn."""
         segments = (self.value or {}).get("segments")
         turns: list[tuple[object, list[str]]] = []
-        for one in segments if isinstance(segments, list) else ():
-            if not isinstance(one, dict) or not one.get("speaker"):
+        for segment in segments if isinstance(segments, list) else ():
+            if not isinstance(segment, dict) or not segment.get("speaker"):
                 return self.text
-            if turns and turns[-1][0] == one["speaker"]:
-                turns[-1][1].append(spoken({**one, "speaker": None}))
+            if turns and turns[-1][0] == segment["speaker"]:
+                turns[-1][1].append(format_segment({**segment, "speaker": None}))
             else:
-                turns.append((one["speaker"], [spoken(one)]))
-        return "\n".join(" ".join(said) for _, said in turns) if turns else self.text
+                turns.append((segment["speaker"], [format_segment(segment)]))
+        return "\n".join(" ".join(words) for _, words in turns) if turns else self.text
 
 
 def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = False) -> Transcript:
@@ -77,8 +77,8 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
 
     Raises the classified error of a refusal, also of one with status 200, and IncompleteError
     for an empty or cut answer. A recording in which nobody speaks has an empty text in JSON.
-    Words that are labelled JSON or events, where the request `asks_json`, are no transcript
-    but what a proxy says in place of one.
+    Plain words labelled JSON or events, where the request `asks_json`, come from a proxy and
+    are refused.
     """
     kind, raw = read_whole(reply, "heavy", model)
     body = trim(raw)
@@ -127,7 +127,7 @@ def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Trans
 
 
 def format_transcript(transcript: Transcript, form: str) -> bytes:
-    """Return a transcript in a form, the bytes as they came where they have it already.
+    """Return a transcript in a form; bytes that have it already stay unchanged.
 
     `form` is text, json, srt, vtt or verbose_json. Raises IncompleteError where the answer
     lacks what the form needs.
@@ -194,8 +194,8 @@ def events(
     verbatim: bool = False,
     cost: Cost = "heavy",
     speakers: bool = False,
-) -> Iterator[Burst]:
-    """Yield the events of a streamed transcript; see `reading.bursts` for bursts and errors.
+) -> Iterator[EventBatch]:
+    """Yield the events of a streamed transcript as `read_answer` does.
 
     With `speakers` each turn is a line with the speaker's label. Completeness is proved by
     `transcript.text.done`; an answer that came in one piece, even as plain text, is complete.
@@ -228,20 +228,20 @@ class TranscriptAnswer(Answer):
         self._speakers = speakers
         self._said = ""
 
-    def take(self, value: dict[str, Any], out: Burst) -> object:
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one event of a stream."""
         kind = value.get("type")
         self.started = True
         if kind == "transcript.text.delta" and not self._speakers:
             self._say(value.get("delta"), out)
         elif kind == "transcript.text.segment" and self._speakers:
-            self._say(spoken(value) + "\n", out)
+            self._say(format_segment(value) + "\n", out)
         elif kind == "transcript.text.done":
             self.ended = True
             return self.take_whole(value, out)
         return None
 
-    def take_whole(self, value: dict[str, Any], out: Burst) -> object:
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read the whole text: what the pieces lacked of it is added, never all of it again."""
         text = value.get("text")
         self.started = True
@@ -253,7 +253,7 @@ class TranscriptAnswer(Answer):
         self.reasons[0] = "stop"
         return None
 
-    def _say(self, text: object, out: Burst) -> None:
+    def _say(self, text: object, out: EventBatch) -> None:
         if isinstance(text, str) and text:
             self._said += text
             self.indices.add(0)
@@ -261,7 +261,7 @@ class TranscriptAnswer(Answer):
 
 
 def _is_labelled_json(reply: Reply) -> bool:
-    """Return True if the gateway says that the body is JSON or a stream of it."""
+    """Return True if the body is labelled as JSON or as events."""
     declared = reply.headers.get("content-type", "").lower()
     return "json" in declared or "event-stream" in declared
 
@@ -288,9 +288,9 @@ def _find_done(raw: bytes) -> Any:
 
 def _parse_plain(raw: bytes) -> Transcript:
     text = trim(raw).decode("utf-8", "replace")
-    found = cues(text) or None
-    said = " ".join(cue.text for cue in found) if found else text
-    return Transcript(said, raw, None, found)
+    subtitles = cues(text) or None
+    words = " ".join(cue.text for cue in subtitles) if subtitles else text
+    return Transcript(words, raw, None, subtitles)
 
 
 def _is_cues(transcript: Transcript) -> bool:

@@ -1,4 +1,4 @@
-"""Answers about video tasks: the id of a new one, and how far one is.
+"""Answers about video tasks: the id of a new task, and its state.
 
 Every family has its own names for the same few states.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from apiyi_cli.decode.fields import read_count, read_object
+from apiyi_cli.decode.fields import read_count, read_number, read_object
 from apiyi_cli.decode.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
@@ -70,8 +70,8 @@ def task_id(value: Any) -> str:
 
 
 def video_task(value: Any) -> VideoTask:
-    """Return how far a task is, of any family; a state that is not known counts as running."""
-    holders = [one for one in (value, _inner(value, "output"), _inner(value, "data")) if one]
+    """Return the state of a task; unknown states count as running."""
+    holders = [item for item in (value, _inner(value, "output"), _inner(value, "data")) if item]
     state = _first_text(holders, "status", "task_status", "state")
     known = _STATES.get((state or "").lower(), "running")
     return VideoTask(
@@ -97,12 +97,13 @@ def _first_text(holders: list[dict[str, Any]], *names: str) -> str | None:
 
 def _percent(holders: list[dict[str, Any]]) -> int | None:
     for holder in holders:
-        told = holder.get("progress")
-        if isinstance(told, str):
-            told = told.strip().removesuffix("%")
-            told = float(told) if told.replace(".", "", 1).isdigit() and len(told) < 8 else None
-        if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 100:
-            return int(told)
+        percent = holder.get("progress")
+        if isinstance(percent, str):
+            text = percent.strip().removesuffix("%")
+            percent = float(text) if text.replace(".", "", 1).isdigit() and len(text) < 8 else None
+        number = read_number(percent)
+        if number is not None and 0 <= number <= 100:
+            return int(number)
     return None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from apiyi_cli.core.events import Burst, Usage
+from apiyi_cli.core.events import EventBatch, Usage
 from apiyi_cli.core.terminal_text import Content, neutralize_json
-from apiyi_cli.render.text import Aside
+from apiyi_cli.render.text import EventHandler
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ Form = Literal["text", "ndjson", "json", "extract"]
 
 
 class Renderer(NamedTuple):
-    """Turns bursts into what is written; `content` is what that is, for the console."""
+    """Turns batches into what is written; `content` is what that is, for the console."""
 
-    render: Callable[[Iterable[Burst]], Iterator[bytes]]
+    render: Callable[[Iterable[EventBatch]], Iterator[bytes]]
     content: Content
 
-    def __call__(self, bursts: Iterable[Burst]) -> Iterator[bytes]:
+    def __call__(self, batches: Iterable[EventBatch]) -> Iterator[bytes]:
         """Return the pieces to write, each as soon as it is there."""
-        return self.render(bursts)
+        return self.render(batches)
 
 
 def choose(
     form: Form,
     *,
-    aside: Aside,
+    on_event: EventHandler,
     terminal: bool,
     markdown: bool | None = None,
     color: bool = False,
@@ -40,7 +40,7 @@ def choose(
     assemble: Assemble | None = None,
     program: Any = None,
 ) -> Renderer:
-    """Return the function that turns bursts into what is written.
+    """Return the function that turns batches into what is written.
 
     `terminal` and `color` are those of the place written to; without a terminal the bytes
     are exact and `markdown` has no effect. On a terminal Markdown is rendered when asked
@@ -50,34 +50,36 @@ def choose(
     if form == "text" and terminal and (color if markdown is None else markdown):
         from apiyi_cli.render.pretty import pretty
 
-        return Renderer(partial(pretty, aside=aside, width=width, color=color), "styled")
+        return Renderer(partial(pretty, on_event=on_event, width=width, color=color), "styled")
     if form in ("text", "extract"):
         from apiyi_cli.render.text import extract, text
 
         # Function calls are lines of JSON inside a text.
         json_text = neutralize_json if terminal else str
         render = text if form == "text" else extract
-        return Renderer(partial(render, aside=aside, newline=newline, json_text=json_text), "text")
-    lines = _json_lines(form, aside, assemble)
+        return Renderer(
+            partial(render, on_event=on_event, newline=newline, json_text=json_text), "text"
+        )
+    lines = _json_lines(form, on_event, assemble)
     if program is None:
         return Renderer(lines, "json")
     from apiyi_cli.render.whole import apply_filter
 
-    return Renderer(lambda bursts: apply_filter(lines(bursts), program), "json")
+    return Renderer(lambda batches: apply_filter(lines(batches), program), "json")
 
 
 def _json_lines(
-    form: Form, aside: Aside, assemble: Assemble | None
-) -> Callable[[Iterable[Burst]], Iterator[bytes]]:
+    form: Form, on_event: EventHandler, assemble: Assemble | None
+) -> Callable[[Iterable[EventBatch]], Iterator[bytes]]:
     if form == "ndjson":
         from apiyi_cli.render.ndjson import ndjson
 
-        return partial(ndjson, aside=aside)
+        return partial(ndjson, on_event=on_event)
     if assemble is None:
         raise TypeError("the form json needs `assemble`")
     from apiyi_cli.render.whole import whole
 
-    return partial(whole, aside=aside, assemble=assemble)
+    return partial(whole, on_event=on_event, assemble=assemble)
 
 
 def should_color(

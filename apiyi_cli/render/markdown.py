@@ -166,7 +166,7 @@ class Markdown:
         return (line + "\n" for line in painted)
 
     def _highlighted(self, language: str) -> list[str]:
-        # The block so far is coloured anew for each burst of lines: only from its beginning
+        # The block so far is coloured anew for each batch of lines: only from its beginning
         # is it known what a line is part of.
         from rich.syntax import Syntax
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from apiyi_cli.core.events import About, Burst, Chunk, Empty, Finish, Notice, Usage
-from apiyi_cli.render.text import Aside
+from apiyi_cli.core.events import About, Chunk, Empty, EventBatch, Finish, Notice, Usage
+from apiyi_cli.render.text import EventHandler
 
-ASIDE = (About, Empty, Finish, Notice, Usage)
-"""What goes aside when the answer is the server's JSON: reasoning and refusals are in it."""
+SIDE_EVENTS = (About, Empty, Finish, Notice, Usage)
+"""What goes on_event when the answer is the server's JSON: reasoning and refusals are in it."""
 
 
-def ndjson(bursts: Iterable[Burst], *, aside: Aside) -> Iterator[bytes]:
-    """Yield each `Chunk` verbatim as one line, the lines of one burst together."""
-    for burst in bursts:
+def ndjson(batches: Iterable[EventBatch], *, on_event: EventHandler) -> Iterator[bytes]:
+    """Yield each `Chunk` verbatim as one line, the lines of one batch together."""
+    for batch in batches:
         lines = []
-        for event in burst:
+        for event in batch:
             if isinstance(event, Chunk):
                 lines.append(event.data)
-            elif isinstance(event, ASIDE):
-                aside(event)
+            elif isinstance(event, SIDE_EVENTS):
+                on_event(event)
         if lines:
             lines.append(b"")
             yield b"\n".join(lines)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from apiyi_cli.core.events import Burst
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
 from apiyi_cli.render.fence import Fence
-from apiyi_cli.render.text import Aside, format_answer
+from apiyi_cli.render.text import EventHandler, format_answer
 
 Kind = Literal[
     "paragraph", "heading", "item", "quote", "table", "rule", "blank", "fence", "code", "verbatim"
@@ -40,7 +40,9 @@ class Block(NamedTuple):
     indent: int = 0
 
 
-def pretty(bursts: Iterable[Burst], *, aside: Aside, width: int, color: bool) -> Iterator[bytes]:
+def pretty(
+    batches: Iterable[EventBatch], *, on_event: EventHandler, width: int, color: bool
+) -> Iterator[bytes]:
     """Yield the answer as `text.text` does, its Markdown rendered block by block.
 
     Lines are at most `width` columns wide, except code, which is never changed. All text is
@@ -48,8 +50,8 @@ def pretty(bursts: Iterable[Burst], *, aside: Aside, width: int, color: bool) ->
     left unfinished is printed as far as it came.
     """
     return format_answer(
-        bursts,
-        aside=aside,
+        batches,
+        on_event=on_event,
         through=lambda: Rendered(width, color),
         verbatim=neutralize,
         json_text=neutralize_json,

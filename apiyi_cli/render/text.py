@@ -1,6 +1,6 @@
-"""The answer as plain text: bursts of events in, bytes to write at once out.
+"""The answer as plain text: batches of events in, bytes to write at once out.
 
-Leaves to others: what happens to the events that are not the answer (`aside`), making text
+Leaves to others: what happens to the events that are not the answer (`on_event`), making text
 safe for a terminal (`safe`), Markdown (`pretty`).
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Refusal, Restart, ToolCall
+from apiyi_cli.core.events import Chunk, Delta, Event, EventBatch, Refusal, Restart, ToolCall
 from apiyi_cli.render.fence import FirstBlock
 
-Aside = Callable[[Event], None]
+EventHandler = Callable[[Event], None]
 """Takes every event that is not the answer itself, in order of arrival."""
 
 
@@ -31,29 +31,29 @@ def _as_is(text: str) -> str:
 
 
 def text(
-    bursts: Iterable[Burst],
+    batches: Iterable[EventBatch],
     *,
-    aside: Aside,
+    on_event: EventHandler,
     newline: bool = True,
     json_text: Callable[[str], str] = _as_is,
 ) -> Iterator[bytes]:
-    """Yield the answer as it arrives, at most one item for each burst, then what waited.
+    """Yield the answer as it arrives, at most one item for each batch, then what waited.
 
     The first choice (index 0) streams; the others follow it in the order of their index,
     one blank line between them. A choice's function calls come after its text, one JSON
     object `{"id","name","arguments"}` a line. A choice that has neither is what it said in
     refusal. A final newline is added if missing, unless `newline` is False.
 
-    When `bursts` raises (a cut stream, a signal), all that was received is yielded first.
-    `aside` gets a `Refusal` even when it also became the answer.
+    When `batches` raises (a cut stream, a signal), all that was received is yielded first.
+    `on_event` gets a `Refusal` even when it also became the answer.
     """
-    return format_answer(bursts, aside=aside, newline=newline, json_text=json_text)
+    return format_answer(batches, on_event=on_event, newline=newline, json_text=json_text)
 
 
 def format_answer(
-    bursts: Iterable[Burst],
+    batches: Iterable[EventBatch],
     *,
-    aside: Aside,
+    on_event: EventHandler,
     newline: bool = True,
     through: Callable[[], Through] | None = None,
     verbatim: Callable[[str], str] = _as_is,
@@ -64,10 +64,10 @@ def format_answer(
     `verbatim` is applied to what is printed as it came, refusals; `json_text` to function
     calls.
     """
-    page = _Page(aside, through, verbatim, json_text)
+    page = _Page(on_event, through, verbatim, json_text)
     try:
-        for burst in bursts:
-            if out := page.take(burst):
+        for batch in batches:
+            if out := page.take(batch):
                 yield encode(out)
     except GeneratorExit:
         raise
@@ -81,9 +81,9 @@ def format_answer(
 
 
 def extract(
-    bursts: Iterable[Burst],
+    batches: Iterable[EventBatch],
     *,
-    aside: Aside,
+    on_event: EventHandler,
     newline: bool = True,
     json_text: Callable[[str], str] = _as_is,
 ) -> Iterator[bytes]:
@@ -92,7 +92,7 @@ def extract(
     All else is as in `text`. A block that is never closed ends with the text.
     """
     return format_answer(
-        bursts, aside=aside, newline=newline, through=FirstBlock, json_text=json_text
+        batches, on_event=on_event, newline=newline, through=FirstBlock, json_text=json_text
     )
 
 
@@ -109,12 +109,12 @@ class _Page:
 
     def __init__(
         self,
-        aside: Aside,
+        on_event: EventHandler,
         through: Callable[[], Through] | None,
         verbatim: Callable[[str], str],
         json_text: Callable[[str], str],
     ) -> None:
-        self._aside = aside
+        self._on_event = on_event
         self._verbatim = verbatim
         self._json_text = json_text
         self._through = through
@@ -124,10 +124,10 @@ class _Page:
         self._calls: dict[int, list[ToolCall]] = {}
         self._refusals: dict[int, list[str]] = {}
 
-    def take(self, burst: Burst) -> str:
-        """Return what a burst adds to the first choice; keep or pass on the rest of it."""
+    def take(self, batch: EventBatch) -> str:
+        """Return what a batch adds to the first choice; keep or pass on the rest of it."""
         pieces: list[str] = []
-        for event in burst:
+        for event in batch:
             kind = type(event)
             if kind is Delta:
                 if event.index == 0:  # type: ignore[union-attr]
@@ -158,7 +158,7 @@ class _Page:
         else:
             if isinstance(event, Refusal):
                 self._refusals.setdefault(event.index, []).append(event.text)
-            self._aside(event)
+            self._on_event(event)
 
     def _told(self, out: str) -> str:
         # Two characters are enough to know how many line ends stand at the end.

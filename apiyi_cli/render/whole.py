@@ -5,34 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from apiyi_cli.core.events import Burst, Chunk
+from apiyi_cli.core.events import Chunk, EventBatch
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
-from apiyi_cli.render.ndjson import ASIDE
-from apiyi_cli.render.text import Aside, encode
+from apiyi_cli.render.ndjson import SIDE_EVENTS
+from apiyi_cli.render.text import EventHandler, encode
 from apiyi_cli.text import Text
 
 Assemble = Callable[[list[bytes]], Any]
 """Puts the chunks of a stream together into the object that no stream would have given."""
 
 
-def whole(bursts: Iterable[Burst], *, aside: Aside, assemble: Assemble) -> Iterator[bytes]:
+def whole(
+    batches: Iterable[EventBatch], *, on_event: EventHandler, assemble: Assemble
+) -> Iterator[bytes]:
     """Yield the server's object as one line: verbatim, or put together from its chunks.
 
-    When `bursts` raises after some chunks (a cut, a signal), the object made of those is
+    When `batches` raises after some chunks (a cut, a signal), the object made of those is
     yielded first: its `finish_reason` tells that it is not complete.
     """
     chunks: list[bytes] = []
     try:
-        for burst in bursts:
-            for event in burst:
+        for batch in batches:
+            for event in batch:
                 if isinstance(event, Chunk):
                     if event.whole:
                         yield event.data + b"\n"
                     else:
                         chunks.append(event.data)
-                elif isinstance(event, ASIDE):
-                    aside(event)
+                elif isinstance(event, SIDE_EVENTS):
+                    on_event(event)
     except GeneratorExit:
         raise
     except BaseException:

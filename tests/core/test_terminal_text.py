@@ -6,7 +6,7 @@ import re
 import pyte
 import pytest
 
-from apiyi_cli.core.events import Burst, Delta
+from apiyi_cli.core.events import Delta, EventBatch
 from apiyi_cli.core.terminal_text import (
     Neutralizer,
     TerminalEncoder,
@@ -134,8 +134,8 @@ def test_a_payload_in_bytes_has_no_effect_wherever_the_bytes_are_split(payload: 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
 def test_a_payload_in_markdown_has_no_effect(payload: str) -> None:
     said = f"x{payload}y"
-    bursts: list[Burst] = [[Delta(character)] for character in said]
-    printed = b"".join(pretty(bursts, aside=lambda event: None, width=80, color=False))
+    batches: list[EventBatch] = [[Delta(character)] for character in said]
+    printed = b"".join(pretty(batches, on_event=lambda event: None, width=80, color=False))
     assert_untouched(printed.removesuffix(b"\n"))
 
 

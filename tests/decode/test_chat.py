@@ -57,9 +57,9 @@ def read(
     """Return all events of a stream and the error that it ended with."""
     found: list[Event] = []
     try:
-        for burst in events(reply(chunks), choices=choices, verbatim=verbatim, cost=cost):
-            assert burst, "a burst is never empty"
-            found += burst
+        for batch in events(reply(chunks), choices=choices, verbatim=verbatim, cost=cost):
+            assert batch, "a batch is never empty"
+            found += batch
     except ApiyiError as error:
         return found, error
     return found, None
@@ -539,9 +539,9 @@ def test_reading_stops_at_done_and_closes_the_connection() -> None:
         yield DONE
         raise AssertionError("read on after the end")
 
-    bursts = list(events(reply(chunks(), close=lambda: closed.append(True))))
+    batches = list(events(reply(chunks(), close=lambda: closed.append(True))))
 
-    assert bursts == [[Delta("a")], [Finish("stop")]]
+    assert batches == [[Delta("a")], [Finish("stop")]]
     assert closed
 
 
@@ -774,24 +774,24 @@ MEANT = [Reasoning("hm"), Delta("Hello"), CALL, Finish("tool_calls"), About("i1"
 def test_an_answer_in_one_piece_gives_the_same_events(kind: str, before: bytes) -> None:
     raw = before + json.dumps(WHOLE, indent=1).encode() + b"\n"
     for cut in (0, 1, 2, 5, 50, len(raw)):
-        bursts = list(events(reply([raw[:cut], raw[cut:]], {"content-type": kind})))
-        assert bursts == [MEANT]
+        batches = list(events(reply([raw[:cut], raw[cut:]], {"content-type": kind})))
+        assert batches == [MEANT]
 
 
 def test_an_answer_in_one_piece_is_one_verbatim_line() -> None:
     raw = json.dumps(WHOLE, indent=1).encode()
 
-    [burst] = events(reply([b"\n", raw], {}), verbatim=True)
+    [batch] = events(reply([b"\n", raw], {}), verbatim=True)
 
-    assert burst[0] == Chunk(raw.replace(b"\n", b""), whole=True)
+    assert batch[0] == Chunk(raw.replace(b"\n", b""), whole=True)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "application/json", ""])
 def test_events_are_known_whatever_the_content_type_says(kind: str) -> None:
     raw = b": PING\n\n" + piece(content="a") + stop() + DONE
     for cut in range(12):
-        bursts = events(reply([raw[:cut], raw[cut:]], {"content-type": kind}))
-        assert [event for burst in bursts for event in burst] == [Delta("a"), Finish("stop")]
+        batches = events(reply([raw[:cut], raw[cut:]], {"content-type": kind}))
+        assert [event for batch in batches for event in batch] == [Delta("a"), Finish("stop")]
 
 
 def test_a_whole_answer_without_a_finish_reason_is_not_proved() -> None:

@@ -20,7 +20,7 @@ def piece(index: int, text: str, finish: str | None = None, **rest: Any) -> byte
 
 
 def flat(chunks: list[bytes], **how: Any) -> list[Event]:
-    return [event for burst in events(Reply(200, {}, chunks), **how) for event in burst]
+    return [event for batch in events(Reply(200, {}, chunks), **how) for event in batch]
 
 
 def test_a_streamed_completion_gives_its_text_wherever_it_is_cut() -> None:

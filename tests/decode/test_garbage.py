@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.events import Burst
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode import chat, complete, respond
 from apiyi_cli.decode.assemble import assemble_completion
 from apiyi_cli.decode.fault import classify_event, classify_reply
@@ -110,10 +110,10 @@ def spoiled(value: Any, at: tuple[Any, ...], junk: Any) -> Any:
     return copy
 
 
-def survives(read: Callable[..., Iterator[Burst]], raw: bytes, **how: Any) -> None:
+def survives(read: Callable[..., Iterator[EventBatch]], raw: bytes, **how: Any) -> None:
     try:
-        for burst in read(Reply(200, {}, [raw]), **how):
-            for event in burst:
+        for batch in read(Reply(200, {}, [raw]), **how):
+            for event in batch:
                 for name in ("text", "id", "name", "arguments", "reason", "model"):
                     str(getattr(event, name, "")).encode()
     except ApiyiError as error:

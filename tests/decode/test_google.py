@@ -46,8 +46,8 @@ def read(*responses: dict[str, Any], stream: bool = True) -> Iterator[Any]:
     else:
         body, kind = write(responses[0]), "application/json"
     reply = Reply(200, {"content-type": kind}, [body], host="h")
-    for burst in read_answer(reply, GenerateAnswer()):
-        yield from burst
+    for batch in read_answer(reply, GenerateAnswer()):
+        yield from batch
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -169,13 +169,13 @@ def shown(events: Any, choices: int = 1) -> Callable[[Callable[[], Reply], bool]
         for form in ("text", "ndjson", "json"):
             lines: list[bytes] = []
             try:
-                bursts = events(reply(), choices=choices, verbatim=form != "text")
+                batches = events(reply(), choices=choices, verbatim=form != "text")
                 if form == "text":
-                    printed = text(bursts, aside=quiet)
+                    printed = text(batches, on_event=quiet)
                 elif form == "ndjson":
-                    printed = ndjson(bursts, aside=quiet)
+                    printed = ndjson(batches, on_event=quiet)
                 else:
-                    printed = whole(bursts, aside=quiet, assemble=assemble_completion)
+                    printed = whole(batches, on_event=quiet, assemble=assemble_completion)
                 for line in printed:
                     lines.append(line)
             except ApiyiError as error:

@@ -132,8 +132,8 @@ def read(row: Row) -> tuple[list[Any], ApiyiError | None]:
     found: list[Any] = []
     reply = Reply(row.status, {"content-type": row.kind}, row.chunks, host="api.test")
     try:
-        for burst in events(reply):
-            found += burst
+        for batch in events(reply):
+            found += batch
     except ApiyiError as failure:
         return found, failure
     return found, None

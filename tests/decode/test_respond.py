@@ -67,8 +67,8 @@ def completed(*items: dict[str, Any], **rest: Any) -> bytes:
 def read(chunks: Iterable[bytes], **how: Any) -> tuple[list[Event], ApiyiError | None]:
     found: list[Event] = []
     try:
-        for burst in events(Reply(200, {"content-type": "text/event-stream"}, chunks), **how):
-            found += burst
+        for batch in events(Reply(200, {"content-type": "text/event-stream"}, chunks), **how):
+            found += batch
     except ApiyiError as error:
         return found, error
     return found, None

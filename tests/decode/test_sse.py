@@ -101,7 +101,7 @@ STREAMS: dict[str, tuple[bytes, list[Frame]]] = {
 
 
 def flat(chunks: Iterable[bytes]) -> list[Frame]:
-    return [frame for burst in frames(chunks) for frame in burst]
+    return [frame for batch in frames(chunks) for frame in batch]
 
 
 @pytest.mark.parametrize("name", STREAMS)

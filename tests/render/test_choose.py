@@ -4,12 +4,12 @@ from typing import get_args
 
 import pytest
 
-from apiyi_cli.core.events import Burst, Chunk, Delta, Usage
+from apiyi_cli.core.events import Chunk, Delta, EventBatch, Usage
 from apiyi_cli.core.terminal_text import encode_for_terminal
 from apiyi_cli.render.choose import Form, choose, format_usage, should_color
 from apiyi_cli.render.whole import compile_filter
 
-BURST: Burst = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
+BURST: EventBatch = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
 
 
 def printed(
@@ -22,7 +22,7 @@ def printed(
 ) -> bytes:
     renderer = choose(
         form,
-        aside=lambda event: None,
+        on_event=lambda event: None,
         terminal=terminal,
         markdown=markdown,
         color=color,
@@ -73,7 +73,7 @@ def test_a_jq_program_filters_both_json_forms() -> None:
 
 def test_json_without_a_way_to_assemble_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(TypeError):
-        choose("json", aside=lambda event: None, terminal=False)
+        choose("json", on_event=lambda event: None, terminal=False)
 
 
 @pytest.mark.parametrize(

@@ -8,24 +8,24 @@ import pyte
 import pytest
 from rich.cells import cell_len
 
-from apiyi_cli.core.events import Burst, Delta, Event, Reasoning, ToolCall
+from apiyi_cli.core.events import Delta, Event, EventBatch, Reasoning, ToolCall
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.render.pretty import pretty
 from apiyi_cli.render.wrap import clipped, cuts
 
 
 def plain(said: str, *, width: int = 40, step: int = 0) -> str:
-    bursts: list[Burst] = (
+    batches: list[EventBatch] = (
         [[Delta(said[at : at + step])] for at in range(0, len(said), step)]
         if step
         else [[Delta(said)]]
     )
-    items = pretty(bursts, aside=lambda event: None, width=width, color=False)
+    items = pretty(batches, on_event=lambda event: None, width=width, color=False)
     return b"".join(items).decode()
 
 
 def colored(said: str, *, width: int = 40) -> str:
-    items = pretty([[Delta(said)]], aside=lambda event: None, width=width, color=True)
+    items = pretty([[Delta(said)]], on_event=lambda event: None, width=width, color=True)
     return b"".join(items).decode()
 
 
@@ -94,13 +94,13 @@ def test_a_block_is_printed_once_it_is_closed_and_code_line_by_line() -> None:
     pieces = ["one ", "two\n", "\nnext\n", "```\n", "a", "b\n", "c\n", "```\n"]
     printed = []
 
-    def bursts() -> Iterator[Burst]:
+    def batches() -> Iterator[EventBatch]:
         for piece in pieces:
             printed.append("")
             yield [Delta(piece)]
         printed.append("")
 
-    for item in pretty(bursts(), aside=lambda event: None, width=40, color=False):
+    for item in pretty(batches(), on_event=lambda event: None, width=40, color=False):
         printed[-1] += item.decode()
     assert printed == ["", "", "one two\n\n", "next\n```\n", "", "ab\n", "c\n", "```\n", ""]
 
@@ -276,11 +276,11 @@ def test_quotes_are_drawn_some_levels_deep_and_keep_their_marks_beyond() -> None
 
 
 def test_a_cut_stream_prints_what_was_there() -> None:
-    def cut() -> Iterator[Burst]:
+    def cut() -> Iterator[EventBatch]:
         yield [Delta("some **wor")]
         raise IncompleteError("cut")
 
-    items = pretty(cut(), aside=lambda event: None, width=40, color=False)
+    items = pretty(cut(), on_event=lambda event: None, width=40, color=False)
     assert next(items) == b"some **wor\n"
     with pytest.raises(IncompleteError):
         next(items)
@@ -288,9 +288,9 @@ def test_a_cut_stream_prints_what_was_there() -> None:
 
 def test_calls_and_events_that_are_not_the_answer_go_their_own_ways() -> None:
     asides: list[Event] = []
-    burst: Burst = [Reasoning("hm"), Delta("*a*"), ToolCall("1", "f", '{"p":"**x** \x9b"}')]
-    burst.append(Delta("# b", 1))
-    printed = b"".join(pretty([burst], aside=asides.append, width=40, color=False)).decode()
+    batch: EventBatch = [Reasoning("hm"), Delta("*a*"), ToolCall("1", "f", '{"p":"**x** \x9b"}')]
+    batch.append(Delta("# b", 1))
+    printed = b"".join(pretty([batch], on_event=asides.append, width=40, color=False)).decode()
     assert asides == [Reasoning("hm")]
     assert printed.splitlines() == [
         "a",

@@ -7,10 +7,10 @@ import pytest
 
 from apiyi_cli.core.events import (
     About,
-    Burst,
     Chunk,
     Delta,
     Event,
+    EventBatch,
     Finish,
     Notice,
     Reasoning,
@@ -22,33 +22,33 @@ from apiyi_cli.errors import IncompleteError
 from apiyi_cli.render.text import call_line, encode, extract, text
 
 
-def out(*bursts: Sequence[Event], newline: bool = True) -> bytes:
-    return b"".join(text(map(list, bursts), aside=lambda event: None, newline=newline))
+def out(*batches: Sequence[Event], newline: bool = True) -> bytes:
+    return b"".join(text(map(list, batches), on_event=lambda event: None, newline=newline))
 
 
-def block(*bursts: Sequence[Event]) -> bytes:
-    return b"".join(extract(map(list, bursts), aside=lambda event: None))
+def block(*batches: Sequence[Event]) -> bytes:
+    return b"".join(extract(map(list, batches), on_event=lambda event: None))
 
 
-def cut(bursts: Iterable[Burst]) -> Iterator[Burst]:
-    yield from bursts
+def cut(batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
+    yield from batches
     raise IncompleteError("the stream was cut")
 
 
 def test_each_burst_is_one_item_and_what_arrived_together_is_written_together() -> None:
-    bursts: list[Burst] = [[Delta("a"), Delta("b")], [Usage(1, 2, 3)], [Delta("c\n")]]
-    assert list(text(bursts, aside=lambda event: None)) == [b"ab", b"c\n"]
+    batches: list[EventBatch] = [[Delta("a"), Delta("b")], [Usage(1, 2, 3)], [Delta("c\n")]]
+    assert list(text(batches, on_event=lambda event: None)) == [b"ab", b"c\n"]
 
 
 def test_a_burst_is_yielded_before_the_next_one_is_asked_for() -> None:
     asked = []
 
-    def bursts() -> Iterator[Burst]:
+    def batches() -> Iterator[EventBatch]:
         for word in ("one", "two"):
             asked.append(word)
             yield [Delta(word)]
 
-    items = text(bursts(), aside=lambda event: None)
+    items = text(batches(), on_event=lambda event: None)
     assert next(items) == b"one"
     assert asked == ["one"]
 
@@ -84,13 +84,13 @@ def test_an_empty_delta_at_the_end_does_not_hide_a_missing_newline() -> None:
 
 
 def test_the_first_choice_streams_and_the_others_follow_in_order_one_blank_line_apart() -> None:
-    bursts: list[Burst] = [
+    batches: list[EventBatch] = [
         [Delta("c", 2), Delta("b", 1)],
         [Delta("a")],
         [Delta("B", 1), Delta("A")],
         [Delta("C\n", 2)],
     ]
-    items = list(text(bursts, aside=lambda event: None))
+    items = list(text(batches, on_event=lambda event: None))
     assert items == [b"a", b"A", b"\n\nbB\n\ncC\n"]
 
 
@@ -162,8 +162,8 @@ def test_the_numbers_of_arguments_keep_all_their_digits() -> None:
 
 def test_a_refusal_is_the_answer_when_nothing_else_was_said() -> None:
     asides: list[Event] = []
-    bursts: list[Burst] = [[Refusal("I can")], [Refusal("not.")]]
-    assert b"".join(text(bursts, aside=asides.append)) == b"I cannot.\n"
+    batches: list[EventBatch] = [[Refusal("I can")], [Refusal("not.")]]
+    assert b"".join(text(batches, on_event=asides.append)) == b"I cannot.\n"
     assert asides == [Refusal("I can"), Refusal("not.")]
 
 
@@ -185,13 +185,13 @@ def test_what_is_not_the_answer_goes_aside_in_order_and_server_chunks_nowhere() 
         Finish("stop"),
         Usage(1, 2, 3),
     ]
-    bursts = [[Chunk(b"{}"), *others[:2], Delta("x")], others[2:]]
-    assert b"".join(text(bursts, aside=asides.append)) == b"x\n"
+    batches = [[Chunk(b"{}"), *others[:2], Delta("x")], others[2:]]
+    assert b"".join(text(batches, on_event=asides.append)) == b"x\n"
     assert asides == others
 
 
 def test_a_cut_stream_keeps_its_text_and_raises_after_it() -> None:
-    items = text(cut([[Delta("half"), Delta("other", 1)]]), aside=lambda event: None)
+    items = text(cut([[Delta("half"), Delta("other", 1)]]), on_event=lambda event: None)
     printed = [next(items), next(items)]
     with pytest.raises(IncompleteError):
         next(items)
@@ -200,7 +200,7 @@ def test_a_cut_stream_keeps_its_text_and_raises_after_it() -> None:
 
 def test_a_stream_cut_before_any_text_prints_nothing() -> None:
     with pytest.raises(IncompleteError):
-        next(text(cut([]), aside=lambda event: None))
+        next(text(cut([]), on_event=lambda event: None))
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_brackets_backslashes_and_emoji_codes_are_printed_as_they_are() -> None:
 
 
 def test_only_the_first_block_is_extracted_and_it_streams_line_by_line() -> None:
-    bursts: list[Burst] = [
+    batches: list[EventBatch] = [
         [Delta("Here:\n```py")],
         [Delta("thon\nx = 1\ny")],
         [Delta(" = 2\n``")],
         [Delta("`\nDone.\n```\nnot this\n```\n")],
     ]
-    assert list(extract(bursts, aside=lambda event: None)) == [b"x = 1\n", b"y = 2\n"]
+    assert list(extract(batches, on_event=lambda event: None)) == [b"x = 1\n", b"y = 2\n"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_extraction_takes_one_block_of_each_choice() -> None:
 
 
 def test_a_cut_stream_without_a_block_still_prints_what_it_had() -> None:
-    items = extract(cut([[Delta("some words")]]), aside=lambda event: None)
+    items = extract(cut([[Delta("some words")]]), on_event=lambda event: None)
     assert next(items) == b"some words\n"
     with pytest.raises(IncompleteError):
         next(items)
@@ -264,5 +264,5 @@ def test_a_cut_stream_without_a_block_still_prints_what_it_had() -> None:
 
 @pytest.mark.no_cover
 def test_a_long_answer_in_small_pieces_is_extracted_in_linear_time() -> None:
-    bursts: list[Burst] = [[Delta("x")] for _ in range(200_000)]
-    assert block(*bursts) == b"x" * 200_000 + b"\n"
+    batches: list[EventBatch] = [[Delta("x")] for _ in range(200_000)]
+    assert block(*batches) == b"x" * 200_000 + b"\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiyi_cli.core.events import Burst, Chunk, Delta, Event, Finish, Reasoning, Usage
+from apiyi_cli.core.events import Chunk, Delta, Event, EventBatch, Finish, Reasoning, Usage
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import ndjson
 from apiyi_cli.render.whole import apply_filter, compile_filter, whole
@@ -15,18 +15,18 @@ def together(chunks: list[bytes]) -> dict[str, int]:
     return {"chunks": len(chunks)}
 
 
-def cut(*bursts: Burst) -> Iterator[Burst]:
-    yield from bursts
+def cut(*batches: EventBatch) -> Iterator[EventBatch]:
+    yield from batches
     raise IncompleteError("cut")
 
 
 def test_ndjson_prints_each_object_verbatim_and_one_burst_at_once() -> None:
-    bursts: list[Burst] = [
+    batches: list[EventBatch] = [
         [Chunk(b'{"a": 1.10}'), Delta("x"), Chunk(b'{"b":"\\ud83d"}')],
         [Delta("y")],
         [Chunk(b"{}")],
     ]
-    assert list(ndjson(bursts, aside=lambda event: None)) == [
+    assert list(ndjson(batches, on_event=lambda event: None)) == [
         b'{"a": 1.10}\n{"b":"\\ud83d"}\n',
         b"{}\n",
     ]
@@ -34,26 +34,26 @@ def test_ndjson_prints_each_object_verbatim_and_one_burst_at_once() -> None:
 
 def test_in_json_forms_only_what_the_objects_do_not_show_goes_aside() -> None:
     for_both: list[Event] = []
-    burst: Burst = [Reasoning("hm"), Finish("stop"), Chunk(b"{}"), Usage(1, 2, 3)]
-    list(ndjson([burst], aside=for_both.append))
-    list(whole([burst], aside=for_both.append, assemble=together))
+    batch: EventBatch = [Reasoning("hm"), Finish("stop"), Chunk(b"{}"), Usage(1, 2, 3)]
+    list(ndjson([batch], on_event=for_both.append))
+    list(whole([batch], on_event=for_both.append, assemble=together))
     assert for_both == [Finish("stop"), Usage(1, 2, 3)] * 2
 
 
 def test_a_whole_answer_is_printed_verbatim() -> None:
-    bursts: list[Burst] = [[Chunk(b'{"n":1e400, "n":2}', whole=True), Delta("x")]]
-    printed = list(whole(bursts, aside=lambda event: None, assemble=together))
+    batches: list[EventBatch] = [[Chunk(b'{"n":1e400, "n":2}', whole=True), Delta("x")]]
+    printed = list(whole(batches, on_event=lambda event: None, assemble=together))
     assert printed == [b'{"n":1e400, "n":2}\n']
 
 
 def test_the_chunks_of_a_stream_are_put_together() -> None:
-    bursts: list[Burst] = [[Chunk(b"{}"), Chunk(b"{}")], [Chunk(b"{}")]]
-    printed = list(whole(bursts, aside=lambda event: None, assemble=together))
+    batches: list[EventBatch] = [[Chunk(b"{}"), Chunk(b"{}")], [Chunk(b"{}")]]
+    printed = list(whole(batches, on_event=lambda event: None, assemble=together))
     assert printed == [b'{"chunks":3}\n']
 
 
 def test_a_cut_stream_prints_the_object_made_of_what_came() -> None:
-    items = whole(cut([Chunk(b"{}")]), aside=lambda event: None, assemble=together)
+    items = whole(cut([Chunk(b"{}")]), on_event=lambda event: None, assemble=together)
     assert next(items) == b'{"chunks":1}\n'
     with pytest.raises(IncompleteError):
         next(items)
@@ -61,11 +61,11 @@ def test_a_cut_stream_prints_the_object_made_of_what_came() -> None:
 
 def test_a_stream_cut_before_its_first_chunk_prints_nothing() -> None:
     with pytest.raises(IncompleteError):
-        next(whole(cut(), aside=lambda event: None, assemble=together))
+        next(whole(cut(), on_event=lambda event: None, assemble=together))
 
 
 def test_an_answer_without_objects_prints_nothing() -> None:
-    assert list(whole([[Delta("x")]], aside=lambda event: None, assemble=together)) == []
+    assert list(whole([[Delta("x")]], on_event=lambda event: None, assemble=together)) == []
 
 
 @pytest.mark.parametrize(

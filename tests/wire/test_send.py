@@ -10,7 +10,7 @@ import pytest
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.core.events import Burst, Delta, Usage
+from apiyi_cli.core.events import Delta, EventBatch, Usage
 from apiyi_cli.decode.chat import events
 from apiyi_cli.decode.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
@@ -99,7 +99,7 @@ def test_every_attempt_of_a_request_has_its_id_and_each_request_another(server: 
 def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
     server.script(ScriptedReply.chat("one ", "two").cut(2))
     sender = Sender(Desk(server.base_url).plan)
-    seen: list[Burst] = []
+    seen: list[EventBatch] = []
     with pytest.raises(IncompleteError):
         seen.extend(sender.answer(CALL, lambda reply: events(reply), shows=bool))
     sender.close()

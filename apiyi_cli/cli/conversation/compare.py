@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.loop import Decode
     from apiyi_cli.cli.conversation.request import ConversationRequest
-    from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.events import EventBatch
     from apiyi_cli.wire.send import Sender
 
 
@@ -59,7 +59,7 @@ class CompareRow:
         """Return the part of the text so far that is printed."""
         return printed_text("".join(self.texts), self._form)
 
-    def add(self, burst: Burst) -> None:
+    def add(self, burst: EventBatch) -> None:
         """Add a batch of events."""
         for event in burst:
             if isinstance(event, Delta):
@@ -199,7 +199,7 @@ def _ask(
     started_s = clock.monotonic()
     call = row.call
 
-    def collect(reply: Reply) -> Iterator[Burst]:
+    def collect(reply: Reply) -> Iterator[EventBatch]:
         # Here, because what is yielded is held back until no other attempt can follow.
         row.begin()
         for burst in decode(reply, choices=1, cost=call.cost):

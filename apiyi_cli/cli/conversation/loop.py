@@ -13,7 +13,7 @@ from apiyi_cli.cli.conversation.reply import (
 )
 from apiyi_cli.cli.output.stderr_events import StderrEvents
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Burst
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.errors import LimitError, UsageError
 from apiyi_cli.text import Text
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
     from apiyi_cli.core.options.chat import Answer
 
-Decode = Callable[..., Iterator[Burst]]
+Decode = Callable[..., Iterator[EventBatch]]
 
 
 class TextEndpoint(NamedTuple):
@@ -108,7 +108,7 @@ class ReplyPrinter:
         # `-O n=2` has the last word.
         choices = count if type(count) is int and count > 0 else self._choices
 
-        def decode(reply: Reply) -> Iterator[Burst]:
+        def decode(reply: Reply) -> Iterator[EventBatch]:
             return self._decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
         bursts = self._ctx.gateway.stream_events(

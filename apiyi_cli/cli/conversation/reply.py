@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.events import Burst, Chunk, Delta, Finish, InlineFile, Restart, ToolCall
+from apiyi_cli.core.events import Chunk, Delta, EventBatch, Finish, InlineFile, Restart, ToolCall
 from apiyi_cli.errors import LimitError
 from apiyi_cli.text import Text
 
@@ -24,7 +24,7 @@ class ReplyCollector:
 
     def __init__(
         self,
-        bursts: Iterable[Burst],
+        bursts: Iterable[EventBatch],
         commands: ToolCommands | None = None,
         keep_file: Callable[[InlineFile], str] | None = None,
     ) -> None:
@@ -37,7 +37,7 @@ class ReplyCollector:
         self.finish_reason = ""
         self.chunks: list[bytes] = []
 
-    def __iter__(self) -> Iterator[Burst]:
+    def __iter__(self) -> Iterator[EventBatch]:
         if self._commands is None:
             for burst in self._bursts:
                 yield self._collect(burst)
@@ -65,7 +65,7 @@ class ReplyCollector:
             return False
         return all(commands.answers(call.name) for call in self.calls)
 
-    def _collect(self, burst: Burst) -> Burst:
+    def _collect(self, burst: EventBatch) -> EventBatch:
         """Collect a batch and return it, with a path in place of each file."""
         for place, event in enumerate(burst):
             kind = type(event)

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import Burst, Chunk, Delta, InlineFile, Reasoning, Refusal, Restart
+from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
 from apiyi_cli.core.secret import Secret, redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
 from apiyi_cli.text import Text, join_texts
@@ -89,11 +89,11 @@ class GatewayClient:
     def stream_events(
         self,
         call: Call,
-        decode: Callable[[Reply], Iterator[Burst]],
+        decode: Callable[[Reply], Iterator[EventBatch]],
         *,
         held: bool = False,
         reasoning: bool = False,
-    ) -> Iterator[Burst]:
+    ) -> Iterator[EventBatch]:
         """Send a call and yield its events.
 
         With `held` nothing is shown until the end: of an answer that was begun anew only the
@@ -263,7 +263,7 @@ def _is_foreign_json(body: bytes) -> bool:
     return isinstance(value, dict | list) and bool(value) and classify_event(value) is None
 
 
-def is_shown(burst: Burst, *, reasoning: bool) -> bool:
+def is_shown(burst: EventBatch, *, reasoning: bool) -> bool:
     """Return True if the user sees something of a burst.
 
     An object is printed by `--ndjson`; one that opens the answer holds nothing of it.
@@ -276,9 +276,9 @@ def is_shown(burst: Burst, *, reasoning: bool) -> bool:
     )
 
 
-def newest_attempt(bursts: Iterable[Burst]) -> Iterator[Burst]:
+def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
     """Yield the bursts of the last attempt alone, at the end; also before an error or signal."""
-    kept: list[Burst] = []
+    kept: list[EventBatch] = []
     try:
         for burst in bursts:
             at = _restart_in(burst)
@@ -304,7 +304,7 @@ def refuse_restart() -> IncompleteError:
     )
 
 
-def _restart_in(burst: Burst) -> int | None:
+def _restart_in(burst: EventBatch) -> int | None:
     """Return the place of the last `Restart` in a burst."""
     for place in range(len(burst) - 1, -1, -1):
         if type(burst[place]) is Restart:

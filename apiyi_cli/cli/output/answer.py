@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.options.output import Output
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.render.choose import Renderer
-    from apiyi_cli.render.text import Aside
+    from apiyi_cli.render.text import EventHandler
 
 
 class AnswerOutput:
@@ -63,14 +63,14 @@ class AnswerOutput:
 
         return apply_filter(lines, self.jq_filter)
 
-    def renderer(self, aside: Aside, answer: Answer, form: str) -> Renderer:
+    def renderer(self, on_event: EventHandler, answer: Answer, form: str) -> Renderer:
         """Return what turns bursts into bytes, by the options and by where they go."""
         from apiyi_cli.decode.assemble import assemble_completion
         from apiyi_cli.render.choose import choose
 
         return choose(
             form,  # type: ignore[arg-type]
-            aside=aside,
+            on_event=on_event,
             terminal=self.is_terminal,
             markdown=answer.markdown,
             color=self.color,

@@ -32,7 +32,7 @@ from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.events import Burst
+    from apiyi_cli.core.events import EventBatch
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.wire.send import Sender
 
@@ -97,7 +97,7 @@ def print_streams(ctx: Context, job: TranscribeJob) -> None:
     """Print the texts as they are heard, one recording after the other."""
     notes = NotesOnce(ctx.messages.note)
 
-    def decode(reply: Reply, **how: Any) -> Iterator[Burst]:
+    def decode(reply: Reply, **how: Any) -> Iterator[EventBatch]:
         return _events(job, reply, verbatim=bool(how.get("verbatim")))
 
     for recording in job.recordings:
@@ -209,11 +209,11 @@ def _ask(
     return PartResult(part, result, from_cache=sender.from_cache)
 
 
-def _events(job: TranscribeJob, reply: Reply, *, verbatim: bool = False) -> Iterator[Burst]:
+def _events(job: TranscribeJob, reply: Reply, *, verbatim: bool = False) -> Iterator[EventBatch]:
     return events(reply, verbatim=verbatim, speakers=bool(job.transcribing.diarize))
 
 
-def _join_events(bursts: Iterator[Burst]) -> Transcript:
+def _join_events(bursts: Iterator[EventBatch]) -> Transcript:
     from apiyi_cli.core.events import Delta, Usage
 
     pieces: list[str] = []
