@@ -31,7 +31,7 @@ TOKENS_IN_UNKNOWN_PICTURE: Final = 765
 _LENGTH_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _HEAD_CHARS = 1 << 16
 _SHORTEST_BASE64 = 512
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_BASE64 = r"[A-Za-z0-9+/_-]+={0,2}"
 _PICTURE_FIELDS = ("image", "mask", "input_image", "input_reference")
 
 
@@ -103,7 +103,7 @@ def _tokens_of_text(text: str, name: str, low_detail: bool) -> float:
         return _tokens_of_base64(content, head[5:].partition("/")[0], low_detail)
     if name in ("url", "image_url", *_PICTURE_FIELDS) and text.startswith(("https:", "http:")):
         return TOKENS_IN_SMALL_PICTURE if low_detail else TOKENS_IN_UNKNOWN_PICTURE
-    if len(text) >= _SHORTEST_BASE64 and _BASE64.fullmatch(text, 0, _SHORTEST_BASE64):
+    if len(text) >= _SHORTEST_BASE64 and re.fullmatch(_BASE64, text[:_SHORTEST_BASE64]):
         kind = _sniffed_family(text)
         if kind is not None:
             return _tokens_of_base64(text, kind, low_detail)

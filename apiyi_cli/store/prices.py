@@ -18,7 +18,7 @@ TOKENS_IN_MINUTE = 1000
 PRICED_MOST_TOKENS = 1 << 53
 USD_PER_MILLION = 2.0
 """What a model ratio of 1 means: US dollars for a million input tokens."""
-_DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
+_DATED = r"-(\d{8}|\d{4}-\d{2}-\d{2})$"
 
 
 class Price(NamedTuple):
@@ -71,7 +71,7 @@ class Prices:
 
     def of(self, model: str) -> Price | None:
         """Return the price of a model: by its name, else by its name without a date."""
-        found = self._models.get(model) or self._models.get(_DATED.sub("", model))
+        found = self._models.get(model) or self._models.get(re.sub(_DATED, "", model))
         if not found:
             return None
         return Price(*(None if one is None else one * self._ratio for one in found))
@@ -100,7 +100,7 @@ class Prices:
             return None
         prompt, completion = min(prompt, PRICED_MOST_TOKENS), min(completion, PRICED_MOST_TOKENS)
         cached = min(max(0, used.cached or 0), prompt)
-        reduced = self._cached.get(model, self._cached.get(_DATED.sub("", model)))
+        reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
         saved = 0.0 if reduced is None else cached * (price.input - reduced * self._ratio)
         return (price.input * prompt + price.output * completion - saved) / 1e6
 

@@ -19,7 +19,7 @@ from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
-_NAME = re.compile(r"[^\W_][\w.@+-]*")
+_NAME = r"[^\W_][\w.@+-]*"
 MOST_NAME_BYTES = 200
 ENDING = ".ndjson"
 
@@ -48,7 +48,7 @@ class SessionStore:
 
     def path(self, name: str) -> Path:
         """Return the file of a conversation. Raises UsageError for an invalid name."""
-        if not _NAME.fullmatch(name) or len(name.encode()) > MOST_NAME_BYTES:
+        if not re.fullmatch(_NAME, name) or len(name.encode()) > MOST_NAME_BYTES:
             raise UsageError(
                 Text("cannot use the session name {name}", name=repr(name)),
                 Text(
@@ -150,7 +150,7 @@ class SessionStore:
         files = []
         with suppress(OSError):
             for path in self._folder.iterdir():
-                if path.name.endswith(ENDING) and _NAME.fullmatch(path.name):
+                if path.name.endswith(ENDING) and re.fullmatch(_NAME, path.name):
                     with suppress(OSError):
                         files.append((path.stat(), path))
         return sorted(files, key=lambda file: (-file[0].st_mtime_ns, file[1].name))

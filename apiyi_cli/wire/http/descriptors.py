@@ -40,12 +40,9 @@ def require_descriptors() -> None:
 
     Checked before anything is sent: an answer that is paid for must not fail for them.
     """
-    try:
-        import resource
-    except ImportError:
-        return
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if soft == resource.RLIM_INFINITY or soft > RESERVED_DESCRIPTORS:
+    # The module `resource` need not be loaded for the answer; -1 means unlimited.
+    soft = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else -1
+    if not 0 <= soft <= RESERVED_DESCRIPTORS:
         return
     limit_jobs(1)
     held: list[int] = []

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from apiyi_cli.core.threads import start_thread
+from apiyi_cli.core.clock import start_thread
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore

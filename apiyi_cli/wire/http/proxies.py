@@ -22,8 +22,9 @@ _SCHEMES = {
     "socks5h": "socks5",
     "socks": "socks5",
 }
-_HOST = re.compile(r"[A-Za-z0-9._~:%-]+")
-_UNREACHABLE = re.compile(
+# Patterns are texts, compiled by `re` when first used: most runs have no proxy.
+_HOST = r"[A-Za-z0-9._~:%-]+"
+_UNREACHABLE = (
     r"^50[0234]\b|could not connect: (?:General SOCKS server failure|Network unreachable"
     r"|Host unreachable|Connection refused|TTL expired)"
 )
@@ -84,7 +85,7 @@ def parse_proxy(value: str, source: str) -> Proxy:
             hint=Text("use http://, https://, socks5:// or socks5h://"),
         )
     host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         raise SetupError(
             Text("cannot use {source}", source=source),
             Text("its value is not the URL of a proxy"),
@@ -109,7 +110,7 @@ def is_host_unreachable(refusal: str) -> bool:
     names for the replies 1 and 3 to 6 of SOCKS 5 (RFC 1928). Other refusals are about the proxy
     itself: a password, a rule, an unknown command.
     """
-    return bool(_UNREACHABLE.search(refusal))
+    return bool(re.search(_UNREACHABLE, refusal))
 
 
 def _is_excluded(host: str, environ: Mapping[str, str]) -> bool:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 RateLimiter: TypeAlias = "Limiter | RedisLimiter"
 
 _SILENT_S = 2.0
-_OF_TOKENS = re.compile(r"(?i)\btokens?\b|\btpm\b|令牌数|词元")
+# A text, compiled by `re` after the first 429.
+_OF_TOKENS = r"(?i)\btokens?\b|\btpm\b|令牌数|词元"
 
 
 class Admission:
@@ -88,7 +89,9 @@ class Admission:
         limiter.release_slot(self._slot)
         ago_s = self._clock.monotonic() - self._started_s
         if isinstance(failure, ApiyiError):
-            if failure.facts.status == 429 and _OF_TOKENS.search(f"{failure.why} {failure.what}"):
+            if failure.facts.status == 429 and re.search(
+                _OF_TOKENS, f"{failure.why} {failure.what}"
+            ):
                 limiter.note_throttled()
             if _was_refused(failure):
                 limiter.settle(self._tokens, 0, ago_s)

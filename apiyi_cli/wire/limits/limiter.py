@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import threading
 from array import array
 from collections.abc import Callable, Iterator
@@ -166,6 +165,8 @@ class Limiter:
     @property
     def clear_command(self) -> str:
         """Return the command line that clears what was counted so far."""
+        import shlex
+
         return f"rm {shlex.quote(str(self._path))}"
 
     def mean_tokens(self, model: str) -> float:

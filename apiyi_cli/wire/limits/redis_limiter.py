@@ -18,9 +18,8 @@ from functools import partial
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
-from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.clock import CLOCK, Clock, start_thread
 from apiyi_cli.core.hosts import host_in_url, split_url
-from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text

@@ -7,7 +7,6 @@ class of the request. `attempts` applies the decision.
 
 from __future__ import annotations
 
-import enum
 from typing import Final, Literal, NamedTuple
 
 from apiyi_cli.core.call import Cost
@@ -50,21 +49,14 @@ class RetryDecision(NamedTuple):
     stop: Stop = ""
 
 
-class _Repeat(enum.Enum):
-    """One cell of the retry table."""
-
-    NEVER = enum.auto()
-    FREE = enum.auto()
-    POSSIBLY_BILLED = enum.auto()
-    ON_REQUEST = enum.auto()
-    """Possibly billed and expensive: only if the user gave a number of such retries."""
-
-
+_Repeat = Literal["never", "free", "possibly-billed", "on-request"]
+"""One cell of the retry table; "on-request" is possibly billed and expensive: only if the user
+gave a number of such retries."""
 _MAYBE_BILLED: Final[dict[Cost, _Repeat]] = {
-    "free": _Repeat.FREE,
-    "light": _Repeat.POSSIBLY_BILLED,
-    "text": _Repeat.POSSIBLY_BILLED,
-    "heavy": _Repeat.ON_REQUEST,
+    "free": "free",
+    "light": "possibly-billed",
+    "text": "possibly-billed",
+    "heavy": "on-request",
 }
 
 
@@ -91,7 +83,7 @@ def decide(
     if shown:
         return RetryDecision(False, stop="shown")
     repeat = _repeat(error, cost)
-    possibly_billed = repeat in (_Repeat.POSSIBLY_BILLED, _Repeat.ON_REQUEST)
+    possibly_billed = repeat in ("possibly-billed", "on-request")
     asked_s = _asked_s(error.facts, bare_429s)
     full = is_saturated(error)
     if full:
@@ -102,7 +94,7 @@ def decide(
     if is_throttled(error) and (policy.batch or not over_cap):
         pause_s = min(wait_s, policy.retry_after_cap_s)
     stop: Stop = ""
-    if repeat is _Repeat.NEVER:
+    if repeat == "never":
         stop = "final"
     elif possibly_billed and possibly_billed_so_far >= _most_repeats(repeat, cost, policy):
         stop = "possibly-billed"
@@ -151,39 +143,39 @@ def _repeat(error: ApiyiError, cost: Cost) -> _Repeat:
     facts = error.facts
     phase = facts.phase or ("status" if facts.status is not None else None)
     if phase is None or isinstance(error, FundsError):
-        return _Repeat.NEVER
+        return "never"
     if phase == "status" and not _is_success(facts.status):
         return _repeat_by_status(error, cost)
     if not isinstance(error, TemporaryError | IncompleteError) or facts.kind == "misfit":
         # A whole answer that does not fit would come again, and would be billed again.
-        return _Repeat.NEVER
+        return "never"
     if phase == "connect":
         # Another attempt mends neither a certificate nor a proxy.
-        return _Repeat.NEVER if facts.kind in ("certificate", "proxy") else _Repeat.FREE
+        return "never" if facts.kind in ("certificate", "proxy") else "free"
     if phase == "sent" and _is_dead_socket(facts):
-        return _Repeat.POSSIBLY_BILLED if cost in ("text", "heavy") else _Repeat.FREE
+        return "possibly-billed" if cost in ("text", "heavy") else "free"
     if facts.billed == "maybe":
         return _MAYBE_BILLED[cost]
     if phase in ("status", "opened") and isinstance(error, TemporaryError) and not facts.kind:
         # An error object inside a 200, before anything of the answer.
-        return _Repeat.FREE
+        return "free"
     return _MAYBE_BILLED[cost]
 
 
 def _repeat_by_status(error: ApiyiError, cost: Cost) -> _Repeat:
     facts = error.facts
     if facts.should_retry is False:
-        return _Repeat.NEVER
+        return "never"
     if isinstance(error, TemporaryError | IncompleteError):
         if facts.status in _LATE or facts.billed == "maybe":
             return _MAYBE_BILLED[cost]
         if facts.status in _UNBILLED or (facts.status == 409 and cost == "free"):
-            return _Repeat.FREE
+            return "free"
         if isinstance(error, TemporaryError) and facts.cause is not None:
             # The table of errors outweighs the status: a channel's 401 is temporary, for example.
-            return _Repeat.FREE
+            return "free"
     is_asked_for = facts.should_retry is True and cost != "heavy"
-    return _Repeat.FREE if is_asked_for else _Repeat.NEVER
+    return "free" if is_asked_for else "never"
 
 
 def _is_success(status: int | None) -> bool:
@@ -202,7 +194,7 @@ def _is_dead_socket(facts: Facts) -> bool:
 def _most_repeats(repeat: _Repeat, cost: Cost, policy: RetryPolicy) -> float:
     if policy.possibly_billed_retries is not None:
         return policy.possibly_billed_retries
-    if repeat is _Repeat.ON_REQUEST:
+    if repeat == "on-request":
         return 0
     return 1 if cost in ("text", "heavy") else float("inf")
 
