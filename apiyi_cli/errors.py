@@ -24,85 +24,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from apiyi_cli.text import Text, join_texts
 
-
-class ExitCode(NamedTuple):
-    """One row of the table that the manual, `apiyi help exit-codes` and the tests are made of."""
-
-    code: int
-    name: str
-    when: str
-    again: str
-
-
-EXIT_CODES = (
-    ExitCode(
-        0,
-        "ok",
-        "all that was asked for was received, proved complete, written and flushed",
-        "-",
-    ),
-    ExitCode(
-        1,
-        "bug",
-        "an unexpected exception: one line and a redacted crash file, no traceback",
-        "report it",
-    ),
-    ExitCode(2, "usage", "options, arguments, unreadable or undecodable input", "fix"),
-    ExitCode(
-        3,
-        "partial",
-        "several requests were asked for and some of them failed",
-        "only what failed (batch: --retry-failed)",
-    ),
-    ExitCode(
-        4,
-        "auth",
-        "no key, keyring locked or silent, 401, 403 without a quota code",
-        "fix",
-    ),
-    ExitCode(
-        5,
-        "temporary",
-        "408, 409, 425, 429, 500, 502, 503, 520-523, 529; connect, DNS or timeout before the "
-        "request was sent; retries used up: nothing billed as far as can be known",
-        "free",
-    ),
-    ExitCode(
-        6,
-        "rejected",
-        "400, 404, 405, 413, 415, 422, 451, 501, content policy, unknown model, redirect, "
-        "a 200 that is not the API",
-        "fix",
-    ),
-    ExitCode(7, "no-funds", "402; a quota or billing code at any status", "top up"),
-    ExitCode(
-        8,
-        "incomplete",
-        "stream cut after it began; sent but no answer (silence, 504, 524, reset; 408 for "
-        "image, speech and transcription); an answer that is not what was asked for",
-        "may pay twice",
-    ),
-    ExitCode(
-        9,
-        "limit",
-        "--max-errors, --fail-fast, --max-cost or --max-time reached",
-        "raise the limit, resume",
-    ),
-    ExitCode(
-        10,
-        "setup",
-        "config, proxy, certificate, CA, permissions, lock held",
-        "fix",
-    ),
-    ExitCode(
-        11,
-        "output",
-        "cannot write: disk full, I/O error, closed stdout, file exists",
-        "fix",
-    ),
-)
-
-
 Billed = Literal["no", "maybe", "pending", "yes"]
 """Whether the gateway charged for a request, as far as can be known; "pending" is one that it
 may still be working on."""
@@ -246,7 +167,7 @@ class PartialError(ApiyiError):
 
 
 class AuthError(ApiyiError):
-    """There is no key, or the gateway refused it."""
+    """No key was found, or the gateway refused it."""
 
     exit_code = 4
     default_hint = "apiyi auth login"
@@ -290,7 +211,7 @@ class LimitError(ApiyiError):
 
 
 class SetupError(ApiyiError):
-    """The configuration or the machine's set-up stands in the way."""
+    """The configuration or the machine's set-up prevents the run."""
 
     exit_code = 10
 

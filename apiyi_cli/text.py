@@ -1,9 +1,8 @@
 """Messages for people: a template and its values, kept apart until they are shown.
 
-A `Text` is its English sentence, so it can stand wherever a str can. Whoever shows it to a
-person asks `core.language` for the sentence in that person's language: the template is looked
-up, the values are put in. A plain str is opaque: the words of a server, a row's id or a path
-are never looked up.
+A `Text` is its English sentence and can be used as a str. `core.language` returns the sentence in
+the user's language: it looks the template up and fills in the values. A plain str is opaque: the
+words of a server, a row's id or a path are never looked up.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ class Text(str):
     """A message: the English sentence, its template and its values.
 
     `Text("cannot read {path}", path=path)` has its values by name; a value may itself be a
-    Text. Without values the template is taken as it stands, braces and all. Adding keeps both
+    Text. Without values the template is taken unchanged, braces and all. Adding keeps both
     sides translatable; what else is done to it as a str gives a plain str, which is not.
     """
 
@@ -72,7 +71,7 @@ def system_reason(failure: OSError, otherwise: str = "") -> str:
 def map_text(text: str, change: Callable[[str], str]) -> str:
     """Return the text with `change` applied to its values, or to the whole of a plain str.
 
-    Used to redact keys and to make server words safe: both stand in values alone.
+    Used to redact keys and to make server words safe: both are in values alone.
     """
     if not isinstance(text, Text):
         return change(text)

@@ -22,7 +22,6 @@ KNOWN_CLASSES = {
     "Picture",
     "Rule",
     "Span",
-    "_Heard",
     "_Text",
 }
 """Class names that still stand for several things: this list may only shrink."""

@@ -1,4 +1,4 @@
-"""Time as a value that can be handed in.
+"""Time as a value that can be handed in, and threads where the system may have none left.
 
 Durations are measured on `monotonic`, which no change of the wall clock moves; `wall` is
 for what people and servers read (dates, file names). Tests hand in their own `Clock`.
@@ -6,6 +6,7 @@ for what people and servers read (dates, file names). Tests hand in their own `C
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,3 +22,17 @@ class Clock(NamedTuple):
 
 
 CLOCK = Clock()
+
+
+def start_thread(target: Callable[[], object]) -> threading.Thread | None:
+    """Start a daemon thread and return it; None where the system refuses one more.
+
+    A limit on processes (`ulimit -u`, `--pids-limit`) shows only here: callers go on with the
+    threads that they have.
+    """
+    thread = threading.Thread(target=target, daemon=True)
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError):
+        return None
+    return thread

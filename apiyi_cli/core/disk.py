@@ -141,8 +141,8 @@ def replace_private(path: Path, data: bytes) -> None:
     """Replace a file by `data` in one durable step, mode 0600; missing folders are made, 0700.
 
     A reader sees the old file or the new one, never half of it. A symbolic link is kept and its
-    target replaced. Raises OSError where something other than a file stands: root could replace
-    a device, also one that a link leads to.
+    target replaced. Raises OSError for a path that is not a file: root could replace a device,
+    also one that a link leads to.
     """
     target = Path(os.path.realpath(path))
     require_file(target)
@@ -159,7 +159,7 @@ def replace_private(path: Path, data: bytes) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Raise OSError if something at `path` is not a regular file."""
+    """Raise OSError if `path` exists and is not a regular file."""
     with suppress(FileNotFoundError, NotADirectoryError):
         refuse_irregular(path.lstat())
 

@@ -104,7 +104,7 @@ class TextReader:
 
     A byte order mark of the first piece decides (and is left out), else `encoding`. Pieces of a
     text that is UTF-8 already go through as they are. What cannot be decoded becomes the byte
-    0xFF, which is no UTF-8 either, so that it makes only its own line a bad one.
+    0xFF, which is not UTF-8 either, so that it makes only its own line a bad one.
     """
 
     def __init__(self, encoding: str | None = None) -> None:
@@ -133,7 +133,7 @@ class TextReader:
 
 
 def explain_binary(name: str, kind: FileType) -> UsageError:
-    """Return the error for a file that is no text, with the way to send or to unpack it."""
+    """Return the error for a file that is not text, with the way to send or to unpack it."""
     what = Text("cannot read {name} as text", name=show_name(name))
     path = "-" if is_stdin(name) else quote_path(name)
     attachable = {

@@ -126,7 +126,7 @@ _PACKED: Final = (
 )
 
 # ISO 32000-1, annex H, implementation note 13: readers take the mark within the first 1024
-# bytes. What stands before it is no text of one line that talks of PDF.
+# bytes. What precedes it is not a line of text that mentions PDF.
 _LATE_PDF: Final = re.compile(rb"(?:[\r\n\x00-\x08]|[^\x00-\x7f])%PDF-\d\.\d *[\r\n]")
 _PDF_WITHIN: Final = 1024
 

@@ -5,6 +5,7 @@ Nothing here asks a resolver: a name is judged as it is written, an address by i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -31,7 +32,7 @@ _INNER_ADDRESSES: Final = frozenset(("168.63.129.16",))
 
 
 def split_url(url: str) -> SplitResult | None:
-    """Return the parts of a URL, None for a torn bracket or a port that is no number."""
+    """Return the parts of a URL, None for a torn bracket or a port that is not a number."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -53,13 +54,18 @@ def host_in_url(host: str) -> str:
 def origin(url: str) -> str:
     """Return scheme, host and port as one text, equal for the same server (RFC 6454).
 
-    What is no URL has the origin "", which is nobody's.
+    What is not a URL has the origin "", which is nobody's.
     """
     parts = split_url(url)
     if parts is None or not parts.hostname:
         return ""
     port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
     return f"{parts.scheme}://{host_in_url(bare_host(parts.hostname))}:{port}"
+
+
+def origins(base_urls: Iterable[str]) -> list[str]:
+    """Return the servers of the addresses, each once, in their order."""
+    return list(dict.fromkeys(origin(url) for url in base_urls))
 
 
 def is_loopback(host: str) -> bool:

@@ -60,7 +60,7 @@ class Number(float):
 
 
 class Verbatim:
-    """JSON text to be put into a larger value as it stands; `data` is one line of strict JSON."""
+    """JSON text to be put into a larger value unchanged; `data` is one line of strict JSON."""
 
     __slots__ = ("data",)
 
@@ -83,7 +83,7 @@ def read(data: bytes | str) -> Any:
 
 
 def read_strict(data: bytes | str) -> Any:
-    """Return the JSON value of a text that a person wrote.
+    """Return the JSON value of a text that the user wrote.
 
     Unlike `read`, this refuses what RFC 8259 refuses; lone surrogates are legal there.
     Raises InvalidJSON, whose `msg`, `lineno` and `colno` tell where.
@@ -141,7 +141,7 @@ def as_line(raw: bytes) -> bytes:
     """Return the JSON of a server on one line that every reader takes.
 
     All bytes but line ends stay as they came where they are strict JSON; else the value that
-    the text begins with is written anew. What is no JSON at all is returned on one line.
+    the text begins with is written anew. What is not JSON at all is returned on one line.
     """
     if not is_strict(trim(raw)):
         try:

@@ -1,7 +1,7 @@
 """`Secret`: a key that does not show itself, and all that takes keys out of what is shown.
 
 Redaction goes by value and happens at the last writer: what a key looks like in a server's
-error, a proxy's address or a traceback cannot be told from the place where it stands.
+error, a proxy's address or a traceback does not depend on where it is written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,14 @@ from functools import cache
 from typing import overload
 from urllib.parse import quote
 
+from apiyi_cli.text import Text
+
+KEY_VARIABLE = "APIYI_API_KEY"
+LOGIN_HINT = Text(
+    "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
+    "(without a keyring also: apiyi auth login --insecure-storage)"
+)
+"""How a user hands over a key."""
 SHORTEST_REDACTED = 8
 """Shorter values are words such as `none` or `EMPTY`, which servers without keys are given;
 taking them out of text would hide more than it protects."""
@@ -21,13 +29,16 @@ _LARGE_BYTES = 1 << 20
 
 # Patterns are texts here, compiled by `re` when first used: most runs redact nothing.
 # What looks like a key of somebody: sk-…, a Google key, a JSON web token, a bearer's token.
-# "task-…" is no key; a key behind an escape as in "\nsk-…" or "%20sk-…" is one.
+# "task-…" is not a key; a key behind an escape as in "\nsk-…" or "%20sk-…" is one.
 _SHAPED = (
     r"(?:(?<![A-Za-z])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{16,}"
     r"|\bAIza[A-Za-z0-9_-]{35}"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
     r"|(?<=\b[Bb]earer )[A-Za-z0-9._~+/-]{20,}=*"
 )
+
+# One of these is in all that has the shape of a key.
+_KEY_STARTS = ("sk-", "AIza", "eyJ", "earer ")
 
 # Words in the names of headers and parameters whose values are nobody's business.
 _SECRET_WORDS = frozenset(
@@ -103,6 +114,8 @@ def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
             "utf-8", "surrogateescape"
         )
     text = _redact_known(text, secrets)
+    if not any(start in text for start in _KEY_STARTS):
+        return text
     return re.sub(_SHAPED, lambda found: f"[key {Secret(found[0]).tail}]", text)
 
 
@@ -179,7 +192,7 @@ def _has_escapes(text: str) -> bool:
 
 
 def _plain_spellings(value: str) -> tuple[str, ...]:
-    """Return what stands for the value in a text without escapes, the longest first."""
+    """Return the spellings of the value in a text without escapes, the longest first."""
     return tuple(sorted({value, *_base64_parts(value)}, key=len, reverse=True))
 
 
@@ -211,7 +224,7 @@ def _character(character: str) -> str:
 def _base64_parts(value: str) -> set[str]:
     """Return the characters of base64 that the value alone decides, for its three alignments.
 
-    What stands before the value shifts it by 0, 1 or 2 bytes; the character on either edge
+    What precedes the value shifts it by 0, 1 or 2 bytes; the character on either edge
     may mix its bits with a neighbour's and is left out.
     """
     raw = value.encode("utf-8", "surrogateescape")

@@ -17,7 +17,7 @@ from typing import Literal
 
 Content = Literal["text", "json", "styled", "raw"]
 """What bytes for stdout are: text; JSON, which has to stay JSON; text that our renderers have
-made safe and given colours; bytes that are no text (a picture)."""
+made safe and given colours; bytes that are not text (a picture)."""
 
 _COLOUR = "(\x1b\\[[0-9;]*m)"
 

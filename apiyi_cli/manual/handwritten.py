@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from apiyi_cli.core.exit_codes import EXIT_CODES, ExitCode
 from apiyi_cli.core.language import Translate, as_is
-from apiyi_cli.errors import EXIT_CODES, ExitCode
 from apiyi_cli.manual.markdown import Block, Definitions, Paragraph, Span, blocks, plain, text
 from apiyi_cli.text import Text
 

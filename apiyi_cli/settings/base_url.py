@@ -14,6 +14,7 @@ from apiyi_cli.text import Text
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 _VERSION = re.compile(r"v\d+(?:alpha|beta)?\d*")
+_UNUSABLE = frozenset(' \\"<>^`{|}')
 _EXAMPLE = "https://api.apiyi.com/v1"
 
 
@@ -55,7 +56,7 @@ def normalize_base_url(text: str, source: str) -> str:
 def _split(text: str, source: str) -> SplitResult:
     stripped = text.strip()
     # A backslash is a slash to some programs and part of the name to others.
-    if not stripped.isprintable() or re.search(r'[\s\\"<>^`{|}]', stripped):
+    if not stripped.isprintable() or not _UNUSABLE.isdisjoint(stripped):
         raise _refusal(source, Text("a base URL holds no spaces, quotes or backslashes"), _EXAMPLE)
     try:
         return urlsplit(stripped)

@@ -13,8 +13,7 @@ from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.base_url import normalize_base_url
-from apiyi_cli.settings.config import Config, Profile, is_profile_name
-from apiyi_cli.settings.defaults import STORES, Limits
+from apiyi_cli.settings.defaults import STORES, Config, Limits, Profile, is_profile_name
 from apiyi_cli.settings.values import (
     MODEL_COMMANDS,
     InvalidValue,

@@ -1,11 +1,22 @@
-"""Every default, timeout and retry number, for options that neither flag nor profile sets."""
+"""Every default, timeout and retry number, and the profiles: the built-in ones and their shape.
+
+`settings.config_file` reads and checks `config.toml`, `settings.edit` changes it; which value wins
+over which is `settings.resolve`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.core.families import PROPOSED
+from apiyi_cli.core.hosts import NODES
+from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Limits(NamedTuple):
@@ -120,6 +131,82 @@ def default_of(name: str, command: str | None = None) -> Any:
     return own[name] if name in own else DEFAULTS.get(name)
 
 
+class Profile(NamedTuple):
+    """One `[profile.NAME]`: only what the file says, nothing filled in.
+
+    `options` has the values of the option table by name; `limits` the table of that name;
+    `commands` the like of `options` for single commands, which count before. `group` is the
+    key's group at the gateway, whose prices its estimates are made with.
+    """
+
+    name: str
+    base_urls: tuple[str, ...] = ()
+    key_command: tuple[str, ...] = ()
+    options: Mapping[str, Any] = _EMPTY
+    limits: Mapping[str, Any] = _EMPTY
+    commands: Mapping[str, Mapping[str, Any]] = _EMPTY
+    group: str | None = None
+
+
+class Config(NamedTuple):
+    """The whole file; an absent one is the same as an empty one."""
+
+    path: Path
+    profiles: Mapping[str, Profile] = _EMPTY
+    families: Mapping[str, Mapping[str, Any]] = {}
+    language: str | None = None
+    usage_ledger: bool | None = None
+
+
+BUILT_IN: Mapping[str, Profile] = {
+    "default": Profile("default"),
+    "sandbox": Profile(
+        "sandbox",
+        options={"model": "sandbox-1"},
+        commands={
+            "embed": {"model": "sandbox-embed-1"},
+            "image": {"model": "sandbox-image-1"},
+            "transcribe": {"model": "sandbox-transcribe-1"},
+            "speak": {"model": "sandbox-speak-1"},
+            "rank": {"model": "sandbox-rank-1"},
+        },
+    ),
+}
+"""The profiles that need no file."""
+
+
+def is_profile_name(name: str) -> bool:
+    """Return True if a profile may have this name: a keyring user and a word to type."""
+    rest = name.replace("-", "").replace(".", "").replace("_", "")
+    return rest.isalnum() and len(name) <= 64 and name[0] not in "-."
+
+
+def unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
+    """Return the error for a profile that does not exist, with the nearest name."""
+    from apiyi_cli.core.nearest import find_nearest
+
+    close = find_nearest(name, known)
+    why = (
+        Text("did you mean {close}?", close=close)
+        if close
+        else Text("known are {known}", known=", ".join(known))
+    )
+    return SetupError(
+        Text("there is no profile {name}", name=repr(name)),
+        why,
+        hint=Text("apiyi config list, or --profile NAME"),
+    )
+
+
+def node_urls(name: str) -> tuple[str, ...]:
+    """Return a node's address, then those of the others that may replace it.
+
+    cf is nobody's backup: it cuts pictures and long answers.
+    """
+    first = NODES[name]
+    return (first, *(url for node, url in NODES.items() if node != "cf" and url != first))
+
+
 def retry_policy(
     base: RetryPolicy,
     *,
@@ -130,8 +217,8 @@ def retry_policy(
 ) -> RetryPolicy:
     """Return the policy with the values that the user gave, None for each that was not given.
 
-    A value that equals the default is still a given one: then the failures that have a schedule
-    of their own keep to it.
+    A value that equals the default is still a given one: then the failures with their own
+    schedule keep to it.
     """
     time_s = base.max_retry_time_s if max_retry_time_s is None else max_retry_time_s
     if max_time_s is not None:

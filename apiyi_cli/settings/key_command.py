@@ -20,7 +20,7 @@ _LAST_WORDS_S = 0.5
 """How long the end of the output is awaited of a program that has ended."""
 
 
-def printed_key(
+def read_printed_key(
     command: Sequence[str],
     environ: Mapping[str, str],
     folder: Path,
@@ -51,7 +51,7 @@ def printed_key(
         raise AuthError(
             Text("{what} did not start", what=what), f"{program}: {why}", hint=_hint()
         ) from error
-    printed, complained = _Heard(child.stdout), _Heard(child.stderr)
+    printed, complained = PipeReader(child.stdout), PipeReader(child.stderr)
     try:
         child.wait(limit_s)
     except subprocess.TimeoutExpired:
@@ -68,25 +68,25 @@ def printed_key(
         why = Text(
             "{program} ended with status {returncode}", program=program, returncode=child.returncode
         )
-        if said := _one_line(err, text):
-            why += f": {said}"
+        if complaint := _one_line(err, text):
+            why += f": {complaint}"
         raise AuthError(Text("{what} failed", what=what), why, hint=_hint())
     return text
 
 
-class _Heard:
-    """What comes out of a pipe, as far as it can be a key.
+class PipeReader:
+    """Reads a pipe to its end, or as much as can be a key.
 
-    Read in a thread: a program that never stops printing is not listened to for ever, and what
+    Read in a thread: a program that never stops printing is not read for ever, and what
     it has left running in the background (an agent) may hold the pipe open.
     """
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         self._data = bytearray()
-        self._thread = threading.Thread(target=self._listen, args=(pipe,), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
         self._thread.start()
 
-    def _listen(self, pipe: IO[bytes] | None) -> None:
+    def _read(self, pipe: IO[bytes] | None) -> None:
         if pipe is None:
             return
         with pipe:
@@ -103,7 +103,7 @@ def _hint() -> str:
     return Text("run the command yourself, or set APIYI_API_KEY")
 
 
-def _one_line(said: bytes, printed: str) -> str:
+def _one_line(complaint: bytes, printed: str) -> str:
     """Return the program's complaint on one line, without whatever it printed as a key.
 
     Nothing is told of one that printed more than any key: taking all of that out takes long.
@@ -111,5 +111,5 @@ def _one_line(said: bytes, printed: str) -> str:
     if len(printed) > _LONGEST_KEY:
         return ""
     words = [Secret(word) for word in {printed.strip(), *printed.split()} if word]
-    line = " ".join(redact(said.decode("utf-8", "replace"), words).split())
+    line = " ".join(redact(complaint.decode("utf-8", "replace"), words).split())
     return line if len(line) <= _LONGEST_NOTE else line[:_LONGEST_NOTE] + "…"

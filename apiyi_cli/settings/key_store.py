@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from apiyi_cli.core.disk import open_regular
+from apiyi_cli.core.hosts import origins
 from apiyi_cli.core.jsontext import read_strict, write_ascii
-from apiyi_cli.core.secret import Secret, redact
+from apiyi_cli.core.secret import KEY_VARIABLE, LOGIN_HINT, Secret, redact
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings.paths import config_dir, private_dir, private_write, refuse_readable
+from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.text import Text, system_reason
 
 T = TypeVar("T")
@@ -24,10 +26,15 @@ T = TypeVar("T")
 SERVICE = "apiyi"
 KEYRING = "keyring"
 KEYRING_LIMIT_S = 3.0
-WAYS = Text(
-    "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
-    "(without a keyring also: apiyi auth login --insecure-storage)"
-)
+
+
+class KeyPlace(NamedTuple):
+    """One place where a key may be, and what was found there: `present` is None for "cannot
+    tell", and `note` then says why."""
+
+    name: str
+    present: bool | None
+    note: str = ""
 
 
 class Entry(NamedTuple):
@@ -47,8 +54,8 @@ def read_keyring(profile: str) -> Entry | None:
     A bare key that another program put there is an entry without origins. Raises AuthError
     when the keyring is locked, broken or silent, NoKeyring when there is none.
     """
-    text = _asked("read", lambda ring: ring.get_password(SERVICE, profile))
-    return _entry(text, KEYRING) if text else None
+    text = _ask_keyring("read", lambda ring: ring.get_password(SERVICE, profile))
+    return _parse_entry(text, KEYRING) if text else None
 
 
 def require_keyring(profile: str) -> None:
@@ -64,14 +71,14 @@ def require_keyring(profile: str) -> None:
         ring.get_password(SERVICE, profile)
         return True
 
-    _asked("read", look)
+    _ask_keyring("read", look)
 
 
 def _refuse_plaintext(ring: Any) -> None:
     first = next(iter(getattr(ring, "backends", ())), ring)
     if "Plaintext" in type(first).__name__ and not os.environ.get("PYTHON_KEYRING_BACKEND"):
         raise NoKeyring(
-            Text("the keyring"), Text("its backend keeps passwords in the clear"), hint=WAYS
+            Text("the keyring"), Text("its backend keeps passwords in the clear"), hint=LOGIN_HINT
         )
 
 
@@ -89,9 +96,9 @@ def write_keyring(profile: str, entry: Entry) -> None:
         # The null backend takes everything and keeps nothing.
         return bool(ring.get_password(SERVICE, profile) == text)
 
-    if not _asked("written", write, Secret(entry.key)):
+    if not _ask_keyring("written", write, Secret(entry.key)):
         raise AuthError(
-            Text("the keyring did not keep the key"), Text("it gives back another"), hint=WAYS
+            Text("the keyring did not keep the key"), Text("it gives back another"), hint=LOGIN_HINT
         )
 
 
@@ -104,7 +111,7 @@ def delete_keyring(profile: str) -> bool:
         ring.delete_password(SERVICE, profile)
         return True
 
-    return _asked("changed", delete)
+    return _ask_keyring("changed", delete)
 
 
 def file_path(environ: Mapping[str, str]) -> Path:
@@ -136,12 +143,94 @@ def delete_file(environ: Mapping[str, str], profile: str) -> bool:
     return True
 
 
+def find_storage(settings: Settings, *, insecure: bool = False) -> str | None:
+    """Return where a key of the profile can be kept, None where only the user may say so.
+
+    None means that this machine has no keyring: the 0600 file is then for the user to choose.
+    Raises AuthError when the keyring is there and does not answer.
+    """
+    if insecure:
+        return str(file_path(settings.environ))
+    try:
+        require_keyring(settings.profile)
+    except NoKeyring:
+        return None
+    except AuthError as failure:
+        hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
+        raise failure.with_hint(hint) from failure.__cause__
+    return KEYRING
+
+
+def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:
+    """Keep the key for the profile in use, bound to its servers; return where it is kept.
+
+    It goes into the keyring, or, only when `insecure`, into a 0600 file; the copy in the
+    other place is removed, so that no old key is left to be found. Raises AuthError when
+    the keyring cannot keep it: nothing falls back to a file by itself.
+    """
+    entry = Entry(key.value, tuple(origins(settings.base_urls)))
+    if insecure:
+        write_file(settings.environ, settings.profile, entry)
+        _quietly_forget_keyring(settings)
+        return str(file_path(settings.environ))
+    write_keyring(settings.profile, entry)
+    delete_file(settings.environ, settings.profile)
+    return KEYRING
+
+
+def forget_key(settings: Settings) -> list[str]:
+    """Remove the profile's key from every store; return the stores that had one.
+
+    Raises AuthError after the file was cleaned when the keyring does not answer: a key may
+    still be in it.
+    """
+    removed: list[str] = []
+    if delete_file(settings.environ, settings.profile):
+        removed.append(str(file_path(settings.environ)))
+    try:
+        if delete_keyring(settings.profile):
+            removed.append(KEYRING)
+    except NoKeyring:
+        # Nothing can be in a store that does not exist.
+        pass
+    return removed
+
+
+def list_places(settings: Settings) -> list[KeyPlace]:
+    """Return every place of a key in the order of `find_key`, and whether it has one."""
+    named = settings.value("key_file")
+    command = settings.in_profile.key_command
+    found = [
+        KeyPlace(Text("key file"), bool(named), str(named or "")),
+        KeyPlace(
+            Text("environment {key_variable}", key_variable=KEY_VARIABLE),
+            bool(settings.environ.get(KEY_VARIABLE)),
+        ),
+        KeyPlace("key_command", bool(command), " ".join(command[:1])),
+    ]
+    try:
+        entry = read_keyring(settings.profile)
+        found.append(KeyPlace(KEYRING, entry is not None))
+    except AuthError as error:
+        found.append(KeyPlace(KEYRING, None, error.why))
+    entry = read_file(settings.environ, settings.profile)
+    return [*found, KeyPlace(str(file_path(settings.environ)), entry is not None)]
+
+
+def _quietly_forget_keyring(settings: Settings) -> None:
+    try:
+        delete_keyring(settings.profile)
+    except AuthError:
+        # --insecure-storage is for machines whose keyring does not work.
+        return
+
+
 def _read(path: Path) -> dict[str, Entry]:
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             refuse_readable(path, os.fstat(file.fileno()))
             document = read_strict(file.read())
-            return {name: _checked(value, str(path)) for name, value in document.items()}
+            return {name: _check_entry(value, str(path)) for name, value in document.items()}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -164,7 +253,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
     return {"key": entry.key, "origins": None if entry.origins is None else list(entry.origins)}
 
 
-def _entry(text: str, source: str) -> Entry:
+def _parse_entry(text: str, source: str) -> Entry:
     """Read an entry of the keyring, or a bare key, which never begins with a brace."""
     if not text.lstrip().startswith("{"):
         return Entry(text)
@@ -172,13 +261,13 @@ def _entry(text: str, source: str) -> Entry:
         value = read_strict(text)
     except ValueError:
         value = None
-    return _checked(value, source)
+    return _check_entry(value, source)
 
 
-def _checked(value: Any, source: str) -> Entry:
+def _check_entry(value: Any, source: str) -> Entry:
     """Return the entry that was written as this JSON value.
 
-    Raises AuthError, without repeating the value, when it is not an entry.
+    Raises AuthError, which never repeats the value, if it is not an entry.
     """
     fields = value if isinstance(value, dict) else {}
     key, origins = fields.get("key"), fields.get("origins")
@@ -190,7 +279,7 @@ def _checked(value: Any, source: str) -> Entry:
     return Entry(key, None if origins is None else tuple(map(str, origins)))
 
 
-def _asked(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
+def _ask_keyring(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
     """Return what `ask` says of the keyring, or raise AuthError after `KEYRING_LIMIT_S`.
 
     The import is part of it: choosing a backend already talks to the desktop's bus.
@@ -221,14 +310,14 @@ def _asked(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
             "it gave no answer within {keyring_limit_s} s (is it locked?)",
             keyring_limit_s=f"{KEYRING_LIMIT_S:g}",
         )
-        raise AuthError(what, why, hint=WAYS)
+        raise AuthError(what, why, hint=LOGIN_HINT)
     error = failures[0]
     if isinstance(error, AuthError):
         raise error
     why = redact(" ".join(str(error).split()) or type(error).__name__, secrets)
     if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
-        raise NoKeyring(what, Text("this machine has none"), hint=WAYS) from None
+        raise NoKeyring(what, Text("this machine has none"), hint=LOGIN_HINT) from None
     if type(error).__name__ == "KeyringLocked":
         why = Text("it is locked: {why}", why=why)
     # The cause is cut off: a traceback through the backend would show the arguments.
-    raise AuthError(what, why, hint=WAYS) from None
+    raise AuthError(what, why, hint=LOGIN_HINT) from None

@@ -1,7 +1,6 @@
 """`Settings`: every value of one run with its origin: flag, environment, profile, default.
 
-Nothing is read before a value asks for it. The key is no setting; `settings.secrets` finds
-it.
+Nothing is read before a value asks for it. The key is not a setting; see `settings.secrets`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,21 @@ from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.options import Flag, Group, given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config import BUILT_IN, Config, Profile, is_profile_name
 from apiyi_cli.settings.defaults import (
     BASE_URLS,
+    BUILT_IN,
     DEFAULTS,
     LIMITS,
     STORES,
     TIMEOUTS,
+    Config,
     Limits,
+    Profile,
     Timeouts,
     default_of,
+    is_profile_name,
+    node_urls,
+    unknown_profile,
 )
 from apiyi_cli.settings.paths import config_file
 from apiyi_cli.settings.values import InvalidValue, convert_value, loaded_options, parse_value
@@ -46,12 +50,12 @@ _RIVALS = (
 )
 
 
-class _Found(NamedTuple):
+class _Resolved(NamedTuple):
     value: Any
     origin: str
 
 
-_NOTHING = _Found(None, Text("not set"))
+_NOTHING = _Resolved(None, Text("not set"))
 
 
 class Settings:
@@ -114,7 +118,7 @@ class Settings:
         own = self.config.profiles.get(name)
         if own is None:
             if built_in is None:
-                raise _unknown_profile(name, self.profiles)
+                raise unknown_profile(name, self.profiles)
             return built_in
         if built_in is None:
             return own
@@ -160,7 +164,7 @@ class Settings:
 
     @cached_property
     def limits(self) -> Limits:
-        """Return the rate limits in force; the option `limits` tells whether to keep them."""
+        """Return the rate limits in force; the option `limits` says if they are kept."""
         values = {**self.in_profile.limits}
         for name in ("rpm", "tpm"):
             if name in self._flags:
@@ -206,7 +210,7 @@ class Settings:
         values: dict[str, Any] = {}
         for option in group.flags.values():
             own = getattr(group, option.name)
-            found = self._find(option) if own is None else _Found(own, "flag")
+            found = self._find(option) if own is None else _Resolved(own, "flag")
             values[option.name] = found.value if defaults or found.origin != "default" else None
         for rivals in _RIVALS:
             flags = [name for name in rivals if getattr(group, name, None) is not None]
@@ -249,43 +253,43 @@ class Settings:
         return self._named(name).origin
 
     @cached_property
-    def _profile_found(self) -> _Found:
+    def _profile_found(self) -> _Resolved:
         option = Connection.flags["profile"]
         found = self._flag(option) or self._variable(option)
         if found is None:
-            return _Found(DEFAULTS["profile"], "default")
+            return _Resolved(DEFAULTS["profile"], "default")
         if not is_profile_name(found.value):
-            raise _unknown_profile(found.value, self.profiles)
+            raise unknown_profile(found.value, self.profiles)
         return found
 
     @cached_property
-    def _base_urls_found(self) -> _Found:
+    def _base_urls_found(self) -> _Resolved:
         option = Connection.flags["base_url"]
         flag, variable = self._flag(option), self._variable(option)
         if self.sandbox:
             if flag is not None:
                 raise UsageError("--base-url", Text("the sandbox profile has its own address"))
-            return _Found((), Text("built in"))
+            return _Resolved((), Text("built in"))
         typed_node = self._flag(Connection.flags["node"])
         if flag is not None and typed_node is not None:
             raise UsageError(
                 Text("cannot use --node with --base-url"), Text("both say where requests go")
             )
         if typed_node is not None:
-            return _Found(node_urls(typed_node.value), typed_node.origin)
+            return _Resolved(node_urls(typed_node.value), typed_node.origin)
         for found, source in ((flag, "--base-url"), (variable, "APIYI_BASE_URL")):
             if found is not None:
                 from apiyi_cli.settings.base_url import normalize_base_url
 
-                return _Found((normalize_base_url(found.value, source),), found.origin)
+                return _Resolved((normalize_base_url(found.value, source),), found.origin)
         node = self._find(Connection.flags["node"])
         if node is not _NOTHING:
-            return _Found(node_urls(node.value), node.origin)
+            return _Resolved(node_urls(node.value), node.origin)
         profile = self.in_profile
         origin = self._profile_text() if profile.base_urls else "default"
-        return _Found(self.configured_base_urls, origin)
+        return _Resolved(self.configured_base_urls, origin)
 
-    def _named(self, name: str) -> _Found:
+    def _named(self, name: str) -> _Resolved:
         candidates = loaded_options(name)
         if not candidates:
             raise KeyError(name)
@@ -295,36 +299,36 @@ class Settings:
                 return found
         return _NOTHING
 
-    def _find(self, option: Flag) -> _Found:
+    def _find(self, option: Flag) -> _Resolved:
         """Look an option up in the order that the contract gives."""
         if option.name == "profile":
             return self._profile_found
         found = self._flag(option) or self._variable(option) or self._in_profile(option)
         if found is None and (value := default_of(option.name, self._command)) is not None:
-            found = _Found(value, "default")
+            found = _Resolved(value, "default")
         return found or _NOTHING
 
-    def _flag(self, option: Flag) -> _Found | None:
+    def _flag(self, option: Flag) -> _Resolved | None:
         if option.name not in self._flags:
             return None
         declared_as, value = self._flags[option.name]
         spelled = declared_as.long
         for name in declared_as.names if value is False else ():
             spelled = name.split("/")[-1]
-        return _Found(value, Text("flag {spelled}", spelled=spelled))
+        return _Resolved(value, Text("flag {spelled}", spelled=spelled))
 
-    def _variable(self, option: Flag) -> _Found | None:
+    def _variable(self, option: Flag) -> _Resolved | None:
         name = option.envvar
         if option.name == "model" and not self._is_text:
             return None
         if not name or not (text := self.environ.get(name)):
             return None
         try:
-            return _Found(parse_value(option, text), Text("environment {name}", name=name))
+            return _Resolved(parse_value(option, text), Text("environment {name}", name=name))
         except InvalidValue as unfit:
             raise SetupError(Text("environment {name}", name=name), str(unfit)) from unfit
 
-    def _in_profile(self, option: Flag) -> _Found | None:
+    def _in_profile(self, option: Flag) -> _Resolved | None:
         profile = self.in_profile
         if (found := self._in_tables(option, profile)) is not None:
             return found
@@ -339,19 +343,19 @@ class Settings:
         if value is None:
             return None
         try:
-            return _Found(convert_value(option, value), self._option_text(option.name))
+            return _Resolved(convert_value(option, value), self._option_text(option.name))
         except InvalidValue:
             # Another command has an option of the same name, and the value is meant for it.
             return None
 
-    def _in_tables(self, option: Flag, profile: Profile) -> _Found | None:
+    def _in_tables(self, option: Flag, profile: Profile) -> _Resolved | None:
         """Look an option up in the profile's tables of single commands."""
         for word in self._tables:
             value = profile.commands.get(word, {}).get(option.name)
             if value is None or not option.config:
                 continue
             try:
-                return _Found(convert_value(option, value), self._table_text(word, option.name))
+                return _Resolved(convert_value(option, value), self._table_text(word, option.name))
             except InvalidValue:
                 continue
         return None
@@ -382,28 +386,3 @@ class Settings:
             return Text("environment {name}", name=STORE_VARIABLE)
         profile = self.in_profile
         return self._profile_text() if name in profile.limits else "default"
-
-
-def _unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
-    from apiyi_cli.core.nearest import find_nearest
-
-    close = find_nearest(name, known)
-    why = (
-        Text("did you mean {close}?", close=close)
-        if close
-        else Text("known are {known}", known=", ".join(known))
-    )
-    return SetupError(
-        Text("there is no profile {name}", name=repr(name)),
-        why,
-        hint=Text("apiyi config list, or --profile NAME"),
-    )
-
-
-def node_urls(name: str) -> tuple[str, ...]:
-    """Return a node's address, then those of the others that may stand in for it.
-
-    cf is nobody's backup: it cuts pictures and long answers.
-    """
-    first = NODES[name]
-    return (first, *(url for node, url in NODES.items() if node != "cf" and url != first))

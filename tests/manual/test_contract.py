@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 
 from apiyi_cli.cli.app import describe_all
-from apiyi_cli.errors import EXIT_CODES
+from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.manual.describe import Command
 
 SHARED = """

@@ -160,7 +160,7 @@ def test_the_environment_topic_names_every_variable_of_the_table() -> None:
 
 
 def test_the_exit_status_topic_is_the_table_of_the_code() -> None:
-    from apiyi_cli.errors import EXIT_CODES
+    from apiyi_cli.core.exit_codes import EXIT_CODES
 
     told = " ".join(page(topic("exit-codes"), 80).split())
     for row in EXIT_CODES:

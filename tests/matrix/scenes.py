@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.errors import EXIT_CODES
+from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.matrix.commands import PNG, RECORDING, Command

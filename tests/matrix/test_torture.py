@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from apiyi_cli.errors import EXIT_CODES
+from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import KEY, MODEL, ROOT
 from tests.matrix.commands import RECORDING

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import AuthError
-from apiyi_cli.settings.key_command import printed_key
+from apiyi_cli.settings.key_command import read_printed_key
 
 
 def printed(folder: Path, code: str, limit_s: float = 20.0) -> str:
-    return printed_key([sys.executable, "-c", code], {}, folder, "key_command", limit_s)
+    return read_printed_key([sys.executable, "-c", code], {}, folder, "key_command", limit_s)
 
 
 def test_a_program_that_leaves_an_agent_behind_is_not_waited_for_longer(tmp_path: Path) -> None:

@@ -46,13 +46,13 @@ print(time.monotonic() - begin < 3.5)
 STORE = """
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.settings.resolve import Settings
-from apiyi_cli.settings.secrets import store_key
+from apiyi_cli.settings.key_store import store_key
 print(store_key(Settings(), Secret("sk-CANARY9f3c0123456789abcdef")))
 """
 
 FORGET = """
 from apiyi_cli.settings.resolve import Settings
-from apiyi_cli.settings.secrets import forget_key
+from apiyi_cli.settings.key_store import forget_key
 print(forget_key(Settings()))
 """
 

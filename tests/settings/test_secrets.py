@@ -18,15 +18,10 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError
 from apiyi_cli.settings import key_store
-from apiyi_cli.settings.key_command import printed_key
+from apiyi_cli.settings.key_command import read_printed_key
+from apiyi_cli.settings.key_store import forget_key, list_places, store_key
 from apiyi_cli.settings.resolve import Settings
-from apiyi_cli.settings.secrets import (
-    child_environment,
-    find_key,
-    forget_key,
-    list_places,
-    store_key,
-)
+from apiyi_cli.settings.secrets import child_environment, find_key
 
 KEY = "sk-CANARY9f3c0123456789abcdef"
 OTHER = "sk-OTHER-0123456789abcdef"
@@ -248,7 +243,7 @@ def test_a_key_command_has_no_key_in_its_environment_and_no_stdin(tmp_path: Path
     environ = child_environment({"APIYI_API_KEY": KEY, "HOME": str(tmp_path)})
     folder = tmp_path / "apiyi"
     folder.mkdir()
-    text = printed_key([sys.executable, "-c", code], environ, folder, "key_command")
+    text = read_printed_key([sys.executable, "-c", code], environ, folder, "key_command")
     assert text == "read-0-apiyi\n"
 
 
@@ -289,7 +284,7 @@ def test_a_key_command_that_hangs_is_stopped_with_all_it_holds_open(tmp_path: Pa
     )
     begin = time.monotonic()
     with pytest.raises(AuthError, match=r"no key within 0\.5 s"):
-        printed_key([sys.executable, "-c", code], {}, tmp_path, "key_command", limit_s=0.5)
+        read_printed_key([sys.executable, "-c", code], {}, tmp_path, "key_command", limit_s=0.5)
     assert time.monotonic() - begin < 3
 
 

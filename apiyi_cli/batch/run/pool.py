@@ -12,7 +12,7 @@ from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.stopping import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.record import RowOutcome
-from apiyi_cli.core.threads import start_thread
+from apiyi_cli.core.clock import start_thread
 from apiyi_cli.text import Text
 
 Results = queue.SimpleQueue[RowOutcome | Exception | None]

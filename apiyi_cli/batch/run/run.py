@@ -21,7 +21,7 @@ from apiyi_cli.batch.run.stopping import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.output import RecordWriter
 from apiyi_cli.batch.state.record import RowOutcome
-from apiyi_cli.core.threads import start_thread
+from apiyi_cli.core.clock import start_thread
 from apiyi_cli.errors import ApiyiError, Interrupted, describe_billing
 from apiyi_cli.text import Text
 

@@ -40,10 +40,9 @@ from apiyi_cli.batch.state.files import (
     is_replaced,
     removed,
 )
-from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.clock import CLOCK, Clock, start_thread
 from apiyi_cli.core.disk import write_all, write_new
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.core.events import Usage
+from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
-from apiyi_cli.errors import EXIT_CODES, ApiyiError
+from apiyi_cli.errors import ApiyiError
 
 MAX_LEVELS = 250
 """Levels of nesting that all readers take: jq 1.6 refuses 257, Python's json about 1,000."""

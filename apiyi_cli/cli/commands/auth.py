@@ -40,7 +40,9 @@ def login(
     output: Output,
 ) -> None:
     """Ask for a key, check it, and keep it for the profile in the keyring."""
-    from apiyi_cli.settings.secrets import KEY_VARIABLE, check_key, find_storage
+    from apiyi_cli.core.secret import KEY_VARIABLE
+    from apiyi_cli.settings.key_store import find_storage
+    from apiyi_cli.settings.secrets import check_key
 
     settings = ctx.settings
     if settings.sandbox:
@@ -80,7 +82,8 @@ def login(
 
 def status(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Tell which key is in use, where it comes from, and whether its hosts answer."""
-    from apiyi_cli.settings.secrets import find_key, list_places
+    from apiyi_cli.settings.key_store import list_places
+    from apiyi_cli.settings.secrets import find_key
 
     settings = ctx.settings
     told: dict[str, Any] = {"profile": settings.profile, "key": None, "source": None, "hosts": []}
@@ -112,7 +115,8 @@ def status(ctx: Context, *, connection: Connection, output: Output) -> None:
 
 def logout(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Remove the profile's key from the keyring and from the file."""
-    from apiyi_cli.settings.secrets import KEY_VARIABLE, forget_key
+    from apiyi_cli.core.secret import KEY_VARIABLE
+    from apiyi_cli.settings.key_store import forget_key
 
     settings = ctx.settings
     profile = settings.in_profile
@@ -181,7 +185,7 @@ def _agree_to_file(ctx: Context) -> None:
 
 def _store(ctx: Context, key: Secret, *, insecure: bool) -> str:
     """Keep the key; an error never tells to log in, which is what is being done."""
-    from apiyi_cli.settings.secrets import store_key
+    from apiyi_cli.settings.key_store import store_key
 
     try:
         return store_key(ctx.settings, key, insecure=insecure)

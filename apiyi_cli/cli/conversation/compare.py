@@ -15,8 +15,8 @@ from apiyi_cli.cli.gateway.parallel import silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.clock import start_thread
 from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
-from apiyi_cli.core.threads import start_thread
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
 

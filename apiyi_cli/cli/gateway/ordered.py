@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from apiyi_cli.core.threads import start_thread
+from apiyi_cli.core.clock import start_thread
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 

@@ -82,7 +82,7 @@ class Group:
     """Base of the option groups: immutable values by name, None where not given.
 
     `flags` are its options by name, in the order of their declaration. `panel` in the class
-    line is the heading in `--help` of those that have none of their own.
+    line is the heading in `--help` of those without a heading.
     """
 
     # The class body is looked through here, by hand: a dataclass would compile source text

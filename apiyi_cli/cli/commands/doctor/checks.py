@@ -63,7 +63,7 @@ def key(ctx: Context) -> Iterator[Finding]:
 
 def keyring(ctx: Context) -> Iterator[Finding]:
     """Tell whether the keyring answers; a machine without one is normal."""
-    from apiyi_cli.settings.secrets import list_places
+    from apiyi_cli.settings.key_store import list_places
 
     for place in list_places(ctx.settings):
         if "keyring" in place.name:
