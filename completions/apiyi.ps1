@@ -61,8 +61,11 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--logprobs'); Help = 'Ask for log probabilities (see them with --json).' }
                 @{ Names = @('--no-logprobs'); Help = 'The opposite of --logprobs.' }
                 @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
-                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--reasoning-effort', '--effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
                 @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--protocol'); Help = 'Form of the request: auto, openai, anthropic (claude-*), google (gemini-*).'; Rule = '=auto openai anthropic google' }
+                @{ Names = @('--cache-prompt'); Help = 'Have the gateway cache the system text and the -f files (claude-*).' }
+                @{ Names = @('--no-cache-prompt'); Help = 'The opposite of --cache-prompt.' }
                 @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
                 @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
                 @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
@@ -204,9 +207,12 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--top-p'); Help = 'Nucleus: probability mass to sample from.'; Rule = 'text' }
                 @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
                 @{ Names = @('--user'); Help = 'End user''s id, for abuse reports.'; Rule = 'text' }
-                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--reasoning-effort', '--effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
                 @{ Names = @('--reasoning-summary'); Help = 'Show the reasoning''s summary: auto, concise, detailed.'; Rule = '=auto concise detailed' }
                 @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--protocol'); Help = 'Form of the request: auto, openai, anthropic (claude-*), google (gemini-*).'; Rule = '=auto openai anthropic google' }
+                @{ Names = @('--cache-prompt'); Help = 'Have the gateway cache the system text and the -f files (claude-*).' }
+                @{ Names = @('--no-cache-prompt'); Help = 'The opposite of --cache-prompt.' }
                 @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
                 @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
                 @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
@@ -611,7 +617,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--logprobs'); Help = 'Ask for log probabilities (see them with --json).' }
                 @{ Names = @('--no-logprobs'); Help = 'The opposite of --logprobs.' }
                 @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
-                @{ Names = @('--reasoning-effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
+                @{ Names = @('--reasoning-effort', '--effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
                 @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
                 @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
                 @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
@@ -1015,7 +1021,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1039,7 +1045,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1063,7 +1069,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }

@@ -12,11 +12,8 @@ pytestmark = pytest.mark.no_cover
 KNOWN = {
     "apiyi_cli.decode.chat",
     "apiyi_cli.decode.dialects",
-    "apiyi_cli.decode.assemble",
-    "apiyi_cli.decode.messages",
     "apiyi_cli.decode.answer_reader",
     "apiyi_cli.decode.respond",
-    "apiyi_cli.decode.reply_body",
     "apiyi_cli.render.markdown",
     "apiyi_cli.render.pretty",
 }

@@ -71,6 +71,9 @@ def messages_body(
     limit = chat.get("max_completion_tokens", chat.get("max_tokens"))
     if limit is not None:
         body["max_tokens"] = limit
+        if "budget_tokens" in (budget := body.get("thinking", {})):
+            # It must be less than the length, and at least 1024.
+            budget["budget_tokens"] = max(1024, min(budget["budget_tokens"], limit // 2))
     _add_tools(body, chat, family, thinking)
     if chat.get("response_format", {}).get("type") == "json_object":
         system = [*system, _JSON_ONLY]
@@ -81,7 +84,7 @@ def messages_body(
         body["system"] = [{"type": "text", "text": text, **_BREAKPOINT}] if cache_prompt else text
     body["messages"] = messages
     body.update(_sampling_fields(chat))
-    return body, tuple(_describe_losses(chat))
+    return body, (*_describe_losses(chat), *_describe_effort(chat, family))
 
 
 def _sampling_fields(chat: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +114,26 @@ def _describe_losses(chat: dict[str, Any]) -> Iterable[Text]:
             yield Text("{name} is left out: /v1/messages has no such field", name=name)
 
 
+def _describe_effort(chat: dict[str, Any], family: Family) -> Iterable[Text]:
+    """Say what the model is known to refuse of how it should think and which tool it must call."""
+    effort, model = chat.get("reasoning_effort"), chat["model"]
+    if family.effort and effort not in (None, "none", "minimal", *family.effort):
+        yield Text(
+            "{model} is known to take --effort {levels} only; {effort} is sent as asked",
+            model=model,
+            levels=", ".join(family.effort),
+            effort=effort,
+        )
+    if family.structured != "offered_tool":
+        return
+    if effort in ("none", "minimal"):
+        yield Text(
+            "{model} always thinks; --effort {effort} is sent as asked", model=model, effort=effort
+        )
+    if isinstance(chat.get("tool_choice"), dict):
+        yield Text("{model} is known to refuse a forced tool; sent as asked", model=model)
+
+
 def _think(body: dict[str, Any], effort: str | None, family: Family) -> bool:
     """Set how much the model thinks; return True if it will."""
     if effort is None:
@@ -118,7 +141,7 @@ def _think(body: dict[str, Any], effort: str | None, family: Family) -> bool:
     if effort in ("none", "minimal"):
         body["thinking"] = {"type": "disabled"}
         return False
-    if family.thinking == "budget":
+    if family.thinking != "adaptive":
         tokens = THINKING_TOKENS.get(effort, THINKING_TOKENS["high"])
         body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
         body["max_tokens"] = tokens + MAX_TOKENS

@@ -24,6 +24,8 @@ class TextRequest(NamedTuple):
 
     `functions` are wrapped as chat takes them, `schema` is what stands under
     `response_format.json_schema`, `options` are the `-O` values, which have the last word.
+    `protocol` may be "auto"; `force` sends a model to an endpoint that its family does not have.
+    `cached_chars` of the last message, from its start, came from files: see `cache_prompt`.
     """
 
     tools: Tools | None = None
@@ -35,6 +37,10 @@ class TextRequest(NamedTuple):
     options: Sequence[str] | None = None
     families: Overrides | None = None
     sources: tuple[Source, ...] = ()
+    protocol: str = "openai"
+    force: bool = False
+    cache_prompt: bool = False
+    cached_chars: int = 0
 
 
 def option_fields(*groups: Group | None) -> dict[str, Any]:
@@ -105,18 +111,23 @@ def adapt_to_family(body: dict[str, Any], family: Family) -> tuple[str, ...]:
     return family_warnings(body, family)
 
 
-def family_warnings(body: Mapping[str, Any], family: Family) -> tuple[str, ...]:
-    """Return warnings for fields that the family refuses or ignores; they are sent all the same."""
+def family_warnings(
+    body: Mapping[str, Any], family: Family, *, ignored: bool = True
+) -> tuple[str, ...]:
+    """Return warnings for fields that the family refuses or ignores; they are sent all the same.
+
+    `ignored` is False where such a field has no place in the protocol.
+    """
     model = body.get("model", "")
     refused = (
         Text("{model} is known to refuse {name}; sent as asked", model=model, name=name)
         for name in _matching_rules(body, family.refuses)
     )
-    ignored = (
+    unused = (
         Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
-        for name in _matching_rules(body, family.ignores)
+        for name in _matching_rules(body, family.ignores if ignored else ())
     )
-    return (*refused, *ignored)
+    return (*refused, *unused)
 
 
 def _matching_rules(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:

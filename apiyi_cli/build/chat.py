@@ -86,7 +86,10 @@ def chat_call(
     sampling: ChatSampling,
     text: TextRequest = TextRequest(),
 ) -> Call:
-    """Return the request: only what was given is in it, and a stream asks for its usage."""
+    """Return the request: only what was given is in it, and a stream asks for its usage.
+
+    In another protocol it says the same. Raises RejectedError for a model that does not have it.
+    """
     body: dict[str, Any] = {"model": model, "messages": list(messages)}
     body.update(option_fields(sampling, text.tools))
     if text.schema is not None:
@@ -101,6 +104,15 @@ def chat_call(
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     family = find_family(model, text.families)
+    if text.protocol != "openai" and (
+        text.protocol != "auto" or text.cache_prompt or "reasoning_effort" in body
+    ):
+        from apiyi_cli.build.protocols import build_native_call
+
+        native = build_native_call(body, family, text)
+        if native is not None:
+            return native
+    body["messages"] = [_to_openai(message, model) for message in messages]
     notes = adapt_to_family(body, family)
     if text.functions and family.tools_need_effort_none and body.get("reasoning_effort") != "none":
         notes = (*notes, _describe_tools_need(model))
@@ -116,12 +128,27 @@ def _describe_tools_need(model: str) -> Text:
     )
 
 
+def _to_openai(message: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return a message without our own `native` field; the same model's turn as it came."""
+    native = message.get("native")
+    if not isinstance(native, dict) or "protocol" not in native:
+        return message
+    if native["protocol"] == "openai" and native.get("model") == model:
+        content: dict[str, Any] = native["content"]
+        return content
+    return {name: value for name, value in message.items() if name != "native"}
+
+
 def answer_messages(
-    text: str, calls: Sequence[ToolCall], results: Sequence[str] = ()
+    text: str,
+    calls: Sequence[ToolCall],
+    results: Sequence[str] = (),
+    native: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the messages that a finished answer adds to the conversation.
 
-    The first is the assistant's, with its function calls; one for each result follows.
+    The first is the assistant's, with its function calls; one for each result follows. `native`
+    is the turn as it came, which the same protocol gets back (see `decode.turns`).
     """
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
     if calls:
@@ -133,6 +160,8 @@ def answer_messages(
             }
             for call in calls
         ]
+    if native is not None:
+        message["native"] = native
     answers = [
         {"role": "tool", "tool_call_id": call.id, "content": result}
         for call, result in zip(calls, results, strict=False)

@@ -28,7 +28,7 @@ TOKENS_IN_TILE: Final = 170
 TOKENS_IN_UNKNOWN_PICTURE: Final = 765
 """A picture of 1024 x 1024, for one that only the gateway gets to see."""
 
-_LENGTH_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_LENGTH_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens")
 _HEAD_CHARS = 1 << 16
 _SHORTEST_BASE64 = 512
 _BASE64 = r"[A-Za-z0-9+/_-]+={0,2}"
@@ -46,6 +46,11 @@ def estimate_tokens(call: Call, answer_mean: float = FIRST_ANSWER) -> int:
     if call.raw is not None:
         asked += len(call.raw) / BYTES_IN_TOKEN
     return math.ceil(asked + _answer_tokens(call, answer_mean))
+
+
+def estimate_text_tokens(value: Any) -> int:
+    """Return the tokens of a JSON value that is part of a request."""
+    return math.ceil(sum(_tokens_of(value)))
 
 
 def picture_tokens(width: int, height: int, *, low_detail: bool = False) -> int:
@@ -66,11 +71,14 @@ def _answer_tokens(call: Call, answer_mean: float) -> float:
     if call.cost in ("free", "light"):
         return 0.0
     body = call.json if isinstance(call.json, dict) else {}
+    if call.protocol == "google":
+        config = body.get("generationConfig")
+        body = config if isinstance(config, dict) else {}
     bounds = (body[name] for name in _LENGTH_FIELDS if _is_count(body.get(name)))
     bound = next(bounds, None)
     if bound is None:
         return answer_mean
-    choices = body.get("n")
+    choices = body.get("n", body.get("candidateCount"))
     return float(bound) * (min(choices, 1000) if _is_count(choices) else 1)
 
 

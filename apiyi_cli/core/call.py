@@ -56,7 +56,8 @@ class Call(NamedTuple):
     `content_type`; at most one of them. `stream` tells that the answer is asked for as
     events. `notes` are warnings for stderr that building the request gave rise to.
     `sources` tell which long strings of `json` came from which files; they change nothing
-    in what is sent.
+    in what is sent. `protocol` is that of the endpoint. `answer_tool` names the function whose
+    arguments are the answer's text, where a schema is asked for by a function.
     """
 
     method: str
@@ -73,6 +74,8 @@ class Call(NamedTuple):
     model: str | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    protocol: str = "openai"
+    answer_tool: str | None = None
 
 
 def root_url(base_url: str, root: Root) -> str:

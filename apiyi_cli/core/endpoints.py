@@ -69,7 +69,13 @@ class Endpoint:
     def call(self, **fields: Any) -> Call:
         """Return a request to this endpoint; `fields` are those of `Call`."""
         return Call(
-            self.method, self.path, cost=self.cost, root=self.root, auth=self.auth, **fields
+            self.method,
+            self.path,
+            cost=self.cost,
+            root=self.root,
+            auth=self.auth,
+            protocol=self.protocol,
+            **fields,
         )
 
     def is_at(self, method: str, host_path: str) -> bool:

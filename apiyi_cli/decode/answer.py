@@ -31,6 +31,24 @@ from apiyi_cli.text import Text, join_texts
 
 # A piece shorter than this may well come twice; a longer one is the whole text, repeated.
 _SHORT = 12
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+}
+_KNOWN = frozenset(_REASONS.values())
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -91,6 +109,10 @@ class Answer:
         self.calls: dict[int, ToolCalls] = {}
         self._halves: SurrogateJoiner[tuple[Spoken, int]] = SurrogateJoiner()
         self._attached: set[int] = set()
+
+    def is_whole(self, value: dict[str, Any]) -> bool:
+        """Return True if an object is an answer of this endpoint in one piece."""
+        return self.whole_key in value
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Add the events of one object to `out`; return the error that it holds, or None."""
@@ -220,6 +242,17 @@ class Answer:
             pieces=self.pieces,
             pieces2=pieces,
         )
+
+
+def finish_reason(value: object) -> str | None:
+    """Return the reason in the API's own words; None where the choice is not finished.
+
+    What other vendors say is translated; an unknown word stays as it came.
+    """
+    if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
+        return None
+    word = value.strip().lower()
+    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
 
 
 def next_piece(previous: str, full: str, finish: object) -> str:

@@ -67,9 +67,9 @@ def _whole(
     if error := find_refusal(reply, value, cost):
         raise error
     notice: EventBatch = []
-    if isinstance(value, dict) and answer.whole_key not in value:
+    if isinstance(value, dict) and not answer.is_whole(value):
         answer = _read_as_other(value, answer, notice)
-    if not isinstance(value, dict) or answer.whole_key not in value:
+    if not isinstance(value, dict) or not answer.is_whole(value):
         raise RejectedError(
             Text("what answered is not the API"),
             Text("its JSON has no “{whole_key}”", whole_key=answer.whole_key),

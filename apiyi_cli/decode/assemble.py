@@ -19,7 +19,7 @@ def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
     Chat and legacy completions give `chat.completion` and `text_completion` with every choice,
     its text, reasoning, refusal, tool calls and log probabilities; id and creation time are those
     of the first chunk, model and usage of the last one that has them. Events of the Responses API
-    give the response (see `output`), those of the Messages API the message. What is not a JSON
+    give the response (see `output`), those of the other protocols their object. What is not a JSON
     object is passed over; whether the answer is complete is not judged here.
     """
     values = list(_objects(chunks))
@@ -32,6 +32,10 @@ def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
             return assemble_message(values)
         if any(kind.startswith("response.") for kind in kinds):
             return assemble_response(values)
+        if any("candidates" in value or "usageMetadata" in value for value in values):
+            from apiyi_cli.decode.google import assemble_response as assemble_candidates
+
+            return assemble_candidates(values)
     return _assemble_choices(values)
 
 
@@ -135,6 +139,7 @@ class _Choice:
         if self.calls.calls:
             message["tool_calls"] = [
                 {
+                    **call.extra,
                     "id": call.id,
                     "type": call.kind,
                     call.kind: {

@@ -7,31 +7,13 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
-from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.answer import Answer, next_piece
+from apiyi_cli.decode.answer import Answer, finish_reason, next_piece
 from apiyi_cli.decode.answer_reader import read_answer
 from apiyi_cli.decode.fields import read_count
 from apiyi_cli.decode.toolcalls import ToolCalls
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.text import Text
 
-_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "blocklist": "content_filter",
-    "spii": "content_filter",
-}
 _THOUGHTS = ("thinking", "reasoning")
 _CONTENTS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal")
 _MOST_CHOICES = 4096
@@ -49,20 +31,6 @@ def events(
     `reasoning`. Every choice asked for must have a `finish_reason`.
     """
     return read_answer(reply, ChatAnswer(choices), verbatim=verbatim, cost=cost)
-
-
-def finish_reason(value: object) -> str | None:
-    """Return the reason in the API's own words; None where the choice is not finished.
-
-    What other vendors say is translated; an unknown word stays as it came.
-    """
-    if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
-        return None
-    word = value.strip().lower()
-    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
-
-
-_KNOWN = frozenset(_REASONS.values())
 
 
 class ChatAnswer(Answer):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.endpoints import CHAT, IMAGE, MESSAGES, RESPOND
+from apiyi_cli.core.endpoints import CHAT, GENERATE, IMAGE, MESSAGES, RESPOND
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode.answer import Answer
 from apiyi_cli.decode.fields import read_objects, read_word
@@ -46,12 +46,15 @@ def find_dialect(value: dict[str, Any], answer: Answer) -> tuple[str, Answer] | 
 
 def _detect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
     from apiyi_cli.decode.chat import ChatAnswer
+    from apiyi_cli.decode.google import GenerateAnswer
     from apiyi_cli.decode.messages import EVENTS, MessageAnswer
     from apiyi_cli.decode.respond import ResponseAnswer
 
     kind, content = value.get("type"), value.get("content")
     if isinstance(given := value.get("choices"), list) and given:
         return CHAT.path, ChatAnswer(choices)
+    if isinstance(value.get("candidates"), list):
+        return GENERATE.path, GenerateAnswer(choices)
     if isinstance(kind, str):
         if kind.startswith("response."):
             return RESPOND.path, ResponseAnswer()

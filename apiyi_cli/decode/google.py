@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Delta, EventBatch, Reasoning
+from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Usage
 from apiyi_cli.core.jsontext import write_text
-from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.answer import Answer, finish_reason
 from apiyi_cli.decode.fields import read_object, read_objects, read_string
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
@@ -45,6 +44,10 @@ class GenerateAnswer(Answer):
         super().__init__(choices)
         self.blocked: str | None = None
 
+    def is_whole(self, value: dict[str, Any]) -> bool:
+        """Return True for a response; a prompt that is refused has no candidates."""
+        return "candidates" in value or "promptFeedback" in value
+
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one response, which is the next piece of a stream or all of it."""
         self.note_about(value.get("responseId"), value.get("modelVersion"))
@@ -52,7 +55,7 @@ class GenerateAnswer(Answer):
             self.usage = google_usage(counts) or self.usage
         feedback = value.get("promptFeedback")
         if isinstance(feedback, dict) and isinstance(why := feedback.get("blockReason"), str):
-            self._block(why)
+            self._block(_add_words(why, feedback.get("blockReasonMessage")))
         candidates = value.get("candidates")
         for place, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
             if isinstance(candidate, dict):
@@ -76,10 +79,11 @@ class GenerateAnswer(Answer):
         finish = read_string(candidate.get("finishReason"))
         if finish and finish != "FINISH_REASON_UNSPECIFIED":
             if finish in REFUSALS:
-                self.blocked = finish
+                self.blocked = _add_words(finish, candidate.get("finishMessage"))
                 self.reasons[index] = "content_filter"
             elif reason := finish_reason(finish):
-                self.reasons[index] = reason
+                has_calls = reason == "stop" and index in self.calls
+                self.reasons[index] = "tool_calls" if has_calls else reason
 
     def _part(self, part: dict[str, Any], index: int, out: EventBatch) -> None:
         text = part.get("text")
@@ -113,19 +117,29 @@ class GenerateAnswer(Answer):
             )
         )
 
+    def close(self, out: EventBatch) -> None:
+        """Add what is known only at the end; a refusal behind a beginning is said, too."""
+        if self.blocked is not None and self.visible:
+            out.append(Notice(Text("the rest was refused: {reason}", reason=self.blocked)))
+        super().close(out)
+
     def _describe_emptiness(self) -> str:
         if self.blocked is not None:
             return Text("it was refused: {reason}", reason=self.blocked)
         return super()._describe_emptiness()
 
 
-def google_usage(counts: object) -> Any:
+def _add_words(reason: str, words: object) -> str:
+    return f"{reason}: {words}" if isinstance(words, str) and words else reason
+
+
+def google_usage(counts: object) -> Usage | None:
     """Return the counts of a `usageMetadata`, thoughts among the completion as everywhere else."""
     if not isinstance(counts, dict):
         return None
     answer, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
     completion = [number for number in (answer, thought) if isinstance(number, int)]
-    return usage(
+    result = usage(
         {
             "prompt_tokens": counts.get("promptTokenCount"),
             "completion_tokens": sum(completion) if completion else None,
@@ -134,6 +148,9 @@ def google_usage(counts: object) -> Any:
             "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},
         }
     )
+    if result is not None:
+        result.raw = counts
+    return result
 
 
 def assemble_response(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:

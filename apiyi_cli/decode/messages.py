@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Delta, EventBatch, Reasoning
+from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Usage
 from apiyi_cli.core.jsontext import write_text
-from apiyi_cli.decode.answer import Answer
-from apiyi_cli.decode.chat import finish_reason
+from apiyi_cli.decode.answer import Answer, finish_reason
 from apiyi_cli.decode.fields import read_string, read_word
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
@@ -31,13 +30,21 @@ _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta"
 
 
 class MessageAnswer(Answer):
-    """The answer of POST /messages."""
+    """The answer of POST /messages.
+
+    Where a function gives the answer, text beside its call is held back until it is known
+    whether there is a call: without one the text is the answer.
+    """
 
     key = "type"
     whole_key = "content"
 
-    def __init__(self) -> None:
+    def __init__(self, answer_tool: str | None = None) -> None:
         super().__init__()
+        self._answer_tool = answer_tool
+        self._answer_places: set[object] = set()
+        self._held: list[str] = []
+        self._refusal = ""
         self._counts: dict[str, Any] = {}
         self._calls: dict[object, PartialCall] = {}
 
@@ -62,7 +69,7 @@ class MessageAnswer(Answer):
         elif kind == "message_delta":
             self._count(value.get("usage"))
             if isinstance(delta := value.get("delta"), dict):
-                self._stop(delta.get("stop_reason"))
+                self._stop(delta)
         self.ended = kind == "message_stop"
         return None
 
@@ -74,19 +81,47 @@ class MessageAnswer(Answer):
         for place, block in enumerate(blocks if isinstance(blocks, list) else ()):
             self._block(block, place, out)
         self._count(value.get("usage"))
-        self._stop(value.get("stop_reason"))
+        self._stop(value)
+        self.ended = True
         return None
+
+    @property
+    def proved(self) -> bool:
+        """Return True if the stream was ended by the gateway after a stop reason."""
+        return self.ended and super().proved
 
     def begin_anew(self, out: EventBatch) -> None:
         """Forget what came; this event is the first of another attempt."""
         super().begin_anew(out)
         self._calls.clear()
+        self._answer_places.clear()
+        self._held.clear()
+
+    def close(self, out: EventBatch) -> None:
+        """Add what is known only at the end, and text that was held back."""
+        held = "".join(self._held)
+        if self._answer_places and held.strip():
+            out.append(Notice(Text("beside its answer the model said: {text}", text=held.strip())))
+        elif held:
+            self.say(Delta, held, 0, out)
+        if self._refusal and self.visible:
+            out.append(Notice(Text("the rest was refused: {reason}", reason=self._refusal)))
+        super().close(out)
+
+    def _describe_emptiness(self) -> str:
+        if self._refusal:
+            return Text("it was refused: {reason}", reason=self._refusal)
+        return super()._describe_emptiness()
 
     def _block(self, block: object, place: int | None, out: EventBatch) -> None:
         if not isinstance(block, dict):
             return
         kind = block.get("type")
-        if kind == "tool_use":
+        if kind == "tool_use" and block.get("name") == self._answer_tool:
+            self._answer_places.add(place)
+            if given := block.get("input"):
+                self.say(Delta, write_text(given), 0, out)
+        elif kind == "tool_use":
             name, given = block.get("name"), block.get("input")
             call = PartialCall(
                 id=read_string(block.get("id")),
@@ -96,7 +131,7 @@ class MessageAnswer(Answer):
             self._calls[place] = call
             self.calls.setdefault(0, ToolCalls()).calls.append(call)
         elif kind == "text":
-            self.say(Delta, read_string(block.get("text")), 0, out)
+            self._say_text(read_string(block.get("text")), out)
         elif kind == "thinking":
             self.say(Reasoning, read_string(block.get("thinking")), 0, out)
         elif isinstance(kind, str):
@@ -108,20 +143,54 @@ class MessageAnswer(Answer):
             return
         piece = read_string(delta.get(_TEXTS[kind]))
         if kind == "text_delta":
+            self._say_text(piece, out)
+        elif kind == "input_json_delta" and place in self._answer_places:
             self.say(Delta, piece, 0, out)
         elif kind == "thinking_delta":
             self.say(Reasoning, piece, 0, out)
         elif place in self._calls:
             self._calls[place].pieces.append(piece)
 
+    def _say_text(self, text: str, out: EventBatch) -> None:
+        if self._answer_tool is None:
+            self.say(Delta, text, 0, out)
+        else:
+            self._held.append(text)
+
     def _count(self, counts: object) -> None:
         if isinstance(counts, dict):
             self._counts = {**self._counts, **counts}
-            self.usage = usage(self._counts) or self.usage
+            self.usage = message_usage(self._counts) or self.usage
 
-    def _stop(self, value: object) -> None:
-        if reason := finish_reason(value):
-            self.reasons[0] = reason
+    def _stop(self, fields: dict[str, Any]) -> None:
+        """Read why the message ended, and the words of a refusal."""
+        if reason := finish_reason(fields.get("stop_reason")):
+            # The function that gives the answer is no call that anybody has to run.
+            is_answer = reason == "tool_calls" and self._answer_places and not self.calls
+            self.reasons[0] = "stop" if is_answer else reason
+        details = fields.get("stop_details")
+        if isinstance(details, dict):
+            words = (read_string(details.get(name)) for name in ("explanation", "category"))
+            self._refusal = next(filter(None, words), self._refusal)
+
+
+def message_usage(counts: dict[str, Any]) -> Usage | None:
+    """Return the counts of a message; what the cache read and wrote is part of the prompt."""
+    read = counts.get("cache_read_input_tokens")
+    numbers = (counts.get("input_tokens"), counts.get("cache_creation_input_tokens"), read)
+    prompt = [number for number in numbers if type(number) is int]
+    if len(prompt) < 2:
+        return usage(counts)
+    result = usage(
+        {
+            "input_tokens": sum(prompt),
+            "output_tokens": counts.get("output_tokens"),
+            "input_tokens_details": {"cached_tokens": read},
+        }
+    )
+    if result is not None:
+        result.raw = counts
+    return result
 
 
 def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -13,12 +13,17 @@ from typing import Any
 from apiyi_cli.core.jsontext import read_event, whole_characters, write_text
 from apiyi_cli.decode.fields import read_object, read_string
 
+_DEFINED = frozenset(("index", "id", "type", "function", "custom"))
+
 
 class PartialCall:
-    """One call as far as it has come; `pieces` are those of its arguments."""
+    """One call as far as it has come; `pieces` are those of its arguments.
+
+    `extra` are the fields that this API does not define, such as signatures of thoughts.
+    """
 
     # A dataclass would take 0.3 ms of each start.
-    __slots__ = ("id", "kind", "name", "pieces")
+    __slots__ = ("extra", "id", "kind", "name", "pieces")
 
     def __init__(
         self, id: str = "", name: str = "", kind: str = "function", pieces: Iterable[str] = ()
@@ -27,6 +32,7 @@ class PartialCall:
         self.name = name
         self.kind = kind
         self.pieces = list(pieces)
+        self.extra: dict[str, Any] = {}
 
     @property
     def arguments(self) -> str:
@@ -75,6 +81,9 @@ class ToolCalls:
         else:
             call = self._without_index(id, function, place)
         self._extend(call, id, function, kind)
+        for name in piece.keys() - _DEFINED:
+            if piece[name] is not None:
+                call.extra[name] = piece[name]
 
     def _is_other(self, call: PartialCall, id: str, name: object) -> bool:
         """Return True if a piece with the number of this call begins another one."""

@@ -19,6 +19,9 @@ _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.CHAT: "chat:chat",
     endpoints.COMPLETE: "completions:completions",
     endpoints.RESPOND: "responses:responses",
+    endpoints.MESSAGES: "messages:messages",
+    endpoints.GENERATE: "generate:generate",
+    endpoints.GENERATE_STREAM: "generate:stream",
     endpoints.EMBED: "embeddings:embeddings",
     endpoints.IMAGE: "images:generations",
     endpoints.IMAGE_EDIT: "images:edits",
@@ -36,6 +39,9 @@ _MODULES: dict[endpoints.Endpoint, str] = {
 }
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
+_KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
+"""The header in which each protocol's own clients send the key; Bearer is taken as well."""
+
 _loaded: dict[str, Handler] = {}
 
 
@@ -49,9 +55,12 @@ def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
 
 def check_key(request: ReceivedRequest, key: str | None) -> None:
     """Raise Refused when the API is asked with another key than this one; None fits all."""
-    if key is None or not request.path.startswith("/v1/"):
+    if key is None or not request.path.startswith(("/v1/", "/v1beta/")):
         return
     given = request.headers.get("authorization", "")
+    own = _KEY_HEADERS.get(request.endpoint.protocol if request.endpoint else "")
+    if own is not None and own in request.headers:
+        given = f"Bearer {request.headers[own]}"
     if given != f"Bearer {key}":
         message = "无效的令牌" if given else "未提供令牌"
         raise Refused(ScriptedReply.error(401, message, code="invalid_api_key"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 DEFAULT_MODEL = "sandbox-1"
 
 TALKS = frozenset(("chat", "respond", "complete"))
+_CLAUDE = frozenset((*TALKS, "messages"))
+_GEMINI = frozenset((*TALKS, "generate"))
 _EMBEDS = frozenset(("embed",))
 _DRAWS = frozenset(("image",))
 _DRAWS_IN_CHAT = frozenset(("image", "chat"))
@@ -18,7 +20,7 @@ _JUDGES = frozenset(("moderate",))
 _RANKS = frozenset(("rank",))
 
 _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
-    ("sandbox", TALKS, (DEFAULT_MODEL,)),
+    ("sandbox", frozenset((*_CLAUDE, *_GEMINI)), (DEFAULT_MODEL,)),
     ("sandbox", _EMBEDS, ("sandbox-embed-1",)),
     ("sandbox", _DRAWS, ("sandbox-image-1",)),
     ("sandbox", _HEARS, ("sandbox-transcribe-1",)),
@@ -75,8 +77,9 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
     ("OpenAI", _JUDGES, ("omni-moderation-latest", "text-moderation-stable")),
     (
         "Anthropic",
-        TALKS,
+        _CLAUDE,
         (
+            "claude-fable-5",
             "claude-opus-4-20250514",
             "claude-opus-4",
             "claude-opus-5",
@@ -86,9 +89,10 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
             "claude-3-5-haiku-20241022",
         ),
     ),
-    ("Google", TALKS, ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash")),
+    ("Google", _GEMINI, ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash")),
     ("xAI", TALKS, ("grok-4", "grok-3-mini")),
-    ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3", "deepseek-v4-flash-ga-260731")),
+    ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3")),
+    ("DeepSeek", _CLAUDE, ("deepseek-v4-flash-ga-260731",)),
     ("Alibaba", TALKS, ("qwen3-235b-a22b", "qwen-plus", "qwq-32b")),
     ("Moonshot", TALKS, ("kimi-k2", "kimi-k2-thinking")),
     ("Black Forest Labs", _DRAWS, ("flux-kontext-pro", "flux-kontext-max")),
@@ -143,6 +147,11 @@ SHOWS_REASONING = (
     "gpt-5",
     "kimi-k2-thinking",
 )
+NEWEST_CLAUDE = ("claude-opus-5", "claude-sonnet-5", "claude-fable-5")
+"""Models of /v1/messages that refuse sampling and fixed budgets of thought."""
+REFUSES_FORCED_TOOLS = ("claude-fable-5",)
+CACHES_FROM = {"claude-opus-5": 512, "claude-fable-5": 512, "claude-sonnet-5": 1024}
+"""The fewest tokens that the prompt cache keeps, by the beginning of the model's name."""
 REFUSES_STOP = ("grok-4",)
 IGNORES = {
     "deepseek-v4": ("n", "response_format"),

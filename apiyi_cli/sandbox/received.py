@@ -101,6 +101,8 @@ class ReceivedRequest:
     @property
     def model(self) -> str:
         """Return the model asked for, or an empty text."""
+        if self.path.startswith("/v1beta/models/"):
+            return self.path.removeprefix("/v1beta/models/").rpartition(":")[0]
         model = self.fields.get("model")
         return model if isinstance(model, str) else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, chat_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
@@ -13,7 +14,14 @@ from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Source
-from apiyi_cli.core.options.chat import Answer, ChatSampling, Kept, Running, Tools
+from apiyi_cli.core.options.chat import (
+    Answer,
+    ChatSampling,
+    Kept,
+    ProtocolOptions,
+    Running,
+    Tools,
+)
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Conversation, Prompt
@@ -30,6 +38,7 @@ def chat(
     surroundings: Conversation,
     kept: Kept,
     sampling: ChatSampling,
+    protocols: ProtocolOptions,
     answer: Answer,
     tools: Tools,
     running: Running,
@@ -44,6 +53,7 @@ def chat(
     sampling = ctx.settings.fill(sampling)
     messages, sources = asked.chat_messages()
     text = asked.text_request((*_text_sources(ctx, asked, len(messages)), *sources))
+    text = _with_protocol(ctx, asked, text, protocols, model)
     models = ctx.settings.models
 
     def build(messages: Sequence[dict[str, Any]], model: str = models[0]) -> Call:
@@ -56,12 +66,39 @@ def chat(
     elif ctx.settings.prints_request:
         ctx.gateway.print_request(build(messages))
     else:
-        endpoint = TextEndpoint(build, events, _extend)
+        endpoint = TextEndpoint(build, events, _extend, _turn)
         run(ctx, asked, endpoint, messages, choices=sampling.n or 1)
 
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
-    return answer_messages(reply.text, reply.calls, results)
+    return answer_messages(reply.text, reply.calls, results, _turn(reply))
+
+
+def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
+    """Return the turn as it came, None where nobody needs it."""
+    if reply.call is None:
+        return None
+    from apiyi_cli.decode.turns import read_turn
+
+    return read_turn(reply.call, reply.chunks)
+
+
+def _with_protocol(
+    ctx: Context,
+    asked: ConversationRequest,
+    text: TextRequest,
+    protocols: ProtocolOptions,
+    model: Models,
+) -> TextRequest:
+    """Return the request with what the options say about its protocol."""
+    protocols = ctx.settings.fill(protocols)
+    caches = bool(protocols.cache_prompt)
+    return text._replace(
+        protocol=protocols.protocol or "auto",
+        force=bool(ctx.settings.fill(model).force_model),
+        cache_prompt=caches,
+        cached_chars=ctx.inputs.file_chars(asked.text or "") if caches else 0,
+    )
 
 
 def _text_sources(ctx: Context, asked: ConversationRequest, count: int) -> tuple[Source, ...]:

@@ -13,7 +13,7 @@ from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
+from apiyi_cli.core.options.chat import Answer, Kept, ProtocolOptions, Running, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Conversation, Prompt
@@ -34,6 +34,7 @@ def respond(
     surroundings: Conversation,
     kept: Kept,
     responding: Responding,
+    protocols: ProtocolOptions,
     answer: Answer,
     tools: Tools,
     running: Running,
@@ -42,6 +43,7 @@ def respond(
     request: Request,
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
+    _refuse_other_protocols(protocols)
     _refuse_two_instructions(responding, surroundings)
     asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
     for notice in asked.notices():
@@ -68,6 +70,19 @@ def respond(
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
     return answer_items(output_items(reply.chunks), reply.calls, results)
+
+
+def _refuse_other_protocols(protocols: ProtocolOptions) -> None:
+    """Raise UsageError if another API is asked for; a profile's is for chat."""
+    option = "--cache-prompt" if protocols.cache_prompt else None
+    if protocols.protocol in ("anthropic", "google"):
+        option = f"--protocol {protocols.protocol}"
+    if option is not None:
+        raise UsageError(
+            Text("cannot use {option} with apiyi respond", option=option),
+            Text("the Responses API is OpenAI's"),
+            hint=f"apiyi chat {option}",
+        )
 
 
 def _refuse_two_instructions(responding: Responding, surroundings: Conversation) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.conversation.reply import printed_text, require_fit
+from apiyi_cli.cli.conversation.reply import find_decode, printed_text, require_fit
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
 from apiyi_cli.cli.gateway.parallel import silence_when_stopped
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
@@ -22,7 +22,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.loop import Decode
+    from apiyi_cli.cli.conversation.reply import Decode
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.core.events import EventBatch
     from apiyi_cli.wire.send import Sender
@@ -198,6 +198,7 @@ def _ask(
     clock = ctx.process.clock
     started_s = clock.monotonic()
     call = row.call
+    decode = find_decode(call, decode)
 
     def collect(reply: Reply) -> Iterator[EventBatch]:
         # Here, because what is yielded is held back until no other attempt can follow.

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.conversation.reply import (
+    Decode,
     ReplyCollector,
     answer_form,
+    find_decode,
     printed_text,
     require_fit,
 )
@@ -23,18 +25,18 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
     from apiyi_cli.core.options.chat import Answer
 
-Decode = Callable[..., Iterator[EventBatch]]
-
 
 class TextEndpoint(NamedTuple):
     """How an endpoint builds a call from its messages and continues after function calls.
 
-    `extend` returns the messages that a reply and the results of its calls add.
+    `extend` returns the messages that a reply and the results of its calls add. `turn` returns
+    what a stored conversation keeps of a reply beside its text and calls.
     """
 
     build: Callable[[list[Any]], Call]
     decode: Decode
     extend: Callable[[ReplyCollector, Sequence[str]], list[Any]]
+    turn: Callable[[ReplyCollector], dict[str, Any] | None] = lambda reply: None
 
 
 def run(
@@ -57,6 +59,7 @@ def run(
             raise UsageError(Text("cannot use --run with --n"), Text("only one answer can go on"))
         runner = ToolRunner(ctx, request.commands)
     printer = ReplyPrinter(ctx, request.answer, endpoint.decode, choices, request.commands)
+    printer.keeps_chunks = request.keeps_turns
     replies: list[ReplyCollector] = []
     printer.write(_answer_lines(printer, request, endpoint, messages, runner, replies))
     if request.schema is not None and not replies[-1].calls:
@@ -90,6 +93,7 @@ class ReplyPrinter:
         self._decode = decode
         self._choices = choices
         self._commands = commands
+        self.keeps_chunks = commands is not None
         self.form = answer_form(ctx.output.form, answer)
         ctx.output.require_ready()
         self._stderr_events = StderrEvents(
@@ -103,13 +107,14 @@ class ReplyPrinter:
 
     def send(self, call: Call) -> ReplyCollector:
         """Return the reply of a call; it is sent when the reply is iterated."""
-        verbatim = self.form in ("json", "ndjson") or self._commands is not None
+        verbatim = self.form in ("json", "ndjson") or self.keeps_chunks
+        decode_events = find_decode(call, self._decode)
         count = call.json.get("n") if isinstance(call.json, dict) else None
         # `-O n=2` has the last word.
         choices = count if type(count) is int and count > 0 else self._choices
 
         def decode(reply: Reply) -> Iterator[EventBatch]:
-            return self._decode(reply, choices=choices, verbatim=verbatim, cost=call.cost)
+            return decode_events(reply, choices=choices, verbatim=verbatim, cost=call.cost)
 
         bursts = self._ctx.gateway.stream_events(
             call,
@@ -118,7 +123,12 @@ class ReplyPrinter:
             or self._ctx.settings.output.output not in (None, "-"),
             reasoning=self._stderr_events.shows_reasoning,
         )
-        return ReplyCollector(bursts, self._commands, self._ctx.output.keep_attachment)
+        return ReplyCollector(
+            bursts,
+            self._commands,
+            self._ctx.output.keep_attachment,
+            call if self.keeps_chunks else None,
+        )
 
     def end_step(self) -> None:
         """End one answer of several."""
@@ -148,7 +158,7 @@ def _answer_lines(
         yield from _final_object(lines, reply) if printer.form == "json" else lines
         printer.end_step()
         if runner is None or not reply.runs_commands:
-            request.keep(reply.text, reply.calls)
+            request.keep(reply.text, reply.calls, endpoint.turn(reply))
             return
         if step == most_steps:
             raise LimitError(

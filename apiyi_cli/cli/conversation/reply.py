@@ -11,13 +11,19 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.tools import ToolCommands
+    from apiyi_cli.core.call import Call
     from apiyi_cli.core.options.chat import Answer
+
+
+Decode = Callable[..., Iterator[EventBatch]]
+"""Yields the events of a reply, by the options of the decoders' `events`."""
 
 
 class ReplyCollector:
     """Yields the event batches of a reply and collects what they say.
 
-    With `commands`, function calls are held back until the answer has ended: those that are
+    The server's objects are kept if the `call` is given: they are the turn as it came. With
+    `commands`, function calls are held back until the answer has ended: those that are
     run are not part of the output. `keep_file` saves a file in the answer and returns the
     text that names it.
     """
@@ -27,7 +33,9 @@ class ReplyCollector:
         bursts: Iterable[EventBatch],
         commands: ToolCommands | None = None,
         keep_file: Callable[[InlineFile], str] | None = None,
+        call: Call | None = None,
     ) -> None:
+        self.call = call
         self._bursts = bursts
         self._commands = commands
         self._keep_file = keep_file
@@ -76,7 +84,7 @@ class ReplyCollector:
                 self.calls.append(event)  # type: ignore[arg-type]
             elif kind is Finish:
                 self.finish_reason = event.reason  # type: ignore[union-attr]
-            elif kind is Chunk and self._commands is not None:
+            elif kind is Chunk and self.call is not None:
                 self.chunks.append(event.data)  # type: ignore[union-attr]
             elif kind is InlineFile and self._keep_file is not None:
                 burst[place] = Delta(self._keep_file(event))  # type: ignore[arg-type]
@@ -86,6 +94,15 @@ class ReplyCollector:
                 self.chunks.clear()
                 self._has_restarted = True
         return burst
+
+
+def find_decode(call: Call, openai: Decode) -> Decode:
+    """Return the decoder for the protocol of a call; `openai` is the command's own."""
+    if call.protocol == "openai":
+        return openai
+    from apiyi_cli.decode.protocols import find_events
+
+    return find_events(call)
 
 
 def answer_form(form: str, answer: Answer) -> str:

@@ -77,13 +77,20 @@ class ConversationRequest(NamedTuple):
             sources=sources,
         )
 
-    def keep(self, text: str, calls: Sequence[ToolCall]) -> None:
+    @property
+    def keeps_turns(self) -> bool:
+        """Return True if answers are needed as they came: for tools, or for a kept conversation."""
+        return self.commands is not None or self.is_kept
+
+    def keep(
+        self, text: str, calls: Sequence[ToolCall], native: dict[str, Any] | None = None
+    ) -> None:
         """Add this exchange to the history, if there is one and something was answered."""
         if self.history is not None and (text or calls):
             asked, _ = build_messages(
                 self.text, system=self.system, earlier=self.given, attachments=self.attachments
             )
-            self.history.append([*asked, *answer_messages(text, calls)])
+            self.history.append([*asked, *answer_messages(text, calls, native=native)])
 
     def notices(self) -> list[str]:
         """Return what the user is to know before the request is sent."""

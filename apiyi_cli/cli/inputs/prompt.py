@@ -116,6 +116,16 @@ class Inputs:
                 end = at + len(piece)
         return tuple(found)
 
+    def file_chars(self, text: str) -> int:
+        """Return how many characters at the start of the prompt `text` come from files."""
+        end = 0
+        for _, piece in self._files:
+            bare = piece.strip("\r\n")
+            at = text.find(bare, end)
+            if at >= 0:
+                end = at + len(bare)
+        return end
+
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
         if path == "-":

@@ -100,6 +100,7 @@ class ChatSampling(Sampling, panel="Sampling"):
     reasoning_effort = flag(
         str,
         "--reasoning-effort",
+        "--effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
         metavar="LEVEL",
         choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
@@ -112,6 +113,23 @@ class ChatSampling(Sampling, panel="Sampling"):
         metavar="LEVEL",
         choices=("low", "medium", "high"),
         wire="verbosity",
+    )
+
+
+class ProtocolOptions(Group, panel="Request"):
+    """The API whose form the request has."""
+
+    protocol = flag(
+        str,
+        "--protocol",
+        help="Form of the request: auto, openai, anthropic (claude-*), google (gemini-*).",
+        metavar="NAME",
+        choices=("auto", "openai", "anthropic", "google"),
+    )
+    cache_prompt = flag(
+        bool,
+        "--cache-prompt/--no-cache-prompt",
+        help="Have the gateway cache the system text and the -f files (claude-*).",
     )
 
 

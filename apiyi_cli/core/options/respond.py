@@ -56,6 +56,7 @@ class Responding(Group, panel="Sampling"):
     reasoning_effort = flag(
         str,
         "--reasoning-effort",
+        "--effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
         metavar="LEVEL",
         choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.batch import Batching
-from apiyi_cli.core.options.chat import Answer, ChatSampling, Kept, Running, Sampling, Tools
+from apiyi_cli.core.options.chat import (
+    Answer,
+    ChatSampling,
+    Kept,
+    ProtocolOptions,
+    Running,
+    Sampling,
+    Tools,
+)
 from apiyi_cli.core.options.complete import Completing
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.embed import Embedding
@@ -29,6 +37,7 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Conversation,
     Sampling,
     ChatSampling,
+    ProtocolOptions,
     Answer,
     Tools,
     Running,

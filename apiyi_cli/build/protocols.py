@@ -1,0 +1,130 @@
+"""A chat completion request in the protocol that an option, or its model, needs."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from apiyi_cli.build.anthropic import HEADERS, messages_body, schema_name
+from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, post
+from apiyi_cli.build.google import generate_body, generate_path
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
+from apiyi_cli.core.families import Family
+from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.text import Text
+
+_ENDPOINTS = {
+    "anthropic": "/v1/messages",
+    "google": "/v1beta/models/…:generateContent",
+    "openai": "/v1/chat/completions",
+}
+
+
+def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -> Call | None:
+    """Return the request in another protocol than OpenAI's, None if that one is to be used.
+
+    `body` is the chat completion's, without the `-O` values, which go into the final one.
+    Raises RejectedError if the model's family is known not to have the protocol's endpoint.
+    """
+    model: str = body["model"]
+    protocol = _choose_protocol(body, family, text)
+    if not text.force and family.is_known and protocol not in family.protocols:
+        raise _refuse_protocol(model, protocol, family, text)
+    if protocol == "openai":
+        return None
+    if text.cache_prompt and protocol == "google":
+        raise UsageError(
+            Text("cannot use --cache-prompt with --protocol google"),
+            Text("only /v1/messages keeps a prompt on request"),
+        )
+    warnings = family_warnings(body, family, ignored=False)
+    if protocol == "anthropic":
+        return _build_messages_call(body, family, text, warnings)
+    contents, notes = generate_body(body)
+    apply_options(contents, text.options)
+    stream = body.get("stream") is True
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
+    return call._replace(path=generate_path(model, stream=stream))
+
+
+def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:
+    """Return the protocol: with "auto" the one that the options need."""
+    if text.protocol != "auto":
+        return text.protocol
+    if text.cache_prompt or ("reasoning_effort" in body and family.thinking is not None):
+        return "anthropic"
+    return "openai"
+
+
+def _refuse_protocol(model: str, protocol: str, family: Family, text: TextRequest) -> RejectedError:
+    option = f"--protocol {protocol}" if text.protocol == protocol else "--cache-prompt"
+    others = ", ".join(_ENDPOINTS[name] for name in family.protocols)
+    return RejectedError(
+        Text("cannot use {option} with {model}", option=option, model=model),
+        Text(
+            "its family has no {endpoint}, only {others}",
+            endpoint=_ENDPOINTS[protocol],
+            others=others,
+        ),
+        hint=Text(
+            "leave {option} out; --force-model sends {model} all the same",
+            option=option,
+            model=shlex.quote(model),
+        ),
+    )
+
+
+def _build_messages_call(
+    body: dict[str, Any], family: Family, text: TextRequest, warnings: tuple[str, ...]
+) -> Call:
+    message, notes = messages_body(
+        body, family, cache_prompt=text.cache_prompt, cached_chars=text.cached_chars
+    )
+    if text.cache_prompt:
+        warnings = (*warnings, *_describe_cache(message, family))
+    apply_options(message, text.options)
+    return post(
+        MESSAGES,
+        message,
+        headers=HEADERS,
+        notes=(*warnings, *notes),
+        answer_tool=schema_name(body),
+    )
+
+
+def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
+    """Say why a prompt will not be cached: nothing is marked, or it is too short."""
+    from apiyi_cli.build.tokens import estimate_text_tokens
+
+    marked = _marked_prefix(body)
+    if marked is None:
+        return (Text("nothing is marked for the cache: there is no system text and no -f file"),)
+    tokens, least = estimate_text_tokens(marked), family.cache_minimum_tokens
+    if least is None or tokens >= least:
+        return ()
+    return (
+        Text(
+            "the prompt is too short to be cached: about {tokens} tokens; {model} needs {least}",
+            tokens=tokens,
+            model=body["model"],
+            least=least,
+        ),
+    )
+
+
+def _marked_prefix(body: dict[str, Any]) -> Any:
+    """Return what the cache would hold, up to the last mark; None without a mark."""
+    parts: list[Any] = list(body.get("tools", ()))
+    marked: list[Any] | None = None
+    system = body.get("system", ())
+    blocks = [] if isinstance(system, str) else list(system)
+    for message in body["messages"]:
+        content = message["content"]
+        blocks += [content] if isinstance(content, str) else content
+    for block in blocks:
+        parts.append(block)
+        if isinstance(block, dict) and "cache_control" in block:
+            marked = list(parts)
+    return marked

@@ -1,0 +1,222 @@
+"""POST /v1beta/models/M:generateContent and :streamGenerateContent: the sandbox as Gemini."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from apiyi_cli.core.jsontext import read, write, write_text
+from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.example_value import example_json
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import (
+    ATTACHMENT_TOKENS,
+    MARK,
+    RequestSummary,
+    cut_short,
+    deltas,
+    describe,
+    reasoning_text,
+    tokens,
+)
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
+from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
+
+_FIELDS = frozenset(
+    ("contents", "systemInstruction", "generationConfig", "tools", "toolConfig", "safetySettings")
+)
+_CONFIG = frozenset(
+    (
+        *("temperature", "topP", "topK", "maxOutputTokens", "candidateCount", "seed"),
+        *("presencePenalty", "frequencyPenalty", "responseLogprobs", "logprobs", "stopSequences"),
+        *("responseMimeType", "responseSchema", "responseJsonSchema", "thinkingConfig"),
+        *("responseModalities", "imageConfig"),
+    )
+)
+_STRUCTURE = frozenset(
+    ("responseMimeType", "responseSchema", "thinkingConfig", "candidateCount", "responseModalities")
+)
+_PARTS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+_REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_THOUGHTS = {"minimal": 0, "low": 403, "medium": 487, "high": 837}
+
+
+def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer generateContent."""
+    whole = _answer(request, finish)
+    return ScriptedReply.json(whole, tokens=whole["usageMetadata"]["totalTokenCount"])
+
+
+def stream(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer streamGenerateContent: events with `alt=sse`, else one array."""
+    whole = _answer(request, finish)
+    events = list(_events(whole))
+    count = whole["usageMetadata"]["totalTokenCount"]
+    if "alt=sse" not in request.query.split("&"):
+        return ScriptedReply.json(events, tokens=count)
+    return ScriptedReply.sse(*events, tokens=count)
+
+
+def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
+    fields = checks.json_fields(request)
+    name = request.path.rpartition("/models/")[2].rpartition(":")[0]
+    model = model_of({"model": name}, "generate")
+    _check(fields)
+    config = fields.get("generationConfig") or {}
+    summary = _summarize(fields, config)
+    parts = _parts(fields, config, summary, finish)
+    count = config.get("candidateCount") or 1
+    candidates = [
+        {
+            "content": {"role": "model", "parts": parts},
+            "finishReason": _REASONS.get(finish, finish),
+            "index": k,
+        }
+        for k in range(count)
+    ]
+    said = sum(tokens(_said(part)) for part in parts if not part.get("thought")) * count
+    thought = _THOUGHTS.get((config.get("thinkingConfig") or {}).get("thinkingLevel", ""), 0)
+    usage = {
+        "promptTokenCount": summary.prompt_tokens,
+        "candidatesTokenCount": said,
+        "thoughtsTokenCount": thought,
+        "cachedContentTokenCount": summary.prompt_tokens if "again" in summary.prompt else 0,
+        "totalTokenCount": summary.prompt_tokens + said + thought,
+    }
+    digest = sha256(request.body).hexdigest()[:16]
+    return {
+        "candidates": candidates,
+        "usageMetadata": usage,
+        "modelVersion": model,
+        "responseId": f"sandbox{digest}",
+    }
+
+
+def _invalid(message: str) -> Refused:
+    error = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
+    return Refused(ScriptedReply.json({"error": error}, 400))
+
+
+def _check(fields: dict[str, Any]) -> None:
+    config = fields.get("generationConfig") or {}
+    for names, known, place in (
+        (fields, _FIELDS, ""),
+        (config, _CONFIG, " at 'generation_config'"),
+    ):
+        if unknown := sorted(names.keys() - known):
+            raise _invalid(
+                f'Invalid JSON payload received. Unknown name "{unknown[0]}"{place}: '
+                "Cannot find field."
+            )
+    if not fields.get("contents"):
+        raise _invalid("* GenerateContentRequest.contents: contents is not specified")
+    level = (config.get("thinkingConfig") or {}).get("thinkingLevel", "low")
+    if level.lower() not in _THOUGHTS:
+        raise _invalid(f"Invalid value at 'thinking_level': {level}")
+    for k, turn in enumerate(fields["contents"]):
+        if turn.get("role", "user") not in ("user", "model"):
+            raise _invalid("Please use a valid role: user, model.")
+        for part in turn.get("parts") or ():
+            if not any(name in part for name in _PARTS):
+                raise _invalid(f"contents[{k}].parts: required oneof field 'data' must have one")
+            if "functionCall" in part and part.get("thoughtSignature") != _sign(part):
+                name = part["functionCall"].get("name")
+                raise _invalid(f"Function call is missing a thought_signature in {name}")
+
+
+def _sign(part: dict[str, Any]) -> str:
+    call = part["functionCall"]
+    own = write([call.get("name"), call.get("args")])
+    return b64encode(sha256(b"sandbox" + own).digest()).decode()
+
+
+def _summarize(fields: dict[str, Any], config: dict[str, Any]) -> RequestSummary:
+    summary = RequestSummary(options={k: v for k, v in config.items() if k not in _STRUCTURE})
+    system = (fields.get("systemInstruction") or {}).get("parts") or ()
+    summary.system = "\n".join(part.get("text", "") for part in system)
+    turns = fields["contents"]
+    for part in turns[-1]["parts"]:
+        if answer := part.get("functionResponse"):
+            summary.results.append((answer["name"], str(answer["response"].get("result", ""))))
+        elif "text" in part:
+            summary.prompt = f"{summary.prompt}\n{part['text']}" if summary.prompt else part["text"]
+        elif data := part.get("inlineData") or part.get("fileData"):
+            kind = data["mimeType"].partition("/")[0]
+            summary.attachments.append(kind if kind in ("image", "audio") else "file")
+    summary.earlier = len(turns) - 1
+    texts = [summary.system, *(_said(part) for turn in turns for part in turn["parts"])]
+    summary.prompt_tokens = sum(map(tokens, texts)) + 4 * len(turns)
+    summary.prompt_tokens += ATTACHMENT_TOKENS * len(summary.attachments)
+    return summary
+
+
+def _said(part: dict[str, Any]) -> str:
+    return part["text"] if "text" in part else write_text(part.get("functionCall") or {})
+
+
+def _parts(
+    fields: dict[str, Any], config: dict[str, Any], summary: RequestSummary, finish: str
+) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    if (config.get("thinkingConfig") or {}).get("includeThoughts"):
+        parts.append({"text": reasoning_text(summary), "thought": True})
+    calling = (fields.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    named = next(iter(calling.get("allowedFunctionNames") or ()), None)
+    tools = [
+        ToolSpec(one["name"], one.get("parameters") or {})
+        for tool in fields.get("tools") or ()
+        for one in tool.get("functionDeclarations") or ()
+    ]
+    heeded = {"tool_choice": "none" if calling.get("mode") == "NONE" else "auto"}
+    calls = () if summary.results else choose_calls(tools, named, heeded, summary.prompt)
+    if calls and finish == "stop":
+        for call in calls:
+            value = {"name": call.name, "args": read(call.arguments.encode())}
+            part: dict[str, Any] = {"functionCall": value}
+            parts.append({**part, "thoughtSignature": _sign(part)})
+        return parts
+    text = describe(summary)
+    if schema := config.get("responseSchema"):
+        text = example_json(_lower_types(schema), summary.prompt)
+    elif config.get("responseMimeType") == "application/json":
+        text = write_text({"sandbox": True, "answer": text})
+    text = cut_short(text, finish)
+    if text or finish != "content_filter":
+        parts.append({"text": text})
+    return parts
+
+
+def _lower_types(schema: Any) -> Any:
+    """Return a schema with the types' names as JSON Schema writes them."""
+    if isinstance(schema, list):
+        return [_lower_types(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: value.lower() if name == "type" and isinstance(value, str) else _lower_types(value)
+        for name, value in schema.items()
+    }
+
+
+def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield whole responses with the next part each; the last has the finish reason."""
+    frame = {name: value for name, value in whole.items() if name != "candidates"}
+    early = {**frame, "usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1}}
+    for candidate in whole["candidates"]:
+        pieces = [piece for part in candidate["content"]["parts"] for piece in _pieces(part)]
+        for piece in pieces:
+            content = {"role": "model", "parts": [piece]}
+            yield {"candidates": [{"content": content, "index": candidate["index"]}], **early}
+        ended = {name: candidate[name] for name in ("finishReason", "index")}
+        if candidate["finishReason"] == "SAFETY":
+            ended["finishMessage"] = f"{MARK} I will not."
+        yield {"candidates": [ended], **frame}
+
+
+def _pieces(part: dict[str, Any]) -> list[dict[str, Any]]:
+    if "text" not in part:
+        return [part]
+    return [{**part, "text": text} for text in deltas(part["text"])]
