@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiyi_cli.build.body import apply_options, option_fields, post
+from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import EMBED
+from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import UsageError
@@ -23,6 +24,7 @@ def embed_call(
     inputs: Sequence[str],
     embedding: Embedding,
     options: Sequence[str] | None = None,
+    families: Overrides | None = None,
 ) -> Call:
     """Return the request for one vector for each input; a single input is sent as a string."""
     body = {
@@ -33,7 +35,7 @@ def embed_call(
     if embedding.base64:
         body["encoding_format"] = "base64"
     apply_options(body, options)
-    return post(EMBED, body)
+    return post(EMBED, body, notes=family_warnings(body, find_family(model, families)))
 
 
 def read_text_field(line: bytes, place: str, field: str) -> str:

@@ -178,6 +178,17 @@ def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:
     return b'%s,"embedding":%s}\n' % (line.strip()[:-1].rstrip(), vector)
 
 
+def split_vector(line: bytes) -> tuple[bytes, bytes | None]:
+    """Return the object of an output line without its vector, and the vector's JSON text.
+
+    The vector is the last member, as `with_vector` puts it; None where there is none.
+    """
+    before, found, vector = line.rpartition(b',"embedding":[')
+    if not found or not line.endswith(b"]}\n"):
+        return line, None
+    return before + b"}\n", b"[" + vector[:-2]
+
+
 def with_error(line: bytes, error: bytes) -> bytes:
     """Return the object of a line with an error in place of a vector."""
     for name in ("embedding", "error"):

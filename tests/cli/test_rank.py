@@ -282,3 +282,149 @@ def test_rows_of_a_batch_can_be_ranked(apiyi: Program, gateway: Gateway) -> None
     assert [one["index"] for one in first["response"]["body"]["results"]] == [1, 0]
     assert ran.code == 3 and "no documents" in second["error"]["message"]
     assert apiyi("batch rows --endpoint rank -m sandbox-rank-1 --text --limit 1").text == "1\n0\n"
+
+
+def make_vectors(apiyi: Program, name: str, count: int = 40, more: str = "") -> None:
+    ran = apiyi(f"embed --lines -o {name} --dimensions 16 {more}", stdin=lines(count))
+    assert ran.code == 0, ran.err
+
+
+def write_rows(apiyi: Program, *vectors: Any) -> None:
+    rows = [{"index": k, "text": f"t{k}", "embedding": v} for k, v in enumerate(vectors)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (apiyi.work / "v").write_text(text)
+
+
+def answer_with(*numbers: float) -> ScriptedReply:
+    return ScriptedReply.json({"data": [{"index": 0, "embedding": list(numbers)}]})
+
+
+@pytest.mark.parametrize("name", ["v.ndjson", "v.npy"])
+def test_vectors_are_searched_by_the_embedding_of_the_query_alone(
+    apiyi: Program, gateway: Gateway, name: str
+) -> None:
+    make_vectors(apiyi, name)
+    ran = apiyi(["rank", "text 17", "--vectors", name, "-m", "text-embedding-3-small"])
+    assert ran.code == 0, ran.err
+    assert len(ran.out.splitlines()) == 10 and ran.out.startswith(b"text 17\n")
+    assert gateway.ledger[-1].path == "/v1/embeddings"
+    assert gateway.ledger[-1].json["input"] == "text 17"
+    assert gateway.ledger[-1].json["dimensions"] == 16
+
+
+def test_without_numpy_the_same_comes_out(started: Program) -> None:
+    apiyi = started
+    (apiyi.work / "shadow").mkdir()
+    (apiyi.work / "shadow" / "numpy.py").write_text("raise ImportError\n")
+    make_vectors(apiyi, "v.npy", 300)
+    make_vectors(apiyi, "v.ndjson", 300)
+    for name in ("v.npy", "v.ndjson"):
+        line = f"apiyi rank 'text 17' --vectors {name} -n 7 --ndjson -m text-embedding-3-small"
+        with_it = apiyi.shell(line)
+        apiyi.environ["PYTHONPATH"] = str(apiyi.work / "shadow")
+        without = apiyi.shell(line)
+        refused = apiyi("embed a -o w.npy")
+        del apiyi.environ["PYTHONPATH"]
+        assert without.code == 0 and with_it.out == without.out, without.err
+        assert len(records(with_it)) == 7
+        assert refused.code == 10 and "pip install 'apiyi-cli[vectors]'" in refused.err
+
+
+def test_the_model_of_a_search_is_that_of_embed(apiyi: Program, gateway: Gateway) -> None:
+    make_vectors(apiyi, "v")
+    assert apiyi("rank q --vectors v").code == 0
+    assert gateway.ledger[-1].json["model"] == "text-embedding-3-small"
+    ran = apiyi("rank q --vectors v -m bge-reranker-v2-m3")
+    assert ran.code == 2 and "a rerank model" in ran.err
+
+
+def test_a_vector_that_cannot_be_compared_is_named(apiyi: Program, gateway: Gateway) -> None:
+    write_rows(apiyi, [1, 0], [1, 2, 3], [0, 0], [float("nan"), 1], "x", [1, 1])
+    gateway.script(answer_with(1, 0))
+    ran = apiyi("rank q --vectors v -m sandbox-embed-1 --ndjson")
+    assert ran.code == 3
+    assert [(row["index"], row["text"]) for row in records(ran)] == [(0, "t0"), (5, "t5")]
+    for number in (2, 3, 4, 5):
+        assert f"v:{number}" in ran.err
+    assert "4 lines have no score" in ran.err and "3 numbers, not 2" in ran.err
+
+
+def test_equal_vectors_keep_their_order_and_the_threshold_cuts(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    write_rows(apiyi, [0, 1], [2, 0], [1, 0], [-1, 0])
+    gateway.script(answer_with(3, 0))
+    ran = apiyi("rank q --vectors v -m sandbox-embed-1 --threshold 0.5 --ndjson")
+    assert [(row["index"], row["score"]) for row in records(ran)] == [(1, 1.0), (2, 1.0)]
+    gateway.script(answer_with(3, 0))
+    assert apiyi("rank q --vectors v -m sandbox-embed-1 -n 1").text == "t1\n"
+
+
+def test_objects_without_a_text_come_out_without_their_vector(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    (apiyi.work / "v").write_text('{"id":7,"embedding":[1,0]}\n')
+    for line, out in (
+        ("", '{"id":7}\n'),
+        ("--ndjson", '{"index":0,"score":1.0,"object":{"id":7}}\n'),
+        ("--json", '{"model":"sandbox-embed-1","results":[{"index":0,"score":1.0,"id":7}]}\n'),
+    ):
+        gateway.script(answer_with(1, 0))
+        ran = apiyi(f"rank q --vectors v -m sandbox-embed-1 {line}")
+        assert ran.text == out, ran.err
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "no line of it has a vector"),
+        (b'{"text":"x"}\n', "no line of it has a vector"),
+        (b"\x93NUMPY", "no line of it has a vector"),
+    ],
+)
+def test_a_file_without_vectors_is_refused_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway, content: bytes, why: str
+) -> None:
+    (apiyi.work / "v").write_bytes(content)
+    ran = apiyi("rank q --vectors v -m bge-m3")
+    assert (ran.code, ran.out) == (2, b"") and why in ran.err
+    assert gateway.ledger == []
+
+
+def test_a_matrix_that_does_not_fit_its_lines_is_refused(apiyi: Program, gateway: Gateway) -> None:
+    make_vectors(apiyi, "v.npy", 4)
+    sent = len(gateway.ledger)
+    whole = (apiyi.work / "v.npy").read_bytes()
+    for content, why in ((whole[:200], "it was cut"), (b"x" * 300, "not a matrix of floats")):
+        (apiyi.work / "v.npy").write_bytes(content)
+        ran = apiyi("rank q --vectors v.npy -m text-embedding-3-small")
+        assert ran.code == 2 and why in ran.err
+    (apiyi.work / "v.npy").write_bytes(whole)
+    (apiyi.work / "v.jsonl").write_bytes(b'{"text":"a"}\n')
+    ran = apiyi("rank q --vectors v.npy -m text-embedding-3-small")
+    assert ran.code == 2 and "it has 4 rows and v.jsonl has 1 lines" in ran.err
+    (apiyi.work / "v.jsonl").unlink()
+    assert "cannot read v.jsonl" in apiyi("rank q --vectors v.npy -m bge-m3").err
+    assert len(gateway.ledger) == sent
+
+
+def test_vectors_of_another_model_are_refused_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    write_rows(apiyi, [1, 0])
+    ran = apiyi("rank q --vectors v -m bge-m3")
+    assert ran.code == 2 and "its vectors have 2 numbers, those of the model 1024" in ran.err
+    assert gateway.ledger == []
+
+
+@pytest.mark.parametrize("more", ["--lines", "--jsonl t", "-f v"])
+def test_documents_beside_vectors_are_refused(apiyi: Program, gateway: Gateway, more: str) -> None:
+    write_rows(apiyi, [1, 0])
+    ran = apiyi(f"rank q --vectors v -m bge-m3 {more}")
+    assert ran.code == 2 and "with --vectors" in ran.err and gateway.ledger == []
+
+
+def test_dry_run_of_a_search_prints_the_request(apiyi: Program, gateway: Gateway) -> None:
+    write_rows(apiyi, [1, 0])
+    ran = apiyi("rank q --vectors v -m text-embedding-3-small --dry-run")
+    assert records(ran)[0]["body"]["input"] == "q" and gateway.ledger == []

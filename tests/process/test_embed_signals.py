@@ -115,3 +115,36 @@ def test_a_second_signal_does_not_wait(
         ran = apiyi(LINE, stdin=stdin)
     assert ran.code == 0 and "9 texts were in flight" in ran.err
     check_whole(apiyi)
+
+
+def test_a_matrix_is_whole_after_kills_and_nothing_is_paid_for_again(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    import numpy
+
+    line = LINE.replace("-o v", "-o v.npy")
+    lost = kills = 0
+    while True:
+        before = len(gateway.posts)
+        with (apiyi.work / "in").open("rb") as stdin:
+            process = apiyi.start(line, stdin=stdin)
+        stopped.append(process)
+        wait_until(gateway, process, before + 9)
+        process.kill()
+        _, err = process.communicate(timeout=20)
+        for told in err.decode().splitlines():
+            if "may be billed twice" in told:
+                lost += int(told.split("apiyi: ")[1].split()[0])
+        if process.returncode == 0:
+            break
+        kills += 1
+        assert kills < 40
+    texts = [json.loads(line) for line in (apiyi.work / "v.jsonl").read_bytes().splitlines()]
+    assert [one["text"] for one in texts] == [f"text {n}" for n in range(COUNT)]
+    matrix = numpy.load(apiyi.work / "v.npy")
+    assert matrix.shape == (COUNT, 2)
+    with (apiyi.work / "in").open("rb") as stdin:
+        ran = apiyi(LINE.replace(" -o v", ""), stdin=stdin)
+    wanted = [json.loads(line)["embedding"] for line in ran.out.splitlines()]
+    assert numpy.array_equal(matrix, numpy.array(wanted, "f4"))
+    assert sum(count - 2 for count in paid(gateway).values()) <= lost

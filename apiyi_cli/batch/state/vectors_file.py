@@ -19,10 +19,12 @@ from typing import Any, Final, NamedTuple
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.files import removed
 from apiyi_cli.batch.state.journal import WrittenRecord, format_held
+from apiyi_cli.batch.state.matrix_file import MatrixFile
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
 from apiyi_cli.core.endpoints import EMBED
+from apiyi_cli.decode.embed import split_vector
 from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
 
@@ -33,6 +35,7 @@ _SHOWN = {
     "field": "--jsonl",
     "text": "--no-text",
     "jq": "--jq",
+    "matrix": "-o",
 }
 
 
@@ -54,9 +57,16 @@ class VectorsFile:
     """
 
     def __init__(
-        self, path: Path, header: Mapping[str, Any], *, force: bool, note: Callable[[str], None]
+        self,
+        path: Path,
+        header: Mapping[str, Any],
+        *,
+        force: bool,
+        note: Callable[[str], None],
+        matrix: Path | None = None,
     ) -> None:
         self.path = path
+        self._matrix: MatrixFile | None = None
         self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), note)
         past = self._past = self._opened.past
         try:
@@ -67,9 +77,11 @@ class VectorsFile:
             self.waiting = len(past.waiting)
             self.lost = sum(past.lost(id) for id in past.claims)
             self.is_first = past.is_first
+            if matrix is not None:
+                self._matrix = MatrixFile(matrix, _count_lines(path), force=force)
             self._journal = self._opened.begin({"command": "embed", **header})
         except BaseException:
-            self._opened.close()
+            self.close()
             raise
         self._lock = threading.Lock()
         self._kept: set[int] = set()
@@ -129,11 +141,13 @@ class VectorsFile:
 
     def write(self, entries: Sequence[VectorEntry]) -> None:
         """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
-        lines = [entry.line for entry in entries]
+        whole = entries
         try:
+            entries = self._put_vectors(entries)
+            lines = [entry.line for entry in entries]
             self._journal.announce(self._opened.out.size, entries)
         except OutputError:
-            self.keep(entries)
+            self.keep(whole)
             raise
         try:
             offsets = self._opened.out.take(lines)
@@ -141,11 +155,26 @@ class VectorsFile:
             taken = len(partial.offsets)
             with suppress(OutputError):
                 self._note(entries[:taken], partial.offsets)
-            self.keep(entries[taken:])
+            self._count_rows(taken)
+            self.keep(whole[taken:])
             raise partial.failure from partial
+        self._count_rows(len(entries))
         self._note(entries, offsets)
         with self._lock:
             self._kept.difference_update(entry.row.index for entry in entries)
+
+    def _put_vectors(self, entries: Sequence[VectorEntry]) -> Sequence[VectorEntry]:
+        """Write the vectors into the matrix, if there is one, and return the entries without."""
+        if self._matrix is None:
+            return entries
+        parts = [split_vector(entry.line) for entry in entries]
+        self._matrix.write_rows([vector for _, vector in parts])
+        pairs = zip(entries, parts, strict=True)
+        return [entry._replace(line=line) for entry, (line, _) in pairs]
+
+    def _count_rows(self, count: int) -> None:
+        if self._matrix is not None:
+            self._matrix.rows += count
 
     def find_trouble(self) -> OutputError | None:
         """Return the error if somebody replaced the file, None if nobody did."""
@@ -155,6 +184,8 @@ class VectorsFile:
 
     def length(self) -> int:
         """Return how many numbers the last vector in the file has, 0 without any."""
+        if self._matrix is not None:
+            return self._matrix.columns
         with open(self.path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - (1 << 20)))
@@ -167,11 +198,15 @@ class VectorsFile:
 
     def end(self, summary: Mapping[str, Any], *, complete: bool) -> None:
         """Note how the run ended, and sync everything to the disk."""
+        if self._matrix is not None:
+            self._matrix.finish()
         self._journal.end(summary, complete=complete)
         self._journal.close()
 
     def close(self) -> None:
         """Let others have the file."""
+        if self._matrix is not None:
+            self._matrix.close()
         self._opened.close()
 
     def _note(self, entries: Sequence[VectorEntry], offsets: Sequence[int]) -> None:
@@ -206,6 +241,11 @@ class VectorsFile:
 def make_row(index: int, place: str, sha: str) -> Row:
     """Return an input as the journal knows it."""
     return Row(index, str(index), place, sha, call=_LIGHT)
+
+
+def _count_lines(path: Path) -> int:
+    with open(path, "rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
 
 
 def _shown(value: object) -> str:

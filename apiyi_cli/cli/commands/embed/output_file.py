@@ -17,7 +17,7 @@ from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_ro
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError, UsageError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
@@ -44,6 +44,9 @@ class EmbedFile:
         self._build = build
         self.path = path = Path(str(ctx.settings.output.output))
         force = bool(ctx.settings.output.force)
+        matrix = path if path.suffix == ".npy" else None
+        if matrix is not None:
+            self.path = path = self._place_lines(matrix, force)
         # First: what no file can be has no journal that one could look for.
         refuse_existing(path, force=True)
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
@@ -56,10 +59,11 @@ class EmbedFile:
             "field": embedding.jsonl,
             "text": embedding.text,
             **({} if program is None else {"jq": program}),
+            **({} if matrix is None else {"matrix": matrix.name}),
         }
         # What is missing is said before the file is made.
         ctx.gateway.sender  # noqa: B018
-        self._file = VectorsFile(path, header, force=force, note=ctx.messages.note)
+        self._file = VectorsFile(path, header, force=force, note=ctx.messages.note, matrix=matrix)
         ctx.process.on_exit(self._file.close)
         self.vector_length = self._file.length()
         self.has_vectors = self.vector_length > 0
@@ -70,6 +74,21 @@ class EmbedFile:
         self._signals: list[int] = []
         self._claims = EmbedClaims(self, ctx.gateway.sender.plan.observer or Observer())
         self._print_past()
+
+    def _place_lines(self, matrix: Path, force: bool) -> Path:
+        """Return the file of the texts beside a matrix. Raises what refuses `-o x.npy`."""
+        from apiyi_cli.batch.state.matrix_file import import_numpy
+        from apiyi_cli.output.files import refuse_existing
+
+        if self._ctx.settings.output.jq is not None:
+            raise UsageError(
+                Text("cannot write --jq into {path}", path=matrix), Text("it holds vectors alone")
+            )
+        import_numpy()
+        lines = matrix.with_suffix(".jsonl")
+        # A matrix that no run here has begun is somebody's own.
+        refuse_existing(matrix, force=force or journal_path(lines).exists())
+        return lines
 
     def __enter__(self) -> Self:
         return self

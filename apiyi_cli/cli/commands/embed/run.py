@@ -94,7 +94,8 @@ class EmbedRun:
         ctx = self._ctx
         if target in (None, "-") or is_device(Path(str(target))):
             return False
-        return not ctx.settings.output.json or self._reads_lines
+        is_matrix = Path(str(target)).suffix == ".npy"
+        return not ctx.settings.output.json or self._reads_lines or is_matrix
 
     @property
     def _reads_lines(self) -> bool:

@@ -34,6 +34,14 @@ def rank(
 
     ranking = ctx.settings.fill(ranking)
     text, files = _split(ctx, query or [], ranking.file or [])
+    if ranking.vectors is not None:
+        from apiyi_cli.cli.commands.rank.search import choose_model, search
+
+        refuse_documents(ranking, files)
+        name = choose_model(ctx, model)
+        options = ctx.inputs.read_options(ctx.settings.request)
+        search(ctx, ranking, text, name, options)
+        return
     name = ctx.settings.models[0]
     options = ctx.inputs.read_options(ctx.settings.request)
     as_json = ctx.output.form == "ndjson"
@@ -46,6 +54,17 @@ def rank(
         print_requests(ctx, documents, build)
         return
     RankRun(ctx, ranking, build).run(documents)
+
+
+def refuse_documents(ranking: Ranking, files: Sequence[str]) -> None:
+    """Raise UsageError for documents beside `--vectors`."""
+    given = {"--lines": ranking.lines, "--jsonl": ranking.jsonl, "-f": files}
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                Text("cannot use {option} with --vectors", option=option),
+                Text("the documents are the lines that the vectors are of"),
+            )
 
 
 def _split(ctx: Context, words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
