@@ -186,10 +186,11 @@ _apiyi_rule() {
         *' --vectors') rule='file' ;;
         'image'' -i'|'image'' --input') rule='file' ;;
         *' --mask') rule='file' ;;
-        *' --quality') rule='=low medium high auto standard hd' ;;
+        *' --size') rule='=auto 1K 2K 3K 4K' ;;
+        *' --quality') rule='=low medium high xhigh max auto standard hd' ;;
         *' --style') rule='=vivid natural' ;;
         *' --background') rule='=transparent opaque auto' ;;
-        *' --output-format') rule='=png jpeg webp' ;;
+        *' --output-format') rule='=png jpeg webp gif svg' ;;
         'transcribe'' --format') rule='=text json srt vtt verbose_json' ;;
         'speak'' --format') rule='=mp3 opus aac flac wav pcm' ;;
         'batch'' --format') rule='=jsonl csv tsv lines' ;;

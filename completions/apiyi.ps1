@@ -371,18 +371,18 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-i', '--input'); Help = 'Edit this picture (repeatable, - for stdin; where it goes in JSON also a URL).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--mask'); Help = 'PNG whose transparent parts are repainted, as large as the first -i.'; Rule = 'file' }
                 @{ Names = @('--vary'); Help = 'Make variations of the one -i, without a prompt.' }
                 @{ Names = @('--lines'); Help = 'Each line of stdin is a prompt.' }
                 @{ Names = @('--n'); Help = 'Pictures for each prompt.'; Rule = 'text' }
-                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto.'; Rule = 'text' }
-                @{ Names = @('--quality'); Help = 'low, medium, high, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high auto standard hd' }
+                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto; 1K, 2K, 3K, 4K (Gemini, Seedream).'; Rule = '=auto 1K 2K 3K 4K' }
+                @{ Names = @('--quality'); Help = 'low, medium, high, xhigh, max, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high xhigh max auto standard hd' }
                 @{ Names = @('--style'); Help = 'vivid or natural (dall-e-3).'; Rule = '=vivid natural' }
                 @{ Names = @('--background'); Help = 'transparent (png or webp), opaque or auto.'; Rule = '=transparent opaque auto' }
-                @{ Names = @('--output-format'); Help = 'png, jpeg or webp, where the model offers a choice.'; Rule = '=png jpeg webp' }
+                @{ Names = @('--output-format'); Help = 'png, jpeg, webp, gif or svg, where the model offers a choice.'; Rule = '=png jpeg webp gif svg' }
                 @{ Names = @('--output-compression'); Help = 'Quality of jpeg and webp in percent.'; Rule = 'text' }
-                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).'; Rule = 'text' }
+                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (Gemini, FLUX, grok-imagine).'; Rule = 'text' }
                 @{ Names = @('--seed'); Help = 'Try for the same picture each time (FLUX).'; Rule = 'text' }
                 @{ Names = @('--skip-existing'); Help = 'Make only the pictures whose files are not there yet.' }
                 @{ Names = @('--preview'); Help = 'Show the pictures on the terminal (kitty, iTerm2, else chafa).' }
@@ -632,13 +632,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--reasoning-summary'); Help = 'Show the reasoning''s summary: auto, concise, detailed.'; Rule = '=auto concise detailed' }
                 @{ Names = @('--dimensions'); Help = 'Length of the vectors (text-embedding-3 models).'; Rule = 'text' }
                 @{ Names = @('--base64'); Help = 'Base64 on the wire (smaller); the output is the same.' }
-                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto.'; Rule = 'text' }
-                @{ Names = @('--quality'); Help = 'low, medium, high, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high auto standard hd' }
+                @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto; 1K, 2K, 3K, 4K (Gemini, Seedream).'; Rule = '=auto 1K 2K 3K 4K' }
+                @{ Names = @('--quality'); Help = 'low, medium, high, xhigh, max, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high xhigh max auto standard hd' }
                 @{ Names = @('--style'); Help = 'vivid or natural (dall-e-3).'; Rule = '=vivid natural' }
                 @{ Names = @('--background'); Help = 'transparent (png or webp), opaque or auto.'; Rule = '=transparent opaque auto' }
-                @{ Names = @('--output-format'); Help = 'png, jpeg or webp, where the model offers a choice.'; Rule = '=png jpeg webp' }
+                @{ Names = @('--output-format'); Help = 'png, jpeg, webp, gif or svg, where the model offers a choice.'; Rule = '=png jpeg webp gif svg' }
                 @{ Names = @('--output-compression'); Help = 'Quality of jpeg and webp in percent.'; Rule = 'text' }
-                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).'; Rule = 'text' }
+                @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (Gemini, FLUX, grok-imagine).'; Rule = 'text' }
                 @{ Names = @('--allow-private'); Help = 'Fetch pictures from private addresses and over http, too.' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
                 @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }

@@ -1,21 +1,48 @@
-"""Requests for pictures. What model families want is data: `core/families.toml`."""
+"""Requests for pictures. What model families want is data: `core/families.toml`.
+
+A route is how a family is asked: `openai` (generations, edits as a form), `repeated` (the same
+with `image` for each input), `flux` and `seedream` (JSON on generations), `gemini`
+(generateContent) and `chat`. A route that is not known is asked like `openai`.
+"""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
-from apiyi_cli.build.content import data_url
-from apiyi_cli.build.upload import MB, Upload, form_fields
+from apiyi_cli.build.google import generate_path
+from apiyi_cli.build.image_inputs import (
+    check_inputs,
+    file_parts,
+    flux_places,
+    generate_parts,
+    inline_urls,
+)
+from apiyi_cli.build.upload import Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
-from apiyi_cli.core.endpoints import IMAGE, IMAGE_EDIT, IMAGE_VARIATION
+from apiyi_cli.core.endpoints import (
+    CHAT,
+    GENERATE,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_VARIATION,
+    Endpoint,
+)
 from apiyi_cli.core.families import Family, Overrides, Picture, find_family
-from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+_JSON_ROUTES = ("flux", "seedream", "gemini", "chat")
+_PIXELS = re.compile(r"\d+x\d+")
+_KNOWN_VALUES = (
+    ("size", "--size", "sizes"),
+    ("aspect_ratio", "--aspect-ratio", "ratios"),
+    ("quality", "--quality", "qualities"),
+    ("output_format", "--output-format", "formats"),
+)
 
 
 def image_call(
@@ -31,134 +58,142 @@ def image_call(
 ) -> Call:
     """Return the request to draw, to edit `inputs` (files or URLs), or to vary one input.
 
-    `n` replaces `--n` if fewer pictures are missing. Raises UsageError naming an input that
-    the family does not take, and for a mask if it takes none.
+    `n` replaces `--n` if fewer pictures are missing; where a family makes one picture a request
+    a 1 is not sent. Raises UsageError naming an input that the family does not take, and for a
+    mask if it takes none.
     """
     family = find_family(model, families)
     picture = family.picture
-    body: dict[str, Any] = {"model": model}
-    if prompt is not None:
-        body["prompt"] = prompt
+    inline = takes_inline(picture)
+    if inline and imaging.vary:
+        raise UsageError(Text("cannot use --vary"), Text("{model} makes none", model=model))
+    files = check_inputs(picture, model, inputs, mask, inline=inline)
+    body: dict[str, Any] = {"model": model} | ({} if prompt is None else {"prompt": prompt})
     body |= option_fields(imaging) | ({} if n is None else {"n": n})
-    files = _check_inputs(picture, model, inputs, mask, inline=not imaging.vary)
+    if picture.one_each and body.get("n") == 1:
+        del body["n"]
+    if picture.route == "gemini":
+        return _generate_call(family, body, inputs, options)
+    if picture.route == "chat":
+        return _chat_call(family, body, inputs, options)
+    if inline or not inputs:
+        sources = _add_inputs(body, picture, inputs) if inputs else ()
+        apply_options(body, options)
+        return post(IMAGE, body, notes=_collect_notes(family, body), sources=sources)
     apply_options(body, options)
-    notes = _collect_notes(family, body)
-    if not inputs or (picture.route == "flux" and not imaging.vary):
-        sources = _inline_inputs(body, inputs)
-        return post(IMAGE, body, notes=notes, sources=sources)
     is_single = imaging.vary or len(files) == 1 or picture.route == "repeated"
-    parts = _file_parts("image" if is_single else "image[]", files)
-    if mask is not None and not imaging.vary:
-        parts += _file_parts("mask", [mask])
-    endpoint = IMAGE_VARIATION if imaging.vary else IMAGE_EDIT
-    parts = (*form_fields(body), *parts)
-    stream = body.get("stream") is True
-    return endpoint.call(parts=parts, model=body["model"], notes=notes, stream=stream)
+    parts = file_parts("image" if is_single else "image[]", files)
+    parts += file_parts("mask", [mask] if mask else [])
+    return _form_call(family, IMAGE_VARIATION if imaging.vary else IMAGE_EDIT, body, parts)
 
 
-def expected_extension(model: str, imaging: Imaging) -> str:
+def takes_inline(picture: Picture) -> bool:
+    """Return True if a family's input pictures go into a JSON body, files and URLs alike."""
+    return picture.route in _JSON_ROUTES
+
+
+def expected_extension(model: str, imaging: Imaging, families: Overrides | None = None) -> str:
     """Return the extension that pictures will probably have; their bytes decide."""
-    name = imaging.output_format or find_family(model).picture.format
+    name = imaging.output_format or find_family(model, families).picture.format
     return {"jpeg": "jpg"}.get(name, name)
 
 
-def _check_inputs(
-    picture: Picture,
-    model: str,
+def _add_inputs(
+    body: dict[str, Any], picture: Picture, inputs: Sequence[Upload | str]
+) -> tuple[Source, ...]:
+    """Put the pictures into a body for generations, in order; return the sources of files."""
+    if picture.route == "seedream":
+        body["image"], sources = inline_urls(inputs, [f"image.{k}" for k in range(len(inputs))])
+        return sources
+    places = list(flux_places(len(inputs)))
+    urls, sources = inline_urls(inputs, places)
+    body |= zip(places, urls, strict=True)
+    return sources
+
+
+def _form_call(
+    family: Family, endpoint: Endpoint, body: dict[str, Any], parts: tuple[Part, ...]
+) -> Call:
+    """Return the request whose body goes as a form, before the pictures."""
+    notes = _collect_notes(family, body)
+    stream = body.get("stream") is True
+    parts = (*form_fields(body), *parts)
+    return endpoint.call(parts=parts, model=body["model"], notes=notes, stream=stream)
+
+
+def _generate_call(
+    family: Family,
+    asked: dict[str, Any],
     inputs: Sequence[Upload | str],
-    mask: Upload | None,
-    *,
-    inline: bool,
-) -> list[Upload]:
-    """Return the inputs that are files; raise UsageError for what the family does not take."""
-    if inputs and not picture.edits:
-        raise UsageError(
-            Text("{model} cannot edit pictures", model=model),
-            Text("leave out -i, or choose another model"),
-        )
-    if len(inputs) > picture.inputs_most:
-        raise UsageError(
-            Text("too many pictures to edit"),
-            Text(
-                "{model} takes {most_inputs}, {count} were given",
-                model=model,
-                most_inputs=picture.inputs_most,
-                count=len(inputs),
-            ),
-        )
-    files = []
-    for item in inputs:
-        if isinstance(item, Upload):
-            item.check_size(picture.input_mb * MB, Text("make it smaller: 1.5 MB is plenty"))
-            _check_type(item, picture.input_types, model)
-            files.append(item)
-        elif not inline or picture.route != "flux":
-            raise _url_error(item, model)
-    if mask is not None:
-        if not picture.masks:
-            raise UsageError(Text("cannot use --mask"), Text("{model} takes none", model=model))
-        mask.check_size(4 * MB)
-        _check_type(mask, ("png",), Text("a mask"))
-    return files
-
-
-def _url_error(url: str, model: str) -> UsageError:
-    return UsageError(
-        Text("cannot edit {item}", item=url),
-        Text("{model} takes files, no URLs", model=model),
-        hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(url)),
+    options: Sequence[str] | None,
+) -> Call:
+    """Return the request to a Gemini image model; what it has no field for is left out."""
+    model = asked.pop("model")
+    text = asked.pop("prompt", None)
+    notes = list(_unknown_values(family.picture, asked))
+    parts: list[dict[str, Any]] = [] if text is None else [{"text": text}]
+    pictures, sources = generate_parts(inputs, len(parts))
+    config: dict[str, Any] = {"responseModalities": ["IMAGE"]}
+    fields = (("aspect_ratio", "aspectRatio"), ("size", "imageSize"))
+    if image := {name: asked.pop(own) for own, name in fields if own in asked}:
+        config["imageConfig"] = image
+    notes += (
+        Text("{name} is left out: generateContent has no such field", name=name) for name in asked
     )
+    contents = [{"role": "user", "parts": parts + pictures}]
+    body = apply_options({"contents": contents, "generationConfig": config}, options)
+    call = GENERATE.call(json=body, model=model, notes=tuple(notes), sources=sources)
+    return call._replace(path=generate_path(model, stream=False), cost=IMAGE.cost)
 
 
-def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
-    kind = detect_type(upload.head)
-    if kind is None or kind.extension not in taken:
-        found = (
-            Text("no picture")
-            if kind is None or kind.family != "image"
-            else Text("a {extension}", extension=kind.extension)
-        )
-        names = ", ".join(taken)
-        raise upload.error(
-            Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
-            hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
-        )
-
-
-def _file_parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
-    parts = []
-    for upload in uploads:
-        kind = detect_type(upload.head)
-        assert kind is not None, "checked before"
-        filename = upload.filename
-        # The gateway judges by the name: a JPEG that is called .png is refused there.
-        if not filename.lower().endswith(_SPELLINGS.get(kind.extension, f".{kind.extension}")):
-            filename = f"{filename.rpartition('.')[0] or filename}.{kind.extension}"
-        parts.append(Part(name, path=upload.path, filename=filename, type=kind.mime))
-    return tuple(parts)
-
-
-_SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
-
-
-def _inline_inputs(body: dict[str, Any], inputs: Sequence[Upload | str]) -> tuple[Source, ...]:
-    """Put the pictures into the body in order; return the source of each file."""
-    sources = []
-    for number, item in enumerate(inputs, 1):
-        place = "input_image" if number == 1 else f"input_image_{number}"
-        if isinstance(item, str):
-            body[place] = item
-            continue
-        kind = detect_type(item.head)
-        assert kind is not None, "checked before"
-        body[place] = data_url(kind, item.content)
-        sources.append(Source(place, item.path, prefix=f"data:{kind.mime};base64,"))
-    return tuple(sources)
+def _chat_call(
+    family: Family,
+    body: dict[str, Any],
+    inputs: Sequence[Upload | str],
+    options: Sequence[str] | None,
+) -> Call:
+    """Return the request to a model that draws when it is talked to."""
+    text = body.pop("prompt", "")
+    content: Any = text
+    sources: tuple[Source, ...] = ()
+    if inputs:
+        places = [f"messages.0.content.{k}.image_url.url" for k in range(1, len(inputs) + 1)]
+        urls, sources = inline_urls(inputs, places)
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        content = [{"type": "text", "text": text}, *pictures]
+    model = body.pop("model")
+    body = {"model": model, "messages": [{"role": "user", "content": content}], **body}
+    apply_options(body, options)
+    call = post(CHAT, body, notes=_collect_notes(family, body), sources=sources)
+    return call._replace(cost=IMAGE.cost)
 
 
 def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
     warnings = family_warnings(body, family)
-    if family.picture.one_each and body.get("n", 1) != 1:
-        note = Text("{model} makes one picture at a time; sent as asked", model=body["model"])
-        return (*warnings, note)
-    return warnings
+    refused = {rule.partition("=")[0] for rule in (*family.refuses, *family.ignores)}
+    picture = family.picture
+    notes = [*warnings, *_unknown_values(picture, body, without=refused if warnings else ())]
+    if picture.one_each and body.get("n", 1) != 1 and "n" not in refused:
+        notes.append(
+            Text("{model} makes one picture at a time; sent as asked", model=body["model"])
+        )
+    return tuple(notes)
+
+
+def _unknown_values(
+    picture: Picture, body: Mapping[str, Any], *, without: Sequence[str] | set[str] = ()
+) -> Iterator[Text]:
+    """Yield a warning for each value that a family is not known to take; it is sent."""
+    for field, option, name in _KNOWN_VALUES:
+        value, known = body.get(field), getattr(picture, name)
+        if value is None or not known or value in known or field in without or value == "auto":
+            continue
+        if field == "size" and picture.route != "gemini" and _PIXELS.fullmatch(str(value)):
+            continue
+        yield Text(
+            "{option} {value} is not among what the family is known to take ({known}); "
+            "sent as asked",
+            option=option,
+            value=str(value),
+            known=", ".join(known),
+        )

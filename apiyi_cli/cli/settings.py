@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
+from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, find_family, refusal
 from apiyi_cli.core.options import Group, given
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import UsageError
+from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.text import Text
 
@@ -80,6 +81,15 @@ class CommandSettings(Settings):
     def connection(self) -> Connection:
         """Return the connection options in force."""
         return self.fill(Connection())
+
+    @cached_property
+    def timeouts(self) -> Timeouts:
+        """Return the longest waits; for headers a family of picture models has its own."""
+        timeouts = super().timeouts
+        if self.command != "image" or self.value("timeout") is not None:
+            return timeouts
+        longest_s = find_family(self.models[0], self.families).picture.timeout_s
+        return timeouts if longest_s is None else timeouts._replace(headers_s=longest_s)
 
     @cached_property
     def jobs(self) -> int:

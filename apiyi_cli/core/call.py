@@ -55,9 +55,11 @@ class Call(NamedTuple):
     gateway. A body is `json` (a value), `parts` (multipart) or `raw` bytes with
     `content_type`; at most one of them. `stream` tells that the answer is asked for as
     events. `notes` are warnings for stderr that building the request gave rise to.
-    `sources` tell which long strings of `json` came from which files; they change nothing
-    in what is sent. `protocol` is that of the endpoint. `answer_tool` names the function whose
-    arguments are the answer's text, where a schema is asked for by a function.
+    `sources` tell which long strings of `json` came from which files, `repeat` which of several
+    equal requests this is, so that the cache does not answer them all with one reply; they
+    change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
+    names the function whose arguments are the answer's text, where a schema is asked for by a
+    function.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Call(NamedTuple):
     sources: tuple[Source, ...] = ()
     protocol: str = "openai"
     answer_tool: str | None = None
+    repeat: int = 0
 
 
 def root_url(base_url: str, root: Root) -> str:

@@ -79,6 +79,7 @@ PICTURE_FIELDS: Mapping[str, Any] = {
     "one_each": bool,
     "inputs_most": int,
     "input_mb": int,
+    "inputs_total_mb": int,
     "input_types": list[str],
     "sizes": list[str],
     "ratios": list[str],
@@ -99,6 +100,7 @@ class Picture:
     one_each = False
     inputs_most = 16
     input_mb = 50
+    inputs_total_mb: int | None = None
     input_types: Sequence[str] = ("png", "jpg", "webp")
     sizes: Sequence[str] = ()
     ratios: Sequence[str] = ()

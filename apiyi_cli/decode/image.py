@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -13,17 +13,22 @@ from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.fields import read_object, read_objects, read_string
+from apiyi_cli.decode.fields import read_object, read_string
+from apiyi_cli.decode.image_items import (
+    describe_refusal,
+    describe_words,
+    find_items,
+    shorten,
+)
 from apiyi_cli.decode.reply_body import facts_of, find_refusal, parse_body, read_whole
-from apiyi_cli.decode.sse import json_events
+from apiyi_cli.decode.sse import frames, json_events
 from apiyi_cli.decode.usage import usage
-from apiyi_cli.errors import IncompleteError, describe_billing
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
 _DATA_URL = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w=.-]+)*,", re.ASCII | re.IGNORECASE)
 _BLANKS = str.maketrans("", "", " \t\r\n")
 _URL_SAFE = str.maketrans("-_", "+/")
-_SHOWN_CHARS = 200
 _SVG_END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>")
 _TAG = re.compile(rb"<[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
 
@@ -73,17 +78,35 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     answer = _merge_events(raw) if kind == "sse" else parse_body(reply, kind, raw)
     if error := find_refusal(reply, answer, "heavy", model):
         raise error
-    read = [_read_item(item) for item in _find_items(answer)]
+    read = [_read_item(item) for item in find_items(answer)]
     items = [item for item in read if isinstance(item, Picture)]
     lost = [item for item in read if isinstance(item, Lost)]
     if not items:
-        raise IncompleteError(
-            Text("there is no picture in the answer"),
-            _find_words(answer) or join_reasons(lost) or Text("it has no data"),
-            hint=describe_billing("maybe", Text("change the prompt, or ask another model")),
-            facts=facts_of(reply, "content"),
-        )
-    return Pictures(items, lost, usage(read_object(answer).get("usage")), raw)
+        raise _no_picture(answer, lost, reply)
+    return Pictures(items, lost, _usage(read_object(answer)), raw)
+
+
+def _no_picture(answer: Any, lost: Sequence[Lost], reply: Reply) -> ApiyiError:
+    """Return the error of an answer without a picture: declined, or not what was asked for."""
+    facts = facts_of(reply, "content")
+    if not lost and (refusal := describe_refusal(answer)):
+        advice = Text("see the log in the console; change the prompt, or ask another model")
+        hint = describe_billing("maybe", advice)
+        return RejectedError(Text("the model made no picture"), refusal, hint=hint, facts=facts)
+    return IncompleteError(
+        Text("there is no picture in the answer"),
+        describe_words(answer) or join_reasons(lost) or Text("it has no data"),
+        hint=describe_billing("maybe", Text("change the prompt, or ask another model")),
+        facts=facts,
+    )
+
+
+def _usage(answer: dict[str, Any]) -> Usage | None:
+    if "usageMetadata" in answer:
+        from apiyi_cli.decode.google import google_usage
+
+        return google_usage(answer["usageMetadata"])
+    return usage(answer.get("usage"))
 
 
 def is_whole(content: bytes) -> bool:
@@ -117,18 +140,6 @@ def _closes_itself(svg: bytes) -> bool:
     return root is not None and root[0].endswith(b"/>")
 
 
-def _find_items(found: Any) -> list[Any]:
-    if not isinstance(found, dict):
-        return found if isinstance(found, list) else []
-    for name in ("data", "images"):
-        listed = found.get(name)
-        if isinstance(listed, list):
-            return listed
-        if isinstance(listed, dict):
-            return [listed]
-    return [found] if found.get("b64_json") or found.get("url") else []
-
-
 def join_reasons(lost: Iterable[Lost]) -> str:
     """Return why items hold no picture, each reason once."""
     return join_texts(dict.fromkeys(item.why for item in lost), "; ")
@@ -158,7 +169,7 @@ def _read_item(item: Any) -> Picture | Lost:
     if lost is not None:
         return lost
     if revised:
-        return Lost(Text("text instead of a picture: {text}", text=_short(revised)))
+        return Lost(Text("text instead of a picture: {text}", text=shorten(revised)))
     return Lost(Text("it is empty"))
 
 
@@ -192,24 +203,9 @@ def _merge_events(raw: bytes) -> dict[str, Any]:
         else:
             continue
         counts = event.get("usage") or counts
+    if not data:
+        from apiyi_cli.decode.assemble import assemble_completion
+
+        # A model that draws in chat may stream without being asked to.
+        return assemble_completion(frame.data for batch in frames([raw]) for frame in batch)
     return {"data": data, "usage": counts}
-
-
-def _find_words(answer: Any) -> str:
-    """Return what the answer says in words, where it has words in place of pictures."""
-    fields = read_object(answer)
-    messages = [
-        read_object(choice.get("message")) for choice in read_objects(fields.get("choices"))
-    ]
-    texts = [
-        *(message.get(name) for message in messages for name in ("content", "refusal")),
-        *(fields.get(name) for name in ("text", "message", "output_text")),
-        *(item.get("revised_prompt") for item in read_objects(_find_items(answer))),
-    ]
-    words = next(filter(None, (read_string(text).strip() for text in texts)), "")
-    return Text("it says: {short}", short=_short(whole_characters(words))) if words else ""
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"

@@ -12,6 +12,7 @@ from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.images import drawn_in_chat
 from apiyi_cli.sandbox.model_table import (
     DRAWS_IN_CHAT,
+    DRAWS_IN_WORDS,
     REFUSES_STOP,
     TEXT_ONLY,
     TOOLS_WITHOUT_REASONING,
@@ -58,6 +59,10 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     _check(fields, model)
     if model in DRAWS_IN_CHAT:
         return drawn_in_chat(request, model, fields)
+    if model in DRAWS_IN_WORDS:
+        from apiyi_cli.sandbox.picture_models import draw_in_words
+
+        return draw_in_words(request, model)
     fields = {k: v for k, v in fields.items() if k not in ignored(model)}
     summary = summarize(fields)
     name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"

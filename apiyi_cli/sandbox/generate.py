@@ -11,6 +11,7 @@ from apiyi_cli.core.jsontext import read, write, write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.example_value import example_json
+from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
@@ -45,7 +46,11 @@ _THOUGHTS = {"minimal": 0, "low": 403, "medium": 487, "high": 837}
 
 
 def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer generateContent."""
+    """Answer generateContent; models that draw are in `picture_models`."""
+    if _name_of(request) in DRAWS_IN_GENERATE:
+        from apiyi_cli.sandbox.picture_models import draw_content
+
+        return draw_content(request, _name_of(request), checks.json_fields(request))
     whole = _answer(request, finish)
     return ScriptedReply.json(whole, tokens=whole["usageMetadata"]["totalTokenCount"])
 
@@ -60,10 +65,13 @@ def stream(request: ReceivedRequest, finish: str) -> ScriptedReply:
     return ScriptedReply.sse(*events, tokens=count)
 
 
+def _name_of(request: ReceivedRequest) -> str:
+    return request.path.rpartition("/models/")[2].rpartition(":")[0]
+
+
 def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
     fields = checks.json_fields(request)
-    name = request.path.rpartition("/models/")[2].rpartition(":")[0]
-    model = model_of({"model": name}, "generate")
+    model = model_of({"model": _name_of(request)}, "generate")
     _check(fields)
     config = fields.get("generationConfig") or {}
     summary = _summarize(fields, config)

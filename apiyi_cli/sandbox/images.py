@@ -21,10 +21,12 @@ from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 SIDE_MAX = 3840
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
-_FILE = re.compile(r"/files/([0-9a-f]{64})-(\d{1,4})x(\d{1,4})\.png")
+_FILE = re.compile(r"/files/([0-9a-f]{64})-(\d{1,4})x(\d{1,4})(?:-(\d+))?\.png")
+_FLUX_LIFE_S = 600
 _ORDINARY = 1024
 _MULTIPLE = 16
 _QUALITIES = ("standard", "hd", "low", "medium", "high", "xhigh", "max", "auto")
+_FORMATS = ("png", "jpeg", "webp")
 _NEW_QUALITIES = ("gpt-image-2.5", "gpt-image-2.6")
 _NAMED_SIZES = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 3840}
 _PICTURES_MAX = 15
@@ -55,6 +57,8 @@ def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
     seed, width, height = bytes.fromhex(found[1]), int(found[2]), int(found[3])
     if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
         return ScriptedReply.text("not found", status=404)
+    if found[4] and request.at > int(found[4]):
+        return ScriptedReply.text("the link has expired", status=403)
     return ScriptedReply(body=png(seed, width, height), content_type="image/png")
 
 
@@ -86,7 +90,7 @@ def _check_picture(part: FormPart) -> None:
 
 def _answered(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> ScriptedReply:
     model = model_of(fields, "image", "dall-e-2")
-    _check(fields, model)
+    _check(request, fields, model)
     width, height = _size(fields)
     prompt = fields.get("prompt", "")
     told = repr(sorted((k, v) for k, v in fields.items() if k not in ("n", "stream")))
@@ -124,7 +128,8 @@ def _item(
 ) -> dict[str, Any]:
     item: dict[str, Any] = {}
     if _by_url(model, fields.get("response_format")):
-        item["url"] = f"{request.origin}/files/{seed.hex()}-{width}x{height}.png"
+        life_s = _FLUX_LIFE_S if model.startswith("flux") else None
+        item["url"] = picture_url(request, seed, width, height, life_s)
     else:
         # The relayed channels hand their upstream's data URL on.
         start = "data:image/png;base64," if _relayed(model) else ""
@@ -134,10 +139,18 @@ def _item(
     return item
 
 
+def picture_url(
+    request: ReceivedRequest, seed: bytes, width: int, height: int, life_s: float | None = None
+) -> str:
+    """Return the URL of a picture, which dies after `life_s` seconds; None is never."""
+    until = "" if life_s is None else f"-{int(request.at + life_s)}"
+    return f"{request.origin}/files/{seed.hex()}-{width}x{height}{until}.png"
+
+
 def drawn_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
     """Answer a chat with a model that draws: no chat object, never streamed."""
     seed = sha256(request.body).digest()
-    url = f"{request.origin}/files/{seed.hex()}-{_ORDINARY}x{_ORDINARY}.png"
+    url = picture_url(request, seed, _ORDINARY, _ORDINARY)
     usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
     return ScriptedReply.json(
         {"data": [{"url": url}], "created": CREATED, "usage": usage}, tokens=1066
@@ -237,7 +250,7 @@ def _rounded(side: float) -> int:
     return min(SIDE_MAX, max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE))
 
 
-def _check(fields: dict[str, Any], model: str) -> None:
+def _check(request: ReceivedRequest, fields: dict[str, Any], model: str) -> None:
     prompt = fields.get("prompt")
     if prompt is not None and not isinstance(prompt, str):
         raise invalid("Invalid type for 'prompt': expected a string", "prompt", "invalid_type")
@@ -250,12 +263,17 @@ def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_choice(fields, "quality", *_QUALITIES)
     checks.check_choice(fields, "style", "vivid", "natural")
     checks.check_choice(fields, "background", "transparent", "opaque", "auto")
-    checks.check_choice(fields, "output_format", "png", "jpeg", "webp")
+    formats = ("png", "jpeg", "webp", "gif", "svg") if "image-2.6" in model else _FORMATS
+    checks.check_choice(fields, "output_format", *formats)
     checks.check_choice(fields, "response_format", "url", "b64_json")
     if model.startswith("seedream-5-0-pro"):
         for name in ("sequential_image_generation", "stream"):
             if fields.get(name):
                 raise invalid(f"'{name}' is not supported by {model}", name, "InvalidParameter")
+    if model.endswith("-vip") and fields.get("n") is not None:
+        raise invalid(f"Unsupported parameter: 'n' is not supported by {model}.", "n")
+    if model.startswith("seedream"):
+        _check_seedream(request, fields)
     if model.startswith("flux") and "image[]" in fields.get("picture_fields", ()):
         raise Refused(ScriptedReply.error(400, "image is required", param="image"))
     if fields.get("quality") in ("xhigh", "max") and not model.startswith(_NEW_QUALITIES):
@@ -271,3 +289,19 @@ def _check(fields: dict[str, Any], model: str) -> None:
             raise invalid(message, "quality")
     if model == "dall-e-3" and (fields.get("n") or 1) > 1:
         raise invalid("Invalid 'n': dall-e-3 makes one image", "n")
+
+
+def _check_seedream(request: ReceivedRequest, fields: dict[str, Any]) -> None:
+    """Refuse a form, and inputs that are not a list of URLs, or too many or too large."""
+    if request.is_form:
+        raise invalid("Error when parsing request", "", "InvalidParameter")
+    pictures = fields.get("image", [])
+    if isinstance(pictures, str):
+        pictures = [pictures]
+    if not isinstance(pictures, list) or not all(
+        isinstance(url, str) and url.startswith(("https://", "http://", "data:image/"))
+        for url in pictures
+    ):
+        raise invalid("'image' must be URLs or data URLs", "image", "InvalidParameter")
+    if len(pictures) > 10 or sum(map(len, pictures)) > 6 << 20:
+        raise invalid("Error when parsing request", "image", "InvalidParameter")

@@ -14,6 +14,7 @@ _GEMINI = frozenset((*TALKS, "generate"))
 _EMBEDS = frozenset(("embed",))
 _DRAWS = frozenset(("image",))
 _DRAWS_IN_CHAT = frozenset(("image", "chat"))
+_DRAWS_IN_GENERATE = frozenset(("generate",))
 _HEARS = frozenset(("transcribe",))
 _SPEAKS = frozenset(("speak",))
 _JUDGES = frozenset(("moderate",))
@@ -89,14 +90,24 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
             "claude-3-5-haiku-20241022",
         ),
     ),
+    ("OpenAI", frozenset(("chat",)), ("gpt-4o-image",)),
+    (
+        "Google",
+        _DRAWS_IN_GENERATE,
+        ("gemini-3-pro-image", "gemini-3.1-flash-image", "gemini-3.1-flash-lite-image"),
+    ),
     ("Google", _GEMINI, ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash")),
     ("xAI", TALKS, ("grok-4", "grok-3-mini")),
     ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3")),
     ("DeepSeek", _CLAUDE, ("deepseek-v4-flash-ga-260731",)),
     ("Alibaba", TALKS, ("qwen3-235b-a22b", "qwen-plus", "qwq-32b")),
     ("Moonshot", TALKS, ("kimi-k2", "kimi-k2-thinking")),
-    ("Black Forest Labs", _DRAWS, ("flux-kontext-pro", "flux-kontext-max")),
-    ("ByteDance", _DRAWS, ("seedream-5-0-260128", "seedream-5-0-pro-260628")),
+    ("Black Forest Labs", _DRAWS, ("flux-kontext-pro", "flux-kontext-max", "flux-2-pro")),
+    (
+        "ByteDance",
+        _DRAWS,
+        ("seedream-5-0-260128", "seedream-5-0-pro-260628"),
+    ),
     ("BAAI", _EMBEDS, ("bge-m3",)),
     ("BAAI", _RANKS, ("bge-reranker-v2-m3",)),
 )
@@ -106,6 +117,8 @@ VENDOR_OF = {model: vendor for vendor, _, models in _TABLE for model in models}
 SERVED_AT = {model: endpoints for _, endpoints, models in _TABLE for model in models}
 
 DRAWS_IN_CHAT = frozenset(model for model in SERVED_AT if SERVED_AT[model] == _DRAWS_IN_CHAT)
+DRAWS_IN_GENERATE = frozenset(m for m in SERVED_AT if SERVED_AT[m] == _DRAWS_IN_GENERATE)
+DRAWS_IN_WORDS = ("gpt-4o-image",)
 
 PER_CALL_USD = {
     "dall-e-2": 0.02,

@@ -91,6 +91,8 @@ SATURATED_S: Final = (5.0, 15.0, 45.0)
 """The waits that the gateway's pages ask for where the upstream channels of a model are full."""
 SATURATED_TIME_S: Final = 180.0
 """Time for all of them, and for refusals that come slowly."""
+SATURATED_PICTURE_S: Final = 900.0
+"""The same for pictures, films and sound: channels that are full refuse after up to 190 s."""
 URL_DOWN_S: Final = 60.0
 """How long a base URL that failed is left alone."""
 

@@ -300,7 +300,8 @@ class Sender:
         from apiyi_cli.wire.cache import cache_key
 
         family = plan.family or " ".join(sorted(plan.base_urls))
-        exchange.cache_key = cache_key(call.method, call.path, write_canonical(call.json), family)
+        path = f"{call.path}#{call.repeat}" if call.repeat else call.path
+        exchange.cache_key = cache_key(call.method, path, write_canonical(call.json), family)
         cached = plan.cache.find(exchange.cache_key, plan.cache_ttl_s)
         if cached is None:
             return None

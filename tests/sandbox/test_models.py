@@ -137,7 +137,7 @@ def test_a_series_of_pictures_is_as_long_as_the_model_likes() -> None:
 
 
 def test_relayed_pictures_have_a_prefix_and_no_counts() -> None:
-    answered = body(asked("gpt-image-2-vip", "image", n=3))
+    answered = body(asked("gpt-image-2-all", "image", n=3))
     (picture,) = answered["data"]
     assert picture["b64_json"].startswith("data:image/png;base64,")
     assert "usage" not in answered

@@ -42,6 +42,7 @@ def build_image(row: RowFields) -> Call:
         ],
         mask=None if mask is None else read_upload(mask, "mask"),
         options=[*row.defaults.options, *row.rest()],
+        families=row.defaults.families,
     )
 
 

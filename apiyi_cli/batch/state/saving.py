@@ -66,7 +66,7 @@ class MediaSaver:
         if failure is not None:
             raise failure
         rest = read_first(body, exact=True)
-        for name in ("data", "images"):
+        for name in ("data", "images", "candidates", "choices"):
             rest.pop(name, None)
         return write({**rest, "data": data})
 

@@ -122,7 +122,11 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
     if declaration is not None:
         facts = {
             "default": _shown_default(default_of(declaration.name, command)),
-            "rule": _rule(declaration.choices, metavar, declaration.complete, declaration.help),
+            "rule": (
+                Rule("name", declaration.suggestions)
+                if declaration.suggestions
+                else _rule(declaration.choices, metavar, declaration.complete, declaration.help)
+            ),
             "low": declaration.low,
             "high": declaration.high,
             "envvar": declaration.envvar,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         low: float
         high: float
         choices: tuple[str, ...]
+        suggestions: tuple[str, ...]
         complete: Complete
         wire: str
         config: bool
@@ -40,7 +41,9 @@ class Flag:
 
     `name` is its field's. `kind` is str, int, float or bool; `many` says that it may be given
     several times. `names` are the spellings, `--on/--off` for a switch with two. `low` and
-    `high` are inclusive. `wire` is a dotted place in the JSON body (or a multipart field).
+    `high` are inclusive. `choices` are the only values, `suggestions` some of what the gateway
+    implements: they complete, and others are sent, too. `wire` is a dotted place in the JSON
+    body (or a multipart field).
     `config` says whether a profile may set it; an environment variable in `envvar` may, too.
     """
 
@@ -52,6 +55,7 @@ class Flag:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
     complete: Complete | None = None
     wire: str | None = None
     config = True

@@ -12,7 +12,7 @@ class Imaging(Group, panel="Picture"):
         list[str],
         "-i",
         "--input",
-        help="Edit this picture (repeatable, - for stdin; FLUX takes URLs, too).",
+        help="Edit this picture (repeatable, - for stdin; where it goes in JSON also a URL).",
         panel="Prompt",
         metavar="FILE",
         complete="file",
@@ -38,13 +38,20 @@ class Imaging(Group, panel="Picture"):
         bool, "--lines", help="Each line of stdin is a prompt.", panel="Prompt", config=False
     )
     n = flag(int, "--n", help="Pictures for each prompt.", metavar="N", low=1, high=10, wire="n")
-    size = flag(str, "--size", help="Pixels as WIDTHxHEIGHT, or auto.", metavar="WxH", wire="size")
+    size = flag(
+        str,
+        "--size",
+        help="Pixels as WIDTHxHEIGHT, or auto; 1K, 2K, 3K, 4K (Gemini, Seedream).",
+        metavar="SIZE",
+        suggestions=("auto", "1K", "2K", "3K", "4K"),
+        wire="size",
+    )
     quality = flag(
         str,
         "--quality",
-        help="low, medium, high, auto (gpt-image); standard, hd (dall-e).",
+        help="low, medium, high, xhigh, max, auto (gpt-image); standard, hd (dall-e).",
         metavar="LEVEL",
-        choices=("low", "medium", "high", "auto", "standard", "hd"),
+        suggestions=("low", "medium", "high", "xhigh", "max", "auto", "standard", "hd"),
         wire="quality",
     )
     style = flag(
@@ -52,7 +59,7 @@ class Imaging(Group, panel="Picture"):
         "--style",
         help="vivid or natural (dall-e-3).",
         metavar="STYLE",
-        choices=("vivid", "natural"),
+        suggestions=("vivid", "natural"),
         wire="style",
     )
     background = flag(
@@ -60,15 +67,15 @@ class Imaging(Group, panel="Picture"):
         "--background",
         help="transparent (png or webp), opaque or auto.",
         metavar="KIND",
-        choices=("transparent", "opaque", "auto"),
+        suggestions=("transparent", "opaque", "auto"),
         wire="background",
     )
     output_format = flag(
         str,
         "--output-format",
-        help="png, jpeg or webp, where the model offers a choice.",
+        help="png, jpeg, webp, gif or svg, where the model offers a choice.",
         metavar="FORMAT",
-        choices=("png", "jpeg", "webp"),
+        suggestions=("png", "jpeg", "webp", "gif", "svg"),
         wire="output_format",
     )
     output_compression = flag(
@@ -83,7 +90,7 @@ class Imaging(Group, panel="Picture"):
     aspect_ratio = flag(
         str,
         "--aspect-ratio",
-        help="WIDTH:HEIGHT, such as 16:9 (FLUX, grok-imagine).",
+        help="WIDTH:HEIGHT, such as 16:9 (Gemini, FLUX, grok-imagine).",
         metavar="W:H",
         wire="aspect_ratio",
     )

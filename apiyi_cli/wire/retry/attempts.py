@@ -299,7 +299,7 @@ class _Attempts:
             )
             return [why], Text("run it again in {wait_s} s", wait_s=wait_s)
         if decision.stop == "time":
-            most_s = f"{retry_time_s(self.policy, error):g}"
+            most_s = f"{retry_time_s(self.policy, error, self.cost):g}"
             why = Text(
                 "no time for another attempt in {max_retry_time_s} s", max_retry_time_s=most_s
             )

@@ -15,6 +15,7 @@ from apiyi_cli.settings.defaults import (
     BARE_429_S,
     DEAD_SOCKET_S,
     LONGEST_DELAY_S,
+    SATURATED_PICTURE_S,
     SATURATED_S,
     SATURATED_TIME_S,
     RetryPolicy,
@@ -102,7 +103,7 @@ def decide(
         stop = "attempts"
     elif over_cap:
         stop = "cap"
-    elif elapsed_s + wait_s > retry_time_s(policy, error):
+    elif elapsed_s + wait_s > retry_time_s(policy, error, cost):
         stop = "time"
     return RetryDecision(not stop, possibly_billed, wait_s, pause_s, stop)
 
@@ -116,10 +117,11 @@ def _is_last(policy: RetryPolicy, attempt: int, saturated: int, *, full: bool) -
     return attempt - saturated >= policy.attempts
 
 
-def retry_time_s(policy: RetryPolicy, error: ApiyiError) -> float:
+def retry_time_s(policy: RetryPolicy, error: ApiyiError, cost: Cost) -> float:
     """Return the seconds that all attempts and waits may take together after this failure."""
     if is_saturated(error) and not policy.time_fixed:
-        return max(policy.max_retry_time_s, SATURATED_TIME_S)
+        longest_s = SATURATED_PICTURE_S if cost == "heavy" else SATURATED_TIME_S
+        return max(policy.max_retry_time_s, longest_s)
     return policy.max_retry_time_s
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apiyi_cli.build.image import expected_extension, image_call
+from apiyi_cli.build.image import expected_extension, image_call, takes_inline
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.inputs.uploads import read_upload, refuse_terminal
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.families import find_family
+from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.filetypes import PICTURES, detect_picture
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
@@ -32,7 +32,8 @@ PICTURE = FileKind(Text("picture"), lambda head: detect_picture(head) is not Non
 class ImageTask(NamedTuple):
     """One request: its place in the input, its prompt, and the pictures wanted, from 1.
 
-    `source` are the template fields of the picture that is edited.
+    `source` are the template fields of the picture that is edited. `total` is how many pictures
+    of the prompt several requests make, 0 where this one makes all of them.
     """
 
     place: int
@@ -40,11 +41,19 @@ class ImageTask(NamedTuple):
     slug: str
     numbers: tuple[int, ...]
     source: dict[str, str] = {}  # noqa: RUF012 - never written to
+    total: int = 0
 
     @property
     def name(self) -> str:
         """Return what messages call it."""
+        if self.total:
+            return Text("input {place}, picture {n}", place=self.place, n=self.numbers[0])
         return Text("input {place}", place=self.place)
+
+    @property
+    def last(self) -> int:
+        """Return the highest number of a picture that is asked for."""
+        return max(self.total, *self.numbers)
 
     def fields(self, model: str, n: int) -> dict[str, object]:
         """Return the values of a template's fields for one picture."""
@@ -54,7 +63,8 @@ class ImageTask(NamedTuple):
 class ImageJob(NamedTuple):
     """What one run asks for. Without `files` the one picture goes to stdout.
 
-    `options` are the values of `-O`, `inputs` the pictures to edit: files or URLs.
+    `options` are the values of `-O`, `inputs` the pictures to edit: files or URLs. `families`
+    are the user's own.
     """
 
     model: str
@@ -63,6 +73,7 @@ class ImageJob(NamedTuple):
     inputs: Sequence[Upload | str]
     mask: Upload | None
     files: OutputFiles | None
+    families: Overrides
     tasks: tuple[ImageTask, ...] = ()
 
     @property
@@ -81,16 +92,19 @@ def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
     imaging = ctx.settings.fill(Imaging())
     _check_options(ctx, imaging, words, paths)
     model = ctx.settings.models[0]
-    inline = find_family(model).picture.route == "flux" and not imaging.vary
+    families = ctx.settings.families
+    picture = find_family(model, families).picture
     job = ImageJob(
         model,
         imaging,
         ctx.inputs.read_options(ctx.settings.request),
-        [_read_input(ctx, name, inline=inline) for name in imaging.input or ()],
+        [_read_input(ctx, name, inline=takes_inline(picture)) for name in imaging.input or ()],
         None if imaging.mask is None else read_upload(ctx, imaging.mask),
         None if ctx.settings.output.output == "-" else _name_files(ctx, model, imaging),
+        families,
     )
-    return job._replace(tasks=tuple(_read_tasks(ctx, imaging, words, paths)))
+    tasks = _read_tasks(ctx, imaging, words, paths)
+    return job._replace(tasks=tuple(_split_tasks(tasks) if picture.one_each else tasks))
 
 
 def build_call(job: ImageJob, task: ImageTask) -> Call:
@@ -104,7 +118,8 @@ def build_call(job: ImageJob, task: ImageTask) -> Call:
         mask=job.mask,
         n=wanted if wanted != (job.imaging.n or 1) else None,
         options=job.options,
-    )
+        families=job.families,
+    )._replace(repeat=task.numbers[0] if task.total else 0)
 
 
 def prepare(ctx: Context, job: ImageJob) -> ImageJob:
@@ -155,7 +170,7 @@ def skip_existing(ctx: Context, job: ImageJob) -> ImageJob:
 
 def _name_files(ctx: Context, model: str, imaging: Imaging) -> OutputFiles:
     output = ctx.settings.output
-    likely = expected_extension(model, imaging)
+    likely = expected_extension(model, imaging, ctx.settings.families)
     names = dict.fromkeys((likely, *(kind.extension for kind in PICTURES)))
     return OutputFiles(
         output.output,
@@ -173,10 +188,9 @@ def _refuse_extra_files(ctx: Context, job: ImageJob, task: ImageTask) -> None:
     if job.files is None:
         return
     call = build_call(job, task)
-    likely = expected_extension(job.model, job.imaging)
+    likely = expected_extension(job.model, job.imaging, job.families)
     asked = min(_count_pictures(call.json if isinstance(call.json, dict) else {}), EXTRAS_CHECKED)
-    last = max(task.numbers)
-    for n in range(last + 1, last + 1 + asked - len(task.numbers)):
+    for n in range(task.last + 1, task.last + 1 + asked - len(task.numbers)):
         if path := job.files.extra_path(task.fields(job.model, n), likely):
             refuse_existing(path, force=bool(ctx.settings.output.force))
 
@@ -204,6 +218,16 @@ def _read_tasks(
         return
     for index, prompt in enumerate(_read_prompts(ctx, imaging, words, paths)):
         yield ImageTask(index, prompt, slug(prompt, default="image"), numbers, source)
+
+
+def _split_tasks(tasks: Iterable[ImageTask]) -> Iterator[ImageTask]:
+    """Yield a task for each picture, for families that make one picture a request."""
+    for task in tasks:
+        if len(task.numbers) == 1:
+            yield task
+            continue
+        for n in task.numbers:
+            yield task._replace(numbers=(n,), total=len(task.numbers))
 
 
 def _read_prompts(

@@ -66,7 +66,7 @@ class _Saving:
         items: list[Picture | Lost | None] = [*self.reply.items]
         items += (lost for lost in self.reply.lost if lost.content)
         items += [None] * (len(numbers) - len(items))
-        last = max(numbers)
+        last = self.task.last
         extra = range(last + 1, last + 1 + len(items) - len(numbers))
         yield from zip((*numbers, *extra), items, strict=True)
 

@@ -1,0 +1,168 @@
+"""The pictures that a request starts from: checked, and put into the body of each route."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from apiyi_cli.build.content import data_url, encode_base64
+from apiyi_cli.build.upload import MB, Upload
+from apiyi_cli.core.call import Part, Source
+from apiyi_cli.core.families import Picture
+from apiyi_cli.core.filetypes import FileType, detect_type
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+_SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
+_SMALLER = Text("make it smaller: 1.5 MB is plenty")
+
+
+def check_inputs(
+    picture: Picture,
+    model: str,
+    inputs: Sequence[Upload | str],
+    mask: Upload | None,
+    *,
+    inline: bool,
+) -> list[Upload]:
+    """Return the inputs that are files; raise UsageError for what the family does not take.
+
+    `inline` is True where they go into a JSON body, which takes URLs, too.
+    """
+    if inputs and not picture.edits:
+        raise UsageError(
+            Text("{model} cannot edit pictures", model=model),
+            Text("leave out -i, or choose another model"),
+        )
+    if len(inputs) > picture.inputs_most:
+        raise UsageError(
+            Text("too many pictures to edit"),
+            Text(
+                "{model} takes {most_inputs}, {count} were given",
+                model=model,
+                most_inputs=picture.inputs_most,
+                count=len(inputs),
+            ),
+        )
+    files = []
+    for item in inputs:
+        if isinstance(item, Upload):
+            item.check_size(picture.input_mb * MB, _SMALLER)
+            _check_type(item, picture.input_types, model)
+            files.append(item)
+        elif not inline:
+            raise _url_error(item, model)
+    _check_total(picture, model, files)
+    if mask is not None:
+        _check_mask(mask, model, taken=picture.masks and not inline)
+    return files
+
+
+def file_parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
+    """Return the form parts of pictures, each named by what its bytes are."""
+    parts = []
+    for upload in uploads:
+        kind = _kind_of(upload)
+        filename = upload.filename
+        # The gateway judges by the name: a JPEG that is called .png is refused there.
+        if not filename.lower().endswith(_SPELLINGS.get(kind.extension, f".{kind.extension}")):
+            filename = f"{filename.rpartition('.')[0] or filename}.{kind.extension}"
+        parts.append(Part(name, path=upload.path, filename=filename, type=kind.mime))
+    return tuple(parts)
+
+
+def inline_urls(
+    inputs: Sequence[Upload | str], places: Sequence[str]
+) -> tuple[list[str], tuple[Source, ...]]:
+    """Return each picture as a URL, a file as a data URL, and the sources of the files.
+
+    `places` says where each one goes in the body.
+    """
+    urls, sources = [], []
+    for item, place in zip(inputs, places, strict=True):
+        if isinstance(item, str):
+            urls.append(item)
+            continue
+        kind = _kind_of(item)
+        urls.append(data_url(kind, item.content))
+        sources.append(Source(place, item.path, prefix=f"data:{kind.mime};base64,"))
+    return urls, tuple(sources)
+
+
+def generate_parts(
+    inputs: Sequence[Upload | str], first: int
+) -> tuple[list[dict[str, Any]], tuple[Source, ...]]:
+    """Return the pictures as parts of generateContent, the first one at index `first`."""
+    parts: list[dict[str, Any]] = []
+    sources = []
+    for place, item in enumerate(inputs, first):
+        if isinstance(item, Upload):
+            data = {"mimeType": _kind_of(item).mime, "data": encode_base64(item.content)}
+            parts.append({"inlineData": data})
+            sources.append(Source(f"contents.0.parts.{place}.inlineData.data", item.path))
+            continue
+        head, comma, data_text = item.partition(",")
+        if comma and head.startswith("data:"):
+            kind = head[5:].partition(";")[0] or "image/png"
+            parts.append({"inlineData": {"mimeType": kind, "data": data_text}})
+        else:
+            parts.append({"fileData": {"fileUri": item}})
+    return parts, tuple(sources)
+
+
+def flux_places(count: int) -> Iterator[str]:
+    """Yield the fields of FLUX's pictures: input_image, input_image_2, input_image_3 …"""
+    yield from ("input_image" if n == 1 else f"input_image_{n}" for n in range(1, count + 1))
+
+
+def _check_mask(mask: Upload, model: str, *, taken: bool) -> None:
+    if not taken:
+        raise UsageError(Text("cannot use --mask"), Text("{model} takes none", model=model))
+    mask.check_size(4 * MB)
+    _check_type(mask, ("png",), Text("a mask"))
+
+
+def _check_total(picture: Picture, model: str, files: Sequence[Upload]) -> None:
+    """Raise UsageError for files that are too large together, counted in base64."""
+    size = sum(-(-file.size // 3) * 4 for file in files)
+    if picture.inputs_total_mb and size > picture.inputs_total_mb * MB:
+        raise UsageError(
+            Text("the pictures to edit are too large"),
+            Text(
+                "they have {size} MB in base64 together, {model} takes {most} MB",
+                size=f"{size / MB:.1f}",
+                model=model,
+                most=picture.inputs_total_mb,
+            ),
+            hint=Text("make them smaller, or give their URLs: -i https://…"),
+        )
+
+
+def _url_error(url: str, model: str) -> UsageError:
+    return UsageError(
+        Text("cannot edit {item}", item=url),
+        Text("{model} takes files, no URLs", model=model),
+        hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(url)),
+    )
+
+
+def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
+    kind = detect_type(upload.head)
+    if kind is None or kind.extension not in taken:
+        found = (
+            Text("no picture")
+            if kind is None or kind.family != "image"
+            else Text("a {extension}", extension=kind.extension)
+        )
+        names = ", ".join(taken)
+        raise upload.error(
+            Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
+            hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
+        )
+
+
+def _kind_of(upload: Upload) -> FileType:
+    kind = detect_type(upload.head)
+    assert kind is not None, "checked before"
+    return kind
