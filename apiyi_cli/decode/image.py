@@ -75,7 +75,7 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     if detect_picture(raw) is not None:
         # The picture itself in place of JSON.
         return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
-    answer = _merge_events(raw) if kind == "sse" else parse_body(reply, kind, raw)
+    answer = _merge_events(raw) if kind == "sse" else parse_body(reply, kind, raw, large=True)
     if error := find_refusal(reply, answer, "heavy", model):
         raise error
     read = [_read_item(item) for item in find_items(answer)]
@@ -179,9 +179,11 @@ def _decode_base64(packed: str) -> bytes | None:
         packed = packed[prefix.end() :]
         if not prefix[0].lower().endswith(";base64,"):
             return unquote_to_bytes(packed)
-    if not packed.isalnum():
-        packed = packed.translate(_BLANKS).translate(_URL_SAFE)
-    packed = packed.rstrip("=")
+    try:
+        # As it is, because a copy of a large picture costs more than decoding it.
+        return binascii.a2b_base64(packed, strict_mode=True)
+    except (binascii.Error, ValueError):
+        packed = packed.translate(_BLANKS).translate(_URL_SAFE).rstrip("=")
     try:
         return binascii.a2b_base64(packed + "=" * (-len(packed) % 4), strict_mode=True)
     except (binascii.Error, ValueError):

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.jsontext import read_first, trim
+from apiyi_cli.core.jsontext import read_first, read_plain, trim
 from apiyi_cli.decode.assemble import assemble_completion
 from apiyi_cli.decode.fields import is_markup
 from apiyi_cli.decode.sse import frames
@@ -201,11 +201,14 @@ def _kind(head: bytes, declared: str) -> Kind:
     return "json" if "json" in declared else "text"
 
 
-def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[Any]:
+def parse_body(
+    reply: Reply, kind: Kind, raw: bytes, *, large: bool = False
+) -> dict[str, Any] | list[Any]:
     """Return the JSON object or array of a 2xx answer.
 
-    Raises IncompleteError when it is empty or cut, and RejectedError when something other than
-    the API answered.
+    `large` is for megabytes of base64, in which numbers of nineteen digits are not looked for:
+    that would take longer than all the rest. Raises IncompleteError when it is empty or cut,
+    and RejectedError when something other than the API answered.
     """
     if kind == "empty" or not trim(raw):
         raise IncompleteError(
@@ -228,7 +231,7 @@ def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[An
             facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
         )
     try:
-        value = read_first(raw)
+        value = _read_large(raw) if large else read_first(raw)
     except ValueError as error:
         if trim(raw)[:1] in (b"{", b"["):
             raise IncompleteError(
@@ -240,6 +243,13 @@ def parse_body(reply: Reply, kind: Kind, raw: bytes) -> dict[str, Any] | list[An
     if not isinstance(value, dict | list):
         raise _make_text_error(reply, raw)
     return value
+
+
+def _read_large(raw: bytes) -> Any:
+    try:
+        return read_plain(raw)
+    except ValueError:
+        return read_first(raw)
 
 
 def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:

@@ -21,6 +21,8 @@ APIYI = str(Path(PYTHON).with_name("apiyi"))
 EVENTS = 100_000
 LINES = 20_000
 DIMENSIONS = 1536
+PEAKS_MB: dict[str, float] = {}
+"""The highest memory of each command that a table has measured."""
 
 
 @contextmanager
@@ -88,6 +90,7 @@ def table(
                 times[name].append(took)
             peaks[name] = max(peaks[name], peak)
     medians = {name: statistics.median(values) for name, values in times.items()}
+    PEAKS_MB.update(peaks)
     print(f"\n{title} ({rounds} rounds)")
     for name, median in medians.items():
         print(f"  {name:34} {median:9.1f} ms   {peaks[name]:6.1f} MB")
@@ -138,6 +141,25 @@ def streaming() -> None:
     chat = medians["apiyi chat"]
     ratio("apiyi chat / bare loop", chat / medians["bare httpx + orjson loop"], "<= 1.6")
     ratio("apiyi chat / curl | sed | jq", chat / medians["curl -sN | sed | jq -j"], "<= 0.2")
+
+
+def picture() -> None:
+    target = HERE.parent.parent / ".venv" / "bench-picture.png"
+    model = "gemini-3-pro-image"
+    bare = [PYTHON, str(HERE / "bare_picture.py"), str(target)]
+    with gateway("picture", "35") as environ:
+        medians = table(
+            "A picture of 35 MB base64 saved",
+            {
+                "bare httpx + base64": bare,
+                "apiyi image": [APIYI, "image", "cat", "-m", model, "-o", str(target), "--force"],
+            },
+            environ,
+            rounds=7,
+        )
+    name, reference = "apiyi image", "bare httpx + base64"
+    ratio("apiyi image / bare httpx + base64", medians[name] / medians[reference], "<= 1.3")
+    ratio("memory of the same", PEAKS_MB[name] / PEAKS_MB[reference], "<= 1.5")
 
 
 def embedding() -> None:
@@ -209,6 +231,7 @@ def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "start": start_up,
         "stream": streaming,
+        "picture": picture,
         "embed": embedding,
         "limits": limiting,
         "batch": batching,

@@ -1,15 +1,18 @@
 """The gateway that benchmarks talk to, in a process of its own. Prints its base URL.
 
 `server.py events N` streams N prepared events to every chat request; `server.py vectors D`
-answers embeddings with prepared vectors of length D; without arguments it is the sandbox.
+answers embeddings with prepared vectors of length D; `server.py picture MB` answers with a
+picture in that much base64, as Gemini does; without arguments it is the sandbox.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -55,18 +58,25 @@ class Vectors:
         return b'{"object":"list","data":[' + b",".join(items) + tail
 
 
-def serve_vectors(length: int) -> None:
-    """Serve embeddings until a signal."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+def picture(megabytes: int) -> bytes:
+    """Return an answer of generateContent with a picture of so much base64."""
+    content = random.Random(7).randbytes(megabytes * 750_000)
+    whole = b"\x89PNG\r\n\x1a\n" + content + b"\0\0\0\0IEND\xaeB`\x82"
+    part = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(whole).decode()}}
+    candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
+    return json.dumps({"candidates": [candidate]}).encode()
 
-    vectors = Vectors(length)
+
+def serve(answer_to: Callable[[bytes], bytes]) -> None:
+    """Serve what `answer_to` makes of each body, until a signal."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            answer = vectors.answer(body)
+            answer = answer_to(body)
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))
@@ -84,8 +94,10 @@ def serve_vectors(length: int) -> None:
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     if kind == "vectors":
-        serve_vectors(int(sys.argv[2]))
-        return
+        serve(Vectors(int(sys.argv[2])).answer)
+    if kind == "picture":
+        answer = picture(int(sys.argv[2]))
+        serve(lambda body: answer)
     gateway = Gateway().start()
     if kind == "events":
         gateway.script(*[events(int(sys.argv[2]))] * ROUNDS)
