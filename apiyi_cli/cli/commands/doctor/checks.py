@@ -47,7 +47,9 @@ def config(ctx: Context) -> Iterator[Finding]:
     )
     model = settings.value("model")
     if model:
-        yield Finding("model", "ok", f"{model} ({settings.origin('model')})")
+        yield Finding(
+            "model", "ok", Text("{model} ({origin})", model=model, origin=settings.origin("model"))
+        )
     else:
         yield Finding("model", "warning", Text("no default model"), "apiyi config set model MODEL")
 
