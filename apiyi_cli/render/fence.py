@@ -20,13 +20,13 @@ class Fence(NamedTuple):
     info: str
 
     @classmethod
-    def opened(cls, line: str) -> Self | None:
-        """Return the fence that a line (with or without its end) opens, if it opens one."""
+    def parse(cls, line: str) -> Self | None:
+        """Return the fence that a line opens, None if it opens none."""
         match = _OPENING.fullmatch(line.rstrip("\r\n"))
         return cls(match[1], match[2], match[3].strip()) if match else None
 
     def closes(self, line: str) -> bool:
-        """Tell whether a line closes this fence: the same character, at least as often."""
+        """Return True if a line closes this fence: the same character, at least as often."""
         bare = line.strip()
         return bare.startswith(self.run) and not bare.strip(self.run[0])
 
@@ -37,7 +37,7 @@ class Fence(NamedTuple):
 
 
 def first_block(text: str) -> str:
-    """Return the content of the first fenced block of a text, the whole text without one."""
+    """Return the first fenced block of a text, the whole text without one."""
     block = FirstBlock()
     return block.feed(text) + block.close()
 
@@ -69,7 +69,7 @@ class FirstBlock:
         return "".join(out)
 
     def close(self) -> str:
-        """Return the last line of an open block, or the whole text if there was no block."""
+        """Return an open block's last line, or the whole text without a block."""
         last = self._take("".join(self._line))
         self._line.clear()
         return last if self._fence else "".join(self._before)
@@ -78,7 +78,7 @@ class FirstBlock:
         if self._closed:
             return ""
         if self._fence is None:
-            self._fence = Fence.opened(line)
+            self._fence = Fence.parse(line)
             if self._fence is None:
                 self._before.append(line)
             else:

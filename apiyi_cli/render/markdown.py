@@ -42,7 +42,7 @@ _SPANS = {"strong": Style(bold=True), "em": Style(italic=True), "s": Style(strik
 
 
 class _Inline(MarkdownIt):
-    """The parser of what stands inside a block; addresses stay as they were written."""
+    """The parser of a block's text; addresses stay as they were written."""
 
     def normalizeLink(self, url: str) -> str:
         return url
@@ -61,11 +61,11 @@ class Markdown:
         self._code: list[str] = []
         self._code_size = 0
         # Without `reference` a definition stays visible, without `text_join` an escape can
-        # be told from the character it stands for.
+        # be distinguished from the character that it escapes.
         self._inline = _Inline("commonmark", {"html": False}).enable("strikethrough")
         self._inline.disable(["reference", "text_join"])
 
-    def rendered(self, blocks: Iterable[Block]) -> str:
+    def render(self, blocks: Iterable[Block]) -> str:
         """Return the terminal output for some blocks, each line with its end."""
         out: list[str] = []
         for kind, group in groupby(blocks, key=lambda block: block.kind):
@@ -82,11 +82,11 @@ class Markdown:
         elif block.kind == "fence":
             self._code.clear()
             self._code_size = 0
-            yield _styled(block.text, _DIM)
+            yield _style(block.text, _DIM)
         elif block.kind == "verbatim":
-            yield _styled(block.text, _CODE)
+            yield _style(block.text, _CODE)
         elif block.kind == "rule":
-            yield _styled("─" * self._width, _DIM)
+            yield _style("─" * self._width, _DIM)
         elif block.kind == "heading":
             yield from self._heading(block)
         elif block.kind == "quote":
@@ -101,7 +101,7 @@ class Markdown:
         words.stylize_before(_HEADINGS.get(len(block.mark), Style(bold=True, dim=True)))
         if not self._color:
             words = Text(f"{block.mark} ").append_text(words)
-        yield from self._wrapped(words, Text(), 0)
+        yield from self._wrap(words, Text(), 0)
 
     def _prose(self, block: Block) -> Iterator[Text]:
         lead = Text(" " * min(block.indent, self._width // 2))
@@ -110,12 +110,12 @@ class Markdown:
             mark = "•" if block.mark in "-*+" else block.mark
             lead.append(f"{mark} ", style=_MARK)
             hang = cell_len(lead.plain)
-        yield from self._wrapped(self._words(block.text), lead, hang)
+        yield from self._wrap(self._words(block.text), lead, hang)
 
     def _quote(self, block: Block) -> Iterator[Text]:
         inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
         for line in self._quoted(inner):
-            yield _styled("▌ ", _DIM).append_text(line)
+            yield _style("▌ ", _DIM).append_text(line)
 
     def _quoted(self, inner: str) -> Iterator[Text]:
         if self._depth == _QUOTES_MAX:
@@ -129,7 +129,7 @@ class Markdown:
             else:
                 yield from deeper._lines(block)
 
-    def _wrapped(self, words: Text, lead: Text, hang: int) -> Iterator[Text]:
+    def _wrap(self, words: Text, lead: Text, hang: int) -> Iterator[Text]:
         for line in words.split("\n", allow_blank=True):
             line.expand_tabs(4)
             room = self._width - hang
@@ -162,10 +162,10 @@ class Markdown:
         if not self._color or self._code_size > _HIGHLIGHTED_MAX:
             painted = lines
         else:
-            painted = self._highlighted(blocks[0].mark)[known:]
+            painted = self._highlight(blocks[0].mark)[known:]
         return (line + "\n" for line in painted)
 
-    def _highlighted(self, language: str) -> list[str]:
+    def _highlight(self, language: str) -> list[str]:
         # The block so far is coloured anew for each batch of lines: only from its beginning
         # is it known what a line is part of.
         from rich.syntax import Syntax
@@ -183,7 +183,7 @@ class Markdown:
         return [paint(line, self._color) for line in lines]
 
     def _words(self, text: str) -> Text:
-        text = _BASE64.sub(_without_most, text)
+        text = _BASE64.sub(_shorten, text)
         if len(text) > _PARSED_MAX:
             return Text(text)
         words = Text()
@@ -231,13 +231,13 @@ class Markdown:
             words.append(f" ({neutralize(href)})", style=_DIM)
 
 
-def _styled(text: str, style: Style) -> Text:
+def _style(text: str, style: Style) -> Text:
     # The style of a Text as a whole would hold for what is appended later, and is dropped
-    # where there is no span.
+    # without a span.
     return Text().append(text, style)
 
 
-def _without_most(data_url: re.Match[str]) -> str:
+def _shorten(data_url: re.Match[str]) -> str:
     return f"{data_url[1]}…({len(data_url[0])}-characters)"
 
 

@@ -8,7 +8,7 @@ from apiyi_cli.core.events import About, Chunk, Empty, EventBatch, Finish, Notic
 from apiyi_cli.render.text import EventHandler
 
 SIDE_EVENTS = (About, Empty, Finish, Notice, Usage)
-"""What goes on_event when the answer is the server's JSON: reasoning and refusals are in it."""
+"""Events for stderr when the answer is the server's JSON, which has the others."""
 
 
 def ndjson(batches: Iterable[EventBatch], *, on_event: EventHandler) -> Iterator[bytes]:

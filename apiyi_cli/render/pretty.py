@@ -1,8 +1,8 @@
 """Markdown on a terminal while it arrives: where each block of the text begins and ends.
 
 Nothing is ever erased or printed twice: a block is printed once it is closed, the lines of
-a code block one by one, so that the scrollback is the answer. How a block looks is in
-`markdown`. Only blocks that models write are known; any other line is a paragraph's.
+a code block one by one, so that the scrollback is the answer. `markdown` renders
+the blocks. Only blocks that models write are known; any other line is a paragraph's.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ class Rendered:
 
     def feed(self, text: str) -> str:
         """Return what the blocks that are closed by now look like."""
-        return self._laid_out(self._blocks.feed(self._neutralizer.feed(text)))
+        return self._render(self._blocks.feed(self._neutralizer.feed(text)))
 
     def close(self) -> str:
         """Return what the block still open looks like."""
         blocks = [*self._blocks.feed(self._neutralizer.close()), *self._blocks.close()]
-        return self._laid_out(blocks)
+        return self._render(blocks)
 
-    def _laid_out(self, blocks: list[Block]) -> str:
+    def _render(self, blocks: list[Block]) -> str:
         try:
-            return self._markdown.rendered(blocks)
+            return self._markdown.render(blocks)
         except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
             # A layout that fails must not take away an answer that was paid for.
             return "".join(f"{block.text}\n" for block in blocks)
@@ -99,32 +99,32 @@ class Blocks:
     def feed(self, text: str) -> list[Block]:
         """Return the blocks that this piece closes."""
         *lines, rest = text.split("\n")
-        found: list[Block] = []
+        blocks: list[Block] = []
         for line in lines:
             self._partial.append(line)
-            found += self._line("".join(self._partial))
+            blocks += self._line("".join(self._partial))
             self._partial.clear()
         if rest:
             self._partial.append(rest)
-        return found
+        return blocks
 
     def close(self) -> list[Block]:
         """Return what was open at the end of the text."""
-        found: list[Block] = []
+        blocks: list[Block] = []
         if self._partial:
-            found += self._line("".join(self._partial))
+            blocks += self._line("".join(self._partial))
             self._partial.clear()
-        return [*found, *self._closed()]
+        return [*blocks, *self._close_block()]
 
     def _line(self, line: str) -> Iterator[Block]:
         if self._fence is not None:
             yield self._code(line, self._fence)
-        elif (fence := Fence.opened(line)) and not line.lstrip().startswith(">"):
-            yield from self._closed()
+        elif (fence := Fence.parse(line)) and not line.lstrip().startswith(">"):
+            yield from self._close_block()
             self._fence = fence
             yield Block("fence", line)
         elif not line.strip():
-            yield from self._closed()
+            yield from self._close_block()
             yield Block("blank")
         else:
             yield from self._words(line)
@@ -138,20 +138,20 @@ class Blocks:
     def _words(self, line: str) -> Iterator[Block]:
         if line.lstrip().startswith(">"):
             if not self._quoting:
-                yield from self._closed()
+                yield from self._close_block()
             self._quoting = True
             self._open.append(line)
         elif match := _HEADING.fullmatch(line):
-            yield from self._closed()
+            yield from self._close_block()
             yield Block("heading", match[2] or "", match[1])
         elif self._is_underline(line):
             mark = "#" if "=" in line else "##"
             yield Block("heading", self._open.pop().strip(), mark)
         elif _RULE.fullmatch(line):
-            yield from self._closed()
+            yield from self._close_block()
             yield Block("rule")
         elif (match := _ITEM.fullmatch(line)) and self._may_begin_item(match):
-            yield from self._closed()
+            yield from self._close_block()
             self._in_list = True
             self._item = Block("item", "", match[2], len(match[1].expandtabs(4)))
             self._open.append(match[3] or "")
@@ -180,7 +180,7 @@ class Blocks:
             return
         self._open.append(line)
 
-    def _closed(self) -> Iterator[Block]:
+    def _close_block(self) -> Iterator[Block]:
         if not self._open:
             return
         lines, self._open = self._open, []

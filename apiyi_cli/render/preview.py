@@ -13,7 +13,7 @@ _ITERM = ("iterm.app", "wezterm", "mintty", "rio")
 
 
 def protocol(environ: Mapping[str, str]) -> Literal["kitty", "iterm"] | None:
-    """Return the pictures that the terminal understands, by what it says of itself.
+    """Return the protocol for pictures that the terminal understands.
 
     Inside tmux or screen None: they swallow the sequences.
     """
@@ -23,21 +23,21 @@ def protocol(environ: Mapping[str, str]) -> Literal["kitty", "iterm"] | None:
     term = environ.get("TERM", "").lower()
     if environ.get("KITTY_WINDOW_ID") or any(name in (program, term[6:]) for name in _KITTY):
         return "kitty"
-    told = environ.get("LC_TERMINAL", "").lower()
-    return "iterm" if program in _ITERM or told == "iterm2" else None
+    name = environ.get("LC_TERMINAL", "").lower()
+    return "iterm" if program in _ITERM or name == "iterm2" else None
 
 
 def kitty(png: bytes) -> bytes:
     """Return the sequences that show a PNG in kitty: base64 in pieces of at most 4096."""
     packed = binascii.b2a_base64(png, newline=False)
     pieces = [packed[at : at + _CHUNK_CHARS] for at in range(0, len(packed), _CHUNK_CHARS)]
-    shown = []
+    sequences = []
     for number, piece in enumerate(pieces, 1):
         # q=2: the terminal must not answer, nobody would read it.
         keys = b"a=T,f=100,q=2," if number == 1 else b""
         more = b"0" if number == len(pieces) else b"1"
-        shown.append(b"\x1b_G" + keys + b"m=" + more + b";" + piece + b"\x1b\\")
-    return b"".join(shown) + b"\n"
+        sequences.append(b"\x1b_G" + keys + b"m=" + more + b";" + piece + b"\x1b\\")
+    return b"".join(sequences) + b"\n"
 
 
 def iterm(content: bytes) -> bytes:
@@ -49,5 +49,5 @@ def iterm(content: bytes) -> bytes:
 
 def chafa(path: str, width: int) -> list[str]:
     """Return the command that draws a file with characters, `width` columns wide at most."""
-    # A path of its own: one that begins with a dash would be an option.
+    # Absolute, because a path that begins with a dash would be an option.
     return ["chafa", "--size", f"{width}x", os.path.abspath(path)]

@@ -1,7 +1,7 @@
 """How far a long run is: one line that renews itself on a terminal, else a line now and then.
 
 Drawing is left to two functions of the console: `status` replaces the last line of a
-terminal, `say` adds one. There is no thread and the cursor is never hidden, so that a run
+terminal, `say` adds one. No thread is used and the cursor is never hidden, so that a run
 may be stopped or killed at any moment and leaves the terminal as it was.
 """
 
@@ -62,9 +62,9 @@ class Progress:
             self._next = now + (TERMINAL_EVERY_S if self._status else PLAIN_EVERY_S)
             line = self._line(done, ok, failed, fields, now)
         if self._status:
-            from apiyi_cli.render.wrap import clipped
+            from apiyi_cli.render.wrap import clip
 
-            self._status(clipped(line, self._width - 1))
+            self._status(clip(line, self._width - 1))
         else:
             self._say(line)
 

@@ -1,4 +1,4 @@
-"""Tables for a person at a terminal, all laid out by rich. A pipe gets lines instead."""
+"""Tables for a terminal, all laid out by rich. A pipe gets lines instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
-from apiyi_cli.render.wrap import clipped, cuts
+from apiyi_cli.render.wrap import clip, cuts
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -44,7 +44,7 @@ class Cell:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         if self._one_line:
-            plain = clipped(self.text.plain, options.max_width)
+            plain = clip(self.text.plain, options.max_width)
             yield self.text if plain == self.text.plain else Text(plain, self.text.style)
             return
         for line in self.text.split("\n", allow_blank=True):
@@ -63,7 +63,7 @@ def format_table(
 ) -> str:
     """Return the rows under their headers, one line each, every line with its end.
 
-    A column of numbers stands to the right; None is an empty cell. What does not fit in
+    A column of numbers is right-aligned; None is an empty cell. What does not fit in
     `width` columns is cut, widest columns first, and marked by `…`. Cells are made safe for
     a terminal; those that are messages, and the headers, are translated.
     """
@@ -107,7 +107,7 @@ def layout(
     ruled: bool = False,
     equal: bool = False,
 ) -> Iterator[Text]:
-    """Yield the lines of a table, without ends, as wide as its cells or at most `width`.
+    """Yield the lines of a table, at most `width` columns wide, without line ends.
 
     `right` says which columns stand to the right. `ruled` draws a line under the first row
     and between columns; `equal` makes all columns equally wide and the table `width`.

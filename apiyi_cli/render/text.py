@@ -1,6 +1,6 @@
-"""The answer as plain text: batches of events in, bytes to write at once out.
+"""The answer as plain text: event batches in, bytes to write at once out.
 
-Leaves to others: what happens to the events that are not the answer (`on_event`), making text
+Leaves to others: the events that are not the answer (`on_event`), making text
 safe for a terminal (`safe`), Markdown (`pretty`).
 """
 
@@ -26,18 +26,14 @@ class Through(Protocol):
         """Return what was held back."""
 
 
-def _as_is(text: str) -> str:
-    return text
-
-
 def text(
     batches: Iterable[EventBatch],
     *,
     on_event: EventHandler,
     newline: bool = True,
-    json_text: Callable[[str], str] = _as_is,
+    json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
-    """Yield the answer as it arrives, at most one item for each batch, then what waited.
+    """Yield the answer as it arrives, at most one item for each batch.
 
     The first choice (index 0) streams; the others follow it in the order of their index,
     one blank line between them. A choice's function calls come after its text, one JSON
@@ -56,10 +52,10 @@ def format_answer(
     on_event: EventHandler,
     newline: bool = True,
     through: Callable[[], Through] | None = None,
-    verbatim: Callable[[str], str] = _as_is,
-    json_text: Callable[[str], str] = _as_is,
+    verbatim: Callable[[str], str] = str,
+    json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
-    """Yield what `text` does, each choice's text sent through a fresh `through` of its own.
+    """Yield what `text` does, each choice's text sent through a fresh `through`.
 
     `verbatim` is applied to what is printed as it came, refusals; `json_text` to function
     calls.
@@ -85,7 +81,7 @@ def extract(
     *,
     on_event: EventHandler,
     newline: bool = True,
-    json_text: Callable[[str], str] = _as_is,
+    json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
     """Yield the first fenced code block of each choice, else its whole text.
 
@@ -141,7 +137,7 @@ class _Page:
         if not pieces:
             return ""
         out = "".join(pieces)
-        return self._told(self._first.feed(out) if self._first else out)
+        return self._remember(self._first.feed(out) if self._first else out)
 
     def _begin_anew(self, pieces: list[str]) -> str:
         """Forget what has not been printed; return the line end that parts two attempts."""
@@ -160,7 +156,8 @@ class _Page:
                 self._refusals.setdefault(event.index, []).append(event.text)
             self._on_event(event)
 
-    def _told(self, out: str) -> str:
+    def _remember(self, out: str) -> str:
+        """Return the text; keep its end, to know whether a line end is needed."""
         # Two characters are enough to know how many line ends stand at the end.
         if out:
             self._tail = (self._tail + out[-2:])[-2:]
@@ -168,15 +165,15 @@ class _Page:
 
     def rest(self, newline: bool) -> str:
         """Return all that waited, and the newline that the answer lacks."""
-        pieces = [self._told(self._first.close())] if self._first else []
+        pieces = [self._remember(self._first.close())] if self._first else []
         for index in sorted({0, *self._waiting, *self._calls, *self._refusals}):
             if index:
                 pieces.append(self._choice(index))
             pieces.append(self._calls_of(index))
-            if not self._tail or (index and not self._spoke(index)):
+            if not self._tail or (index and not self._has_text(index)):
                 pieces.append(self._refusal(index))
         if newline and self._tail and not self._tail.endswith("\n"):
-            pieces.append(self._told("\n"))
+            pieces.append(self._remember("\n"))
         return "".join(pieces)
 
     def _choice(self, index: int) -> str:
@@ -184,30 +181,30 @@ class _Page:
         if self._through:
             through = self._through()
             out = through.feed(out) + through.close()
-        return self._parted(out) if out or index in self._calls else ""
+        return self._separate(out) if out or index in self._calls else ""
 
-    def _parted(self, out: str) -> str:
+    def _separate(self, out: str) -> str:
         """Put the blank line between two choices, if there is something to part from."""
         ends = len(self._tail) - len(self._tail.rstrip("\n"))
-        return self._told("\n" * (2 - ends) + out) if self._tail else self._told(out)
+        return self._remember("\n" * (2 - ends) + out) if self._tail else self._remember(out)
 
     def _calls_of(self, index: int) -> str:
         calls = self._calls.get(index)
         if not calls:
             return ""
         line_end = "\n" if self._tail and not self._tail.endswith("\n") else ""
-        return self._told(line_end + self._json_text("".join(map(call_line, calls))))
+        return self._remember(line_end + self._json_text("".join(map(call_line, calls))))
 
-    def _spoke(self, index: int) -> bool:
+    def _has_text(self, index: int) -> bool:
         return index in self._waiting or index in self._calls
 
     def _refusal(self, index: int) -> str:
         words = self._verbatim("".join(self._refusals.get(index, ())))
-        return self._parted(words) if words else ""
+        return self._separate(words) if words else ""
 
 
 def call_line(call: ToolCall) -> str:
-    """Return a function call as one line of JSON; arguments that are no JSON stay a string."""
+    """Return a function call as one line of JSON; other arguments than JSON stay a string."""
     from apiyi_cli.core.jsontext import InvalidJSON, Verbatim, as_line, read_strict, write_text
 
     arguments: str | Verbatim = call.arguments

@@ -1,4 +1,4 @@
-"""The answer as one JSON object on one line, and the jq filter over such lines."""
+"""The answer as one line of JSON, and the jq filter over such lines."""
 
 from __future__ import annotations
 

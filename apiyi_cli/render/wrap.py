@@ -23,7 +23,7 @@ def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
     room = max(1, first_width if first_width is not None else width)
     if text.isascii() and len(text) <= room:
         return []
-    found: list[int] = []
+    offsets: list[int] = []
     start, column, good = 0, 0, -1
     for at, character in enumerate(text):
         cells = get_character_cell_size(character)
@@ -32,11 +32,11 @@ def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
         # Once more where what moved to the new line leaves it too little room.
         while character != " " and column + cells > room and at > start and cells:
             start = good if good > start else at
-            found.append(start)
+            offsets.append(start)
             room, good = max(1, width), -1
             column = cell_len(text[start:at])
         column += cells
-    return found
+    return offsets
 
 
 def _may_break(before: str, after: str) -> bool:
@@ -50,7 +50,7 @@ def _may_break(before: str, after: str) -> bool:
     return wide and after not in _NOT_FIRST and before not in _NOT_LAST
 
 
-def clipped(text: str, width: int) -> str:
+def clip(text: str, width: int) -> str:
     """Return the text cut to `width` columns, the cut marked by an ellipsis."""
     if cell_len(text) <= width:
         return text
@@ -62,7 +62,7 @@ def clipped(text: str, width: int) -> str:
     return text
 
 
-def padded(text: str, width: int) -> str:
+def pad(text: str, width: int) -> str:
     """Return the text filled up with spaces to `width` columns."""
     return text + " " * (width - cell_len(text))
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from apiyi_cli.core.events import Delta, Event, EventBatch, Reasoning, ToolCall
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.render.pretty import pretty
-from apiyi_cli.render.wrap import clipped, cuts
+from apiyi_cli.render.wrap import clip, cuts
 
 
 def plain(said: str, *, width: int = 40, step: int = 0) -> str:
@@ -321,7 +321,7 @@ def test_lines_are_cut_where_their_script_allows(text: str, width: int, lines: l
 
 
 def test_texts_are_clipped_in_columns_not_characters() -> None:
-    assert clipped("中文字", 5) == "中文…"
-    assert clipped("中文字", 4) == "中…"
-    assert clipped("abc", 3) == "abc"
-    assert clipped("abc", 0) == ""
+    assert clip("中文字", 5) == "中文…"
+    assert clip("中文字", 4) == "中…"
+    assert clip("abc", 3) == "abc"
+    assert clip("abc", 0) == ""

@@ -264,10 +264,10 @@ def _status_lines(ctx: Context, told: dict[str, Any]) -> list[bytes]:
         else:
             answer = Text("reachable, {count} models", count=host["models"])
         rows.append((Text("host"), Text("{host}  {answer}", host=host["host"], answer=answer)))
-    from apiyi_cli.render.wrap import padded
+    from apiyi_cli.render.wrap import pad
 
     say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
-    texts = (f"{padded(say(name), 9)}{say(value)}\n" for name, value in rows)
+    texts = (f"{pad(say(name), 9)}{say(value)}\n" for name, value in rows)
     return [ctx.messages.redact(text).encode("utf-8", "replace") for text in texts]
 
 

@@ -142,7 +142,7 @@ def _record(finding: Finding) -> dict[str, object]:
 
 
 def _line(ctx: Context, finding: Finding) -> bytes:
-    from apiyi_cli.render.wrap import padded
+    from apiyi_cli.render.wrap import pad
 
     mark, style = MARKS[finding.state]
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if ctx.output.color else f"{mark:4}"
@@ -152,7 +152,7 @@ def _line(ctx: Context, finding: Finding) -> bytes:
         if ctx.process.console.stdout_is_terminal
         else finding.check
     )
-    text = f"{padded(check, 12)} {say(finding.told)}"
+    text = f"{pad(check, 12)} {say(finding.told)}"
     if finding.advice:
         text += f"\n       {say(Text('try: '))}{say(finding.advice)}"
     return f"{shown} {neutralize(ctx.messages.redact(text))}\n".encode("utf-8", "replace")
