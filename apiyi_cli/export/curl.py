@@ -1,4 +1,4 @@
-"""A Call as a bash script around curl, with jq to check and read the answer."""
+"""A Call as a bash script around curl and jq."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def _options(plan: ProgramPlan) -> Iterator[str]:
 def _form(field: Field) -> str:
     if field.value is not None:
         return f"--form-string {shell(f'{field.name}={field.value}')}"
-    about = f";type={field.type};filename={_form_quoted(field.filename)}"
+    about = f";type={field.type};filename={_quote_form(field.filename)}"
     if field.path is not None:
-        return f"--form {shell(f'{field.name}=@{_form_quoted(field.path)}{about}')}"
+        return f"--form {shell(f'{field.name}=@{_quote_form(field.path)}{about}')}"
     content = b64encode(field.content).decode()
     start = shell(f"{field.name}=@")
     return f"--form {start}<(base64 --decode <<<'{content}'){shell(about)}"
 
 
-def _form_quoted(text: str) -> str:
+def _quote_form(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def _body(plan: ProgramPlan, templates: Templates) -> str:
-    """Return what stands before the command: the body in pieces, and how an event is read."""
+    """Return the text before the command: the body in pieces, the function for events."""
     lines: list[str] = []
     if plan.reads:
         mark = "\0"

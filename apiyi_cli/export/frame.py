@@ -1,8 +1,8 @@
 """The frame of every program: reads a language's texts, chooses its blocks, fills their places.
 
 The texts lie in `templates/LANGUAGE/`: `program` is the whole, `functions` what it may define,
-`statements` what may stand in it. The last two consist of blocks, each behind a comment with its
-name in brackets; `[end]` closes the last one. What stands before the first block or behind the
+`statements` what it may contain. The last two consist of blocks, each behind a comment with its
+name in brackets; `[end]` closes the last one. What is before the first block or behind the
 last only makes the file a legal one of its language.
 A place is `__NAME__`; where code would be wrong without a semicolon, it is a comment by itself.
 """
@@ -31,7 +31,7 @@ def fill(template: str, **values: str) -> str:
     """Put each value at its place; the place `__URL__` takes the value `url`.
 
     A value alone on its line, behind a comment sign or not, keeps that line's indentation on
-    all of its own lines; an empty one takes the line away. Values are not searched for places.
+    all its lines; an empty one takes the line away. Values are not searched for places.
     """
 
     def lines(match: re.Match[str]) -> str:
@@ -99,7 +99,7 @@ class Imports(NamedTuple):
     """How unused imports of a language are found.
 
     `line` matches an import with its `names`, `use` the use of the name at `NAME`, `literals`
-    all that is no code.
+    all that is not code.
     """
 
     line: str
@@ -136,7 +136,7 @@ def write_delta(plan: ProgramPlan, templates: Templates) -> str:
 
 
 def needed_functions(plan: ProgramPlan) -> Iterator[str]:
-    """Yield the names of the functions that the body and the answer count on in any language."""
+    """Yield the names of functions that every language needs for this plan."""
     for piece in plan.reads:
         yield "text" if piece.text else "base64"
     if plan.streamed:

@@ -1,4 +1,4 @@
-"""A Call as a Java program of one file on the JDK's own HTTP client, without dependencies.
+"""A Call as a Java program of one file on the JDK's HTTP client.
 
 The JDK reads no JSON, so that a program which looks into its answer carries a small reader.
 """

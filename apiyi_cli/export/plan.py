@@ -63,7 +63,7 @@ _REASONING_S = 600
 _REASONING_MODELS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
 _STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
 
-# In their place the program sends the key of its own environment.
+# Instead the program sends the key of its environment.
 _KEY_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"}
 )
@@ -225,7 +225,7 @@ def _find_kind(call: Call, notes: list[str]) -> Kind:
 
 
 def _find_raw_path(call: Call, notes: list[str]) -> str | None:
-    """Return the file that a body of bytes is read from, None where the program holds it."""
+    """Return the file that a body is read from, None if it is inline."""
     path = next((source.path for source in call.sources if not source.place), None)
     if call.raw is None:
         return path

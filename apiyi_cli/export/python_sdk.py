@@ -126,7 +126,7 @@ def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:
 
 
 def _typed(plan: ProgramPlan) -> str | None:
-    """Return the call of a method that sends just this request, None where there is none."""
+    """Return the call of a method that sends this request, None without one."""
     method = SDK_METHODS.get(plan.path)
     given = _form(plan.fields) if plan.fields else plan.body or {}
     if method is None or plan.kind == "other" or plan.stream != plan.streamed:

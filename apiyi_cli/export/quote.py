@@ -23,12 +23,12 @@ _UNSEEN = (
 _WIDTH = 84
 
 
-def _escaped(text: str, plain: Mapping[str, str], code: Callable[[int], str]) -> str:
-    def one(match: re.Match[str]) -> str:
+def _escape(text: str, plain: Mapping[str, str], code: Callable[[int], str]) -> str:
+    def escape(match: re.Match[str]) -> str:
         char = match[0]
         return plain[char] if char in plain else code(ord(char))
 
-    return re.sub(f"[{_UNSEEN}{re.escape(''.join(plain))}]", one, text)
+    return re.sub(f"[{_UNSEEN}{re.escape(''.join(plain))}]", escape, text)
 
 
 def _units(code: int) -> str:
@@ -55,17 +55,17 @@ _COMMON = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def json_string(text: str, also: str = "") -> str:
     """Return a JSON string; the characters in `also` are escaped as well."""
-    return f'"{_escaped(text, {**_COMMON, **{char: _units(ord(char)) for char in also}}, _units)}"'
+    return f'"{_escape(text, {**_COMMON, **{char: _units(ord(char)) for char in also}}, _units)}"'
 
 
 def python(text: str) -> str:
     """Return a Python string."""
-    return f'"{_escaped(text, _COMMON, _long)}"'
+    return f'"{_escape(text, _COMMON, _long)}"'
 
 
 def javascript(text: str) -> str:
     """Return a JavaScript string."""
-    return f'"{_escaped(text, _COMMON, _units)}"'
+    return f'"{_escape(text, _COMMON, _units)}"'
 
 
 def java(text: str) -> str:
@@ -75,28 +75,28 @@ def java(text: str) -> str:
     def code(char: int) -> str:
         return f"\\{char:03o}" if char < 0x100 else _units(char)
 
-    return f'"{_escaped(text, _COMMON, code)}"'
+    return f'"{_escape(text, _COMMON, code)}"'
 
 
 def csharp(text: str) -> str:
     """Return a C# string."""
-    return f'"{_escaped(text, _COMMON, _long)}"'
+    return f'"{_escape(text, _COMMON, _long)}"'
 
 
 def go(text: str) -> str:
     """Return a Go string."""
-    return f'"{_escaped(text, _COMMON, lambda code: _long(_real(code)))}"'
+    return f'"{_escape(text, _COMMON, lambda code: _long(_real(code)))}"'
 
 
 def php(text: str) -> str:
     """Return a PHP string."""
     plain = {**_COMMON, "$": "\\$"}
-    return f'"{_escaped(text, plain, _braced)}"'
+    return f'"{_escape(text, plain, _braced)}"'
 
 
 def ruby(text: str) -> str:
     """Return a Ruby string."""
-    written = _escaped(text, _COMMON, _braced)
+    written = _escape(text, _COMMON, _braced)
     return '"' + re.sub(r"#(?=[{$@])", r"\\#", written) + '"'
 
 
@@ -109,7 +109,7 @@ def shell(text: str) -> str:
         return "".join(f"\\x{byte:02x}" for byte in chr(_real(char)).encode())
 
     plain = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return f"$'{_escaped(text, plain, code)}'"
+    return f"$'{_escape(text, plain, code)}'"
 
 
 class Notation(NamedTuple):
@@ -194,7 +194,7 @@ def layout(value: Any, notation: Notation, depth: int = 0, *, top: bool = True) 
         return flat
     pad = notation.indent * (depth + 1)
     comma = "," if notation.last_comma else ""
-    lines = ",\n".join(pad + one for one in inner)
+    lines = ",\n".join(pad + item for item in inner)
     return f"{opening}\n{lines}{comma}\n{notation.indent * depth}{closing}"
 
 
@@ -210,12 +210,12 @@ def _scalar(value: Any, notation: Notation) -> str:
 
 
 def json_text(value: Any, splice: Callable[[FilePiece], str], also: str = "") -> str:
-    """Return `value` as JSON text for a raw literal; `splice` stands where a file is read."""
+    """Return `value` as JSON text for a raw literal; `splice` returns the place of a file."""
 
     def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
         inside = (
-            splice(one) if isinstance(one, FilePiece) else json_string(one, also)[1:-1]
-            for one in pieces
+            splice(piece) if isinstance(piece, FilePiece) else json_string(piece, also)[1:-1]
+            for piece in pieces
         )
         return f'"{"".join(inside)}"'
 
