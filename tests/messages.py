@@ -110,7 +110,7 @@ def collected(show: Callable[[Callable[[str], str]], object]) -> list[str]:
 def of_help() -> Iterator[str]:
     """Yield what `--help` says, with its headings."""
     for command in describe_all().walk():
-        yield from collected(command.translated)
+        yield from collected(command.translate)
         yield from (command.panel, *command.panels())
 
 

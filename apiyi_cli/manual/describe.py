@@ -20,7 +20,7 @@ class Rule(NamedTuple):
 
     `text` is anything, `at` text or @FILE, `choice` one of the few `choices` and nothing
     else, `name` one of many names, too many to list in a help. With a `model`, `choices` are
-    words that may stand there as well.
+    words that are valid as well.
     """
 
     kind: Kind = "text"
@@ -31,8 +31,8 @@ class Option(NamedTuple):
     """One option: its spellings (`off` are those that say no), its value, what it is for.
 
     `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
-    the environment variable that does, `default` what holds otherwise; each None when there
-    is no such thing.
+    the environment variable that does, `default` what holds otherwise; each None without
+    such a thing.
     """
 
     names: tuple[str, ...]
@@ -77,7 +77,7 @@ class Argument(NamedTuple):
 class Command(NamedTuple):
     """One command, or a group of commands, in which case `commands` are its own.
 
-    `path` is what is typed for it, `("apiyi", "auth", "login")`; `line` stands for it in
+    `path` is what is typed for it, `("apiyi", "auth", "login")`; `line` describes it in
     lists, `help` and the paragraphs of `more` explain it.
     """
 
@@ -102,38 +102,40 @@ class Command(NamedTuple):
 
     @property
     def usage(self) -> str:
-        """Return what stands after the path in the usage line."""
+        """Return what follows the path in the usage line."""
         options = ["[OPTIONS]"] if self.options else []
-        rest = ["COMMAND ..."] if self.commands else [one.synopsis for one in self.arguments]
+        rest = (
+            ["COMMAND ..."] if self.commands else [argument.synopsis for argument in self.arguments]
+        )
         return " ".join([*options, *rest])
 
     def panels(self) -> dict[str, list[Option]]:
         """Return the options by panel, both in the order of the table.
 
-        What is the command's alone stands first; where that is only the help, it stands last.
+        The command's own options are first; if that is only the help, last.
         """
-        found: dict[str, list[Option]] = {}
+        panels: dict[str, list[Option]] = {}
         for option in self.options:
-            found.setdefault(option.panel, []).append(option)
-        own = found.pop("Options", [])
+            panels.setdefault(option.panel, []).append(option)
+        own = panels.pop("Options", [])
         common = {"-h", "--version"}
         if all(common & set(option.names) for option in own):
-            return {**found, "Options": own}
-        return {"Options": own, **found}
+            return {**panels, "Options": own}
+        return {"Options": own, **panels}
 
-    def translated(self, say: Translate) -> Command:
+    def translate(self, say: Translate) -> Command:
         """Return the command with all that explains it in another language.
 
         Panels keep their names, by which options are sorted; who shows them translates them.
         """
-        paragraphs = (" ".join(one.split()) for one in self.more.split("\n\n"))
+        paragraphs = (" ".join(paragraph.split()) for paragraph in self.more.split("\n\n"))
         return self._replace(
             line=say(Text(self.line)),
             help=say(Text(self.help)),
-            more="\n\n".join(say(Text(one)) for one in paragraphs),
-            arguments=tuple(one._replace(help=say(Text(one.help))) for one in self.arguments),
-            options=tuple(one._replace(help=say(Text(one.help))) for one in self.options),
-            commands=tuple(one.translated(say) for one in self.commands),
+            more="\n\n".join(say(Text(paragraph)) for paragraph in paragraphs),
+            arguments=tuple(item._replace(help=say(Text(item.help))) for item in self.arguments),
+            options=tuple(item._replace(help=say(Text(item.help))) for item in self.options),
+            commands=tuple(command.translate(say) for command in self.commands),
         )
 
     def walk(self) -> Iterator[Command]:

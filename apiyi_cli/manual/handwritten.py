@@ -2,7 +2,7 @@
 
 `sections/COMMAND.md` belongs to a command's page, `sections/topics/TOPIC.md` to `apiyi help`
 and to the page of the command of that name, or else to apiyi(1). A paragraph `{exit-codes}`
-or `{config-keys}` stands for a list that the code knows.
+or `{config-keys}` is replaced by a list that the code knows.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def config_keys() -> Paragraph:
 
     spans = [Span(name, "code") for name in sorted(configurable_names())]
     between = [Span(", ")] * (len(spans) - 1) + [Span(".")]
-    return Paragraph(tuple(one for pair in zip(spans, between, strict=True) for one in pair))
+    return Paragraph(tuple(span for pair in zip(spans, between, strict=True) for span in pair))
 
 
 def _sentences(row: ExitCode) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import Argument, Command, Option
-from apiyi_cli.manual.wrap import WIDEST, columns, filled
+from apiyi_cli.manual.wrap import WIDEST, columns, fill_lines
 from apiyi_cli.text import Text, join_texts
 
 _TEXT_AT = 28
@@ -17,15 +17,15 @@ def helptext(command: Command, width: int, *, bold: bool = False, say: Translate
     `bold` marks the headings for a terminal that can show it; `say` translates.
     """
     width = max(20, min(width, WIDEST))
-    command = command.translated(say)
+    command = command.translate(say)
     usage = say(Text("Usage: "))
     hanging = " " * columns(usage)
-    lines = filled(f"{command.title} {command.usage}".rstrip(), width, usage, hanging)
+    lines = fill_lines(f"{command.title} {command.usage}".rstrip(), width, usage, hanging)
     title = usage.rstrip()
     lines[0] = lines[0].replace(title, _strong(title, bold), 1)
     for paragraph in (command.help, *command.more.split("\n\n")):
         if paragraph:
-            lines += ["", *filled(paragraph, width)]
+            lines += ["", *fill_lines(paragraph, width)]
     for group in (_arguments_and_commands(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
@@ -33,11 +33,11 @@ def helptext(command: Command, width: int, *, bold: bool = False, say: Translate
             lines += ["", _strong(title, bold), *_rows(rows, width, text_at)]
     if command.path == ("apiyi",):
         more = say(Text("`apiyi help COMMAND` and `apiyi help TOPIC` tell more."))
-        lines += ["", *filled(more, width)]
+        lines += ["", *fill_lines(more, width)]
     return "\n".join(lines) + "\n"
 
 
-def spelled(option: Option) -> str:
+def format_spellings(option: Option) -> str:
     """Return the option as help shows it: `-m, --model NAME`, `--stream, --no-stream`."""
     text = ", ".join(option.spellings)
     return text if option.metavar is None else f"{text} {option.metavar}"
@@ -91,7 +91,7 @@ def _argument_help(argument: Argument) -> str:
 
 def _aligned(option: Option) -> str:
     short = option.names[0].startswith("-") and not option.names[0].startswith("--")
-    return ("" if short else "    ") + spelled(option)
+    return ("" if short else "    ") + format_spellings(option)
 
 
 def _option_help(option: Option, say: Translate) -> str:
@@ -110,10 +110,10 @@ def _rows(rows: list[tuple[str, str]], width: int, text_at: int) -> list[str]:
     for left, right in rows:
         begin = f"  {left}"
         if columns(begin) + 2 > text_at:
-            lines += [begin, *filled(right, width, " " * text_at)]
+            lines += [begin, *fill_lines(right, width, " " * text_at)]
         else:
             pad = " " * (text_at - columns(begin))
-            lines += filled(right, width, begin + pad, " " * text_at) or [begin]
+            lines += fill_lines(right, width, begin + pad, " " * text_at) or [begin]
     return lines
 
 

@@ -98,27 +98,27 @@ def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
 
 def text(source: str) -> Spans:
     """Return the spans of one running text."""
-    found: list[Span] = []
+    spans: list[Span] = []
     at = 0
     for match in _SPAN.finditer(source):
         if match.start() > at:
-            found.append(Span(source[at : match.start()]))
+            spans.append(Span(source[at : match.start()]))
         code, bold, italic = match.groups()
         if code is not None:
-            found.append(Span(code, "code"))
+            spans.append(Span(code, "code"))
         else:
-            found.append(Span(bold, "bold") if bold is not None else Span(italic, "italic"))
+            spans.append(Span(bold, "bold") if bold is not None else Span(italic, "italic"))
         at = match.end()
     if at < len(source):
-        found.append(Span(source[at:]))
-    return tuple(found)
+        spans.append(Span(source[at:]))
+    return tuple(spans)
 
 
 def plain(spans: Spans, *, quoted: bool = False) -> str:
     """Return the text without its styles; `quoted` keeps the backticks of code with spaces."""
     return "".join(
-        f"`{one.text}`" if quoted and one.style == "code" and " " in one.text else one.text
-        for one in spans
+        f"`{span.text}`" if quoted and span.style == "code" and " " in span.text else span.text
+        for span in spans
     )
 
 
@@ -167,23 +167,26 @@ def _cells(row: str, say: Translate) -> tuple[Spans, ...]:
 
 
 def _items(lines: list[str], say: Translate) -> Items:
-    found: list[str] = []
+    items: list[str] = []
     for line in lines:
         if match := _ITEM.match(line):
-            found.append(match[2].strip())
+            items.append(match[2].strip())
         elif line.strip():
-            found[-1] += " " + line.strip()
-    return Items(tuple(text(say(Text(item))) for item in found), numbered=lines[0][0].isdigit())
+            items[-1] += " " + line.strip()
+    return Items(tuple(text(say(Text(item))) for item in items), numbered=lines[0][0].isdigit())
 
 
 def _definitions(lines: list[str], say: Translate) -> Definitions:
-    found: list[list[str]] = []
+    definitions: list[list[str]] = []
     for at, line in enumerate(lines):
         if _defines(lines, at):
-            found.append([line.strip(), ""])
+            definitions.append([line.strip(), ""])
         elif line.strip():
-            said = line.removeprefix(": ").strip()
-            found[-1][1] += f" {said}" if found[-1][1] else said
+            words = line.removeprefix(": ").strip()
+            definitions[-1][1] += f" {words}" if definitions[-1][1] else words
     return Definitions(
-        tuple((text(say(Text(term))), text(say(Text(said)))) for term, said in found)
+        tuple(
+            (text(say(Text(term))), text(say(Text(explanation))))
+            for term, explanation in definitions
+        )
     )

@@ -15,7 +15,7 @@ from apiyi_cli.manual.markdown import (
     Table,
     plain,
 )
-from apiyi_cli.manual.wrap import WIDEST, columns, filled
+from apiyi_cli.manual.wrap import WIDEST, columns, fill_lines
 
 
 def page(blocks: Iterable[Block], width: int, *, bold: bool = False) -> str:
@@ -36,23 +36,23 @@ def page(blocks: Iterable[Block], width: int, *, bold: bool = False) -> str:
 def _lines(block: Block, width: int) -> list[str]:
     match block:
         case Heading(_, title):
-            return filled(title, width)
+            return fill_lines(title, width)
         case Paragraph(spans):
-            return filled(plain(spans, quoted=True), width)
+            return fill_lines(plain(spans, quoted=True), width)
         case Code(lines):
             return [f"    {line}".rstrip() for line in lines]
         case Items(items, numbered):
             return _items([plain(item, quoted=True) for item in items], numbered, width)
         case Definitions(terms):
-            return [line for term, said in terms for line in _definition(term, said, width)]
+            return [line for item in terms for line in _definition(*item, width)]
         case Table(rows):
             return _table([[plain(cell) for cell in row] for row in rows], width)
 
 
-def _definition(term: Spans, said: Spans, width: int) -> list[str]:
+def _definition(term: Spans, explanation: Spans, width: int) -> list[str]:
     return [
-        *filled(plain(term), width, "  "),
-        *filled(plain(said, quoted=True), width, " " * 6),
+        *fill_lines(plain(term), width, "  "),
+        *fill_lines(plain(explanation, quoted=True), width, " " * 6),
     ]
 
 
@@ -60,7 +60,7 @@ def _items(items: list[str], numbered: bool, width: int) -> list[str]:
     lines = []
     for count, item in enumerate(items, 1):
         mark = f"  {count}. " if numbered else "  - "
-        lines += filled(item, width, mark, " " * len(mark))
+        lines += fill_lines(item, width, mark, " " * len(mark))
     return lines
 
 
@@ -72,5 +72,5 @@ def _table(rows: list[list[str]], width: int) -> list[str]:
         left = "  "
         for cell, wide in zip(row, before, strict=False):
             left += cell + " " * (wide - columns(cell) + 2)
-        lines += filled(row[-1], max(width, len(left) + 20), left, " " * columns(left))
+        lines += fill_lines(row[-1], max(width, len(left) + 20), left, " " * columns(left))
     return lines

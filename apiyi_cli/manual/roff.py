@@ -44,22 +44,24 @@ def roff(blocks: Iterable[Block]) -> Iterator[str]:
         after_heading = isinstance(block, Heading)
 
 
-def escaped(text: str, *, literal: bool = False) -> str:
+def escape(text: str, *, literal: bool = False) -> str:
     """Return text for use within a line; `literal` keeps hyphens and quotes copyable."""
     text = text.replace("\\", r"\e")
     if not literal:
-        text = _SPELLING.sub(lambda found: found[0].replace("-", r"\-"), text)
+        text = _SPELLING.sub(lambda match: match[0].replace("-", r"\-"), text)
     else:
         text = text.replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
         text = text.replace("^", r"\(ha").replace("~", r"\(ti")
     if text.isascii():
         return text
     text = _BETWEEN.sub(lambda place: " " if place[1] else BREAK, text)
-    return "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in text)
+    return "".join(
+        character if character.isascii() else f"\\[u{ord(character):04X}]" for character in text
+    )
 
 
 def line(text: str) -> str:
-    """Return escaped text as a line of its own, so that no dot at its start is a request."""
+    """Return escaped text as a line; a dot at its start is made harmless."""
     return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
@@ -70,30 +72,30 @@ def inline(spans: Spans) -> str:
 
 def _span(span: Span) -> str:
     if span.style == "plain":
-        return escaped(span.text)
-    return f"{_FONTS[span.style]}{escaped(span.text, literal=span.style == 'code')}\\fR"
+        return escape(span.text)
+    return f"{_FONTS[span.style]}{escape(span.text, literal=span.style == 'code')}\\fR"
 
 
 def _lines(block: Block, after_heading: bool) -> Iterator[str]:
     match block:
         case Heading(level, title):
-            yield f"{'.SH' if level == 1 else '.SS'} {escaped(title)}"
+            yield f"{'.SH' if level == 1 else '.SS'} {escape(title)}"
         case Paragraph(spans):
             if not after_heading:
                 yield ".PP"
             yield inline(spans)
         case Code(lines):
             yield from (".PP", ".RS 4", ".EX") if not after_heading else (".RS 4", ".EX")
-            for one in lines:
-                yield line(escaped(one, literal=True))
+            for code in lines:
+                yield line(escape(code, literal=True))
             yield from (".EE", ".RE")
         case Items(items, numbered):
             for count, item in enumerate(items, 1):
                 yield f".IP {count}. 4" if numbered else r".IP \(bu 3"
                 yield inline(item)
         case Definitions(items):
-            for term, said in items:
-                yield from (".TP", inline(term), inline(said))
+            for term, explanation in items:
+                yield from (".TP", inline(term), inline(explanation))
         case Table(rows):
             yield from _table(rows)
 

@@ -29,7 +29,7 @@ def columns(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
-def filled(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
+def fill_lines(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
     """Return the text as lines of at most `width` columns, the indentation included.
 
     `hanging` begins every line but the first; without it, `indent` does. A word that is

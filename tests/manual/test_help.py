@@ -8,7 +8,7 @@ import pytest
 
 from apiyi_cli.manual.describe import Argument, Command, Option, Rule
 from apiyi_cli.manual.helptext import helptext
-from apiyi_cli.manual.wrap import columns, filled
+from apiyi_cli.manual.wrap import columns, fill_lines
 from tests.conftest import Program
 
 SMALL = Command(
@@ -61,7 +61,7 @@ def test_headings_are_bold_where_that_is_asked_for() -> None:
 
 
 def test_chinese_text_is_wrapped_between_characters_and_keeps_its_punctuation() -> None:
-    assert filled("你好，世界 and more", 10, "  ") == ["  你好，世", "  界 and", "  more"]
+    assert fill_lines("你好，世界 and more", 10, "  ") == ["  你好，世", "  界 and", "  more"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

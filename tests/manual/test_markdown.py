@@ -17,7 +17,7 @@ from apiyi_cli.manual.markdown import (
     text,
 )
 from apiyi_cli.manual.plain import page
-from apiyi_cli.manual.roff import escaped, roff
+from apiyi_cli.manual.roff import escape, roff
 
 
 def span(words: str) -> tuple[Span, ...]:
@@ -90,7 +90,7 @@ def test_a_table_is_set_for_tbl_with_its_last_column_wrapped() -> None:
 
 
 def test_escaped_text_keeps_what_a_reader_copies() -> None:
-    assert escaped("-x 'a' `b` ~ ^", literal=True) == r"\-x \(aqa\(aq \(gab\(ga \(ti \(ha"
+    assert escape("-x 'a' `b` ~ ^", literal=True) == r"\-x \(aqa\(aq \(gab\(ga \(ti \(ha"
 
 
 def test_plain_text_is_wrapped_and_code_is_not() -> None:

@@ -77,6 +77,6 @@ def _function(name: str, cases: Iterable[tuple[list[str], str]]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return the text as one word, with the tab that divides a candidate from what it means."""
+    """Return the text as one word, with the tab before a candidate's meaning."""
     safe = text.replace("\\", "\\\\").replace("'", "\\'")
     return "\\t".join(f"'{piece}'" for piece in safe.split("\t"))

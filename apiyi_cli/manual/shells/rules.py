@@ -8,7 +8,7 @@ from apiyi_cli.manual.describe import Command, Option, Rule
 
 
 def subcommand_path(command: Command) -> str:
-    """Return the words that are typed after `apiyi` to reach the command, "" for the root."""
+    """Return the words typed after `apiyi` for the command, "" for the root."""
     return " ".join(command.path[1:])
 
 
