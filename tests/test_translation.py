@@ -182,10 +182,10 @@ def test_punctuation_beside_chinese_is_full_width() -> None:
 
 @pytest.mark.parametrize("width", range(20, 101, 8))
 def test_no_line_begins_with_a_mark_that_ends_or_ends_with_one_that_begins(width: int) -> None:
-    from apiyi_cli.manual.wrap import filled
+    from apiyi_cli.manual.wrap import fill_lines
 
     for said in translations().values():
-        lines = filled(said, width)
+        lines = fill_lines(said, width)
         assert not [line for line in lines[1:] if line[0] in "，。、；：！？）」』】》”’…"], said
         assert not [line for line in lines[:-1] if line[-1] in "（「『【《“‘"], said
 

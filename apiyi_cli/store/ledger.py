@@ -43,8 +43,8 @@ class Record(NamedTuple):
     """One request: when it began (seconds since 1970), for whom, what it used, how it ended.
 
     Tokens and cost (US dollars, an estimate) are None where they are not known. `exit` is
-    the exit code that its failure has, 0 for none. `uncertain` is a request that nobody knows
-    the end of: it may have been billed, and its cost is what it would have been.
+    the exit code that its failure has, 0 for none. `uncertain` is a request whose end is
+    not known: it may have been billed, and its cost is what it would have been.
     """
 
     at: float
@@ -65,7 +65,7 @@ class Record(NamedTuple):
 class Total(NamedTuple):
     """The sum over one group: requests, those that failed, those from the cache, tokens.
 
-    `unknown` is how many requests told no tokens, `unpriced` how many have no known price:
+    `unknown` counts requests without token counts, `unpriced` those without a known price:
     their part is missing from the sums, which are None where nothing at all is known.
     `uncertain` requests may have been billed; `cost` holds `uncertain_cost` for them.
     """
@@ -85,7 +85,7 @@ class Total(NamedTuple):
 
 
 class Ledger:
-    """The ledger in a folder of the user's own, made when the first record is kept."""
+    """The ledger in a private folder, created with the first record."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,7 +98,7 @@ class Ledger:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, and the run's outcome does not depend on it."""
-        lines = b"".join(write(sound_values(record)) + b"\n" for record in records)
+        lines = b"".join(write(sanitize_values(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = open_regular(self._spool, flags)
@@ -117,12 +117,12 @@ class Ledger:
 
         taken = self._folder / f"usage.taken-{time.time_ns()}-{os.getpid()}"
         try:
-            with closing(self._opened(patience_s)) as database:
+            with closing(self._open(patience_s)) as database:
                 with suppress(FileNotFoundError):
                     os.rename(self._spool, taken)
                 for path in filter(Path.is_file, sorted(self._folder.glob("usage.taken-*"))):
-                    with suppress(FileNotFoundError), _writing(database):
-                        _take(database, path)
+                    with suppress(FileNotFoundError), _transaction(database):
+                        _move_spool(database, path)
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
                 Text("cannot read the usage ledger"),
@@ -131,15 +131,18 @@ class Ledger:
             ) from None
 
     def totals(self, since: float, by: str) -> list[Total]:
-        """Return the sums since a moment (seconds since 1970), by a key of `GROUPINGS`, the
-        largest first (days in their order). Raises SetupError."""
+        """Return the sums since a moment, grouped by a key of `GROUPINGS`.
+
+        `since` is in seconds since 1970. The largest is first; days are in their order.
+        Raises SetupError.
+        """
         import sqlite3
 
         order = "1" if by == "day" else "coalesce(total(cost), 0) DESC, count(*) DESC, 1"
         query = _TOTALS.format(group=GROUPINGS[by], order=order)
         self.settle()
         try:
-            with closing(self._opened()) as database:
+            with closing(self._open()) as database:
                 return [_total(row) for row in database.execute(query, (since,))]
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
@@ -147,7 +150,7 @@ class Ledger:
                 Text("{path}: {reason}", path=self.path, reason=failure),
             ) from None
 
-    def _opened(self, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
+    def _open(self, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
         import sqlite3
 
         make_private_folder(self._folder)
@@ -166,14 +169,14 @@ class Ledger:
 
 
 @contextmanager
-def _writing(database: sqlite3.Connection) -> Iterator[None]:
-    """Hold the database for this process alone, from the reading of a spool to its removal."""
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Lock the database from the reading of a spool to its removal."""
     database.execute("BEGIN IMMEDIATE")
     with database:
         yield
 
 
-def _take(database: sqlite3.Connection, path: Path) -> None:
+def _move_spool(database: sqlite3.Connection, path: Path) -> None:
     """Move what is new in a spool into the database.
 
     A run that had opened the spool before it was taken may still add to it. So it stays
@@ -200,10 +203,10 @@ def _records(lines: bytes) -> Iterator[list[Any]]:
             values = read_event(line)
             if isinstance(values, list) and len(values) in (_OLD_LENGTH, len(Record._fields)):
                 values += [False] * (len(Record._fields) - len(values))
-                yield sound_values(values)
+                yield sanitize_values(values)
 
 
-def sound_values(values: Sequence[Any]) -> list[Any]:
+def sanitize_values(values: Sequence[Any]) -> list[Any]:
     """Return the values of a record as the database and every sum can take them.
 
     A gateway's counts may be anything: above 2**53 they are that, below 0 they are unknown.

@@ -1,7 +1,7 @@
 """What requests cost, estimated from the gateway's public price list.
 
 The list is fetched when the user asks for it and kept with its date. A model that is not
-on it has no price, which is not a price of 0.
+on it has an unknown price, not a price of 0.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ class Price(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What a request used: tokens, of the prompt's how many the gateway had cached; how many
-    things it made (pictures); seconds of sound. None is "not known"."""
+    """What a request used; None is "not known".
+
+    `cached` are those of the prompt's tokens that the gateway had cached, `made` the things
+    that it made (pictures), `seconds` those of sound.
+    """
 
     prompt: int | None = None
     completion: int | None = None
@@ -45,7 +48,7 @@ class Prices:
 
     The file is `{"fetched": seconds since 1970, "models": {name: [input, output, request]},
     "cached": {name: price}, "groups": {name: ratio}, "factor": ratio in the prices}`; of
-    version 0.1 it has the first two. What cannot be read in it is no price.
+    version 0.1 it has the first two. What cannot be read in it has no price.
     """
 
     def __init__(self, path: Path, group: str | None = None) -> None:
@@ -71,10 +74,10 @@ class Prices:
 
     def of(self, model: str) -> Price | None:
         """Return the price of a model: by its name, else by its name without a date."""
-        found = self._models.get(model) or self._models.get(re.sub(_DATED, "", model))
-        if not found:
+        row = self._models.get(model) or self._models.get(re.sub(_DATED, "", model))
+        if not row:
             return None
-        return Price(*(None if one is None else one * self._ratio for one in found))
+        return Price(*(None if price is None else price * self._ratio for price in row))
 
     def cost(
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
@@ -105,12 +108,12 @@ class Prices:
         return (price.input * prompt + price.output * completion - saved) / 1e6
 
 
-def listed(value: Any, now: float) -> bytes:
+def encode_price_list(value: Any, now: float) -> bytes:
     """Return the file's content for the gateway's list (`GET /api/pricing`).
 
     A token price is 2 USD x model_ratio a million, output times completion_ratio, cached input
     times cache_ratio; a request price is model_price; all times the ratio of the group
-    `default`. Raises ValueError for what is not such a list; a row that is none is left out.
+    `default`. Raises ValueError for what is not such a list; other rows are left out.
     """
     rows = value.get("data") if isinstance(value, dict) else None
     if not isinstance(rows, list):
@@ -140,10 +143,10 @@ def listed(value: Any, now: float) -> bytes:
     )
 
 
-def shown(cost: float | None) -> str:
+def format_cost(cost: float | None) -> str:
     """Return an estimate for people: `≈ $0.0123`, `unknown` where there is none.
 
-    What is not nothing never looks like it.
+    A cost above 0 never looks like 0.
     """
     if cost is None:
         return "unknown"
@@ -167,12 +170,12 @@ def _numbers(value: Any) -> dict[str, float]:
     """Return the members of an object that are numbers."""
     if not isinstance(value, dict):
         return {}
-    found = {str(name): _number(one) for name, one in value.items()}
-    return {name: one for name, one in found.items() if one is not None}
+    numbers = {str(name): _number(item) for name, item in value.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def _is_price(row: Any) -> bool:
     """Return True for [input, output, request], each a number or null."""
     if not isinstance(row, list) or len(row) != len(Price._fields):
         return False
-    return all(one is None or _number(one) is not None for one in row)
+    return all(price is None or _number(price) is not None for price in row)

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class VideoRecord(NamedTuple):
-    """What is known of one task; times are seconds since 1970.
+    """The record of one task; times are seconds since 1970.
 
     `claim` is our own id, of the file; `task` the gateway's, None for a submission that was
     killed before its answer: it may be billed, and nothing submits it again.
@@ -61,7 +61,7 @@ class VideoTasks:
         self._folder = folder
 
     def write(self, record: VideoRecord) -> None:
-        """Put a record on disk, whole and synced, in place of the last of its task."""
+        """Write a record to disk, synced, in place of the task's last one."""
         make_private_folder(self._folder)
         content = write({name: value for name, value in record._asdict().items() if value != ""})
         replace_private(self._folder / f"{record.claim}.json", content + b"\n")
@@ -71,12 +71,12 @@ class VideoTasks:
         (self._folder / f"{record.claim}.json").unlink(missing_ok=True)
 
     def read(self) -> list[VideoRecord]:
-        """Return all records, the oldest first; files that are none are passed over."""
+        """Return all records, the oldest first; other files are skipped."""
         return sorted(self._read_all(), key=lambda record: (record.began, record.claim))
 
     def find(self, name: str) -> VideoRecord | None:
         """Return the record of a task by the gateway's id or by ours."""
-        return next((one for one in self.read() if name in (one.task, one.claim)), None)
+        return next((record for record in self.read() if name in (record.task, record.claim)), None)
 
     def _read_all(self) -> Iterator[VideoRecord]:
         if not self._folder.is_dir():

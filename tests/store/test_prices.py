@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.store.prices import Price, Prices, listed, shown
+from apiyi_cli.store.prices import Price, Prices, encode_price_list, format_cost
 
 ROWS: list[Any] = [
     {"model_name": "tokens", "quota_type": 0, "model_ratio": "2.5", "completion_ratio": 6},
@@ -24,7 +24,7 @@ ROWS: list[Any] = [
 
 def prices(tmp_path: Path, **more: Any) -> Prices:
     path = tmp_path / "prices.json"
-    path.write_bytes(listed({"data": ROWS, **more}, 1000.0))
+    path.write_bytes(encode_price_list({"data": ROWS, **more}, 1000.0))
     return Prices(path)
 
 
@@ -76,7 +76,7 @@ def test_a_date_behind_the_name_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, [], {}, {"data": 3}, {"data": []}, {"data": [{}]}])
 def test_what_is_no_price_list_is_not_kept(value: Any) -> None:
     with pytest.raises(ValueError, match="it has no"):
-        listed(value, 0.0)
+        encode_price_list(value, 0.0)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"fetched":1}', '{"fetched":"x","models":{}}'])
@@ -103,7 +103,7 @@ def test_a_missing_file_is_no_list(tmp_path: Path) -> None:
     ],
 )
 def test_an_estimate_says_that_it_is_one(cost: float | None, text: str) -> None:
-    assert shown(cost) == text
+    assert format_cost(cost) == text
 
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.errors import UsageError
 from apiyi_cli.store.ledger import Total
-from apiyi_cli.store.prices import shown
+from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -69,7 +69,7 @@ def usage(ctx: Context, *, span: Span, output: Output) -> None:
                 Text(
                     "{count} requests may have been billed without an answer: {cost} of the cost",
                     count=uncertain,
-                    cost=shown(cost or None),
+                    cost=format_cost(cost or None),
                 )
             )
         if not len(load_prices(ctx.settings)):
@@ -112,7 +112,7 @@ def _table(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
             one.failed,
             Text("unknown") if one.prompt_tokens is None else one.prompt_tokens,
             Text("unknown") if one.completion_tokens is None else one.completion_tokens,
-            shown(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
+            format_cost(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
         ]
         for one in totals
     ]

@@ -73,11 +73,11 @@ def update_prices(ask: Ask, settings: Settings, now_s: float) -> Path:
     from apiyi_cli.core.endpoints import PRICING
     from apiyi_cli.decode.reply_body import read_json
     from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
-    from apiyi_cli.store.prices import listed
+    from apiyi_cli.store.prices import encode_price_list
 
     found = ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0])
     try:
-        content = listed(found, now_s)
+        content = encode_price_list(found, now_s)
     except ValueError as failure:
         raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
     path = private_dir(cache_dir(settings.environ)) / "prices.json"

@@ -175,10 +175,10 @@ def _seconds(call: Call, told: Mapping[str, Any]) -> float | None:
 
 def format_estimate(settings: Settings, model: str, usage: Usage) -> str:
     """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
-    from apiyi_cli.store.prices import Used, shown
+    from apiyi_cli.store.prices import Used, format_cost
 
     prices = load_prices(settings)
     if not len(prices):
         return ""
     used = Used(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-    return f", {shown(prices.estimate(model, used))}"
+    return f", {format_cost(prices.estimate(model, used))}"

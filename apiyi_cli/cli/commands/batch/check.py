@@ -126,11 +126,11 @@ class CostEstimate:
 
     def describe(self) -> str:
         """Return the sum for people."""
-        from apiyi_cli.store.prices import shown
+        from apiyi_cli.store.prices import format_cost
 
         if self.unpriced and self._count:
-            return f"{shown(self._sum)} + unknown"
-        return "price unknown" if self.unpriced else shown(self._sum)
+            return f"{format_cost(self._sum)} + unknown"
+        return "price unknown" if self.unpriced else format_cost(self._sum)
 
     def describe_unpriced(self) -> str | None:
         """Return which prices are missing."""
