@@ -165,7 +165,7 @@ class MessageAnswer(Answer):
     def _stop(self, fields: dict[str, Any]) -> None:
         """Read why the message ended, and the words of a refusal."""
         if reason := finish_reason(fields.get("stop_reason")):
-            # The function that gives the answer is no call that anybody has to run.
+            # The function that returns the answer is not a call to run.
             is_answer = reason == "tool_calls" and self._answer_places and not self.calls
             self.reasons[0] = "stop" if is_answer else reason
         details = fields.get("stop_details")

@@ -60,7 +60,7 @@ def scores(
 
 
 def find_rows(answer: object) -> list[Mapping[str, Any]] | None:
-    """Return the rows of an answer with an index and a score each, None where it has none."""
+    """Return the rows of an answer with index and score, None without any."""
     rows = (answer.get("results") or answer.get("data")) if isinstance(answer, dict) else answer
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None

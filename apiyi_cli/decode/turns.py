@@ -1,4 +1,4 @@
-"""The assistant's turn as it came, for the next request of a tool loop or a stored conversation.
+"""The assistant's turn as it came, for the next request or a stored conversation.
 
 Models that think get their thoughts back by it, signatures included: a turn without them is
 refused by some, and makes others worse.
@@ -14,7 +14,7 @@ from apiyi_cli.core.jsontext import read_exact
 from apiyi_cli.decode.assemble import assemble_completion
 
 _SAID = frozenset(("role", "content", "tool_calls"))
-# What is told of an answer and is no part of a question.
+# Fields of an answer that a question does not have.
 _ANSWER_ONLY = frozenset(("audio", "annotations", "function_call", "refusal"))
 
 
