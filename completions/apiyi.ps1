@@ -619,6 +619,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--top-logprobs'); Help = 'Likeliest tokens to report at each place.'; Rule = 'text' }
                 @{ Names = @('--reasoning-effort', '--effort'); Help = 'How long to think: none, minimal, low, medium, high, xhigh, max.'; Rule = '=none minimal low medium high xhigh max' }
                 @{ Names = @('--verbosity'); Help = 'How much to say: low, medium, high.'; Rule = '=low medium high' }
+                @{ Names = @('--protocol'); Help = 'Form of the request: auto, openai, anthropic (claude-*), google (gemini-*).'; Rule = '=auto openai anthropic google' }
                 @{ Names = @('--schema'); Help = 'Answer as JSON that fits: FILE, @FILE, JSON Schema, or ''name, age int''.'; Rule = 'file' }
                 @{ Names = @('--json-mode'); Help = 'Ask for an answer that is a JSON object.' }
                 @{ Names = @('--tool'); Help = 'Function schema: FILE, @FILE or JSON (repeatable).'; Many = $true; Rule = 'file' }

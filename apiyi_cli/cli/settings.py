@@ -116,6 +116,19 @@ class CommandSettings(Settings):
             if option.name in ("output", "jq", "extract", "run")
         ]
 
+    def given_fields(self) -> dict[str, str]:
+        """Return the body fields that the user set, each with the option that sets it."""
+        fields: dict[str, str] = {}
+        for group in set(self._groups.values()):
+            for option, _ in given(self.given(group)):
+                if option.wire is not None and option.name != "model":
+                    name = "max_completion_tokens" if option.name == "max_tokens" else option.wire
+                    fields |= {option.wire: option.long, name: option.long}
+        for item in self.request.option or ():
+            name = item.partition("=")[0]
+            fields |= {name: f"-O {name}", name.partition(".")[0]: f"-O {name}"}
+        return fields
+
     @cached_property
     def models(self) -> tuple[str, ...]:
         """Return the models to ask, at least one. Raises UsageError when none is set."""

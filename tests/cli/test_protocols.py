@@ -401,3 +401,83 @@ def test_a_picture_of_gemini_is_kept(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi(f"chat 'a cat' {GEMINI}")
     assert ran.code == 0, ran.err
     assert Path(ran.text.strip()).read_bytes() == b64decode(PIXEL)
+
+
+def rows_of(ran: Any) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in ran.out.splitlines()]
+
+
+MESSAGE_ROW = {
+    "custom_id": "a",
+    "url": "/v1/messages",
+    "body": {"model": "claude-opus-5", "max_tokens": 50, "messages": HI, "metadata": {"x": 1}},
+}
+GENERATE_ROW = {
+    "custom_id": "b",
+    "url": "/v1beta/models/gemini-3.6-flash:generateContent",
+    "body": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+}
+
+
+def test_batch_rows_of_other_protocols_are_sent_as_they_are(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    (apiyi.work / "rows.jsonl").write_text(f"{json.dumps(MESSAGE_ROW)}\n{json.dumps(GENERATE_ROW)}")
+    ran = apiyi("batch rows.jsonl --ordered")
+    assert ran.code == 0, ran.err
+    message, response = (row["response"]["body"] for row in rows_of(ran))
+    assert message["content"] == [{"type": "text", "text": TEXT.strip()}]
+    assert response["candidates"][0]["finishReason"] == "STOP"
+    sent = {request.path: request for request in gateway.ledger}
+    assert sent["/v1/messages"].json == MESSAGE_ROW["body"]
+    assert sent["/v1/messages"].headers["anthropic-version"] == "2023-06-01"
+    assert sent[str(GENERATE_ROW["url"])].json == GENERATE_ROW["body"]
+
+
+def test_a_batch_row_without_a_stop_reason_is_no_answer(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "rows.jsonl").write_text(json.dumps(MESSAGE_ROW))
+    message = {"type": "message", "content": [text_block("half")], "stop_reason": None}
+    gateway.script(ScriptedReply.json(message))
+    ran = apiyi("batch rows.jsonl --retries 0")
+    assert ran.code == 3
+    assert rows_of(ran)[0]["error"]["code"] != ""
+
+
+def test_short_batch_rows_take_the_protocol(apiyi: Program, gateway: Gateway) -> None:
+    line = "batch - --lines -m claude-opus-5 --protocol anthropic --schema name --text"
+    ran = apiyi(line, stdin=b"Ann\n")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out).keys() == {"name"}
+    assert gateway.ledger[0].path == "/v1/messages"
+
+
+def test_api_adds_what_messages_needs(apiyi: Program, gateway: Gateway) -> None:
+    body = json.dumps({"model": "claude-opus-5", "max_tokens": 50, "messages": HI})
+    for line in ("api messages --input -", "api /v1/messages --input -"):
+        ran = apiyi(line, stdin=body.encode())
+        assert ran.code == 0, ran.err
+        assert ran.json["stop_reason"] == "end_turn"
+    sent = gateway.ledger[0]
+    assert sent.headers["anthropic-version"] == "2023-06-01" and "x-api-key" in sent.headers
+    assert sent.body == body.encode()
+    ran = apiyi("api messages --input - -H 'anthropic-version: 2026-10-21'", stdin=body.encode())
+    assert gateway.ledger[-1].headers["anthropic-version"] == "2026-10-21"
+
+
+def test_a_refused_field_names_the_option_that_was_given(apiyi: Program) -> None:
+    ran = apiyi(f"chat hi {CLAUDE} --temperature 0")
+    assert ran.code == 6
+    assert "leave out --temperature" in ran.err
+    ran = apiyi(f"chat hi {CLAUDE} -O logprobs=true")
+    assert ran.code == 6
+    assert "leave out -O logprobs" in ran.err
+    ran = apiyi("chat hi -m gpt-5 --stop x")
+    assert ran.code == 6
+    assert "leave out --stop" in ran.err
+
+
+def test_a_fixed_budget_of_the_newest_claude_is_refused(apiyi: Program) -> None:
+    thinking = '{"type":"enabled","budget_tokens":1024}'
+    ran = apiyi(["chat", "hi", *CLAUDE.split(), "-O", f"thinking={thinking}"])
+    assert ran.code == 6
+    assert '"thinking.type.enabled" is not supported for this model' in ran.err

@@ -33,6 +33,10 @@ Reader = Callable[[Call, Reply], Iterator[Any]]
 
 def read_chat(call: Call, reply: Reply) -> Iterator[Any]:
     """Read an answer of chat."""
+    if call.protocol != "openai":
+        from apiyi_cli.decode.protocols import find_events
+
+        return _read_text(find_events(call), call, reply, _count_choices(call))
     from apiyi_cli.decode.chat import events
 
     return _read_text(events, call, reply, _count_choices(call))
@@ -107,6 +111,8 @@ def read_transcript(call: Call, reply: Reply) -> Iterator[Any]:
 
 def _count_choices(call: Call) -> int:
     value = call.json.get("n")
+    if call.protocol == "google":
+        value = (call.json.get("generationConfig") or {}).get("candidateCount")
     return value if isinstance(value, int) and value > 0 else 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from apiyi_cli.batch.rows import answers
 from apiyi_cli.batch.rows.fields import (
@@ -19,10 +20,12 @@ from apiyi_cli.batch.rows.media import (
     build_speech,
     build_transcript,
 )
-from apiyi_cli.build.body import TextRequest
+from apiyi_cli.build.anthropic import HEADERS
+from apiyi_cli.build.body import TextRequest, post
 from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
+from apiyi_cli.build.google import generate_path
 from apiyi_cli.build.rank import rank_call
 from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints
@@ -143,6 +146,8 @@ def _text_request(row: RowFields, sources: tuple[Source, ...] = ()) -> TextReque
         options=row.defaults.options,
         families=row.defaults.families,
         sources=sources,
+        protocol=row.defaults.protocol,
+        force=row.defaults.force_model,
     )
 
 
@@ -267,8 +272,33 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
 }
 """By the word of the command that asks the same endpoint."""
 
+_NATIVE_ROWS = tuple(
+    RowEndpoint(at, "messages", (), _build_chat, answers.read_chat, frozenset())
+    for at in (endpoints.MESSAGES, endpoints.GENERATE, endpoints.GENERATE_STREAM)
+)
+"""The other protocols of chat: rows have their whole body."""
+
 
 def find_by_url(url: str) -> RowEndpoint | None:
     """Return the endpoint of an OpenAI batch row's `url`, with or without the `/v1`."""
-    endpoint = endpoints.find_endpoint("POST", url)
-    return next((row for row in ROW_ENDPOINTS.values() if row.at is endpoint), None)
+    endpoint = endpoints.find_endpoint("POST", url.partition("?")[0])
+    rows = (*ROW_ENDPOINTS.values(), *_NATIVE_ROWS)
+    return next((row for row in rows if row.at is endpoint), None)
+
+
+def build_whole(endpoint: RowEndpoint, url: str, body: dict[str, Any], model: str) -> Call:
+    """Return the request of a row that has its whole body."""
+    if endpoint.at.protocol == "google":
+        stream = endpoint.at is endpoints.GENERATE_STREAM
+        call = endpoint.at.call(json=body, model=model, stream=stream)
+        return call._replace(path=generate_path(model, stream=stream))
+    headers = HEADERS if endpoint.at.protocol == "anthropic" else ()
+    return post(endpoint.at, {**body, "model": model}, headers=headers)
+
+
+def find_model(endpoint: RowEndpoint, url: str, body: dict[str, Any]) -> Any:
+    """Return the model that a row with its whole body names, None without one."""
+    if endpoint.at.protocol == "google":
+        name = url.partition("?")[0].rpartition("/models/")[2].rpartition(":")[0]
+        return unquote(name)
+    return body.get("model") or None

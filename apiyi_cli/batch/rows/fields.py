@@ -10,11 +10,13 @@ from typing import Any, Final
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import parse_tool_choice, read_tools
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.options import Flag, Group
+from apiyi_cli.decode.fields import read_object
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import InvalidValue, convert_value, describe_expected, parse_value
 from apiyi_cli.text import Text
@@ -53,6 +55,7 @@ class CommandDefaults:
     system: str | None = None
     schema: dict[str, Any] | None = None
     json_mode: bool = False
+    protocol: str = "auto"
     functions: Sequence[dict[str, Any]] = ()
     tool_choice: str | dict[str, Any] | None = None
     options: Sequence[str] = ()
@@ -277,10 +280,20 @@ def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
     return found
 
 
-def wanted_schema(body: Any) -> Any:
+def wanted_schema(call: Call) -> Any:
     """Return the schema in a request's body for its answer, None without one."""
+    body = call.json
     if not isinstance(body, dict):
         return None
+    if call.protocol == "anthropic":
+        tools = body.get("tools") or ()
+        schemas = (tool["input_schema"] for tool in tools if tool.get("name") == call.answer_tool)
+        return next(schemas, None)
+    if call.protocol == "google":
+        config = read_object(body.get("generationConfig"))
+        is_json = config.get("responseMimeType") == "application/json"
+        # The dialect of `responseSchema` is not JSON Schema: that it is JSON is checked.
+        return {} if is_json else None
     asked = body.get("response_format")
     if asked is None and isinstance(body.get("text"), dict):
         asked = body["text"].get("format")

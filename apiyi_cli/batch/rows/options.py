@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apiyi_cli.core.options import Group
-from apiyi_cli.core.options.chat import Answer, ChatSampling, Tools
+from apiyi_cli.core.options.chat import Answer, ChatSampling, ProtocolOptions, Tools
 from apiyi_cli.core.options.complete import Completing
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.core.options.image import Imaging
@@ -26,6 +26,7 @@ class RowDefaults(Group):
 _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
     (Conversation, ("system",)),
     (ChatSampling, None),
+    (ProtocolOptions, ("protocol",)),
     (Answer, ("schema", "json_mode")),
     (Tools, None),
     (Completing, ("suffix", "echo", "best_of")),

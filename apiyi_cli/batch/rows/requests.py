@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiyi_cli.batch.rows.answer_table import AnswerTable
-from apiyi_cli.batch.rows.endpoints import ROW_ENDPOINTS, RowEndpoint, find_by_url
+from apiyi_cli.batch.rows.endpoints import (
+    ROW_ENDPOINTS,
+    RowEndpoint,
+    build_whole,
+    find_by_url,
+    find_model,
+)
 from apiyi_cli.batch.rows.fields import CommandDefaults, InvalidField
 from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.rows.source import Form, SourceRecord
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout
 from apiyi_cli.batch.rows.template import RowTemplate
-from apiyi_cli.build.body import post
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -131,7 +136,7 @@ def _read_openai_row(fields: dict[str, Any], options: RowOptions) -> tuple[RowEn
         known = find_by_url(url) if isinstance(url, str) else None
         if known is None:
             raise InvalidField("url", Text("no endpoint is known for {url}", url=repr(url)))
-        if options.endpoint is not None and known is not endpoint:
+        if options.endpoint is not None and known.name != endpoint.name:
             raise InvalidField(
                 "url",
                 Text(
@@ -151,11 +156,12 @@ def _read_openai_row(fields: dict[str, Any], options: RowOptions) -> tuple[RowEn
         for name in fields:
             if name not in ("id", "method", "url", "body"):
                 raise InvalidField(name, Text("OpenAI's batch rows have no such field"))
-    own = body.get("model") or None
+    address = url if isinstance(url, str) else ""
+    own = find_model(endpoint, address, body)
     if not isinstance(own, str | None):
         raise InvalidField("body", Text("its model is no text"))
     model = options.defaults.checked_model(own, endpoint.name)
-    return endpoint, post(endpoint.at, {**body, "model": model})
+    return endpoint, build_whole(endpoint, address, body, model)
 
 
 def _pick(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class RowReader:
 
         Raises UsageError for a schema that no answer can be checked by.
         """
-        schema = wanted_schema(call.json)
+        schema = wanted_schema(call)
         if not isinstance(schema, dict) or schema is self._noted_schema:
             return
         from apiyi_cli.build.json_schema import describe_unchecked

@@ -82,7 +82,7 @@ def _strict_error(remark: Remark) -> IncompleteError:
 
 def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
     """Return the error for a text that is not in the form that the request asked for."""
-    wanted = wanted_schema(call.json)
+    wanted = wanted_schema(call)
     if wanted is None:
         return None
     from apiyi_cli.build.answer_check import CHECK_S, check_answer

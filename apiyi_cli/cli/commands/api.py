@@ -14,7 +14,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.call import Call, Cost, Reply, Root
-from apiyi_cli.core.endpoints import find_endpoint
+from apiyi_cli.core.endpoints import GENERATE_STREAM, find_endpoint
 from apiyi_cli.core.jsontext import read_first
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
@@ -107,7 +107,7 @@ def api(
     sent = _fields(ctx, fields)
     has_body = bool(sent) or fields.input is not None
     method = method or ("POST" if has_body else "GET")
-    call = _call(ctx, method, path, sent, fields.input)
+    call = _in_protocol(_call(ctx, method, path, sent, fields.input), path)
     if ctx.settings.prints_request:
         ctx.gateway.print_request(call)
         return
@@ -286,6 +286,20 @@ def _call(ctx: Context, method: str, path: str, sent: dict[str, Any], source: st
         root=root,
         model=_model(sent),
     )
+
+
+def _in_protocol(call: Call, path: str) -> Call:
+    """Return the call with the version and the key header of its protocol; -H still wins."""
+    endpoint = find_endpoint(call.method, path.partition("?")[0])
+    if endpoint is None:
+        return call
+    if endpoint is GENERATE_STREAM:
+        call = call._replace(stream="alt=sse" in path)
+    if endpoint.protocol == "anthropic":
+        from apiyi_cli.build.anthropic import HEADERS
+
+        call = call._replace(headers=HEADERS)
+    return call._replace(auth=endpoint.auth, protocol=endpoint.protocol)
 
 
 def _cost(method: str, path: str) -> Cost:

@@ -154,6 +154,7 @@ class GatewayClient:
             sends_many=self._settings.sends_many,
             key_source=self._settings.key_source,
             known_models=self._known_models,
+            given_fields=self._settings.given_fields,
         )
 
     def _known_models(self) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from shlex import quote
 
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.nearest import find_several
-from apiyi_cli.errors import ApiyiError, AuthError, UnknownModelError
+from apiyi_cli.errors import ApiyiError, AuthError, RejectedError, UnknownModelError
 from apiyi_cli.text import Text
 
 
@@ -19,11 +20,17 @@ def find_hint(
     sends_many: bool,
     key_source: str,
     known_models: Callable[[], list[str]],
+    given_fields: Callable[[], Mapping[str, str]],
 ) -> str | None:
     """Return the best hint for an error: its own, or one that the command's facts allow.
 
-    `known_models` is asked only when the model is unknown to the gateway.
+    `known_models` is asked only when the model is unknown to the gateway. `given_fields` are the
+    body fields that the user set, each with the option that did it.
     """
+    if isinstance(failure, RejectedError) and failure.facts.status == 400:
+        hint = _hint_for_field(failure.why, given_fields())
+        if hint is not None:
+            return hint
     if isinstance(failure, UnknownModelError) and model:
         return _hint_for_model(model, command, known_models()) or failure.hint
     if failure.facts.cause == "throttled" and sends_many:
@@ -31,6 +38,21 @@ def find_hint(
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
     return failure.hint
+
+
+_FIELD = re.compile(r"[`'\"]?\b(\w+(?:\.\w+)*)\b[`'\"]?")
+_UNWANTED = re.compile(
+    r"unsupported|not supported|unknown|deprecated|unrecognized|not permitted", re.IGNORECASE
+)
+
+
+def _hint_for_field(why: str, fields: Mapping[str, str]) -> str | None:
+    """Return the option to leave out, if the gateway does not take what it sets."""
+    words = str(why)
+    if _UNWANTED.search(words) is None:
+        return None
+    named = [fields[name] for name in _FIELD.findall(words) if name in fields]
+    return Text("leave out {option}, or choose another model", option=named[0]) if named else None
 
 
 def nearest(model: str, known: list[str]) -> list[str]:

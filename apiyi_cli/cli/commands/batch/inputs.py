@@ -203,6 +203,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         typed=frozenset(option.name for option, _ in given(rows)),
         system=None if system is None else inputs.at(system),
         schema=None if schema is None else read_schema(inputs.text_or_file(schema, "--schema")),
+        protocol=values.pop("protocol", None) or "auto",
         json_mode=bool(values.pop("json_mode", None)),
         functions=functions,
         tool_choice=None if tool_choice is None else parse_tool_choice(tool_choice, functions),
