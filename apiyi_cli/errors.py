@@ -81,28 +81,41 @@ class ApiyiError(Exception):
     """What failed, why, and what to do about it.
 
     `what` and `why` make the first line, `hint` the second one: a command to type, or a
-    short imperative.
+    short imperative. `received` is what came and could not be used, to be kept.
     """
 
     exit_code: ClassVar[int] = 1
     default_hint: ClassVar[str | None] = None
-    received: bytes = b""
-    """What came and could not be used, where the place that raises had it all: to be kept."""
 
     def __init__(
-        self, what: str, why: str = "", *, hint: str | None = None, facts: Facts = Facts()
+        self,
+        what: str,
+        why: str = "",
+        *,
+        hint: str | None = None,
+        facts: Facts = Facts(),
+        received: bytes = b"",
     ) -> None:
         super().__init__(what, why)
         self.what = what
         self.why = why
         self.hint = hint if hint is not None else self.default_hint
         self.facts = facts
+        self.received = received
 
-    def noting(self, **facts: Any) -> Self:
-        """Add facts that a lower place could not know, keep those already there, return self."""
+    def add_facts(self, **facts: Any) -> Self:
+        """Return the same error with facts that a lower place could not know.
+
+        Those that it has already stay.
+        """
         new = {name: value for name, value in facts.items() if not getattr(self.facts, name)}
-        self.facts = self.facts._replace(**new)
-        return self
+        return self.replace_facts(**new)
+
+    def replace_facts(self, **facts: Any) -> Self:
+        """Return the same error with other facts."""
+        error = copy(self)
+        error.facts = self.facts._replace(**facts)
+        return error
 
     def with_hint(self, hint: str | None) -> Self:
         """Return the same error with another hint."""
@@ -256,7 +269,7 @@ class Interrupted(BaseException):
     the user has to know all the same, such as where an answer was kept.
     """
 
-    def __init__(self, signum: int) -> None:
+    def __init__(self, signum: int, note: str = "") -> None:
         super().__init__(signum)
         self.signum = signum
-        self.note = ""
+        self.note = note

@@ -17,13 +17,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
 
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
-_ASKING = ("SIGUSR1",)
+_REPORTING = ("SIGUSR1",)
 
 
 def run() -> NoReturn:
@@ -33,7 +33,7 @@ def run() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; on a signal, die by it instead."""
-    if list(argv) in (["--version"], ["-V"]) and _told_version():
+    if list(argv) in (["--version"], ["-V"]) and _print_version():
         return 0
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
@@ -43,40 +43,40 @@ def main(argv: Sequence[str]) -> int:
     except Exception as bug:
         return _report_broken_start(bug)
     process = Process.start(os.environ)
-    _catch_signals((*_STOPPING, *_ASKING), _heeded_by(process))
+    _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
     # For errors in the line itself; a command that gets its options knows better.
     process.messages.as_json = not {"--json", "--ndjson"}.isdisjoint(argv)
     try:
-        return _outcome(argv, process)
+        return _run_command(argv, process)
     except Interrupted as stop:
         return _die(stop.signum, process, stop.note)
     except KeyboardInterrupt:
         return _die(signal.SIGINT, process)
     finally:
-        _let_signals_through()
+        _restore_signals()
         process.close()
 
 
-def _outcome(argv: Sequence[str], process: Process) -> int:
-    """Run the command; tell what went wrong. A signal may come even while that is told."""
+def _run_command(argv: Sequence[str], process: Process) -> int:
+    """Run the command and report what went wrong; a signal may come even during the report."""
     try:
-        return _ran(argv, process)
+        return _run_typer(argv, process)
     except ApiyiError as failure:
-        return _failed(failure, process)
+        return _report_failure(failure, process)
     except OSError as failure:
         if failure.errno not in (errno.EMFILE, errno.ENFILE):
-            return _crashed(failure, process)
+            return _report_crash(failure, process)
         from apiyi_cli.wire.http.descriptors import too_few_descriptors
 
-        return _failed(too_few_descriptors(), process)
+        return _report_failure(too_few_descriptors(), process)
     except Exception as bug:
         try:
-            return _crashed(bug, process)
+            return _report_crash(bug, process)
         except Exception:
             return _report_broken_start(bug)
 
 
-def _ran(argv: Sequence[str], process: Process) -> int:
+def _run_typer(argv: Sequence[str], process: Process) -> int:
     # Rich is for people: without a terminal, help and usage errors do not pay for it.
     if not (process.console.stdout_is_terminal and process.console.stderr_is_terminal):
         os.environ.setdefault("TYPER_USE_RICH", "0")
@@ -95,7 +95,7 @@ def _ran(argv: Sequence[str], process: Process) -> int:
     except typer.TyperException as refused:
         message = refused.format_message()
         if message.startswith(process.messages.translate(Text("Usage: "))):
-            process.console.say(message)
+            process.messages.print(message)
             return UsageError.exit_code
         from apiyi_cli.cli.usage_errors import make_usage_error
 
@@ -104,8 +104,8 @@ def _ran(argv: Sequence[str], process: Process) -> int:
     return result if isinstance(result, int) else process.exit_code
 
 
-def _told_version() -> bool:
-    """Print the version without loading anything; tell whether that went well."""
+def _print_version() -> bool:
+    """Print the version without loading anything; return True if that went well."""
     from apiyi_cli import __version__
 
     try:
@@ -115,20 +115,20 @@ def _told_version() -> bool:
     return True
 
 
-def _failed(failure: ApiyiError, process: Process) -> int:
+def _report_failure(failure: ApiyiError, process: Process) -> int:
     process.messages.error(failure)
     return failure.exit_code
 
 
-def _crashed(bug: Exception, process: Process) -> int:
+def _report_crash(bug: Exception, process: Process) -> int:
     from apiyi_cli.cli.crash import crash_file
 
     path = crash_file(bug, process)
-    say = process.messages.translate
-    told = say(Text("internal error: {name}: {bug}", name=type(bug).__name__, bug=bug))
-    where = f"; {say(Text('details: {path}', path=path))}" if path else ""
-    process.console.say(f"apiyi: {told}{where}")
-    process.console.say(say(Text("this is a defect of apiyi, please report it with that file")))
+    what: str = Text("internal error: {name}: {bug}", name=type(bug).__name__, bug=bug)
+    if path is not None:
+        what = join_texts((what, Text("details: {path}", path=path)), "; ")
+    process.messages.print_line(what)
+    process.messages.print(Text("this is a defect of apiyi, please report it with that file"))
     return 1
 
 
@@ -142,7 +142,7 @@ def _report_broken_start(bug: Exception) -> int:
     return 1
 
 
-def _let_signals_through() -> None:
+def _restore_signals() -> None:
     """Have the next signal end the process at once: nothing is left that it could spoil."""
     _catch_signals(_STOPPING, signal.SIG_DFL)
 
@@ -162,24 +162,24 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
 
 
-def _heeded_by(process: Process) -> Callable[[int, FrameType | None], None]:
-    """Return the handler that asks the run first, and else ends it."""
+def _make_signal_handler(process: Process) -> Callable[[int, FrameType | None], None]:
+    """Return the handler that asks the command first, and otherwise ends the run."""
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if process.on_signal is None:
             raise Interrupted(signum)
-        most_s = process.on_signal(signal.Signals(signum).name, signum)
-        if most_s is not None:
-            _end_in(most_s, signum)
+        left_s = process.on_signal(signal.Signals(signum).name, signum)
+        if left_s is not None:
+            _end_in(left_s, signum)
 
     return handle
 
 
-def _end_in(most_s: float, signum: int) -> None:
+def _end_in(left_s: float, signum: int) -> None:
     """Interrupt the run after so long, where the system can: it may hang in a full pipe."""
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))
-        signal.setitimer(signal.ITIMER_REAL, most_s)
+        signal.setitimer(signal.ITIMER_REAL, left_s)
 
 
 def _die(signum: int, process: Process, note: str = "") -> int:
@@ -188,15 +188,15 @@ def _die(signum: int, process: Process, note: str = "") -> int:
     An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
     so. Returns only where the system cannot send the signal.
     """
-    _let_signals_through()
+    _restore_signals()
     process.close()
     # After the ^C that the terminal shows, and after a line that has no end yet.
     interrupted = signum == getattr(signal, "SIGINT", None)
     console = process.console
     if console.line_is_open or (interrupted and console.stderr_is_terminal):
-        console.say("")
+        process.messages.print("")
     if note:
-        process.console.say(f"apiyi: {process.messages.translate(note)}")
+        process.messages.print_line(note)
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -109,13 +109,6 @@ def test_every_room_stands_on_a_floor() -> None:
 
 CONTEXT = "apiyi_cli.cli.context"
 USERS_OF_CONTEXT = ("apiyi_cli.cli.commands", "apiyi_cli.cli.conversation")
-KNOWN_USERS_OF_CONTEXT = {
-    "apiyi_cli.cli.gateway.parallel",
-    "apiyi_cli.cli.inputs.uploads",
-    "apiyi_cli.cli.output.file_names",
-    "apiyi_cli.cli.output.terminal_image",
-}
-"""Others that still import it: this list may only shrink."""
 KNOWN_COMMANDS_OF_COMMANDS: set[str] = set()
 """Modules that still import another command: this list may only shrink."""
 
@@ -123,7 +116,7 @@ KNOWN_COMMANDS_OF_COMMANDS: set[str] = set()
 def test_only_commands_and_the_conversation_use_the_context() -> None:
     users = {dotted(path) for path in SOURCES if CONTEXT in imported_modules(path)}
     others = {name for name in users if not name.startswith(USERS_OF_CONTEXT)}
-    assert others - {"apiyi_cli.cli.typer_options"} == KNOWN_USERS_OF_CONTEXT
+    assert others == {"apiyi_cli.cli.typer_options"}
 
 
 def test_a_command_imports_no_other_command() -> None:

@@ -14,7 +14,7 @@ from string import Formatter
 
 import pytest
 
-from apiyi_cli.cli.help.generate import FOLDER, compiled
+from apiyi_cli.cli.help.generate import FOLDER, compile_messages
 from apiyi_cli.core.language import to_chinese
 from apiyi_cli.text import Text
 from tests.conftest import Program
@@ -85,7 +85,7 @@ def _names(template: str) -> set[str]:
 
 
 def test_the_committed_catalogue_is_the_compiled_source() -> None:
-    assert (FOLDER / "apiyi.mo").read_bytes() == compiled(), "run make manual"
+    assert (FOLDER / "apiyi.mo").read_bytes() == compile_messages(), "run make manual"
 
 
 @pytest.mark.skipif(shutil.which("msgfmt") is None, reason="gettext is not installed")

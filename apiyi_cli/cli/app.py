@@ -78,8 +78,8 @@ def several(**functions: Any) -> typer.Typer:
     return group
 
 
-def _print_version(ctx: typer.Context, wanted: bool) -> None:
-    if wanted:
+def _print_version(ctx: typer.Context, is_given: bool) -> None:
+    if is_given:
         from apiyi_cli import __version__
 
         ctx.obj.console.write(f"apiyi {__version__}\n".encode())

@@ -30,7 +30,9 @@ class Context:
         return Inputs(
             no_stdin=bool(self.settings.fill(Prompt()).no_stdin),
             notice=self.messages.note,
+            on_exit=self.process.on_exit,
             encoding=self.settings.fill(TextInput()).encoding,
+            for_program=bool(self.settings.request.code),
         )
 
     @cached_property

@@ -26,11 +26,11 @@ def crash_file(bug: BaseException, process: Process) -> Path | None:
     from apiyi_cli.settings.paths import private_dir, private_write, state_dir
 
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(process.clock.wall()))
-    told = "".join(traceback.format_exception(bug))
+    trace = "".join(traceback.format_exception(bug))
     lines = [
         f"apiyi {__version__}, Python {platform.python_version()}, {sys.platform}",
         f"command: apiyi {' '.join(sys.argv[1:2])}",
-        told,
+        trace,
     ]
     try:
         folder = private_dir(state_dir(process.environ) / "crash")

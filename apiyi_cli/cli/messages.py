@@ -58,8 +58,12 @@ class Messages:
         self._console.say(f"apiyi: {self.translate(text)}")
 
     def print(self, text: str, content: Content = "text") -> None:
-        """Print a text as it stands."""
+        """Print a text as it is."""
         self._console.say(self.translate(text), content=content)
+
+    def print_piece(self, text: str, style: str) -> None:
+        """Print a piece of a text that comes in pieces, such as reasoning."""
+        self._console.say(text, end="", style=style)
 
     def redact(self, text: str) -> str:
         """Return the text without keys."""

@@ -61,6 +61,16 @@ class Process:
             folders = (state_dir(self.environ) / "rescue",)
         return Rescue(folders, spare=_temporary_directory)
 
+    def make_scratch_folder(self) -> Path:
+        """Return a new folder that only the user can look into, removed when the run ends."""
+        import shutil
+
+        from apiyi_cli.core.scratch import make_scratch_folder
+
+        folder = make_scratch_folder()
+        self.on_exit(lambda: shutil.rmtree(folder, ignore_errors=True))
+        return folder
+
     def child_environment(self) -> dict[str, str]:
         """Return the environment for a program that this one starts, without keys."""
         from apiyi_cli.settings.secrets import child_environment
@@ -76,6 +86,14 @@ class Process:
         while self._clean_ups:
             with suppress(Exception):
                 self._clean_ups.pop()()
+
+
+def find_grace_s(signal_name: str) -> float:
+    """Return the seconds that requests in flight have to end after a signal.
+
+    Who typed ^C can type it again; SIGTERM is followed by SIGKILL soon.
+    """
+    return 30.0 if signal_name == "SIGINT" else 5.0
 
 
 def _temporary_directory() -> Iterator[Path]:

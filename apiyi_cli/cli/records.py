@@ -16,7 +16,7 @@ Redact = Callable[[str], str]
 
 
 def describe_error(failure: ApiyiError, redact: Redact) -> dict[str, Any]:
-    """Return the error as the object that stands in records, without keys."""
+    """Return the error as the object that is written in records, without keys."""
     fields: Any = failure.as_json()["error"]
     described: dict[str, Any] = redact_values(fields, redact)
     return described

@@ -161,7 +161,7 @@ class CommandSettings(Settings):
         return str(getattr(self.__dict__.get("secret"), "source", ""))
 
     def _complete(self, group: G) -> G:
-        """Return the group with the options before the command, where it has none of its own."""
+        """Return the group with the options before the command, where it has none itself."""
         missing = {
             name: value
             for name, value in self._root_options.items()

@@ -9,7 +9,7 @@ parameter for each option; the command gets the groups, checked against their ta
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -43,31 +43,38 @@ def spread(command: Callable[..., int | None]) -> Callable[..., int | None]:
             groups[name] = kind
         else:
             flat.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
-    spellings: set[str] = set()
-    for group in groups.values():
-        for one in group.flags.values():
-            flat.append(_parameter(one))
-            for spelling in one.names:
-                if spelling in spellings:
-                    raise TypeError(f"{command.__name__} declares {spelling} twice")
-                spellings.add(spelling)
+    options = [option for group in groups.values() for option in group.flags.values()]
+    _refuse_duplicates(command.__name__, options)
+    flat += map(_make_parameter, options)
 
     def gather(ctx: typer.Context, **values: Any) -> int | None:
-        built: dict[str, Any] = {}
-        for name, group in groups.items():
-            built[name] = group(
-                **{one.name: _checked(one, values.pop(one.name)) for one in group.flags.values()}
-            )
+        gathered: dict[str, Any] = {name: _gather(group, values) for name, group in groups.items()}
         if context_name is not None:
             process: Process = ctx.find_root().obj
-            built[context_name] = make_context(process, *built.values(), command=command.__name__)
-        return command(**values, **built)
+            context = make_context(process, *gathered.values(), command=command.__name__)
+            gathered[context_name] = context
+        return command(**values, **gathered)
 
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__
-    gather.__annotations__ = {one.name: one.annotation for one in flat}
+    gather.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     gather.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
     gather.groups = tuple(groups.values())  # type: ignore[attr-defined]
     return gather
+
+
+def _gather(group: type[Group], values: dict[str, Any]) -> Group:
+    """Return the group with its checked options, which are taken out of the values."""
+    options = group.flags.values()
+    return group(**{option.name: _check(option, values.pop(option.name)) for option in options})
+
+
+def _refuse_duplicates(command: str, options: Sequence[Flag]) -> None:
+    spellings: set[str] = set()
+    for option in options:
+        for spelling in option.names:
+            if spelling in spellings:
+                raise TypeError(f"{command} declares {spelling} twice")
+            spellings.add(spelling)
 
 
 def make_context(process: Process, *groups: Group, command: str | None = None) -> Context:
@@ -87,32 +94,32 @@ def make_context(process: Process, *groups: Group, command: str | None = None) -
     return Context(process, settings)
 
 
-def _parameter(one: Flag) -> inspect.Parameter:
-    option = typer.Option(
-        *one.names,
-        help=one.help,
-        rich_help_panel=one.panel,
-        metavar=one.metavar,
+def _make_parameter(option: Flag) -> inspect.Parameter:
+    declaration = typer.Option(
+        *option.names,
+        help=option.help,
+        rich_help_panel=option.panel,
+        metavar=option.metavar,
         show_default=False,
     )
-    kind: Any = list[one.kind] if one.many else one.kind  # type: ignore[name-defined]
+    kind: Any = list[option.kind] if option.many else option.kind  # type: ignore[name-defined]
     return inspect.Parameter(
-        one.name,
+        option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[kind | None, declaration],
     )
 
 
-def _checked(one: Flag, value: Any) -> Any:
+def _check(option: Flag, value: Any) -> Any:
     """Return the value if the table accepts it, else raise UsageError with the nearest choice."""
-    if value is None or (one.many and not value):
+    if value is None or (option.many and not value):
         return None
-    for single in value if one.many else (value,):
-        if why := refusal(one, single):
+    for item in value if option.many else (value,):
+        if why := refusal(option, item):
             from apiyi_cli.core.nearest import find_nearest
 
-            near = find_nearest(str(single), one.choices)
-            hint = f"{one.long} {near}" if near else None
-            raise UsageError(Text("cannot use {long}", long=one.long), why, hint=hint)
+            near = find_nearest(str(item), option.choices)
+            hint = f"{option.long} {near}" if near else None
+            raise UsageError(Text("cannot use {long}", long=option.long), why, hint=hint)
     return value

@@ -1,7 +1,7 @@
 """Typer's complaints about a command line, as usage errors that can be translated.
 
 Typer hands out finished English sentences. These are its own, a closed list of the pinned
-version; what stands where a name is in them is the user's and is never looked up.
+version; what is in the place of a name in them is the user's and is never looked up.
 """
 
 from __future__ import annotations

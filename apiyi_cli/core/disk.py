@@ -70,6 +70,18 @@ def read_regular(path: str | Path, size: int = -1) -> bytes:
         return file.read(size)
 
 
+def read_sample(
+    path: str | Path, head_bytes: int, *, whole: bool = False
+) -> tuple[int, bytes, bytes]:
+    """Return the size of a regular file, its first bytes and, if `whole`, its content.
+
+    See `open_regular`.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        head = file.read(head_bytes)
+        return os.fstat(file.fileno()).st_size, head, head + file.read() if whole else b""
+
+
 def refuse_irregular(about: os.stat_result) -> None:
     """Raise OSError unless the status is that of a regular file."""
     if stat.S_ISDIR(about.st_mode):

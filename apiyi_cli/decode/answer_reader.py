@@ -248,8 +248,7 @@ def _make_reported(
         return error
     if phase == "opened":
         billed = "maybe" if begun else error.facts.billed
-        error.facts = error.facts._replace(billed=billed)
-        return error
+        return error.replace_facts(billed=billed)
     return IncompleteError(
         Text("the answer was cut by an error"),
         join_texts((error.why, answer.progress), "; "),

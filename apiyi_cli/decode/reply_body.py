@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.jsontext import read_first, read_plain, trim
-from apiyi_cli.decode.assemble import assemble_completion
 from apiyi_cli.decode.fields import is_markup
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.errors import (
@@ -217,19 +216,7 @@ def parse_body(
             facts=facts_of(reply, "opened"),
         )
     if kind == "html":
-        from apiyi_cli.decode.error_body import describe_address_check, read_error_page
-
-        page = read_error_page(trim(raw), reply.headers)
-        raise RejectedError(
-            Text("what answered is not the API"),
-            Text(
-                "{message} instead of JSON, from {url}",
-                message=page.message,
-                url=reply.url or reply.host or "the gateway",
-            ),
-            hint=describe_address_check(reply.url),
-            facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
-        )
+        raise _make_page_error(reply, raw)
     try:
         value = _read_large(raw) if large else read_first(raw)
     except ValueError as error:
@@ -243,6 +230,23 @@ def parse_body(
     if not isinstance(value, dict | list):
         raise _make_text_error(reply, raw)
     return value
+
+
+def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
+    """Return the error for a web page in the place of an answer."""
+    from apiyi_cli.decode.error_body import describe_address_check, read_error_page
+
+    page = read_error_page(trim(raw), reply.headers)
+    return RejectedError(
+        Text("what answered is not the API"),
+        Text(
+            "{message} instead of JSON, from {url}",
+            message=page.message,
+            url=reply.url or reply.host or "the gateway",
+        ),
+        hint=describe_address_check(reply.url),
+        facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
+    )
 
 
 def _read_large(raw: bytes) -> Any:
@@ -286,7 +290,7 @@ def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> 
     and a body that cannot be decoded at all, stay the errors that they are.
     """
     if isinstance(error, LimitError | RejectedError):
-        return error.noting(status=reply.status, host=reply.host or None, phase=phase)
+        return error.add_facts(status=reply.status, host=reply.host or None, phase=phase)
     known = error.facts._replace(
         status=reply.status,
         request_id=error.facts.request_id or reply.request_id,
@@ -309,8 +313,10 @@ def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list
         if error := find_refusal(reply, value, cost):
             if place:
                 # The gateway bills a stream that it has opened, whatever comes in it.
-                error.facts = error.facts._replace(billed="maybe")
+                error = error.replace_facts(billed="maybe")
             raise error
+    from apiyi_cli.decode.assemble import assemble_completion
+
     if answer := assemble_completion(data):
         return answer
     raise IncompleteError(

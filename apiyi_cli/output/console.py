@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -29,7 +28,7 @@ from apiyi_cli.core.terminal_text import (
     neutralize_line,
 )
 from apiyi_cli.errors import Interrupted, OutputError
-from apiyi_cli.output.rescue import Rescue, write_or_rescue
+from apiyi_cli.output.rescue import SIGPIPE, Rescue, write_or_rescue
 from apiyi_cli.text import Text, system_reason
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -170,7 +169,7 @@ class Console:
             else:
                 _write(STDOUT, data, patience_s=None)
         except BrokenPipeError:
-            raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
+            raise Interrupted(SIGPIPE) from None
         except OSError as error:
             raise _cannot_write(error) from error
 

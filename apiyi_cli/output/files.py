@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Self
 
 from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
-from apiyi_cli.output.rescue import AnswerBuffer, Rescue
+from apiyi_cli.output.rescue import SIGPIPE, AnswerBuffer, Rescue
 from apiyi_cli.text import Text, system_reason
 
 _PART = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.part", re.DOTALL)
@@ -61,7 +60,7 @@ class AtomicFile:
         try:
             write_all(self._fd, data)
         except BrokenPipeError:
-            raise Interrupted(getattr(signal, "SIGPIPE", 13)) from None
+            raise Interrupted(SIGPIPE) from None
         except OSError as error:
             raise _cannot_write(self.path, error) from error
 
@@ -131,7 +130,8 @@ def write_file(
         raise
     except Interrupted as stop:
         if rescue is not None and (place := buffer.keep_on_signal(stop, rescue)):
-            stop.note = Text("what had come of the answer is in {place}", place=place)
+            note = Text("what had come of the answer is in {place}", place=place)
+            raise Interrupted(stop.signum, note) from stop
         raise
 
 

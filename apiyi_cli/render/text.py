@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from apiyi_cli.core.events import Chunk, Delta, Event, EventBatch, Refusal, Restart, ToolCall
-from apiyi_cli.render.fence import FirstBlock
 
 EventHandler = Callable[[Event], None]
 """Takes every event that is not the answer itself, in order of arrival."""
@@ -87,6 +86,8 @@ def extract(
 
     All else is as in `text`. A block that is never closed ends with the text.
     """
+    from apiyi_cli.render.fence import FirstBlock
+
     return format_answer(
         batches, on_event=on_event, newline=newline, through=FirstBlock, json_text=json_text
     )

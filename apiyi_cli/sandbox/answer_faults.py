@@ -29,7 +29,6 @@ from apiyi_cli.core.endpoints import (
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
-from apiyi_cli.sandbox.response_events import events
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 
 Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
@@ -211,10 +210,7 @@ def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
     """Answer with unfit JSON, or without any wish for JSON in the Responses dialect."""
     streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
-        whole = _response(text)
-        return (
-            ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
-        )
+        return _response_reply(text, streamed=streamed)
     return ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
 
 
@@ -225,6 +221,12 @@ def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
         return (
             ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
         )
+    return _response_reply(text, streamed=streamed)
+
+
+def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
+    from apiyi_cli.sandbox.response_events import events
+
     whole = _response(text)
     return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
 
@@ -313,6 +315,8 @@ def _reworked(
     if not isinstance(body, tuple):
         return reply
     if request.endpoint is RESPOND:
+        from apiyi_cli.sandbox.response_events import events
+
         whole = change(_payload(body[-1])["response"])
         return reply.replace(body=tuple(_framed(event, named=True) for event in events(whole)))
     pieces = []

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, ignored, model_of, reasons
-from apiyi_cli.sandbox.example_value import example_json
-from apiyi_cli.sandbox.images import drawn_in_chat
 from apiyi_cli.sandbox.model_table import (
     DRAWS_IN_CHAT,
     DRAWS_IN_WORDS,
@@ -29,7 +27,9 @@ from apiyi_cli.sandbox.request_summary import (
     tokens,
 )
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, invalid
-from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
+
+if TYPE_CHECKING:
+    from apiyi_cli.sandbox.toolcalls import ChosenCall
 
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 ATTACHMENTS = {"image_url": "image", "input_audio": "audio", "file": "file"}
@@ -58,6 +58,8 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "chat")
     _check(fields, model)
     if model in DRAWS_IN_CHAT:
+        from apiyi_cli.sandbox.images import drawn_in_chat
+
         return drawn_in_chat(request, model, fields)
     if model in DRAWS_IN_WORDS:
         from apiyi_cli.sandbox.picture_models import draw_in_words
@@ -117,11 +119,7 @@ def _choice(
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     if reasons(model) and fields.get("reasoning_effort") != "none":
         message["reasoning_content"] = reasoning_text(summary)
-    calls = (
-        ()
-        if summary.results
-        else choose_calls(_tools(fields), _named(fields), fields, summary.prompt)
-    )
+    calls = _choose_calls(fields, summary) if fields.get("tools") else ()
     if calls and finish == "stop":
         message["tool_calls"] = [
             {
@@ -147,15 +145,23 @@ def _formatted(fields: dict[str, Any], summary: RequestSummary) -> str | None:
     """Return the answer in the form that `response_format` asks for, None for plain text."""
     wanted = fields.get("response_format") or {}
     if wanted.get("type") == "json_schema":
+        from apiyi_cli.sandbox.example_value import example_json
+
         return example_json(wanted["json_schema"].get("schema") or {}, summary.prompt)
     if wanted.get("type") == "json_object":
         return write_text({"sandbox": True, "answer": describe(summary)})
     return None
 
 
-def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
-    found = (tool.get("function") or tool.get("custom") or {} for tool in fields.get("tools") or ())
-    return [ToolSpec(one.get("name", ""), one.get("parameters") or {}) for one in found]
+def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[ChosenCall, ...]:
+    """Return the calls of the request's functions, none where their results are there."""
+    from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
+
+    if summary.results:
+        return ()
+    functions = (tool.get("function") or tool.get("custom") or {} for tool in fields["tools"])
+    tools = [ToolSpec(item.get("name", ""), item.get("parameters") or {}) for item in functions]
+    return choose_calls(tools, _named(fields), fields, summary.prompt)
 
 
 def _named(fields: dict[str, Any]) -> str | None:

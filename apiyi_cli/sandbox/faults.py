@@ -35,7 +35,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
-from apiyi_cli.sandbox import answer_faults
 from apiyi_cli.sandbox.account import LastRefusal
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame, invalid
@@ -70,7 +69,7 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
     faults = []
     for term in spec.split("+"):
         found = _TERM.fullmatch(term.strip())
-        if not found or not (found[1] in _NAMES or _status(found[1])):
+        if not found or not (found[1] in _fault_names() or _status(found[1])):
             raise ValueError(f"not a fault: {term!r}")
         name, at, times, percent = found.groups()
         faults.append(
@@ -114,6 +113,8 @@ class Faults:
             # A status needs no answer, and must come even where the request has mistakes.
             if status := _status(fault.name):
                 return _last(status_reply(status), request, faults)
+            from apiyi_cli.sandbox import answer_faults
+
             if refusal := answer_faults.REFUSAL_FAULTS.get(fault.name):
                 return _last(refusal(), request, faults)
         reply = answer(request, finish)
@@ -168,6 +169,8 @@ def _identity(request: ReceivedRequest) -> str:
 def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -> ScriptedReply:
     """Return the reply with every fault worked in, those of its content before those of its end."""
     for fault in faults:
+        from apiyi_cli.sandbox import answer_faults
+
         if reply.status == 200 and (change := answer_faults.CHANGES.get(fault.name)):
             reply = change(reply, request, fault.at)
     for fault in faults:
@@ -287,4 +290,8 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "filter": lambda reply, fault: reply,
 }
 
-_NAMES = frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSAL_FAULTS))
+
+def _fault_names() -> frozenset[str]:
+    from apiyi_cli.sandbox import answer_faults
+
+    return frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSAL_FAULTS))

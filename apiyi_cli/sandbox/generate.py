@@ -85,14 +85,14 @@ def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
         }
         for k in range(count)
     ]
-    said = sum(tokens(_said(part)) for part in parts if not part.get("thought")) * count
+    answer = sum(tokens(_quote_part(part)) for part in parts if not part.get("thought")) * count
     thought = _THOUGHTS.get((config.get("thinkingConfig") or {}).get("thinkingLevel", ""), 0)
     usage = {
         "promptTokenCount": summary.prompt_tokens,
-        "candidatesTokenCount": said,
+        "candidatesTokenCount": answer,
         "thoughtsTokenCount": thought,
         "cachedContentTokenCount": summary.prompt_tokens if "again" in summary.prompt else 0,
-        "totalTokenCount": summary.prompt_tokens + said + thought,
+        "totalTokenCount": summary.prompt_tokens + answer + thought,
     }
     digest = sha256(request.body).hexdigest()[:16]
     return {
@@ -155,13 +155,13 @@ def _summarize(fields: dict[str, Any], config: dict[str, Any]) -> RequestSummary
             kind = data["mimeType"].partition("/")[0]
             summary.attachments.append(kind if kind in ("image", "audio") else "file")
     summary.earlier = len(turns) - 1
-    texts = [summary.system, *(_said(part) for turn in turns for part in turn["parts"])]
+    texts = [summary.system, *(_quote_part(part) for turn in turns for part in turn["parts"])]
     summary.prompt_tokens = sum(map(tokens, texts)) + 4 * len(turns)
     summary.prompt_tokens += ATTACHMENT_TOKENS * len(summary.attachments)
     return summary
 
 
-def _said(part: dict[str, Any]) -> str:
+def _quote_part(part: dict[str, Any]) -> str:
     return part["text"] if "text" in part else write_text(part.get("functionCall") or {})
 
 

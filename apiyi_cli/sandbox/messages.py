@@ -66,7 +66,7 @@ def messages(request: ReceivedRequest, finish: str) -> ScriptedReply:
         "content": content,
         "stop_reason": reason,
         "stop_sequence": None,
-        "usage": {**usage, "output_tokens": sum(tokens(_said(block)) for block in content)},
+        "usage": {**usage, "output_tokens": sum(tokens(_quote_part(block)) for block in content)},
     }
     if reason == "refusal":
         whole["stop_details"] = _STOP_DETAILS
@@ -199,7 +199,7 @@ def _summarize(fields: dict[str, Any]) -> RequestSummary:
     summary.prompt = "\n".join(block["text"] for block in last if block["type"] == "text")
     summary.attachments = [_ATTACHED[block["type"]] for block in last if block["type"] in _ATTACHED]
     summary.earlier = len(turns) - 1
-    texts = [summary.system, *(_said(block) for turn in turns for block in _blocks(turn))]
+    texts = [summary.system, *(_quote_part(block) for turn in turns for block in _blocks(turn))]
     summary.prompt_tokens = sum(map(tokens, texts)) + 4 * len(turns)
     summary.prompt_tokens += ATTACHMENT_TOKENS * len(summary.attachments)
     return summary
@@ -211,7 +211,7 @@ def _result_text(content: Any) -> str:
     return content or ""
 
 
-def _said(block: dict[str, Any]) -> str:
+def _quote_part(block: dict[str, Any]) -> str:
     if block["type"] == "tool_use":
         return write(block["input"]).decode()
     texts = (block.get(name) for name in ("text", "thinking", "content"))
@@ -260,12 +260,12 @@ def _cache_counts(fields: dict[str, Any], model: str) -> dict[str, int]:
     groups += [_blocks(turn) for turn in fields["messages"]]
     before = 0
     for block in (block for group in groups for block in group):
-        before += tokens(_said(block))
+        before += tokens(_quote_part(block))
         if "cache_control" in block:
             marked = before
     if marked < next((n for start, n in CACHES_FROM.items() if model.startswith(start)), 1024):
         marked = 0
-    is_read = "again" in _said(_blocks(fields["messages"][-1])[-1])
+    is_read = "again" in _quote_part(_blocks(fields["messages"][-1])[-1])
     return {
         "cache_creation_input_tokens": 0 if is_read else marked,
         "cache_read_input_tokens": marked if is_read else 0,

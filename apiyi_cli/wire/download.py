@@ -73,14 +73,13 @@ def download(url: str, plan: Plan, *, accepted: ContentCheck, private: bool = Fa
     except LimitError:
         raise
     except ApiyiError as failure:
-        error = IncompleteError(
+        raise IncompleteError(
             Text("the picture cannot be downloaded"),
             failure.why or failure.what,
             hint=_hint(url),
             facts=Facts(phase="content"),
-        )
-        error.received = failure.received
-        raise error from failure
+            received=failure.received,
+        ) from failure
     finally:
         attempt.close()
     raise AssertionError("the last attempt returns or raises")
@@ -214,9 +213,7 @@ class _Download:
                 )
         content = b"".join(pieces)
         if why := accepted(content, reply.headers.get("content-type", "")):
-            error = TemporaryError(why)
-            error.received = content
-            raise error
+            raise TemporaryError(why, received=content)
         return content
 
 

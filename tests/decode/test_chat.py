@@ -691,7 +691,7 @@ def broken(chunks: Iterable[bytes], error: ApiyiError) -> Iterator[bytes]:
 
 def reset() -> ApiyiError:
     failure = TemporaryError("the connection broke", "reset by peer")
-    return failure.noting(kind="reset", after_s=1.5)
+    return failure.add_facts(kind="reset", after_s=1.5)
 
 
 def test_a_broken_connection_before_the_end_exits_8_and_says_how() -> None:

@@ -35,7 +35,7 @@ def broken(chunks: Iterable[bytes], error: ApiyiError) -> Iterator[bytes]:
 
 
 def reset() -> ApiyiError:
-    return TemporaryError("the connection broke", "reset by peer").noting(kind="reset")
+    return TemporaryError("the connection broke", "reset by peer").add_facts(kind="reset")
 
 
 def failure(answer: Reply) -> ApiyiError:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.help.generate import generated, write
+from apiyi_cli.cli.help.generate import generate_texts, write
 from apiyi_cli.manual.man import RELEASED
 
 TOP = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ ENGLISH = [name for name in PAGES if "/zh_CN/" not in name]
 
 @cache
 def made() -> dict[str, str]:
-    return generated()
+    return generate_texts()
 
 
 @pytest.mark.parametrize("name", [*PAGES, *SCRIPTS])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from apiyi_cli.batch.rows.fields import InvalidField, RowFields
 from apiyi_cli.build.image import image_call
 from apiyi_cli.build.speak import speak_call
 from apiyi_cli.build.transcribe import RECORDING_BYTES, transcribe_call
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.disk import open_regular
+from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.options.image import Imaging
@@ -37,10 +35,10 @@ def build_image(row: RowFields) -> Call:
         prompt=prompt,
         imaging=imaging,
         inputs=[
-            name if name.startswith(_URLS) else read_upload(name, field, whole=True)
+            name if name.startswith(_URLS) else _read_upload(name, field, whole=True)
             for field, name in inputs
         ],
-        mask=None if mask is None else read_upload(mask, "mask"),
+        mask=None if mask is None else _read_upload(mask, "mask"),
         options=[*row.defaults.options, *row.rest()],
         families=row.defaults.families,
     )
@@ -50,7 +48,7 @@ def build_transcript(row: RowFields) -> Call:
     """Return the request of a row that names a recording."""
     fields = ("file", "audio", "path", "input")
     named = next((name for name in fields if row.fields.get(name) is not None), "file")
-    recording = read_upload(row.prompt(*fields), named)
+    recording = _read_upload(row.prompt(*fields), named)
     recording.check_size(RECORDING_BYTES, Text("apiyi transcribe --split cuts it at silences"))
     return transcribe_call(
         recording,
@@ -70,16 +68,13 @@ def build_speech(row: RowFields) -> Call:
     )
 
 
-def read_upload(name: str, field: str, *, whole: bool = False) -> Upload:
+def _read_upload(name: str, field: str, *, whole: bool = False) -> Upload:
     """Return the file that a row's field names; `whole` with all of its content.
 
-    Raises Misfit with the field's name.
+    Raises InvalidField with the field's name.
     """
     try:
-        with os.fdopen(open_regular(name), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(HEAD_BYTES)
-            return Upload(name, name, size, head, head + file.read() if whole else b"")
+        return Upload(name, name, *read_sample(name, HEAD_BYTES, whole=whole))
     except (OSError, ValueError) as failure:
         why = getattr(failure, "strerror", None) or str(failure)
         raise InvalidField(

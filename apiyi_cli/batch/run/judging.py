@@ -88,4 +88,4 @@ def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
     from apiyi_cli.build.answer_check import CHECK_S, check_answer
 
     error = check_answer(wanted, text, limit_s=max(0.0, min(CHECK_S, left_s))).error()
-    return None if error is None else error.noting(code="misfit", status=200)
+    return None if error is None else error.add_facts(code="misfit", status=200)

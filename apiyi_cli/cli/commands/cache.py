@@ -11,41 +11,37 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.cache import Cache
 
 
-def cache(ctx: Context) -> Cache:
+def open_cache(ctx: Context) -> Cache:
     """Return the cache, closed with the run."""
-    found = Cache(cache_dir(ctx.process.environ) / "replies.sqlite3", clock=ctx.process.clock)
-    ctx.process.on_exit(found.close)
-    return found
+    cache = Cache(cache_dir(ctx.process.environ) / "replies.sqlite3", clock=ctx.process.clock)
+    ctx.process.on_exit(cache.close)
+    return cache
 
 
 def path(ctx: Context, *, output: Output) -> None:
     """Print where the cache is."""
-    ctx.output.write([f"{cache(ctx).path}\n".encode("utf-8", "surrogateescape")])
+    ctx.output.write([f"{open_cache(ctx).path}\n".encode("utf-8", "surrogateescape")])
 
 
 def stats(ctx: Context, *, output: Output) -> None:
     """Show how many answers are kept and how large they are."""
-    from apiyi_cli.core.jsontext import write
-
-    found = cache(ctx).stats()
-    if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
-        state = Text("; it is damaged: apiyi cache clear") if found.is_damaged else ""
-        text = Text(
-            "{entries} answers, {size} of {cap} bytes{state}",
-            entries=found.entries,
-            size=found.bytes,
-            cap=found.cap_bytes,
-            state=state,
-        )
-        ctx.output.write([f"{ctx.messages.translate(text)}\n".encode()])
+    stats = open_cache(ctx).stats()
+    if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
+        ctx.output.write_records([{**stats._asdict(), "path": str(stats.path)}])
         return
-    line = write({**found._asdict(), "path": str(found.path)}) + b"\n"
-    ctx.output.write(ctx.output.filter_lines([line]), content="json")
+    text = Text(
+        "{entries} answers, {size} of {cap} bytes{state}",
+        entries=stats.entries,
+        size=stats.bytes,
+        cap=stats.cap_bytes,
+        state=Text("; it is damaged: apiyi cache clear") if stats.is_damaged else "",
+    )
+    ctx.output.write([f"{ctx.messages.translate(text)}\n".encode()])
 
 
 def clear(ctx: Context, *, output: Output) -> None:
     """Remove every kept answer."""
-    cache(ctx).clear()
+    open_cache(ctx).clear()
 
 
 app = several(path=spread(path), stats=spread(stats), clear=spread(clear))

@@ -106,7 +106,7 @@ def _text_sources(ctx: Context, asked: ConversationRequest, count: int) -> tuple
     if asked.text is None or not ctx.settings.request.code:
         return ()
     part = ".0.text" if asked.attachments else ""
-    return ctx.inputs.places(asked.text, f"messages.{count - 1}.content{part}")
+    return ctx.inputs.find_sources(asked.text, f"messages.{count - 1}.content{part}")
 
 
 app = single(spread(chat))

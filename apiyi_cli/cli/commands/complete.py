@@ -161,7 +161,7 @@ def _completed_lines(
         return count, answer, sender.from_cache
 
     index = 0
-    for count, answer, from_cache in send_in_order(ctx, calls, ask, 1, stop, bulk=True):
+    for count, answer, from_cache in send_in_order(ctx.gateway, calls, ask, 1, stop, bulk=True):
         totals.add(find_usage(answer), from_cache=from_cache)
         for position, choice in enumerate(_read_choices(answer, count * choices)):
             line, number = divmod(position, choices)

@@ -39,36 +39,27 @@ def list_(
     output: Output,
 ) -> None:
     """List every value in force: flags, environment, profile and defaults."""
-    from apiyi_cli.core.jsontext import write
     from apiyi_cli.settings.listing import list_settings
 
-    # How the list itself is printed is no setting worth listing.
+    # How the list itself is printed is not a setting worth listing.
     rows = [
-        (row.name, _shown(row.name, row.value), row.origin)
+        (row.name, _mask(row.name, row.value), row.origin)
         for row in list_settings(ctx.settings)
         if row.origin not in ("flag --json", "flag --ndjson")
     ]
     if ctx.output.form == "text":
-        ctx.output.write([_listed(rows, origin)])
-        return
-    if ctx.output.form == "ndjson":
-        objects: list[Any] = [
+        ctx.output.write([_format_list(rows, with_origin=origin)])
+    elif ctx.output.form == "ndjson":
+        ctx.output.write_records(
             {"name": name, "value": value, **({"origin": source} if origin else {})}
             for name, value, source in rows
-        ]
+        )
     else:
-        objects = [
-            {
-                name: {"value": value, "origin": source} if origin else value
-                for name, value, source in rows
-            }
-        ]
-    lines = [write(one) + b"\n" for one in objects]
-    if ctx.output.jq_filter is not None:
-        from apiyi_cli.render.whole import apply_filter
-
-        lines = list(apply_filter(lines, ctx.output.jq_filter))
-    ctx.output.write(lines)
+        record = {
+            name: {"value": value, "origin": source} if origin else value
+            for name, value, source in rows
+        }
+        ctx.output.write_records([record])
 
 
 def get(ctx: Context, key: Key, *, connection: Connection) -> None:
@@ -76,14 +67,14 @@ def get(ctx: Context, key: Key, *, connection: Connection) -> None:
     from apiyi_cli.settings.edit import located
 
     settings = ctx.settings
-    value = _in_force(ctx, key)
+    value = _find_value(ctx, key)
     if value is None:
         keys = located(key, settings.profile)
         raise UsageError(
             Text("{key} is not set", key=key), hint=f"apiyi config set {quote(_dotted(keys))} VALUE"
         )
     items = value if isinstance(value, (list, tuple)) else [value]
-    ctx.process.console.write("".join(f"{_plain(item)}\n" for item in items).encode())
+    ctx.process.console.write("".join(f"{_format_plain(item)}\n" for item in items).encode())
 
 
 def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> None:
@@ -135,21 +126,20 @@ def edit(ctx: Context, *, connection: Connection) -> None:
         ctx.messages.note(Text("going on with {copy}, which was not taken over before", copy=copy))
     else:
         private_write(copy, old)
-    _edited(ctx, copy)
+    _run_editor(ctx, copy)
     new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
     parse(decoded(copy, new), copy)
-    if new != old:
+    if new == old:
+        note = Text("{target} is unchanged", target=target)
+    else:
         private_write(target, new)
+        note = Text("{target} is changed", target=target)
     copy.unlink()
-    ctx.messages.note(
-        Text("{target} is changed", target=target)
-        if new != old
-        else Text("{target} is unchanged", target=target)
-    )
+    ctx.messages.note(note)
 
 
-def _edited(ctx: Context, file: Path) -> None:
+def _run_editor(ctx: Context, file: Path) -> None:
     """Run the user's editor on the file, without the key in its environment."""
     import shlex
     import subprocess
@@ -158,7 +148,7 @@ def _edited(ctx: Context, file: Path) -> None:
     named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
     try:
         words = shlex.split(named)
-        ended = subprocess.run(
+        process = subprocess.run(
             [*words, str(file)], env=ctx.process.child_environment(), check=False
         )
     except (OSError, ValueError) as failure:
@@ -167,19 +157,19 @@ def _edited(ctx: Context, file: Path) -> None:
         raise SetupError(
             Text("cannot start the editor {named}", named=repr(named)), why, hint=Text("set EDITOR")
         ) from None
-    if ended.returncode:
+    if process.returncode:
         file.unlink()
         raise SetupError(
             Text("nothing is changed"),
             Text(
                 "the editor {named} ended with status {returncode}",
                 named=repr(named),
-                returncode=ended.returncode,
+                returncode=process.returncode,
             ),
         )
 
 
-def _in_force(ctx: Context, key: str) -> Any:
+def _find_value(ctx: Context, key: str) -> Any:
     """Return the value that a run with this profile would use, None when it has none."""
     from apiyi_cli.core.nearest import find_nearest
     from apiyi_cli.settings.edit import located, written
@@ -198,20 +188,20 @@ def _in_force(ctx: Context, key: str) -> Any:
         near = find_nearest(name, known)
         raise UsageError(
             Text("unknown setting {key}", key=key),
-            (Text("did you mean {near}?", near=near) if near else ""),
+            Text("did you mean {near}?", near=near) if near else "",
         )
     return rows.get(name)
 
 
-def _listed(rows: list[tuple[str, Any, str]], origin: bool) -> bytes:
-    lines = [f"{name} = {_toml(value)}" for name, value, _ in rows]
-    if origin:
+def _format_list(rows: list[tuple[str, Any, str]], *, with_origin: bool) -> bytes:
+    lines = [f"{name} = {_format_toml(value)}" for name, value, _ in rows]
+    if with_origin:
         width = min(48, max(map(len, lines)))
         lines = [f"{line:<{width}}  # {row[2]}" for line, row in zip(lines, rows, strict=True)]
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def _shown(name: str, value: Any) -> Any:
+def _mask(name: str, value: Any) -> Any:
     """Return the value without passwords: a listing ends up in reports and chats."""
     from apiyi_cli.core.secret import mask_header, mask_url
 
@@ -223,16 +213,18 @@ def _shown(name: str, value: Any) -> Any:
     return value
 
 
-def _toml(value: Any) -> str:
+def _format_toml(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
+        return (
+            f"{{ {', '.join(f'{name} = {_format_toml(item)}' for name, item in value.items())} }}"
+        )
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(_format_toml, value))}]"
     return write_text(value)
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else _toml(value)
+def _format_plain(value: Any) -> str:
+    return value if isinstance(value, str) else _format_toml(value)
 
 
 def _dotted(keys: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from typer.main import get_command as built
+from typer.main import get_command
 
 from apiyi_cli.cli.app import app as program
 from apiyi_cli.cli.app import load_command, single
@@ -37,12 +37,12 @@ def help_(ctx: Context, topic: Topic = None) -> None:
     """
     words = topic or []
     if len(words) == 1 and words[0] in TOPICS:
-        _print(ctx, words[0])
+        _print_topic(ctx, words[0])
     else:
         print_help(_find_command(words), ("apiyi", *words), COMMANDS, ctx.process)
 
 
-def _print(ctx: Context, name: str) -> None:
+def _print_topic(ctx: Context, name: str) -> None:
     from apiyi_cli.manual.plain import page
     from apiyi_cli.render.choose import should_color
 
@@ -59,7 +59,7 @@ def _print(ctx: Context, name: str) -> None:
 
 def _find_command(words: list[str]) -> Any:
     """Return the command that the words name. Raises UsageError with the nearest name."""
-    found: Any = built(program)
+    command: Any = get_command(program)
     known: list[str] = [*COMMANDS, *TOPICS]
     for at, word in enumerate(words):
         if word not in known or (word in TOPICS and word not in COMMANDS):
@@ -68,9 +68,9 @@ def _find_command(words: list[str]) -> Any:
                 Text("there is no help on {words}", words=repr(" ".join(words[: at + 1]))),
                 hint=hint,
             )
-        found = load_command(word) if at == 0 else found.commands[word]
-        known = list(getattr(found, "commands", {}))
-    return found
+        command = load_command(word) if at == 0 else command.commands[word]
+        known = list(getattr(command, "commands", {}))
+    return command
 
 
 app = single(spread(help_))

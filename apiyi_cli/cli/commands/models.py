@@ -59,79 +59,72 @@ def models(
     words = " ".join(query or ()).split()
     listed, raw = fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
     if words[:1] == ["show"]:
-        found = [_one(words, listed)]
+        ctx.output.write_records([_find_model(words, listed)])
     else:
-        found = [one for one in listed if all(w.lower() in one["id"].lower() for w in words)]
-        if not found:
-            near = nearest(" ".join(words), [one["id"] for one in listed])
-            raise RejectedError(
-                Text("no model has that name"),
-                Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
-                hint=f"apiyi models {quote(near[0])}" if near else "apiyi models",
-            )
-    shows_one = words[:1] == ["show"]
-    lines = _lines(ctx, found, raw if not words else None, shows_one)
-    ctx.output.write(
-        lines, content="styled" if ctx.output.form == "text" and not shows_one else "json"
-    )
+        _write_list(ctx, _search(words, listed), raw if not words else None)
 
 
-def _one(words: list[str], found: list[dict[str, Any]]) -> dict[str, Any]:
+def _find_model(words: list[str], models: list[dict[str, Any]]) -> dict[str, Any]:
     if len(words) != 2:
         raise UsageError(
             Text("cannot show a model"), Text("models show takes one ID"), hint="models show ID"
         )
-    for one in found:
-        if one["id"] == words[1]:
-            return one
-    near = nearest(words[1], [one["id"] for one in found])
+    for model in models:
+        if model["id"] == words[1]:
+            return model
+    near = nearest(words[1], [model["id"] for model in models])
     raise UnknownModelError(
         Text("there is no model {words}", words=repr(words[1])),
-        Text("the gateway lists {count} models and not this one", count=len(found)),
+        Text("the gateway lists {count} models and not this one", count=len(models)),
         hint=f"apiyi models show {quote(near[0])}" if near else None,
     )
 
 
-def _lines(
-    ctx: Context, found: list[dict[str, Any]], raw: bytes | None, shows_one: bool
-) -> list[bytes]:
-    from apiyi_cli.core.jsontext import as_line, write
-
-    form = ctx.output.form
-    if form == "text" and not shows_one:
-        return [_table(ctx, found)]
-    if form == "json" and not shows_one:
-        whole = as_line(raw) if raw is not None else write({"object": "list", "data": found})
-        lines = [whole + b"\n"]
-    else:
-        lines = [write(one) + b"\n" for one in found]
-    return list(ctx.output.filter_lines(lines))
-
-
-def _table(ctx: Context, found: list[dict[str, Any]]) -> bytes:
-    # One id a line: what breaks lines in an id is shown as one character that no id has.
-    names = "".join(f"{_BREAKS.sub(chr(0xFFFD), one['id'])}\n" for one in found)
-    if not ctx.process.console.stdout_is_terminal or ctx.settings.output.output is not None:
-        return names.encode("utf-8", "replace")
-    from apiyi_cli.render.table import format_table
-
-    dated = len({_date(one.get("created")) for one in found} - {""}) > 1
-    headers = [Text("model"), Text("owner"), *([Text("created")] if dated else [])]
-    rows = [
-        [one["id"], str(one.get("owned_by") or ""), *([_date(one.get("created"))] if dated else [])]
-        for one in found
+def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the models whose id has all the words. Raises RejectedError if there are none."""
+    matches = [
+        model for model in models if all(word.lower() in model["id"].lower() for word in words)
     ]
-    table = format_table(
-        rows,
-        headers,
-        width=ctx.process.console.width,
-        color=ctx.output.color,
-        translate=ctx.messages.translate,
+    if matches:
+        return matches
+    near = nearest(" ".join(words), [model["id"] for model in models])
+    raise RejectedError(
+        Text("no model has that name"),
+        Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
+        hint=f"apiyi models {quote(near[0])}" if near else "apiyi models",
     )
-    return table.encode("utf-8", "replace")
 
 
-def _date(created: Any) -> str:
+def _write_list(ctx: Context, models: list[dict[str, Any]], raw: bytes | None) -> None:
+    """Write the models; `raw` are the server's bytes where it is all of them."""
+    if ctx.output.form == "text":
+        ctx.output.write([_format_models(ctx, models)], content="styled")
+    elif ctx.output.form == "ndjson":
+        ctx.output.write_records(models)
+    elif raw is None:
+        ctx.output.write_records([{"object": "list", "data": models}])
+    else:
+        from apiyi_cli.core.jsontext import as_line
+
+        ctx.output.write(ctx.output.filter_lines([as_line(raw) + b"\n"]), content="json")
+
+
+def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
+    if not ctx.output.is_terminal:
+        # One id a line: what breaks lines in an id is shown as one character that no id has.
+        names = (_BREAKS.sub(chr(0xFFFD), model["id"]) for model in models)
+        return "".join(f"{name}\n" for name in names).encode("utf-8", "replace")
+    headers = [Text("model"), Text("owner"), Text("created")]
+    rows = [
+        [model["id"], str(model.get("owned_by") or ""), _format_date(model.get("created"))]
+        for model in models
+    ]
+    has_dates = len({row[2] for row in rows} - {""}) > 1
+    columns = 3 if has_dates else 2
+    return ctx.output.format_table([row[:columns] for row in rows], headers[:columns])
+
+
+def _format_date(created: Any) -> str:
     import time
 
     if not isinstance(created, int) or created in (0, CONSTANT_CREATED):

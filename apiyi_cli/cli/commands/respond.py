@@ -49,9 +49,8 @@ def respond(
     for notice in asked.notices():
         ctx.messages.note(notice)
     responding = ctx.settings.fill(responding)
-    instructions = asked.system
-    if responding.instructions is not None:
-        instructions = ctx.inputs.at(responding.instructions)
+    given = responding.instructions
+    instructions = asked.system if given is None else ctx.inputs.at(given)
     items, sources = build_items(asked.text, earlier=asked.earlier, attachments=asked.attachments)
     text = asked.text_request(sources)
 

@@ -49,8 +49,8 @@ def sandbox(
             hint="--port 0",
         ) from None
     ctx.process.on_exit(gateway.close)
-    told = f"export APIYI_BASE_URL={gateway.base_url}\nexport APIYI_API_KEY={KEY}\n"
-    ctx.process.console.write(told.encode())
+    lines = f"export APIYI_BASE_URL={gateway.base_url}\nexport APIYI_API_KEY={KEY}\n"
+    ctx.process.console.write(lines.encode())
     ctx.messages.note(Text("the sandbox is running; Ctrl-C ends it"))
     while True:
         signal.pause()

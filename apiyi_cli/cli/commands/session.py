@@ -22,79 +22,66 @@ Names = Annotated[
 ]
 
 
-def listed(ctx: Context, *, output: Output) -> None:
+def list_(ctx: Context, *, output: Output) -> None:
     """List the conversations, the one that was used last first."""
-    from apiyi_cli.core.jsontext import write
-
-    kept = SessionStore.open(ctx.process.environ).all()
+    sessions = SessionStore.open(ctx.process.environ).all()
     if ctx.output.form != "text":
-        lines = (write(_record(info)) + b"\n" for info in kept)
-        ctx.output.write(ctx.output.filter_lines(lines))
+        ctx.output.write_records(map(_make_record, sessions))
     elif ctx.process.console.stdout_is_terminal:
-        from apiyi_cli.render.table import format_table
-
-        rows = [
-            [
-                one.name,
-                str(one.messages),
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used_s)),
-            ]
-            for one in kept
-        ]
         headers = [Text("session"), Text("messages"), Text("last used")]
-        table = format_table(
-            rows,
-            headers,
-            width=ctx.process.console.width,
-            color=ctx.output.color,
-            translate=ctx.messages.translate,
-        )
-        ctx.output.write([table.encode("utf-8", "replace")], content="styled")
+        rows = [
+            [session.name, str(session.messages), _format_time(session.used_s)]
+            for session in sessions
+        ]
+        ctx.output.write([ctx.output.format_table(rows, headers)], content="styled")
     else:
-        ctx.output.write(f"{one.name}\n".encode() for one in kept)
-
-
-def _record(info: SessionInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "messages": info.messages,
-        "used": info.used_s,
-        "bytes": info.size,
-    }
+        ctx.output.write(f"{session.name}\n".encode() for session in sessions)
 
 
 def show(ctx: Context, name: Name, *, output: Output) -> None:
     """Print a conversation: its messages as NDJSON, as --messages reads them."""
-    from apiyi_cli.core.jsontext import write
-
     messages = SessionStore.open(ctx.process.environ).messages(name)
     if not messages:
         raise UsageError(
             Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
         )
     if ctx.process.console.stdout_is_terminal and ctx.output.form == "text":
-        spoken = (_spoken(ctx, message) for message in messages)
-        ctx.output.write(spoken, content="styled")
+        lines = (_format_message(message, color=ctx.output.color) for message in messages)
+        ctx.output.write(lines, content="styled")
     else:
-        lines = (write(message) + b"\n" for message in messages)
-        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+        ctx.output.write_records(messages)
 
 
 def rm(ctx: Context, names: Names, *, output: Output) -> None:
     """Remove conversations."""
+    store = SessionStore.open(ctx.process.environ)
     for name in names:
-        SessionStore.open(ctx.process.environ).path(name)
+        # Before any is removed: a name that cannot be one refuses them all.
+        store.path(name)
     for name in names:
-        SessionStore.open(ctx.process.environ).remove(name)
+        store.remove(name)
 
 
-def _spoken(ctx: Context, message: dict[str, object]) -> bytes:
+def _make_record(session: SessionInfo) -> dict[str, Any]:
+    return {
+        "name": session.name,
+        "messages": session.messages,
+        "used": session.used_s,
+        "bytes": session.size,
+    }
+
+
+def _format_time(at_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_s))
+
+
+def _format_message(message: dict[str, object], *, color: bool) -> bytes:
     content = message.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     role = neutralize_line(str(message["role"]))
-    if ctx.output.color:
+    if color:
         role = f"\x1b[1m{role}\x1b[0m"
     return f"{role}: {neutralize(text)}\n".encode("utf-8", "replace")
 
 
-app = several(list=spread(listed), show=spread(show), rm=spread(rm))
+app = several(list=spread(list_), show=spread(show), rm=spread(rm))

@@ -50,11 +50,11 @@ def speak(
             hint='apiyi speak "Good morning" -o hello.mp3',
         )
     speaking = ctx.settings.fill(speaking)
-    check_skipping(ctx, speaking.skip_existing, needs_output=True)
+    check_skipping(ctx.settings.output, speaking.skip_existing, needs_output=True)
     target = _find_target(ctx, speaking, spoken, files)
     call = _build_call(ctx, speaking, spoken, target)
     if target is not None and target.exists:
-        print_skipped(ctx, 1)
+        print_skipped(ctx.messages, 1)
     elif ctx.settings.prints_request:
         ctx.gateway.print_request(call)
     else:
@@ -74,10 +74,8 @@ def _build_call(ctx: Context, speaking: Speaking, text: str, target: SpeechFile 
 def _write_speech(ctx: Context, call: Call, target: SpeechFile | None) -> None:
     """Send the call and write its audio to the target, or to stdout."""
     if target is None:
-        from apiyi_cli.cli.inputs.uploads import refuse_terminal
-
         ctx.output.require_ready()
-        refuse_terminal(ctx, "speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
+        ctx.output.refuse_terminal("speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
     else:
         target.check()
 

@@ -17,8 +17,8 @@ from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-BAR = 16
-LEAST_BAR = 6
+BAR_WIDTH = 16
+LEAST_BAR_WIDTH = 6
 HEADINGS = {
     "model": Text("model"),
     "day": Text("day"),
@@ -27,7 +27,7 @@ HEADINGS = {
 }
 
 
-class Span(Group):
+class Period(Group):
     """Which part of the ledger is looked at, and how it is summed."""
 
     since = flag(
@@ -49,47 +49,52 @@ class Span(Group):
     )
 
 
-def usage(ctx: Context, *, span: Span, output: Output) -> None:
+def usage(ctx: Context, *, period: Period, output: Output) -> None:
     """Show what was used: requests, tokens and estimated cost.
 
     Counts what this machine sent. Costs are estimates from the price list that
     `apiyi models --update` fetched; what has no price is told, never counted as 0.
     """
-    by = span.by or "model"
-    since = _moment("30d" if span.since is None else span.since, ctx.process.clock.wall())
-    totals = open_ledger(ctx.settings).totals(since, by)
-    if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
-        if not totals:
-            ctx.messages.note(Text("nothing was used in that time"))
-            return
-        ctx.output.write([_table(ctx, totals, by)], content="styled")
-        if uncertain := sum(one.uncertain for one in totals):
-            cost = sum(one.uncertain_cost or 0.0 for one in totals)
-            ctx.messages.note(
-                Text(
-                    "{count} requests may have been billed without an answer: {cost} of the cost",
-                    count=uncertain,
-                    cost=format_cost(cost or None),
-                )
-            )
-        if not len(load_prices(ctx.settings)):
-            ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
-        return
-    from apiyi_cli.core.jsontext import write
-
-    rows = ({by: one.group, **one._asdict()} for one in totals)
-    lines = (
-        write({name: value for name, value in row.items() if name != "group"}) + b"\n"
-        for row in rows
+    by = period.by or "model"
+    since_s = _parse_since(
+        "30d" if period.since is None else period.since, ctx.process.clock.wall()
     )
-    ctx.output.write(ctx.output.filter_lines(lines), content="json")
+    totals = open_ledger(ctx.settings).totals(since_s, by)
+    if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
+        ctx.output.write_records(_make_record(total, by) for total in totals)
+    elif totals:
+        ctx.output.write([_format_totals(ctx, totals, by)], content="styled")
+        _print_notes(ctx, totals)
+    else:
+        ctx.messages.note(Text("nothing was used in that time"))
 
 
-def _moment(span: str, now: float) -> float:
+def _make_record(total: Total, by: str) -> dict[str, object]:
+    fields = total._asdict()
+    return {by: fields.pop("group"), **fields}
+
+
+def _print_notes(ctx: Context, totals: Sequence[Total]) -> None:
+    """Print what the figures leave out."""
+    if uncertain := sum(total.uncertain for total in totals):
+        cost = sum(total.uncertain_cost or 0.0 for total in totals)
+        ctx.messages.note(
+            Text(
+                "{count} requests may have been billed without an answer: {cost} of the cost",
+                count=uncertain,
+                cost=format_cost(cost or None),
+            )
+        )
+    if not len(load_prices(ctx.settings)):
+        ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
+
+
+def _parse_since(span: str, now_s: float) -> float:
+    """Return when a span of time begins. Raises UsageError for what is neither span nor date."""
     import time
 
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", span):
-        return now - int(match[1]) * UNITS_S[match[2]]
+        return now_s - int(match[1]) * UNITS_S[match[2]]
     try:
         return time.mktime(time.strptime(span, "%Y-%m-%d"))
     except (ValueError, OverflowError):
@@ -100,21 +105,20 @@ def _moment(span: str, now: float) -> float:
         ) from None
 
 
-def _table(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
+def _format_totals(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
     from apiyi_cli.render.table import format_table
     from apiyi_cli.render.wrap import display_width
 
-    width, translate = ctx.process.console.width, ctx.messages.translate
     rows: list[list[object]] = [
         [
-            one.group or "-",
-            one.requests,
-            one.failed,
-            Text("unknown") if one.prompt_tokens is None else one.prompt_tokens,
-            Text("unknown") if one.completion_tokens is None else one.completion_tokens,
-            format_cost(one.cost) + ("+" if one.cost is not None and one.unpriced else ""),
+            total.group or "-",
+            total.requests,
+            total.failed,
+            Text("unknown") if total.prompt_tokens is None else total.prompt_tokens,
+            Text("unknown") if total.completion_tokens is None else total.completion_tokens,
+            format_cost(total.cost) + ("+" if total.cost is not None and total.unpriced else ""),
         ]
-        for one in totals
+        for total in totals
     ]
     headers = [
         HEADINGS[by],
@@ -125,18 +129,18 @@ def _table(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
         Text("cost"),
     ]
     # The figures come first: bars take the room that is left, if it shows anything.
+    width, translate = ctx.process.console.width, ctx.messages.translate
     figures = format_table(rows, headers, width=width, color=False, translate=translate)
-    room = min(BAR, width - 2 - max(map(display_width, figures.split("\n"))))
-    if room >= LEAST_BAR:
-        most = max((one.total_tokens or 0 for one in totals), default=0)
+    room = min(BAR_WIDTH, width - 2 - max(map(display_width, figures.split("\n"))))
+    if room >= LEAST_BAR_WIDTH:
+        most = max((total.total_tokens or 0 for total in totals), default=0)
         headers.append(Text("tokens"))
-        for row, one in zip(rows, totals, strict=True):
-            row.append(_bar(one.total_tokens, most, room))
-    table = format_table(rows, headers, width=width, color=ctx.output.color, translate=translate)
-    return table.encode("utf-8", "replace")
+        for row, total in zip(rows, totals, strict=True):
+            row.append(_format_bar(total.total_tokens, most, room))
+    return ctx.output.format_table(rows, headers)
 
 
-def _bar(tokens: int | None, most: int, room: int) -> str:
+def _format_bar(tokens: int | None, most: int, room: int) -> str:
     if not tokens or not most:
         return ""
     eighths = max(1, round(tokens / most * room * 8))

@@ -8,12 +8,12 @@ from time import localtime, strftime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.errors import OutputError, UsageError
-from apiyi_cli.store.sessions import SessionStore
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.core.options.chat import Kept
     from apiyi_cli.output.console import Console
+    from apiyi_cli.store.sessions import SessionStore
 
 MOST_TERMINAL_S = 7 * 86400.0
 """How long the last exchange of a terminal is kept."""
@@ -54,14 +54,18 @@ def find_history(kept: Kept, environ: Mapping[str, str], console: Console) -> Hi
     `-c` continues the last exchange on this terminal, or the session used last if that is
     later. Raises UsageError if there is neither.
     """
+    terminal = _identify_terminal(console)
+    if kept.session is None and not kept.continue_ and terminal is None:
+        return None
+    from apiyi_cli.store.sessions import SessionStore
+
     store = SessionStore.open(environ)
     if kept.session is not None:
         store.path(kept.session)
         return History(store, kept.session)
     terminals = SessionStore.open(environ, "terminals")
-    terminal = _identify_terminal(console)
-    if not kept.continue_:
-        return None if terminal is None else History(terminals, terminal, True, True)
+    if terminal is not None and not kept.continue_:
+        return History(terminals, terminal, True, True)
     newest = store.newest()
     last = None if terminal is None else terminals.find(terminal)
     if last is not None and (newest is None or last.used_s >= newest.used_s):

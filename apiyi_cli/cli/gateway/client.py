@@ -11,6 +11,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
 from apiyi_cli.core.secret import Secret, redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES
 from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.send import Sender
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEPT_MAX_BYTES: Final = 64 << 20
 PARSED_MAX_BYTES: Final = 8 << 20
 
 _VISIBLE = (Delta, Refusal, InlineFile, Restart)
@@ -39,6 +39,7 @@ class GatewayClient:
         self._settings = settings
         self._messages = messages
         self._unfinished: set[ReceivedBody] = set()
+        self.on_exit = process.on_exit
         process.on_exit(self._keep_unfinished)
 
     def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
@@ -71,7 +72,7 @@ class GatewayClient:
         received = None
         if call.cost != "free":
             received = ReceivedBody()
-            decode = received.watch(decode)
+            decode = received.record(decode)
             if not call.stream:
                 # What came of a stream has been printed, or is in the hands of who prints it.
                 self._unfinished.add(received)
@@ -174,7 +175,7 @@ class ReceivedBody:
         self._size = 0
         self._is_used = False
 
-    def watch(self, decode: Callable[[Reply], Iterator[T]]) -> Callable[[Reply], Iterator[T]]:
+    def record(self, decode: Callable[[Reply], Iterator[T]]) -> Callable[[Reply], Iterator[T]]:
         """Return the decoder, whose reply is remembered as it is read.
 
         Each attempt begins anew. From the first item on nothing is kept: what was decoded is
@@ -201,7 +202,7 @@ class ReceivedBody:
         """Keep the body if the failure says that an answer came and cannot be used.
 
         The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
-        page or the gateway's own refusal is no answer: its words stand in the message.
+        page or the gateway's own refusal is not an answer: the message has its words.
         """
         if self._is_used or not self._size or not self._is_answer(failure):
             return hint
@@ -241,7 +242,7 @@ class ReceivedBody:
         return isinstance(failure, RejectedError) and self._is_foreign_json()
 
     def _is_foreign_json(self) -> bool:
-        """Return True for JSON that is no error: an answer in a form that we do not know.
+        """Return True for JSON that is not an error: an answer in a form that we do not know.
 
         A large body is judged by its first byte, because no error is large, and what a body
         that unfolds without end becomes when it is parsed has no place in memory.
@@ -267,7 +268,7 @@ def _is_foreign_json(body: bytes) -> bool:
 
 
 def is_shown(burst: EventBatch, *, reasoning: bool) -> bool:
-    """Return True if the user sees something of a burst.
+    """Return True if the user sees something of an event batch.
 
     An object is printed by `--ndjson`; one that opens the answer holds nothing of it.
     """
@@ -280,7 +281,7 @@ def is_shown(burst: EventBatch, *, reasoning: bool) -> bool:
 
 
 def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
-    """Yield the bursts of the last attempt alone, at the end; also before an error or signal."""
+    """Yield the event batches of the last attempt, at the end; also before an error or signal."""
     kept: list[EventBatch] = []
     try:
         for burst in bursts:
@@ -308,7 +309,7 @@ def refuse_restart() -> IncompleteError:
 
 
 def _restart_in(burst: EventBatch) -> int | None:
-    """Return the place of the last `Restart` in a burst."""
+    """Return the place of the last `Restart` in an event batch."""
     for place in range(len(burst) - 1, -1, -1):
         if type(burst[place]) is Restart:
             return place

@@ -51,9 +51,9 @@ def describe_request(
 
     A multipart body is a list of parts `{"name","filename","type","bytes"|"value"}`.
     """
-    ours = headers(call, extra or (), "0" * 32)
+    sent = headers(call, extra or (), "0" * 32)
     named = {
-        name: mask_header(name, value, secrets) for name, value in ours if name != "Idempotency-Key"
+        name: mask_header(name, value, secrets) for name, value in sent if name != "Idempotency-Key"
     }
     name, masked = key_header(call.auth, MASKED_KEY)
     if not any(given.lower() == name.lower() for given in named):
@@ -63,13 +63,13 @@ def describe_request(
         body = [_part(part) for part in call.parts]
     elif call.raw is not None:
         body = call.raw.decode("utf-8", "replace")
-    shown = {
+    description = {
         "method": call.method,
         "url": mask_url(address(call, base_url), secrets),
         "headers": named,
         "body": body,
     }
-    return json_bytes(shown) + b"\n"
+    return json_bytes(description) + b"\n"
 
 
 def format_program(
@@ -80,21 +80,21 @@ def format_program(
     note: Callable[[str], None],
     secrets: Sequence[Secret] = (),
 ) -> bytes:
-    """Return the request as a program in `language`; say on stderr what it cannot express."""
+    """Return the request as a program in `language`; note what it cannot express."""
     from apiyi_cli.export.program import program
 
     named = [*call.headers, *(split_header(text) for text in extra or ())]
-    shown = []
+    kept = []
     for name, value in named:
         # By its name it is left out by the program's own rules, which say so.
         if not is_secret_name(name) and holds_secret(value, secrets):
             note(Text("the header {name} is left out: it holds the key", name=name))
         else:
-            shown.append((name, value))
-    made = program(language, call._replace(headers=tuple(shown)), base_url)
-    for text in made.notes:
+            kept.append((name, value))
+    exported = program(language, call._replace(headers=tuple(kept)), base_url)
+    for text in exported.notes:
         note(text)
-    return made.text.encode()
+    return exported.text.encode()
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -54,14 +54,14 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
     """
     from apiyi_cli.decode.reply_body import read_json
 
-    found, raw = read_json(reply, cost="free")
-    listed = found.get("data") if isinstance(found, dict) else found
+    value, raw = read_json(reply, cost="free")
+    items = value.get("data") if isinstance(value, dict) else value
     by_id: dict[str, dict[str, Any]] = {}
-    for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"].strip():
-            # Half a surrogate pair is no reason to lose the others.
-            name = whole_characters(one["id"])
-            by_id.setdefault(name, {**one, "id": name})
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"].strip():
+            # Half a surrogate pair does not justify losing the others.
+            name = whole_characters(item["id"])
+            by_id.setdefault(name, {**item, "id": name})
     if not by_id:
         raise IncompleteError(Text("the model list is empty"), Text("the gateway named no models"))
     models = [by_id[name] for name in sorted(by_id, key=lambda name: (name.lower(), name))]
@@ -75,9 +75,9 @@ def update_prices(ask: Ask, settings: Settings, now_s: float) -> Path:
     from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
     from apiyi_cli.store.prices import encode_price_list
 
-    found = ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0])
+    prices = ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0])
     try:
-        content = encode_price_list(found, now_s)
+        content = encode_price_list(prices, now_s)
     except ValueError as failure:
         raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
     path = private_dir(cache_dir(settings.environ)) / "prices.json"

@@ -39,7 +39,7 @@ def map_in_order(
 ) -> Iterator[R]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` requests in flight.
 
-    Each worker thread has a sender of its own. A request that waits to be tried again gives
+    Each worker thread has its own sender. A request that waits to be tried again gives
     its concurrency slot to the others. What an item or the input raises ends the run: nothing
     further is started, what was in flight is yielded, then it is raised. Once `stop` is set
     nothing is started, and the results end with those that were in flight. Where the system

@@ -5,27 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S, map_in_order
 from apiyi_cli.errors import ApiyiError, Interrupted, fails_every_item
+from apiyi_cli.output.rescue import SIGPIPE
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.gateway.client import GatewayClient
+    from apiyi_cli.cli.messages import Messages
     from apiyi_cli.core.call import Call
     from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
-
-SIGPIPE: Final = 13
 
 B = TypeVar("B")
 R = TypeVar("R")
 
 
 def send_in_order(
-    ctx: Context,
+    gateway: GatewayClient,
     items: Iterator[B],
     work: Callable[[Sender, B], R],
     jobs: int,
@@ -41,19 +41,19 @@ def send_in_order(
     """
     stop = stop or threading.Event()
     # Made here once: a missing key ends the run, not each of its threads.
-    plan = silence_when_stopped(ctx.gateway.sender.plan, stop)
+    plan = silence_when_stopped(gateway.plan, stop)
     if observer is not None:
         plan = plan._replace(observer=observer)
     if bulk:
         from apiyi_cli.cli.gateway.plan import make_bulk_plan
 
         plan = make_bulk_plan(plan)
-    ctx.process.on_exit(stop.set)
-    yield from map_in_order(plan, items, work, jobs, stop, ctx.messages.note)
+    gateway.on_exit(stop.set)
+    yield from map_in_order(plan, items, work, jobs, stop, gateway.plan.tell)
 
 
 def take_in_order(
-    ctx: Context,
+    gateway: GatewayClient,
     items: Iterable[B],
     work: Callable[[Sender, B], R],
     jobs: int,
@@ -66,7 +66,7 @@ def take_in_order(
     second signal does not wait.
     """
     running = _UnderWay(work)
-    results = send_in_order(ctx, iter(items), running.work, jobs, bulk=True)
+    results = send_in_order(gateway, iter(items), running.work, jobs, bulk=True)
     try:
         for result in results:
             running.forget(result)
@@ -75,7 +75,7 @@ def take_in_order(
         results.close()  # type: ignore[attr-defined]
         if count := running.count:
             what = "request that is" if count == 1 else "requests that are"
-            ctx.messages.note(
+            gateway.plan.tell(
                 Text(
                     "stopping: waiting for {count} {what} under way (again: stop at once)",
                     count=count,
@@ -105,12 +105,12 @@ class NotesOnce:
         return call._replace(notes=())
 
 
-def print_item_failure(ctx: Context, name: str, failure: ApiyiError) -> None:
+def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> None:
     """Print the failure of one item of many; raise one that every item would have."""
     named = failure.for_item(name)
     if fails_every_item(failure):
         raise named from failure
-    ctx.messages.error(named)
+    messages.error(named)
 
 
 class _UnderWay(Generic[B, R]):

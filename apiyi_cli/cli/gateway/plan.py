@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
-from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, RetryPolicy, retry_policy
+from apiyi_cli.settings.defaults import (
+    INTERACTIVE,
+    PROBE_TIMEOUTS,
+    RetryPolicy,
+    Timeouts,
+    retry_policy,
+)
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.retry.attempts import RetryBudget
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.core.call import Call, Reply
     from apiyi_cli.wire.cache import Cache
+    from apiyi_cli.wire.http.trace import Trace
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.retry.account import Account
     from apiyi_cli.wire.retry.failover import Failover
@@ -45,59 +52,67 @@ def make_plan(
 ) -> Plan:
     """Return everything about sending that settings decide; `keyless` does without a key.
 
-    For the profile `sandbox` the offline gateway is started inside this process first.
-    Raises AuthError when there is no key, before anything else is done, and SetupError where
-    too few files may be open.
+    For the profile `sandbox` the offline gateway is started inside this process first. Raises
+    AuthError when a key is missing, and SetupError where too few files may be open.
     """
     from apiyi_cli.wire.http.descriptors import require_descriptors
 
     options = settings.connection
-    base_urls = settings.base_urls
-    key = None
-    family = ""
-    if settings.sandbox:
-        base_urls, family = (_start_sandbox(process),), "sandbox"
-    elif not keyless:
-        key = settings.secret.value
+    key = None if settings.sandbox or keyless else settings.secret.value
     require_descriptors()
-    if url := settings.completed_base_url:
-        messages.note(Text("the base URL gets its /v1: {url}", url=url))
-    if options.failover is False:
-        base_urls = base_urls[:1]
-    total_at = None if options.max_time is None else process.started_s + options.max_time
-    observer = None
-    if settings.output.verbose:
-        from apiyi_cli.wire.http.trace import Trace
-
-        observer = Trace(messages.print)
+    base_urls = _find_base_urls(process, settings, messages)
+    cache, cache_ttl_s = _open_cache(process, settings, messages)
     plan = Plan(
         base_urls=base_urls,
         key=key,
+        family="sandbox" if settings.sandbox else "",
         tell=messages.note,
         environ=process.environ,
-        timeouts=settings.timeouts._replace(total_at=total_at),
+        timeouts=_find_timeouts(process, settings),
         policy=make_policy(settings.given(Connection()), INTERACTIVE),
         retry_budget=RetryBudget(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,
-        observer=observer,
+        observer=_make_trace(settings, messages),
         clock=process.clock,
-    )
-    cache, cache_ttl_s = _cache(process, settings, messages)
-    return plan._replace(
-        failover=_failover(process, plan) if len(base_urls) > 1 else None,
-        limiter=(
-            _limiter(process, settings, messages, key)
-            if key and options.limits is not False
-            else None
-        ),
+        limiter=_make_limiter(process, settings, messages, key),
         cache=cache,
         cache_ttl_s=cache_ttl_s,
-        family=family,
-        on_sent=_ledger_writer(process, settings, messages),
-        account=_account(settings, messages, plan),
+        on_sent=_make_ledger_writer(process, settings, messages),
     )
+    return plan._replace(
+        failover=_make_failover(process, plan) if len(base_urls) > 1 else None,
+        account=_make_account(settings, messages, plan),
+    )
+
+
+def _find_base_urls(
+    process: Process, settings: CommandSettings, messages: Messages
+) -> Sequence[str]:
+    """Return the URLs to send to, the first one first; the sandbox is started."""
+    base_urls = settings.base_urls
+    if settings.sandbox:
+        return (_start_sandbox(process),)
+    if url := settings.completed_base_url:
+        messages.note(Text("the base URL gets its /v1: {url}", url=url))
+    return base_urls[:1] if settings.connection.failover is False else base_urls
+
+
+def _find_timeouts(process: Process, settings: CommandSettings) -> Timeouts:
+    """Return the timeouts in force; `--max-time` counts from the start of the run."""
+    max_time_s = settings.connection.max_time
+    total_at = None if max_time_s is None else process.started_s + max_time_s
+    return settings.timeouts._replace(total_at=total_at)
+
+
+def _make_trace(settings: CommandSettings, messages: Messages) -> Trace | None:
+    """Return what prints the requests for `-v`."""
+    if not settings.output.verbose:
+        return None
+    from apiyi_cli.wire.http.trace import Trace
+
+    return Trace(messages.print)
 
 
 def make_policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
@@ -113,16 +128,16 @@ def make_policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
 
 def make_bulk_plan(plan: Plan) -> Plan:
     """Return the plan of a run of many requests; the first wait for the limits is said once."""
-    said = threading.Lock()
+    is_said = threading.Lock()
 
     def tell_first(text: str) -> None:
-        if said.acquire(blocking=False):
+        if is_said.acquire(blocking=False):
             plan.tell(text)
 
     return plan._replace(bulk=True, tell_wait=tell_first)
 
 
-def _failover(process: Process, plan: Plan) -> Failover:
+def _make_failover(process: Process, plan: Plan) -> Failover:
     from apiyi_cli.wire.retry.failover import CircuitBreaker, Failover
 
     breaker = CircuitBreaker(state_dir(process.environ) / "breaker.json", process.clock)
@@ -166,7 +181,7 @@ def _ask_probe(
         sender.close()
 
 
-def _account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
+def _make_account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
     """Return what asks for free before a refusal is believed; nothing is asked until then."""
     from apiyi_cli.wire.retry.account import Account
 
@@ -202,13 +217,16 @@ def _is_up(plan: Plan, base_url: str) -> bool:
         status = _ask_probe(plan, MODELS.call(), lambda reply: reply.status, base_url)
     except ApiyiError:
         return False
-    # A refusal comes from the API itself; what stands in front of it says 5xx.
+    # A refusal comes from the API itself; a proxy in front of it says 5xx.
     return status < 500
 
 
-def _limiter(
-    process: Process, settings: CommandSettings, messages: Messages, key: str
-) -> RateLimiter:
+def _make_limiter(
+    process: Process, settings: CommandSettings, messages: Messages, key: str | None
+) -> RateLimiter | None:
+    """Return what keeps to the limits of the key, None without a key or a limit."""
+    if not key or settings.connection.limits is False:
+        return None
     limits = settings.limits
     if limits.store is not None:
         from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
@@ -225,23 +243,23 @@ def _limiter(
     )
 
 
-def _cache(
+def _open_cache(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> tuple[Cache | None, float]:
-    wanted = settings.request.cache
-    if wanted is None or settings.request.no_cache:
+    ttl = settings.request.cache
+    if ttl is None or settings.request.no_cache:
         return None, 0.0
     from apiyi_cli.wire.cache import Cache, parse_ttl
 
     try:
-        seconds = parse_ttl(wanted)
-    except UsageError as unfit:
+        seconds = parse_ttl(ttl)
+    except UsageError as failure:
         origin = settings.origin("cache")
         if origin.startswith("flag"):
             raise
         raise SetupError(
-            Text("cache: {origin}", origin=origin), unfit.why, hint=unfit.hint
-        ) from unfit
+            Text("cache: {origin}", origin=origin), failure.why, hint=failure.hint
+        ) from failure
     path = cache_dir(process.environ) / "replies.sqlite3"
     cache = Cache(path, clock=process.clock, tell=messages.note)
     process.on_exit(cache.close)
@@ -256,10 +274,10 @@ def _start_sandbox(process: Process) -> str:
     return gateway.base_url
 
 
-def _ledger_writer(
+def _make_ledger_writer(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> Callable[[SentRequest], None] | None:
-    """Return what takes note of each request that ended, None when nothing is kept."""
+    """Return what records each request that ended, None where no ledger is kept."""
     if not settings.usage_ledger or settings.sandbox:
         return None
     from apiyi_cli.cli.output.ledger import LedgerWriter

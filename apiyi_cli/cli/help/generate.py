@@ -14,20 +14,24 @@ from babel.messages.pofile import read_po
 
 from apiyi_cli import __version__
 from apiyi_cli.cli.app import describe_all
-from apiyi_cli.core import families as families_module
+from apiyi_cli.core import families
 from apiyi_cli.core.jsontext import write as write_json
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
 from apiyi_cli.manual.completion import SCRIPTS, script
 from apiyi_cli.manual.man import pages
 
-CORE = Path(families_module.__file__).parent
+CORE = Path(families.__file__).parent
 FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
 
 
-def generated() -> dict[str, str]:
+def generate_texts() -> dict[str, str]:
     """Return every generated text by its path below the top of the source tree."""
     program = describe_all()
-    messages = {str(one.id): str(one.string) for one in catalogue() if one.id and one.string}
+    messages = {
+        str(message.id): str(message.string)
+        for message in catalogue()
+        if message.id and message.string
+    }
     say = translate_by(lambda template: messages.get(template, template))
     chinese = pages(program, __version__, say)
     return {
@@ -39,7 +43,7 @@ def generated() -> dict[str, str]:
 
 def write(top: Path) -> None:
     """Write the files below `top`, and remove the man pages of commands that are gone."""
-    files = generated()
+    files = generate_texts()
     for folder in ("man/zh_CN", "completions"):
         (top / folder).mkdir(parents=True, exist_ok=True)
     for old in (top / "man").rglob("*.1"):
@@ -56,20 +60,20 @@ def catalogue() -> Catalog:
         return read_po(file)
 
 
-def compiled() -> bytes:
+def compile_messages() -> bytes:
     """Return the Chinese messages compiled."""
     file = BytesIO()
     write_mo(file, catalogue())
     return file.getvalue()
 
 
-def families() -> bytes:
+def convert_families() -> bytes:
     """Return the table of model families as the JSON that the program reads."""
     table = tomllib.loads((CORE / "families.toml").read_text("utf-8"))["family"]
     return b"".join((b"[", b",\n ".join(map(write_json, table)), b"]\n"))
 
 
 if __name__ == "__main__":
-    (CORE / "families.json").write_bytes(families())
-    (FOLDER / f"{DOMAIN}.mo").write_bytes(compiled())
+    (CORE / "families.json").write_bytes(convert_families())
+    (FOLDER / f"{DOMAIN}.mo").write_bytes(compile_messages())
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())

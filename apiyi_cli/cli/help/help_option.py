@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, run: Any) -> None:
+def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, process: Any) -> None:
     """Write the help of one of Typer's commands to stdout."""
     from apiyi_cli.render.choose import should_color
 
-    console = run.console
-    bold = should_color("auto", run.environ, console.stdout_is_terminal)
-    text = _help_text(typed, path, table, console.width, run.messages.translate, bold=bold)
+    console = process.console
+    bold = should_color("auto", process.environ, console.stdout_is_terminal)
+    text = _help_text(typed, path, table, console.width, process.messages.translate, bold=bold)
     console.write(text.encode("utf-8", "replace"), "styled")
 
 
@@ -64,11 +64,11 @@ class _Screen:
         return self._help_option
 
     def get_help(self, ctx: Any) -> str:
-        """Return the plain help, which stands for a command line that is empty."""
+        """Return the plain help, which is printed for an empty command line."""
         root = ctx.find_root()
-        run = root.obj
+        process = root.obj
         return _help_text(
-            self, _path(ctx), root.command.table, run.console.width, run.messages.translate
+            self, _path(ctx), root.command.table, process.console.width, process.messages.translate
         )
 
 

@@ -28,7 +28,7 @@ def read_line_batches(
     batch: list[tuple[bytes, str]] = []
     weight = number = 0
     seen = False
-    for line in inputs.raw_lines(reader):
+    for line in read_lines(inputs, reader):
         if line is None:
             if batch:
                 yield batch
@@ -47,6 +47,25 @@ def read_line_batches(
         yield batch
     if not seen:
         raise UsageError(Text("nothing to send"), Text("stdin has no lines"))
+
+
+def read_lines(inputs: Inputs, reader: str) -> Iterator[bytes | None]:
+    """Yield the lines of stdin in UTF-8 as they arrive, without their ends (LF or CRLF).
+
+    None is yielded where stdin has been silent for a moment. A byte order mark is dropped.
+    """
+    rest: list[bytes] = []
+    for piece in inputs.text_pieces(reader, linger=True):
+        if not piece:
+            yield None
+            continue
+        first, *others = piece.split(b"\n")
+        rest.append(first)
+        for following in others:
+            yield b"".join(rest).removesuffix(b"\r")
+            rest = [following]
+    if last := b"".join(rest):
+        yield last
 
 
 def _decode_line(line: bytes, name: str) -> str:

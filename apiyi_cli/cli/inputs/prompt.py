@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Protocol
 
 from apiyi_cli.cli.inputs.stdin import (
-    LINGER_S,
     MAX_ENDLESS_BYTES,
+    QUIET_S,
     STDIN,
     find_stdin_kind,
     read_arriving,
@@ -39,19 +39,28 @@ class Judge(Protocol):
         """Judge its first bytes."""
 
     def check_text(self, head: bytes, whole: bool) -> None:
-        """Judge its beginning in UTF-8; `whole` tells that there is no more of it."""
+        """Judge its beginning in UTF-8; `whole` says that this is all of it."""
 
 
 class Inputs:
-    """The inputs of one run. Standard input is read once; who asks second is told so.
+    """The inputs of one run. Standard input is read once; reading it again is an error.
 
-    `no_stdin` forbids reading it, `notice` prints a line on stderr. `encoding` is what
-    `--encoding` says of all texts without a byte order mark.
+    `no_stdin` forbids reading it, `notice` prints a line on stderr, `on_exit` has a function
+    called when the run ends. `encoding` is what `--encoding` says of all texts without a byte
+    order mark. `for_program` says that the request is written as a program, not sent.
     """
 
     def __init__(
-        self, *, no_stdin: bool, notice: Callable[[str], None], encoding: str | None = None
+        self,
+        *,
+        no_stdin: bool,
+        notice: Callable[[str], None],
+        on_exit: Callable[[Callable[[], None]], None],
+        encoding: str | None = None,
+        for_program: bool = False,
     ) -> None:
+        self.on_exit = on_exit
+        self.for_program = for_program
         self._no_stdin = no_stdin
         self._notice = notice
         self.encoding = None if encoding is None else _find_encoding(encoding)
@@ -68,53 +77,57 @@ class Inputs:
     ) -> str | None:
         """Return the prompt: files, then stdin, then the words, one blank line between them.
 
-        `joins_stdin` tells that a pipe or file on stdin is read although words were given;
+        `joins_stdin` says that a pipe or file on stdin is read although words were given;
         `needed` that there is nothing else to send, so that an empty stdin is a mistake.
-        Returns None when there is no source at all: no words, no files, and a terminal (or
-        nothing) on stdin. Raises UsageError for what is empty or not text.
+        Returns None without any source: no words, no files, and a terminal (or nothing) on
+        stdin. Raises UsageError for what is empty or not text.
         """
-        said = [word for word in words if word != "-"]
+        typed = [word for word in words if word != "-"]
         pieces = [self.filled_file(path) for path in files]
         self._files = list(zip(files, pieces, strict=True))
-        if "-" in words:
-            pieces.append(self.stdin(Text("the prompt")))
-        elif not self._no_stdin and self._claimed is None:
-            waiting = find_stdin_kind()
-            # A `while read` loop's list, of which this would swallow the rest.
-            if waiting == "part-read" and joins_stdin and (said or pieces):
-                raise UsageError(
-                    Text("cannot tell whether stdin belongs to the prompt"),
-                    Text("it is a file that something else is part-way through reading"),
-                    hint=Text("-n to leave stdin alone, - to read the rest of it"),
-                )
-            alone = not (said or pieces)
-            readable = waiting in ("pipe", "file", "part-read") and (joins_stdin or alone)
-            # With words, /dev/null and the like are what cron gives, not a prompt.
-            if readable or (waiting == "device" and alone):
-                piece = self.stdin(Text("the prompt"))
-                if piece or needed:
-                    pieces.append(piece)
-        if said:
-            pieces.append(sound(" ".join(said), Text("the prompt")))
+        is_alone = not (typed or pieces)
+        if "-" in words or self._has_stdin(is_alone=is_alone, joins=joins_stdin):
+            piece = self.stdin(Text("the prompt"))
+            if piece or needed or "-" in words:
+                pieces.append(piece)
+        if typed:
+            pieces.append(require_utf8(" ".join(typed), Text("the prompt")))
         if not pieces:
             return None
-        text = joined(pieces)
+        text = join_pieces(pieces)
         if not text.strip():
-            name = Text("the prompt") if said else "stdin"
+            name = Text("the prompt") if typed else "stdin"
             raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
         return text
 
-    def places(self, text: str, place: str) -> tuple[Source, ...]:
+    def _has_stdin(self, *, is_alone: bool, joins: bool) -> bool:
+        """Return True if stdin belongs to the prompt; `is_alone` if there is nothing else."""
+        if self._no_stdin or self._claimed is not None:
+            return False
+        kind = find_stdin_kind()
+        # A `while read` loop's list, of which this would swallow the rest.
+        if kind == "part-read" and joins and not is_alone:
+            raise UsageError(
+                Text("cannot tell whether stdin belongs to the prompt"),
+                Text("it is a file that something else is part-way through reading"),
+                hint=Text("-n to leave stdin alone, - to read the rest of it"),
+            )
+        # With words, /dev/null and the like are what cron gives, not a prompt.
+        if kind == "device":
+            return is_alone
+        return kind in ("pipe", "file", "part-read") and (joins or is_alone)
+
+    def find_sources(self, text: str, place: str) -> tuple[Source, ...]:
         """Return which files the prompt `text` is made of, for programs that read them again."""
-        found = []
+        sources = []
         end = 0
         for path, piece in self._files:
             at = text.find(piece, end)
             is_sent_as_is = path != "-" and self.encoding is None
             if is_sent_as_is and piece and at >= 0 and not _is_marked(self.content(path)):
-                found.append(Source(place, path, text[end:at], text=True, length=len(piece)))
+                sources.append(Source(place, path, text[end:at], text=True, length=len(piece)))
                 end = at + len(piece)
-        return tuple(found)
+        return tuple(sources)
 
     def file_chars(self, text: str) -> int:
         """Return how many characters at the start of the prompt `text` come from files."""
@@ -173,16 +186,16 @@ class Inputs:
 
         Before the first piece all of a file that stdin is, or what has come of a pipe in its
         first 64 kB, is judged: by its encoding, and by `judge`.
-        With `linger` an empty piece stands where nothing has come for a moment.
+        With `linger` an empty piece is yielded where nothing has come for a moment.
         """
         from apiyi_cli.core.encodings import TextReader
 
         name = "stdin" if path == "-" else path
         if path == "-":
             self._claim(reader)
-        fd = STDIN if path == "-" else self._opened(path)
+        fd = STDIN if path == "-" else _open(path)
         try:
-            arriving = read_arriving(self._notice, LINGER_S, fd, name)
+            arriving = read_arriving(self._notice, QUIET_S, fd, name)
             begun, ended = read_beginning(arriving)
             head = b"".join(begun)[:JUDGED_BYTES]
             if judge is not None:
@@ -196,24 +209,6 @@ class Inputs:
         finally:
             if fd != STDIN:
                 os.close(fd)
-
-    def raw_lines(self, reader: str) -> Iterator[bytes | None]:
-        """Yield the lines of stdin in UTF-8 as they arrive, without their ends (LF or CRLF).
-
-        None stands where stdin has been silent for a moment. A byte order mark is dropped.
-        """
-        rest: list[bytes] = []
-        for piece in self.text_pieces(reader, linger=True):
-            if not piece:
-                yield None
-                continue
-            first, *others = piece.split(b"\n")
-            rest.append(first)
-            for following in others:
-                yield b"".join(rest).removesuffix(b"\r")
-                rest = [following]
-        if last := b"".join(rest):
-            yield last
 
     def at(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
@@ -239,12 +234,6 @@ class Inputs:
                     Text("there is no such file"),
                 )
         return value
-
-    def _opened(self, path: str) -> int:
-        try:
-            return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as failure:
-            raise refuse_unreadable(path, failure) from None
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
@@ -273,8 +262,8 @@ class Inputs:
         self._claimed = reader
 
 
-def joined(pieces: Sequence[str]) -> str:
-    """Join texts so that exactly one blank line stands between them; one alone is untouched."""
+def join_pieces(pieces: Sequence[str]) -> str:
+    """Join texts with exactly one blank line between them; one alone is untouched."""
     text = pieces[0]
     for piece in pieces[1:]:
         if text and piece:
@@ -282,6 +271,13 @@ def joined(pieces: Sequence[str]) -> str:
         else:
             text = text or piece
     return text
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError as failure:
+        raise refuse_unreadable(path, failure) from None
 
 
 def _find_encoding(name: str) -> str:
@@ -323,7 +319,7 @@ def _empty(path: str) -> UsageError:
     return UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
 
 
-def sound(text: str, name: str) -> str:
+def require_utf8(text: str, name: str) -> str:
     """Return the text of an argument; raise UsageError with the offset if it is not UTF-8."""
     try:
         text.encode()

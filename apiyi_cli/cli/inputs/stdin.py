@@ -1,4 +1,4 @@
-"""Reading a stream as it arrives: what stands at stdin, and how much of it has come."""
+"""Reading a stream as it arrives: what stdin is, and how much of it has come."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 STDIN = 0
-PATIENCE_S = 2.0
+NOTICE_AFTER_S = 2.0
 MAX_ENDLESS_BYTES = 16 << 20
 """How much is read of a device, which may have no end, such as /dev/zero."""
 PIECE_BYTES = 1 << 20
-LINGER_S = 0.1
+QUIET_S = 0.1
 
 
 def find_stdin_kind() -> str:
-    """Say what stands at stdin: terminal, pipe, file, part-read (a file, not at its start),
+    """Return what stdin is: terminal, pipe, file, part-read (a file, not at its start),
     device (such as /dev/null), or nothing."""
     try:
         mode = os.fstat(STDIN).st_mode
@@ -50,7 +50,7 @@ def refuse_unreadable(path: str, failure: OSError) -> UsageError:
 def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
     """Return the pieces that come at first, up to 64 kB or a moment's silence.
 
-    The silence is the empty piece at its end. The second value tells that there are no more.
+    The silence is the empty piece at its end. The second value says that the stream has ended.
     """
     from apiyi_cli.core.encodings import SAMPLE_BYTES
 
@@ -60,7 +60,7 @@ def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
         if piece or begun:
             begun.append(piece)
             size += len(piece)
-        # Windows cannot tell whether a pipe has more.
+        # Windows does not say if a pipe has more.
         if begun and (not piece or size >= SAMPLE_BYTES or os.name == "nt"):
             return begun, False
     return begun, True
@@ -89,7 +89,7 @@ def read_arriving(
         from apiyi_cli.core.encodings import show_name
 
         waiting = Text("waiting for {name} to end", name=show_name(name))
-    notice_timer = threading.Timer(PATIENCE_S, notice, (waiting,))
+    notice_timer = threading.Timer(NOTICE_AFTER_S, notice, (waiting,))
     notice_timer.daemon = True
     try:
         if not _has_data(fd):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -63,9 +64,28 @@ class AnswerOutput:
 
         return apply_filter(lines, self.jq_filter)
 
+    def write_records(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write records as lines of JSON, through the `--jq` program if there is one."""
+        from apiyi_cli.core.jsontext import write
+
+        lines = (write(record) + b"\n" for record in records)
+        self.write(self.filter_lines(lines), content="json")
+
+    def format_table(self, rows: Sequence[Sequence[object]], headers: Sequence[str]) -> bytes:
+        """Return a table for people, as wide as the terminal."""
+        from apiyi_cli.render.table import format_table
+
+        table = format_table(
+            rows,
+            headers,
+            width=self._console.width,
+            color=self.color,
+            translate=self._process.messages.translate,
+        )
+        return table.encode("utf-8", "replace")
+
     def renderer(self, on_event: EventHandler, answer: Answer, form: str) -> Renderer:
-        """Return what turns bursts into bytes, by the options and by where they go."""
-        from apiyi_cli.decode.assemble import assemble_completion
+        """Return what turns event batches into bytes, by the options and by where they go."""
         from apiyi_cli.render.choose import choose
 
         return choose(
@@ -76,7 +96,7 @@ class AnswerOutput:
             color=self.color,
             width=self._console.width,
             newline=answer.newline is not False,
-            assemble=assemble_completion,
+            assemble=_assemble,
             program=self.jq_filter,
         )
 
@@ -90,6 +110,16 @@ class AnswerOutput:
 
         refuse_existing(Path(target), force=bool(self.options.force))
 
+    def refuse_terminal(self, what: str, hint: str) -> None:
+        """Raise UsageError when bytes that are not text would go to the terminal."""
+        self._console.require_stdout()
+        if self._console.stdout_is_terminal:
+            raise UsageError(
+                Text("cannot write {what} to the terminal", what=what),
+                Text("it is no text"),
+                hint=hint,
+            )
+
     def write(
         self,
         lines: Iterable[bytes],
@@ -100,7 +130,7 @@ class AnswerOutput:
     ) -> None:
         """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
 
-        `path` is the file that `-o` stands for where it is a directory or a template. `stop` is
+        `path` is the file that `-o` means where it is a directory or a template. `stop` is
         called on a failure: it makes `lines` end with what was on its way. `content` is what the
         lines are; by default JSON where the form of the output is a JSON one.
         """
@@ -133,3 +163,10 @@ class AnswerOutput:
             )
             return ""
         return f"{path}\n"
+
+
+def _assemble(chunks: list[bytes]) -> Any:
+    # Imported here: most answers are text.
+    from apiyi_cli.decode.assemble import assemble_completion
+
+    return assemble_completion(chunks)

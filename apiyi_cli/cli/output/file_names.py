@@ -22,7 +22,8 @@ from apiyi_cli.output.rescue import Rescue
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.core.options.output import Output
 
 Values = Mapping[str, object]
 
@@ -83,7 +84,7 @@ class OutputFiles:
         return None
 
     def require_creatable(self, wanted: Iterable[tuple[str, Values]]) -> None:
-        """Raise an error unless every file can be made, each one a file of its own.
+        """Raise an error unless every file can be made, each one a separate file.
 
         `wanted` has for each file what it is made of, for the message. Two that would be one
         file are a UsageError; a file that exists is an OutputError without `force`. Unfinished
@@ -98,10 +99,10 @@ class OutputFiles:
                 try:
                     refuse_existing(item, force=self._force)
                 except ExistingFileError as failure:
-                    failure.hint = Text(
+                    hint = Text(
                         "leave out what is there with --skip-existing, or overwrite with --force"
                     )
-                    raise
+                    raise failure.with_hint(hint) from failure.__cause__
         for folder in {path.parent for path in paths}:
             clear_stale_parts(folder)
 
@@ -127,7 +128,7 @@ class OutputFiles:
     def should_skip(self, values: Values, kind: FileKind | None = None) -> bool:
         """Return True if a file that the user wants to skip is there already.
 
-        Raises OutputError where what is there is no file of that `kind`.
+        Raises OutputError where what is there is not a file of that `kind`.
         """
         path = self.find_existing(values) if self._skip_existing else None
         if path is None:
@@ -186,11 +187,10 @@ class OutputFiles:
         return path
 
 
-def check_skipping(ctx: Context, skip_existing: bool | None, *, needs_output: bool) -> None:
+def check_skipping(output: Output, skip_existing: bool | None, *, needs_output: bool) -> None:
     """Raise UsageError for `--skip-existing` with options that leave it no file to look for."""
     if not skip_existing:
         return
-    output = ctx.settings.output
     why = None
     if output.force or output.output == "-":
         other = "--force" if output.force else "-o -"
@@ -201,10 +201,10 @@ def check_skipping(ctx: Context, skip_existing: bool | None, *, needs_output: bo
         raise UsageError(Text("cannot do that"), why)
 
 
-def print_skipped(ctx: Context, count: int) -> None:
+def print_skipped(messages: Messages, count: int) -> None:
     """Print on stderr how many files were there already."""
     if count:
-        ctx.messages.note(
+        messages.note(
             Text("skipped {found} that exists", found=count)
             if count == 1
             else Text("skipped {found} that exist", found=count)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import SentRequest
 
 
-MOST_MADE: Final = 1000
+MOST_PICTURES: Final = 1000
 """No answer has more pictures than this, whatever a gateway says."""
 
 
@@ -31,13 +31,13 @@ class LedgerWriter:
     Trouble with the ledger is told by `-v` only: it must not change what a run means.
     """
 
-    MOST_KEPT = 512
+    MOST_RECORDS = 512
 
     def __init__(self, settings: Settings, messages: Messages, clock: Clock) -> None:
         self._settings = settings
         self._messages = messages
         self._clock = clock
-        self._kept: list[Record] = []
+        self._records: list[Record] = []
         self._lock = threading.RLock()
 
     @cached_property
@@ -51,8 +51,8 @@ class LedgerWriter:
         try:
             with self._lock:
                 # Kept as a record: the request itself, prompt and all, need not stay in memory.
-                self._kept.append(self._record(sent))
-                if len(self._kept) >= self.MOST_KEPT:
+                self._records.append(self._make_record(sent))
+                if len(self._records) >= self.MOST_RECORDS:
                     self._write()
         except Exception as failure:
             # The answer is paid for: whatever the ledger cannot take must not lose it.
@@ -64,11 +64,11 @@ class LedgerWriter:
             self._write()
 
     def _write(self) -> None:
-        kept, self._kept = self._kept, []
-        if not kept:
+        records, self._records = self._records, []
+        if not records:
             return
         try:
-            open_ledger(self._settings).append(kept)
+            open_ledger(self._settings).append(records)
         except Exception as failure:
             self._report(failure)
 
@@ -78,7 +78,7 @@ class LedgerWriter:
             Text("* the usage ledger could not be written: {message}", message=message)
         )
 
-    def _record(self, sent: SentRequest) -> Record:
+    def _make_record(self, sent: SentRequest) -> Record:
         from apiyi_cli.store.ledger import Record
 
         usage, call, cost = sent.usage, sent.call, None
@@ -140,34 +140,34 @@ def estimate_cost(
         usage.prompt_tokens if usage else None,
         usage.completion_tokens if usage else None,
         usage.cached_tokens if usage else None,
-        _count(call, raw),
-        _seconds(call, raw),
+        _count_pictures(call, raw),
+        _find_seconds(call, raw),
     )
     if guess and used.prompt is None:
         from apiyi_cli.build.tokens import estimate_tokens
 
-        whole, asked = estimate_tokens(call), estimate_tokens(call, 0.0)
+        whole, request = estimate_tokens(call), estimate_tokens(call, 0.0)
         bounded = estimate_tokens(call._replace(cost="light"))
-        used = used._replace(prompt=bounded, completion=max(whole, asked) - bounded)
+        used = used._replace(prompt=bounded, completion=max(whole, request) - bounded)
     return prices.estimate(model, used)
 
 
-def _count(call: Call, told: Mapping[str, Any]) -> int:
+def _count_pictures(call: Call, raw: Mapping[str, Any]) -> int:
     """Return how many pictures a request made, by its usage or by what was asked for."""
-    made = told.get("generated_images")
-    if not isinstance(made, int) or isinstance(made, bool):
-        asked = call.json.get("n") if isinstance(call.json, dict) else None
-        parts = (part.value for part in call.parts if part.name == "n")
-        text = next(parts, None)
-        made = int(text) if text and text.isdecimal() else asked
-    return made if isinstance(made, int) and 0 < made <= MOST_MADE else 1
+    count = raw.get("generated_images")
+    if not isinstance(count, int) or isinstance(count, bool):
+        count = call.json.get("n") if isinstance(call.json, dict) else None
+        text = next((part.value for part in call.parts if part.name == "n"), None)
+        if text and text.isdecimal():
+            count = int(text)
+    return count if isinstance(count, int) and 0 < count <= MOST_PICTURES else 1
 
 
-def _seconds(call: Call, told: Mapping[str, Any]) -> float | None:
+def _find_seconds(call: Call, raw: Mapping[str, Any]) -> float | None:
     """Return how long the recording of a request is, as the gateway told it or by its file."""
     from apiyi_cli.build.tokens import upload_seconds
 
-    seconds = told.get("seconds")
+    seconds = raw.get("seconds")
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         return min(float(seconds), 1e6) if seconds >= 0 else None
     return upload_seconds(call)

@@ -66,7 +66,7 @@ class StderrEvents:
         """Take one event, in order of arrival."""
         if isinstance(event, Reasoning):
             if self.shows_reasoning and event.text:
-                self._console.say(event.text, end="", style=self._style)
+                self._messages.print_piece(event.text, self._style)
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Finish):

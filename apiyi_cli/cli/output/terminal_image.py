@@ -12,39 +12,39 @@ from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.process import Process
 
 DRAWING_S = 20.0
 
 
-def show_picture(ctx: Context, path: str) -> None:
+def show_picture(process: Process, path: str) -> None:
     """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
     content = Path(path).read_bytes()
-    used = protocol(ctx.process.environ)
+    used = protocol(process.environ)
     if used == "iterm":
-        ctx.process.console.write(iterm(content), "raw")
+        process.console.write(iterm(content), "raw")
     elif used == "kitty" and detect_picture(content) is PNG:
-        ctx.process.console.write(kitty(content), "raw")
-    elif drawn := _draw(ctx, path):
-        ctx.process.console.write(drawn, "raw")
+        process.console.write(kitty(content), "raw")
+    elif drawn := _draw(process, path):
+        process.console.write(drawn, "raw")
     else:
-        ctx.messages.note(
+        process.messages.note(
             Text("cannot show it here: needs kitty (PNG), iTerm2 or the program chafa")
         )
 
 
-def _draw(ctx: Context, path: str) -> bytes:
+def _draw(process: Process, path: str) -> bytes:
     if shutil.which("chafa") is None:
         return b""
     try:
         result = subprocess.run(
-            chafa(path, ctx.process.console.width),
+            chafa(path, process.console.width),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=DRAWING_S,
             check=False,
-            env=ctx.process.child_environment(),
+            env=process.child_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return b""

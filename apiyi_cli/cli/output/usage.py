@@ -63,8 +63,8 @@ class UsageTotals:
 
     def _audio_seconds(self) -> float:
         """Return the seconds of sound that were used, 0 where tokens were counted."""
-        told = [(usage.raw or {}).get("seconds") for usage in self._known]
-        return sum(seconds for seconds in told if isinstance(seconds, int | float))
+        counts = [(usage.raw or {}).get("seconds") for usage in self._known]
+        return sum(seconds for seconds in counts if isinstance(seconds, int | float))
 
     def _total(self) -> Usage:
         known = self._known

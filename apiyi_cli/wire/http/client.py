@@ -33,7 +33,6 @@ from apiyi_cli.wire.http.engine import httpcore
 from apiyi_cli.wire.http.network import Network
 from apiyi_cli.wire.http.proxies import Proxy, is_host_unreachable, proxy_for
 from apiyi_cli.wire.http.request import HttpRequest
-from apiyi_cli.wire.http.tls import tls_context
 
 _HEAD_BYTES = 1024
 _MOST_KEPT_BYTES = 64 * 2**20
@@ -106,11 +105,10 @@ class Client:
             )
             response = pool.handle_request(wire_request)
         except ApiyiError as failure:
-            failure.noting(host=_name(url))
-            raise
+            raise failure.add_facts(host=_name(url)) from failure.__cause__
         except Exception as failure:
             error = _transport_error(failure, deadlines, self._proxy_of(url))
-            raise error.noting(host=_name(url)) from failure
+            raise error.add_facts(host=_name(url)) from failure
         deadlines.note_headers()
         reply = self._reply(response, request, url, deadlines)
         self._observer.on_reply(reply, deadlines.facts("").after_s or 0.0)
@@ -169,6 +167,9 @@ class Client:
 
     def _open_pool(self, scheme: str, proxy: Proxy | None) -> httpcore.ConnectionPool:
         if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
+            # Imported here: a local server needs no certificates.
+            from apiyi_cli.wire.http.tls import tls_context
+
             self._tls = tls_context(self._cacert, self._environ)
         settings: dict[str, Any] = {
             "ssl_context": self._tls,

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.run import BatchRun
+from apiyi_cli.cli.process import find_grace_s
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.process import Process
     from apiyi_cli.wire.send import Plan
-
-GRACE_S = {"SIGINT": 30.0}
-SHORT_GRACE_S = 5.0
 
 
 class SignalHandler:
@@ -33,7 +31,7 @@ class SignalHandler:
         if name == "SIGUSR1":
             self._run.request_report()
             return None
-        return self._run.request_stop(signum, GRACE_S.get(name, SHORT_GRACE_S))
+        return self._run.request_stop(signum, find_grace_s(name))
 
 
 class ProgressReporter:
@@ -43,12 +41,12 @@ class ProgressReporter:
         from apiyi_cli.render.progress import Progress
 
         console = ctx.process.console
-        self._say = console.say
+        self._print = ctx.messages.print
         self._quiet = bool(ctx.settings.output.quiet)
         self._limits = plan.limiter.limits if plan.limiter is not None else None
         self._progress = Progress(
             None if self._quiet else total,
-            say=console.say,
+            say=ctx.messages.print,
             status=console.status if console.stderr_is_terminal else None,
             width=console.width,
             clock=ctx.process.clock,
@@ -69,5 +67,5 @@ class ProgressReporter:
         done = counts.done + counts.resumed
         state = {"ok": counts.ok, "failed": counts.all_failed}
         if now:
-            self._say(self._progress.line(done, **state, fields=fields))
+            self._print(self._progress.line(done, **state, fields=fields))
         self._progress.show(done, **state, fields=fields)

@@ -37,7 +37,7 @@ def failed(check: str, failure: ApiyiError) -> Finding:
 
 
 def config(ctx: Context) -> Iterator[Finding]:
-    """Tell whether the configuration can be read, and which profile is in use."""
+    """Yield whether the configuration can be read, and which profile is in use."""
     settings = ctx.settings
     profile = settings.in_profile
     path = settings.config_path
@@ -55,7 +55,7 @@ def config(ctx: Context) -> Iterator[Finding]:
 
 
 def key(ctx: Context) -> Iterator[Finding]:
-    """Tell where the key comes from, never the key."""
+    """Yield where the key comes from, never the key."""
     if ctx.settings.sandbox:
         yield Finding("key", "ok", Text("the sandbox needs none"))
         return
@@ -64,7 +64,7 @@ def key(ctx: Context) -> Iterator[Finding]:
 
 
 def keyring(ctx: Context) -> Iterator[Finding]:
-    """Tell whether the keyring answers; a machine without one is normal."""
+    """Yield whether the keyring answers; a machine without one is normal."""
     from apiyi_cli.settings.key_store import list_places
 
     for place in list_places(ctx.settings):
@@ -72,16 +72,14 @@ def keyring(ctx: Context) -> Iterator[Finding]:
             if place.present is None:
                 yield Finding("keyring", "warning", place.note or Text("it does not answer"))
             else:
-                told = (
-                    Text("holds a key for this profile")
-                    if place.present
-                    else Text("answers, no key in it")
-                )
-                yield Finding("keyring", "ok", told)
+                message = Text("answers, no key in it")
+                if place.present:
+                    message = Text("holds a key for this profile")
+                yield Finding("keyring", "ok", message)
 
 
 def proxy(ctx: Context) -> Iterator[Finding]:
-    """Tell which proxy each host is reached through."""
+    """Yield the proxy that each host is reached through."""
     from urllib.parse import urlsplit
 
     from apiyi_cli.core.options.connection import Connection
@@ -90,17 +88,17 @@ def proxy(ctx: Context) -> Iterator[Finding]:
     explicit = ctx.settings.fill(Connection()).proxy
     for base_url in ctx.settings.base_urls:
         parts = urlsplit(base_url)
-        found = proxy_for(parts.scheme, parts.hostname or "", explicit, ctx.process.environ)
+        server = proxy_for(parts.scheme, parts.hostname or "", explicit, ctx.process.environ)
         via = (
-            Text("through {shown} ({source})", shown=found.shown, source=found.source)
-            if found
+            Text("through {shown} ({source})", shown=server.shown, source=server.source)
+            if server
             else Text("direct")
         )
         yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
 
 
 def tls(ctx: Context) -> Iterator[Finding]:
-    """Tell whether there are certificates to trust."""
+    """Yield which certificates are trusted."""
     import ssl
 
     from apiyi_cli.core.options.connection import Connection
@@ -120,19 +118,19 @@ def hosts(ctx: Context) -> Iterator[Finding]:
     for base_url in plan.base_urls:
         sender = make_probe(plan, base_url)
         try:
-            yield from _host(ctx, sender, base_url)
+            yield from _measure_host(ctx, sender, base_url)
         except AuthError as failure:
-            yield _unknown_key(ctx, sender, base_url, failure)
+            yield _refused_host(ctx, sender, base_url, failure)
         except ApiyiError as failure:
-            yield _unreached(base_url, failure)
+            yield _failed_host(base_url, failure)
         finally:
             sender.close()
 
 
-def _unreached(base_url: str, failure: ApiyiError) -> Finding:
+def _failed_host(base_url: str, failure: ApiyiError) -> Finding:
     advice = ADVICE if isinstance(failure, TemporaryError) else failure.hint or ""
-    told = Text("{url}: {failure}", url=base_url, failure=failure.summary())
-    return Finding("host", "failure", told, advice, failure.exit_code)
+    message = Text("{url}: {failure}", url=base_url, failure=failure.summary())
+    return Finding("host", "failure", message, advice, failure.exit_code)
 
 
 def _has_key(ctx: Context) -> bool:
@@ -142,19 +140,19 @@ def _has_key(ctx: Context) -> bool:
         return False
 
 
-def _unknown_key(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
+def _refused_host(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
     """Return the finding for a host that answered, but not to this key."""
     if _has_key(ctx):
-        return _unreached(base_url, failure)
-    told = Text(
+        return _failed_host(base_url, failure)
+    message = Text(
         "{base_url}: connected in {connected_s} ms, it wants a key",
         base_url=base_url,
         connected_s=f"{sender.connected_s * 1000:.0f}",
     )
-    return Finding("host", "ok", told)
+    return Finding("host", "ok", message)
 
 
-def _host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
+def _measure_host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
     from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.reply_body import read_json
@@ -168,7 +166,6 @@ def _host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
 
     reply, first_byte_s, models = ask(sender, MODELS.call(), read)
     count = len(models.get("data") or ()) if isinstance(models, dict) else 0
-    connect_s = sender.connected_s
     took_s = first_byte_s - began_s
     state: Any = "warning" if took_s > SLOW_S or not count else "ok"
     advice = Text("try the other host, or --proxy") if took_s > SLOW_S else ""
@@ -178,23 +175,23 @@ def _host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
         Text(
             "{base_url}: connected in {connect_s} ms, first byte after {took_s} ms, {count} models",
             base_url=base_url,
-            connect_s=f"{connect_s * 1000:.0f}",
+            connect_s=f"{sender.connected_s * 1000:.0f}",
             took_s=f"{took_s * 1000:.0f}",
             count=count,
         ),
         advice,
     )
-    yield from _clock(ctx, reply)
+    yield from _compare_clock(ctx, reply)
 
 
-def _clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
+def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
     from email.utils import parsedate_to_datetime
 
-    told = reply.headers.get("date")
-    if not told:
+    date = reply.headers.get("date")
+    if not date:
         return
     try:
-        skew_s = ctx.process.clock.wall() - parsedate_to_datetime(told).timestamp()
+        skew_s = ctx.process.clock.wall() - parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError):
         return
     if abs(skew_s) > SKEW_S:
@@ -211,18 +208,18 @@ def _clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
 
 
 def terminal(ctx: Context) -> Iterator[Finding]:
-    """Tell what the terminal can show."""
+    """Yield what the terminal can show."""
     console, environ = ctx.process.console, ctx.process.environ
     if not console.stdout_is_terminal:
         yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
         return
     kind = environ.get("TERM") or "unknown"
-    told = (
+    message = (
         Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
         if ctx.output.color
         else Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
     )
-    yield Finding("terminal", "ok", told)
+    yield Finding("terminal", "ok", message)
 
 
 def installation(ctx: Context) -> Iterator[Finding]:
@@ -237,8 +234,8 @@ def installation(ctx: Context) -> Iterator[Finding]:
     program = environ.get("SHELL") or "bash"
     shell = os.path.basename(program)
     if shell in SHELLS and (found := find_completion(shell, program, environ)):
-        told = Text("installed for {shell}: {found}", shell=shell, found=found)
-        yield Finding("completion", "ok", told)
+        message = Text("installed for {shell}: {found}", shell=shell, found=found)
+        yield Finding("completion", "ok", message)
     else:
         named = shell if shell in SHELLS else "bash"
         advice = Text("apiyi completion {shell}; see apiyi help completion", shell=named)
@@ -246,35 +243,37 @@ def installation(ctx: Context) -> Iterator[Finding]:
 
 
 def limits(ctx: Context) -> Iterator[Finding]:
-    """Tell the limits in force and whether all processes share them."""
-    kept = ctx.settings.limits
-    told = Text(
+    """Yield the limits in force, and whether all processes share them."""
+    limits = ctx.settings.limits
+    message: str = Text(
         "{rpm} requests and {tpm} tokens in {window_s} s, ",
-        rpm=kept.rpm,
-        tpm=kept.tpm,
-        window_s=f"{kept.window_s:g}",
+        rpm=limits.rpm,
+        tpm=limits.tpm,
+        window_s=f"{limits.window_s:g}",
     )
-    told += Text("{concurrency} at once", concurrency=kept.concurrency)
+    message += Text("{concurrency} at once", concurrency=limits.concurrency)
     if ctx.settings.sandbox or not _has_key(ctx):
-        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
-    elif kept.store is not None:
-        yield _shared(ctx, kept.store, told)
+        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=message))
+    elif limits.store is not None:
+        yield _shared_limits(ctx, limits.store, message)
     else:
         from apiyi_cli.settings.paths import runtime_dir
         from apiyi_cli.wire.limits.limiter import Limiter
 
         trouble: list[str] = []
         Limiter(
-            runtime_dir(ctx.process.environ), ctx.settings.secret.value, kept, tell=trouble.append
+            runtime_dir(ctx.process.environ), ctx.settings.secret.value, limits, tell=trouble.append
         )
         if trouble:
-            yield Finding("limits", "warning", join_texts((told, trouble[0]), "; "))
+            yield Finding("limits", "warning", join_texts((message, trouble[0]), "; "))
         else:
-            yield Finding("limits", "ok", Text("{message}, shared by all processes", message=told))
+            yield Finding(
+                "limits", "ok", Text("{message}, shared by all processes", message=message)
+            )
 
 
-def _shared(ctx: Context, store: str, told: str) -> Finding:
-    """Tell whether the server that several hosts share the limits by can be used."""
+def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
+    """Return whether the server through which several hosts share the limits can be used."""
     from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
 
     began_s = ctx.process.clock.monotonic()
@@ -288,7 +287,7 @@ def _shared(ctx: Context, store: str, told: str) -> Finding:
         "ok",
         Text(
             "{message}, shared through {store} ({took_ms} ms)",
-            message=told,
+            message=message,
             store=without_credentials(store),
             took_ms=f"{took_ms:.0f}",
         ),

@@ -37,40 +37,41 @@ CHECKS = {
 """What each check is called on a terminal; machines read its key."""
 
 
-def doctor(ctx: Context, *, connection: Connection, output: Output) -> None:
+def doctor(ctx: Context, *, connection: Connection, output: Output) -> int:
     """Check configuration, key, network, both hosts, clock, terminal and installation.
 
     Exits 0 when nothing failed, else with the code of the first failure.
     """
-    from apiyi_cli.cli.records import write_record
-
     try:
         ctx.settings.output  # noqa: B018
     except ApiyiError:
         # The configuration cannot be read, which the first check will say.
         ctx.settings.output = output
-    found: list[Finding] = []
-
-    def lines() -> Iterator[bytes]:
-        for finding in _findings(ctx, connection):
-            found.append(finding)
-            if ctx.output.form == "text":
-                yield _line(ctx, finding)
-            elif ctx.output.form == "ndjson":
-                yield write_record(_record(finding), ctx.messages.redact)
-        if ctx.output.form == "json":
-            record = {"checks": [_record(one) for one in found]}
-            yield write_record(record, ctx.messages.redact)
-
+    findings: list[Finding] = []
+    lines = _list_lines(ctx, _run_checks(ctx, connection), findings)
     if ctx.output.form == "text":
-        ctx.output.write(lines(), content="styled")
+        ctx.output.write(lines, content="styled")
     else:
-        ctx.output.write(ctx.output.filter_lines(lines()))
-    first = next((one for one in found if one.state == "failure"), None)
-    ctx.process.exit_code = first.exit_code if first is not None else 0
+        ctx.output.write(ctx.output.filter_lines(lines))
+    return next((item.exit_code for item in findings if item.state == "failure"), 0)
 
 
-def _findings(ctx: Context, typed: Connection) -> Iterator[Finding]:
+def _list_lines(ctx: Context, findings: Iterator[Finding], seen: list[Finding]) -> Iterator[bytes]:
+    """Yield the findings as lines, or at the end as one object; note them in `seen`."""
+    from apiyi_cli.cli.records import write_record
+
+    for finding in findings:
+        seen.append(finding)
+        if ctx.output.form == "text":
+            yield _format_finding(ctx, finding)
+        elif ctx.output.form == "ndjson":
+            yield write_record(_make_record(finding), ctx.messages.redact)
+    if ctx.output.form == "json":
+        record = {"checks": [_make_record(finding) for finding in seen]}
+        yield write_record(record, ctx.messages.redact)
+
+
+def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
     checks: tuple[Callable[[Context], Iterator[Finding]], ...] = (
         checkup.config,
         checkup.key,
@@ -82,14 +83,14 @@ def _findings(ctx: Context, typed: Connection) -> Iterator[Finding]:
         checkup.installation,
         checkup.limits,
     )
-    max_time_s = _max_time(ctx, typed)
+    max_time_s = _find_max_time(ctx, typed)
     for check in checks:
         try:
             if max_time_s is None:
                 yield from check(ctx)
             else:
                 ends_at_s = ctx.process.started_s + max_time_s
-                yield from _bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
+                yield from _run_bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
         except LimitError as failure:
             yield failed(check.__name__, failure)
             return
@@ -99,7 +100,7 @@ def _findings(ctx: Context, typed: Connection) -> Iterator[Finding]:
                 return
 
 
-def _max_time(ctx: Context, typed: Connection) -> float | None:
+def _find_max_time(ctx: Context, typed: Connection) -> float | None:
     """Return the seconds that all checks have, None without a limit."""
     try:
         return ctx.settings.fill(Connection()).max_time
@@ -107,7 +108,7 @@ def _max_time(ctx: Context, typed: Connection) -> float | None:
         return typed.max_time
 
 
-def _bounded(
+def _run_bounded(
     ctx: Context, check: Callable[[Context], Iterator[Finding]], left_s: float
 ) -> list[Finding]:
     """Return what a check finds in the time that is left; raise LimitError after it.
@@ -116,12 +117,12 @@ def _bounded(
     """
     import threading
 
-    found: list[Finding] = []
+    findings: list[Finding] = []
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.extend(check(ctx))
+            findings.extend(check(ctx))
         except BaseException as failure:
             failures.append(failure)
 
@@ -134,14 +135,14 @@ def _bounded(
         raise LimitError(Text("stopped by --max-time"), why, hint=Text("raise --max-time"))
     if failures:
         raise failures[0]
-    return found
+    return findings
 
 
-def _record(finding: Finding) -> dict[str, object]:
+def _make_record(finding: Finding) -> dict[str, object]:
     return {name: value for name, value in finding._asdict().items() if value not in ("", 0)}
 
 
-def _line(ctx: Context, finding: Finding) -> bytes:
+def _format_finding(ctx: Context, finding: Finding) -> bytes:
     from apiyi_cli.render.wrap import pad
 
     mark, style = MARKS[finding.state]

@@ -34,8 +34,8 @@ SHELLS = tuple(_NAMES)
 
 def find_manual(environ: Mapping[str, str]) -> str | None:
     """Return the page that `man apiyi` shows, None when it shows none."""
-    told = _ask(["man", "-w", "apiyi"], environ)
-    return told[0] if told else None
+    pages = _ask(["man", "-w", "apiyi"], environ)
+    return pages[0] if pages else None
 
 
 def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str | None:
@@ -43,7 +43,7 @@ def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str
 
     `shell` is its name, `program` what it is started by.
     """
-    for folder in _folders(shell, program, environ):
+    for folder in _list_folders(shell, program, environ):
         for name in _NAMES[shell]:
             path = Path(folder, name)
             if path.is_file():
@@ -56,13 +56,13 @@ def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str
     return None
 
 
-def _folders(shell: str, program: str, environ: Mapping[str, str]) -> list[str]:
-    if (question := _QUESTIONS.get(shell)) and (told := _ask([program, *question], environ)):
-        return told
-    return _documented(shell, environ)
+def _list_folders(shell: str, program: str, environ: Mapping[str, str]) -> list[str]:
+    if (question := _QUESTIONS.get(shell)) and (answer := _ask([program, *question], environ)):
+        return answer
+    return _list_default_folders(shell, environ)
 
 
-def _documented(shell: str, environ: Mapping[str, str]) -> list[str]:
+def _list_default_folders(shell: str, environ: Mapping[str, str]) -> list[str]:
     """Return the folders that the shell's manual names, for one that cannot be asked."""
     home = environ.get("HOME", "")
     own = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
@@ -83,7 +83,7 @@ def _ask(words: list[str], environ: Mapping[str, str]) -> list[str]:
     from apiyi_cli.settings.secrets import child_environment
 
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             words,
             env=child_environment(environ),
             stdin=subprocess.DEVNULL,
@@ -93,7 +93,7 @@ def _ask(words: list[str], environ: Mapping[str, str]) -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    lines = os.fsdecode(done.stdout).splitlines() if done.returncode == 0 else []
+    lines = os.fsdecode(process.stdout).splitlines() if process.returncode == 0 else []
     return [line for line in lines if line]
 
 

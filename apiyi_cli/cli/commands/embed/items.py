@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, read_text_field
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import missing_prompt_error
+from apiyi_cli.cli.inputs.lines import read_lines
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import ApiyiError, UsageError
@@ -117,7 +118,7 @@ def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[EmbedIte
     blank: list[EmbedItem] = []
     number = 0
     seen = False
-    for line in ctx.inputs.raw_lines(option):
+    for line in read_lines(ctx.inputs, option):
         if line is None:
             yield None
             continue

@@ -15,6 +15,7 @@ from apiyi_cli.batch.state.record import name_class
 from apiyi_cli.batch.state.resume import PendingLine
 from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
+from apiyi_cli.cli.process import find_grace_s
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError, UsageError
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from apiyi_cli.batch.rows.row import Row
     from apiyi_cli.cli.context import Context
 
-GRACE_S: Final = {"SIGINT": 30.0}
-SHORT_GRACE_S: Final = 5.0
 REFUSED: Final = frozenset((429, 503))
 """Statuses of a gateway that has not begun to work on a request."""
 
@@ -198,7 +197,7 @@ class EmbedFile:
             if len(self._signals) > 1:
                 raise Interrupted(signum)
             stop.set()
-            return GRACE_S.get(name, SHORT_GRACE_S)
+            return find_grace_s(name)
 
         self._ctx.process.on_signal = heed
         try:

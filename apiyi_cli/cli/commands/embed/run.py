@@ -161,7 +161,9 @@ class EmbedRun:
         bulk = listed is None or len(listed) > (embedding.batch_size or BATCH_SIZE)
         lengths = VectorLengths(file.vector_length if file else 0)
         jobs, observer = ctx.settings.jobs, file.observer if file else None
-        for answer in send_in_order(ctx, groups, ask, jobs, stop, bulk=bulk, observer=observer):
+        for answer in send_in_order(
+            ctx.gateway, groups, ask, jobs, stop, bulk=bulk, observer=observer
+        ):
             for usage, from_cache in usages(answer):
                 self._usage.add(usage, from_cache=from_cache)
             lengths.check(answer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.build.image import expected_extension, image_call, takes_inline
 from apiyi_cli.build.upload import Upload
-from apiyi_cli.cli.inputs.uploads import read_upload, refuse_terminal
+from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import Overrides, find_family
@@ -99,7 +99,7 @@ def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
         imaging,
         ctx.inputs.read_options(ctx.settings.request),
         [_read_input(ctx, name, inline=takes_inline(picture)) for name in imaging.input or ()],
-        None if imaging.mask is None else read_upload(ctx, imaging.mask),
+        None if imaging.mask is None else read_upload(ctx.inputs, imaging.mask),
         None if ctx.settings.output.output == "-" else _name_files(ctx, model, imaging),
         families,
     )
@@ -137,7 +137,7 @@ def prepare(ctx: Context, job: ImageJob) -> ImageJob:
                 Text("{pictures_wanted} are asked for", pictures_wanted=count),
                 hint=f"-o '{DISTINCT_NAME}'",
             )
-        refuse_terminal(ctx, Text("a picture"), Text("-o FILE, or | a program that takes it"))
+        ctx.output.refuse_terminal(Text("a picture"), Text("-o FILE, or | a program that takes it"))
     else:
         files.refuse_clashes(job.pictures)
         job = skip_existing(ctx, job)
@@ -164,7 +164,7 @@ def skip_existing(ctx: Context, job: ImageJob) -> ImageJob:
         skipped += len(task.numbers) - len(missing)
         if missing:
             tasks.append(task._replace(numbers=missing))
-    print_skipped(ctx, skipped)
+    print_skipped(ctx.messages, skipped)
     return job._replace(tasks=tuple(tasks))
 
 
@@ -205,7 +205,7 @@ def _count_pictures(body: dict[str, Any]) -> int:
 def _read_input(ctx: Context, name: str, *, inline: bool) -> Upload | str:
     if name.startswith(("https://", "http://", "data:")):
         return name
-    return read_upload(ctx, name, whole=inline)
+    return read_upload(ctx.inputs, name, whole=inline)
 
 
 def _read_tasks(
@@ -267,7 +267,7 @@ def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
 
 def _check_options(ctx: Context, imaging: Imaging, words: list[str], paths: list[str]) -> None:
     """Raise UsageError for options that do not go together."""
-    check_skipping(ctx, imaging.skip_existing, needs_output=False)
+    check_skipping(ctx.settings.output, imaging.skip_existing, needs_output=False)
     count = len(imaging.input or ())
     why = ""
     if imaging.mask is not None and not count:

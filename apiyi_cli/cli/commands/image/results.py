@@ -35,7 +35,7 @@ def send_job(ctx: Context, job: ImageJob) -> None:
     else:
         try:
             jobs = min(ctx.settings.jobs, total)
-            take_in_order(ctx, job.tasks, worker.make, jobs, results.take)
+            take_in_order(ctx.gateway, job.tasks, worker.make, jobs, results.take)
         finally:
             results.stop_progress()
     print_usage(results.usage, ctx.settings, ctx.messages)
@@ -78,7 +78,7 @@ class ImageResults:
         if result.failure is not None:
             self.failures.append(result.failure)
             if not self._is_single:
-                print_item_failure(ctx, result.task.name, result.failure)
+                print_item_failure(ctx.messages, result.task.name, result.failure)
         if self._progress is not None:
             failed = len(self.failures)
             self._progress.show(self._count, ok=self._count - failed, failed=failed)
@@ -110,7 +110,7 @@ class ImageResults:
 
         for record in result.records:
             if record["path"] is not None:
-                show_picture(self._ctx, record["path"])
+                show_picture(self._ctx.process, record["path"])
 
 
 def _make_progress(ctx: Context, total: int) -> Progress | None:
@@ -119,4 +119,4 @@ def _make_progress(ctx: Context, total: int) -> Progress | None:
         return None
     from apiyi_cli.render.progress import Progress
 
-    return Progress(total, say=console.say, status=console.status, width=console.width)
+    return Progress(total, say=ctx.messages.print, status=console.status, width=console.width)

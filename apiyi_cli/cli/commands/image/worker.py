@@ -96,8 +96,7 @@ class ImageWorker:
             for n, picture in saving.pairs():
                 self._save(sender, saving, n, picture)
         except Interrupted as stop:
-            stop.note = self._keep_rest(saving) or stop.note
-            raise
+            raise Interrupted(stop.signum, self._keep_rest(saving) or stop.note) from stop
         if saving.extras:
             self._ctx.messages.note(
                 Text(

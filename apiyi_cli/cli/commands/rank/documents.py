@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from apiyi_cli.build.embed import read_text_field
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.inputs.lines import read_lines
 from apiyi_cli.cli.inputs.stdin import find_stdin_kind
 from apiyi_cli.core.encodings import decode_text, show_name
 from apiyi_cli.core.jsontext import write
@@ -78,7 +79,7 @@ def _read_lines(ctx: Context, ranking: Ranking, as_json: bool) -> Iterator[Docum
     count = 0
     number = -1
     field = ranking.jsonl
-    for line in ctx.inputs.raw_lines("--lines" if field is None else "--jsonl"):
+    for line in read_lines(ctx.inputs, "--lines" if field is None else "--jsonl"):
         if line is None:
             continue
         number += 1

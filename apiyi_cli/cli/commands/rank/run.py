@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from apiyi_cli.build.rank import MAX_DOCUMENTS
 from apiyi_cli.cli.commands.rank.documents import Document
 from apiyi_cli.cli.commands.rank.ranked import RankedDocuments
-from apiyi_cli.cli.gateway.parallel import SIGPIPE, take_in_order
+from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Call, Reply
@@ -24,6 +24,7 @@ from apiyi_cli.errors import (
     fails_every_item,
     is_about_item,
 )
+from apiyi_cli.output.rescue import SIGPIPE
 from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ class RankRun:
         ctx.output.require_ready()
         ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
         try:
-            take_in_order(ctx, divide(documents), self._ranker.ask, ctx.settings.jobs, self._take)
+            take_in_order(
+                ctx.gateway, divide(documents), self._ranker.ask, ctx.settings.jobs, self._take
+            )
         except BaseException as stop:
             if len(self._ranked) and not (isinstance(stop, Interrupted) and stop.signum == SIGPIPE):
                 count = len(self._ranked)

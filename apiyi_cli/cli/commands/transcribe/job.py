@@ -76,14 +76,16 @@ def read_job(ctx: Context, names: list[str]) -> TranscribeJob:
         transcribing = transcribing.replace(prompt=ctx.inputs.at(transcribing.prompt))
     options = ctx.inputs.read_options(ctx.settings.request)
     _check_options(ctx, transcribing)
-    check_skipping(ctx, transcribing.skip_existing, needs_output=True)
+    check_skipping(ctx.settings.output, transcribing.skip_existing, needs_output=True)
     if not names:
         raise UsageError(
             Text("nothing to transcribe"),
             Text("no file was given"),
             hint="apiyi transcribe talk.mp3",
         )
-    recordings = tuple(Recording(place, read_upload(ctx, name)) for place, name in enumerate(names))
+    recordings = tuple(
+        Recording(place, read_upload(ctx.inputs, name)) for place, name in enumerate(names)
+    )
     form = _choose_form(ctx, transcribing)
     job = TranscribeJob(ctx.settings.models[0], transcribing, options, form, None, recordings)
     return job._replace(files=_name_files(ctx, job))
@@ -124,7 +126,7 @@ def skip_existing(ctx: Context, job: TranscribeJob) -> TranscribeJob:
     if files is None:
         return job
     missing = [item for item in job.recordings if not files.should_skip(item.fields(job.model))]
-    print_skipped(ctx, len(job.recordings) - len(missing))
+    print_skipped(ctx.messages, len(job.recordings) - len(missing))
     return job._replace(recordings=tuple(missing))
 
 

@@ -15,7 +15,6 @@ from apiyi_cli.cli.commands.transcribe.job import (
 )
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import NotesOnce, print_item_failure, take_in_order
-from apiyi_cli.cli.inputs.uploads import make_scratch_folder
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.chat import Answer
@@ -77,7 +76,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
         if len(job.recordings) == 1 and not needs_split(first.upload):
             results.take(ask(ctx.gateway.sender, RecordingPart(first, first.upload)))
         else:
-            take_in_order(ctx, _cut(ctx, job), ask, ctx.settings.jobs, results.take)
+            take_in_order(ctx.gateway, _cut(ctx, job), ask, ctx.settings.jobs, results.take)
     finally:
         print_usage(results.usage, ctx.settings, ctx.messages)
     count, failures = len(job.recordings), results.failures
@@ -139,7 +138,7 @@ class TranscribeResults:
             failure = self._keep(failure, join_transcripts(parts))
         self.failures.append(failure)
         if len(self._job.recordings) > 1:
-            print_item_failure(self._ctx, part.recording.name, failure)
+            print_item_failure(self._ctx.messages, part.recording.name, failure)
 
     def _keep(self, failure: ApiyiError, part: Transcript) -> ApiyiError:
         """Keep what was heard, and paid for; return the failure with the place in its hint."""
@@ -179,7 +178,7 @@ def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
 
         part: RecordingPart | None = None
         try:
-            for cut in split_recording(ctx, recording.upload, make_scratch_folder(ctx)):
+            for cut in split_recording(ctx, recording.upload, ctx.process.make_scratch_folder()):
                 if part is not None:
                     yield part
                 part = RecordingPart(recording, cut.upload, cut.begin_s, is_last=False)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.text import Text
 
@@ -62,10 +63,8 @@ def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]
         window = ("-ss", f"{begin_s:.3f}", "-t", f"{end_s - begin_s:.3f}")
         form = ("-vn", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-c:a", "flac")
         _ffmpeg(ctx, upload, *form, "-y", f"file:{path}", before=window)
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
         name = f"{upload.name}.part{number + 1}.flac"
-        yield Cut(begin_s, Upload(name, str(path), path.stat().st_size, head))
+        yield Cut(begin_s, Upload(name, str(path), *read_sample(path, HEAD_BYTES)))
 
 
 def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list[float]:
