@@ -209,3 +209,22 @@ def children(apiyi: Program) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def test_rank_prints_what_was_ranked_before_it_dies_of_the_signal(
+    started: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    rows = [{"index": k, "relevance_score": k / 100} for k in range(100)]
+    gateway.script(ScriptedReply.json({"results": rows}), ScriptedReply.json({}).stall())
+    (started.work / "docs").write_bytes(b"".join(b"text %d\n" % number for number in range(150)))
+    with (started.work / "docs").open("rb") as stdin:
+        process = started.start("rank q -n 2 -j 1", stdin=stdin)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) >= 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    while b"under way" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (-signal.SIGTERM, b"text 99\ntext 98\n")

@@ -6,7 +6,8 @@ import json
 from http.client import HTTPConnection
 
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.sandbox.limits import GatewayLimits, Windows
+from apiyi_cli.core.endpoints import EMBED, RERANK
+from apiyi_cli.sandbox.limits import GatewayLimits, Windows, refuse_crowd
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -67,3 +68,9 @@ def test_the_gateway_answers_429_and_bills_only_what_it_admitted() -> None:
         client.close()
     assert [one.status for one in gateway.ledger] == [200] * 3 + [429] * 2 + [200]
     assert len(gateway.posts) == 3
+
+
+def test_rerank_takes_five_requests_at_once_whatever_the_key_may() -> None:
+    assert refuse_crowd(RERANK, 5) is None and refuse_crowd(EMBED, 50) is None
+    refusal = refuse_crowd(RERANK, 6)
+    assert refusal is not None and refusal.status == 429
