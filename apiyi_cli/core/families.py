@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_plain
-from apiyi_cli.text import Text
+from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text, system_reason
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """The user's own families: pattern → fields, the first pattern that fits counts."""
@@ -209,5 +210,9 @@ def _fits_any(name: str, patterns: Sequence[str]) -> bool:
 
 @cache
 def _table() -> list[dict[str, Any]]:
-    table: list[dict[str, Any]] = read_plain(Path(__file__).with_name("families.json").read_bytes())
+    path = Path(__file__).with_name("families.json")
+    try:
+        table: list[dict[str, Any]] = read_plain(path.read_bytes())
+    except OSError as error:
+        raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
     return table
