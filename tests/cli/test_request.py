@@ -289,3 +289,10 @@ def test_flag_beats_environment_beats_profile_beats_default(
     ]  # fmt: skip
     assert [body.get("temperature") for body in bodies[:4]] == [0.25, 0.25, 1.0, None]
     assert [body["messages"][0]["content"] for body in bodies[:3]] == ["profile", "profile", "flag"]
+
+
+def test_what_a_family_refuses_is_said_once_of_a_request_that_is_only_shown(
+    apiyi: Program,
+) -> None:
+    ran = apiyi("chat hi -m o3 --temperature 0.5 --dry-run")
+    assert ran.err.count("o3 is known to refuse temperature") == 1

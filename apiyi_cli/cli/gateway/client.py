@@ -132,8 +132,6 @@ class GatewayClient:
 
     def print_request(self, call: Call) -> None:
         """Print the request on stdout in the form that `--dry-run` or `--code` wants."""
-        for text in call.notes:
-            self._messages.note(text)
         from apiyi_cli.cli.gateway.dry_run import print_request
 
         print_request(call, self._process, self._settings, self._messages)
