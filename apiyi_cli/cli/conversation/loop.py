@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
+    from apiyi_cli.cli.output.answer_files import AnswerFiles
     from apiyi_cli.core.options.chat import Answer
 
 
@@ -95,7 +96,10 @@ class ReplyPrinter:
         self._commands = commands
         self.keeps_chunks = commands is not None
         self.form = answer_form(ctx.output.form, answer)
-        ctx.output.require_ready()
+        self._files = self._make_files(answer)
+        self._to_stdout = self._files is not None and answer.save is None
+        if not self._to_stdout:
+            ctx.output.require_ready()
         self._stderr_events = StderrEvents(
             ctx.process.console,
             ctx.messages,
@@ -120,13 +124,17 @@ class ReplyPrinter:
             call,
             decode,
             held=self.form in ("json", "extract")
+            or self._files is not None
             or self._ctx.settings.output.output not in (None, "-"),
             reasoning=self._stderr_events.shows_reasoning,
         )
+        keep_file = self._ctx.output.keep_attachment
+        if self._files is not None:
+            bursts, keep_file = self._files.replace(bursts), self._files.keep
         return ReplyCollector(
             bursts,
             self._commands,
-            self._ctx.output.keep_attachment,
+            keep_file,
             call if self.keeps_chunks else None,
         )
 
@@ -136,8 +144,19 @@ class ReplyPrinter:
 
     def write(self, lines: Iterator[bytes]) -> None:
         """Write the rendered replies; then print usage and warnings on stderr."""
-        self._ctx.output.write(lines, content=self.render.content)
+        self._ctx.output.write(lines, content=self.render.content, to_stdout=self._to_stdout)
         self._stderr_events.close()
+        if self._files is not None and self._files.failure is not None:
+            raise self._files.failure
+
+    def _make_files(self, answer: Answer) -> AnswerFiles | None:
+        """Return what saves the files of the answer, where text is printed."""
+        output = self._ctx.settings.output.output
+        if self.form in ("json", "ndjson") or (answer.save is None and output in (None, "-")):
+            return None
+        from apiyi_cli.cli.output.answer_files import make_answer_files
+
+        return make_answer_files(self._ctx, answer)
 
 
 def _answer_lines(

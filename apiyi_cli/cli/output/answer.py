@@ -127,14 +127,16 @@ class AnswerOutput:
         *,
         content: Content | None = None,
         path: Path | None = None,
+        to_stdout: bool = False,
     ) -> None:
         """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
 
         `path` is the file that `-o` means where it is a directory or a template. `stop` is
         called on a failure: it makes `lines` end with what was on its way. `content` is what the
-        lines are; by default JSON where the form of the output is a JSON one.
+        lines are; by default JSON where the form of the output is a JSON one. `to_stdout` is
+        for an `-o` that names a folder, which gets the files of the answer.
         """
-        target = path or self.options.output
+        target = None if to_stdout else path or self.options.output
         rescue = self._process.rescue
         if stop is not None:
             rescue = rescue._replace(stop=stop)

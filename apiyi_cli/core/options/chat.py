@@ -149,6 +149,13 @@ class Answer(Group, panel="Answer"):
     extract = flag(
         bool, "-x", "--extract", help="Print the first fenced code block only (else all)."
     )
+    save = flag(
+        str,
+        "--save",
+        help="Save pictures, sound and files of the answer, as 'out/{n}.{ext}' or DIR/.",
+        metavar="TEMPLATE",
+        complete="file",
+    )
     hide_reasoning = flag(bool, "-R", "--hide-reasoning", help="Do not show reasoning on stderr.")
     markdown = flag(bool, "--markdown/--no-markdown", help="Render Markdown on a terminal.")
     newline = flag(bool, "--newline/--no-newline", help="End the answer with a newline.")
