@@ -71,6 +71,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
                 @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
                 @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
@@ -147,6 +148,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
                 @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
                 @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
@@ -218,6 +220,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--stream'); Help = 'Print the answer as it is made.' }
                 @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
+                @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
                 @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
@@ -1022,7 +1025,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1046,7 +1049,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1070,7 +1073,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }

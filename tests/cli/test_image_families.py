@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.cli.settings import CommandSettings
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.request import Model
+from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.drawing import png
+from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -440,3 +445,43 @@ def test_the_users_own_family_has_the_last_word_on_the_route(
     ran = apiyi("image cat -m nano-banana --aspect-ratio 1:1")
     assert (ran.code, ran.text) == (0, "cat-1.png\n"), ran.err
     assert gateway.posts[0].path == "/v1beta/models/nano-banana:generateContent"
+
+
+@pytest.mark.parametrize(
+    ("line", "longest_s"),
+    [
+        ("-m gemini-3-pro-image", 600.0),
+        ("-m gpt-image-2-vip", 300.0),
+        ("-m seedream-5-0-260128", 120.0),
+        ("-m gpt-image-2-vip --timeout 7", 7.0),
+        ("-m dall-e-2", 600.0),
+    ],
+)
+def test_the_wait_for_headers_is_the_familys_unless_one_is_given(
+    line: str, longest_s: float
+) -> None:
+    words = dict(zip(*[iter(line.split())] * 2, strict=True))
+    timeout = words.get("--timeout")
+    settings = CommandSettings(
+        Model(model=words["-m"]),
+        Connection(timeout=float(timeout) if timeout else None),
+        environ={},
+        command="image",
+    )
+    assert settings.timeouts.headers_s == longest_s
+
+
+def test_links_to_flux_pictures_die_after_ten_minutes() -> None:
+    def fetch(at: float, path: str) -> int:
+        received = ReceivedRequest(0, at, "GET", path, "", {}, origin="http://127.0.0.1:1")
+        return answer(received, "stop").status
+
+    body = json.dumps({"model": "flux-2-pro", "prompt": "cat"}).encode()
+    headers = {"content-type": "application/json"}
+    origin = "http://127.0.0.1:1"
+    post = ReceivedRequest(0, 0.0, "POST", GENERATIONS, "", headers, body, origin=origin)
+    drawn_body = answer(post, "stop").body
+    assert isinstance(drawn_body, bytes)
+    url = json.loads(drawn_body)["data"][0]["url"]
+    path = url.removeprefix(origin)
+    assert (fetch(599.0, path), fetch(601.0, path)) == (200, 403)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 Decode = Callable[..., Iterator[EventBatch]]
 """Yields the events of a reply, by the options of the decoders' `events`."""
+
+
+# Pictures in Markdown come whole; ordinary pieces of text are far smaller.
+_LARGE_TEXT = 4096
+_DATA_URL = r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,([A-Za-z0-9+/=]+)"
 
 
 class ReplyCollector:
@@ -78,6 +84,8 @@ class ReplyCollector:
         for place, event in enumerate(burst):
             kind = type(event)
             if kind is Delta:
+                if len(event.text) > _LARGE_TEXT and self._keep_file:  # type: ignore[union-attr]
+                    event = burst[place] = self._name_files(event)  # type: ignore[arg-type]
                 if event.index == 0:  # type: ignore[union-attr]
                     self._texts.append(event.text)  # type: ignore[union-attr]
             elif kind is ToolCall:
@@ -94,6 +102,16 @@ class ReplyCollector:
                 self.chunks.clear()
                 self._has_restarted = True
         return burst
+
+    def _name_files(self, event: Delta) -> Delta:
+        """Return a piece of text with the path of each file that it holds as a data URL."""
+        keep_file = self._keep_file
+        assert keep_file is not None
+
+        def name(found: re.Match[str]) -> str:
+            return keep_file(InlineFile(found[1], found[2])).rstrip("\n") or found[0]
+
+        return Delta(re.sub(_DATA_URL, name, event.text), event.index)
 
 
 def find_decode(call: Call, openai: Decode) -> Decode:

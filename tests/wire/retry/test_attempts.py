@@ -30,7 +30,7 @@ from apiyi_cli.wire.retry.attempts import (
     delays,
     run_attempts,
 )
-from apiyi_cli.wire.retry.decision import decide
+from apiyi_cli.wire.retry.decision import RetryDecision, decide
 
 COSTS: tuple[Cost, ...] = ("free", "light", "text", "heavy")
 
@@ -556,6 +556,17 @@ def test_full_channels_are_asked_again_after_5_15_and_45_s_whatever_the_default(
 
     with pytest.raises(TemporaryError):
         list(Stage([FULL], [FULL], [FULL], [FULL]).run())
+
+
+def test_pictures_whose_refusals_come_slowly_are_asked_again_all_the_same() -> None:
+    def next_attempt(cost: Cost) -> RetryDecision:
+        elapsed_s = 3 * 190.0
+        return decide(
+            FULL, cost, INTERACTIVE, shown=False, attempt=3, saturated=2, elapsed_s=elapsed_s
+        )
+
+    assert next_attempt("heavy") == RetryDecision(True, wait_s=45.0)
+    assert next_attempt("text").stop == "time"
 
 
 def test_a_given_number_of_retries_bounds_full_channels() -> None:
