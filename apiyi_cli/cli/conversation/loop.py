@@ -21,9 +21,9 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.conversation.answer_files import AnswerFiles
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
-    from apiyi_cli.cli.output.answer_files import AnswerFiles
     from apiyi_cli.core.options.chat import Answer
 
 
@@ -154,7 +154,7 @@ class ReplyPrinter:
         output = self._ctx.settings.output.output
         if self.form in ("json", "ndjson") or (answer.save is None and output in (None, "-")):
             return None
-        from apiyi_cli.cli.output.answer_files import make_answer_files
+        from apiyi_cli.cli.conversation.answer_files import make_answer_files
 
         return make_answer_files(self._ctx, answer)
 
