@@ -205,9 +205,8 @@ def parse_body(
 ) -> dict[str, Any] | list[Any]:
     """Return the JSON object or array of a 2xx answer.
 
-    `large` is for megabytes of base64, in which numbers of nineteen digits are not looked for:
-    that would take longer than all the rest. Raises IncompleteError when it is empty or cut,
-    and RejectedError when something other than the API answered.
+    `large`: in megabytes of base64 no integers of 19 digits are looked for, which takes longest.
+    Raises IncompleteError when it is empty or cut, RejectedError if not the API answered.
     """
     if kind == "empty" or not trim(raw):
         raise IncompleteError(
@@ -221,11 +220,9 @@ def parse_body(
         value = _read_large(raw) if large else read_first(raw)
     except ValueError as error:
         if trim(raw)[:1] in (b"{", b"["):
-            raise IncompleteError(
-                Text("the answer was cut"),
-                Text("its {count} bytes are not complete JSON", count=len(raw)),
-                facts=facts_of(reply, "content"),
-            ) from error
+            why = Text("its {count} bytes are not complete JSON", count=len(raw))
+            facts = facts_of(reply, "content")
+            raise IncompleteError(Text("the answer was cut"), why, facts=facts) from error
         value = None
     if not isinstance(value, dict | list):
         raise _make_text_error(reply, raw)
