@@ -119,6 +119,26 @@ class Imports(NamedTuple):
         return re.sub(self.line, keep, template, flags=re.MULTILINE)
 
 
+_BEARER_FORMS = (
+    ('.Set("Authorization", "Bearer "+key)', '.Set("{name}", key)'),
+    (
+        'request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);',
+        'request.Headers.Add("{name}", key);',
+    ),
+    ('.header("Authorization", "Bearer " + key)', '.header("{name}", key)'),
+    ('request["Authorization"] = "Bearer #{key}"', 'request["{name}"] = key'),
+    ("'Authorization: Bearer %s", "'{name}: %s"),
+)
+"""How each language's frame sends the key, and how it does in a header of another name."""
+
+
+def name_key_header(template: str, name: str) -> str:
+    """Return the frame of a program with the key in the header `name`."""
+    for bearer, other in _BEARER_FORMS:
+        template = template.replace(bearer, other.replace("{name}", name))
+    return template
+
+
 def write_answer(plan: ProgramPlan, templates: Templates) -> str:
     """Return the code that shows or saves the answer."""
     if plan.streamed:
@@ -169,6 +189,8 @@ class Language:
 
     def write(self, plan: ProgramPlan, templates: Templates) -> Program:
         """Write the program that does what `plan` says."""
+        if plan.auth != "bearer":
+            templates.program = name_key_header(templates.program, plan.auth)
         file_names = self.between.join(map(self.file_name or self.string, plan.saves))
         functions = [*needed_functions(plan), *self.functions(plan)]
         values = {

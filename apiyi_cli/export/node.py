@@ -34,7 +34,8 @@ def _notes(plan: ProgramPlan) -> Iterator[str]:
 
 
 def _headers(plan: ProgramPlan) -> str:
-    lines = ["    Authorization: `Bearer ${key}`,"]
+    is_bearer = plan.auth == "bearer"
+    lines = ["    Authorization: `Bearer ${key}`," if is_bearer else f"    {_key(plan.auth)}key,"]
     for name, value in plan.headers:
         lines.append(f"    {_key(name)}{javascript(value)},")
     return "\n".join(["{", *(f"  {line}" for line in lines), "    }"])

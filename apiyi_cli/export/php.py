@@ -74,7 +74,8 @@ def _options(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
         php(f"{name}: {value}" if value else f"{name};")
         for name, value in plan.headers
     ]
-    lines = "".join(f"    {header},\n" for header in ['"Authorization: Bearer $key"', *headers])
+    key = '"Authorization: Bearer $key"' if plan.auth == "bearer" else f'"{plan.auth}: $key"'
+    lines = "".join(f"    {header},\n" for header in [key, *headers])
     if _repeats(plan):
         lines += '    "Content-Type: multipart/form-data; boundary=$boundary",\n'
     yield f"CURLOPT_HTTPHEADER => [\n{lines}]"

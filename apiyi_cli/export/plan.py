@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
-from apiyi_cli.core.call import Call, Part, Source, root_url
+from apiyi_cli.core.call import Auth, Call, Part, Source, root_url
 from apiyi_cli.core.endpoints import (
     CHAT,
     COMPLETE,
@@ -137,6 +137,7 @@ class ProgramPlan:
     plain_text: bool = False
     retried: bool = True
     is_below_base: bool = True
+    auth: Auth = "bearer"
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -197,6 +198,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
         plain_text=kind == "transcribe" and parameters.get("response_format") not in (None, "json"),
         retried=call.cost != "heavy",
         is_below_base=call.root == "base",
+        auth=call.auth,
         notes=tuple(notes),
     )
 

@@ -14,7 +14,8 @@ def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
 
 
 def _headers(plan: ProgramPlan) -> str:
-    lines = ['    "Authorization": f"Bearer {key}",']
+    is_bearer = plan.auth == "bearer"
+    lines = ['    "Authorization": f"Bearer {key}",' if is_bearer else f'    "{plan.auth}": key,']
     for name, value in plan.headers:
         if plan.body is None or (name, value) != ("Content-Type", "application/json"):
             lines.append(f"    {python(name)}: {python(value)},")

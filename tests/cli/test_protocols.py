@@ -481,3 +481,21 @@ def test_a_fixed_budget_of_the_newest_claude_is_refused(apiyi: Program) -> None:
     ran = apiyi(["chat", "hi", *CLAUDE.split(), "-O", f"thinking={thinking}"])
     assert ran.code == 6
     assert '"thinking.type.enabled" is not supported for this model' in ran.err
+
+
+@pytest.mark.parametrize(
+    "language", ["curl", "requests", "node", "java", "csharp", "go", "php", "ruby"]
+)
+def test_programs_send_the_key_of_the_protocol(apiyi: Program, language: str) -> None:
+    ran = apiyi(f"chat hi {CLAUDE} --code {language}")
+    assert ran.code == 0
+    assert "/v1/messages" in ran.text
+    assert "x-api-key" in ran.text and "Bearer" not in ran.text
+    assert "anthropic-version" in ran.text
+
+
+def test_a_program_of_the_shell_gets_an_answer(apiyi: Program) -> None:
+    for line in (CLAUDE, GEMINI):
+        ran = apiyi.shell(f"apiyi chat hi {line} --no-stream --code curl | bash")
+        assert ran.code == 0, ran.err
+        assert "You said: hi" in ran.text
