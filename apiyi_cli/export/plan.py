@@ -58,8 +58,7 @@ _READABLE = (
 )
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
-_TIMEOUT_S = 120
-_REASONING_S = 600
+_TIMEOUT_S, _REASONING_S = 120, 600
 _REASONING_MODELS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
 _STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
 
@@ -94,8 +93,7 @@ class Pieced:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One multipart field: a `value`; or a file called `filename`, read from `path` or, where
-    it was never a file, `content`."""
+    """One multipart field: a `value`, or a file `filename` read from `path` or `content`."""
 
     name: str
     value: str | None = None

@@ -154,7 +154,7 @@ def _check_turn(turn: Any, place: str) -> None:
 
 
 def _check_results(turns: list[dict[str, Any]], *, thinks: bool) -> None:
-    """Refuse results without their calls, and calls whose thoughts were lost."""
+    """Refuse results without their calls, and calls without their thoughts."""
     called: set[str] = set()
     for k, turn in enumerate(turns):
         blocks = _blocks(turn)

@@ -92,12 +92,16 @@ def _with_protocol(
 ) -> TextRequest:
     """Return the request with what the options say about its protocol."""
     protocols = ctx.settings.fill(protocols)
-    caches = bool(protocols.cache_prompt)
+    cached_chars = 0
+    if protocols.cache_prompt:
+        from apiyi_cli.cli.inputs.prompt import count_file_chars
+
+        cached_chars = count_file_chars(ctx.inputs, asked.text or "")
     return text._replace(
         protocol=protocols.protocol or "auto",
         force=bool(ctx.settings.fill(model).force_model),
-        cache_prompt=caches,
-        cached_chars=ctx.inputs.file_chars(asked.text or "") if caches else 0,
+        cache_prompt=bool(protocols.cache_prompt),
+        cached_chars=cached_chars,
     )
 
 

@@ -43,8 +43,7 @@ def respond(
     request: Request,
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
-    _refuse_other_protocols(protocols)
-    _refuse_two_instructions(responding, surroundings)
+    _refuse_misfits(protocols, responding, surroundings)
     asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
     for notice in asked.notices():
         ctx.messages.note(notice)
@@ -71,8 +70,11 @@ def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any
     return answer_items(output_items(reply.chunks), reply.calls, results)
 
 
-def _refuse_other_protocols(protocols: ProtocolOptions) -> None:
-    """Raise UsageError if another API is asked for; a profile's is for chat."""
+def _refuse_misfits(
+    protocols: ProtocolOptions, responding: Responding, surroundings: Conversation
+) -> None:
+    """Raise UsageError for two system texts, or another API; a profile's is for chat."""
+    _refuse_two_instructions(responding, surroundings)
     option = "--cache-prompt" if protocols.cache_prompt else None
     if protocols.protocol in ("anthropic", "google"):
         option = f"--protocol {protocols.protocol}"

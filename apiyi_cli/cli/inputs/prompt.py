@@ -65,7 +65,7 @@ class Inputs:
         self._notice = notice
         self.encoding = None if encoding is None else _find_encoding(encoding)
         self._claimed: str | None = None
-        self._files: list[tuple[str, str]] = []
+        self.files: list[tuple[str, str]] = []
 
     def prompt(
         self,
@@ -84,7 +84,7 @@ class Inputs:
         """
         typed = [word for word in words if word != "-"]
         pieces = [self.filled_file(path) for path in files]
-        self._files = list(zip(files, pieces, strict=True))
+        self.files = list(zip(files, pieces, strict=True))
         is_alone = not (typed or pieces)
         if "-" in words or self._has_stdin(is_alone=is_alone, joins=joins_stdin):
             piece = self.stdin(Text("the prompt"))
@@ -121,23 +121,13 @@ class Inputs:
         """Return which files the prompt `text` is made of, for programs that read them again."""
         sources = []
         end = 0
-        for path, piece in self._files:
+        for path, piece in self.files:
             at = text.find(piece, end)
             is_sent_as_is = path != "-" and self.encoding is None
             if is_sent_as_is and piece and at >= 0 and not _is_marked(self.content(path)):
                 sources.append(Source(place, path, text[end:at], text=True, length=len(piece)))
                 end = at + len(piece)
         return tuple(sources)
-
-    def file_chars(self, text: str) -> int:
-        """Return how many characters at the start of the prompt `text` come from files."""
-        end = 0
-        for _, piece in self._files:
-            bare = piece.strip("\r\n")
-            at = text.find(bare, end)
-            if at >= 0:
-                end = at + len(bare)
-        return end
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
@@ -329,3 +319,14 @@ def require_utf8(text: str, name: str) -> str:
             Text("cannot read {name}", name=name), Text("not UTF-8 at byte {offset}", offset=offset)
         ) from None
     return text
+
+
+def count_file_chars(inputs: Inputs, text: str) -> int:
+    """Return how many characters at the start of the prompt `text` come from files."""
+    end = 0
+    for _, piece in inputs.files:
+        bare = piece.strip("\r\n")
+        at = text.find(bare, end)
+        if at >= 0:
+            end = at + len(bare)
+    return end
