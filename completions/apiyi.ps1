@@ -18,6 +18,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 api = 'Call any path of the gateway, raw.'
                 batch = 'Send thousands of requests from a file, resumable.'
                 models = 'List or search the gateway''s models.'
+                balance = 'Show what is left in the account, in US dollars.'
                 session = 'Show and remove kept conversations.'
                 usage = 'Show what was used: requests, tokens, estimated cost.'
                 cache = 'Look at and clear the response cache.'
@@ -116,6 +117,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -186,6 +188,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -265,6 +268,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -316,6 +320,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -363,6 +368,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -423,6 +429,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -476,6 +483,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -523,6 +531,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -564,6 +573,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -594,7 +604,6 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--fsync'); Help = 'When records reach the disk: group (each second), always or never.'; Rule = '=group always never' }
                 @{ Names = @('--max-errors'); Help = 'Stop after N failed rows, or N% of 20 and more.'; Rule = 'text' }
                 @{ Names = @('--fail-fast'); Help = 'Stop at the first failed row.' }
-                @{ Names = @('--max-cost'); Help = 'Stop when the estimate reaches so many US dollars.'; Rule = 'text' }
                 @{ Names = @('-x', '--extract'); Help = 'Judge and write the first fenced code block only (else all).' }
                 @{ Names = @('--strict-finish'); Help = 'Answers that are cut, filtered, refused or empty are failures.' }
                 @{ Names = @('--retry-misfit'); Help = 'Ask again, at most N times, for an answer that does not fit --schema (paid).'; Rule = 'text' }
@@ -682,6 +691,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
@@ -721,7 +731,40 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'balance' = @{
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }
@@ -779,8 +822,28 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'usage' = @{
             Options = @(
-                @{ Names = @('--since'); Help = 'How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d).'; Rule = 'text' }
+                @{ Names = @('--since'); Help = 'How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d; with --remote 7d).'; Rule = 'text' }
                 @{ Names = @('--by'); Help = 'What to sum by (model).'; Rule = '=model day profile endpoint' }
+                @{ Names = @('--remote'); Help = 'Show the gateway''s own charges (needs the system token).' }
+                @{ Names = @('--reconcile'); Help = 'Say which requests without a known end the gateway billed.' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
                 @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
                 @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
@@ -861,6 +924,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--with-token'); Help = 'Read the key from stdin.' }
                 @{ Names = @('--no-check'); Help = 'Keep the key without asking the gateway.' }
                 @{ Names = @('--insecure-storage'); Help = 'Keep it in a 0600 file, not in the keyring.' }
+                @{ Names = @('--system-token'); Help = 'Keep the account''s token (for balance and charges).' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
@@ -1025,7 +1089,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1049,7 +1113,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1073,7 +1137,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors max_cost')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1188,7 +1252,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image transcribe speak api models session usage cache auth doctor sandbox completion help')
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image transcribe speak api models balance session usage cache auth doctor sandbox completion help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

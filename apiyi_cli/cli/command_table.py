@@ -25,6 +25,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "api": CommandEntry("Call any path of the gateway, raw.", "Ask"),
     "batch": CommandEntry("Send thousands of requests from a file, resumable.", "Ask"),
     "models": CommandEntry("List or search the gateway's models.", "Look"),
+    "balance": CommandEntry("Show what is left in the account, in US dollars.", "Look"),
     "session": CommandEntry("Show and remove kept conversations.", "Look", ("list", "show", "rm")),
     "usage": CommandEntry("Show what was used: requests, tokens, estimated cost.", "Look"),
     "cache": CommandEntry(

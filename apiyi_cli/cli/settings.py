@@ -155,6 +155,15 @@ class CommandSettings(Settings):
         self._secrets.append(secret)
         return secret
 
+    @cached_property
+    def system_token(self) -> Secret:
+        """Return the account's token, redacted from then on. Raises AuthError without one."""
+        from apiyi_cli.settings.system_token import find_system_token
+
+        token = find_system_token(self)
+        self._secrets.append(token)
+        return token
+
     @property
     def key_source(self) -> str:
         """Return where the key came from, "" if it was not needed yet."""

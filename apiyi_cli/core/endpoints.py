@@ -171,6 +171,33 @@ CREDIT = Endpoint("balance", "GET", "/dashboard/billing/subscription", "free", "
 CREDIT_USED = Endpoint("balance", "GET", "/dashboard/billing/usage", "free", "json")
 """What was used of it."""
 
+ACCOUNT = Endpoint(
+    "balance",
+    "GET",
+    "/api/user/self",
+    "free",
+    "json",
+    protocol="gateway",
+    root="gateway",
+    auth="bare",
+)
+"""The account of a system token; its answer holds other secrets of the account."""
+ACCOUNT_LOG = Endpoint(
+    "usage",
+    "GET",
+    "/api/log/self",
+    "free",
+    "json",
+    protocol="gateway",
+    root="gateway",
+    auth="bare",
+)
+"""The charges of the account, by page."""
+KEY_LOG = Endpoint(
+    "usage", "GET", "/api/log/token", "free", "json", protocol="gateway", root="gateway"
+)
+"""The last charges of the key; not every gateway of the family answers."""
+
 ENDPOINTS = (
     CHAT,
     COMPLETE,
@@ -199,6 +226,9 @@ ENDPOINTS = (
     PRICING,
     CREDIT,
     CREDIT_USED,
+    ACCOUNT,
+    ACCOUNT_LOG,
+    KEY_LOG,
 )
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from apiyi_cli.text import Text
 
 KEY_VARIABLE = "APIYI_API_KEY"
+SYSTEM_TOKEN_VARIABLE = "APIYI_SYSTEM_TOKEN"
 LOGIN_HINT = Text(
     "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
     "(without a keyring also: apiyi auth login --insecure-storage)"

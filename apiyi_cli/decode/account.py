@@ -1,13 +1,96 @@
-"""The balance of a key, in the shape that OpenAI's dashboard once had."""
+"""Balances and charges, in the shapes in which the gateway reports them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from apiyi_cli.decode.fields import read_number, read_object
+from apiyi_cli.core.jsontext import whole_characters
+from apiyi_cli.decode.fields import read_number, read_object, read_objects, read_string
+from apiyi_cli.errors import IncompleteError
+from apiyi_cli.text import Text
 
+QUOTA_PER_USD = 500_000
 UNLIMITED_USD = 1e7
 """A key without its own limit is reported with 100,000,000: the balance is not known."""
+
+
+class AccountBalance(NamedTuple):
+    """What an account has left and has used: in units of quota and in US dollars."""
+
+    quota: float
+    used_quota: float
+    usd: float
+    used_usd: float
+    requests: int | None
+    group: str | None
+
+
+class Charge(NamedTuple):
+    """One row of the gateway's log: a request, when it was made, and what was taken for it."""
+
+    request_id: str | None
+    created_at: float
+    model: str
+    usd: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def read_balance(value: Any) -> AccountBalance:
+    """Return the balance from the answer of `/api/user/self`.
+
+    Its other fields hold secrets of the account and are left alone. Raises IncompleteError for
+    an answer without a quota.
+    """
+    data = read_object(read_object(value).get("data"))
+    quota = read_number(data.get("quota"))
+    if quota is None:
+        raise IncompleteError(
+            Text("cannot read the balance"), Text("the gateway's answer names no quota")
+        )
+    used = read_number(data.get("used_quota")) or 0.0
+    requests = read_number(data.get("request_count"))
+    return AccountBalance(
+        _whole(quota),
+        _whole(used),
+        quota / QUOTA_PER_USD,
+        used / QUOTA_PER_USD,
+        None if requests is None else int(requests),
+        whole_characters(read_string(data.get("group"))) or None,
+    )
+
+
+def read_charges(value: Any) -> list[Charge]:
+    """Return the charges of one page of the log, in its order.
+
+    The rows are the value of `data`, or of `items` in it. Raises IncompleteError for an answer
+    that is not such a page; a row without a time and a quota is left out.
+    """
+    data = value.get("data") if isinstance(value, dict) else None
+    rows = data.get("items") if isinstance(data, dict) else data
+    if not isinstance(rows, list) and not (rows is None and read_object(value).get("success")):
+        raise IncompleteError(
+            Text("cannot read the gateway's log"), Text("its answer has no list of charges")
+        )
+    return [charge for charge in map(_charge, read_objects(rows)) if charge is not None]
+
+
+def _charge(row: dict[str, Any]) -> Charge | None:
+    created_at, quota = read_number(row.get("created_at")), read_number(row.get("quota"))
+    if created_at is None or quota is None:
+        return None
+    return Charge(
+        whole_characters(read_string(row.get("request_id"))) or None,
+        created_at,
+        whole_characters(read_string(row.get("model_name"))),
+        quota / QUOTA_PER_USD,
+        int(read_number(row.get("prompt_tokens")) or 0),
+        int(read_number(row.get("completion_tokens")) or 0),
+    )
+
+
+def _whole(number: float) -> float:
+    return int(number) if number.is_integer() else number
 
 
 def left_usd(subscription: Any, usage: Any) -> float | None:

@@ -36,6 +36,9 @@ _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.PRICING: "catalogue:pricing",
     endpoints.CREDIT: "account:subscription",
     endpoints.CREDIT_USED: "account:usage",
+    endpoints.ACCOUNT: "account:user",
+    endpoints.ACCOUNT_LOG: "account:log",
+    endpoints.KEY_LOG: "account:key_log",
 }
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
@@ -71,6 +74,8 @@ def _find_handler(request: ReceivedRequest) -> Handler:
     endpoint = endpoints.find_at_host(method, request.path)
     if endpoint in _MODULES:
         return _load(_MODULES[endpoint])
+    if method == "GET" and request.path == "/model-registry.json":
+        return _load("catalogue:registry")
     if method == "GET" and request.path.startswith("/files/"):
         return _load("images:file")
     return _unknown

@@ -22,6 +22,14 @@ from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 CREATED = 1735689600
 _LISTED = 1626777600
 
+_CATEGORIES = {
+    "embed": "embedding",
+    "image": "image",
+    "transcribe": "audio",
+    "speak": "audio",
+    "rank": "rerank",
+    "video": "video",
+}
 _NOT_CHAT = (
     "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
     "Did you mean to use v1/completions?"
@@ -124,6 +132,22 @@ def pricing(request: ReceivedRequest, finish: str) -> ScriptedReply:
             "vendors": [{"id": k, "name": name} for k, name in enumerate(VENDORS, 1)],
         }
     )
+
+
+def registry(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer GET /model-registry.json, which the vendor serves beside its manual."""
+    models = [
+        {
+            "id": model,
+            "vendor_en": vendor,
+            "category": _CATEGORIES.get(min(SERVED_AT[model]), "text"),
+            "endpoints": sorted(SERVED_AT[model]),
+            "groups": ["default"],
+        }
+        for model, vendor in VENDOR_OF.items()
+    ]
+    retired = {"id": "gpt-5.2-chat-latest", "category": "text", "successor": "chat-latest"}
+    return ScriptedReply.json({"schema_version": 1, "models": [*models, retired]})
 
 
 def _row(model: str) -> dict[str, Any]:

@@ -58,7 +58,14 @@ class ReceivedRequest:
     bytes_answered: int = 0
     closed_by_client_at: float | None = None
     done: bool = False
+    earlier: list[ReceivedRequest] = field(default_factory=list, repr=False)
+    """All requests that the gateway has received, for its log."""
     _parsed: Any = field(default=None, repr=False)
+
+    @property
+    def request_id(self) -> str:
+        """Return the id of the request in the gateway's headers and log."""
+        return f"2025010100000000{self.index:06d}"
 
     @property
     def json(self) -> Any:

@@ -174,7 +174,7 @@ class Gateway:
             with contextlib.suppress(ClientLeft):
                 sender.send(ScriptedReply.text(f"bad request: {error}", status=400))
             return False
-        request.origin, request.connection = self.origin, number
+        request.origin, request.connection, request.earlier = self.origin, number, self.ledger
         with self._changed:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -202,9 +202,8 @@ class Gateway:
         request.status = reply.status
         request.billed = reply.is_billed and request.method == "POST" and not reply.early
         request.complete = not reply.early
-        request_id = f"2025010100000000{request.index:06d}"
         try:
-            going = sender.send(reply, request_id, bodiless=request.method == "HEAD")
+            going = sender.send(reply, request.request_id, bodiless=request.method == "HEAD")
         except ClientLeft:
             if not self._closing:
                 request.closed_by_client_at = self.clock.monotonic()

@@ -25,7 +25,7 @@ from apiyi_cli.settings.values import (
 from apiyi_cli.text import Text, system_reason
 
 LOCALES = ("en", "zh")
-_TOP = ("profile", "families", "language", "usage_ledger")
+_TOP = ("profile", "families", "language", "usage_ledger", "registry_url")
 _LISTS = ("base_urls", "key_command")
 _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
@@ -190,6 +190,9 @@ class _ConfigChecker:
                 ["usage_ledger"],
                 Text("expected true or false, found {ledger}", ledger=_describe(ledger)),
             )
+        registry_url = document.get("registry_url")
+        if registry_url is not None and not _is_public_url(registry_url):
+            self.fail(["registry_url"], Text("expected an https:// address"))
         profiles = self.table(["profile"], document.get("profile", {}))
         families = self.table(["families"], document.get("families", {}))
         return Config(
@@ -198,6 +201,7 @@ class _ConfigChecker:
             {pattern: self.family(pattern, value) for pattern, value in families.items()},
             language,
             ledger,
+            registry_url,
         )
 
     def profile(self, name: str, value: object) -> Profile:
@@ -349,3 +353,18 @@ def _describe(value: object) -> str:
         return str(value)
     kinds: dict[type, str] = {str: Text("a text"), list: Text("a list"), dict: Text("a table")}
     return kinds.get(type(value), Text("a date or time"))
+
+
+def _is_public_url(value: object) -> bool:
+    """Return True for an https address; plain http only on this machine."""
+    if not isinstance(value, str):
+        return False
+    from urllib.parse import urlsplit
+
+    from apiyi_cli.core.hosts import is_loopback
+
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    )

@@ -158,6 +158,7 @@ class Config(NamedTuple):
     families: Mapping[str, Mapping[str, Any]] = {}
     language: str | None = None
     usage_ledger: bool | None = None
+    registry_url: str | None = None
 
 
 BUILT_IN: Mapping[str, Profile] = {

@@ -161,34 +161,48 @@ def find_storage(settings: Settings, *, insecure: bool = False) -> str | None:
     return KEYRING
 
 
-def store_key(settings: Settings, key: Secret, *, insecure: bool = False) -> str:
+def system_user(profile: str) -> str:
+    """Return the name under which the stores keep the system token of a profile."""
+    # No profile has a slash in its name.
+    return f"{profile}/system"
+
+
+def store_key(
+    settings: Settings, key: Secret, *, insecure: bool = False, user: str | None = None
+) -> str:
     """Keep the key for the profile in use, bound to its servers; return where it is kept.
+
+    `user` is the name of another secret of the profile (`system_user`).
 
     It goes into the keyring, or, only when `insecure`, into a 0600 file; the copy in the
     other place is removed, so that no old key is left to be found. Raises AuthError when
     the keyring cannot keep it: nothing falls back to a file by itself.
     """
     entry = Entry(key.value, tuple(origins(settings.base_urls)))
+    user = user or settings.profile
     if insecure:
-        write_file(settings.environ, settings.profile, entry)
-        _quietly_forget_keyring(settings)
+        write_file(settings.environ, user, entry)
+        _quietly_forget_keyring(user)
         return str(file_path(settings.environ))
-    write_keyring(settings.profile, entry)
-    delete_file(settings.environ, settings.profile)
+    write_keyring(user, entry)
+    delete_file(settings.environ, user)
     return KEYRING
 
 
 def forget_key(settings: Settings) -> list[str]:
-    """Remove the profile's key from every store; return the stores that had one.
+    """Remove the profile's key and system token from every store; return the stores that had any.
 
     Raises AuthError after the file was cleaned when the keyring does not answer: a key may
     still be in it.
     """
     removed: list[str] = []
-    if delete_file(settings.environ, settings.profile):
+    users = (settings.profile, system_user(settings.profile))
+    in_file = [delete_file(settings.environ, user) for user in users]
+    if any(in_file):
         removed.append(str(file_path(settings.environ)))
     try:
-        if delete_keyring(settings.profile):
+        in_keyring = [delete_keyring(user) for user in users]
+        if any(in_keyring):
             removed.append(KEYRING)
     except NoKeyring:
         # Nothing can be in a store that does not exist.
@@ -217,9 +231,9 @@ def list_places(settings: Settings) -> list[KeyPlace]:
     return [*found, KeyPlace(str(file_path(settings.environ)), entry is not None)]
 
 
-def _quietly_forget_keyring(settings: Settings) -> None:
+def _quietly_forget_keyring(user: str) -> None:
     try:
-        delete_keyring(settings.profile)
+        delete_keyring(user)
     except AuthError:
         # --insecure-storage is for machines whose keyring does not work.
         return

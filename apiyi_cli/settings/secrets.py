@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from apiyi_cli.core.hosts import NODES, origins
-from apiyi_cli.core.secret import KEY_VARIABLE, LOGIN_HINT, Secret, holds_secret
-from apiyi_cli.errors import AuthError, SetupError
+from apiyi_cli.core.secret import (
+    KEY_VARIABLE,
+    LOGIN_HINT,
+    SYSTEM_TOKEN_VARIABLE,
+    Secret,
+    holds_secret,
+)
+from apiyi_cli.errors import AuthError, Facts, SetupError
 from apiyi_cli.settings.paths import refuse_readable
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.text import Text, system_reason
 
-_KEY_VARIABLES = frozenset((KEY_VARIABLE, "APIYI_SYSTEM_TOKEN", "OPENAI_API_KEY"))
+_KEY_VARIABLES = frozenset((KEY_VARIABLE, SYSTEM_TOKEN_VARIABLE, "OPENAI_API_KEY"))
 _LONGEST = 8192
 _PR_SET_DUMPABLE: Final = 4
 _SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox needs no key"))
@@ -153,27 +159,45 @@ def _run_key_command(command: tuple[str, ...], settings: Settings) -> Secret:
 
 
 def _read_stored(settings: Settings) -> Secret:
+    stored = find_stored(settings, settings.profile)
+    if stored is None:
+        raise AuthError(
+            Text("no key for profile {profile}", profile=settings.profile),
+            hint=LOGIN_HINT,
+            facts=Facts(cause="no_key"),
+        )
+    return check_key(stored.value, stored.source)
+
+
+def find_stored(settings: Settings, user: str) -> Secret | None:
+    """Return what the stores keep under a name, None where they have nothing.
+
+    Raises AuthError for a keyring that is there and fails, if the file has nothing either.
+    """
     from apiyi_cli.settings import key_store
 
     silent: AuthError | None = None
     entry, source = None, key_store.KEYRING
     try:
-        entry = key_store.read_keyring(settings.profile)
+        entry = key_store.read_keyring(user)
     except AuthError as error:
         silent = error
     if entry is None:
         # The file exists only where the user asked for it by name, so reading it is not
         # a silent fallback.
         source = str(key_store.file_path(settings.environ))
-        entry = key_store.read_file(settings.environ, settings.profile)
+        entry = key_store.read_file(settings.environ, user)
     if entry is None:
         # That a machine has no keyring is normal; one that is there and fails is told.
-        why = "" if silent is None or isinstance(silent, key_store.NoKeyring) else silent.why
-        raise AuthError(
-            Text("no key for profile {profile}", profile=settings.profile), why, hint=LOGIN_HINT
-        )
+        if silent is not None and not isinstance(silent, key_store.NoKeyring):
+            raise AuthError(
+                Text("no key for profile {profile}", profile=settings.profile),
+                silent.why,
+                hint=LOGIN_HINT,
+            )
+        return None
     _refuse_foreign(source, entry.origins, settings)
-    return check_key(entry.key, source)
+    return Secret(entry.key, source)
 
 
 def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settings) -> None:

@@ -84,6 +84,17 @@ class Total(NamedTuple):
     uncertain_cost: float | None = None
 
 
+class SentRecord(NamedTuple):
+    """The part of a record that finds the request again in the gateway's log."""
+
+    at: float
+    request_id: str | None
+    endpoint: str
+    model: str
+    ms: int
+    uncertain: bool
+
+
 class Ledger:
     """The ledger in a private folder, created with the first record."""
 
@@ -136,14 +147,29 @@ class Ledger:
         `since` is in seconds since 1970. The largest is first; days are in their order.
         Raises SetupError.
         """
-        import sqlite3
-
         order = "1" if by == "day" else "coalesce(total(cost), 0) DESC, count(*) DESC, 1"
         query = _TOTALS.format(group=GROUPINGS[by], order=order)
+        return [_total(row) for row in self._select(query, since)]
+
+    def sent(self, since_s: float, profile: str) -> list[SentRecord]:
+        """Return the profile's requests since a moment in their order. Raises SetupError."""
+        query = (
+            f"SELECT {', '.join(SentRecord._fields)} FROM calls "
+            "WHERE at >= ? AND profile = ? AND NOT cached ORDER BY at"
+        )
+        return [
+            SentRecord(*row)._replace(ms=int(_bounded(row[4], int) or 0), uncertain=bool(row[5]))
+            for row in self._select(query, since_s, profile)
+        ]
+
+    def _select(self, query: str, *values: Any) -> list[Sequence[Any]]:
+        """Return the rows of a query on all records; raise SetupError."""
+        import sqlite3
+
         self.settle()
         try:
             with closing(self._open()) as database:
-                return [_total(row) for row in database.execute(query, (since,))]
+                return list(database.execute(query, values))
         except (sqlite3.Error, OSError) as failure:
             raise SetupError(
                 Text("cannot read the usage ledger"),

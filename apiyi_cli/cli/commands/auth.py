@@ -22,21 +22,29 @@ TOKEN_PAGE = "https://api.apiyi.com/token"
 PROBE_S = 15.0
 
 
+WithToken = Annotated[bool, typer.Option("--with-token", help=Text("Read the key from stdin."))]
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help=Text("Keep the key without asking the gateway."))
+]
+InsecureStorage = Annotated[
+    bool,
+    typer.Option("--insecure-storage", help=Text("Keep it in a 0600 file, not in the keyring.")),
+]
+SystemToken = Annotated[
+    bool,
+    typer.Option(
+        "--system-token", help=Text("Keep the account's token (for balance and charges).")
+    ),
+]
+
+
 def login(
     ctx: Context,
     *,
-    with_token: Annotated[
-        bool, typer.Option("--with-token", help=Text("Read the key from stdin."))
-    ] = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help=Text("Keep the key without asking the gateway."))
-    ] = False,
-    insecure_storage: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-storage", help=Text("Keep it in a 0600 file, not in the keyring.")
-        ),
-    ] = False,
+    with_token: WithToken = False,
+    no_check: NoCheck = False,
+    insecure_storage: InsecureStorage = False,
+    system_token: SystemToken = False,
     connection: Connection,
     output: Output,
 ) -> None:
@@ -49,12 +57,70 @@ def login(
     in_file = find_storage(ctx.settings, insecure=insecure_storage) is None
     if in_file and not with_token:
         _confirm_file(ctx)
+    insecure = insecure_storage or in_file
+    if system_token:
+        _keep_system_token(ctx, from_stdin=with_token, check=not no_check, insecure=insecure)
+        return
     key = _read_key(ctx, from_stdin=with_token)
     ctx.process.secrets.append(key)
     if not no_check:
         _check_key(ctx, key)
-    place = _store_key(ctx, key, insecure=insecure_storage or in_file)
+    place = _store_key(ctx, key, insecure=insecure)
     _print_stored(ctx, key, place, in_file=in_file)
+
+
+def _keep_system_token(ctx: Context, *, from_stdin: bool, check: bool, insecure: bool) -> None:
+    """Ask for the account's token, check it, keep it beside the key, and say where."""
+    from apiyi_cli.core.secret import SYSTEM_TOKEN_VARIABLE
+    from apiyi_cli.settings.key_store import system_user
+    from apiyi_cli.settings.system_token import SYSTEM_TOKEN_PAGE, check_system_token
+
+    profile = ctx.settings.profile
+    if from_stdin:
+        token = check_system_token(ctx.inputs.stdin("--with-token"), "stdin")
+    else:
+        _require_terminal(ctx)
+        ctx.messages.print(
+            Text("System tokens are made at {page}, at the bottom", page=SYSTEM_TOKEN_PAGE)
+        )
+        question = Text("System token for profile {profile} (not shown):", profile=profile)
+        token = check_system_token(_ask_hidden(ctx, question), Text("the prompt"))
+    ctx.process.secrets.append(token)
+    if check:
+        _check_system_token(ctx, token)
+    place = _store_key(ctx, token, insecure=insecure, user=system_user(profile))
+    ctx.messages.note(
+        Text(
+            "the system token {tail} of profile {profile} is kept in {place}",
+            tail=token.tail,
+            profile=profile,
+            place=place,
+        )
+    )
+    _note_variable(ctx, SYSTEM_TOKEN_VARIABLE)
+
+
+def _check_system_token(ctx: Context, token: Secret) -> None:
+    """Ask the gateway for the balance with the new token; raise what it says against it."""
+    from apiyi_cli.cli.gateway.account import open_account
+
+    ctx.settings.system_token = token
+    account = open_account(ctx.gateway, ctx.settings)
+    try:
+        account.fetch_balance()
+    except AuthError as failure:
+        hint = Text("copy the token again; nothing was kept")
+        raise failure.with_hint(hint) from failure.__cause__
+    finally:
+        account.close()
+
+
+def _note_variable(ctx: Context, variable: str) -> None:
+    """Say that a variable of the environment counts before what is kept."""
+    if ctx.settings.environ.get(variable):
+        ctx.messages.note(
+            Text("{key_variable} is set and is used before it", key_variable=variable)
+        )
 
 
 def status(ctx: Context, *, connection: Connection, output: Output) -> None:
@@ -125,8 +191,6 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
 
 def _ask_key(ctx: Context) -> str:
     """Ask for the key on the terminal, without showing what is typed."""
-    from getpass import getpass
-
     _require_terminal(ctx)
     hosts = [_host(url) for url in ctx.settings.base_urls]
     if any(host.endswith("apiyi.com") for host in hosts):
@@ -134,6 +198,13 @@ def _ask_key(ctx: Context) -> str:
     else:
         ctx.messages.print(Text("Keys are made in the console of {host}", host=hosts[0]))
     question = Text("Key for profile {profile} (not shown):", profile=ctx.settings.profile)
+    return _ask_hidden(ctx, question)
+
+
+def _ask_hidden(ctx: Context, question: str) -> str:
+    """Return what is typed on the terminal without showing it."""
+    from getpass import getpass
+
     try:
         return getpass(f"{ctx.messages.translate(question)} ")
     except EOFError:
@@ -164,12 +235,12 @@ def _require_terminal(ctx: Context) -> None:
         )
 
 
-def _store_key(ctx: Context, key: Secret, *, insecure: bool) -> str:
+def _store_key(ctx: Context, key: Secret, *, insecure: bool, user: str | None = None) -> str:
     """Keep the key and return where; no error advises to log in, which is being done."""
     from apiyi_cli.settings.key_store import store_key
 
     try:
-        return store_key(ctx.settings, key, insecure=insecure)
+        return store_key(ctx.settings, key, insecure=insecure, user=user)
     except AuthError as failure:
         hint = Text("apiyi auth login --insecure-storage, or set APIYI_API_KEY")
         raise failure.with_hint(hint) from failure.__cause__
@@ -207,10 +278,7 @@ def _print_stored(ctx: Context, key: Secret, place: str, *, in_file: bool) -> No
             hosts=", ".join(map(_host, ctx.settings.base_urls)),
         )
     )
-    if ctx.settings.environ.get(KEY_VARIABLE):
-        ctx.messages.note(
-            Text("{key_variable} is set and is used before it", key_variable=KEY_VARIABLE)
-        )
+    _note_variable(ctx, KEY_VARIABLE)
 
 
 def _print_key_places(ctx: Context) -> None:

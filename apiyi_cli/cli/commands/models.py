@@ -9,13 +9,14 @@ from typing import Any
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.hints import nearest
-from apiyi_cli.cli.gateway.models import fetch_models, update_prices
+from apiyi_cli.cli.gateway.models import facts_file, fetch_models, fetch_pricing, update_catalogue
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Request
-from apiyi_cli.errors import RejectedError, UnknownModelError, UsageError
+from apiyi_cli.errors import AuthError, RejectedError, UnknownModelError, UsageError
+from apiyi_cli.store.prices import Price
 from apiyi_cli.text import Text
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
@@ -53,15 +54,40 @@ def models(
         return
     ctx.output.require_ready()
     if pricing.update_prices:
-        path = update_prices(ctx.gateway.ask, ctx.settings, ctx.process.clock.wall())
+        path = update_catalogue(
+            ctx.gateway.ask,
+            ctx.gateway.make_public_plan(),
+            ctx.settings,
+            ctx.process.clock.wall(),
+            ctx.messages.note,
+        )
         ctx.messages.note(Text("kept the prices in {path}", path=path))
         return
     words = " ".join(query or ()).split()
-    listed, raw = fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
+    listed, raw = _fetch(ctx)
     if words[:1] == ["show"]:
         ctx.output.write_records([_find_model(words, listed)])
     else:
         _write_list(ctx, _search(words, listed), raw if not words else None)
+
+
+def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:
+    """Return the gateway's models; without a key, those of the public price list."""
+    try:
+        ctx.settings.sandbox or ctx.settings.secret  # noqa: B018
+    except AuthError as failure:
+        # One that is refused, or not for this server, is an error here as everywhere.
+        if failure.facts.cause != "no_key":
+            raise
+        from apiyi_cli.store.registry import read_offers
+
+        pricing = fetch_pricing(ctx.gateway.ask, ctx.gateway.make_public_plan())
+        names = sorted(read_offers(pricing), key=lambda name: name.lower())
+        if not names:
+            raise
+        ctx.messages.note(Text("no key: these are the models of the public price list"))
+        return [{"id": name, "object": "model"} for name in names], None
+    return fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
 
 
 def _find_model(words: list[str], models: list[dict[str, Any]]) -> dict[str, Any]:
@@ -121,7 +147,39 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
     ]
     has_dates = len({row[2] for row in rows} - {""}) > 1
     columns = 3 if has_dates else 2
-    return ctx.output.format_table([row[:columns] for row in rows], headers[:columns])
+    rows, headers = [row[:columns] for row in rows], headers[:columns]
+    _add_facts(ctx, headers, rows)
+    return ctx.output.format_table(rows, headers)
+
+
+def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
+    """Add kind, endpoints, price and groups to a table, as far as `--update` has fetched them."""
+    from apiyi_cli.cli.output.ledger import load_prices
+    from apiyi_cli.store.registry import ModelFacts, load_facts
+
+    known = load_facts(facts_file(ctx.settings))
+    if not known:
+        return
+    prices = load_prices(ctx.settings)
+    headers += [Text("kind"), Text("endpoints"), Text("price"), Text("groups")]
+    for row in rows:
+        facts = known.get(row[0], ModelFacts())
+        price = prices.of(row[0])
+        row += [
+            facts.kind,
+            ", ".join(facts.endpoints),
+            "" if price is None else format_price(price),
+            ", ".join(facts.groups),
+        ]
+
+
+def format_price(price: Price) -> str:
+    """Return a price in US dollars: for a request, or for a million tokens in and out."""
+    if price.request is not None:
+        return f"${price.request:.4g}"
+    if price.input is None or price.output is None:
+        return ""
+    return f"${price.input:.4g} / ${price.output:.4g} M"
 
 
 def _format_date(created: Any) -> str:

@@ -18,10 +18,12 @@ from apiyi_cli.wire.send import Sender
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from apiyi_cli.cli.gateway.cost_limit import CostLimit
     from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.output.rescue import Rescue
+    from apiyi_cli.store.registry import ModelFacts
     from apiyi_cli.wire.send import Plan
 
 T = TypeVar("T")
@@ -69,6 +71,10 @@ class GatewayClient:
 
         for text in request_notes(call, self._settings.base_urls):
             self._messages.note(text)
+        if call.cost != "free" and (limit := self.cost_limit) is not None:
+            limiter = self.plan.limiter
+            mean = None if limiter is None else limiter.mean_tokens(call.model or "")
+            limit.reserve(call, mean)
         received = None
         if call.cost != "free":
             received = ReceivedBody()
@@ -111,6 +117,17 @@ class GatewayClient:
         self._process.on_exit(sender.close)
         return sender
 
+    @cached_property
+    def cost_limit(self) -> CostLimit | None:
+        """Return what adds up the cost of the run, None without `--max-cost`."""
+        max_usd = self._settings.request.max_cost
+        if max_usd is None:
+            return None
+        from apiyi_cli.cli.gateway.cost_limit import CostLimit
+        from apiyi_cli.cli.output.ledger import load_prices
+
+        return CostLimit(max_usd, load_prices(self._settings))
+
     @property
     def plan(self) -> Plan:
         """Return everything about sending that the settings decide."""
@@ -121,6 +138,13 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.plan import make_plan
 
         return make_plan(self._process, self._settings, self._messages, keyless=keyless)
+
+    def make_public_plan(self) -> Plan:
+        """Return a plan for what is public: without key, extra headers, limits and ledger."""
+        plan = self.plan if self._settings.sandbox else self.make_plan(keyless=True)
+        return plan._replace(
+            key=None, extra=(), limiter=None, cache=None, on_sent=None, account=None
+        )
 
     @property
     def left_s(self) -> float:
@@ -154,7 +178,19 @@ class GatewayClient:
             key_source=self._settings.key_source,
             known_models=self._known_models,
             given_fields=self._settings.given_fields,
+            facts_of=self._facts_of,
+            is_logged=(
+                call.cost != "free"
+                and not self._settings.sandbox
+                and bool(self._settings.usage_ledger)
+            ),
         )
+
+    def _facts_of(self, model: str) -> ModelFacts | None:
+        from apiyi_cli.cli.gateway.models import facts_file
+        from apiyi_cli.store.registry import load_facts
+
+        return load_facts(facts_file(self._settings)).get(model)
 
     def _known_models(self) -> list[str]:
         from apiyi_cli.cli.gateway.models import cached_models

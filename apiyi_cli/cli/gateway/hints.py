@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.nearest import find_several
-from apiyi_cli.errors import ApiyiError, AuthError, RejectedError, UnknownModelError
-from apiyi_cli.text import Text
+from apiyi_cli.errors import (
+    ApiyiError,
+    AuthError,
+    IncompleteError,
+    RejectedError,
+    UnknownModelError,
+)
+from apiyi_cli.text import Text, join_texts
+
+if TYPE_CHECKING:
+    from apiyi_cli.store.registry import ModelFacts
 
 
 def find_hint(
@@ -21,22 +31,31 @@ def find_hint(
     key_source: str,
     known_models: Callable[[], list[str]],
     given_fields: Callable[[], Mapping[str, str]],
+    facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
+    is_logged: bool = False,
 ) -> str | None:
     """Return the best hint for an error: its own, or one that the command's facts allow.
 
     `known_models` is asked only when the model is unknown to the gateway. `given_fields` are the
-    body fields that the user set, each with the option that did it.
+    body fields that the user set, each with the option that did it. `is_logged` is a request
+    that may cost something and that the ledger of this machine keeps.
     """
     if isinstance(failure, RejectedError) and failure.facts.status == 400:
         hint = _hint_for_field(failure.why, given_fields())
         if hint is not None:
             return hint
     if isinstance(failure, UnknownModelError) and model:
+        facts = facts_of(model)
+        if facts is not None and (hint := _hint_from_facts(facts)):
+            return hint
         return _hint_for_model(model, command, known_models()) or failure.hint
     if failure.facts.cause == "throttled" and sends_many:
         return Text("send less at once: a smaller -j, or --rpm")
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
+    if isinstance(failure, IncompleteError) and is_logged:
+        advice = Text("apiyi usage --reconcile tells whether it was billed")
+        return join_texts((failure.hint, advice), "; ") if failure.hint else advice
     return failure.hint
 
 
@@ -53,6 +72,19 @@ def _hint_for_field(why: str, fields: Mapping[str, str]) -> str | None:
         return None
     named = [fields[name] for name in _FIELD.findall(words) if name in fields]
     return Text("leave out {option}, or choose another model", option=named[0]) if named else None
+
+
+def _hint_from_facts(facts: ModelFacts) -> str | None:
+    """Return what replaces a retired model, or which groups have one that exists."""
+    if facts.successor:
+        return Text("-m {model} (it replaces the retired one)", model=quote(facts.successor))
+    if facts.groups:
+        return Text(
+            "the key's group has no channel for it; groups (分组) that do: {groups}. "
+            "Choose one for the key in the console",
+            groups=", ".join(facts.groups),
+        )
+    return None
 
 
 def nearest(model: str, known: list[str]) -> list[str]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.endpoints import PRICING
+from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.errors import IncompleteError, SetupError
+from apiyi_cli.decode.fields import read_object
+from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
 from apiyi_cli.text import Text
+from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from apiyi_cli.settings.resolve import Settings
+    from apiyi_cli.store.registry import ModelFacts
+    from apiyi_cli.wire.send import Plan
 
-Ask = Callable[[Call, Callable[[Reply], Any]], Any]
+REGISTRY_URL = "https://docs.apiyi.com/model-registry.json"
+Ask = Callable[..., Any]
 """Sends a call and returns what a function makes of its reply: `GatewayClient.ask`."""
 
 
@@ -52,8 +61,6 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
 
     Raises IncompleteError for a list without models.
     """
-    from apiyi_cli.decode.reply_body import read_json
-
     value, raw = read_json(reply, cost="free")
     items = value.get("data") if isinstance(value, dict) else value
     by_id: dict[str, dict[str, Any]] = {}
@@ -68,21 +75,87 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
     return models, raw
 
 
-def update_prices(ask: Ask, settings: Settings, now_s: float) -> Path:
-    """Fetch the gateway's public price list, keep it with its date, and return its path."""
-    from apiyi_cli.core.endpoints import PRICING
-    from apiyi_cli.decode.reply_body import read_json
-    from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
-    from apiyi_cli.store.prices import encode_price_list
+def update_catalogue(
+    ask: Ask, plan: Plan, settings: Settings, now_s: float, note: Callable[[str], None]
+) -> Path:
+    """Fetch the public price list and the registry, keep both, and return the path of the list.
 
-    prices = ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0])
+    `plan` is one for what is public (`GatewayClient.make_public_plan`). A
+    registry that cannot be read is said by `note`; the prices are kept all the same.
+    """
+    from apiyi_cli.settings.paths import private_dir, private_write
+    from apiyi_cli.store.prices import encode_price_list
+    from apiyi_cli.store.registry import format_facts, merge_facts, read_offers
+
+    prices = fetch_pricing(ask, plan)
     try:
         content = encode_price_list(prices, now_s)
     except ValueError as failure:
         raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
-    path = private_dir(cache_dir(settings.environ)) / "prices.json"
+    path = facts_file(settings).with_name("prices.json")
+    private_dir(path.parent)
     private_write(path, content)
+    registry = _fetch_registry(ask, plan, settings, note)
+    private_write(facts_file(settings), format_facts(merge_facts(registry, read_offers(prices))))
     return path
+
+
+def fetch_pricing(ask: Ask, plan: Plan) -> Any:
+    """Return the gateway's public price list; a key is neither needed nor sent."""
+    sender = Sender(plan)
+    try:
+        return ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0], sender=sender)
+    finally:
+        sender.close()
+
+
+def facts_file(settings: Settings) -> Path:
+    """Return the file with what is known of models; it may not exist."""
+    from apiyi_cli.settings.paths import cache_dir
+
+    return cache_dir(settings.environ) / "registry.json"
+
+
+def _fetch_registry(
+    ask: Ask, plan: Plan, settings: Settings, note: Callable[[str], None]
+) -> dict[str, ModelFacts]:
+    from apiyi_cli.store.registry import SCHEMA_VERSION, read_registry
+
+    url = settings.config.registry_url or _default_registry(plan.base_urls[0])
+    if url is None:
+        return {}
+    parts = urlsplit(url)
+    call = Call("GET", parts.path + (f"?{parts.query}" if parts.query else ""), cost="free")
+    sender = Sender(plan._replace(base_urls=(f"{parts.scheme}://{parts.netloc}",), failover=None))
+    try:
+        value = ask(call, lambda reply: read_json(reply, cost="free")[0], sender=sender)
+        models = read_registry(value)
+    except (ApiyiError, ValueError) as failure:
+        why = failure.summary() if isinstance(failure, ApiyiError) else failure.args[0]
+        note(Text("the registry at {url} cannot be read: {why}", url=url, why=why))
+        return {}
+    finally:
+        sender.close()
+    version = read_object(value).get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        note(
+            Text(
+                "the registry has schema version {version}, newer than this program knows; "
+                "what it knows was read",
+                version=version,
+            )
+        )
+    return models
+
+
+def _default_registry(base_url: str) -> str | None:
+    """Return where the registry of a gateway is, None for one that has none."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if host == "apiyi.com" or host.endswith(".apiyi.com"):
+        return REGISTRY_URL
+    # The sandbox, which serves its own.
+    return f"{parts.scheme}://{parts.netloc}/model-registry.json" if is_loopback(host) else None
 
 
 def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str], None]) -> None:

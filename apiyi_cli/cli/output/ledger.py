@@ -123,12 +123,18 @@ def load_prices(settings: Settings) -> Prices:
 
 
 def estimate_cost(
-    prices: Prices, call: Call, usage: Usage | None, *, guess: bool = False
+    prices: Prices,
+    call: Call,
+    usage: Usage | None,
+    *,
+    guess: bool = False,
+    answer_mean: float | None = None,
 ) -> float | None:
     """Return what a request cost in US dollars, as far as it is known.
 
     Counts the tokens that the gateway had cached, the pictures that were asked for, the
-    seconds of a recording. With `guess` tokens that nobody told are estimated.
+    seconds of a recording. With `guess` tokens that nobody told are estimated,
+    the answer's by what bounds it or by the mean of the model's answers.
     """
     from apiyi_cli.store.prices import Used
 
@@ -144,9 +150,10 @@ def estimate_cost(
         _find_seconds(call, raw),
     )
     if guess and used.prompt is None:
-        from apiyi_cli.build.tokens import estimate_tokens
+        from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 
-        whole, request = estimate_tokens(call), estimate_tokens(call, 0.0)
+        mean = FIRST_ANSWER if answer_mean is None else answer_mean
+        whole, request = estimate_tokens(call, mean), estimate_tokens(call, 0.0)
         bounded = estimate_tokens(call._replace(cost="light"))
         used = used._replace(prompt=bounded, completion=max(whole, request) - bounded)
     return prices.estimate(model, used)

@@ -129,14 +129,6 @@ class Batching(Group, panel="Rows"):
     fail_fast = flag(
         bool, "--fail-fast", help="Stop at the first failed row.", panel="Stop", config=False
     )
-    max_cost = flag(
-        float,
-        "--max-cost",
-        help="Stop when the estimate reaches so many US dollars.",
-        panel="Stop",
-        metavar="USD",
-        low=0,
-    )
     extract = flag(
         bool,
         "-x",

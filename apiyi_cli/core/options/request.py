@@ -78,4 +78,11 @@ class Request(Group, panel="Request"):
         help="Answer an identical request from the cache, if younger than TTL (30d).",
         metavar="TTL",
     )
+    max_cost = flag(
+        float,
+        "--max-cost",
+        help="Send nothing that brings the estimated cost above so many US dollars.",
+        metavar="USD",
+        low=0,
+    )
     no_cache = flag(bool, "--no-cache", help="Do not use the cache.", config=False)

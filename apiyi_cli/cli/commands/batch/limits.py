@@ -9,7 +9,7 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.stopping import StopRules, price_unknown
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.options.batch import Batching
-from apiyi_cli.errors import LimitError, UsageError
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def choose_jobs(jobs: int, plan: Plan) -> JobCount:
     return JobCount(count, jobs if count < jobs else 0)
 
 
-def read_stop_rules(options: Batching, *, has_prices: bool) -> StopRules:
+def read_stop_rules(options: Batching, max_cost: float | None) -> StopRules:
     """Return when to stop by --fail-fast, --max-errors and --max-cost."""
     text = "1" if options.fail_fast else options.max_errors
     max_errors, percent = None, None
@@ -50,13 +50,7 @@ def read_stop_rules(options: Batching, *, has_prices: bool) -> StopRules:
             why = Text("it is not N or N%")
             raise UsageError(Text("cannot use --max-errors {text}", text=text), why)
         max_errors, percent = (None, value) if is_percent else (int(value), None)
-    if options.max_cost is not None and not has_prices:
-        raise LimitError(
-            Text("cannot keep to --max-cost"),
-            Text("there is no price list"),
-            hint="apiyi models --update",
-        )
-    return StopRules(max_errors, percent, options.max_cost)
+    return StopRules(max_errors, percent, max_cost)
 
 
 def check_price(prices: Prices) -> Callable[[Row], None]:

@@ -23,6 +23,7 @@ from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.limits import check_price, choose_jobs, read_stop_rules
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
+from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.connection import Connection
@@ -68,7 +69,9 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     refuse_shared_files(inputs.source.path, ctx.settings.output.output, options)
     inputs.refuse_columns()
     prices = load_prices(ctx.settings)
-    rules = read_stop_rules(options, has_prices=len(prices) > 0)
+    rules = read_stop_rules(options, ctx.settings.request.max_cost)
+    if rules.max_cost is not None:
+        require_prices(prices)
     destination = open_destination(ctx, inputs)
     plan = _make_plan(ctx, inputs, destination, wire_plan, prices, (limited.jobs, rules))
     scheduler = Scheduler(plan, inputs.rows(destination.past), destination.past)
@@ -108,7 +111,7 @@ def _make_plan(
         same_input=inputs.is_same(destination.past),
         rules=rules,
         price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
-        check_row=check_price(prices) if options.max_cost is not None else lambda row: None,
+        check_row=check_price(prices) if rules.max_cost is not None else lambda row: None,
         check_run=lambda: _find_trouble(ctx, wire_plan, destination),
         show=ProgressReporter(ctx, inputs.total, wire_plan).show,
         note=ctx.messages.note,

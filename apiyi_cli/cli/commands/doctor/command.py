@@ -21,6 +21,7 @@ MARKS: dict[State, tuple[str, str]] = {
     "failure": ("FAIL", "31"),
 }
 CHECKS = {
+    "balance": Text("balance"),
     "clock": Text("clock"),
     "completion": Text("completion"),
     "config": Text("config"),
@@ -79,6 +80,7 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
         checkup.proxy,
         checkup.tls,
         checkup.hosts,
+        checkup.balance,
         checkup.terminal,
         checkup.installation,
         checkup.limits,

@@ -1,4 +1,4 @@
-"""`apiyi usage`: what was used, from the ledger on this machine."""
+"""`apiyi usage`: what was used, by the ledger on this machine or by the gateway's log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.ledger import load_prices, open_ledger
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.errors import UsageError
 from apiyi_cli.store.ledger import Total
@@ -17,6 +18,9 @@ from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+SINCE = "30d"
+REMOTE_SINCE = "7d"
+"""Shorter, because the log is asked for day by day and in small pages."""
 BAR_WIDTH = 16
 LEAST_BAR_WIDTH = 6
 HEADINGS = {
@@ -33,7 +37,7 @@ class Period(Group):
     since = flag(
         str,
         "--since",
-        help=Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d)."),
+        help=Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d; with --remote 7d)."),
         panel="Options",
         metavar="SPAN",
         config=False,
@@ -47,18 +51,49 @@ class Period(Group):
         choices=("model", "day", "profile", "endpoint"),
         config=False,
     )
+    remote = flag(
+        bool,
+        "--remote",
+        help=Text("Show the gateway's own charges (needs the system token)."),
+        panel="Options",
+        config=False,
+    )
+    reconcile = flag(
+        bool,
+        "--reconcile",
+        help=Text("Say which requests without a known end the gateway billed."),
+        panel="Options",
+        config=False,
+    )
 
 
-def usage(ctx: Context, *, period: Period, output: Output) -> None:
+def usage(ctx: Context, *, period: Period, connection: Connection, output: Output) -> None:
     """Show what was used: requests, tokens and estimated cost.
 
     Counts what this machine sent. Costs are estimates from the price list that
     `apiyi models --update` fetched; what has no price is told, never counted as 0.
     """
     by = period.by or "model"
+    _require_fitting(period, by)
+    default = REMOTE_SINCE if period.remote else SINCE
     since_s = _parse_since(
-        "30d" if period.since is None else period.since, ctx.process.clock.wall()
+        default if period.since is None else period.since, ctx.process.clock.wall()
     )
+    if period.remote:
+        from apiyi_cli.cli.commands.usage.remote import print_charges
+
+        print_charges(ctx, since_s, by, HEADINGS[by])
+        return
+    if period.reconcile:
+        from apiyi_cli.cli.commands.usage.reconcile import print_billing
+
+        print_billing(ctx, since_s)
+        return
+    _print_ledger(ctx, since_s, by)
+
+
+def _print_ledger(ctx: Context, since_s: float, by: str) -> None:
+    """Print the sums of the ledger since a moment."""
     totals = open_ledger(ctx.settings).totals(since_s, by)
     if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
         ctx.output.write_records(_make_record(total, by) for total in totals)
@@ -87,6 +122,22 @@ def _print_notes(ctx: Context, totals: Sequence[Total]) -> None:
         )
     if not len(load_prices(ctx.settings)):
         ctx.messages.note(Text("no price list: apiyi models --update fetches it"))
+
+
+def _require_fitting(period: Period, by: str) -> None:
+    """Raise UsageError for options that do not go together."""
+    if period.remote and period.reconcile:
+        raise UsageError(
+            Text("cannot use --remote with --reconcile"), Text("each asks for another list")
+        )
+    if period.reconcile and period.by is not None:
+        raise UsageError(Text("cannot use --by with --reconcile"), Text("it sums nothing"))
+    if period.remote and by not in ("model", "day"):
+        raise UsageError(
+            Text("cannot use --by {by} with --remote", by=by),
+            Text("the gateway's log does not say it"),
+            hint="--by model, or --by day",
+        )
 
 
 def _parse_since(span: str, now_s: float) -> float:

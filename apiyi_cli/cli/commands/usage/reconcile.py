@@ -1,0 +1,184 @@
+"""`apiyi usage --reconcile`: whether the gateway billed the requests without a known end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.account import fetch_key_charges, open_account
+from apiyi_cli.cli.output.ledger import open_ledger
+from apiyi_cli.core.endpoints import find_endpoint
+from apiyi_cli.decode.account import Charge
+from apiyi_cli.errors import AuthError
+from apiyi_cli.store.ledger import SentRecord
+from apiyi_cli.store.prices import format_cost
+from apiyi_cli.text import Text
+
+BEFORE_S = 60.0
+"""How far the clocks of this machine and of the gateway may be apart."""
+SETTLED_S = 900.0
+"""A request that is in no log this long after its end was not billed."""
+
+
+class BillingStatus(NamedTuple):
+    """What the log says of one request; `billed` is None where it does not tell."""
+
+    request_id: str | None
+    time: str
+    command: str
+    billed: bool | None
+    usd: float | None
+
+
+def print_billing(ctx: Context, since_s: float) -> None:
+    """Print for each possibly billed request of the profile whether the gateway billed it."""
+    sent = open_ledger(ctx.settings).sent(since_s, ctx.settings.profile)
+    uncertain = [record for record in sent if record.uncertain]
+    now_s = ctx.process.clock.wall()
+    statuses: list[BillingStatus] = []
+    if uncertain:
+        known_ids = {record.request_id for record in sent if record.request_id}
+        charges, covered_s = _fetch_log(ctx, uncertain, now_s)
+        statuses = [find_status(one, charges, known_ids, now_s, covered_s) for one in uncertain]
+    if ctx.output.form != "text" or not ctx.output.is_terminal:
+        from apiyi_cli.cli.records import write_record
+
+        lines = (write_record(status._asdict(), ctx.messages.redact) for status in statuses)
+        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+    elif statuses:
+        ctx.output.write([_table(ctx, statuses)], content="styled")
+    else:
+        ctx.messages.note(Text("every request has a known end in that time"))
+
+
+def find_status(
+    record: SentRecord,
+    charges: Sequence[Charge],
+    known_ids: set[str],
+    now_s: float,
+    covered_s: float,
+) -> BillingStatus:
+    """Return the billing status of one request.
+
+    Its id decides. Without an id it was not billed if the log has no charge for the model at
+    that time that belongs to no other request; otherwise nothing can be said. A log that begins
+    only at `covered_s`, or a request that has just ended, proves nothing by an absence.
+    """
+    begin_s, end_s = span(record)
+    if record.request_id:
+        usd = sum(charge.usd for charge in charges if charge.request_id == record.request_id)
+        is_logged = any(charge.request_id == record.request_id for charge in charges)
+    else:
+        usd, is_logged = 0.0, False
+    billed: bool | None = None
+    if is_logged:
+        billed = usd > 0
+    elif begin_s >= covered_s and now_s >= end_s:
+        candidates = [
+            charge
+            for charge in charges
+            if begin_s <= charge.created_at <= end_s
+            and charge.model in (record.model, "")
+            and charge.request_id not in known_ids
+        ]
+        billed = None if candidates and not record.request_id else False
+    return BillingStatus(
+        record.request_id,
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.at)),
+        _command_of(record.endpoint),
+        billed,
+        None if billed is None else round(usd, 6),
+    )
+
+
+def span(record: SentRecord) -> tuple[float, float]:
+    """Return between which moments the charge of a request may have been logged."""
+    return record.at - BEFORE_S, record.at + record.ms / 1000 + SETTLED_S
+
+
+def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return spans of time in their order, those that overlap as one."""
+    merged: list[tuple[float, float]] = []
+    for begin_s, end_s in sorted(spans):
+        if merged and begin_s <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end_s, merged[-1][1]))
+        else:
+            merged.append((begin_s, end_s))
+    return merged
+
+
+def _fetch_log(
+    ctx: Context, uncertain: Sequence[SentRecord], now_s: float
+) -> tuple[list[Charge], float]:
+    """Return the charges that can be about these requests, and since when they are complete.
+
+    The log of the key is asked for first; the account's where that does not reach back far
+    enough. Raises AuthError where neither can be read.
+    """
+    charges = fetch_key_charges(ctx.gateway, ctx.messages.debug)
+    covered_s = min((charge.created_at for charge in charges), default=float("inf"))
+    if all(_is_settled_by(record, charges, covered_s) for record in uncertain):
+        return charges, covered_s
+    try:
+        account = open_account(ctx.gateway, ctx.settings)
+    except AuthError as failure:
+        if not charges:
+            raise
+        ctx.messages.note(
+            Text("only the key's own log could be read: {message}", message=failure.summary())
+        )
+        return charges, covered_s
+    try:
+        spans = merge_spans(map(span, uncertain))
+        found = [
+            charge
+            for begin_s, end_s in spans
+            for charge in account.fetch_charges(begin_s, min(end_s, now_s))
+        ]
+    finally:
+        account.close()
+    return found, 0.0
+
+
+def _is_settled_by(record: SentRecord, charges: Sequence[Charge], covered_s: float) -> bool:
+    if span(record)[0] >= covered_s:
+        return True
+    return any(record.request_id == charge.request_id for charge in charges if charge.request_id)
+
+
+def _command_of(path: str) -> str:
+    endpoint = find_endpoint("POST", path)
+    return endpoint.command if endpoint is not None else path
+
+
+def _table(ctx: Context, statuses: Sequence[BillingStatus]) -> bytes:
+    from apiyi_cli.render.table import format_table
+
+    words = {True: Text("yes"), False: Text("no"), None: Text("unknown")}
+    rows = [
+        [
+            status.time,
+            status.command,
+            status.request_id or "-",
+            words[status.billed],
+            "-" if status.usd is None else format_cost(status.usd).removeprefix("≈ "),
+        ]
+        for status in statuses
+    ]
+    headers = [
+        Text("time"),
+        Text("command"),
+        Text("request id"),
+        Text("billed"),
+        Text("charged"),
+    ]
+    table = format_table(
+        rows,
+        headers,
+        width=ctx.process.console.width,
+        color=ctx.output.color,
+        translate=ctx.messages.translate,
+    )
+    return table.encode("utf-8", "replace")

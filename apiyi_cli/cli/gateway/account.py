@@ -1,0 +1,127 @@
+"""The account at the gateway: its balance and its charges, read with the system token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import ACCOUNT, ACCOUNT_LOG, KEY_LOG
+from apiyi_cli.core.secret import Secret
+from apiyi_cli.decode.account import AccountBalance, Charge, read_balance, read_charges
+from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.errors import ApiyiError, AuthError
+from apiyi_cli.text import Text
+from apiyi_cli.wire.send import Sender
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.gateway.client import GatewayClient
+    from apiyi_cli.cli.settings import CommandSettings
+
+T = TypeVar("T")
+
+WINDOW_S = 86400
+"""The longest span that the log is asked for at once; it answers no longer ones in time."""
+PAGE_ROWS = 100
+"""The size of page that is asked for; the gateway gives 10 rows whatever it is."""
+QUICK_PAGES = 20
+PAUSE_S = 0.6
+"""The pause between pages after the first ones: an account has about 100 requests a minute."""
+
+
+class AccountClient:
+    """Asks the gateway about the account of a system token, and nothing else with it."""
+
+    def __init__(self, gateway: GatewayClient, token: Secret) -> None:
+        self._gateway = gateway
+        self._pages = 0
+        plan = gateway.make_plan(keyless=True)
+        self._sender = Sender(
+            plan._replace(
+                key=token.value,
+                limiter=None,
+                cache=None,
+                on_sent=None,
+                account=None,
+                failover=plan.failover,
+            )
+        )
+
+    def ask(self, call: Call, read: Callable[[Any], T]) -> T:
+        """Return what `read` makes of the JSON answer to a call.
+
+        Raises AuthError for a token that the gateway refuses, also inside a 200.
+        """
+        if call.path.partition("?")[0] not in (ACCOUNT.path, ACCOUNT_LOG.path):
+            raise ValueError("the system token goes to the account alone")
+        try:
+            return self._gateway.ask(
+                call, lambda reply: read(read_json(reply, cost="free")[0]), sender=self._sender
+            )
+        except AuthError as failure:
+            raise failure.with_hint(
+                Text("apiyi auth login --system-token; an API key is not enough")
+            ) from failure.__cause__
+
+    def fetch_balance(self) -> AccountBalance:
+        """Return what the account has left."""
+        return self.ask(ACCOUNT.call(), read_balance)
+
+    def fetch_charges(self, since_s: float, until_s: float) -> Iterator[Charge]:
+        """Yield the charges of a span, day by day, each page until one is empty."""
+        begin_s = int(since_s)
+        while begin_s <= until_s:
+            end_s = min(begin_s + WINDOW_S - 1, int(until_s))
+            yield from self._fetch_window(begin_s, end_s)
+            begin_s = end_s + 1
+
+    def _fetch_window(self, begin_s: int, end_s: int) -> Iterator[Charge]:
+        seen: set[Charge] = set()
+        before: list[Charge] = []
+        for page in count():
+            path = (
+                f"{ACCOUNT_LOG.path}?p={page}&pageSize={PAGE_ROWS}&page_size={PAGE_ROWS}"
+                f"&type=2&start_timestamp={begin_s}&end_timestamp={end_s}"
+            )
+            self._pages += 1
+            if self._pages > QUICK_PAGES:
+                self._sender.plan.clock.sleep(PAUSE_S)
+            charges = self.ask(ACCOUNT_LOG.call()._replace(path=path), read_charges)
+            # Gateways that count pages from 1 answer 0 and 1 alike; others ignore the number.
+            if not charges or (charges == before and page > 1):
+                return
+            before = charges
+            for charge in charges:
+                # A charge that came in meanwhile moves the others to the next page.
+                if charge not in seen:
+                    seen.add(charge)
+                    yield charge
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sender.close()
+
+
+def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountClient:
+    """Return the client of the profile's account; raise AuthError without a system token."""
+    return AccountClient(gateway, settings.system_token)
+
+
+def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> list[Charge]:
+    """Return the last charges of the key, [] where the gateway does not answer for a key."""
+    from apiyi_cli.cli.gateway.plan import ask, make_probe
+
+    try:
+        sender = make_probe(gateway.plan)
+        try:
+            return ask(
+                sender,
+                KEY_LOG.call(),
+                lambda reply: read_charges(read_json(reply, cost="free")[0]),
+            )
+        finally:
+            sender.close()
+    except ApiyiError as failure:
+        debug(Text("* the key's own log cannot be read: {message}", message=failure.summary()))
+        return []

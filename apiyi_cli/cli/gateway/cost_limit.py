@@ -1,0 +1,66 @@
+"""`--max-cost`: what a run may cost, checked by an estimate before each request."""
+
+from __future__ import annotations
+
+import threading
+
+from apiyi_cli.batch.run.stopping import price_unknown
+from apiyi_cli.cli.output.ledger import estimate_cost
+from apiyi_cli.core.call import Call
+from apiyi_cli.errors import LimitError
+from apiyi_cli.store.prices import Prices, format_cost
+from apiyi_cli.text import Text
+
+
+class CostLimit:
+    """Adds up what the requests of a run are estimated to cost; safe from any thread."""
+
+    def __init__(self, max_usd: float, prices: Prices) -> None:
+        require_prices(prices)
+        self._max_usd = max_usd
+        self._prices = prices
+        self._planned_usd = 0.0
+        self._lock = threading.Lock()
+
+    def reserve(self, call: Call, answer_mean: float | None = None) -> None:
+        """Count one request; raise LimitError where it costs more than is left, or nobody knows.
+
+        `answer_mean` is the mean of the model's answers in tokens, None while it is not known.
+        """
+        usd = estimate_cost(self._prices, call, None, guess=True, answer_mean=answer_mean)
+        if usd is None:
+            raise price_unknown(call.model)
+        with self._lock:
+            planned_usd = self._planned_usd + usd
+            if planned_usd > self._max_usd:
+                raise _too_dear(usd, self._planned_usd, self._max_usd)
+            self._planned_usd = planned_usd
+
+
+def require_prices(prices: Prices) -> None:
+    """Raise LimitError where there is no price list to estimate from."""
+    if not len(prices):
+        raise LimitError(
+            Text("cannot keep to --max-cost"),
+            Text("there is no price list"),
+            hint="apiyi models --update",
+        )
+
+
+def _too_dear(usd: float, planned_usd: float, max_usd: float) -> LimitError:
+    cost, limit = format_cost(usd), f"${max_usd:g}"
+    if planned_usd:
+        why = Text(
+            "the next request would cost {cost} after {planned}, {limit} are allowed; "
+            "it was not sent",
+            cost=cost,
+            planned=format_cost(planned_usd),
+            limit=limit,
+        )
+    else:
+        why = Text(
+            "the request would cost {cost}, {limit} are allowed; nothing was sent",
+            cost=cost,
+            limit=limit,
+        )
+    return LimitError(Text("stopped by --max-cost"), why, hint=Text("raise --max-cost"))

@@ -1,0 +1,106 @@
+"""What is known of models beside their names: kind, endpoints, groups, successor.
+
+It comes from the vendor's registry and from the gateway's price list, fetched when the user
+asks for it. What cannot be read in either is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.jsontext import read_event, whole_characters, write
+from apiyi_cli.text import Text
+
+SCHEMA_VERSION = 1
+"""The newest schema of the registry whose fields are all known."""
+
+
+class ModelFacts(NamedTuple):
+    """One model: its kind, the endpoints and groups that have it, and what replaces it."""
+
+    kind: str = ""
+    endpoints: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    successor: str = ""
+
+
+def read_registry(value: Any) -> dict[str, ModelFacts]:
+    """Return the models of a registry, of whatever schema; raise ValueError without any."""
+    rows = value.get("models") if isinstance(value, dict) else None
+    models = {
+        name: ModelFacts(
+            _text(row.get("category")),
+            _texts(row.get("endpoints")),
+            _texts(row.get("groups")),
+            _text(row.get("successor")) or _text(row.get("replaced_by")),
+        )
+        for name, row in _named(rows, "id")
+    }
+    if not models:
+        raise ValueError(Text("it has no list of models"))
+    return models
+
+
+def read_offers(value: Any) -> dict[str, ModelFacts]:
+    """Return what the gateway's price list says of its models besides their prices."""
+    rows = value.get("data") if isinstance(value, dict) else None
+    return {
+        name: ModelFacts(
+            endpoints=_texts(row.get("supported_endpoint_types")),
+            groups=_texts(row.get("enable_groups")),
+        )
+        for name, row in _named(rows, "model_name")
+    }
+
+
+def merge_facts(
+    registry: Mapping[str, ModelFacts], offers: Mapping[str, ModelFacts]
+) -> dict[str, ModelFacts]:
+    """Return both together; where they differ, the gateway's own word on its groups counts."""
+    merged = dict(registry)
+    for name, offer in offers.items():
+        known = registry.get(name, ModelFacts())
+        merged[name] = known._replace(
+            endpoints=known.endpoints or offer.endpoints, groups=offer.groups or known.groups
+        )
+    return merged
+
+
+def format_facts(models: Mapping[str, ModelFacts]) -> bytes:
+    """Return the content of the file that `load_facts` reads."""
+    return write({"models": {name: facts._asdict() for name, facts in models.items()}})
+
+
+def load_facts(path: Path) -> dict[str, ModelFacts]:
+    """Return what was kept last, {} when there is nothing or it cannot be read."""
+    try:
+        rows = read_event(read_regular(path))["models"]
+        return {
+            str(name): ModelFacts(
+                _text(row.get("kind")),
+                _texts(row.get("endpoints")),
+                _texts(row.get("groups")),
+                _text(row.get("successor")),
+            )
+            for name, row in rows.items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _named(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the objects of a list that have a name, by their name."""
+    objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [(_text(row.get(key)), row) for row in objects if _text(row.get(key))]
+
+
+def _text(value: Any) -> str:
+    return whole_characters(value).strip() if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = [_text(item) for item in value] if isinstance(value, list) else []
+    return tuple(text for text in texts if text)

@@ -1,0 +1,231 @@
+"""`apiyi usage --remote` and `--reconcile`: what the gateway's own log says."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
+from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.store.ledger import Ledger, Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Program
+
+TOKEN = "syscanary9f3c0123456789"
+WITH_TOKEN = {"APIYI_SYSTEM_TOKEN": TOKEN}
+LOG, KEY_LOG = "/api/log/self", "/api/log/token"
+NO_KEY_LOG = ScriptedReply.json({"success": False, "message": "无权进行此操作"}, 401)
+
+
+def log(*rows: dict[str, Any]) -> ScriptedReply:
+    return ScriptedReply.json({"success": True, "message": "", "data": list(rows)})
+
+
+def row(request_id: str | None, at: float, quota: int = 5000, **more: Any) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "created_at": int(at),
+        "quota": quota,
+        "model_name": "gpt-4o",
+        "prompt_tokens": 3,
+        "completion_tokens": 4,
+        **more,
+    }
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_charges_are_paged_until_empty(apiyi: Program, gateway: Gateway) -> None:
+    for _ in range(12):
+        apiyi("chat hi")
+    asked = len(gateway.ledger)
+    ran = apiyi("usage --remote --since 1h", env=WITH_TOKEN)
+    assert (ran.code, ran.err) == (0, "")
+    assert lines(ran.text) == [
+        {
+            "model": "gpt-4o",
+            "requests": 12,
+            "prompt_tokens": 96,
+            "completion_tokens": 48,
+            "usd": 0.06,
+        }
+    ]
+    pages = gateway.ledger[asked:]
+    assert [request.path for request in pages] == [LOG] * 3
+    assert all(request.headers["authorization"] == TOKEN for request in pages)
+
+
+def test_the_log_is_asked_for_day_by_day(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("usage --remote --since 3d --by day", env=WITH_TOKEN)
+    assert (ran.code, ran.out) == (0, b"")
+    spans = []
+    for request in gateway.ledger:
+        query = dict(pair.split("=") for pair in request.query.split("&"))
+        spans.append((int(query["start_timestamp"]), int(query["end_timestamp"])))
+        assert query["type"] == "2"
+    assert all(end - begin < 86400 for begin, end in spans)
+    assert all(later[0] == earlier[1] + 1 for earlier, later in pairwise(spans))
+
+
+def test_pages_that_are_counted_from_one_are_counted_once(apiyi: Program, gateway: Gateway) -> None:
+    first = log(row("a", time.time()), row("b", time.time()))
+    gateway.script(first, first, log(row("c", time.time())), log(), path=LOG)
+    ran = apiyi("usage --remote --since 1h", env=WITH_TOKEN)
+    assert lines(ran.text)[0]["requests"] == 3
+
+
+def test_a_log_that_ignores_the_page_ends(apiyi: Program, gateway: Gateway) -> None:
+    page = log(row("a", time.time()))
+    gateway.script(page, page, page, path=LOG)
+    ran = apiyi("usage --remote --since 1h", env=WITH_TOKEN)
+    assert lines(ran.text)[0]["requests"] == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ScriptedReply.json({"success": True, "data": "no"}),
+        ScriptedReply.json([]),
+        ScriptedReply.json({"success": True, "data": {"items": "no"}}),
+    ],
+)
+def test_a_log_that_is_none_is_an_error(
+    apiyi: Program, gateway: Gateway, reply: ScriptedReply
+) -> None:
+    gateway.script(reply, path=LOG)
+    ran = apiyi("usage --remote --since 1h --retries 0", env=WITH_TOKEN)
+    assert (ran.code, ran.out) == (8, b"")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("--remote --reconcile", "each asks for another list"),
+        ("--remote --by profile", "the gateway's log does not say it"),
+        ("--reconcile --by day", "it sums nothing"),
+        ("--remote --since yesterday", "neither a span nor a date"),
+    ],
+)
+def test_options_that_do_not_fit_send_nothing(
+    apiyi: Program, gateway: Gateway, options: str, why: str
+) -> None:
+    ran = apiyi(f"usage {options}", env=WITH_TOKEN)
+    assert ran.code == 2
+    assert why in ran.err
+    assert gateway.ledger == []
+
+
+def test_without_a_token_the_charges_cannot_be_read(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("usage --remote")
+    assert (ran.code, ran.out) == (4, b"")
+    assert "auth login --system-token" in ran.err
+
+
+def test_a_cut_answer_names_the_command_that_tells_what_was_billed(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    ran = apiyi("chat hi -m fault:cut@2 --retry-ambiguous 0")
+    assert ran.code == 8
+    assert "apiyi usage --reconcile" in ran.err
+    id_ = gateway.ledger[0].request_id
+    ran = apiyi("usage --reconcile")
+    (verdict,) = lines(ran.text)
+    assert {**verdict, "time": ""} == {
+        "request_id": id_,
+        "time": "",
+        "command": "chat",
+        "billed": True,
+        "usd": 0.005,
+    }
+
+
+def sent(home: Path, *, ago_s: float, request_id: str | None) -> None:
+    record = Record(
+        at=time.time() - ago_s,
+        profile="default",
+        model="gpt-4o",
+        endpoint="/chat/completions",
+        prompt_tokens=None,
+        completion_tokens=None,
+        total_tokens=None,
+        ms=1000,
+        exit=8,
+        request_id=request_id,
+        cached=False,
+        cost=None,
+        uncertain=True,
+    )
+    Ledger(home / "state" / "apiyi").append([record])
+
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("request_id", "ago_s", "rows", "billed", "usd"),
+    [
+        ("r-1", HOUR_S, [("r-1", 5000)], True, 0.01),
+        ("r-1", HOUR_S, [("r-1", 0)], False, 0.0),
+        ("r-1", HOUR_S, [("r-2", 5000)], False, 0.0),
+        ("r-1", HOUR_S, [], False, 0.0),
+        # Its charge may still come.
+        ("r-1", 10.0, [], None, None),
+        # Without an id it is one of those that nobody else claims, or none.
+        (None, HOUR_S, [], False, 0.0),
+        (None, HOUR_S, [("r-2", 5000)], None, None),
+    ],
+)
+def test_a_request_is_found_by_its_id_or_its_absence(
+    apiyi: Program,
+    gateway: Gateway,
+    home: Path,
+    request_id: str | None,
+    ago_s: float,
+    rows: list[tuple[str, int]],
+    billed: bool | None,
+    usd: float | None,
+) -> None:
+    sent(home, ago_s=ago_s, request_id=request_id)
+    gateway.script(NO_KEY_LOG, path=KEY_LOG)
+    gateway.script(
+        log(*(row(id_, time.time() - ago_s, quota) for id_, quota in rows)), log(), path=LOG
+    )
+    ran = apiyi("usage --reconcile", env=WITH_TOKEN)
+    assert ran.code == 0, ran.err
+    (verdict,) = lines(ran.text)
+    assert (verdict["billed"], verdict["usd"]) == (billed, usd)
+    assert verdict["request_id"] == request_id
+
+
+def test_nothing_uncertain_asks_nothing(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("usage --reconcile")
+    assert (ran.code, ran.out) == (0, b"")
+    assert gateway.ledger == []
+
+
+def test_no_log_at_all_is_said(apiyi: Program, gateway: Gateway, home: Path) -> None:
+    sent(home, ago_s=HOUR_S, request_id="r-1")
+    gateway.script(NO_KEY_LOG, path=KEY_LOG)
+    ran = apiyi("usage --reconcile")
+    assert (ran.code, ran.out) == (4, b"")
+    assert "auth login --system-token" in ran.err
+
+
+def test_the_log_of_the_key_alone_may_be_too_short(
+    apiyi: Program, gateway: Gateway, home: Path
+) -> None:
+    sent(home, ago_s=HOUR_S, request_id="r-1")
+    gateway.script(log(row("r-9", time.time())), path=KEY_LOG)
+    ran = apiyi("usage --reconcile")
+    (verdict,) = lines(ran.text)
+    assert verdict["billed"] is None
+    assert "only the key's own log could be read" in ran.err
