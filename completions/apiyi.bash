@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed rank image transcribe speak api batch models balance session usage cache auth config doctor sandbox completion help'
+            commands='chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -32,6 +32,10 @@ _apiyi_table() {
         'image')
             options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --mask --vary --lines --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed --skip-existing --preview|--no-preview --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
             takers=' -m --model --encoding -f --file -i --input --mask --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
+            ;;
+        'video')
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --first --last *--reference --lines --duration --resolution --ratio --seed --audio|--no-audio --poll --skip-existing --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            takers=' -m --model --encoding -f --file -i --input --first --last --reference --duration --resolution --ratio --seed --poll -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'transcribe')
             options='-m|--model --force-model --encoding --format --language --prompt --temperature --timestamps --diarize --translate --stream|--no-stream --split --skip-existing -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
@@ -169,6 +173,7 @@ _apiyi_rule() {
         'embed'' -f'|'embed'' --file') rule='file' ;;
         'rank'' -f'|'rank'' --file') rule='file' ;;
         'image'' -f'|'image'' --file') rule='file' ;;
+        'video'' -f'|'video'' --file') rule='file' ;;
         'speak'' -f'|'speak'' --file') rule='file' ;;
         *' -s'|*' --system') rule='at' ;;
         *' -a'|*' --attach') rule='file' ;;
@@ -192,12 +197,16 @@ _apiyi_rule() {
         *' --reasoning-summary') rule='=auto concise detailed' ;;
         *' --vectors') rule='file' ;;
         'image'' -i'|'image'' --input') rule='file' ;;
+        'video'' -i'|'video'' --input') rule='file' ;;
         *' --mask') rule='file' ;;
         *' --size') rule='=auto 1K 2K 3K 4K' ;;
         *' --quality') rule='=low medium high xhigh max auto standard hd' ;;
         *' --style') rule='=vivid natural' ;;
         *' --background') rule='=transparent opaque auto' ;;
         *' --output-format') rule='=png jpeg webp gif svg' ;;
+        *' --first') rule='file' ;;
+        *' --last') rule='file' ;;
+        *' --reference') rule='file' ;;
         'transcribe'' --format') rule='=text json srt vtt verbose_json' ;;
         'speak'' --format') rule='=mp3 opus aac flac wav pcm' ;;
         'batch'' --format') rule='=jsonl csv tsv lines' ;;
@@ -221,11 +230,11 @@ _apiyi_argument() {
         'transcribe '*) rule='file' ;;
         'batch '*) rule='file' ;;
         'models '*) rule='model=show' ;;
-        'config get 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors' ;;
-        'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors' ;;
-        'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors' ;;
+        'config get 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
+        'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
+        'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image transcribe speak api models balance session usage cache auth doctor sandbox completion help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion help' ;;
     esac
 }
 

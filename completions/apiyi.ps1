@@ -13,6 +13,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 embed = 'Embed texts: one JSON line with a vector for each.'
                 rank = 'Put texts in the order of how well they answer a query.'
                 image = 'Draw, edit or vary pictures and save them.'
+                video = 'Make videos from prompts, pictures and clips, and save them.'
                 transcribe = 'Write down what recordings say.'
                 speak = 'Read a text aloud, to a file or a player.'
                 api = 'Call any path of the gateway, raw.'
@@ -397,6 +398,64 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--preview'); Help = 'Show the pictures on the terminal (kitty, iTerm2, else chafa).' }
                 @{ Names = @('--no-preview'); Help = 'The opposite of --preview.' }
                 @{ Names = @('--allow-private'); Help = 'Fetch pictures from private addresses and over http, too.' }
+                @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-O', '--option'); Help = 'Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.'; Many = $true; Rule = 'at' }
+                @{ Names = @('--dry-run'); Help = 'Print the request as JSON and send nothing.' }
+                @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
+                @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'video' = @{
+            Options = @(
+                @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
+                @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
+                @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
+                @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
+                @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-i', '--input'); Help = 'Begin from this picture, clip or sound (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--first'); Help = 'Picture that the video begins with.'; Rule = 'file' }
+                @{ Names = @('--last'); Help = 'Picture that the video ends with.'; Rule = 'file' }
+                @{ Names = @('--reference'); Help = 'Picture, clip or sound to be guided by (repeatable).'; Many = $true; Rule = 'file' }
+                @{ Names = @('--lines'); Help = 'Each line of stdin is a prompt.' }
+                @{ Names = @('--duration'); Help = 'Length in seconds; Seedance: -1 lets the model choose.'; Rule = 'text' }
+                @{ Names = @('--resolution'); Help = '480p, 720p, 1080p, as the model offers.'; Rule = 'text' }
+                @{ Names = @('--ratio'); Help = 'WIDTH:HEIGHT such as 16:9, or adaptive.'; Rule = 'text' }
+                @{ Names = @('--seed'); Help = 'Try for the same video each time.'; Rule = 'text' }
+                @{ Names = @('--audio'); Help = 'With or without sound (else the model''s).' }
+                @{ Names = @('--no-audio'); Help = 'The opposite of --audio.' }
+                @{ Names = @('--poll'); Help = 'Seconds between two looks at a task.'; Rule = 'text' }
+                @{ Names = @('--skip-existing'); Help = 'Make only the videos whose files are not there yet.' }
+                @{ Names = @('--allow-private'); Help = 'Fetch videos from private addresses and over http, too.' }
                 @{ Names = @('-j', '--jobs'); Help = 'Requests at once.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1089,7 +1148,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1113,7 +1172,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1137,7 +1196,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed on_unknown fsync max_errors')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1252,7 +1311,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image transcribe speak api models balance session usage cache auth doctor sandbox completion help')
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

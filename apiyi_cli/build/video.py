@@ -6,12 +6,12 @@ done. Source: the gateway's pages on Seedance, Wan, HappyHorse and Grok Imagine 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from apiyi_cli.build.body import apply_options
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import (
     SEEDANCE_SUBMIT,
     SEEDANCE_TASK,
@@ -22,7 +22,7 @@ from apiyi_cli.core.endpoints import (
     WAN_TASK,
     Endpoint,
 )
-from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.errors import Billed, RejectedError, UsageError
 from apiyi_cli.text import Text
 
 Form = Literal["seedance", "wan", "grok"]
@@ -30,7 +30,10 @@ Role = Literal["first", "last", "reference"]
 
 TASK_POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
 """Seconds between two looks at a task, as the gateway's pages ask for."""
-SHORTEST_POLL_S: dict[Form, float] = {"seedance": 0.1, "wan": 3.0, "grok": 0.1}
+CANCELS: dict[Form, bool] = {"seedance": False, "wan": False, "grok": False}
+"""Whether the gateway's pages name a way to cancel a task."""
+BILLED_FAILURE: dict[Form, Billed] = {"seedance": "no", "wan": "no", "grok": "maybe"}
+"""What the gateway's pages say of the money for a task that failed."""
 
 DEFAULT_DURATION_S = 5
 _IDENTITY = (("Accept-Encoding", "identity"),)
@@ -39,11 +42,15 @@ _ASYNC = (("X-DashScope-Async", "enable"),)
 
 
 class MediaInput(NamedTuple):
-    """A picture, clip or sound that a video begins from: a URL or a `data:` URL, and its part."""
+    """A picture, clip or sound that a video begins from: its part, and its URL.
+
+    A `data:` URL that was made of a file has the file's `path`.
+    """
 
     role: Role
     kind: Literal["image", "video", "audio"]
     url: str
+    path: str | None = None
 
 
 class VideoRequest(NamedTuple):
@@ -115,7 +122,20 @@ def _submit(
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     apply_options(body, request.options)
-    return endpoint.call(json=body, model=body["model"], headers=headers)
+    sources = tuple(_find_sources(body, "", {item.url: item for item in request.media}))
+    return endpoint.call(json=body, model=body["model"], headers=headers, sources=sources)
+
+
+def _find_sources(value: Any, place: str, media: Mapping[str, MediaInput]) -> Iterator[Source]:
+    """Yield which strings of a body came from which files."""
+    if isinstance(value, str):
+        item = media.get(value)
+        if item is not None and item.path is not None:
+            yield Source(place, item.path, prefix=value[: value.index(",") + 1])
+        return
+    members = enumerate(value) if isinstance(value, list) else ()
+    for name, member in value.items() if isinstance(value, dict) else members:
+        yield from _find_sources(member, f"{place}.{name}" if place else str(name), media)
 
 
 def _seedance_body(request: VideoRequest) -> dict[str, Any]:

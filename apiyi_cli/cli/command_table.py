@@ -20,6 +20,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "embed": CommandEntry("Embed texts: one JSON line with a vector for each.", "Ask"),
     "rank": CommandEntry("Put texts in the order of how well they answer a query.", "Ask"),
     "image": CommandEntry("Draw, edit or vary pictures and save them.", "Ask"),
+    "video": CommandEntry("Make videos from prompts, pictures and clips, and save them.", "Ask"),
     "transcribe": CommandEntry("Write down what recordings say.", "Ask"),
     "speak": CommandEntry("Read a text aloud, to a file or a player.", "Ask"),
     "api": CommandEntry("Call any path of the gateway, raw.", "Ask"),

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from apiyi_cli.core.call import Reply
+from apiyi_cli.decode.fault import classify_event
 from apiyi_cli.decode.fields import read_count, read_number, read_object
+from apiyi_cli.decode.reply_body import (
+    classify_refusal,
+    detect_kind,
+    facts_of,
+    parse_body,
+    read_body,
+)
 from apiyi_cli.decode.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
@@ -35,12 +44,16 @@ _STATES: dict[str, State] = {
     "unknown": "unknown",
     "expired": "expired",
 }
+_STATE_NAMES = ("status", "task_status", "state")
+_OLDEST_S = 1_600_000_000
+"""Smaller numbers are not moments of time."""
 
 
 class VideoTask(NamedTuple):
     """How far a task is. `percent` is 0 to 100; `url` is the file's where the family gives one.
 
-    `message` is the gateway's own words about a failure; `tokens` what was used.
+    `message` is the gateway's own words about a failure, `tokens` what was used, `finished` the
+    time of the end in seconds since 1970, where the gateway says it.
     """
 
     state: State
@@ -48,6 +61,7 @@ class VideoTask(NamedTuple):
     url: str | None = None
     message: str | None = None
     tokens: int | None = None
+    finished: float | None = None
 
     @property
     def is_over(self) -> bool:
@@ -69,10 +83,34 @@ def task_id(value: Any) -> str:
     )
 
 
+def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
+    """Return how far a task is and the bytes that say so, from the answer to a look at it.
+
+    The error of a failed task is a part of its state. Raises the classified error of a refusal,
+    and IncompleteError for an object that tells no state.
+    """
+    try:
+        if reply.status >= 300:
+            raise classify_refusal(reply, cost="free")
+        kind, chunks = detect_kind(reply)
+        raw = read_body(reply, chunks)
+        told = parse_body(reply, kind, raw)
+    finally:
+        reply.close()
+    if _first_text(_levels(told), *_STATE_NAMES) is None:
+        failure = classify_event(told, status=reply.status, headers=reply.headers, host=reply.host)
+        raise failure or IncompleteError(
+            Text("the answer is not what was asked for"),
+            Text("it does not tell the state of a task"),
+            facts=facts_of(reply, "content"),
+        )
+    return video_task(told), raw
+
+
 def video_task(value: Any) -> VideoTask:
-    """Return the state of a task; unknown states count as running."""
-    holders = [item for item in (value, _inner(value, "output"), _inner(value, "data")) if item]
-    state = _first_text(holders, "status", "task_status", "state")
+    """Return how far a task is, of any family; a state that is not known counts as running."""
+    holders = _levels(value)
+    state = _first_text(holders, *_STATE_NAMES)
     known = _STATES.get((state or "").lower(), "running")
     return VideoTask(
         known,
@@ -80,7 +118,14 @@ def video_task(value: Any) -> VideoTask:
         _url(holders),
         _message(holders) if known in ("failed", "expired") else None,
         _tokens(holders),
+        _finished(holders) if known == "done" else None,
     )
+
+
+def _levels(value: Any) -> list[dict[str, Any]]:
+    """Return the objects that may tell something of a task, the outermost first."""
+    levels = (value, _inner(value, "output"), _inner(value, "data"))
+    return [level for level in levels if isinstance(level, dict) and level]
 
 
 def _inner(value: Any, name: str) -> dict[str, Any]:
@@ -125,3 +170,57 @@ def _tokens(holders: list[dict[str, Any]]) -> int | None:
         if (count := read_count(tokens, BELIEVED_TOKENS)) is not None:
             return count
     return None
+
+
+def _finished(holders: list[dict[str, Any]]) -> float | None:
+    for name in ("completed_at", "finished_at", "finish_time", "updated_at"):
+        for holder in holders:
+            moment = holder.get(name)
+            if isinstance(moment, int | float) and moment >= _OLDEST_S:
+                # Some count milliseconds.
+                return moment / 1000 if moment >= _OLDEST_S * 100 else float(moment)
+    return None
+
+
+class BoxReader:
+    """Reads the lengths of the boxes that an MP4 or QuickTime file is made of, piece by piece.
+
+    Source: ISO/IEC 14496-12, 4.2. A file that ends inside a box was cut.
+    """
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self._has_end = True
+
+    def add(self, piece: bytes) -> None:
+        """Take the next bytes of the file."""
+        view = memoryview(piece)
+        while view and self._has_end:
+            if self._left:
+                taken = min(self._left, len(view))
+                self._left -= taken
+            else:
+                taken = min(self._missing, len(view))
+                self._head += view[:taken]
+                self._begin_box()
+            view = view[taken:]
+
+    @property
+    def is_whole(self) -> bool:
+        """Return True if the file may end here."""
+        return not self._has_end or not (self._left or self._head)
+
+    @property
+    def _missing(self) -> int:
+        return (16 if self._head[:4] == b"\0\0\0\1" else 8) - len(self._head)
+
+    def _begin_box(self) -> None:
+        if self._missing:
+            return
+        long = len(self._head) > 8
+        size = int.from_bytes(self._head[8:] if long else self._head[:4], "big")
+        # The last box may go to the end of the file.
+        self._has_end = size >= len(self._head)
+        self._left = max(0, size - len(self._head))
+        self._head = b""

@@ -11,6 +11,7 @@ import string
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
+from urllib.parse import unquote, urlsplit
 
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -62,6 +63,15 @@ def source_fields(name: str) -> dict[str, str]:
     """
     path = PurePath("stdin" if name == "-" else name)
     return {"dir": str(path.parent), "stem": path.stem}
+
+
+def input_fields(name: str, *, default: str) -> dict[str, str]:
+    """Return the same of a file or link; of a link those of its path, of `data:` the default."""
+    if name.startswith("data:"):
+        return {"dir": ".", "stem": default}
+    if name.startswith(("https://", "http://")):
+        return {**source_fields(unquote(urlsplit(name).path).rpartition("/")[2]), "dir": "."}
+    return source_fields(name)
 
 
 def _allowed(character: str) -> str:

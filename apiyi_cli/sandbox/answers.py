@@ -29,6 +29,13 @@ _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.TRANSCRIBE: "transcripts:transcriptions",
     endpoints.TRANSLATE: "transcripts:translations",
     endpoints.SPEAK: "speech:speech",
+    endpoints.SEEDANCE_SUBMIT: "videos:submit_seedance",
+    endpoints.SEEDANCE_TASK: "videos:seedance_task",
+    endpoints.WAN_SUBMIT: "videos:submit_wan",
+    endpoints.WAN_TASK: "videos:wan_task",
+    endpoints.VIDEO_SUBMIT: "videos:submit_grok",
+    endpoints.VIDEO_TASK: "videos:grok_task",
+    endpoints.VIDEO_CONTENT: "videos:content",
     endpoints.MODERATE: "judgements:moderations",
     endpoints.RERANK: "judgements:rerank",
     endpoints.MODELS: "catalogue:models",
@@ -40,6 +47,7 @@ _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.ACCOUNT_LOG: "account:log",
     endpoints.KEY_LOG: "account:key_log",
 }
+_GUARDED = ("/v1/", "/v1beta/", "/seedance/", "/wan/")
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
 _KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
@@ -58,7 +66,7 @@ def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
 
 def check_key(request: ReceivedRequest, key: str | None) -> None:
     """Raise Refused when the API is asked with another key than this one; None fits all."""
-    if key is None or not request.path.startswith(("/v1/", "/v1beta/")):
+    if key is None or not request.path.startswith(_GUARDED):
         return
     given = request.headers.get("authorization", "")
     own = _KEY_HEADERS.get(request.endpoint.protocol if request.endpoint else "")
@@ -78,6 +86,8 @@ def _find_handler(request: ReceivedRequest) -> Handler:
         return _load("catalogue:registry")
     if method == "GET" and request.path.startswith("/files/"):
         return _load("images:file")
+    if method == "GET" and request.path.startswith("/videos/"):
+        return _load("videos:file")
     return _unknown
 
 

@@ -21,6 +21,7 @@ A spec is terms joined by `+`; a term is `NAME[@K][*TIMES][%PERCENT]`. NAME is a
     missing-rows      scores, vectors or pictures without the last one
     saturated         429, the upstream channel is full
     upstream-401      an upstream channel's 401, passed on
+    failed, expired, lost, running   how a video task ends (see `videos`)
 
 TIMES is how often each distinct request suffers before it is answered well; PERCENT is the
 share of requests that suffers. A whole reply suffers the like: it is cut in its middle.
@@ -148,7 +149,8 @@ def _of_model(request: ReceivedRequest) -> tuple[Fault, ...]:
     if not model.startswith(MODEL_PREFIX):
         return ()
     try:
-        return parse_faults(model.removeprefix(MODEL_PREFIX))
+        # What follows a slash is the model that suffers: `fault:failed/wan2.7-t2v`.
+        return parse_faults(model.removeprefix(MODEL_PREFIX).partition("/")[0])
     except ValueError as error:
         raise invalid(str(error), "model") from None
 
@@ -288,6 +290,7 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "quota429": _quota,
     "length": lambda reply, fault: reply,
     "filter": lambda reply, fault: reply,
+    **dict.fromkeys(("failed", "expired", "lost", "running"), lambda reply, fault: reply),
 }
 
 

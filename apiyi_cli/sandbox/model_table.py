@@ -19,6 +19,7 @@ _HEARS = frozenset(("transcribe",))
 _SPEAKS = frozenset(("speak",))
 _JUDGES = frozenset(("moderate",))
 _RANKS = frozenset(("rank",))
+_FILMS = frozenset(("video",))
 
 _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
     ("sandbox", frozenset((*_CLAUDE, *_GEMINI)), (DEFAULT_MODEL,)),
@@ -27,6 +28,7 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
     ("sandbox", _HEARS, ("sandbox-transcribe-1",)),
     ("sandbox", _SPEAKS, ("sandbox-speak-1",)),
     ("sandbox", _RANKS, ("sandbox-rank-1",)),
+    ("sandbox", _FILMS, ("sandbox-video-1",)),
     (
         "OpenAI",
         TALKS,
@@ -108,6 +110,22 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
         _DRAWS,
         ("seedream-5-0-260128", "seedream-5-0-pro-260628"),
     ),
+    (
+        "ByteDance",
+        _FILMS,
+        (
+            "doubao-seedance-2-5-260628",
+            "doubao-seedance-2-0-260128",
+            "doubao-seedance-2-0-fast-260128",
+            "doubao-seedance-2-0-mini-260615",
+        ),
+    ),
+    (
+        "Alibaba",
+        _FILMS,
+        ("wan2.7-t2v", "wan2.7-i2v", "wan2.7-r2v", "wan2.7-videoedit", "happyhorse-1.0"),
+    ),
+    ("xAI", _FILMS, ("grok-imagine-video",)),
     ("BAAI", _EMBEDS, ("bge-m3",)),
     ("BAAI", _RANKS, ("bge-reranker-v2-m3",)),
 )

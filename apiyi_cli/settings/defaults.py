@@ -123,6 +123,7 @@ OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "rank": {"jobs": 4, "model": PROPOSED["rank"]},
     "image": {"jobs": 4},
     "transcribe": {"jobs": 4},
+    "video": {"jobs": 4},
 }
 """Defaults of one command that differ, or that it alone has."""
 
@@ -172,6 +173,7 @@ BUILT_IN: Mapping[str, Profile] = {
             "transcribe": {"model": "sandbox-transcribe-1"},
             "speak": {"model": "sandbox-speak-1"},
             "rank": {"model": "sandbox-rank-1"},
+            "video": {"model": "sandbox-video-1"},
         },
     ),
 }

@@ -7,6 +7,7 @@ nothing is submitted a second time.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,21 @@ from typing import Any, Literal, NamedTuple
 from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
 
-KEPT_S = 24 * 3600.0
+RETENTION_S = 24 * 3600.0
 """How long the gateway keeps a finished video."""
+HISTORY_S = 30 * 24 * 3600.0
+"""How long the records of tasks that need nothing more are kept."""
 Stage = Literal["claimed", "submitted", "done", "saved", "failed", "expired"]
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class VideoRecord(NamedTuple):
-    """The record of one task; times are seconds since 1970.
+    """The record of one task; times are seconds since 1970, paths are absolute.
 
     `claim` is our own id, of the file; `task` the gateway's, None for a submission that was
-    killed before its answer: it may be billed, and nothing submits it again.
+    killed before its answer: it may be billed, and nothing submits it again. `output` is where
+    the video goes, with another extension if it turns out to have one, unless `is_named`.
+    `saving` is the file that is about to get its name, with its `size`.
     """
 
     claim: str
@@ -37,9 +42,13 @@ class VideoRecord(NamedTuple):
     began: float
     prompt: str = ""
     output: str = ""
+    is_named: bool = False
+    force: bool = False
     task: str | None = None
     finished: float | None = None
     url: str | None = None
+    saving: str | None = None
+    size: int | None = None
     saved: str | None = None
     message: str | None = None
 
@@ -51,7 +60,17 @@ class VideoRecord(NamedTuple):
     @property
     def dies(self) -> float | None:
         """Return when the gateway deletes the finished video, None while it is not finished."""
-        return None if self.finished is None else self.finished + KEPT_S
+        return None if self.finished is None else self.finished + RETENTION_S
+
+    @property
+    def is_open(self) -> bool:
+        """Return True if there is, or will be, a video to save."""
+        return self.stage in ("submitted", "done")
+
+    def path(self, extension: str) -> Path:
+        """Return where a video with this extension goes."""
+        path = Path(self.output)
+        return path if self.is_named else path.with_suffix(f".{extension}")
 
 
 class VideoTasks:
@@ -70,6 +89,13 @@ class VideoTasks:
         """Forget a record."""
         (self._folder / f"{record.claim}.json").unlink(missing_ok=True)
 
+    def remove_old(self, now: float) -> None:
+        """Forget the tasks that need nothing more and are older than a month."""
+        for record in self.read():
+            is_over = record.stage in ("saved", "failed", "expired")
+            if is_over and record.began < now - HISTORY_S:
+                self.remove(record)
+
     def read(self) -> list[VideoRecord]:
         """Return all records, the oldest first; other files are skipped."""
         return sorted(self._read_all(), key=lambda record: (record.began, record.claim))
@@ -78,12 +104,21 @@ class VideoTasks:
         """Return the record of a task by the gateway's id or by ours."""
         return next((record for record in self.read() if name in (record.task, record.claim)), None)
 
+    def newest(self, record: VideoRecord) -> VideoRecord:
+        """Return the record as it is on disk, where another process may have changed it."""
+        return _record(self._folder / f"{record.claim}.json") or record
+
     def _read_all(self) -> Iterator[VideoRecord]:
         if not self._folder.is_dir():
             return
         for path in self._folder.glob("*.json"):
             if record := _record(path):
                 yield record
+
+
+def make_claim_id() -> str:
+    """Return an id for a new claim."""
+    return f"claim-{os.urandom(6).hex()}"
 
 
 def _record(path: Path) -> VideoRecord | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from shlex import quote as shell_quote
+from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, quote, urljoin
 
 from apiyi_cli import __version__
@@ -21,6 +22,7 @@ from apiyi_cli.errors import (
     Facts,
     IncompleteError,
     LimitError,
+    OutputError,
     RejectedError,
     TemporaryError,
 )
@@ -31,9 +33,7 @@ from apiyi_cli.wire.http.proxies import proxy_for
 from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.send import Plan
 
-MOST_BYTES = 64 << 20
 MOST_REDIRECTS = 3
-LONGEST_S = 120.0
 SILENCE_S = 30.0
 WAITS_S = (0.5, 2.0)
 """Seconds before the second attempt, and before the third, which is the last."""
@@ -42,11 +42,28 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # A new file may not have reached the server yet.
 _TEMPORARY = frozenset((403, 404, 408, 425, 429))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
-_HEADERS = (
-    ("Accept", "image/*, */*;q=0.5"),
-    ("Accept-Encoding", "identity"),
-    ("User-Agent", f"apiyi/{__version__}"),
+T = TypeVar("T")
+
+
+class DownloadKind(NamedTuple):
+    """What is downloaded: how requests ask for it, the message for a failure, and bounds."""
+
+    accept: str
+    failure: Text
+    name: str
+    most_bytes: int
+    longest_s: float
+
+
+PICTURE_DOWNLOAD = DownloadKind(
+    "image/*, */*;q=0.5", Text("the picture cannot be downloaded"), "picture", 64 << 20, 120.0
 )
+VIDEO_DOWNLOAD = DownloadKind(
+    "video/*, */*;q=0.5", Text("the video cannot be downloaded"), "video", 16 << 30, 3600.0
+)
+
+Take = Callable[[Reply, Iterator[bytes]], T]
+"""Gets the headers and the pieces of a file, and returns what it makes of them."""
 
 ContentCheck = Callable[[bytes, str], str | None]
 """Gets the bytes and their content type; returns why they are not the expected file, or None."""
@@ -55,28 +72,44 @@ ContentCheck = Callable[[bytes, str], str | None]
 def download(url: str, plan: Plan, *, accepted: ContentCheck, private: bool = False) -> bytes:
     """Return the file at `url`; `private` lifts all restrictions on schemes and addresses.
 
-    Up to three attempts, each with up to three redirects that are checked like the URL itself,
-    64 MB and 120 s. Nothing that identifies the user is sent. Raises IncompleteError with the
-    reason (the answer with the URL was paid for), and LimitError for `--max-time`.
+    At most 64 MB and 120 s; see `fetch`.
     """
-    attempt = _Download(plan, private)
+
+    def read(reply: Reply, pieces: Iterator[bytes]) -> bytes:
+        content = b"".join(pieces)
+        if why := accepted(content, reply.headers.get("content-type", "")):
+            raise TemporaryError(why, received=content)
+        return content
+
+    return fetch(url, plan, read, PICTURE_DOWNLOAD, private=private)
+
+
+def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: bool = False) -> T:
+    """Return what `take` makes of the file at `url`.
+
+    Up to three attempts, each with up to three redirects that are checked like the URL itself.
+    `take` is called in each; the pieces raise an ApiyiError where the file is cut or too large.
+    Nothing that identifies the user is sent. Raises IncompleteError with the reason (the answer
+    with the URL was paid for), LimitError for `--max-time`, and an OutputError of `take`.
+    """
+    attempt = _Download(plan, private, kind)
     try:
         for wait_s in (*WAITS_S, None):
             try:
-                return attempt.run(url, accepted)
-            except (LimitError, RejectedError):
+                return attempt.run(url, take)
+            except (LimitError, RejectedError, OutputError):
                 raise
             except (TemporaryError, IncompleteError):
                 if wait_s is None:
                     raise
                 plan.clock.sleep(wait_s)
-    except LimitError:
+    except (LimitError, OutputError):
         raise
     except ApiyiError as failure:
         raise IncompleteError(
-            Text("the picture cannot be downloaded"),
+            kind.failure,
             failure.why or failure.what,
-            hint=_hint(url),
+            hint=_hint(url, kind),
             facts=Facts(phase="content"),
             received=failure.received,
         ) from failure
@@ -85,21 +118,29 @@ def download(url: str, plan: Plan, *, accepted: ContentCheck, private: bool = Fa
     raise AssertionError("the last attempt returns or raises")
 
 
-def _hint(url: str) -> str:
+def _hint(url: str, kind: DownloadKind) -> str:
     """Return how to get the file by hand; the URL is untrusted, so it is quoted."""
     quoted = shell_quote(url)
     if not url.startswith(("https://", "http://")):
         return Text("it is paid for; its address is {url}", url=quoted)
     return Text(
-        "curl -L -o picture {url} (it is paid for; the link may die in minutes)", url=quoted
+        "curl -L -o {name} {url} (it is paid for; the link may die in minutes)",
+        name=kind.name,
+        url=quoted,
     )
 
 
 class _Download:
     """Fetches one URL through a client that checks every connection."""
 
-    def __init__(self, plan: Plan, private: bool) -> None:
+    def __init__(self, plan: Plan, private: bool, kind: DownloadKind) -> None:
         self._plan = plan
+        self._kind = kind
+        self._headers = (
+            ("Accept", kind.accept),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", f"apiyi/{__version__}"),
+        )
         self._private = private
         self._own = {origin(base_url) for base_url in plan.base_urls}
         self._trusted = False
@@ -112,14 +153,15 @@ class _Download:
             check_address=self._check_address,
         )
 
-    def run(self, url: str, accepted: ContentCheck) -> bytes:
-        """Return the file, from one attempt."""
-        ends_at = self._plan.clock.monotonic() + LONGEST_S
+    def run(self, url: str, take: Take[T]) -> T:
+        """Return what is made of the file, from one attempt."""
+        ends_at = self._plan.clock.monotonic() + self._kind.longest_s
         for _ in range(MOST_REDIRECTS + 1):
             reply = self._get(url)
             try:
                 if reply.status not in _REDIRECTS:
-                    return self._read(reply, ends_at, accepted)
+                    self._refuse(reply)
+                    return take(reply, self._pieces(reply, ends_at))
                 target = reply.headers.get("location", "")
             finally:
                 reply.close()
@@ -156,7 +198,7 @@ class _Download:
         timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, total_at)
         plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]", errors="replace")
         return self._client.send(
-            HttpRequest("GET", plain, _HEADERS, b"", stream=False, free=True), timeouts
+            HttpRequest("GET", plain, self._headers, b"", stream=False, free=True), timeouts
         )
 
     def _check(self, parts: SplitResult) -> None:
@@ -187,34 +229,33 @@ class _Download:
         if not self._trusted:
             _require_public(address)
 
-    def _read(self, reply: Reply, ends_at: float, accepted: ContentCheck) -> bytes:
+    def _refuse(self, reply: Reply) -> None:
+        """Raise an error for a reply that is not the file, or a file that is too large."""
         if reply.status != 200:
             kind = TemporaryError
             if reply.status < 500 and reply.status not in _TEMPORARY:
                 kind = RejectedError  # type: ignore[assignment]
             raise kind(Text("the server answers HTTP {status}", status=reply.status))
         announced = reply.headers.get("content-length", "")
-        if announced.isdecimal() and (len(announced) > 18 or int(announced) > MOST_BYTES):
-            raise _too_large()
-        pieces: list[bytes] = []
+        most = self._kind.most_bytes
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
+            raise _too_large(most)
+
+    def _pieces(self, reply: Reply, ends_at: float) -> Iterator[bytes]:
         size = 0
         for piece in reply.chunks:
-            pieces.append(piece)
             size += len(piece)
-            if size > MOST_BYTES:
-                raise _too_large()
+            if size > self._kind.most_bytes:
+                raise _too_large(self._kind.most_bytes)
             if self._plan.clock.monotonic() > ends_at:
                 raise TemporaryError(
                     Text(
                         "only {size} bytes came in {longest_s} s",
                         size=size,
-                        longest_s=f"{LONGEST_S:g}",
+                        longest_s=f"{self._kind.longest_s:g}",
                     )
                 )
-        content = b"".join(pieces)
-        if why := accepted(content, reply.headers.get("content-type", "")):
-            raise TemporaryError(why, received=content)
-        return content
+            yield piece
 
 
 def _require_public(address: str) -> None:
@@ -222,5 +263,5 @@ def _require_public(address: str) -> None:
         raise RejectedError(Text("{address} is not a public address", address=address))
 
 
-def _too_large() -> RejectedError:
-    return RejectedError(Text("it is larger than {most_bytes} MB", most_bytes=MOST_BYTES >> 20))
+def _too_large(most_bytes: int) -> RejectedError:
+    return RejectedError(Text("it is larger than {most_bytes} MB", most_bytes=most_bytes >> 20))

@@ -61,6 +61,10 @@ PROMISED = {
         --diarize --format --jobs --language --no-stream --prompt --split --stream --temperature
         --timestamps --translate --skip-existing -j
     """,
+    "video": """
+        --allow-private --audio --duration --file --first --input --jobs --last --lines --no-audio
+        --no-stdin --poll --ratio --reference --resolution --seed --skip-existing -f -i -j -n
+    """,
     "speak": """
         --file --format --instructions --no-stdin --skip-existing --speed --voice -f -n
     """,
@@ -100,7 +104,10 @@ PROMISED = {
     "completion": "",
     "help": "",
 }
-SENDING = ("chat", "complete", "respond", "embed", "rank", "image", "transcribe", "speak", "batch")
+SENDING = (
+    *("chat", "complete", "respond", "embed", "rank", "image", "transcribe", "speak", "video"),
+    "batch",
+)
 
 
 @cache

@@ -67,7 +67,7 @@ def desk(apiyi: Program) -> Program:
     """The program in a folder with everything that the examples name."""
     for name, text in TEXTS.items():
         (apiyi.work / name).write_text(text, "utf-8")
-    for name in ("photo.png", "photo.jpg"):
+    for name in ("photo.png", "photo.jpg", "a.png", "b.png"):
         (apiyi.work / name).write_bytes(picture())
     for name in RECORDINGS:
         with wave.open(str(apiyi.work / name), "wb") as sound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from apiyi_cli.store.video_tasks import KEPT_S, VideoRecord, VideoTasks
+from apiyi_cli.store.video_tasks import RETENTION_S, VideoRecord, VideoTasks
 
 CLAIM = VideoRecord("a1", "claimed", "wan2.7-t2v", "wan", "h", "default", 100.0, "a cat", "o.mp4")
 
@@ -27,7 +27,7 @@ def test_the_newest_state_of_each_task_is_read_in_the_order_they_began(tmp_path:
 def test_names_and_deadlines() -> None:
     assert (CLAIM.name, CLAIM.dies) == ("a1", None)
     done = CLAIM._replace(task="t1", finished=50.0)
-    assert (done.name, done.dies) == ("t1", 50.0 + KEPT_S)
+    assert (done.name, done.dies) == ("t1", 50.0 + RETENTION_S)
 
 
 def test_files_that_are_no_records_are_passed_over(tmp_path: Path) -> None:

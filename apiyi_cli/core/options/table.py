@@ -24,6 +24,7 @@ from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.core.options.speak import Speaking
 from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.video import Filming
 
 OPTION_GROUPS: tuple[type[Group], ...] = (
     Model,
@@ -50,5 +51,6 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Imaging,
     Transcribing,
     Speaking,
+    Filming,
     Batching,
 )

@@ -15,7 +15,7 @@ from apiyi_cli.core.filetypes import PICTURES, detect_picture
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.files import refuse_existing
-from apiyi_cli.output.names import slug, source_fields
+from apiyi_cli.output.names import input_fields, slug
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -252,17 +252,8 @@ def _read_prompts(
 
 
 def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
-    """Return the fields of the first picture that is edited; those of a URL are its path's."""
-    if not inputs:
-        return {}
-    first = inputs[0]
-    if first.startswith("data:"):
-        return {"dir": ".", "stem": "image"}
-    if first.startswith(("https://", "http://")):
-        from urllib.parse import unquote, urlsplit
-
-        return {**source_fields(unquote(urlsplit(first).path).rpartition("/")[2]), "dir": "."}
-    return source_fields(first)
+    """Return the fields of the first picture that is edited."""
+    return input_fields(inputs[0], default="image") if inputs else {}
 
 
 def _check_options(ctx: Context, imaging: Imaging, words: list[str], paths: list[str]) -> None:

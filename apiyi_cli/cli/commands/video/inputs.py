@@ -1,0 +1,69 @@
+"""The videos that a run is to make: their prompts, and the fields of their files' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiyi_cli.errors import UsageError
+from apiyi_cli.output.names import input_fields, slug
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.options.video import Filming
+
+
+class PlannedVideo(NamedTuple):
+    """One video that is wanted: its place in the input, its prompt, its fields of a file name."""
+
+    place: int
+    prompt: str | None
+    source: dict[str, str]
+
+    @property
+    def maker(self) -> Text:
+        """Return what messages call it."""
+        return Text("input {place}", place=self.place)
+
+    def values(self, model: str) -> dict[str, object]:
+        """Return what the fields of a template stand for."""
+        words = slug(self.prompt or self.source.get("stem", ""), default="video")
+        return {**self.source, "index": self.place, "slug": words, "model": model, "n": 1}
+
+
+def plan_videos(
+    ctx: Context, filming: Filming, words: list[str], files: list[str]
+) -> Iterator[PlannedVideo]:
+    """Yield the videos of a run. Raises UsageError where there is nothing to make one of."""
+    name = find_source(filming)
+    source = {} if name is None else input_fields(name, default="video")
+    for place, prompt in enumerate(_read_prompts(ctx, filming, words, files)):
+        yield PlannedVideo(place, prompt, source)
+
+
+def find_source(filming: Filming) -> str | None:
+    """Return the input that names of files are made of, None without one."""
+    inputs = (filming.first, *(filming.input or ()))
+    return next((name for name in inputs if name is not None), None)
+
+
+def _read_prompts(
+    ctx: Context, filming: Filming, words: list[str], files: list[str]
+) -> Iterator[str | None]:
+    if filming.lines:
+        from apiyi_cli.cli.inputs.lines import read_line_batches
+
+        # All lines at once: names that clash are to be known before the first is paid for.
+        for batch in read_line_batches(ctx.inputs, "--lines", 1):
+            yield from (text for _, text in batch)
+        return
+    has_media = bool(filming.input or filming.first or filming.last or filming.reference)
+    text = ctx.inputs.prompt(words, files, joins_stdin=False, needed=not has_media)
+    if text is None and not has_media:
+        raise UsageError(
+            Text("nothing to film"),
+            Text("no prompt was given"),
+            hint='apiyi video "a cat surfs" -o cat.mp4',
+        )
+    yield text

@@ -1,0 +1,236 @@
+"""One run of `apiyi video`: what is asked for, where it goes, and the outcome."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from apiyi_cli.build.video import VideoRequest, submit_call, video_form
+from apiyi_cli.cli.commands.video.inputs import PlannedVideo, find_source, plan_videos
+from apiyi_cli.cli.commands.video.media import read_media
+from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput
+from apiyi_cli.cli.commands.video.task_list import open_tasks
+from apiyi_cli.cli.commands.video.worker import VideoWorker
+from apiyi_cli.cli.gateway.parallel import send_in_order
+from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
+from apiyi_cli.cli.output.usage import print_usage
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.families import find_family
+from apiyi_cli.core.filetypes import detect_type
+from apiyi_cli.core.hosts import origin
+from apiyi_cli.errors import ApiyiError, Interrupted, PartialError, UsageError
+from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks, make_claim_id
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.options.video import Filming
+    from apiyi_cli.wire.send import Sender
+
+_FIELDS = ("index", "slug", "model", "n", "ext")
+_SOURCE_FIELDS = ("stem", "dir")
+VIDEO_NAME = "{slug}.{ext}"
+DISTINCT_VIDEO_NAME = "{index:04}-{slug}.{ext}"
+
+
+def _is_video(head: bytes) -> bool:
+    kind = detect_type(head)
+    return kind is not None and kind.family == "video"
+
+
+VIDEO_FILE = FileKind(Text("video"), _is_video)
+
+
+class VideoJob:
+    """Reads and checks everything that is asked for; submits it when told to."""
+
+    def __init__(self, ctx: Context, words: list[str], files: list[str], filming: Filming) -> None:
+        self._ctx = ctx
+        self._filming = filming
+        _check_together(ctx, filming, words, files)
+        self._model = ctx.settings.models[0]
+        family = find_family(self._model, ctx.settings.families)
+        self._form = video_form(self._model, family.video)
+        self._options = ctx.inputs.read_options(ctx.settings.request)
+        self._media = read_media(ctx, filming, self._model)
+        self._planned = list(plan_videos(ctx, filming, words, files))
+        self._output = VideoOutput(ctx, alone=len(self._planned) == 1)
+
+    def print_requests(self) -> bool:
+        """Print the submissions instead of sending them, if the user asked for that."""
+        if not self._ctx.settings.prints_request:
+            return False
+        self._leave_out()
+        for video in self._planned:
+            self._ctx.gateway.print_request(self._call(video))
+        return True
+
+    def check(self) -> None:
+        """Refuse, before anything is sent, what could not be saved; leave out what is there."""
+        self._call(self._planned[0])
+        self._files.refuse_clashes(self._wanted())
+        self._leave_out()
+        self._files.require_creatable(self._wanted())
+        self._ctx.process.console.require_stdout()
+        if self._planned:
+            self._ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
+
+    def run(self, jobs: int) -> None:
+        """Submit the tasks, wait for them, save the videos; print each as it is saved.
+
+        Raises the error of a single task; of several, PartialError at the end, if some failed.
+        Whatever ends the run early leaves the tasks running, and says how to go on with them.
+        """
+        total = len(self._planned)
+        if not total:
+            return
+        try:
+            if total == 1:
+                self._output.add(self._make(self._ctx.gateway.sender, self._planned[0]))
+            else:
+                items, stop = iter(self._planned), self._worker.stop
+                for outcome in send_in_order(
+                    self._ctx.gateway, items, self._make, min(jobs, total), stop, bulk=True
+                ):
+                    self._output.add(outcome)
+        except BaseException as ended:
+            self._leave(ended)
+            raise
+        finally:
+            self._output.end()
+        print_usage(self._output.usage, self._ctx.settings, self._ctx.messages)
+        failed = self._output.failed
+        if failed and total == 1:
+            raise failed[0]
+        if failed:
+            raise PartialError(
+                Text("some videos are missing"),
+                Text("{count} of {total} failed", count=len(failed), total=total),
+                hint=Text("apiyi video list; --skip-existing makes only those that are missing"),
+            )
+
+    def _leave(self, ended: BaseException) -> None:
+        """Let no task begin any more, and say which ones go on."""
+        self._worker.stop.set()
+        self._worker.wait_for_submissions()
+        note = self._output.describe_open(self._tasks)
+        if note is None:
+            return
+        if isinstance(ended, Interrupted):
+            ended.note = ended.note or note
+        elif len(self._planned) > 1:
+            self._ctx.messages.note(note)
+
+    def _make(self, sender: Sender, video: PlannedVideo) -> VideoOutcome:
+        """Make one video and save it; errors become part of the outcome."""
+        outcome = VideoOutcome(video.place, video.maker)
+        try:
+            record = self._worker.submit(sender, self._call(video), self._claim(video))
+            outcome = outcome._replace(record=record)
+            self._output.begin(record)
+            look = self._worker.wait(sender, record)
+            outcome = outcome._replace(record=look.record, look=look, failure=look.failure)
+            if look.failure is None:
+                record = self._worker.saver.save(sender, look.record)
+                outcome = outcome._replace(record=record, path=self._shown(record))
+        except ApiyiError as failure:
+            return outcome._replace(failure=failure)
+        return outcome
+
+    def _claim(self, video: PlannedVideo) -> VideoRecord:
+        ctx = self._ctx
+        path = self._files.likely_path(video.values(self._model))
+        return VideoRecord(
+            make_claim_id(),
+            "claimed",
+            self._model,
+            self._form,
+            host=origin(ctx.gateway.plan.base_urls[0]),
+            profile=ctx.settings.profile,
+            began=ctx.process.clock.wall(),
+            prompt=(video.prompt or "")[:200],
+            output=str(path.absolute()),
+            is_named="ext" not in self._files.fields,
+            force=bool(ctx.settings.output.force),
+        )
+
+    def _shown(self, record: VideoRecord) -> str:
+        """Return the path of a saved video as the user wrote it: relative where `-o` is."""
+        saved = record.saved or ""
+        output = self._ctx.settings.output.output
+        return saved if output and os.path.isabs(output) else os.path.relpath(saved)
+
+    @cached_property
+    def _tasks(self) -> VideoTasks:
+        tasks = open_tasks(self._ctx)
+        tasks.remove_old(self._ctx.process.clock.wall())
+        return tasks
+
+    @cached_property
+    def _files(self) -> OutputFiles:
+        output = self._ctx.settings.output
+        return OutputFiles(
+            output.output,
+            VIDEO_NAME,
+            apart=DISTINCT_VIDEO_NAME,
+            known=(*_FIELDS, *_SOURCE_FIELDS)
+            if find_source(self._filming) is not None
+            else _FIELDS,
+            extensions=("mp4", "mov", "webm"),
+            force=bool(output.force),
+            skip_existing=bool(self._filming.skip_existing),
+        )
+
+    def _wanted(self) -> list[tuple[str, dict[str, object]]]:
+        """Return what each video is made of, and the fields of its file's name."""
+        return [(video.maker, video.values(self._model)) for video in self._planned]
+
+    def _leave_out(self) -> None:
+        """Take the videos that are there already out of the plan."""
+        missing = [
+            video
+            for video in self._planned
+            if not self._files.should_skip(video.values(self._model), VIDEO_FILE)
+        ]
+        print_skipped(self._ctx.messages, len(self._planned) - len(missing))
+        self._planned = missing
+
+    @cached_property
+    def _worker(self) -> VideoWorker:
+        return VideoWorker(
+            self._ctx,
+            self._tasks,
+            poll_s=self._filming.poll,
+            private=bool(self._filming.allow_private),
+            show=self._output.show,
+        )
+
+    def _call(self, video: PlannedVideo) -> Call:
+        filming = self._filming
+        request = VideoRequest(
+            self._model,
+            video.prompt,
+            self._media,
+            duration=filming.duration,
+            resolution=filming.resolution,
+            ratio=filming.ratio,
+            seed=filming.seed,
+            audio=filming.audio,
+            options=self._options,
+        )
+        return submit_call(request, self._form)
+
+
+def _check_together(ctx: Context, filming: Filming, words: list[str], files: list[str]) -> None:
+    """Raise UsageError for options that do not go together."""
+    check_skipping(ctx.settings.output, filming.skip_existing, needs_output=False)
+    why = None
+    if filming.lines and (words or files):
+        why = Text("with --lines the prompts are the lines of stdin alone")
+    elif ctx.settings.output.output == "-":
+        why = Text("a video is saved as a file before it is shown: -o FILE")
+    elif filming.duration == 0:
+        why = Text("--duration 0 is no length")
+    if why is not None:
+        raise UsageError(Text("cannot do that"), why)

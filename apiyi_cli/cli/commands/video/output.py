@@ -1,0 +1,145 @@
+"""What a run of `apiyi video` prints: paths or records, failures, and its line of progress."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apiyi_cli.cli.commands.video.messages import describe_going_on
+from apiyi_cli.cli.gateway.parallel import print_item_failure
+from apiyi_cli.cli.output.usage import UsageTotals
+from apiyi_cli.cli.records import describe_error, write_record
+from apiyi_cli.core.jsontext import as_line
+from apiyi_cli.decode.usage import usage
+from apiyi_cli.decode.video import VideoTask
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.commands.video.worker import Look
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
+
+
+class VideoOutcome(NamedTuple):
+    """The outcome of one video that was wanted: its record, last look, file and failure."""
+
+    place: int
+    maker: str
+    record: VideoRecord | None = None
+    look: Look | None = None
+    path: str | None = None
+    failure: ApiyiError | None = None
+
+
+class VideoOutput:
+    """Prints outcomes as they come, and keeps what failed; `show` may be called by threads."""
+
+    def __init__(self, ctx: Context, *, alone: bool) -> None:
+        self.failed: list[ApiyiError] = []
+        self.usage = UsageTotals()
+        self._ctx = ctx
+        self._alone = alone
+        self._claims: list[str] = []
+        self._states: dict[str, str] = {}
+        self._lock = threading.Lock()
+        console = ctx.process.console
+        self._shows = console.stderr_is_terminal and not ctx.settings.output.quiet
+
+    def begin(self, record: VideoRecord) -> None:
+        """Take note of a task that was submitted."""
+        with self._lock:
+            self._claims.append(record.claim)
+        self.show(record, VideoTask("queued"))
+
+    def show(self, record: VideoRecord, task: VideoTask) -> None:
+        """Draw how far the tasks are, on a terminal."""
+        if not self._shows:
+            return
+        with self._lock:
+            percent = "" if task.percent is None else f" {task.percent} %"
+            self._states[record.name] = self._ctx.messages.translate(_STATES[task.state]) + percent
+            states = [f"{name}: {state}" for name, state in self._states.items()]
+        console = self._ctx.process.console
+        elapsed_s = self._ctx.process.clock.wall() - record.began
+        line = self._ctx.messages.translate(
+            Text(
+                "{tasks}, {elapsed} s; Ctrl-C leaves it running",
+                tasks=", ".join(states),
+                elapsed=f"{elapsed_s:.0f}",
+            )
+        )
+        console.status(line[: console.width - 1])
+
+    def end(self) -> None:
+        """Take the line of progress away."""
+        if self._shows:
+            self._ctx.process.console.status("")
+
+    def add(self, outcome: VideoOutcome) -> None:
+        """Print one outcome; raise a failure that every further task would meet as well."""
+        ctx = self._ctx
+        if outcome.record is not None:
+            self._states.pop(outcome.record.name, None)
+        if outcome.look is not None:
+            self.usage.add(usage({"completion_tokens": outcome.look.task.tokens}))
+        if line := self._line(outcome):
+            for piece in ctx.output.filter_lines([line]):
+                ctx.process.console.write(piece, "text" if ctx.output.form == "text" else "json")
+        failure = outcome.failure
+        if failure is None:
+            return
+        self.failed.append(failure)
+        if self._alone:
+            return
+        print_item_failure(ctx.messages, outcome.maker, failure)
+
+    def describe_open(self, tasks: VideoTasks) -> Text | None:
+        """Return the words for the tasks of this run that are not saved, None without any."""
+        records = [record for record in tasks.read() if record.claim in self._claims]
+        records = [record for record in records if record.is_open]
+        if not records:
+            return None
+        if len(records) == 1:
+            return describe_going_on(records[0])
+        return Text(
+            "{count} tasks go on without us, and are billed: apiyi video resume",
+            count=len(records),
+        )
+
+    def _line(self, outcome: VideoOutcome) -> bytes | None:
+        form, look = self._ctx.output.form, outcome.look
+        if form == "json":
+            return None if look is None else as_line(look.raw) + b"\n"
+        if form == "ndjson":
+            if self._alone and outcome.record is None:
+                return None
+            return write_record(self._describe(outcome), self._ctx.messages.redact)
+        return None if outcome.path is None else os.fsencode(outcome.path) + b"\n"
+
+    def _describe(self, outcome: VideoOutcome) -> dict[str, Any]:
+        record, look = outcome.record, outcome.look
+        described: dict[str, Any] = {
+            "path": outcome.path,
+            "index": outcome.place,
+            "model": None if record is None else record.model,
+            "task": None if record is None else record.task,
+            "bytes": None if record is None else record.size,
+            "tokens": None if look is None else look.task.tokens,
+        }
+        if outcome.failure is not None:
+            if record is not None and record.url is not None:
+                described["url"] = record.url
+            described["error"] = describe_error(outcome.failure, self._ctx.messages.redact)
+        return described
+
+
+_STATES: dict[str, Text] = {
+    "queued": Text("queued"),
+    "running": Text("running"),
+    "unknown": Text("running"),
+    "done": Text("done, being saved"),
+    "failed": Text("failed"),
+    "expired": Text("expired"),
+}

@@ -1,0 +1,320 @@
+"""`apiyi video list`, `resume`, `cancel` and `forget`: the tasks of this machine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.build.video import CANCELS
+from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
+from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput
+from apiyi_cli.cli.commands.video.worker import VideoWorker
+from apiyi_cli.cli.gateway.parallel import send_in_order
+from apiyi_cli.core.hosts import origin
+from apiyi_cli.errors import (
+    ApiyiError,
+    Interrupted,
+    PartialError,
+    RejectedError,
+    UsageError,
+    describe_billing,
+)
+from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.options.video import Filming
+    from apiyi_cli.wire.send import Sender
+
+LIST_STATES = {
+    "claimed": Text("unknown, may be billed"),
+    "submitted": Text("running"),
+    "done": Text("done, not saved"),
+    "saved": Text("saved"),
+    "failed": Text("failed"),
+    "expired": Text("expired"),
+}
+
+
+def open_tasks(ctx: Context) -> VideoTasks:
+    """Return the records of this user; those of the built-in sandbox end with the run."""
+    if ctx.settings.sandbox:
+        return VideoTasks(ctx.process.make_scratch_folder())
+    from apiyi_cli.settings.paths import state_dir
+
+    return VideoTasks(state_dir(ctx.process.environ) / "video")
+
+
+def run_word(ctx: Context, words: Sequence[str], filming: Filming) -> None:
+    """Run what the first word names on the tasks whose ids follow it."""
+    word, *names = words
+    tasks = open_tasks(ctx)
+    if word == "list":
+        if names:
+            raise _not_a_prompt(word, words)
+        list_tasks(ctx, tasks)
+    elif word == "resume":
+        resume(ctx, tasks, _find(tasks, words), filming)
+    elif not names:
+        raise UsageError(
+            Text("name the task"),
+            Text("{word} takes the id of one or several", word=word),
+            hint="apiyi video list",
+        )
+    elif word == "cancel":
+        cancel(_find(tasks, words))
+    else:
+        forget(ctx, tasks, _find(tasks, words))
+
+
+def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
+    """Print the tasks as they were last seen: a table on a terminal, else NDJSON."""
+    from apiyi_cli.core.jsontext import write
+
+    records = tasks.read()
+    if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
+        lines = [write(_describe(record)) + b"\n" for record in records]
+        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+        return
+    from apiyi_cli.render.table import format_table
+
+    say = ctx.messages.translate
+    rows = [
+        [
+            record.name,
+            say(LIST_STATES[record.stage]),
+            record.model,
+            format_time(record.began),
+            format_time(record.dies) if record.dies and record.stage == "done" else "",
+            record.saved or record.message or record.prompt,
+        ]
+        for record in records
+    ]
+    headers = [Text("task"), Text("state"), Text("model"), Text("began"), Text("deleted")]
+    table = format_table(
+        rows,
+        [*headers, Text("file or prompt")],
+        width=ctx.process.console.width,
+        color=ctx.output.color,
+        translate=say,
+    )
+    ctx.output.write([table.encode("utf-8", "replace")], content="styled")
+
+
+def resume(
+    ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None, filming: Filming
+) -> None:
+    """Wait for tasks that run, save those that are done; None means all that need it."""
+    if records is None:
+        records = _find_own(ctx, tasks)
+        if not records:
+            ctx.messages.note(Text("no task is running, and every video is saved"))
+            return
+    for record in records:
+        _refuse_closed(ctx, record)
+    target = ctx.settings.output.output
+    if target is not None and len(records) > 1:
+        raise UsageError(
+            Text("cannot use -o"),
+            Text("{count} tasks are resumed", count=len(records)),
+            hint=Text("name one task"),
+        )
+    if ctx.settings.output.force:
+        records = [record._replace(force=True) for record in records]
+    output = VideoOutput(ctx, alone=len(records) == 1)
+    worker = VideoWorker(
+        ctx,
+        tasks,
+        poll_s=filming.poll,
+        private=bool(filming.allow_private),
+        show=output.show,
+    )
+    path = None if target is None else Path(target)
+    _resume_all(ctx, list(records), worker, output, partial(_resume_one, worker, path))
+
+
+def _resume_all(
+    ctx: Context,
+    records: list[VideoRecord],
+    worker: VideoWorker,
+    output: VideoOutput,
+    work: Any,
+) -> None:
+    try:
+        if len(records) == 1:
+            output.add(work(ctx.gateway.sender, records[0]))
+        else:
+            jobs = min(ctx.settings.jobs, len(records))
+            for outcome in send_in_order(
+                ctx.gateway, iter(records), work, jobs, worker.stop, bulk=True
+            ):
+                output.add(outcome)
+    except Interrupted as stop:
+        going_on = Text("the tasks go on without us, and are billed: apiyi video resume")
+        note = describe_going_on(records[0]) if len(records) == 1 else going_on
+        stop.note = stop.note or note
+        raise
+    finally:
+        worker.stop.set()
+        output.end()
+    if output.failed and len(records) == 1:
+        raise output.failed[0]
+    if output.failed:
+        raise PartialError(
+            Text("some videos are missing"),
+            Text("{count} of {total} failed", count=len(output.failed), total=len(records)),
+            hint="apiyi video list",
+        )
+
+
+def _resume_one(
+    worker: VideoWorker, path: Path | None, sender: Sender, record: VideoRecord
+) -> VideoOutcome:
+    """Wait for one task if it runs, and save its video; errors become part of the outcome."""
+    outcome = VideoOutcome(0, Text("task {name}", name=record.name), record)
+    try:
+        # A link may be signed for a shorter time than its file lives: a new look renews it.
+        try:
+            look = worker.wait(sender, record, at_once=True)
+        except RejectedError:
+            # The gateway may forget a task before it deletes the video.
+            if record.stage != "done":
+                raise
+            look = None
+        if look is not None:
+            record = look.record
+            outcome = outcome._replace(record=record, look=look, failure=look.failure)
+        if outcome.failure is None:
+            saved = worker.saver.save(sender, record, path)
+            outcome = outcome._replace(record=saved, path=saved.saved)
+    except ApiyiError as failure:
+        return outcome._replace(failure=failure)
+    return outcome
+
+
+def cancel(records: Sequence[VideoRecord] | None) -> None:
+    """Cancel tasks where their family can; refuse, and forget nothing, where it cannot."""
+    for record in records or ():
+        if not CANCELS.get(record.form, False):  # type: ignore[call-overload]
+            raise RejectedError(
+                Text("cannot cancel the task {name}", name=record.name),
+                Text(
+                    "{model} has no cancelling; {billing}",
+                    model=record.model,
+                    billing=describe_billing("pending"),
+                ),
+                hint=f"apiyi video resume {shlex.quote(record.name)}",
+            )
+
+
+def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None) -> None:
+    """Remove records; say so of a task whose video is lost with it."""
+    for record in records or ():
+        tasks.remove(record)
+        if record.is_open:
+            ctx.messages.note(
+                Text(
+                    "{name} is forgotten, not cancelled; {billing}",
+                    name=record.name,
+                    billing=describe_billing("pending" if record.finished is None else "yes"),
+                )
+            )
+
+
+def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord] | None:
+    """Return the records with the ids that follow the first word, None where there are no ids."""
+    word, *names = words
+    records = []
+    for name in names:
+        record = tasks.find(name)
+        if record is None:
+            raise _not_a_prompt(word, words, name)
+        records.append(record)
+    return records or None
+
+
+def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> UsageError:
+    """Return the error for words that may have been meant as a prompt."""
+    why = Text("apiyi video {word} takes no words", word=word)
+    if name is not None:
+        why = Text("there is no task {name}", name=name)
+    quoted = shlex.quote(" ".join(words))
+    return UsageError(
+        Text("cannot {word} tasks", word=word),
+        why,
+        hint=Text("apiyi video list shows the ids; a prompt: apiyi video {quoted}", quoted=quoted),
+    )
+
+
+def _find_own(ctx: Context, tasks: VideoTasks) -> list[VideoRecord]:
+    """Return the open tasks of this profile and its addresses; say how many others there are."""
+    records = [record for record in tasks.read() if record.is_open]
+    own = [record for record in records if _is_own(ctx, record)]
+    if len(own) < len(records):
+        others = sorted({record.profile for record in records if not _is_own(ctx, record)})
+        ctx.messages.note(
+            Text(
+                "{count} tasks belong to another profile or address ({profiles}): "
+                "apiyi --profile NAME video resume",
+                count=len(records) - len(own),
+                profiles=", ".join(others),
+            )
+        )
+    return own
+
+
+def _is_own(ctx: Context, record: VideoRecord) -> bool:
+    hosts = {origin(url) for url in ctx.settings.base_urls}
+    return record.profile == ctx.settings.profile and record.host in hosts
+
+
+def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
+    """Raise an error for a task that has no video to wait for, or is not this profile's."""
+    name = shlex.quote(record.name)
+    if record.is_open and not _is_own(ctx, record):
+        raise UsageError(
+            Text("cannot resume {name}", name=record.name),
+            Text(
+                "it belongs to the profile {profile} at {host}",
+                profile=record.profile,
+                host=record.host,
+            ),
+            hint=f"apiyi --profile {shlex.quote(record.profile)} video resume {name}",
+        )
+    if record.is_open:
+        return
+    why: str = LIST_STATES[record.stage]
+    if record.stage == "saved":
+        why = Text("it is saved: {path}", path=record.saved or "")
+    raise UsageError(
+        Text("cannot resume {name}", name=record.name), why, hint=f"apiyi video forget {name}"
+    )
+
+
+def _describe(record: VideoRecord) -> dict[str, Any]:
+    return {
+        "id": record.name,
+        "state": "unknown" if record.stage == "claimed" else _STATE_WORDS[record.stage],
+        "model": record.model,
+        "profile": record.profile,
+        "prompt": record.prompt,
+        "began": record.began,
+        "finished": record.finished,
+        "dies": record.dies,
+        "path": record.saved,
+        "url": record.url,
+        "message": record.message,
+    }
+
+
+_STATE_WORDS = {
+    "submitted": "running",
+    "done": "done",
+    "saved": "saved",
+    "failed": "failed",
+    "expired": "expired",
+}

@@ -1,0 +1,196 @@
+"""One video made: submitted, and waited for. Each step is on disk before the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiyi_cli.build.video import BILLED_FAILURE, TASK_POLL_S, task_call
+from apiyi_cli.cli.commands.video.messages import (
+    describe_unfinished,
+    explain_expiry,
+    explain_failure,
+    resume_hint,
+)
+from apiyi_cli.cli.commands.video.saver import VideoSaver, note_task
+from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.video import VideoTask, read_task, task_id
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    Interrupted,
+    LimitError,
+    OutputError,
+    TemporaryError,
+)
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
+    from apiyi_cli.wire.send import Sender
+
+MOST_FAILED_LOOKS = 5
+"""A task that cannot be asked for so often in a row is left alone; each look is retried itself."""
+
+
+class Look(NamedTuple):
+    """What a task was at one look: our record of it, its state, and the gateway's own bytes.
+
+    `failure` is why there is no video, of a task that ended without one.
+    """
+
+    record: VideoRecord
+    task: VideoTask
+    raw: bytes
+    failure: ApiyiError | None = None
+
+
+class VideoWorker:
+    """Submits tasks and waits for them; may be shared by threads. `saver` saves their videos.
+
+    `poll_s` None takes the family's interval. `show` is called with each look at a task. Once
+    `stop` is set, waiting ends with CancelledError.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        tasks: VideoTasks,
+        *,
+        poll_s: float | None,
+        private: bool,
+        show: Callable[[VideoRecord, VideoTask], None],
+    ) -> None:
+        self.stop = threading.Event()
+        self._ctx = ctx
+        self._tasks = tasks
+        self._poll_s = poll_s
+        self.saver = VideoSaver(ctx, tasks, self._pause, private=private)
+        self._show = show
+        self._submitting = 0
+        self._changed = threading.Condition()
+
+    def submit(self, sender: Sender, call: Call, record: VideoRecord) -> VideoRecord:
+        """Submit a task and return its record, with the id on disk.
+
+        A claim is on disk before anything is sent. It is removed only if the failure is free;
+        else it stays, and nothing submits it again.
+        """
+        try:
+            self._tasks.write(record)
+        except OSError as failure:
+            raise OutputError(Text("cannot note the task"), system_reason(failure)) from failure
+        # An identical request from the cache would be the task of an earlier video.
+        sender.plan = sender.plan._replace(cache=None)
+        try:
+            with self._count_submission():
+                task = self._ctx.gateway.ask(call, _read_submission, sender=sender)
+                record = record._replace(stage="submitted", task=task)
+                note_task(self._ctx, self._tasks, record)
+        except ApiyiError as failure:
+            if _is_free(failure):
+                self._tasks.remove(record)
+                raise
+            hint = f"apiyi video list; apiyi video forget {record.name}"
+            raise failure.with_hint(hint) from failure.__cause__
+        except Interrupted as stop:
+            stop.note = stop.note or Text("it is not known whether a task began: apiyi video list")
+            raise
+        return record
+
+    def wait(self, sender: Sender, record: VideoRecord, *, at_once: bool = False) -> Look:
+        """Look at a task until it is done; the first look comes after one interval.
+
+        Raises IncompleteError for one that `--max-time` leaves running or that cannot be asked for.
+        """
+        failed_looks = 0
+        while True:
+            if not at_once:
+                self._pause(record)
+            at_once = False
+            try:
+                look = self._look(sender, record)
+            except LimitError as failure:
+                raise describe_unfinished(record) from failure
+            except (TemporaryError, IncompleteError) as failure:
+                failed_looks += 1
+                if failed_looks < MOST_FAILED_LOOKS:
+                    continue
+                why = failure.summary()
+                raise IncompleteError(
+                    Text("cannot ask for the task {name}", name=record.name),
+                    why,
+                    hint=resume_hint(record),
+                ) from failure
+            except ApiyiError as failure:
+                raise failure.with_hint(resume_hint(record)) from failure.__cause__
+            failed_looks = 0
+            self._show(record, look.task)
+            if look.task.is_over:
+                return self._end(look)
+
+    def wait_for_submissions(self) -> None:
+        """Wait until no request is under way whose answer is the id of a task."""
+        with self._changed:
+            while self._submitting:
+                # Without a limit the wait could not be interrupted by a signal.
+                self._changed.wait(0.1)
+
+    @contextmanager
+    def _count_submission(self) -> Iterator[None]:
+        with self._changed:
+            if self.stop.is_set():
+                raise CancelledError
+            self._submitting += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._submitting -= 1
+                self._changed.notify_all()
+
+    def _pause(self, record: VideoRecord) -> None:
+        left_s = self._ctx.gateway.left_s
+        poll_s = self._poll_s or TASK_POLL_S[record.form]  # type: ignore[index]
+        if self.stop.wait(min(poll_s, left_s)):
+            raise CancelledError
+        if poll_s >= left_s:
+            raise describe_unfinished(record)
+
+    def _look(self, sender: Sender, record: VideoRecord) -> Look:
+        assert record.task is not None, "the id is known"
+        call = task_call(record.form, record.task)  # type: ignore[arg-type]
+        task, raw = self._ctx.gateway.ask(call, read_task, sender=sender)
+        return Look(record, task, raw)
+
+    def _end(self, look: Look) -> Look:
+        """Note how a task ended, and return that."""
+        record, task = look.record, look.task
+        now = self._ctx.process.clock.wall()
+        if task.state == "done":
+            finished = min(task.finished or now, now)
+            record = record._replace(stage="done", finished=finished, url=task.url)
+            note_task(self._ctx, self._tasks, record)
+            return look._replace(record=record)
+        if task.state == "failed":
+            note_task(self._ctx, self._tasks, record._replace(stage="failed", message=task.message))
+            failure = explain_failure(task, BILLED_FAILURE[record.form])  # type: ignore[index]
+            return look._replace(failure=failure)
+        note_task(self._ctx, self._tasks, record._replace(stage="expired", message=task.message))
+        return look._replace(failure=explain_expiry(record))
+
+
+def _is_free(failure: ApiyiError) -> bool:
+    """Return True if a submission that failed so began no task."""
+    if failure.facts.phase == "connect":
+        return True
+    return not isinstance(failure, IncompleteError | LimitError)
+
+
+def _read_submission(reply: Reply) -> str:
+    return task_id(read_json(reply, cost="heavy")[0])

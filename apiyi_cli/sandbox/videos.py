@@ -1,0 +1,249 @@
+"""Video tasks of the sandbox: Seedance, Wan with HappyHorse, and Grok, each in its own form.
+
+A task runs at the first look and is done at the second. Model names choose what can happen to it:
+`fault:failed/wan2.7-t2v` fails, `fault:expired/…` is deleted when it is asked for, `fault:lost/…`
+is done but its file is gone, `fault:running/…` never ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+from apiyi_cli.sandbox.catalogue import model_of, no_channel
+from apiyi_cli.sandbox.faults import MODEL_PREFIX
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
+
+Form = Literal["seedance", "wan", "grok"]
+
+RESULT_LIFE_S = 24 * 3600.0
+MOST_TASKS = 4096
+VIDEO_FORMS: dict[str, Form] = {
+    "doubao-seedance": "seedance",
+    "wan": "wan",
+    "happyhorse": "wan",
+    "sandbox-video": "wan",
+    "grok": "grok",
+}
+_FIELD_NAMES = {"720P", "1080P"}
+_RESOLUTIONS = ("480p", "720p", "1080p")
+
+
+@dataclass
+class _Task:
+    """One task: what was asked for, how often it was looked at, when it was done."""
+
+    form: Form
+    model: str
+    prompt: str
+    looks: int = 0
+    done_at: float | None = None
+
+    @property
+    def fate(self) -> str:
+        """Return the word of a fault that the model's name holds, "" without one."""
+        word, slash, _ = self.model.removeprefix(MODEL_PREFIX).partition("/")
+        return word if slash and self.model.startswith(MODEL_PREFIX) else ""
+
+
+class _Tasks:
+    """The newest tasks, by their ids."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: OrderedDict[str, _Task] = OrderedDict()
+        self._numbers = itertools.count(1)
+
+    def add(self, task: _Task, prefix: str) -> str:
+        with self._lock:
+            number = next(self._numbers)
+            name = prefix + sha256(f"{number} {task.model} {task.prompt}".encode()).hexdigest()[:16]
+            self._tasks[name] = task
+            if len(self._tasks) > MOST_TASKS:
+                self._tasks.popitem(last=False)
+        return name
+
+    def find(self, name: str, form: Form) -> _Task:
+        with self._lock:
+            task = self._tasks.get(name)
+        if task is None or task.form != form:
+            raise Refused(ScriptedReply.error(404, f"task {name} not found", code="task_not_exist"))
+        return task
+
+
+_TASKS = _Tasks()
+
+
+def submit_seedance(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer POST /seedance/api/v3/contents/generations/tasks."""
+    fields = request.fields
+    model = _model(fields, "seedance")
+    content = fields.get("content")
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise invalid("content must be an array of parts", "content")
+    texts = [part.get("text") for part in content if part.get("type") == "text"]
+    if fields.get("resolution", "720p") not in _RESOLUTIONS:
+        raise invalid("resolution must be 480p, 720p or 1080p", "resolution", "InvalidParameter")
+    if not content:
+        raise invalid("content must not be empty", "content", "MissingParameter")
+    name = _TASKS.add(_Task("seedance", model, " ".join(map(str, texts))), "cgt-")
+    return _seedance_reply(request, {"id": name})
+
+
+def seedance_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer GET /seedance/api/v3/contents/generations/tasks/{id}."""
+    name, task = _look(request, "seedance")
+    told: dict[str, Any] = {"id": name, "model": task.model}
+    match _state(task, request.at):
+        case "done":
+            url = f"{request.origin}/videos/{name}.mp4"
+            usage = {"completion_tokens": 108900, "total_tokens": 108900}
+            told |= {"status": "succeeded", "content": {"video_url": url}, "usage": usage}
+        case "failed":
+            error = {"code": "OutputVideoSensitive", "message": "[sandbox] the video was refused"}
+            told |= {"status": "failed", "error": error}
+        case state:
+            told["status"] = state
+    return _seedance_reply(request, told)
+
+
+def submit_wan(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer POST /wan/api/v1/services/aigc/video-generation/video-synthesis."""
+    fields = request.fields
+    if request.headers.get("x-dashscope-async") != "enable":
+        message = "current user api does not support synchronous calls."
+        raise Refused(ScriptedReply.error(403, message, code="AccessDenied"))
+    model = _model(fields, "wan")
+    inputs, parameters = fields.get("input"), fields.get("parameters") or {}
+    if not isinstance(inputs, dict) or not (inputs.get("prompt") or inputs.get("media")):
+        raise invalid("input must have a prompt or media", "input", "InvalidParameter")
+    if "-t2v" in model and inputs.get("media"):
+        raise invalid(f"{model} takes no media", "input.media", "InvalidParameter")
+    if parameters.get("resolution", "720P") not in _FIELD_NAMES:
+        raise invalid("resolution must be 720P or 1080P", "resolution", "InvalidParameter")
+    duration = parameters.get("duration", 5)
+    if type(duration) is not int or not 2 <= duration <= 15:
+        raise invalid("duration must be 2 to 15", "duration", "InvalidParameter")
+    name = _TASKS.add(_Task("wan", model, str(inputs.get("prompt"))), "wan-")
+    output = {"task_id": name, "task_status": "PENDING"}
+    return ScriptedReply.json({"request_id": f"[sandbox] {name}", "output": output})
+
+
+def wan_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer GET /v1/tasks/{id}."""
+    name, task = _look(request, "wan")
+    told: dict[str, Any] = {"task_id": name, "model": task.model}
+    match _state(task, request.at):
+        case "done":
+            url = f"{request.origin}/videos/{name}.mp4"
+            told |= {"status": "completed", "progress": "100%", "result_url": url}
+        case "failed":
+            told |= {"status": "failed", "fail_reason": "[sandbox] the video was refused"}
+        case "running":
+            told |= {"status": "in_progress", "progress": "30%"}
+        case state:
+            told["status"] = state
+    return ScriptedReply.json(told)
+
+
+def submit_grok(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer POST /v1/videos."""
+    fields = request.fields
+    model = _model(fields, "grok")
+    if not isinstance(fields.get("prompt"), str) and not fields.get("image"):
+        raise invalid("prompt is required", "prompt", "missing_required_parameter")
+    name = _TASKS.add(_Task("grok", model, str(fields.get("prompt"))), "video_")
+    return ScriptedReply.json({"id": name, "object": "video", "model": model, "status": "queued"})
+
+
+def grok_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer GET /v1/videos/{id}."""
+    name, task = _look(request, "grok")
+    state = _state(task, request.at)
+    told: dict[str, Any] = {"id": name, "object": "video", "model": task.model, "status": state}
+    if state == "done":
+        told |= {"status": "completed", "progress": 100}
+    if state == "failed":
+        told["error"] = {"code": "content_policy", "message": "[sandbox] the video was refused"}
+    return ScriptedReply.json(told)
+
+
+def content(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer GET /v1/videos/{id}/content."""
+    name = request.path.removeprefix("/v1/videos/").removesuffix("/content")
+    return _movie(_TASKS.find(name, "grok"), request.at)
+
+
+def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer the link of a result; that of Wan is signed, and refuses any other credential."""
+    name = request.path.removeprefix("/videos/").removesuffix(".mp4")
+    form: Form = "wan" if name.startswith("wan-") else "seedance"
+    task = _TASKS.find(name, form)
+    if form == "wan" and "authorization" in request.headers:
+        text = "<Error><Code>InvalidArgument</Code><Message>[sandbox] two credentials</Message>"
+        return ScriptedReply.text(f"{text}</Error>", "application/xml", status=403)
+    return _movie(task, request.at)
+
+
+def make_movie(prompt: str) -> bytes:
+    """Return the bytes of an MP4 file without tracks: its header, a film header, some data."""
+    header = _box(b"ftyp", b"isom" + struct.pack(">I", 512) + b"isommp41")
+    matrix = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    about = struct.pack(">IIIII", 0, 0, 0, 1000, 5000) + struct.pack(">IHxx8x", 1 << 16, 1 << 8)
+    film = _box(b"moov", _box(b"mvhd", about + matrix + bytes(24) + struct.pack(">I", 1)))
+    return header + film + _box(b"mdat", f"[sandbox] {prompt}".encode())
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content) + 8) + name + content
+
+
+def _model(fields: dict[str, Any], form: Form) -> str:
+    """Return the model that is asked for. Raises Refused where another path serves it."""
+    model = model_of(fields, "video")
+    name = model.removeprefix(MODEL_PREFIX).rpartition("/")[2]
+    if model.startswith(MODEL_PREFIX) and "/" not in model:
+        return model
+    if next((own for start, own in VIDEO_FORMS.items() if name.startswith(start)), None) != form:
+        raise no_channel(model)
+    return model
+
+
+def _look(request: ReceivedRequest, form: Form) -> tuple[str, _Task]:
+    name = request.path.rpartition("/")[2]
+    task = _TASKS.find(name, form)
+    task.looks += 1
+    return name, task
+
+
+def _state(task: _Task, now: float) -> str:
+    """Return how far a task is at this look: running, done, failed or expired."""
+    if task.looks < 2 or task.fate == "running":
+        return "running" if task.form != "grok" else "in_progress"
+    if task.fate in ("failed", "expired"):
+        return task.fate
+    if task.done_at is None:
+        task.done_at = now
+    return "done"
+
+
+def _movie(task: _Task, now: float) -> ScriptedReply:
+    if task.done_at is None:
+        return ScriptedReply.error(400, "Task is not completed yet", code="invalid_request")
+    if task.fate == "lost" or now > task.done_at + RESULT_LIFE_S:
+        return ScriptedReply.error(410, "[sandbox] the video was deleted", code="expired")
+    return ScriptedReply(content_type="video/mp4", body=make_movie(task.prompt), billed=False)
+
+
+def _seedance_reply(request: ReceivedRequest, told: dict[str, Any]) -> ScriptedReply:
+    """Return the answer, cut where the client lets it be compressed: so it arrives there."""
+    reply = ScriptedReply.json(told)
+    if request.headers.get("accept-encoding") == "identity":
+        return reply
+    return reply.replace(body=bytes(reply.body)[:-2])  # type: ignore[arg-type]
