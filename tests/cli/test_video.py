@@ -351,6 +351,15 @@ def test_a_task_that_cannot_be_asked_for_is_kept(apiyi: Program, gateway: Gatewa
     assert ran.code == 4 and f"apiyi video resume {record['task']}" in ran.err
 
 
+def test_a_submission_that_a_limit_stopped_leaves_no_claim(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    ran = apiyi("video cat --max-cost 1")
+    assert ran.code == 9, ran.err
+    assert gateway.posts == []
+    assert records(apiyi) == []
+
+
 @pytest.mark.parametrize(
     ("reply", "code", "stage"),
     [

@@ -189,6 +189,9 @@ def _is_free(failure: ApiyiError) -> bool:
     """Return True if a submission that failed so began no task."""
     if failure.facts.phase == "connect":
         return True
+    if isinstance(failure, LimitError) and failure.facts.phase is None:
+        # --max-cost, or a wait for the rate limits: nothing was sent.
+        return True
     return not isinstance(failure, IncompleteError | LimitError)
 
 
