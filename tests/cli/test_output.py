@@ -147,11 +147,17 @@ def test_output_goes_to_a_file_whole_and_never_over_another(
     assert [path.name for path in apiyi.work.iterdir()] == ["out.txt"]
 
 
-@pytest.mark.parametrize(("place", "why"), [("no/where", "no directory"), (".", "a directory")])
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("chat hi -o no/where", "no directory"),
+        ("embed hi -o .", "a directory"),
+    ],
+)
 def test_an_output_that_cannot_be_is_refused_before_anything_is_sent(
-    apiyi: Program, gateway: Gateway, place: str, why: str
+    apiyi: Program, gateway: Gateway, line: str, why: str
 ) -> None:
-    ran = apiyi(f"chat hi -o {place}")
+    ran = apiyi(line)
     assert (ran.code, gateway.ledger) == (11, [])
     assert why in ran.err
 

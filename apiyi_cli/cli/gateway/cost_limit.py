@@ -38,7 +38,7 @@ class CostLimit:
 
 
 def require_prices(prices: Prices) -> None:
-    """Raise LimitError where there is no price list to estimate from."""
+    """Raise LimitError without a price list to estimate from."""
     if not len(prices):
         raise LimitError(
             Text("cannot keep to --max-cost"),

@@ -226,7 +226,7 @@ def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | Non
 
 
 def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord] | None:
-    """Return the records with the ids that follow the first word, None where there are no ids."""
+    """Return the records with the ids that follow the first word, None without ids."""
     word, *names = words
     records = []
     for name in names:

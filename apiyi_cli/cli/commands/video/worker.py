@@ -41,7 +41,7 @@ MOST_FAILED_LOOKS = 5
 class Look(NamedTuple):
     """What a task was at one look: our record of it, its state, and the gateway's own bytes.
 
-    `failure` is why there is no video, of a task that ended without one.
+    `failure` is why the video is missing, of a task that ended without one.
     """
 
     record: VideoRecord
