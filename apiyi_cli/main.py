@@ -189,6 +189,7 @@ def _die(signum: int, process: Process, note: str = "") -> int:
     so. Returns only where the system cannot send the signal.
     """
     _restore_signals()
+    process.ended_by = signum
     process.close()
     # After the ^C that the terminal shows, and after a line that has no end yet.
     interrupted = signum == getattr(signal, "SIGINT", None)

@@ -37,6 +37,7 @@ class Process:
         """The options that stood before the command, by name; None where not given."""
         self.secrets: list[Secret] = []
         self.exit_code = 0
+        self.ended_by: int | None = None
         self.on_signal: Callable[[str, int], float | None] | None = None
         self._clean_ups: list[Callable[[], None]] = [console.end_speech]
         console.redact = lambda text: redact(text, self.secrets)

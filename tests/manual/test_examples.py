@@ -38,6 +38,7 @@ TEXTS = {
     "reviews.csv": "text\nIt is good.\nIt is bad.\n",
     "request.json": '{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}\n',
 }
+SYSTEM_TOKEN = "0123456789abcdef0123456789abcdef"
 RECORDINGS = ("talk.mp3", "interview.mp4", "meeting.m4a")
 STUBS = {
     "pass": f"printf '%s\\n' {KEY}",
@@ -91,7 +92,9 @@ def test_the_examples_of_a_page_run(path: Path, desk: Program) -> None:
         if any(re.search(rf"\b{tool} ", one) for one in runs) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     script = "set -euo pipefail\n" + "\n".join(runs)
-    model = {"APIYI_MODEL": MODELS[path.stem]} if path.stem in MODELS else None
-    ran = desk.shell(script, env=model)
+    environ = {"APIYI_SYSTEM_TOKEN": SYSTEM_TOKEN}
+    if path.stem in MODELS:
+        environ["APIYI_MODEL"] = MODELS[path.stem]
+    ran = desk.shell(script, env=environ)
     assert ran.code == 0, f"{script}\n{ran.err}"
     assert "Traceback" not in ran.err

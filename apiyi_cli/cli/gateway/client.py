@@ -11,7 +11,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
 from apiyi_cli.core.secret import Secret, redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
-from apiyi_cli.output.rescue import KEPT_MAX_BYTES
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES, SIGPIPE
 from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.send import Sender
 
@@ -161,7 +161,12 @@ class GatewayClient:
         print_request(call, self._process, self._settings, self._messages)
 
     def _keep_unfinished(self) -> None:
-        """Keep what has come of replies when a signal ends the run, and say where."""
+        """Keep what has come of replies when a signal ends the run, and say where.
+
+        A reader that went away wants no more of it, and hears nothing.
+        """
+        if self._process.ended_by == SIGPIPE:
+            return
         for received in list(self._unfinished):
             path = received.keep_partial(self._process.rescue, self._process.secrets)
             if path is not None:
