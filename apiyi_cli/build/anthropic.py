@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from apiyi_cli.build.tools import parse_arguments
 from apiyi_cli.core.families import Family
-from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -243,15 +243,11 @@ def _plain_text(content: Any) -> str:
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function", {})
-    try:
-        arguments = read_typed(function.get("arguments") or "{}")
-    except InvalidJSON:
-        arguments = {"arguments": function["arguments"]}
     return {
         "type": "tool_use",
         "id": call.get("id", ""),
         "name": function.get("name", ""),
-        "input": arguments if isinstance(arguments, dict) else {"arguments": arguments},
+        "input": parse_arguments(function.get("arguments")),
     }
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from apiyi_cli.build.openapi_schema import openapi_schema
+from apiyi_cli.build.tools import parse_arguments
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM
-from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.text import Text
 
 _CONFIG = {
@@ -145,10 +145,7 @@ def _turn_parts(message: dict[str, Any], names: Mapping[str, str]) -> list[dict[
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function", {})
-    try:
-        arguments = read_typed(function.get("arguments") or "{}")
-    except InvalidJSON:
-        arguments = {"arguments": function["arguments"]}
+    arguments = parse_arguments(function.get("arguments"))
     part: dict[str, Any] = {"functionCall": {"name": function.get("name", ""), "args": arguments}}
     extra = call.get("extra_content")
     google = extra.get("google") if isinstance(extra, Mapping) else None

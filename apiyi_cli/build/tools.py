@@ -46,6 +46,18 @@ def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
     return tools
 
 
+def parse_arguments(text: str | None) -> dict[str, Any]:
+    """Return a call's arguments as the object that other protocols want.
+
+    Any other value, or text that is not JSON, is put under `arguments`.
+    """
+    try:
+        value = read_typed(text or "{}")
+    except InvalidJSON:
+        value = text
+    return value if isinstance(value, dict) else {"arguments": value}
+
+
 def parse_tool_choice(text: str, available: Sequence[dict[str, Any]]) -> str | dict[str, Any]:
     """Return `tool_choice` for auto, none, required or the name of one of the tools."""
     if text in ("auto", "none", "required"):

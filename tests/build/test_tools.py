@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.tools import parse_tool_choice, read_tools
+from apiyi_cli.build.tools import parse_arguments, parse_tool_choice, read_tools
 from apiyi_cli.errors import UsageError
 
 PARAMETERS = {"type": "object", "properties": {"x": {"type": "integer"}}}
@@ -105,3 +105,19 @@ def test_a_choice_is_a_word_or_the_name_of_a_tool() -> None:
         parse_tool_choice("g", available)
     with pytest.raises(UsageError, match="there are: none"):
         parse_tool_choice("g", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ('{"x": 1}', {"x": 1}),
+        ("", {}),
+        (None, {}),
+        ("[1]", {"arguments": [1]}),
+        ("{x", {"arguments": "{x"}),
+    ],
+)
+def test_arguments_are_an_object_for_protocols_that_want_one(
+    text: str | None, arguments: dict[str, Any]
+) -> None:
+    assert parse_arguments(text) == arguments
