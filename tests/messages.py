@@ -27,6 +27,9 @@ from apiyi_cli.text import Text
 PACKAGE = Path(__file__).parents[1] / "apiyi_cli"
 SOURCE = LOCALE / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 
+TIMES = (b'"POT-Creation-Date:', b'"PO-Revision-Date:')
+"""Lines of Babel's header that would change the file at each run."""
+
 SYSTEM = (
     "No such file or directory",
     "Permission denied",
@@ -121,6 +124,7 @@ def of_section(path: Path) -> list[str]:
     return [text for text in found if re.search("[A-Za-z]{2}", re.sub(r"`[^`]*`|^{.*}$", "", text))]
 
 
+@cache
 def translations() -> dict[str, str]:
     """Return the Chinese text of every message that has one."""
     with SOURCE.open("rb") as file:
@@ -133,7 +137,6 @@ def update() -> tuple[list[str], list[str]]:
     wanted = needed()
     catalog = Catalog(locale=CHINESE, domain=DOMAIN, project="apiyi", fuzzy=False)
     catalog.header_comment = "# Chinese messages of apiyi."
-    # Babel's own header carries the time, which would change the file at each run.
     catalog.mime_headers = [
         ("Project-Id-Version", "apiyi"),
         ("Language", CHINESE),
@@ -147,7 +150,8 @@ def update() -> tuple[list[str], list[str]]:
         message.flags.clear()
     written = BytesIO()
     write_po(written, catalog, width=0, include_lineno=False)
-    SOURCE.write_bytes(written.getvalue())
+    lines = written.getvalue().splitlines(keepends=True)
+    SOURCE.write_bytes(b"".join(line for line in lines if not line.startswith(TIMES)))
     gone = [template for template in known if template not in wanted]
     return [template for template in wanted if not known.get(template)], gone
 
