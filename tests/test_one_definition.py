@@ -17,15 +17,6 @@ EXCEPTIONS = {
     "LANGUAGE": "each export language is one module, whose LANGUAGE is what the others read",
 }
 """Names that several modules have on purpose, with the reason."""
-KNOWN_CLASSES = {
-    "Answer",
-    "Picture",
-    "Rule",
-    "_Text",
-}
-"""Class names that still stand for several things: this list may only shrink."""
-KNOWN_CONSTANTS: set[str] = set()
-"""Public constants that several modules still define: this list may only shrink."""
 
 
 def constants(tree: ast.Module) -> Iterator[str]:
@@ -55,13 +46,10 @@ def homes(of: str) -> dict[str, list[str]]:
     return {name: files for name, files in sorted(found.items()) if len(files) > 1}
 
 
-@pytest.mark.parametrize("of, known", [("class", KNOWN_CLASSES), ("constant", KNOWN_CONSTANTS)])
-def test_a_name_is_defined_once(of: str, known: set[str]) -> None:
-    found = homes(of)
-    twice = {name: files for name, files in found.items() if name not in EXCEPTIONS}
-    new = {name: files for name, files in twice.items() if name not in known}
-    assert not new, f"the same {of} in several files: {new}"
-    assert known <= set(twice), f"defined once now, take out of the list: {known - set(twice)}"
+@pytest.mark.parametrize("of", ["class", "constant"])
+def test_a_name_is_defined_once(of: str) -> None:
+    twice = {name: files for name, files in homes(of).items() if name not in EXCEPTIONS}
+    assert not twice, f"the same {of} in several files: {twice}"
 
 
 def test_every_exception_is_still_needed() -> None:

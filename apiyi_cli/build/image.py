@@ -30,7 +30,7 @@ from apiyi_cli.core.endpoints import (
     IMAGE_VARIATION,
     Endpoint,
 )
-from apiyi_cli.core.families import Family, Overrides, Picture, find_family
+from apiyi_cli.core.families import Family, Overrides, PictureSupport, find_family
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -87,7 +87,7 @@ def image_call(
     return _form_call(family, IMAGE_VARIATION if imaging.vary else IMAGE_EDIT, body, parts)
 
 
-def takes_inline(picture: Picture) -> bool:
+def takes_inline(picture: PictureSupport) -> bool:
     """Return True if a family's input pictures go into a JSON body, files and URLs alike."""
     return picture.route in _JSON_ROUTES
 
@@ -99,7 +99,7 @@ def expected_extension(model: str, imaging: Imaging, families: Overrides | None 
 
 
 def _add_inputs(
-    body: dict[str, Any], picture: Picture, inputs: Sequence[Upload | str]
+    body: dict[str, Any], picture: PictureSupport, inputs: Sequence[Upload | str]
 ) -> tuple[Source, ...]:
     """Put the pictures into a body for generations, in order; return the sources of files."""
     if picture.route == "seedream":
@@ -181,7 +181,7 @@ def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _unknown_values(
-    picture: Picture, body: Mapping[str, Any], *, without: Sequence[str] | set[str] = ()
+    picture: PictureSupport, body: Mapping[str, Any], *, without: Sequence[str] | set[str] = ()
 ) -> Iterator[Text]:
     """Yield a warning for each value that a family is not known to take; it is sent."""
     for field, option, name in _KNOWN_VALUES:

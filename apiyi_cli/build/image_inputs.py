@@ -9,7 +9,7 @@ from typing import Any
 from apiyi_cli.build.content import data_url, encode_base64
 from apiyi_cli.build.upload import MB, Upload
 from apiyi_cli.core.call import Part, Source
-from apiyi_cli.core.families import Picture
+from apiyi_cli.core.families import PictureSupport
 from apiyi_cli.core.filetypes import FileType, detect_type
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -19,7 +19,7 @@ _SMALLER = Text("make it smaller: 1.5 MB is plenty")
 
 
 def check_inputs(
-    picture: Picture,
+    picture: PictureSupport,
     model: str,
     inputs: Sequence[Upload | str],
     mask: Upload | None,
@@ -123,7 +123,7 @@ def _check_mask(mask: Upload, model: str, *, taken: bool) -> None:
     _check_type(mask, ("png",), Text("a mask"))
 
 
-def _check_total(picture: Picture, model: str, files: Sequence[Upload]) -> None:
+def _check_total(picture: PictureSupport, model: str, files: Sequence[Upload]) -> None:
     """Raise UsageError for files that are too large together, counted in base64."""
     size = sum(-(-file.size // 3) * 4 for file in files)
     if picture.inputs_total_mb and size > picture.inputs_total_mb * MB:

@@ -47,7 +47,7 @@ class Chunk(_Event):
         self.opening = opening
 
 
-class _Text(_Event):
+class _TextEvent(_Event):
     """A piece of text of choice `index`."""
 
     __slots__ = __match_args__ = ("text", "index")
@@ -57,19 +57,19 @@ class _Text(_Event):
         self.index = index
 
 
-class Delta(_Text):
+class Delta(_TextEvent):
     """A piece of the answer's text."""
 
     __slots__ = ()
 
 
-class Reasoning(_Text):
+class Reasoning(_TextEvent):
     """A piece of the model's reasoning, which is not part of the answer."""
 
     __slots__ = ()
 
 
-class Refusal(_Text):
+class Refusal(_TextEvent):
     """A piece of the model's own words why it will not answer."""
 
     __slots__ = ()

@@ -92,7 +92,7 @@ PICTURE_FIELDS: Mapping[str, Any] = {
 """The same of its pictures."""
 
 
-class Picture:
+class PictureSupport:
     """How a family takes and makes pictures; the fields are those of `families.toml`."""
 
     route = "openai"
@@ -136,7 +136,7 @@ class Family:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.__dict__.update(fields)
-        self.picture = Picture(fields.get("picture", {}))
+        self.picture = PictureSupport(fields.get("picture", {}))
 
     @property
     def is_known(self) -> bool:

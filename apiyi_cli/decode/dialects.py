@@ -45,10 +45,10 @@ def find_dialect(value: dict[str, Any], answer: Answer) -> tuple[str, Answer] | 
 
 
 def _detect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
-    from apiyi_cli.decode.chat import ChatAnswer
+    from apiyi_cli.decode.chat_answer import ChatAnswer
     from apiyi_cli.decode.google import GenerateAnswer
     from apiyi_cli.decode.messages import EVENTS, MessageAnswer
-    from apiyi_cli.decode.respond import ResponseAnswer
+    from apiyi_cli.decode.response_answer import ResponseAnswer
 
     kind, content = value.get("type"), value.get("content")
     if isinstance(given := value.get("choices"), list) and given:

@@ -15,7 +15,7 @@ from apiyi_cli.text import Text
 Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
 
 
-class Rule(NamedTuple):
+class ValueRule(NamedTuple):
     """What a value may be, as far as TAB can know.
 
     `text` is anything, `at` text or @FILE, `choice` one of the few `choices` and nothing
@@ -41,7 +41,7 @@ class Option(NamedTuple):
     panel: str = "Options"
     metavar: str | None = None
     many: bool = False
-    rule: Rule = Rule()
+    rule: ValueRule = ValueRule()
     low: float | None = None
     high: float | None = None
     envvar: str | None = None
@@ -64,7 +64,7 @@ class Argument(NamedTuple):
     help: str = ""
     required: bool = False
     many: bool = False
-    rule: Rule = Rule()
+    rule: ValueRule = ValueRule()
 
     @property
     def synopsis(self) -> str:

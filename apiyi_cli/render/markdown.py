@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize
-from apiyi_cli.render.pretty import Block, Blocks
+from apiyi_cli.render.blocks import Block, Blocks
 from apiyi_cli.render.table import Cell, fits, layout, paint
 from apiyi_cli.render.wrap import cuts
 

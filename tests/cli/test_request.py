@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.core.options.chat import Answer, ChatSampling, Tools
+from apiyi_cli.core.options.chat import AnswerForm, ChatSampling, Tools
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -85,7 +85,7 @@ def test_an_option_lands_in_its_field_and_nothing_else_is_sent(
 
 def test_the_table_of_fields_has_every_option_that_is_sent() -> None:
     wired = {
-        one.wire for group in (ChatSampling, Answer, Tools) for one in group.flags.values()
+        one.wire for group in (ChatSampling, AnswerForm, Tools) for one in group.flags.values()
     } - {None}
     assert wired - {name for _, fields in FIELDS for name in fields} == set()
 

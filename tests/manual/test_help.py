@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from apiyi_cli.manual.describe import Argument, Command, Option, Rule
+from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
 from apiyi_cli.manual.helptext import helptext
 from apiyi_cli.manual.wrap import columns, fill_lines
 from tests.conftest import Program
@@ -20,7 +20,9 @@ SMALL = Command(
     options=(
         Option(("-m", "--model"), "Model.", metavar="NAME", envvar="APIYI_MODEL", panel="Model"),
         Option(("--on",), "On.", off=("--no-on",), panel="Model"),
-        Option(("--when",), "When.", metavar="W", rule=Rule("choice", ("a", "b")), default="a"),
+        Option(
+            ("--when",), "When.", metavar="W", rule=ValueRule("choice", ("a", "b")), default="a"
+        ),
         Option(("-h", "--help"), "Show this help and exit."),
     ),
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.core.options import Group, flag
-from apiyi_cli.core.options.chat import Answer, ChatSampling
+from apiyi_cli.core.options.chat import AnswerForm, ChatSampling
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
@@ -71,7 +71,7 @@ PRECEDENCE = [
     ("temperature", ChatSampling(temperature=0.0), {}, FILE, 0.0, "flag --temperature"),
     ("temperature", ChatSampling(), {}, FILE, 0.5, "profile default in"),
     ("top_p", ChatSampling(), {}, FILE, None, "not set"),
-    ("stream", Answer(), {}, FILE, None, "not set"),
+    ("stream", AnswerForm(), {}, FILE, None, "not set"),
     ("dry_run", Request(dry_run=True), {}, FILE, True, "flag --dry-run"),
 ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apiyi_cli.core.options import Group
-from apiyi_cli.core.options.chat import Answer, ChatSampling, ProtocolOptions, Tools
+from apiyi_cli.core.options.chat import AnswerForm, ChatSampling, ProtocolOptions, Tools
 from apiyi_cli.core.options.complete import Completing
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.core.options.image import Imaging
@@ -27,7 +27,7 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
     (Conversation, ("system",)),
     (ChatSampling, None),
     (ProtocolOptions, ("protocol",)),
-    (Answer, ("schema", "json_mode")),
+    (AnswerForm, ("schema", "json_mode")),
     (Tools, None),
     (Completing, ("suffix", "echo", "best_of")),
     (Responding, ("web_search", "reasoning_summary")),

@@ -15,7 +15,7 @@ from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import (
-    Answer,
+    AnswerForm,
     ChatSampling,
     Kept,
     ProtocolOptions,
@@ -39,7 +39,7 @@ def chat(
     kept: Kept,
     sampling: ChatSampling,
     protocols: ProtocolOptions,
-    answer: Answer,
+    answer: AnswerForm,
     tools: Tools,
     running: Running,
     connection: Connection,

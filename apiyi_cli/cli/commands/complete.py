@@ -17,7 +17,7 @@ from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.options.chat import Answer, Sampling
+from apiyi_cli.core.options.chat import AnswerForm, Sampling
 from apiyi_cli.core.options.complete import Completing
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -51,7 +51,7 @@ def complete(
     source: Prompt,
     completing: Completing,
     sampling: Sampling,
-    answer: Answer,
+    answer: AnswerForm,
     connection: Connection,
     output: Output,
     request: Request,
@@ -88,7 +88,7 @@ def _complete_prompt(
     build: Build,
     prompt: Words,
     source: Prompt,
-    answer: Answer,
+    answer: AnswerForm,
     completing: Completing,
     choices: int,
 ) -> None:
@@ -109,7 +109,7 @@ def _complete_prompt(
 
 
 def _complete_lines(
-    ctx: Context, build: Build, completing: Completing, choices: int, answer: Answer
+    ctx: Context, build: Build, completing: Completing, choices: int, answer: AnswerForm
 ) -> None:
     """Complete each line of stdin and print `{"index","text","finish_reason"}` lines in order.
 
@@ -246,7 +246,7 @@ def _read_choices(answer: Any, count: int) -> list[dict[str, Any]]:
     return [by_index[index] for index in range(count)]
 
 
-def _refuse_schema(answer: Answer) -> None:
+def _refuse_schema(answer: AnswerForm) -> None:
     if answer.schema is not None or answer.json_mode:
         raise UsageError(
             Text("cannot use --schema or --json-mode"),

@@ -13,7 +13,7 @@ from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.options.chat import Answer, Kept, ProtocolOptions, Running, Tools
+from apiyi_cli.core.options.chat import AnswerForm, Kept, ProtocolOptions, Running, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Conversation, Prompt
@@ -35,7 +35,7 @@ def respond(
     kept: Kept,
     responding: Responding,
     protocols: ProtocolOptions,
-    answer: Answer,
+    answer: AnswerForm,
     tools: Tools,
     running: Running,
     connection: Connection,

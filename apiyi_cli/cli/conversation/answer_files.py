@@ -17,7 +17,7 @@ from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.chat import Answer
+    from apiyi_cli.core.options.chat import AnswerForm
 
 _DEFAULT_NAME = "answer-{n}.{ext}"
 _FIELDS = ("n", "ext")
@@ -36,7 +36,7 @@ def is_folder(output: str | None) -> bool:
     return output is not None and (output.endswith("/") or os.path.isdir(output))
 
 
-def make_answer_files(ctx: Context, answer: Answer) -> AnswerFiles | None:
+def make_answer_files(ctx: Context, answer: AnswerForm) -> AnswerFiles | None:
     """Return what saves the files of an answer, None where the user has no place for them."""
     output = ctx.settings.output.output
     place = answer.save or (output if is_folder(output) else None)

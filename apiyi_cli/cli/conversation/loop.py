@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.answer_files import AnswerFiles
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
-    from apiyi_cli.core.options.chat import Answer
+    from apiyi_cli.core.options.chat import AnswerForm
 
 
 class TextEndpoint(NamedTuple):
@@ -69,7 +69,7 @@ def run(
 
 
 def print_reply(
-    ctx: Context, call: Call, answer: Answer, decode: Decode, *, choices: int = 1
+    ctx: Context, call: Call, answer: AnswerForm, decode: Decode, *, choices: int = 1
 ) -> None:
     """Send one call and print its answer, without conversation or tools."""
     printer = ReplyPrinter(ctx, answer, decode, choices)
@@ -85,7 +85,7 @@ class ReplyPrinter:
     def __init__(
         self,
         ctx: Context,
-        answer: Answer,
+        answer: AnswerForm,
         decode: Decode,
         choices: int,
         commands: ToolCommands | None = None,
@@ -149,7 +149,7 @@ class ReplyPrinter:
         if self._files is not None and self._files.failure is not None:
             raise self._files.failure
 
-    def _make_files(self, answer: Answer) -> AnswerFiles | None:
+    def _make_files(self, answer: AnswerForm) -> AnswerFiles | None:
         """Return what saves the files of the answer, where text is printed."""
         output = self._ctx.settings.output.output
         if self.form in ("json", "ndjson") or (answer.save is None and output in (None, "-")):

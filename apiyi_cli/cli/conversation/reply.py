@@ -13,7 +13,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.tools import ToolCommands
     from apiyi_cli.core.call import Call
-    from apiyi_cli.core.options.chat import Answer
+    from apiyi_cli.core.options.chat import AnswerForm
 
 
 Decode = Callable[..., Iterator[EventBatch]]
@@ -123,7 +123,7 @@ def find_decode(call: Call, openai: Decode) -> Decode:
     return find_events(call)
 
 
-def answer_form(form: str, answer: Answer) -> str:
+def answer_form(form: str, answer: AnswerForm) -> str:
     """Return the form of output, with `extract` for `-x` in text."""
     return "extract" if answer.extract and form == "text" else form
 

@@ -9,7 +9,7 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
 from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.core.call import Source
-from apiyi_cli.core.options.chat import Answer, Kept, Running, Tools
+from apiyi_cli.core.options.chat import AnswerForm, Kept, Running, Tools
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -36,7 +36,7 @@ class ConversationRequest(NamedTuple):
     given: Sequence[dict[str, Any]]
     attachments: Sequence[Attachment]
     history: History | None
-    answer: Answer
+    answer: AnswerForm
     form: str
     tools: Tools
     functions: Sequence[dict[str, Any]]
@@ -109,7 +109,7 @@ def read_request(
     words: Sequence[str] | None,
     source: Prompt,
     conversation: Conversation,
-    answer: Answer,
+    answer: AnswerForm,
     tools: Tools,
     running: Running,
     kept: Kept,

@@ -15,7 +15,7 @@ from apiyi_cli.cli.command_table import CommandEntry
 from apiyi_cli.core.options import Flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.manual.describe import Argument, Command, Option, Rule
+from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
 from apiyi_cli.manual.handwritten import TOPICS
 from apiyi_cli.text import Text
 
@@ -123,7 +123,7 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
         facts = {
             "default": _shown_default(default_of(declaration.name, command)),
             "rule": (
-                Rule("name", declaration.suggestions)
+                ValueRule("name", declaration.suggestions)
                 if declaration.suggestions
                 else _rule(declaration.choices, metavar, declaration.complete, declaration.help)
             ),
@@ -155,32 +155,32 @@ def _argument(parameter: Any, path: tuple[str, ...], table: CommandTable) -> Arg
     )
 
 
-def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> Rule | None:
+def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> ValueRule | None:
     """Return the rule of an argument that takes names which only the program knows."""
     match path[1:], name:
         case ("models",), "query":
-            return Rule("model", ("show",))
+            return ValueRule("model", ("show",))
         case ("help",), "topic":
-            return Rule("name", tuple(dict.fromkeys((*TOPICS, *table))))
+            return ValueRule("name", tuple(dict.fromkeys((*TOPICS, *table))))
         case ("config", "get" | "set" | "unset"), "key":
             from apiyi_cli.settings.values import configurable_names
 
-            return Rule("name", configurable_names())
+            return ValueRule("name", configurable_names())
     return None
 
 
 def _rule(
     choices: tuple[str, ...], metavar: str | None, complete: str | None, help: str | None = None
-) -> Rule:
+) -> ValueRule:
     if choices:
-        return Rule("choice", choices)
+        return ValueRule("choice", choices)
     if complete is not None:
-        return Rule(complete)  # type: ignore[arg-type]
+        return ValueRule(complete)  # type: ignore[arg-type]
     if metavar in FILES:
-        return Rule("file")
+        return ValueRule("file")
     if metavar in FOLDERS:
-        return Rule("dir")
-    return Rule("at") if "@FILE" in (help or "") else Rule()
+        return ValueRule("dir")
+    return ValueRule("at") if "@FILE" in (help or "") else ValueRule()
 
 
 def _shown_default(value: Any) -> str | None:

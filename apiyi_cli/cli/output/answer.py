@@ -13,7 +13,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
     from apiyi_cli.core.events import InlineFile
-    from apiyi_cli.core.options.chat import Answer
+    from apiyi_cli.core.options.chat import AnswerForm
     from apiyi_cli.core.options.output import Output
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.render.choose import Renderer
@@ -84,7 +84,7 @@ class AnswerOutput:
         )
         return table.encode("utf-8", "replace")
 
-    def renderer(self, on_event: EventHandler, answer: Answer, form: str) -> Renderer:
+    def renderer(self, on_event: EventHandler, answer: AnswerForm, form: str) -> Renderer:
         """Return what turns event batches into bytes, by the options and by where they go."""
         from apiyi_cli.render.choose import choose
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
-from apiyi_cli.core.options.chat import Answer
+from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
@@ -44,7 +44,7 @@ class StderrEvents:
         console: Console,
         messages: Messages,
         settings: CommandSettings,
-        answer: Answer,
+        answer: AnswerForm,
         from_cache: Callable[[], bool],
     ) -> None:
         self._console = console

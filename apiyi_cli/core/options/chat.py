@@ -133,7 +133,7 @@ class ProtocolOptions(Group, panel="Request"):
     )
 
 
-class Answer(Group, panel="Answer"):
+class AnswerForm(Group, panel="Answer"):
     """The form of a text answer."""
 
     schema = flag(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.chat import (
-    Answer,
+    AnswerForm,
     ChatSampling,
     Kept,
     ProtocolOptions,
@@ -39,7 +39,7 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Sampling,
     ChatSampling,
     ProtocolOptions,
-    Answer,
+    AnswerForm,
     Tools,
     Running,
     Kept,

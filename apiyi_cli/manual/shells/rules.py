@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from apiyi_cli.manual.describe import Command, Option, Rule
+from apiyi_cli.manual.describe import Command, Option, ValueRule
 
 
 def subcommand_path(command: Command) -> str:
@@ -12,13 +12,13 @@ def subcommand_path(command: Command) -> str:
     return " ".join(command.path[1:])
 
 
-def value_rules(program: Command) -> Iterator[tuple[tuple[str, ...], str, Rule]]:
+def value_rules(program: Command) -> Iterator[tuple[tuple[str, ...], str, ValueRule]]:
     """Yield the rule of each option that takes a value: spellings, command, rule.
 
     The command is "*" where every command that has the spellings has the same rule for them.
     Options whose value may be any text are left out.
     """
-    options: dict[tuple[str, ...], dict[str, Rule]] = {}
+    options: dict[tuple[str, ...], dict[str, ValueRule]] = {}
     for command in program.walk():
         for option in command.options:
             if option.metavar is not None:
@@ -33,7 +33,7 @@ def value_rules(program: Command) -> Iterator[tuple[tuple[str, ...], str, Rule]]
                 yield spellings, name, rule
 
 
-def argument_rules(program: Command) -> Iterator[tuple[str, str, Rule]]:
+def argument_rules(program: Command) -> Iterator[tuple[str, str, ValueRule]]:
     """Yield the rule of each positional argument: command, its index or "*", rule."""
     for command in program.walk():
         for index, argument in enumerate(command.arguments):
@@ -52,7 +52,7 @@ def negation_help(option: Option) -> str:
     return f"The opposite of {option.names[-1]}."
 
 
-def encode_rule(rule: Rule) -> str:
+def encode_rule(rule: ValueRule) -> str:
     """Return the rule as one string: its kind, `=WORDS` for a choice, `model=WORDS`."""
     words = " ".join(rule.choices)
     if rule.kind in ("choice", "name"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiyi_cli.manual.describe import Argument, Command, Option, Rule
+from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
 from apiyi_cli.manual.shells.rules import negation_help
 
 
@@ -91,7 +91,7 @@ def _argument(argument: Argument) -> str:
     return _quoted(f"{begin}:{optional}{_escaped(argument.name)}:{action}")
 
 
-def _action(rule: Rule) -> str:
+def _action(rule: ValueRule) -> str:
     match rule.kind:
         case "choice" | "name":
             return f"({' '.join(rule.choices)})"

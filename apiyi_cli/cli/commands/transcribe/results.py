@@ -17,7 +17,7 @@ from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import NotesOnce, print_item_failure, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.options.chat import Answer
+from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.decode.transcribe import (
     Transcript,
     events,
@@ -100,7 +100,7 @@ def print_streams(ctx: Context, job: TranscribeJob) -> None:
         return _events(job, reply, verbatim=bool(how.get("verbatim")))
 
     for recording in job.recordings:
-        print_reply(ctx, notes.print(build_call(job, recording.upload)), Answer(), decode)
+        print_reply(ctx, notes.print(build_call(job, recording.upload)), AnswerForm(), decode)
 
 
 class TranscribeResults:
