@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -57,7 +58,10 @@ def write(top: Path) -> None:
 def catalogue() -> Catalog:
     """Return the Chinese messages as their source has them."""
     with (FOLDER / f"{DOMAIN}.po").open("rb") as file:
-        return read_po(file)
+        messages = read_po(file)
+    # The source has no date; Babel would write the time of this run instead.
+    messages.creation_date = datetime(2000, 1, 1, tzinfo=UTC)
+    return messages
 
 
 def compile_messages() -> bytes:
