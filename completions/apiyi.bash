@@ -10,55 +10,55 @@ _apiyi_table() {
             takers=' --profile '
             ;;
         'chat')
-            options='*-m|--model --force-model --encoding *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort|--effort --verbosity --protocol --cache-prompt|--no-cache-prompt --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='*-m|--model --force-model --encoding *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort|--effort --verbosity --protocol --cache-prompt|--no-cache-prompt --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file -s --system -a --attach --messages --session --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --top-logprobs --reasoning-effort --effort --verbosity --protocol --schema --save --tool --tool-choice --run --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'complete')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --suffix --echo --best-of --logprobs --lines --batch-size --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --suffix --echo --best-of --logprobs --lines --batch-size --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file --suffix --best-of --logprobs --batch-size --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --schema --save --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'respond')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --instructions --web-search --max-output-tokens|--max-tokens --temperature --top-p --top-logprobs --user --reasoning-effort|--effort --reasoning-summary --verbosity --protocol --cache-prompt|--no-cache-prompt --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin -s|--system *-a|--attach --messages --session -c|--continue --instructions --web-search --max-output-tokens|--max-tokens --temperature --top-p --top-logprobs --user --reasoning-effort|--effort --reasoning-summary --verbosity --protocol --cache-prompt|--no-cache-prompt --schema --json-mode --stream|--no-stream -x|--extract --save -R|--hide-reasoning --markdown|--no-markdown --newline|--no-newline --strict-finish *--tool --tool-choice --parallel-tools|--no-parallel-tools *--run --yes --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file -s --system -a --attach --messages --session --instructions --max-output-tokens --max-tokens --temperature --top-p --top-logprobs --user --reasoning-effort --effort --reasoning-summary --verbosity --protocol --schema --save --tool --tool-choice --run --max-steps --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'embed')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --lines --jsonl --text|--no-text --dimensions --base64 --batch-size --user -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --lines --jsonl --text|--no-text --dimensions --base64 --batch-size --user -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file --jsonl --dimensions --batch-size --user -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'rank')
-            options='-m|--model --force-model --encoding --lines --jsonl *-f|--file --vectors -n|--top --threshold -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding --lines --jsonl *-f|--file --vectors -n|--top --threshold -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding --jsonl -f --file --vectors -n --top --threshold -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'image')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --mask --vary --lines --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed --skip-existing --preview|--no-preview --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --mask --vary --lines --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed --skip-existing --preview|--no-preview --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file -i --input --mask --n --size --quality --style --background --output-format --output-compression --aspect-ratio --seed -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'video')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --first --last *--reference --lines --duration --resolution --ratio --seed --audio|--no-audio --poll --skip-existing --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin *-i|--input --first --last *--reference --lines --duration --resolution --ratio --seed --audio|--no-audio --poll --skip-existing --allow-private -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file -i --input --first --last --reference --duration --resolution --ratio --seed --poll -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'transcribe')
-            options='-m|--model --force-model --encoding --format --language --prompt --temperature --timestamps --diarize --translate --stream|--no-stream --split --skip-existing -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding --format --language --prompt --temperature --timestamps --diarize --translate --stream|--no-stream --split --skip-existing -j|--jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding --format --language --prompt --temperature --timestamps -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'speak')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --voice --format --speed --instructions --skip-existing --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --voice --format --speed --instructions --skip-existing --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file --voice --format --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'api')
-            options='*-f|--raw-field *-F|--field --input --encoding --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='*-f|--raw-field *-F|--field --input --encoding --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -f --raw-field -F --field --input --encoding --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'batch')
-            options='-m|--model --force-model --encoding --endpoint --format --lines --template --params --delimiter --quote|--no-quote --shard --rows --limit --strict --check --retry-failed --on-unknown --resume --repair --fsync --max-errors --fail-fast -x|--extract --strict-finish --retry-misfit --join --ordered --text --answer --errors --summary --save -j|--jobs -s|--system --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort|--effort --verbosity --protocol --schema --json-mode *--tool --tool-choice --parallel-tools|--no-parallel-tools --suffix --echo --best-of --web-search --reasoning-summary --dimensions --base64 --size --quality --style --background --output-format --output-compression --aspect-ratio --allow-private --language --timestamps --diarize --translate --voice --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='-m|--model --force-model --encoding --endpoint --format --lines --template --params --delimiter --quote|--no-quote --shard --rows --limit --strict --check --retry-failed --on-unknown --resume --repair --fsync --max-errors --fail-fast -x|--extract --strict-finish --retry-misfit --join --ordered --text --answer --errors --summary --save -j|--jobs -s|--system --temperature --top-p --max-tokens --n *--stop --seed --presence-penalty --frequency-penalty *--logit-bias --user --logprobs|--no-logprobs --top-logprobs --reasoning-effort|--effort --verbosity --protocol --schema --json-mode *--tool --tool-choice --parallel-tools|--no-parallel-tools --suffix --echo --best-of --web-search --reasoning-summary --dimensions --base64 --size --quality --style --background --output-format --output-compression --aspect-ratio --allow-private --language --timestamps --diarize --translate --voice --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding --endpoint --format --template --params --delimiter --shard --rows --limit --on-unknown --fsync --max-errors --retry-misfit --answer --errors --summary --save -j --jobs -s --system --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --top-logprobs --reasoning-effort --effort --verbosity --protocol --schema --tool --tool-choice --suffix --best-of --reasoning-summary --dimensions --size --quality --style --background --output-format --output-compression --aspect-ratio --language --timestamps --voice --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'models')
-            options='--update|--update-prices --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help'
+            options='--update|--update-prices --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'balance')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'session')
@@ -66,19 +66,19 @@ _apiyi_table() {
             options='-h|--help'
             ;;
         'session list')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'session show')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'session rm')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'usage')
-            options='--since --by --remote --reconcile --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--since --by --remote --reconcile --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --since --by --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'cache')
@@ -86,15 +86,15 @@ _apiyi_table() {
             options='-h|--help'
             ;;
         'cache path')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'cache stats')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'cache clear')
-            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --jq -o --output --color '
             ;;
         'auth')
@@ -102,19 +102,19 @@ _apiyi_table() {
             options='-h|--help'
             ;;
         'auth login')
-            options='--with-token --no-check --insecure-storage --system-token --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--with-token --no-check --insecure-storage --system-token --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'auth status')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'auth logout')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'auth token')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'config')
@@ -122,31 +122,31 @@ _apiyi_table() {
             options='-h|--help'
             ;;
         'config list')
-            options='--origin --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--origin --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'config get')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'config set')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'config unset')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'config path')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'config edit')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'doctor')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help'
+            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'sandbox')

@@ -121,6 +121,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'complete' = @{
@@ -192,6 +193,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'respond' = @{
@@ -272,6 +274,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'embed' = @{
@@ -324,6 +327,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'rank' = @{
@@ -372,6 +376,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'image' = @{
@@ -433,6 +438,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'video' = @{
@@ -491,6 +497,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'transcribe' = @{
@@ -545,6 +552,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'speak' = @{
@@ -593,6 +601,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'api' = @{
@@ -635,6 +644,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'batch' = @{
@@ -753,6 +763,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'models' = @{
@@ -793,6 +804,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'balance' = @{
@@ -825,6 +837,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'session' = @{
@@ -849,6 +862,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'session show' = @{
@@ -863,6 +877,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'session rm' = @{
@@ -877,6 +892,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'usage' = @{
@@ -913,6 +929,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'cache' = @{
@@ -937,6 +954,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'cache stats' = @{
@@ -951,6 +969,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'cache clear' = @{
@@ -965,6 +984,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'auth' = @{
@@ -1012,6 +1032,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'auth status' = @{
@@ -1044,6 +1065,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'auth logout' = @{
@@ -1076,6 +1098,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'auth token' = @{
@@ -1099,6 +1122,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config' = @{
@@ -1145,6 +1169,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config get' = @{
@@ -1169,6 +1194,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config set' = @{
@@ -1193,6 +1219,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config unset' = @{
@@ -1217,6 +1244,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config path' = @{
@@ -1240,6 +1268,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'config edit' = @{
@@ -1263,6 +1292,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
                 @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'doctor' = @{
@@ -1295,6 +1325,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
                 @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
             )
         }
         'sandbox' = @{

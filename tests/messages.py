@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +28,8 @@ from apiyi_cli.text import Text
 PACKAGE = Path(__file__).parents[1] / "apiyi_cli"
 SOURCE = LOCALE / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
 
-TIMES = (b'"POT-Creation-Date:', b'"PO-Revision-Date:')
-"""Lines of Babel's header that would change the file at each run."""
+CREATED = datetime(2026, 11, 24, tzinfo=UTC)
+"""A time for the header that does not change the file at each run."""
 
 SYSTEM = (
     "No such file or directory",
@@ -135,7 +136,14 @@ def update() -> tuple[list[str], list[str]]:
     """Write the catalogue's source anew; return what lacks a translation and what is gone."""
     known = translations() if SOURCE.exists() else {}
     wanted = needed()
-    catalog = Catalog(locale=CHINESE, domain=DOMAIN, project="apiyi", fuzzy=False)
+    catalog = Catalog(
+        locale=CHINESE,
+        domain=DOMAIN,
+        project="apiyi",
+        fuzzy=False,
+        creation_date=CREATED,
+        revision_date=CREATED,
+    )
     catalog.header_comment = "# Chinese messages of apiyi."
     catalog.mime_headers = [
         ("Project-Id-Version", "apiyi"),
@@ -150,8 +158,7 @@ def update() -> tuple[list[str], list[str]]:
         message.flags.clear()
     written = BytesIO()
     write_po(written, catalog, width=0, include_lineno=False)
-    lines = written.getvalue().splitlines(keepends=True)
-    SOURCE.write_bytes(b"".join(line for line in lines if not line.startswith(TIMES)))
+    SOURCE.write_bytes(written.getvalue())
     gone = [template for template in known if template not in wanted]
     return [template for template in wanted if not known.get(template)], gone
 

@@ -15,6 +15,10 @@ from apiyi_cli.text import Text
 Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
 
 
+HELP_ALL = "--help-all"
+"""Shows the options that all request commands share as well."""
+
+
 class ValueRule(NamedTuple):
     """What a value may be, as far as TAB can know.
 
@@ -32,7 +36,7 @@ class Option(NamedTuple):
 
     `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
     the environment variable that does, `default` what holds otherwise; each None without
-    such a thing.
+    such a thing. `shared` options are those that all request commands take.
     """
 
     names: tuple[str, ...]
@@ -47,6 +51,7 @@ class Option(NamedTuple):
     envvar: str | None = None
     config: str | None = None
     default: str | None = None
+    shared: bool = False
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -109,6 +114,10 @@ class Command(NamedTuple):
         )
         return " ".join([*options, *rest])
 
+    def without_shared_options(self) -> Command:
+        """Return the command with its own options alone."""
+        return self._replace(options=tuple(item for item in self.options if not item.shared))
+
     def panels(self) -> dict[str, list[Option]]:
         """Return the options by panel, both in the order of the table.
 
@@ -118,7 +127,7 @@ class Command(NamedTuple):
         for option in self.options:
             panels.setdefault(option.panel, []).append(option)
         own = panels.pop("Options", [])
-        common = {"-h", "--version"}
+        common = {"-h", "--version", HELP_ALL}
         if all(common & set(option.names) for option in own):
             return {**panels, "Options": own}
         return {"Options": own, **panels}

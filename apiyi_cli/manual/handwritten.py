@@ -7,12 +7,23 @@ or `{config-keys}` is replaced by a list that the code knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from apiyi_cli.core.exit_codes import EXIT_CODES, ExitCode
 from apiyi_cli.core.language import Translate, as_is
-from apiyi_cli.manual.markdown import Block, Definitions, Paragraph, Span, blocks, plain, text
+from apiyi_cli.manual.markdown import (
+    Block,
+    Code,
+    Definitions,
+    Heading,
+    Paragraph,
+    Span,
+    blocks,
+    plain,
+    text,
+)
 from apiyi_cli.text import Text
 
 SECTIONS = Path(__file__).parent / "sections"
@@ -24,6 +35,43 @@ def command_sections(name: str, say: Translate = as_is) -> list[Block]:
     """Return what is written about a command beyond its options; nothing is needed."""
     path = SECTIONS / f"{name}.md"
     return list(_read(path, say)) if path.exists() else []
+
+
+def sections_of(name: str, say: Translate = as_is) -> list[Block]:
+    """Return all that is written about a command: its sections, then the topic of its name."""
+    return [*command_sections(name, say), *(topic(name, say) if name in TOPICS else [])]
+
+
+def divide(written: list[Block], say: Translate = as_is) -> tuple[list[Block], list[Block]]:
+    """Return the DESCRIPTION section, which goes before the options, and the rest."""
+    at = [i for i, block in enumerate(written) if isinstance(block, Heading) and block.level == 1]
+    if not at or written[at[0]] != Heading(1, say(Text("DESCRIPTION"))):
+        return [], written
+    end = at[1] if len(at) > 1 else len(written)
+    return written[:end], written[end:]
+
+
+def list_examples(path: tuple[str, ...], say: Translate = as_is) -> list[Block]:
+    """Return two examples of a command: lines of code, with what is said about them.
+
+    `path` is what is typed, `("apiyi", "chat")`; a subcommand has the lines that name it.
+    """
+    named = re.compile(rf"{' '.join(path)}(?![\w-])")
+    heading = say(Text("EXAMPLES"))
+    examples: list[Block] = []
+    said: list[Block] = []
+    inside, wanted = False, 2
+    for block in command_sections(path[-1] if len(path) < 3 else path[1], say):
+        match block:
+            case Heading(1, title):
+                inside, said = title == heading, []
+            case Paragraph() if len(path) < 3:
+                said = [block]
+            case Code(lines) if inside:
+                chosen = tuple(filter(named.search, lines))[:wanted]
+                examples += [*said, Code(chosen)] if chosen else []
+                said, wanted = [], wanted - len(chosen)
+    return examples
 
 
 def topic(name: str, say: Translate = as_is) -> list[Block]:

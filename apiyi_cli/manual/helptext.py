@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from apiyi_cli.core.language import Translate, as_is
-from apiyi_cli.manual.describe import Argument, Command, Option
+from apiyi_cli.manual.describe import HELP_ALL, Argument, Command, Option
+from apiyi_cli.manual.handwritten import TOPICS, divide, list_examples, sections_of
+from apiyi_cli.manual.markdown import Block, Code, Paragraph, plain
+from apiyi_cli.manual.plain import page
 from apiyi_cli.manual.wrap import WIDEST, columns, fill_lines
 from apiyi_cli.text import Text, join_texts
 
@@ -11,30 +16,103 @@ _TEXT_AT = 28
 _NARROW = 60
 
 
-def helptext(command: Command, width: int, *, bold: bool = False, say: Translate = as_is) -> str:
+def helptext(
+    command: Command,
+    width: int,
+    *,
+    bold: bool = False,
+    say: Translate = as_is,
+    examples: Sequence[Block] = (),
+) -> str:
     """Return the help of a command, no wider than `width` columns, ending in a newline.
 
-    `bold` marks the headings for a terminal that can show it; `say` translates.
+    `bold` marks the headings for a terminal that can show it; `say` translates. `examples` are
+    translated already.
     """
     width = max(20, min(width, WIDEST))
     command = command.translate(say)
-    usage = say(Text("Usage: "))
-    hanging = " " * columns(usage)
-    lines = fill_lines(f"{command.title} {command.usage}".rstrip(), width, usage, hanging)
-    title = usage.rstrip()
-    lines[0] = lines[0].replace(title, _strong(title, bold), 1)
-    for paragraph in (command.help, *command.more.split("\n\n")):
-        if paragraph:
-            lines += ["", *fill_lines(paragraph, width)]
+    lines = [*_usage(command, width, bold, say), *_paragraphs(command, width)]
+    if examples:
+        lines += ["", _heading(Text("Examples"), bold, say), *_example_lines(examples, width)]
+    lines += _tables(command, width, bold, say)
+    for note in _closing_notes(command):
+        lines += ["", *fill_lines(say(note), width)]
+    return "\n".join(lines) + "\n"
+
+
+def manual_page(command: Command, width: int, *, bold: bool = False, say: Translate = as_is) -> str:
+    """Return the manual of a command: what it does, all its options, its written sections.
+
+    It is what the man page has, for where `man` does not find that.
+    """
+    if len(command.path) > 2:
+        examples = list_examples(command.path, say)
+        return helptext(command, width, bold=bold, say=say, examples=examples)
+    width = max(20, min(width, WIDEST))
+    before, after = divide(sections_of(command.name, say), say)
+    command = command.translate(say)
+    lines = _usage(command, width, bold, say)
+    lines += [] if before else _paragraphs(command, width)
+    parts = ["\n".join(lines) + "\n", page(before, width, bold=bold) if before else ""]
+    parts += ["\n".join(_tables(command, width, bold, say)[1:]) + "\n"]
+    parts += [page(after, width, bold=bold) if after else ""]
+    return "\n".join(filter(None, parts))
+
+
+def _paragraphs(command: Command, width: int) -> list[str]:
+    """Return what the command's own help says, each paragraph after an empty line."""
+    texts = (command.help, *command.more.split("\n\n"))
+    return [line for text in texts if text for line in ("", *fill_lines(text, width))]
+
+
+def _tables(command: Command, width: int, bold: bool, say: Translate) -> list[str]:
+    """Return arguments, commands and options under their headings."""
+    lines: list[str] = []
     for group in (_arguments_and_commands(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)
         for heading, rows in group:
-            title = say(Text("{heading}:", heading=Text(heading)))
-            lines += ["", _strong(title, bold), *_rows(rows, width, text_at)]
+            lines += ["", _heading(Text(heading), bold, say), *_rows(rows, width, text_at)]
+    return lines
+
+
+def _usage(command: Command, width: int, bold: bool, say: Translate) -> list[str]:
+    usage = say(Text("Usage: "))
+    title = usage.rstrip()
+    hanging = " " * columns(usage)
+    lines = fill_lines(f"{command.title} {command.usage}".rstrip(), width, usage, hanging)
+    return [lines[0].replace(title, _strong(title, bold), 1), *lines[1:]]
+
+
+def _heading(title: Text, bold: bool, say: Translate) -> str:
+    return _strong(say(Text("{heading}:", heading=title)), bold)
+
+
+def _example_lines(examples: Sequence[Block], width: int) -> list[str]:
+    """Return each example as what it does, then what is typed, which is never broken."""
+    lines: list[str] = []
+    for block in examples:
+        match block:
+            case Paragraph(spans):
+                lines += fill_lines(plain(spans, quoted=True), width, "  ", "  ")
+            case Code(code):
+                lines += [f"    {line}".rstrip() for line in code]
+    return lines
+
+
+def _closing_notes(command: Command) -> Iterator[Text]:
+    """Yield the notes below the options: where to read more."""
     if command.path == ("apiyi",):
-        more = say(Text("`apiyi help COMMAND` and `apiyi help TOPIC` tell more."))
-        lines += ["", *fill_lines(more, width)]
-    return "\n".join(lines) + "\n"
+        yield Text("Topics of `apiyi help TOPIC`: {topics}.", topics=", ".join(TOPICS))
+        yield Text("first time? apiyi auth login, or apiyi --profile sandbox chat hi")
+    elif any(HELP_ALL in option.names for option in command.options) and not any(
+        option.shared for option in command.options
+    ):
+        yield Text(
+            "Options for connection, output and request: `{command} --help-all`. "
+            "The manual: `apiyi help {name}`.",
+            command=command.title,
+            name=" ".join(command.path[1:]),
+        )
 
 
 def format_spellings(option: Option) -> str:

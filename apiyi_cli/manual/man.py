@@ -9,8 +9,14 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import Command, Option
-from apiyi_cli.manual.handwritten import TOPICS, command_sections, topic
-from apiyi_cli.manual.markdown import Block, Heading, Table, text
+from apiyi_cli.manual.handwritten import (
+    TOPICS,
+    command_sections,
+    divide,
+    sections_of,
+    topic,
+)
+from apiyi_cli.manual.markdown import Block, Table, text
 from apiyi_cli.manual.roff import escape, inline, line, roff
 from apiyi_cli.text import Text
 
@@ -38,8 +44,8 @@ def pages(program: Command, version: str, say: Translate = as_is) -> dict[str, s
 def _page(command: Command, program: Command, version: str, say: Translate) -> str:
     name = "-".join(command.path)
     is_root = command is program
-    written = _for_program(program, say) if is_root else _for_command(command, say)
-    before, after = _divide(written, say)
+    written = _for_program(program, say) if is_root else sections_of(command.name, say)
+    before, after = (list(roff(part)) for part in divide(written, say))
     # tbl(1) is run on a page whose first line asks for it; another needs no such line.
     tables = any(isinstance(block, Table) for block in written)
     lines = [
@@ -69,20 +75,6 @@ def _for_program(program: Command, say: Translate) -> list[Block]:
     names = {command.name for command in program.commands}
     own = [block for name in TOPICS if name not in names for block in topic(name, say)]
     return [*command_sections("apiyi", say), *own]
-
-
-def _for_command(command: Command, say: Translate) -> list[Block]:
-    own = topic(command.name, say) if command.name in TOPICS else []
-    return [*command_sections(command.name, say), *own]
-
-
-def _divide(written: list[Block], say: Translate) -> tuple[list[str], list[str]]:
-    """Return the DESCRIPTION section, which goes before the options, and the rest."""
-    at = [i for i, block in enumerate(written) if isinstance(block, Heading) and block.level == 1]
-    if not at or written[at[0]] != Heading(1, say(Text("DESCRIPTION"))):
-        return [], list(roff(written))
-    end = at[1] if len(at) > 1 else len(written)
-    return list(roff(written[:end])), list(roff(written[end:]))
 
 
 def _synopsis(command: Command) -> Iterator[str]:

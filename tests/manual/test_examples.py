@@ -17,7 +17,7 @@ from tests.conftest import KEY, Program
 from tests.test_readme import picture
 
 ELSEWHERE = re.compile(
-    r"auth login"  # keeps a key in a keyring: tests/settings
+    r"auth (login|logout|token)"  # needs a keyring: tests/settings
     r"|Invoke-Expression"  # is PowerShell
     r"|sandbox --port"  # stays in the foreground: tests/process
 )
@@ -46,6 +46,8 @@ STUBS = {
     "display": "cat >/dev/null",
     "ffmpeg": "cat talk.mp3",
     "generate-rows": "cat rows.jsonl",
+    "vi": "true",
+    "nano": "true",
 }
 """Commands of others in the examples, as the tests have them."""
 

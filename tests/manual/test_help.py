@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
+from apiyi_cli.cli.app import describe_all
 from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
+from apiyi_cli.manual.handwritten import list_examples
 from apiyi_cli.manual.helptext import helptext
+from apiyi_cli.manual.markdown import Code
 from apiyi_cli.manual.wrap import columns, fill_lines
 from tests.conftest import Program
 
@@ -80,6 +83,7 @@ def test_help_is_the_same_on_a_terminal_but_for_bold_headings(apiyi: Program) ->
     assert screen.code == 0
     shown = screen.raw.replace(b"\r\n", b"\n").decode()
     assert "\x1b[1mSampling:\x1b[22m" in shown
+    assert "\x1b[1mExamples:\x1b[22m" in shown
     assert shown.replace("\x1b[1m", "").replace("\x1b[22m", "") == piped
 
 
@@ -118,9 +122,64 @@ def test_nothing_typed_shows_the_commands_and_exits_2(apiyi: Program) -> None:
         assert ran.err.startswith("Usage: apiyi")
 
 
-@pytest.mark.parametrize("words", ["", "chat", "auth login"])
-def test_help_of_a_command_is_what_its_option_prints(apiyi: Program, words: str) -> None:
-    assert apiyi(f"help {words}").out == apiyi(f"{words} --help").out
+def test_own_options_and_two_examples_come_first_and_shared_ones_with_help_all(
+    apiyi: Program,
+) -> None:
+    own, everything = apiyi("chat --help").text, apiyi("chat --help-all").text
+    assert own.index("Examples:") < own.index("Sampling:")
+    assert "--temperature" in own
+    assert "apiyi chat --help-all" in own
+    for shared in ("--proxy", "--ndjson", "--dry-run"):
+        assert shared not in own
+        assert shared in everything
+    assert "--temperature" in everything
+
+
+def test_jobs_are_an_own_option_of_the_commands_that_have_them(apiyi: Program) -> None:
+    assert "--jobs" in apiyi("embed --help").text
+
+
+@pytest.mark.parametrize("command", list(describe_all().walk()), ids=lambda command: command.title)
+def test_every_help_has_two_examples_of_its_command(command: Command) -> None:
+    lines = [
+        line
+        for block in list_examples(command.path)
+        if isinstance(block, Code)
+        for line in block.lines
+    ]
+    assert len(lines) == 2, lines
+    assert all(command.title in line for line in lines)
+
+
+def test_nothing_typed_ends_with_the_topics_and_the_first_steps(apiyi: Program) -> None:
+    last = apiyi("").err.rstrip().split("\n")[-4:]
+    assert "exit-codes" in " ".join(last)
+    assert last[-1] == "first time? apiyi auth login, or apiyi --profile sandbox chat hi"
+
+
+def test_help_alone_is_what_the_option_prints(apiyi: Program) -> None:
+    assert apiyi("help").out == apiyi("--help").out
+
+
+def test_help_of_a_command_is_its_manual(apiyi: Program) -> None:
+    ran = apiyi("help chat")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.text.startswith("Usage: apiyi chat ")
+    order = ["DESCRIPTION", "Sampling:", "--proxy", "EXAMPLES", "lisezmoi"]
+    assert [ran.text.index(text) for text in order] == sorted(map(ran.text.index, order))
+    assert "Serve" not in apiyi("help auth login").text
+    assert "--with-token" in apiyi("help auth login").text
+
+
+def test_help_of_a_command_is_shown_by_the_pager_of_a_terminal(apiyi: Program) -> None:
+    pager = apiyi.work / "pager"
+    pager.write_text("#!/bin/sh\necho PAGED $APIYI_API_KEY; cat\n")
+    pager.chmod(0o755)
+    screen = apiyi.terminal("help chat", env={"PAGER": str(pager), "APIYI_API_KEY": "sk-secret"})
+    assert screen.raw.startswith(b"PAGED\r\n")
+    assert "lisezmoi" in screen.raw.decode()
+    gone = apiyi.terminal("help exit-codes", env={"PAGER": "no-such-pager"})
+    assert (gone.code, "may pay twice" in gone.raw.decode()) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,15 @@ from apiyi_cli.cli.app import app as program
 from apiyi_cli.cli.app import load_command, single
 from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.help.describe import describe
 from apiyi_cli.cli.help.help_option import print_help
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.nearest import find_several
 from apiyi_cli.errors import UsageError
-from apiyi_cli.manual.handwritten import TOPICS, topic
-from apiyi_cli.manual.markdown import Block, Paragraph, text
+from apiyi_cli.manual.handwritten import TOPICS
+from apiyi_cli.manual.handwritten import topic as find_topic
+from apiyi_cli.manual.helptext import manual_page
+from apiyi_cli.manual.plain import page
 from apiyi_cli.text import Text
 
 Topic = Annotated[
@@ -30,31 +33,31 @@ Topic = Annotated[
 
 
 def help_(ctx: Context, topic: Topic = None) -> None:
-    """Print the help of a command, or a topic.
+    """Print the manual of a command, or a topic.
 
-    A topic is the same text as in the man pages. Where a command has the same name, its own
-    help is what `apiyi COMMAND --help` prints.
+    A topic is the same text as in the man pages. Where a command has the same name, its page
+    ends with the topic. On a terminal the text is shown by $PAGER or less.
     """
     words = topic or []
-    if len(words) == 1 and words[0] in TOPICS:
-        _print_topic(ctx, words[0])
+    if not words:
+        print_help(get_command(program), ("apiyi",), COMMANDS, ctx.process, everything=False)
     else:
-        print_help(_find_command(words), ("apiyi", *words), COMMANDS, ctx.process)
+        _show_page(ctx, words)
 
 
-def _print_topic(ctx: Context, name: str) -> None:
-    from apiyi_cli.manual.plain import page
+def _show_page(ctx: Context, words: list[str]) -> None:
+    from apiyi_cli.cli.help.pager import show_text
     from apiyi_cli.render.choose import should_color
 
     console = ctx.process.console
-    say = ctx.messages.translate
-    blocks: list[Block] = topic(name, say)
-    if name in COMMANDS:
-        blocks.append(
-            Paragraph(text(say(Text("The command's own help: `apiyi {name} --help`.", name=name))))
-        )
     bold = should_color("auto", ctx.process.environ, console.stdout_is_terminal)
-    console.write(page(blocks, console.width, bold=bold).encode(), "styled")
+    say = ctx.messages.translate
+    if len(words) == 1 and words[0] in TOPICS and words[0] not in COMMANDS:
+        text = page(find_topic(words[0], say), console.width, bold=bold)
+    else:
+        command = describe(_find_command(words), ("apiyi", *words), COMMANDS)
+        text = manual_page(command, console.width, bold=bold, say=say)
+    show_text(ctx.process, text)
 
 
 def _find_command(words: list[str]) -> Any:

@@ -15,9 +15,13 @@ from apiyi_cli.cli.command_table import CommandEntry
 from apiyi_cli.core.options import Flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
+from apiyi_cli.core.options.request import Request
+from apiyi_cli.manual.describe import HELP_ALL, Argument, Command, Option, ValueRule
 from apiyi_cli.manual.handwritten import TOPICS
 from apiyi_cli.text import Text
+
+SHARED = (Connection, Output, Request)
+"""The groups of options that all request commands take."""
 
 FILES = frozenset(("FILE", "FILES", "PATH"))
 FOLDERS = frozenset(("DIR", "FOLDER"))
@@ -55,8 +59,15 @@ def describe(
     name = path[1] if len(path) == 2 else None
     entry = table.get(name) if name else None
     declarations = _declarations(typed, path)
-    options = [_option(item, declarations, name) for item in typed.params if _is_option(item)]
+    shared = _shared_names(typed)
+    options = [
+        _option(item, declarations, name)._replace(shared=item.name in shared)
+        for item in typed.params
+        if _is_option(item)
+    ]
     options.append(Option(("-h", "--help"), Text("Show this help and exit.")))
+    if shared:
+        options.append(Option((HELP_ALL,), Text("Show the shared options as well, and exit.")))
     return Command(
         path,
         entry.help if entry else help,
@@ -93,6 +104,12 @@ def _subcommands(typed: Any, path: tuple[str, ...], table: CommandTable) -> tupl
 
 def _is_option(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "option")
+
+
+def _shared_names(typed: Any) -> set[str]:
+    """Return the parameters of a command that belong to the shared groups."""
+    groups = getattr(typed.callback, "groups", ())
+    return {name for group in groups if issubclass(group, SHARED) for name in group.flags}
 
 
 def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Flag]:

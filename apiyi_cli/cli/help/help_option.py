@@ -1,4 +1,4 @@
-"""`-h` and `--help`: the manual's text for a command, instead of Typer's.
+"""`-h`, `--help` and `--help-all`: the manual's text for a command, instead of Typer's.
 
 It is the same on a terminal and in a pipe, has the options under their headings, loads no
 rich, and goes out through the console, so that a full disk or a closed pipe is noticed.
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from apiyi_cli.text import Text
-
 if TYPE_CHECKING:
     from apiyi_cli.cli.help.describe import CommandTable
     from apiyi_cli.core.language import Translate
@@ -20,13 +18,19 @@ if TYPE_CHECKING:
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-def print_help(typed: Any, path: tuple[str, ...], table: CommandTable, process: Any) -> None:
-    """Write the help of one of Typer's commands to stdout."""
+def print_help(
+    typed: Any, path: tuple[str, ...], table: CommandTable, process: Any, *, everything: bool
+) -> None:
+    """Write the help of one of Typer's commands to stdout.
+
+    Without `everything` the options that all request commands share are left out.
+    """
     from apiyi_cli.render.choose import should_color
 
     console = process.console
     bold = should_color("auto", process.environ, console.stdout_is_terminal)
-    text = _help_text(typed, path, table, console.width, process.messages.translate, bold=bold)
+    say = process.messages.translate
+    text = _help_text(typed, path, table, console.width, say, bold=bold, everything=everything)
     console.write(text.encode("utf-8", "replace"), "styled")
 
 
@@ -38,30 +42,40 @@ def _help_text(
     say: Translate,
     *,
     bold: bool = False,
+    everything: bool = False,
 ) -> str:
     from apiyi_cli.cli.help.describe import describe
+    from apiyi_cli.manual.handwritten import list_examples
     from apiyi_cli.manual.helptext import helptext
 
-    return helptext(describe(typed, path, table), width, bold=bold, say=say)
+    command = describe(typed, path, table)
+    return helptext(
+        command if everything else command.without_shared_options(),
+        width,
+        bold=bold,
+        say=say,
+        examples=list_examples(path, say),
+    )
 
 
 class _Screen:
     """What a command of Typer's needs to show our help."""
 
-    _help_option: Any
+    _help_options: tuple[Any, ...] = ()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, `--help-all` included."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        return [*params, self._help_options[1]]
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option, made once: Typer orders the callbacks by identity."""
-        if self._help_option is None:
-            self._help_option = TyperOption(
-                param_decls=list(ctx.help_option_names),
-                is_flag=True,
-                expose_value=False,
-                is_eager=True,
-                help=Text("Show this help and exit."),
-                callback=_wanted,
+        if not self._help_options:
+            self._help_options = (
+                _help_option(list(ctx.help_option_names), _print_own),
+                _help_option(["--help-all"], _print_everything),
             )
-        return self._help_option
+        return self._help_options[0]
 
     def get_help(self, ctx: Any) -> str:
         """Return the plain help, which is printed for an empty command line."""
@@ -80,10 +94,25 @@ class HelpedGroup(_Screen, TyperGroup):
     """A group of commands with our help."""
 
 
-def _wanted(ctx: Any, parameter: Any, value: bool) -> None:
+def _help_option(names: list[str], callback: Any) -> Any:
+    return TyperOption(
+        param_decls=names, is_flag=True, expose_value=False, is_eager=True, callback=callback
+    )
+
+
+def _print_own(ctx: Any, parameter: Any, value: bool) -> None:
+    _print_and_exit(ctx, value, everything=False)
+
+
+def _print_everything(ctx: Any, parameter: Any, value: bool) -> None:
+    _print_and_exit(ctx, value, everything=True)
+
+
+def _print_and_exit(ctx: Any, value: bool, *, everything: bool) -> None:
     if value and not ctx.resilient_parsing:
         root = ctx.find_root()
-        print_help(ctx.command, _path(ctx), root.command.table, root.obj)
+        path = _path(ctx)
+        print_help(ctx.command, path, root.command.table, root.obj, everything=everything)
         raise typer.Exit
 
 
