@@ -20,8 +20,9 @@ see `Interrupted`.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, Self
 
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text, join_texts
 
 Billed = Literal["no", "maybe", "pending", "yes"]
@@ -49,7 +50,7 @@ Phase = Literal["connect", "sent", "status", "opened", "content"]
 2xx and nothing of the answer yet; part of the answer seen."""
 
 
-class Facts(NamedTuple):
+class Facts(PlainValue):
     """What is known about a failure besides its words, for messages and the retry decision.
 
     `kind` is how the transport failed: dns, refused, timeout, reset, tls, certificate,

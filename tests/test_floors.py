@@ -13,6 +13,8 @@ pytestmark = pytest.mark.no_cover
 
 FLOORS = {
     "text": -1,
+    "deferred": -1,
+    "plain_value": -1,
     "errors": 0,
     "core": 1,
     "build": 2,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import Endpoint
@@ -16,10 +16,11 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.options import Group, given
 from apiyi_cli.core.options.chat import Tools
 from apiyi_cli.errors import UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 
-class TextRequest(NamedTuple):
+class TextRequest(PlainValue):
     """What `chat_call` and `respond_call` share beside model, conversation and sampling.
 
     `functions` are wrapped as chat takes them, `schema` is what stands under

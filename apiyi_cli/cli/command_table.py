@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from apiyi_cli.plain_value import PlainValue
 
 
-class CommandEntry(NamedTuple):
+class CommandEntry(PlainValue):
     """One command: its help line, the heading it is listed under, its subcommands."""
 
     help: str

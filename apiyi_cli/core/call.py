@@ -7,7 +7,9 @@ batch and tests all hang on it. A `Reply` is what the wire hands to the decoders
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from apiyi_cli.plain_value import PlainValue
 
 Cost = Literal["free", "light", "text", "heavy"]
 """What one more attempt may cost: nothing (a list), little (embeddings), a text answer,
@@ -21,7 +23,7 @@ Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "bare"]
 `Authorization: KEY` (the account's own token)."""
 
 
-class Part(NamedTuple):
+class Part(PlainValue):
     """One part of a multipart body: a `value`, or a file by `path` or `content`."""
 
     name: str
@@ -32,7 +34,7 @@ class Part(NamedTuple):
     type: str | None = None
 
 
-class Source(NamedTuple):
+class Source(PlainValue):
     """The file that part of a long string in `Call.json` was made of.
 
     The string at `place` (keys and indices joined by dots: `messages.0.content.1.image_url.url`)
@@ -48,7 +50,7 @@ class Source(NamedTuple):
     length: int | None = None
 
 
-class Call(NamedTuple):
+class Call(PlainValue):
     """One request to the gateway.
 
     `path` is relative to `root`: `/chat/completions` to the base URL, `/v1beta/…` to the
@@ -108,7 +110,7 @@ def _nothing() -> None:
     """Close what needs no closing."""
 
 
-class Reply(NamedTuple):
+class Reply(PlainValue):
     """One HTTP answer whose body has not been read yet.
 
     `headers` have lower-case names; a header that came several times is joined by ", ".

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+
+from apiyi_cli.plain_value import PlainValue
 
 
-class Clock(NamedTuple):
+class Clock(PlainValue):
     """The three things a program can ask of time: seconds since some start, seconds since
     1970, and a wait of some seconds."""
 

@@ -164,6 +164,8 @@ def one_line(raw: bytes) -> bytes:
 
 def whole_characters(text: str) -> str:
     """Return the text with surrogate pairs joined and lone surrogates as U+FFFD."""
+    if text.isascii():
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

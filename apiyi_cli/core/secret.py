@@ -7,7 +7,7 @@ error, a proxy's address or a traceback does not depend on where it is written.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable
 from functools import cache
 from typing import overload
@@ -231,7 +231,7 @@ def _base64_parts(value: str) -> set[str]:
     raw = value.encode("utf-8", "surrogateescape")
     parts = set()
     for shift in range(3):
-        text = b64encode(bytes(shift) + raw).decode("ascii")
+        text = b2a_base64(bytes(shift) + raw, newline=False).decode("ascii")
         inner = text[-(-8 * shift // 6) : 8 * (shift + len(raw)) // 6]
         parts |= {inner, inner.replace("+", "-").replace("/", "_")}
     return parts

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import EXCLUSIVE, make_private_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text, system_reason
 
 KEPT_MAX_BYTES = 64 << 20
@@ -26,7 +26,7 @@ class RescueError(OSError):
     partial: Path | None = None
 
 
-class Rescue(NamedTuple):
+class Rescue(PlainValue):
     """Where an answer goes when its output failed: the first of `directories` that takes it.
 
     The usual one is `$XDG_STATE_HOME/apiyi/rescue`. `spare` names others when those fail,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from apiyi_cli.core.events import EventBatch, Usage
 from apiyi_cli.core.terminal_text import Content, neutralize_json
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.render.text import EventHandler
 from apiyi_cli.text import Text, join_texts
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Form = Literal["text", "ndjson", "json", "extract"]
 
 
-class Renderer(NamedTuple):
+class Renderer(PlainValue):
     """Turns batches into what is written; `content` is what that is, for the console."""
 
     render: Callable[[Iterable[EventBatch]], Iterator[bytes]]

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from apiyi_cli.core.families import PROPOSED
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.errors import SetupError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-class Limits(NamedTuple):
+class Limits(PlainValue):
     """The rate limits that all processes of a key keep to together.
 
     `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
@@ -33,7 +34,7 @@ class Limits(NamedTuple):
     store_wait_s: float = 300.0
 
 
-class Timeouts(NamedTuple):
+class Timeouts(PlainValue):
     """The longest waits of one request, in seconds.
 
     To connect; from sending to the headers; between two reads of a body; between two events of
@@ -50,7 +51,7 @@ class Timeouts(NamedTuple):
     tail_s: float = 5.0
 
 
-class RetryPolicy(NamedTuple):
+class RetryPolicy(PlainValue):
     """How many attempts one request gets, and how long they may take.
 
     `attempts` counts the first one. `possibly_billed_retries` is how many may follow attempts
@@ -134,7 +135,7 @@ def default_of(name: str, command: str | None = None) -> Any:
     return own[name] if name in own else DEFAULTS.get(name)
 
 
-class Profile(NamedTuple):
+class Profile(PlainValue):
     """One `[profile.NAME]`: only what the file says, nothing filled in.
 
     `options` has the values of the option table by name; `limits` the table of that name;
@@ -151,7 +152,7 @@ class Profile(NamedTuple):
     group: str | None = None
 
 
-class Config(NamedTuple):
+class Config(PlainValue):
     """The whole file; an absent one is the same as an empty one."""
 
     path: Path

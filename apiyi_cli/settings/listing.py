@@ -34,8 +34,8 @@ def list_settings(settings: Settings) -> Iterator[Setting]:
     for word, table in profile.commands.items():
         for name, value in table.items():
             yield Setting(f"{word}.{name}", value, settings.origin(f"{word}.{name}"))
-    for name, value in zip(Limits._fields, settings.limits, strict=True):
-        if value is not None:
+    for name in Limits._fields:
+        if (value := getattr(settings.limits, name)) is not None:
             yield Setting(f"limits.{name}", value, settings.origin(f"limits.{name}"))
     yield from _list_program(settings)
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.options import Flag, Group, given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.settings.defaults import (
     BASE_URLS,
     BUILT_IN,
@@ -50,7 +51,7 @@ _RIVALS = (
 )
 
 
-class _Resolved(NamedTuple):
+class _Resolved(PlainValue):
     value: Any
     origin: str
 

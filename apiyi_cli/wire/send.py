@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.settings.defaults import INTERACTIVE, RetryPolicy, Timeouts
 from apiyi_cli.wire.http.client import Client, Observer
 from apiyi_cli.wire.http.request import build_request
@@ -37,7 +38,7 @@ MOST_CACHED_BYTES = 64 << 20
 _LINKS_WITHIN_BYTES = 4096
 
 
-class Plan(NamedTuple):
+class Plan(PlainValue):
     """Everything about sending that settings decide, as plain values.
 
     `key` None sends no credentials. `tell` prints a notice, `tell_wait` the one of a wait for
@@ -73,7 +74,7 @@ class Plan(NamedTuple):
     account: Account | None = None
 
 
-class SentRequest(NamedTuple):
+class SentRequest(PlainValue):
     """One request that ended: what it was, what it used, how long it took, how it failed.
 
     `uncertain` is one that may have been billed, though no answer to it is known. If it was

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from time import localtime, strftime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_TERMINAL_S = 7 * 86400.0
 """How long the last exchange of a terminal is kept."""
 
 
-class History(NamedTuple):
+class History(PlainValue):
     """One stored conversation; `is_new` replaces what is stored under its name.
 
     `is_optional` is True for the last exchange of a terminal: nobody asked to keep it, so a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.conversation.reply import (
     Decode,
@@ -17,6 +17,7 @@ from apiyi_cli.cli.output.stderr_events import StderrEvents
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.errors import LimitError, UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.options.chat import AnswerForm
 
 
-class TextEndpoint(NamedTuple):
+class TextEndpoint(PlainValue):
     """How an endpoint builds a call from its messages and continues after function calls.
 
     `extend` returns the messages that a reply and the results of its calls add. `turn` returns

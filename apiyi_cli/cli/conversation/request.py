@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
@@ -12,6 +12,7 @@ from apiyi_cli.core.call import Source
 from apiyi_cli.core.options.chat import AnswerForm, Kept, Running, Tools
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from apiyi_cli.core.events import ToolCall
 
 
-class ConversationRequest(NamedTuple):
+class ConversationRequest(PlainValue):
     """One prompt with all that goes with it, read and checked; nothing was sent yet.
 
     `old` are the messages of the history, `given` those of `--messages`. `system` is None if

@@ -1,18 +1,65 @@
-"""httpcore, the HTTP engine, without its asynchronous half.
+"""httpcore, the HTTP engine: as much of it as is used.
 
-Importing the packages of that half would cost every command three milliseconds. httpcore has
-stand-ins for the case that they are not installed.
+The package imports its asynchronous half and everything for SOCKS as well, which would cost every
+command ten milliseconds. So each name is taken from the module that defines it when it is first
+used. Those modules are not a public interface: where a release has moved one, the whole package is
+imported, and nothing but the time is lost.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-_ASYNCHRONOUS = [name for name in ("anyio", "trio") if name not in sys.modules]
-for _name in _ASYNCHRONOUS:
-    sys.modules[_name] = None  # type: ignore[assignment]
+from apiyi_cli.deferred import defer_package
 
-import httpcore as httpcore  # noqa: E402
+_HOMES = {
+    "ConnectionPool": "_sync.connection_pool",
+    "HTTPProxy": "_sync.http_proxy",
+    "SOCKSProxy": "_sync.socks_proxy",
+    "NetworkBackend": "_backends.base",
+    "NetworkStream": "_backends.base",
+    "SyncBackend": "_backends.sync",
+    "Request": "_models",
+    "Response": "_models",
+    "URL": "_models",
+}
+_EXCEPTIONS = "_exceptions"
 
-for _name in _ASYNCHRONOUS:
-    del sys.modules[_name]
+
+class _Engine:
+    """The names of httpcore, each looked up once."""
+
+    def __getattr__(self, name: str) -> Any:
+        with _without_asynchronous_libraries():
+            try:
+                home = import_module(f"httpcore.{_HOMES.get(name, _EXCEPTIONS)}")
+                value = getattr(home, name)
+            except (ImportError, AttributeError):
+                value = getattr(import_module("httpcore"), name)
+        setattr(self, name, value)
+        return value
+
+
+@contextmanager
+def _without_asynchronous_libraries() -> Iterator[None]:
+    """Have httpcore believe that these are not installed: it imports them where they are."""
+    absent = [name for name in ("anyio", "trio") if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+if TYPE_CHECKING:
+    import httpcore as httpcore
+else:
+    for _package in ("httpcore", "httpcore._sync", "httpcore._backends"):
+        defer_package(_package)
+    httpcore = _Engine()

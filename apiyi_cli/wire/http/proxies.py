@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from apiyi_cli.core.hosts import bare_host, host_in_url, is_loopback, split_url
 from apiyi_cli.errors import SetupError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 _SCHEMES = {
@@ -31,7 +31,7 @@ _UNREACHABLE = (
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 
-class Proxy(NamedTuple):
+class Proxy(PlainValue):
     """A proxy's address and, where the URL had them, its user and password.
 
     `source` is the option or variable that named it.

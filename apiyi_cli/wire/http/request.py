@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.jsontext import whole_characters, write
 from apiyi_cli.errors import UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text, system_reason
 
 
-class HttpRequest(NamedTuple):
+class HttpRequest(PlainValue):
     """A request ready to be sent. `body` is bytes or pieces of them in order."""
 
     method: str

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError, describe_billing
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.settings.defaults import (
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class FailedAttempt(NamedTuple):
+class FailedAttempt(PlainValue):
     """An attempt that failed: its number from 1, why, and what follows from it.
 
     `message` reports the retry, "" if there is none.

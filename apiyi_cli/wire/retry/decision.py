@@ -7,10 +7,11 @@ class of the request. `attempts` applies the decision.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.errors import ApiyiError, Facts, FundsError, IncompleteError, TemporaryError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.settings.defaults import (
     BARE_429_S,
     DEAD_SOCKET_S,
@@ -35,7 +36,7 @@ help; it might be billed twice; the attempts, the longest wait, the time or the 
 the process are used up."""
 
 
-class RetryDecision(NamedTuple):
+class RetryDecision(PlainValue):
     """What follows from a failure.
 
     `retry` after `wait_s` seconds; `possibly_billed` if the failed attempt may have been billed.

@@ -199,7 +199,7 @@ def test_a_dead_first_address_does_not_keep_from_the_second(
     resolve = socket.getaddrinfo
 
     def resolved(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
-        two = host == "api.example.invalid"
+        two = host == b"api.example.invalid"
         return entries if two else resolve(host, port, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)

@@ -145,7 +145,7 @@ for worker in workers: worker.join()
 
 
 def _four_processes(folder: Path, counter: Counter, count: int, threads: int) -> None:
-    values = json.dumps(counter.limits._asdict())
+    values = json.dumps(vars(counter.limits))
     with ExitStack() as stack:
         clients = [
             stack.enter_context(_script(CLIENT, folder, values, counter.port, count, threads))

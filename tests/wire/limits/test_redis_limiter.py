@@ -250,7 +250,7 @@ def test_two_machines_fill_no_window_and_use_95_percent_of_the_rate(store: str) 
     gateway = Arrivals(hold_s=0.02)
     with ExitStack() as stack:
         stack.callback(gateway.close)
-        words = [store, json.dumps(limits._asdict()), str(gateway.port), "13", "3"]
+        words = [store, json.dumps(vars(limits)), str(gateway.port), "13", "3"]
         hosts = [
             stack.enter_context(
                 subprocess.Popen(

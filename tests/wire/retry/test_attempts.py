@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 def _status(kind: type[ApiyiError], status: int, **facts: object) -> ApiyiError:
-    return kind("asked", "refused", facts=Facts(status=status, phase="status")._replace(**facts))  # type: ignore[arg-type]
+    return kind("asked", "refused", facts=Facts(status=status, phase="status")._replace(**facts))
 
 
 def _broken(kind: type[ApiyiError], phase: str, how: str, **facts: object) -> ApiyiError:

@@ -59,7 +59,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def _failure(error: type[ApiyiError], /, **facts: object) -> ApiyiError:
-    return error("failed", "because", facts=Facts()._replace(**facts))  # type: ignore[arg-type]
+    return error("failed", "because", facts=Facts()._replace(**facts))
 
 
 UNREACHED = _failure(TemporaryError, phase="connect", kind="refused")

@@ -1,0 +1,47 @@
+"""A deferred module is loaded by its first use, whoever uses it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys, threading
+from apiyi_cli.deferred import DeferredModule, defer_modules, defer_package
+defer_modules("colorsys", "sys", "bisect")
+import colorsys
+assert type(sys.modules["colorsys"]) is DeferredModule and type(sys) is not DeferredModule
+results = []
+use = lambda: results.append(colorsys.rgb_to_hsv(1, 0, 0))
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert results == [(0.0, 1.0, 1)] * 8
+assert type(sys.modules["colorsys"]) is not DeferredModule
+colorsys.ONE_THIRD = 7
+assert sys.modules["colorsys"].ONE_THIRD == 7
+from bisect import insort
+assert type(sys.modules["bisect"]) is not DeferredModule
+defer_package("wsgiref")
+from wsgiref.headers import Headers
+assert type(sys.modules["wsgiref"]) is DeferredModule and "wsgiref.simple_server" not in sys.modules
+assert not hasattr(sys.modules["wsgiref"], "absent")
+"""
+ENGINE = """
+import sys
+from apiyi_cli.wire.http.engine import httpcore
+httpcore.ConnectionPool, httpcore.ReadError
+assert not {"httpcore._async", "socksio", "httpcore._sync.http_proxy"} & set(sys.modules)
+proxy = httpcore.SOCKSProxy
+import httpcore as whole
+assert whole.SOCKSProxy is proxy and whole.ConnectionPool is httpcore.ConnectionPool
+assert whole.ReadError is httpcore.ReadError and "socksio" in sys.modules
+assert httpcore.AsyncConnectionPool is whole.AsyncConnectionPool
+"""
+
+
+@pytest.mark.parametrize("script", [SCRIPT, ENGINE], ids=["deferred", "engine"])
+def test_a_deferred_module_is_the_real_one_when_it_is_used(script: str) -> None:
+    subprocess.run([sys.executable, "-c", script], check=True)
