@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion help'
+            commands='chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion skill describe help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -156,6 +156,12 @@ _apiyi_table() {
         'completion')
             options='-h|--help'
             ;;
+        'skill')
+            options='-h|--help'
+            ;;
+        'describe')
+            options='-h|--help'
+            ;;
         'help')
             options='-h|--help'
             ;;
@@ -234,7 +240,7 @@ _apiyi_argument() {
         'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion skill describe help' ;;
     esac
 }
 

@@ -1,8 +1,8 @@
 # fish completion for apiyi
 # Made from the option table by `make manual`: changes to this file will be lost.
 
-set -g __apiyi_commands_ chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion help
-set -g __apiyi_described_ 'chat'\t'Send a chat completion and print the answer as it comes.' 'complete'\t'Send a legacy completion.' 'respond'\t'Ask the Responses endpoint.' 'embed'\t'Embed texts: one JSON line with a vector for each.' 'rank'\t'Put texts in the order of how well they answer a query.' 'image'\t'Draw, edit or vary pictures and save them.' 'video'\t'Make videos from prompts, pictures and clips, and save them.' 'transcribe'\t'Write down what recordings say.' 'speak'\t'Read a text aloud, to a file or a player.' 'api'\t'Call any path of the gateway, raw.' 'batch'\t'Send thousands of requests from a file, resumable.' 'models'\t'List or search the gateway\'s models.' 'balance'\t'Show what is left in the account, in US dollars.' 'session'\t'Show and remove kept conversations.' 'usage'\t'Show what was used: requests, tokens, estimated cost.' 'cache'\t'Look at and clear the response cache.' 'auth'\t'Keep keys in the OS keyring.' 'config'\t'Read and write config.toml.' 'doctor'\t'Check what works and what does not.' 'sandbox'\t'Run the offline gateway in the foreground.' 'completion'\t'Print the completion script of a shell.' 'help'\t'Print the help of a command, or a topic.'
+set -g __apiyi_commands_ chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion skill describe help
+set -g __apiyi_described_ 'chat'\t'Send a chat completion and print the answer as it comes.' 'complete'\t'Send a legacy completion.' 'respond'\t'Ask the Responses endpoint.' 'embed'\t'Embed texts: one JSON line with a vector for each.' 'rank'\t'Put texts in the order of how well they answer a query.' 'image'\t'Draw, edit or vary pictures and save them.' 'video'\t'Make videos from prompts, pictures and clips, and save them.' 'transcribe'\t'Write down what recordings say.' 'speak'\t'Read a text aloud, to a file or a player.' 'api'\t'Call any path of the gateway, raw.' 'batch'\t'Send thousands of requests from a file, resumable.' 'models'\t'List or search the gateway\'s models.' 'balance'\t'Show what is left in the account, in US dollars.' 'session'\t'Show and remove kept conversations.' 'usage'\t'Show what was used: requests, tokens, estimated cost.' 'cache'\t'Look at and clear the response cache.' 'auth'\t'Keep keys in the OS keyring.' 'config'\t'Read and write config.toml.' 'doctor'\t'Check what works and what does not.' 'sandbox'\t'Run the offline gateway in the foreground.' 'completion'\t'Print the completion script of a shell.' 'skill'\t'Print a skill file for coding agents.' 'describe'\t'Print the whole command line as a JSON Schema.' 'help'\t'Print the help of a command, or a topic.'
 set -g __apiyi_takers_ --profile
 set -g __apiyi_rivals_ '--profile' '-q|--quiet' '-v|--verbose' '-V|--version' '-h|--help'
 set -g __apiyi_options_ '--profile'\t'Profile of the configuration to use.' '-q'\t'No notices, errors only.' '--quiet'\t'No notices, errors only.' '-v'\t'Tell what is sent.' '--verbose'\t'Tell what is sent.' '-V'\t'Print the version.' '--version'\t'Print the version.' '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
@@ -120,6 +120,10 @@ set -g __apiyi_rivals_sandbox '--port' '--fault' '-h|--help'
 set -g __apiyi_options_sandbox '--port'\t'Port to listen on (0: any free one).' '--fault'\t'Play this fault on every request, e.g. 503 or cut@3.' '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
 set -g __apiyi_rivals_completion '-h|--help'
 set -g __apiyi_options_completion '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
+set -g __apiyi_rivals_skill '-h|--help'
+set -g __apiyi_options_skill '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
+set -g __apiyi_rivals_describe '-h|--help'
+set -g __apiyi_options_describe '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
 set -g __apiyi_rivals_help '-h|--help'
 set -g __apiyi_options_help '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
 
@@ -257,7 +261,7 @@ function __apiyi_argument_rule --no-scope-shadowing
         case 'completion 0'
             set rule '=bash zsh fish powershell'
         case 'help *'
-            set rule '=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion help'
+            set rule '=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion skill describe help'
     end
 end
 

@@ -28,6 +28,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 doctor = 'Check what works and what does not.'
                 sandbox = 'Run the offline gateway in the foreground.'
                 completion = 'Print the completion script of a shell.'
+                skill = 'Print a skill file for coding agents.'
+                describe = 'Print the whole command line as a JSON Schema.'
                 help = 'Print the help of a command, or a topic.'
             }
             Options = @(
@@ -1341,8 +1343,18 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }
+        'skill' = @{
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
+        'describe' = @{
+            Options = @(
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+            )
+        }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion help')
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion skill describe help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

@@ -26,6 +26,7 @@ FLOORS = {
     "store": 4,
     "batch": 5,
     "tools": 5,
+    "agents": 5,
     "export": 5,
     "sandbox": 5,
     "manual": 5,

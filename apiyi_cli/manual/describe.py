@@ -7,7 +7,7 @@ everything here and beside it only formats them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.language import Translate
 from apiyi_cli.text import Text
@@ -35,8 +35,9 @@ class Option(NamedTuple):
     """One option: its spellings (`off` are those that say no), its value, what it is for.
 
     `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
-    the environment variable that does, `default` what holds otherwise; each None without
-    such a thing. `shared` options are those that all request commands take.
+    the environment variable that does, `default` what holds otherwise, `default_value` the same
+    as it is counted with, `wire` its place in the request body; each None without such a thing.
+    `kind` is the type of one value. `shared` options are those that all request commands take.
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,14 @@ class Option(NamedTuple):
     config: str | None = None
     default: str | None = None
     shared: bool = False
+    default_value: Any = None
+    wire: str | None = None
+    kind: type = str
+
+    @property
+    def long(self) -> str:
+        """Return the longest spelling that says yes."""
+        return max(self.names, key=len)
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -124,31 +124,20 @@ def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Flag]:
 
 
 def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) -> Option:
-    from apiyi_cli.settings.defaults import default_of
-
     declaration = declarations.get(parameter.name)
     choices = tuple(getattr(parameter.type, "choices", ()))
     switch = bool(parameter.is_flag)
     metavar = None if switch else parameter.metavar or parameter.name.upper()
     facts: dict[str, Any] = {
         "default": _shown_default(parameter.default),
+        "default_value": parameter.default,
+        "kind": _kind(parameter, switch),
         "rule": _rule(choices, metavar, None, parameter.help),
         "low": getattr(parameter.type, "min", None),
         "high": getattr(parameter.type, "max", None),
     }
     if declaration is not None:
-        facts = {
-            "default": _shown_default(default_of(declaration.name, command)),
-            "rule": (
-                ValueRule("name", declaration.suggestions)
-                if declaration.suggestions
-                else _rule(declaration.choices, metavar, declaration.complete, declaration.help)
-            ),
-            "low": declaration.low,
-            "high": declaration.high,
-            "envvar": declaration.envvar,
-            "config": declaration.name if declaration.config else None,
-        }
+        facts = _table_facts(declaration, metavar, command)
     return Option(
         tuple(parameter.opts),
         parameter.help or "",
@@ -158,6 +147,34 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
         many=bool(parameter.multiple),
         **facts,
     )
+
+
+def _table_facts(declaration: Flag, metavar: str | None, command: str | None) -> dict[str, Any]:
+    """Return what the option table knows of an option of a command."""
+    from apiyi_cli.settings.defaults import default_of
+
+    value = default_of(declaration.name, command)
+    return {
+        "default": _shown_default(value),
+        "default_value": value,
+        "kind": declaration.kind,
+        "wire": declaration.wire,
+        "rule": (
+            ValueRule("name", declaration.suggestions)
+            if declaration.suggestions
+            else _rule(declaration.choices, metavar, declaration.complete, declaration.help)
+        ),
+        "low": declaration.low,
+        "high": declaration.high,
+        "envvar": declaration.envvar,
+        "config": declaration.name if declaration.config else None,
+    }
+
+
+def _kind(parameter: Any, switch: bool) -> type:
+    """Return the type of an option's value that is not from the table."""
+    numbers: dict[str, type] = {"int": int, "int range": int, "float": float}
+    return bool if switch else numbers.get(parameter.type.name, str)
 
 
 def _argument(parameter: Any, path: tuple[str, ...], table: CommandTable) -> Argument:
