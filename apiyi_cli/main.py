@@ -22,6 +22,7 @@ from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
+    from apiyi_cli.wire.http.preconnect import Preconnection
 
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 _REPORTING = ("SIGUSR1",)
@@ -53,15 +54,20 @@ def main(argv: Sequence[str]) -> int:
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
     defer_modules(*_RARELY_USED)
-    _catch_signals(_STOPPING, _interrupt)
+    # Until the run can clean up, a signal ends the process at once.
+    _restore_signals()
+    preconnection = _begin_connecting(argv)
     try:
         from apiyi_cli.cli.process import Process
     except Exception as bug:
         return _report_broken_start(bug)
     process = Process.start(os.environ)
-    _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
+    if preconnection is not None:
+        process.preconnection = preconnection
+        process.on_exit(preconnection.discard)
     # For errors in the line itself; a command that gets its options knows better.
     process.messages.as_json = not {"--json", "--ndjson"}.isdisjoint(argv)
+    _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
     try:
         return _run_command(argv, process)
     except Interrupted as stop:
@@ -71,6 +77,18 @@ def main(argv: Sequence[str]) -> int:
     finally:
         _restore_signals()
         process.close()
+
+
+def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:
+    """Start to connect to the gateway while the command is imported, where that is certain."""
+    if len(argv) < 2 or not {"-h", "--help"}.isdisjoint(argv):
+        return None
+    try:
+        from apiyi_cli.wire.http.preconnect import preconnect
+    except Exception:
+        # Reported when the command needs it.
+        return None
+    return preconnect(argv, os.environ)
 
 
 def _run_command(argv: Sequence[str], process: Process) -> int:

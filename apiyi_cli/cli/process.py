@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from apiyi_cli.output.rescue import Rescue
+    from apiyi_cli.wire.http.preconnect import Preconnection
 
 
 class Process:
@@ -36,6 +37,8 @@ class Process:
         self.root_options: dict[str, Any] = {}
         """The options that stood before the command, by name; None where not given."""
         self.secrets: list[Secret] = []
+        self.preconnection: Preconnection | None = None
+        """A connection to the gateway that was begun before the command was known."""
         self.exit_code = 0
         self.ended_by: int | None = None
         self.on_signal: Callable[[str, int], float | None] | None = None

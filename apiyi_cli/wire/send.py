@@ -25,6 +25,7 @@ from apiyi_cli.wire.retry.attempts import AttemptCounts, FailedAttempt, RetryBud
 
 if TYPE_CHECKING:
     from apiyi_cli.wire.cache import Cache
+    from apiyi_cli.wire.http.preconnect import Preconnection
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.limits.rates import Cause
     from apiyi_cli.wire.retry.account import Account
@@ -47,6 +48,7 @@ class Plan(PlainValue):
     cache where its URLs do not identify it (a sandbox has another port each time). `on_sent`
     gets every request that ended, for the usage ledger. `bulk` is a run of many requests, which
     the token limit holds back. `account` knows more of key, money and models than one refusal.
+    `preconnection` is a connection that was begun before the plan was made.
     """
 
     base_urls: Sequence[str]
@@ -72,6 +74,7 @@ class Plan(PlainValue):
     bulk: bool = False
     tell_wait: Callable[[str], None] | None = None
     account: Account | None = None
+    preconnection: Preconnection | None = None
 
 
 class SentRequest(PlainValue):
@@ -123,6 +126,7 @@ class Sender:
             proxy=plan.proxy,
             clock=plan.clock,
             observer=plan.observer,
+            preconnection=plan.preconnection,
         )
 
     @property

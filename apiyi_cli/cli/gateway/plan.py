@@ -80,6 +80,7 @@ def make_plan(
         cache=cache,
         cache_ttl_s=cache_ttl_s,
         on_sent=_make_ledger_writer(process, settings, messages),
+        preconnection=process.preconnection,
     )
     return plan._replace(
         failover=_make_failover(process, plan) if len(base_urls) > 1 else None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -33,6 +33,10 @@ from apiyi_cli.wire.http.engine import httpcore
 from apiyi_cli.wire.http.network import Network
 from apiyi_cli.wire.http.proxies import Proxy, is_host_unreachable, proxy_for
 from apiyi_cli.wire.http.request import HttpRequest
+from apiyi_cli.wire.http.tls import tls_context, trust_of
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.http.preconnect import Preconnection
 
 _HEAD_BYTES = 1024
 _MOST_KEPT_BYTES = 64 * 2**20
@@ -58,7 +62,8 @@ def _ignore() -> None:
 class Client:
     """Sends requests over connections that it keeps open.
 
-    `cacert` and `proxy` are values of the options. Not for use by two threads at once.
+    `cacert` and `proxy` are values of the options, `preconnection` what may be taken over. Not for
+    use by two threads at once.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Client:
         clock: Clock = CLOCK,
         observer: Observer | None = None,
         check_address: Callable[[str], None] | None = None,
+        preconnection: Preconnection | None = None,
     ) -> None:
         self._environ = environ
         self._cacert = cacert
@@ -77,6 +83,7 @@ class Client:
         self._clock = clock
         self._observer = observer or Observer()
         self._check_address = check_address
+        self._preconnection = preconnection
         self._pools: dict[tuple[str, str], httpcore.ConnectionPool] = {}
         self._tls: ssl.SSLContext | None = None
         self.deadlines = Deadlines(Timeouts(), clock, free=True, stream=False)
@@ -162,20 +169,32 @@ class Client:
         if pool is None:
             proxy = self._proxy_of(url)
             self._observer.on_connect(address, proxy)
-            pool = self._pools[scheme, host] = self._open_pool(scheme, proxy)
+            begun = self._find_preconnection(url, proxy)
+            pool = self._pools[scheme, host] = self._open_pool(scheme, proxy, begun)
         return pool, url
 
-    def _open_pool(self, scheme: str, proxy: Proxy | None) -> httpcore.ConnectionPool:
-        if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
-            # Imported here: a local server needs no certificates.
-            from apiyi_cli.wire.http.tls import tls_context
+    def _find_preconnection(self, url: httpcore.URL, proxy: Proxy | None) -> Preconnection | None:
+        """Return the connection that is under way if it is what this client would make itself."""
+        begun, self._preconnection = self._preconnection, None
+        if begun is None:
+            return None
+        port, trust = url.port or 443, trust_of(self._cacert, self._environ)
+        is_direct = url.scheme == b"https" and proxy is None and self._check_address is None
+        if is_direct and begun.fits(url.host.decode("ascii"), port, trust):
+            return begun
+        begun.discard()
+        return None
 
+    def _open_pool(
+        self, scheme: str, proxy: Proxy | None, begun: Preconnection | None
+    ) -> httpcore.ConnectionPool:
+        if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
             self._tls = tls_context(self._cacert, self._environ)
         settings: dict[str, Any] = {
             "ssl_context": self._tls,
             "max_connections": 4,
             "keepalive_expiry": 60.0,
-            "network_backend": Network(lambda: self.deadlines, self._check_address),
+            "network_backend": Network(lambda: self.deadlines, self._check_address, begun),
         }
         if proxy is None:
             return httpcore.ConnectionPool(**settings)

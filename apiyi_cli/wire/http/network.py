@@ -8,39 +8,44 @@ others.
 from __future__ import annotations
 
 import re
+import selectors
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from apiyi_cli.core.clock import start_thread
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
+from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, keep_alive_options
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.http.preconnect import Preconnection
 
 POLL_S = 0.1
 _IS_ADDRESS = re.compile(r"[0-9.]+|.*:.*|localhost")
-DEAD_ADDRESS_S = 1.0
-"""How long an address may take to connect while there are others to try."""
-KEEP_ALIVE_S = 30
-"""Idle seconds after which TCP asks whether the peer is there: NAT and firewalls forget a
-connection that is silent for minutes, and a picture takes minutes of silence."""
 
 
 class Network(httpcore.NetworkBackend):
     """Connects and reads within `deadlines()`, those of the current exchange.
 
     `check_address` gets each address before it is connected to, and raises if it is forbidden:
-    the checked address is connected to, whatever the name resolves to later.
+    the checked address is connected to, whatever the name resolves to later. `preconnection` is
+    a connection to the only host that is asked for, already under way.
     """
 
     def __init__(
-        self, deadlines: Callable[[], Deadlines], check_address: Callable[[str], None] | None = None
+        self,
+        deadlines: Callable[[], Deadlines],
+        check_address: Callable[[str], None] | None = None,
+        preconnection: Preconnection | None = None,
     ) -> None:
         self._deadlines = deadlines
         self._check_address = check_address
+        self._preconnection = preconnection
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -54,6 +59,8 @@ class Network(httpcore.NetworkBackend):
         """Connect to the first address of `host` that answers, in the resolver's order."""
         deadlines = self._deadlines()
         deadlines.reused = False
+        if (ready := self._take_over(deadlines)) is not None:
+            return ready
         addresses = _addresses(host, port, deadlines)
         for address in addresses:
             if self._check_address is not None:
@@ -80,18 +87,30 @@ class Network(httpcore.NetworkBackend):
                     raise
         raise httpcore.ConnectError(Text("{host} has no address", host=host))
 
+    def _take_over(self, deadlines: Deadlines) -> httpcore.NetworkStream | None:
+        """Return the connection that was begun while the program started, None without one.
 
-def keep_alive_options() -> list[tuple[int, int, int]]:
-    """Return the socket options for TCP keep-alive, as far as the system has them."""
-    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    # The idle time has another name on macOS.
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE"):
-        if (option := getattr(socket, name, None)) is not None:
-            options.append((socket.IPPROTO_TCP, option, KEEP_ALIVE_S))
-            break
-    if hasattr(socket, "TCP_KEEPINTVL"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_S))
-    return options
+        It is waited for as long as a new one would be, and what it failed of a new one would
+        fail of, too; one that was closed meanwhile is made again.
+        """
+        begun, self._preconnection = self._preconnection, None
+        if begun is None:
+            return None
+        left_s = deadlines.connect_s()
+        while left_s > 0 and not begun.ended.wait(min(POLL_S, left_s)):
+            left_s -= POLL_S
+        connection = begun.take()
+        has_ended = begun.ended.is_set()
+        if not has_ended and not begun.is_resolved and deadlines.connect_s() > POLL_S:
+            _raise_connect_error(_silent_resolver())
+        if not has_ended or isinstance(begun.failure, TimeoutError):
+            raise deadlines.timeout_error()
+        if begun.failure is not None:
+            _raise_connect_error(begun.failure)
+        if connection is None:
+            return None
+        deadlines.note_connected()
+        return _TimedStream(_SecureStream(connection), self._deadlines)
 
 
 def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
@@ -123,14 +142,22 @@ def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
     if not ended.is_set():
         if deadlines.connect_s() <= POLL_S:
             raise deadlines.timeout_error()
-        errors.append(socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer")))
+        errors.append(_silent_resolver())
+    if errors:
+        _raise_connect_error(errors[0])
+    return addresses
+
+
+def _silent_resolver() -> OSError:
+    return socket.gaierror(socket.EAI_AGAIN, Text("the resolver does not answer"))
+
+
+def _raise_connect_error(cause: OSError | UnicodeError) -> NoReturn:
     try:
-        if errors:
-            raise errors[0]
+        raise cause
     except (OSError, UnicodeError) as failure:
         # Raised here because httpcore drops causes and keeps contexts.
         raise httpcore.ConnectError(str(failure)) from failure
-    return addresses
 
 
 class _TimedStream(httpcore.NetworkStream):
@@ -176,6 +203,8 @@ class _TimedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
+        if isinstance(self._inner, _SecureStream):
+            return self
         wait_s = max(self._deadlines().connect_s(), 0.001)
         return _TimedStream(
             self._inner.start_tls(ssl_context, server_hostname, wait_s), self._deadlines
@@ -183,3 +212,48 @@ class _TimedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+class _SecureStream(httpcore.NetworkStream):
+    """A connection whose TLS handshake was made before httpcore asked for it."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self._connection = connection
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            self._connection.settimeout(timeout)
+            return self._connection.recv(max_bytes)
+        except TimeoutError as failure:
+            raise httpcore.ReadTimeout(failure) from failure
+        except OSError as failure:
+            raise httpcore.ReadError(failure) from failure
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            self._connection.settimeout(timeout)
+            self._connection.sendall(buffer)
+        except TimeoutError as failure:
+            raise httpcore.WriteTimeout(failure) from failure
+        except OSError as failure:
+            raise httpcore.WriteError(failure) from failure
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        raise NotImplementedError
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "ssl_object":
+            return self._connection
+        if info == "is_readable":
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._connection, selectors.EVENT_READ)
+                return bool(selector.select(0))
+        return None

@@ -29,8 +29,7 @@ def tls_context(cacert: str | None, environ: Mapping[str, str]) -> ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    named_file = cacert or environ.get("SSL_CERT_FILE")
-    named_dir = None if cacert else environ.get("SSL_CERT_DIR")
+    named_file, named_dir = trust_of(cacert, environ)
     if named_file or named_dir:
         source = "--cacert" if cacert else "SSL_CERT_FILE" if named_file else "SSL_CERT_DIR"
         _load(context, source, named_file or None, named_dir or None)
@@ -45,6 +44,17 @@ def tls_context(cacert: str | None, environ: Mapping[str, str]) -> ssl.SSLContex
 
         context.load_verify_locations(cafile=certifi.where())
     return context
+
+
+def trust_of(cacert: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the file and the folder of certificates that the user named, None for the system's.
+
+    Contexts of the same two trust the same servers.
+    """
+    return (
+        cacert or environ.get("SSL_CERT_FILE"),
+        None if cacert else environ.get("SSL_CERT_DIR"),
+    )
 
 
 def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | None) -> None:

@@ -7,7 +7,8 @@ import socket
 from apiyi_cli.core.clock import CLOCK
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.wire.http.deadlines import Deadlines
-from apiyi_cli.wire.http.network import KEEP_ALIVE_S, Network
+from apiyi_cli.wire.http.network import Network
+from apiyi_cli.wire.http.sockets import KEEP_ALIVE_S
 
 
 def test_every_connection_is_kept_alive_while_it_is_silent() -> None:
