@@ -14,6 +14,7 @@ from typing import Any, Literal
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.jsontext import read_first, read_plain, trim
 from apiyi_cli.decode.fields import is_markup
+from apiyi_cli.decode.filler import MOST_FILLER_BYTES, drop_endless_filler
 from apiyi_cli.decode.sse import frames
 from apiyi_cli.errors import (
     ApiyiError,
@@ -29,7 +30,6 @@ Kind = Literal["sse", "json", "html", "empty", "text"]
 
 _MAX_BODY = 512 * 2**20
 _MAX_REFUSAL = 2**20
-_MAX_BLANKS = 2**18
 _UNDECIDED = b"[deir\xef"
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
 _EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
@@ -45,14 +45,14 @@ def read_body(
     earlier, and RejectedError for a body of more than `limit` bytes.
     """
     parts: list[bytes] = []
-    size = blanks = 0
+    size = judged = 0
     try:
-        for chunk in reply.chunks if chunks is None else chunks:
-            blanks = blanks + len(chunk) if chunk.isspace() else 0
-            if blanks > _MAX_BLANKS:
+        for chunk in drop_endless_filler(reply.chunks if chunks is None else chunks):
+            if not chunk:
                 # Some servers keep a connection alive so for ever; nothing is lost with them.
-                if is_complete(b"".join(parts)):
+                if judged != size and is_complete(b"".join(parts)):
                     break
+                judged = size
                 continue
             parts.append(chunk)
             size += len(chunk)
@@ -89,7 +89,7 @@ def read_json(
         if reply.status >= 300:
             raise classify_refusal(reply, cost=cost, model=model)
         kind, chunks = detect_kind(reply)
-        raw = b"".join(_events_of(chunks)) if kind == "sse" else read_body(reply, chunks)
+        raw = read_body(reply, _events_of(chunks) if kind == "sse" else chunks)
         value = _merge_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
         if error := find_refusal(reply, value, cost, model):
             raise error
@@ -172,7 +172,7 @@ def detect_kind(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
         for chunk in chunks:
             head = trim(head + chunk)
             blanks = 0 if head else blanks + len(chunk)
-            if blanks < _MAX_BLANKS:
+            if blanks < MOST_FILLER_BYTES:
                 # More of them mean no more, and they may come without end.
                 read.append(chunk)
             if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):

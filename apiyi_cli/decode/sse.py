@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import read_event
+from apiyi_cli.decode.filler import drop_endless_filler
 from apiyi_cli.errors import ApiyiError, RejectedError
 from apiyi_cli.text import Text
 
@@ -42,7 +43,7 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
     held: list[bytes] = []
     size = 0
     try:
-        for chunk in _with_lf_only(_without_mark(chunks)):
+        for chunk in _with_lf_only(_without_mark(drop_endless_filler(chunks))):
             if not (cut := _end(chunk, bool(held) and held[-1].endswith(b"\n"))):
                 held.append(chunk)
                 size += len(chunk)

@@ -299,19 +299,37 @@ def test_vectors_that_do_not_fit_are_asked_for_once(case: Case, how: str) -> Non
     assert len(case.posts) == 1
 
 
-@pytest.mark.parametrize("line", ["chat -m m --no-stream", "chat -m m", "embed -m e", "image -m i"])
-@pytest.mark.parametrize("filling", [b" " * 4096, b": keep-alive\n\n" * 300, b"data:\n\n" * 500])
+ENDLESS = {
+    "blanks": b" " * 4096,
+    "comments": b": keep-alive\n" * 300,
+    "empty events": b"data:\n\n" * 500,
+}
+CALLS = (
+    "chat -m m --no-stream hi",
+    "chat -m m hi",
+    "embed -m e hi",
+    "image -m i hi",
+    "speak -m s -o a.mp3 hi",
+    "rank -m r -f hi.txt hi",
+    "video -m seedance-2-0 -o a.mp4 hi",
+    "models",
+)
+
+
+@pytest.mark.parametrize("filling", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("line", CALLS)
 def test_a_reply_of_nothing_without_end_ends_by_the_clocks(
     case: Case, line: str, filling: bytes
 ) -> None:
-    endless = ScriptedReply(body=lambda: repeat(filling), content_type="text/event-stream")
-    case.reply(endless)
-    ran = case(f"{line} --max-time 0.4 hi")
-    assert ran.code == 9, ran.err
-    assert "--max-time" in ran.err
-    if filling[:1] in b" :":
-        ran = case(f"{line} --timeout 0.3 --retries 0 hi")
-        assert ran.code == 8, ran.err
+    case.write("hi.txt", "hi")
+    case.reply(ScriptedReply(body=lambda: repeat(filling), content_type="text/event-stream"))
+    if line.startswith("chat"):
+        ran = case(f"{line} --max-time 0.4")
+        assert ran.code == 9, ran.err
+        assert "--max-time" in ran.err
+    ran = case(f"{line} --timeout 0.3 --retries 0")
+    assert ran.code == 8, ran.err
+    assert "went silent" in ran.err
 
 
 def test_an_answer_before_endless_blanks_is_taken(case: Case) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.decode.filler import Filler
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -245,17 +246,11 @@ def _body(
 def _note_events(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
     """Yield the chunks; note an event for each that has content.
 
-    Blanks and comments only keep a connection alive and may come forever.
+    Blanks, comments and empty events only keep a connection alive and may come forever.
     """
-    comment = False
+    filler = Filler()
     for chunk in chunks:
-        if chunk[:1] == b":" or comment or chunk.isspace():
-            lines = (b":" if comment else b"") + chunk
-            comment = lines[lines.rfind(b"\n") + 1 :].startswith(b":")
-            if any(line.strip() and not line.startswith(b":") for line in lines.split(b"\n")):
-                deadlines.note_event()
-        else:
-            comment = chunk[chunk.rfind(b"\n") + 1 :].startswith(b":")
+        if not filler.matches(chunk):
             deadlines.note_event()
         yield chunk
 
