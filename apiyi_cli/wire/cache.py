@@ -302,9 +302,10 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 def _was_ours(path: Path) -> bool:
     """Return True if a file that SQLite refuses is our damaged one: our id is at byte 68."""
+    head = b""
     with suppress(OSError):
-        return read_regular(path, 72)[68:] == APPLICATION_ID.to_bytes(4, "big")
-    return False
+        head = read_regular(path, 72)
+    return head[68:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def _foreign_error(path: Path) -> SetupError:

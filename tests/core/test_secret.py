@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.core.secret import Secret, mask_url, redact, redact_body
+from apiyi_cli.core.secret import Secret, holds_secret, mask_url, redact, redact_body
 
 KEY = "sk-CANARY+9f3c/aa==_Zz~b"
 SECRET = Secret(KEY)
@@ -133,6 +133,20 @@ def test_bytes_of_a_server_lose_the_key_alone() -> None:
         assert KEY.encode() not in changed and looks in changed
         assert changed.startswith(b"\xff" * size + b'{"id":"[key')
     assert redact_body(b"x" * 9, []) == b"x" * 9
+
+
+def test_what_is_too_short_for_a_key_is_left_in_large_bodies() -> None:
+    body = b"x" * (2 << 20) + b"abc" + KEY.encode()
+    assert redact_body(body, [Secret("abc"), SECRET]) == b"x" * (2 << 20) + b"abc" + SHOWN.encode()
+
+
+@pytest.mark.parametrize(
+    "text", [KEY, quote(KEY, safe=""), json.dumps(KEY.replace("s", "\x73")), f"a%20b {KEY}"]
+)
+def test_a_key_is_found_in_every_spelling(text: str) -> None:
+    assert holds_secret(text, [SECRET])
+    assert not holds_secret(text.replace("9", "8"), [SECRET])
+    assert not holds_secret(f"{text[:2]}%41", [SECRET, Secret("sk")])
 
 
 @pytest.mark.parametrize(

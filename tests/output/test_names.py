@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.errors import UsageError
-from apiyi_cli.output.names import NAME_FIELDS, DistinctNames, PathTemplate, safe_name, slug
+from apiyi_cli.output.names import (
+    NAME_FIELDS,
+    DistinctNames,
+    PathTemplate,
+    input_fields,
+    safe_name,
+    slug,
+)
 
 EVIL = [
     "..",
@@ -274,3 +281,16 @@ def test_an_unknown_field_is_told_together_with_the_known_ones() -> None:
         PathTemplate("{title}", known=("id", "ext"))
     assert "{title}" in str(caught.value)
     assert caught.value.hint == "use {id}, {ext}"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "stem"),
+    [
+        ("a/b.png", "a", "b"),
+        ("-", ".", "stdin"),
+        ("data:image/png;base64,iVBORw0KGgo=", ".", "edit"),
+        ("https://example.com/x/a%20cat.png?key=1", ".", "a cat"),
+    ],
+)
+def test_an_input_names_its_output(name: str, folder: str, stem: str) -> None:
+    assert input_fields(name, default="edit") == {"dir": folder, "stem": stem}

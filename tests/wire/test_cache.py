@@ -231,6 +231,16 @@ def test_a_damaged_file_is_told_by_stats_and_mended_by_clear(
         assert not cache.stats().is_damaged
 
 
+def test_a_damaged_cache_that_cannot_be_removed_is_a_setup_error(path: Path, now: Now) -> None:
+    _flipped(path, _sound(path, now), 16)
+    beside = path.with_name(f"{path.name}-shm")
+    beside.mkdir()
+    (beside / "kept").touch()
+    with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="cannot be cleared"):
+        cache.clear()
+    assert (beside / "kept").exists()
+
+
 def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: Now) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("a", 200, {}, b"x")
@@ -320,8 +330,9 @@ def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) 
 
 def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
     (tmp_path / "file").write_text("x")
-    with closing(now.cache(tmp_path / "file" / "replies.db")) as cache, pytest.raises(SetupError):
-        cache.store("a", 200, {}, b"x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with closing(now.cache(folder / "replies.db")) as cache, pytest.raises(SetupError):
+            cache.store("a", 200, {}, b"x")
 
 
 def test_a_file_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
