@@ -27,6 +27,7 @@ class TextRequest(PlainValue):
     `response_format.json_schema`, `options` are the `-O` values, which have the last word.
     `protocol` may be "auto"; `force` sends a model to an endpoint that its family does not have.
     `cached_chars` of the last message, from its start, came from files: see `cache_prompt`.
+    `underneath` lets an answer that is wanted whole stream underneath.
     """
 
     tools: Tools | None = None
@@ -42,6 +43,7 @@ class TextRequest(PlainValue):
     force: bool = False
     cache_prompt: bool = False
     cached_chars: int = 0
+    underneath: bool = False
 
 
 def option_fields(*groups: Group | None) -> dict[str, Any]:
@@ -63,6 +65,15 @@ def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:
     return endpoint.call(
         json=body, model=body["model"], stream=body.get("stream") is True, **fields
     )
+
+
+def finish_text_call(call: Call, text: TextRequest) -> Call:
+    """Return a request for text as it is sent: as one for a stream where that helps."""
+    if not text.underneath:
+        return call
+    from apiyi_cli.build.underneath import stream_underneath
+
+    return stream_underneath(call, text.families)
 
 
 def set_path(body: dict[str, Any], place: str, value: Any) -> None:

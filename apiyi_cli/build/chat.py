@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.build.body import TextRequest, adapt_to_family, apply_options, option_fields, post
+from apiyi_cli.build.body import (
+    TextRequest,
+    adapt_to_family,
+    apply_options,
+    finish_text_call,
+    option_fields,
+    post,
+)
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import CHAT
 from apiyi_cli.core.events import ToolCall
@@ -111,13 +118,13 @@ def chat_call(
 
         native = build_native_call(body, family, text)
         if native is not None:
-            return native
+            return finish_text_call(native, text)
     body["messages"] = [_to_openai(message, model) for message in messages]
     notes = adapt_to_family(body, family)
     if text.functions and family.tools_need_effort_none and body.get("reasoning_effort") != "none":
         notes = (*notes, _describe_tools_need(model))
     apply_options(body, text.options)
-    return post(CHAT, body, notes=notes, sources=text.sources)
+    return finish_text_call(post(CHAT, body, notes=notes, sources=text.sources), text)
 
 
 def _describe_tools_need(model: str) -> Text:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, option_fields, post
+from apiyi_cli.build.body import (
+    TextRequest,
+    apply_options,
+    family_warnings,
+    finish_text_call,
+    option_fields,
+    post,
+)
 from apiyi_cli.build.chat import answer_messages
 from apiyi_cli.build.content import Attachment, attachment_error, data_url, detect_attachment_type
 from apiyi_cli.core.call import Call, Source
@@ -75,7 +82,7 @@ def respond_call(
         body["stream"] = True
     notes = family_warnings(body, find_family(model, text.families))
     apply_options(body, text.options)
-    return post(RESPOND, body, notes=notes, sources=text.sources)
+    return finish_text_call(post(RESPOND, body, notes=notes, sources=text.sources), text)
 
 
 def answer_items(

@@ -61,7 +61,8 @@ class Call(PlainValue):
     equal requests this is, so that the cache does not answer them all with one reply; they
     change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
     names the function whose arguments are the answer's text, where a schema is asked for by a
-    function.
+    function. `assembled` tells that a stream is asked for though the whole object is wanted, which
+    is put together from it.
     """
 
     method: str
@@ -81,6 +82,7 @@ class Call(PlainValue):
     protocol: str = "openai"
     answer_tool: str | None = None
     repeat: int = 0
+    assembled: bool = False
 
 
 def root_url(base_url: str, root: Root) -> str:

@@ -10,6 +10,8 @@ from apiyi_cli.decode.answer import next_piece
 from apiyi_cli.decode.toolcalls import ToolCalls
 
 _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
+_JOINED_FIELDS = {"audio": ("data", "transcript"), "function_call": ("name", "arguments")}
+_SAID_ONCE = ("role", "type", "id", "name", "model")
 _OBJECTS = {"chat.completion.chunk": "chat.completion"}
 
 
@@ -56,15 +58,20 @@ def _assemble_choices(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
         if "object" not in chunk and "choices" not in chunk:
             continue
         for name, field in chunk.items():
-            if name == "choices" or (field is None and name in whole):
+            if name == "choices":
+                # Here is its place in the object.
+                whole.setdefault(name, [])
+            elif field is None and name in whole:
                 continue
-            if name not in ("id", "created", "object") or not whole.get(name):
+            elif name not in ("id", "created", "object") or not whole.get(name):
                 whole[name] = field
         _take(choices, chunk.get("choices"))
     if isinstance(kind := whole.get("object"), str):
         whole["object"] = _OBJECTS.get(kind, kind)
     if choices:
         whole["choices"] = [choices[index].as_object(index) for index in sorted(choices)]
+    else:
+        whole.pop("choices", None)
     whole.pop("obfuscation", None)
     return whole
 
@@ -124,8 +131,12 @@ class _Choice:
                 self.calls.add(field)
             elif name in _JOINED and isinstance(field, str):
                 self.texts.setdefault(name, []).append(field)
-            elif name == "audio":
-                self.message[name] = _join_audio(self.message.get(name), field)
+            elif name in _JOINED_FIELDS:
+                parts = _JOINED_FIELDS[name]
+                self.message[name] = _join_fields(self.message.get(name), field, parts)
+            elif isinstance(field, str) and name not in _SAID_ONCE:
+                # What we do not know is a text in pieces, as for OpenAI's own client.
+                self.message[name] = f"{self.message.get(name) or ''}{field}"
             elif field is not None or name not in self.message:
                 self.message[name] = _extend(self.message.get(name), field)
 
@@ -149,6 +160,7 @@ class _Choice:
                 }
                 for call in self.calls.calls
             ]
+        if self.calls.calls or message.get("refusal"):
             message["content"] = message["content"] or None
         return {"index": index, "message": message, **rest}
 
@@ -162,13 +174,13 @@ def _extend(old: Any, new: Any) -> Any:
     return old if new is None else new
 
 
-def _join_audio(old: Any, new: Any) -> Any:
-    """Append the pieces of sound and of its transcript."""
+def _join_fields(old: Any, new: Any, names: tuple[str, ...]) -> Any:
+    """Append the texts of those names in two objects; of the others the newer holds."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return old if new is None else new
     joined = {
         name: f"{old.get(name) or ''}{new.get(name) or ''}"
-        for name in ("data", "transcript")
+        for name in names
         if name in old or name in new
     }
     return {**old, **new, **joined}

@@ -211,6 +211,9 @@ def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 pieces.setdefault(place, []).append((name, piece))
             elif isinstance(sign := delta.get("signature"), str):
                 blocks.setdefault(place, {})["signature"] = sign
+            elif isinstance(source := delta.get("citation"), dict):
+                block = blocks.setdefault(place, {"type": "text"})
+                block["citations"] = [*(block.get("citations") or ()), source]
         elif kind == "message_delta":
             delta, counts = event.get("delta"), event.get("usage")
             whole |= delta if isinstance(delta, dict) else {}
@@ -228,6 +231,9 @@ def _fill(block: dict[str, Any], pieces: list[tuple[str, str]]) -> None:
 
     name = pieces[0][0]
     text = "".join(piece for _, piece in pieces)
+    if name == "partial_json" and not text:
+        # A call without arguments: its block says {} already.
+        return
     if name != "partial_json":
         block[name] = read_string(block.get(name)) + text
         return

@@ -224,7 +224,7 @@ def _streamed(
 
 def _chunks(choice: dict[str, Any]) -> list[dict[str, Any]]:
     message = choice["message"]
-    found: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    found: list[dict[str, Any]] = [{"role": "assistant", "content": "", "refusal": None}]
     found += [{"reasoning_content": t} for t in deltas(message.get("reasoning_content") or "")]
     found += [{"content": text} for text in deltas(message["content"] or "")]
     if message["refusal"]:

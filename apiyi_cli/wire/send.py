@@ -226,7 +226,8 @@ class Sender:
         request = build_request(call, base_url, plan.extra, exchange.request_id, plan.key)
         try:
             with self._limit(exchange) as on_send:
-                reply = self._client.send(request, plan.timeouts, on_send)
+                timeouts = be_patient(plan.timeouts) if call.assembled else plan.timeouts
+                reply = self._client.send(request, timeouts, on_send)
                 yield from self._read(exchange, _copy_for_cache(exchange, reply), decode)
         except ApiyiError as error:
             if route is not None:
@@ -332,6 +333,12 @@ class Sender:
         except SetupError as error:
             # The answer is there and paid for; a cache that fails does not change it.
             self.plan.tell(error.summary())
+
+
+def be_patient(timeouts: Timeouts) -> Timeouts:
+    """Return the timeouts for a stream whose object is wanted: no silence ends it sooner."""
+    longest_s = max(timeouts.headers_s, timeouts.events_s)
+    return timeouts._replace(bytes_s=max(timeouts.bytes_s, longest_s), events_s=longest_s)
 
 
 def _copy_for_cache(exchange: Exchange, reply: Reply) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Final, Literal, NamedTuple
 
@@ -17,11 +18,15 @@ REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "em
 
 
 class AnswerRules(NamedTuple):
-    """How answers are judged: see the options of the same names."""
+    """How answers are asked for and judged: see the options of the same names.
+
+    `as_sent` returns the request that is sent for that of a row.
+    """
 
     extract: bool = False
     strict_finish: bool = False
     retry_misfit: int = 0
+    as_sent: Callable[[Call], Call] = lambda call: call
 
 
 class Judgement(NamedTuple):

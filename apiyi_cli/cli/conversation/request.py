@@ -76,6 +76,7 @@ class ConversationRequest(PlainValue):
             options=self.body_options,
             families=self.families,
             sources=sources,
+            underneath=stream is None and self.form == "json",
         )
 
     @property

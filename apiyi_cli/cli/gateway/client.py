@@ -71,6 +71,8 @@ class GatewayClient:
 
         for text in request_notes(call, self._settings.base_urls):
             self._messages.note(text)
+        if call.assembled:
+            self._messages.debug(describe_assembly())
         if call.cost != "free" and (limit := self.cost_limit) is not None:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
@@ -304,6 +306,11 @@ def _is_foreign_json(body: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(value, dict | list) and bool(value) and classify_event(value) is None
+
+
+def describe_assembly() -> Text:
+    """Return for `-v` what a request does that streams underneath."""
+    return Text("* asks for a stream and puts the object together from it (--no-stream: whole)")
 
 
 def is_shown(burst: EventBatch, *, reasoning: bool) -> bool:

@@ -52,6 +52,12 @@ class Batching(Group, panel="Rows"):
         help="Quotes hold a column together, in tables with tabs, too.",
         config=False,
     )
+    stream = flag(
+        bool,
+        "--stream/--no-stream",
+        help="Let answers in text stream underneath where the model is known to, so that no "
+        "silence ends long ones (default).",
+    )
     shard = flag(
         str,
         "--shard",

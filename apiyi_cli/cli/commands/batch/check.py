@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.row import Row, RowReader
@@ -61,8 +61,8 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
     bad.refuse()
 
 
-def print_requests(ctx: Context, rows: RowReader) -> None:
-    """Print the requests, one JSON object each; bad rows are named on stderr."""
+def print_requests(ctx: Context, rows: RowReader, as_sent: Callable[[Call], Call]) -> None:
+    """Print the requests as they are sent, one JSON object each; bad rows go to stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
     if ctx.settings.request.code:
@@ -74,7 +74,7 @@ def print_requests(ctx: Context, rows: RowReader) -> None:
     block: list[bytes] = []
     size = 0
     for call in bad.skip(rows):
-        block.append(describe_request(call, base_url, extra, ctx.process.secrets))
+        block.append(describe_request(as_sent(call), base_url, extra, ctx.process.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
             _write_json(ctx, block)

@@ -20,6 +20,7 @@ from apiyi_cli.batch.rows.source import FormChecker, RowSource, choose_form
 from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import given
 from apiyi_cli.core.options.batch import Batching
@@ -39,6 +40,8 @@ class BatchInputs:
     def __init__(self, ctx: Context, path: str, options: Batching, rows: RowDefaults) -> None:
         self.options = options
         self._note = ctx.messages.note
+        self._debug = ctx.messages.debug
+        self._has_streamed = False
         self._noted: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
         self._layout = TableLayout(delimiter, options.quote)
@@ -64,6 +67,23 @@ class BatchInputs:
     def writes_texts(self) -> bool:
         """Return True if the output holds answers alone, without their records."""
         return bool(self.options.text) or self.table is not None
+
+    def as_sent(self, call: Call) -> Call:
+        """Return the request that is sent for that of a row: long answers stream underneath.
+
+        The row is known by its own request, whatever way it is sent.
+        """
+        if self.options.stream is False:
+            return call
+        from apiyi_cli.build.underneath import stream_underneath
+
+        sent = stream_underneath(call, self.defaults.families)
+        if sent.assembled and not self._has_streamed:
+            from apiyi_cli.cli.gateway.client import describe_assembly
+
+            self._has_streamed = True
+            self._debug(describe_assembly())
+        return sent
 
     def rows(self, past: ResumeState) -> RowReader:
         """Return the rows from the first on; those that earlier runs had keep their ids."""

@@ -45,7 +45,7 @@ def run_batch(ctx: Context, path: str, batching: Batching, rows: RowDefaults) ->
         check_rows(ctx, inputs.rows(ResumeState()))
         return
     if ctx.settings.request.dry_run or ctx.settings.request.code:
-        print_requests(ctx, inputs.rows(ResumeState()))
+        print_requests(ctx, inputs.rows(ResumeState()), inputs.as_sent)
         return
     if inputs.options.strict:
         inputs.source.spool()
@@ -126,7 +126,10 @@ def _make_worker_factory(
     folder = Path() if output is None else output.output.parent
     saver = MediaSaver(options.save, folder, wire_plan, private=inputs.allow_private)
     answers = AnswerRules(
-        bool(options.extract), bool(options.strict_finish), options.retry_misfit or 0
+        bool(options.extract),
+        bool(options.strict_finish),
+        options.retry_misfit or 0,
+        inputs.as_sent,
     )
     journal = destination.writer.journal
     return lambda gate: Worker(wire_plan, journal, gate, saver, answers)

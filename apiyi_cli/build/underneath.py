@@ -1,0 +1,98 @@
+"""Requests for a whole answer that ask for a stream, so that silence ends no long answer.
+
+A proxy or a client that waits ten minutes for one object sees nothing of the work and gives up;
+a stream moves. The object is put together from the events (`decode.assemble`). What a stream of
+the protocol is not known to say in full is asked for whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apiyi_cli.build.google import generate_path
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import CHAT, MESSAGES, RESPOND
+from apiyi_cli.core.families import Overrides, find_family
+
+_CHAT_FIELDS = (
+    " model messages n temperature top_p top_k stop seed max_tokens max_completion_tokens"
+    " presence_penalty frequency_penalty logit_bias logprobs top_logprobs user reasoning_effort"
+    " verbosity response_format tools tool_choice parallel_tool_calls metadata service_tier store"
+    " safety_identifier prompt_cache_key thinking enable_thinking "
+)
+_MESSAGE_FIELDS = (
+    " model messages max_tokens system temperature top_p top_k stop_sequences tools tool_choice"
+    " thinking output_config metadata service_tier "
+)
+_GENERATE_FIELDS = " contents systemInstruction generationConfig tools toolConfig safetySettings "
+_FUNCTIONS = {"functionDeclarations"}
+
+
+def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
+    """Return the request as one for a stream; unchanged where the object could be another.
+
+    That is so for a family that is not known to stream, and where the body says anything of
+    streams itself or has a field whose effect on the stream is not known.
+    """
+    body = call.json
+    if call.stream or not isinstance(body, dict):
+        return call
+    family = find_family(call.model or "", families)
+    if family.kind != "chat" or not family.streams:
+        return call
+    if call.protocol == "google":
+        if not _is_plain_generation(body):
+            return call
+        path = generate_path(call.model or "", stream=True)
+        return call._replace(path=path, stream=True, assembled=True)
+    is_known = _KNOWN.get(call.path)
+    if is_known is None or not is_known(body):
+        return call
+    asked: dict[str, Any] = {"stream": True}
+    if call.path == CHAT.path:
+        asked["stream_options"] = {"include_usage": True}
+    return call._replace(json={**body, **asked}, stream=True, assembled=True)
+
+
+def _is_plain_chat(body: dict[str, Any]) -> bool:
+    return _are_among(body, _CHAT_FIELDS) and _have_types(body, ("function", "custom"))
+
+
+def _is_plain_message(body: dict[str, Any]) -> bool:
+    return _are_among(body, _MESSAGE_FIELDS) and _have_types(body, (None, "custom"))
+
+
+def _is_plain_response(body: dict[str, Any]) -> bool:
+    # The last event carries the object itself, whatever was asked for.
+    return not {"stream", "stream_options", "background"} & body.keys()
+
+
+def _is_plain_generation(body: dict[str, Any]) -> bool:
+    config, tools = body.get("generationConfig") or {}, body.get("tools") or ()
+    return (
+        _are_among(body, _GENERATE_FIELDS)
+        and isinstance(config, dict)
+        and not {"responseModalities", "speechConfig"} & config.keys()
+        and isinstance(tools, list | tuple)
+        and all(isinstance(tool, dict) and tool.keys() == _FUNCTIONS for tool in tools)
+    )
+
+
+def _are_among(body: dict[str, Any], names: str) -> bool:
+    return all(f" {name} " in names for name in body)
+
+
+def _have_types(body: dict[str, Any], types: tuple[str | None, ...]) -> bool:
+    """Return True if all tools are functions of the user, not the server's own."""
+    tools = body.get("tools") or ()
+    return isinstance(tools, list | tuple) and all(
+        isinstance(tool, dict) and tool.get("type") in types for tool in tools
+    )
+
+
+_KNOWN: dict[str, Callable[[dict[str, Any]], bool]] = {
+    CHAT.path: _is_plain_chat,
+    MESSAGES.path: _is_plain_message,
+    RESPOND.path: _is_plain_response,
+}
