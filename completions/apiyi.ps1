@@ -444,6 +444,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'video' = @{
+            Arguments = @('=list resume cancel forget')
             Options = @(
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
@@ -663,6 +664,8 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--delimiter'); Help = 'What stands between the columns of a table. Else found on its header.'; Rule = 'text' }
                 @{ Names = @('--quote'); Help = 'Quotes hold a column together, in tables with tabs, too.' }
                 @{ Names = @('--no-quote'); Help = 'The opposite of --quote.' }
+                @{ Names = @('--stream'); Help = 'Let answers in text stream underneath where the model is known to, so that no silence ends long ones (default).' }
+                @{ Names = @('--no-stream'); Help = 'The opposite of --stream.' }
                 @{ Names = @('--shard'); Help = 'Only the rows whose id belongs to part K of N (K from 0 or from 1).'; Rule = 'text' }
                 @{ Names = @('--rows'); Help = 'For batch verify: the input; each of its rows must have exactly one answer.'; Rule = 'file' }
                 @{ Names = @('--limit'); Help = 'Send at most N rows this time.'; Rule = 'text' }

@@ -32,11 +32,12 @@ _FUNCTIONS = {"functionDeclarations"}
 def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
     """Return the request as one for a stream; unchanged where the object could be another.
 
-    That is so for a family that is not known to stream, and where the body says anything of
-    streams itself or has a field whose effect on the stream is not known.
+    That is so for a family that is not known to stream, where the body says anything of streams
+    itself or has a field whose effect on the stream is not known, and for a body that the user
+    wrote as a whole.
     """
     body = call.json
-    if call.stream or not isinstance(body, dict):
+    if call.stream or call.as_written or not isinstance(body, dict):
         return call
     family = find_family(call.model or "", families)
     if family.kind != "chat" or not family.streams:

@@ -62,7 +62,7 @@ class Call(PlainValue):
     change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
     names the function whose arguments are the answer's text, where a schema is asked for by a
     function. `assembled` tells that a stream is asked for though the whole object is wanted, which
-    is put together from it.
+    is put together from it; `as_written` that the user wrote the whole body.
     """
 
     method: str
@@ -83,6 +83,7 @@ class Call(PlainValue):
     answer_tool: str | None = None
     repeat: int = 0
     assembled: bool = False
+    as_written: bool = False
 
 
 def root_url(base_url: str, root: Root) -> str:

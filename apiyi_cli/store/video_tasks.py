@@ -85,6 +85,10 @@ class VideoTasks:
         content = write({name: value for name, value in record._asdict().items() if value != ""})
         replace_private(self._folder / f"{record.claim}.json", content + b"\n")
 
+    def kept_path(self, claim: str) -> Path:
+        """Return where the video of a claim is kept until it is written to a pipe."""
+        return (self._folder / f"{claim}.mp4").absolute()
+
     def remove(self, record: VideoRecord) -> None:
         """Forget a record."""
         (self._folder / f"{record.claim}.json").unlink(missing_ok=True)

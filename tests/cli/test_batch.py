@@ -98,7 +98,8 @@ def test_a_short_row_has_the_commands_options_as_defaults(apiyi: Program, gatewa
         {"prompt": "b", "temperature": 0.25, "stop": "x", "metadata": {"k": "v"}},
     ]
     write(apiyi, rows)
-    ran = apiyi(["batch", "rows.jsonl", "--temperature", "1.5", "-s", "Be brief.", "-j", "1"])
+    options = ["--temperature", "1.5", "-s", "Be brief.", "-j", "1", "--no-stream"]
+    ran = apiyi(["batch", "rows.jsonl", *options])
     assert ran.code == 0, ran.err
     first, second = (one.json for one in gateway.ledger)
     system = {"role": "system", "content": "Be brief."}

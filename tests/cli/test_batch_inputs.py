@@ -205,7 +205,7 @@ PHONES = "id,brand,model,n,user,stop,review\n1,Acme,X200,3,r@example.com,and,goo
 
 def test_with_a_template_all_columns_are_data(apiyi: Program, gateway: Gateway) -> None:
     put(apiyi, "t.csv", PHONES)
-    ran = apiyi(["batch", "t.csv", "--template", "Rate {id}: {review}"])
+    ran = apiyi(["batch", "t.csv", "--template", "Rate {id}: {review}", "--no-stream"])
     assert ran.code == 0, ran.err
     assert gateway.ledger[0].json == {
         "model": "gpt-4o",

@@ -15,6 +15,7 @@ from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.sandbox.videos import make_movie
+from apiyi_cli.store.prices import encode_price_list
 from tests.test_readme import picture
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def test_a_picture_needs_no_prompt(apiyi: Program, gateway: Gateway) -> None:
         ("video cat --duration 0", 2, "--duration 0"),
         ("video cat --duration x", 2, "--duration"),
         ("video cat --poll 0.01", 2, "--poll"),
-        ("video cat -o -", 2, "-o FILE"),
+        ("video cat -o - --json", 2, "not both"),
+        ("video --lines -o -", 2, "one video"),
+        ("video cat -o - --skip-existing", 2, "-o -"),
         ("video cat --lines", 2, "--lines"),
         ("video cat -i missing.png", 2, "missing.png"),
         ("video cat -i notes.txt", 2, "no picture"),
@@ -467,3 +470,66 @@ def test_the_built_in_sandbox_leaves_no_tasks(apiyi: Program, gateway: Gateway) 
     ran = apiyi("--profile sandbox video cat --poll 0.1")
     assert (ran.code, ran.text) == (0, "cat.mp4\n")
     assert records(apiyi) == []
+
+
+def test_a_video_goes_to_a_pipe_and_leaves_no_file(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("video 'a cat surfs' -o -")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == make_movie("a cat surfs")
+    (row,) = listed(apiyi)
+    assert (row["state"], row["path"]) == ("saved", "-")
+    folder = apiyi.home / "state" / "apiyi" / "video"
+    assert [path.suffix for path in folder.iterdir()] == [".json"]
+    assert list(apiyi.work.iterdir()) == []
+    shown = apiyi.terminal("video 'a cat surfs' -o -")
+    assert shown.code == 2
+    assert "a terminal cannot show a video" in shown.raw.decode()
+
+
+def test_a_video_that_stdout_does_not_take_stays_on_disk(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi.shell("apiyi video 'a cat surfs' -o - > /dev/full")
+    assert ran.code == 11, ran.err
+    (row,) = listed(apiyi)
+    assert row["state"] == "saved" and row["path"] in ran.err
+    assert Path(row["path"]).read_bytes() == make_movie("a cat surfs")
+    assert len(submissions(gateway)) == 1
+
+
+def test_a_task_that_was_left_running_goes_to_a_pipe(apiyi: Program, gateway: Gateway) -> None:
+    assert apiyi("video 'a cat surfs' -o cat.mp4 --max-time 0.5 --poll 5").code == 8
+    (row,) = listed(apiyi)
+    ran = apiyi(f"video resume {row['id']} -o -")
+    assert (ran.code, ran.out) == (0, make_movie("a cat surfs")), ran.err
+    assert len(submissions(gateway)) == 1
+    assert not (apiyi.work / "cat.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("price", "code", "word"),
+    [
+        ({"quota_type": 1, "model_price": 0.4}, 0, ""),
+        ({"quota_type": 1, "model_price": 0.6}, 9, "would cost"),
+        ({"quota_type": 0, "model_ratio": 1.0, "completion_ratio": 1.0}, 9, "wan2.7-t2v"),
+    ],
+)
+def test_what_a_video_costs_is_estimated_by_its_price_for_each(
+    apiyi: Program, gateway: Gateway, price: dict[str, Any], code: int, word: str
+) -> None:
+    cache = apiyi.home / "cache" / "apiyi"
+    cache.mkdir(parents=True, exist_ok=True)
+    rows = [{"model_name": "wan2.7-t2v", **price}]
+    (cache / "prices.json").write_bytes(encode_price_list({"data": rows}, 1.0))
+    ran = apiyi("video cat -m wan2.7-t2v --max-cost 0.5 -o cat.mp4")
+    assert ran.code == code, ran.err
+    assert word in ran.err
+    assert len(submissions(gateway)) == (code == 0)
+    assert listed(apiyi) == [] or code == 0
+
+
+def test_no_line_of_progress_is_drawn_behind_the_last_path(apiyi: Program) -> None:
+    (apiyi.work / "l").write_text("a\nb\nc\n")
+    shown = apiyi.terminal("video --lines -j 1 --poll 0.1", redirect="<l")
+    text = shown.raw.decode()
+    assert shown.code == 0, text
+    assert "queued" in text
+    assert not text.rpartition("c.mp4")[2].strip("\r\n\x1b[K")

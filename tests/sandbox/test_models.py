@@ -118,7 +118,11 @@ def test_the_first_chunk_has_an_id_and_a_role_and_no_content() -> None:
     assert isinstance(reply.body, tuple)
     first = json.loads(reply.body[0].removeprefix(b"data: "))
     assert first["id"].startswith("chatcmpl-")
-    assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert first["choices"][0]["delta"] == {
+        "role": "assistant",
+        "content": "",
+        "refusal": None,
+    }
     assert not any(b'"usage":{' in piece for piece in reply.body)
 
 

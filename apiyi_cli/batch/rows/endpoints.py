@@ -287,13 +287,13 @@ def find_by_url(url: str) -> RowEndpoint | None:
 
 
 def build_whole(endpoint: RowEndpoint, url: str, body: dict[str, Any], model: str) -> Call:
-    """Return the request of a row that has its whole body."""
+    """Return the request of a row that has its whole body, which is sent as it is."""
     if endpoint.at.protocol == "google":
         stream = endpoint.at is endpoints.GENERATE_STREAM
-        call = endpoint.at.call(json=body, model=model, stream=stream)
+        call = endpoint.at.call(json=body, model=model, stream=stream, as_written=True)
         return call._replace(path=generate_path(model, stream=stream))
     headers = HEADERS if endpoint.at.protocol == "anthropic" else ()
-    return post(endpoint.at, {**body, "model": model}, headers=headers)
+    return post(endpoint.at, {**body, "model": model}, headers=headers, as_written=True)
 
 
 def find_model(endpoint: RowEndpoint, url: str, body: dict[str, Any]) -> Any:

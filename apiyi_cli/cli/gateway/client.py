@@ -67,12 +67,7 @@ class GatewayClient:
         Another thread gives its own `sender`. A body that was paid for and cannot be used is
         kept in the rescue folder.
         """
-        from apiyi_cli.cli.gateway.plan import request_notes
-
-        for text in request_notes(call, self._settings.base_urls):
-            self._messages.note(text)
-        if call.assembled:
-            self._messages.debug(describe_assembly())
+        self._say_notes(call)
         if call.cost != "free" and (limit := self.cost_limit) is not None:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
@@ -161,6 +156,15 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.dry_run import print_request
 
         print_request(call, self._process, self._settings, self._messages)
+
+    def _say_notes(self, call: Call) -> None:
+        """Print what is to be said of a request before it is sent."""
+        from apiyi_cli.cli.gateway.plan import request_notes
+
+        for text in request_notes(call, self._settings.base_urls):
+            self._messages.note(text)
+        if call.assembled:
+            self._messages.debug(describe_assembly())
 
     def _keep_unfinished(self) -> None:
         """Keep what has come of replies when a signal ends the run, and say where.

@@ -194,6 +194,10 @@ def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> ValueRu
     match path[1:], name:
         case ("models",), "query":
             return ValueRule("model", ("show",))
+        case ("video",), "prompt":
+            from apiyi_cli.core.options.video import TASK_WORDS
+
+            return ValueRule("name", TASK_WORDS)
         case ("help",), "topic":
             return ValueRule("name", tuple(dict.fromkeys((*TOPICS, *table))))
         case ("config", "get" | "set" | "unset"), "key":

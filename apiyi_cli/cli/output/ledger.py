@@ -149,7 +149,8 @@ def estimate_cost(
         _count_pictures(call, raw),
         _find_seconds(call, raw),
     )
-    if guess and used.prompt is None:
+    # How many tokens a video takes, nobody knows before it is made.
+    if guess and used.prompt is None and not _begins_task(call):
         from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 
         mean = FIRST_ANSWER if answer_mean is None else answer_mean
@@ -157,6 +158,13 @@ def estimate_cost(
         bounded = estimate_tokens(call._replace(cost="light"))
         used = used._replace(prompt=bounded, completion=max(whole, request) - bounded)
     return prices.estimate(model, used)
+
+
+def _begins_task(call: Call) -> bool:
+    from apiyi_cli.core.endpoints import find_endpoint
+
+    endpoint = find_endpoint(call.method, call.path)
+    return endpoint is not None and endpoint.answer == "task"
 
 
 def _count_pictures(call: Call, raw: Mapping[str, Any]) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from apiyi_cli.core.options import Group, flag
 
+TASK_WORDS = ("list", "resume", "cancel", "forget")
+"""First words that are about tasks, not a prompt."""
+
 
 class Filming(Group):
     """What is filmed, from what, and how its file and its task are treated."""

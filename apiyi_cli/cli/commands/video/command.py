@@ -9,9 +9,7 @@ from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
 from apiyi_cli.core.options.request import Model, Request
-from apiyi_cli.core.options.video import Filming
-
-TASK_WORDS = ("list", "resume", "cancel", "forget")
+from apiyi_cli.core.options.video import TASK_WORDS, Filming
 
 
 def video(

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from apiyi_cli.build.video import VideoRequest, submit_call, video_form
 from apiyi_cli.cli.commands.video.inputs import PlannedVideo, find_source, plan_videos
 from apiyi_cli.cli.commands.video.media import read_media
-from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput
+from apiyi_cli.cli.commands.video.output import (
+    VideoOutcome,
+    VideoOutput,
+    refuse_stdout,
+    write_out,
+)
 from apiyi_cli.cli.commands.video.task_list import open_tasks
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.gateway.parallel import send_in_order
@@ -55,6 +60,7 @@ class VideoJob:
         self._options = ctx.inputs.read_options(ctx.settings.request)
         self._media = read_media(ctx, filming, self._model)
         self._planned = list(plan_videos(ctx, filming, words, files))
+        self._to_stdout = ctx.settings.output.output == "-"
         self._output = VideoOutput(ctx, alone=len(self._planned) == 1)
 
     def print_requests(self) -> bool:
@@ -69,9 +75,10 @@ class VideoJob:
     def check(self) -> None:
         """Refuse, before anything is sent, what could not be saved; leave out what is there."""
         self._call(self._planned[0])
-        self._files.refuse_clashes(self._wanted())
-        self._leave_out()
-        self._files.require_creatable(self._wanted())
+        if not self._to_stdout:
+            self._files.refuse_clashes(self._wanted())
+            self._leave_out()
+            self._files.require_creatable(self._wanted())
         self._ctx.process.console.require_stdout()
         if self._planned:
             self._ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
@@ -87,7 +94,10 @@ class VideoJob:
             return
         try:
             if total == 1:
-                self._output.add(self._make(self._ctx.gateway.sender, self._planned[0]))
+                outcome = self._make(self._ctx.gateway.sender, self._planned[0])
+                self._output.add(outcome)
+                if self._to_stdout and outcome.failure is None:
+                    write_out(self._ctx, self._tasks, outcome.record)
             else:
                 items, stop = iter(self._planned), self._worker.stop
                 for outcome in send_in_order(
@@ -133,16 +143,21 @@ class VideoJob:
             outcome = outcome._replace(record=look.record, look=look, failure=look.failure)
             if look.failure is None:
                 record = self._worker.saver.save(sender, look.record)
-                outcome = outcome._replace(record=record, path=self._shown(record))
+                path = None if self._to_stdout else self._shown(record)
+                outcome = outcome._replace(record=record, path=path)
         except ApiyiError as failure:
             return outcome._replace(failure=failure)
         return outcome
 
     def _claim(self, video: PlannedVideo) -> VideoRecord:
         ctx = self._ctx
-        path = self._files.likely_path(video.values(self._model))
+        claim = make_claim_id()
+        if self._to_stdout:
+            path = self._tasks.kept_path(claim)
+        else:
+            path = self._files.likely_path(video.values(self._model))
         return VideoRecord(
-            make_claim_id(),
+            claim,
             "claimed",
             self._model,
             self._form,
@@ -151,7 +166,7 @@ class VideoJob:
             began=ctx.process.clock.wall(),
             prompt=(video.prompt or "")[:200],
             output=str(path.absolute()),
-            is_named="ext" not in self._files.fields,
+            is_named=not self._to_stdout and "ext" not in self._files.fields,
             force=bool(ctx.settings.output.force),
         )
 
@@ -188,6 +203,8 @@ class VideoJob:
 
     def _leave_out(self) -> None:
         """Take the videos that are there already out of the plan."""
+        if self._to_stdout:
+            return
         missing = [
             video
             for video in self._planned
@@ -229,7 +246,7 @@ def _check_together(ctx: Context, filming: Filming, words: list[str], files: lis
     if filming.lines and (words or files):
         why = Text("with --lines the prompts are the lines of stdin alone")
     elif ctx.settings.output.output == "-":
-        why = Text("a video is saved as a file before it is shown: -o FILE")
+        why = refuse_stdout(ctx, several=bool(filming.lines))
     elif filming.duration == 0:
         why = Text("--duration 0 is no length")
     if why is not None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
+from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.commands.video.messages import describe_going_on
+from apiyi_cli.cli.commands.video.saver import note_task
 from apiyi_cli.cli.gateway.parallel import print_item_failure
 from apiyi_cli.cli.output.usage import UsageTotals
 from apiyi_cli.cli.records import describe_error, write_record
 from apiyi_cli.core.jsontext import as_line
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.video import VideoTask
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import ApiyiError, OutputError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.commands.video.worker import Look
     from apiyi_cli.cli.context import Context
     from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
+
+_PIECE_BYTES = 1 << 20
 
 
 class VideoOutcome(NamedTuple):
@@ -43,6 +49,7 @@ class VideoOutput:
         self._alone = alone
         self._claims: list[str] = []
         self._states: dict[str, str] = {}
+        self._began_s = 0.0
         self._lock = threading.Lock()
         console = ctx.process.console
         self._shows = console.stderr_is_terminal and not ctx.settings.output.quiet
@@ -60,13 +67,20 @@ class VideoOutput:
         with self._lock:
             percent = "" if task.percent is None else f" {task.percent} %"
             self._states[record.name] = self._ctx.messages.translate(_STATES[task.state]) + percent
-            states = [f"{name}: {state}" for name, state in self._states.items()]
+            self._began_s = record.began
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw the line of the tasks that are not printed yet; erase it without any."""
         console = self._ctx.process.console
-        elapsed_s = self._ctx.process.clock.wall() - record.began
+        if not self._states:
+            console.status("")
+            return
+        elapsed_s = self._ctx.process.clock.wall() - self._began_s
         line = self._ctx.messages.translate(
             Text(
                 "{tasks}, {elapsed} s; Ctrl-C leaves it running",
-                tasks=", ".join(states),
+                tasks=", ".join(f"{name}: {state}" for name, state in self._states.items()),
                 elapsed=f"{elapsed_s:.0f}",
             )
         )
@@ -80,8 +94,10 @@ class VideoOutput:
     def add(self, outcome: VideoOutcome) -> None:
         """Print one outcome; raise a failure that every further task would meet as well."""
         ctx = self._ctx
-        if outcome.record is not None:
-            self._states.pop(outcome.record.name, None)
+        if outcome.record is not None and self._shows:
+            with self._lock:
+                self._states.pop(outcome.record.name, None)
+                self._draw()
         if outcome.look is not None:
             self.usage.add(usage({"completion_tokens": outcome.look.task.tokens}))
         if line := self._line(outcome):
@@ -133,6 +149,37 @@ class VideoOutput:
                 described["url"] = record.url
             described["error"] = describe_error(outcome.failure, self._ctx.messages.redact)
         return described
+
+
+def refuse_stdout(ctx: Context, *, several: bool) -> Text | None:
+    """Return why `-o -` cannot be, None where stdout takes one video."""
+    if several:
+        return Text("stdout takes one video")
+    if ctx.output.form != "text":
+        return Text("stdout takes the video (-o -) or the JSON, not both")
+    if ctx.process.console.stdout_is_terminal:
+        return Text("a terminal cannot show a video: -o FILE, or a pipe behind it")
+    return None
+
+
+def write_out(ctx: Context, tasks: VideoTasks, record: VideoRecord | None) -> None:
+    """Write a saved video to stdout; only then its file is removed, and that is noted.
+
+    Where stdout does not take all of it, the file stays and the error names it.
+    """
+    assert record is not None and record.saved is not None, "it is saved"
+    with open(record.saved, "rb") as file:
+        try:
+            ctx.process.console.write_lines(
+                iter(partial(file.read, _PIECE_BYTES), b""), None, "raw"
+            )
+            ctx.process.console.finish()
+        except OutputError as failure:
+            kept = Text("the video is in {path}", path=quote(record.saved))
+            raise failure.with_hint(kept) from failure
+    note_task(ctx, tasks, record._replace(saved="-"))
+    with suppress(OSError):
+        os.unlink(record.saved)
 
 
 _STATES: dict[str, Text] = {

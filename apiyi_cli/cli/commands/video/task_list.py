@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.video import CANCELS
 from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
-from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput
+from apiyi_cli.cli.commands.video.output import (
+    VideoOutcome,
+    VideoOutput,
+    refuse_stdout,
+    write_out,
+)
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.core.hosts import origin
@@ -116,13 +120,7 @@ def resume(
             return
     for record in records:
         _refuse_closed(ctx, record)
-    target = ctx.settings.output.output
-    if target is not None and len(records) > 1:
-        raise UsageError(
-            Text("cannot use -o"),
-            Text("{count} tasks are resumed", count=len(records)),
-            hint=Text("name one task"),
-        )
+    path = _find_target(ctx, tasks, records)
     if ctx.settings.output.force:
         records = [record._replace(force=True) for record in records]
     output = VideoOutput(ctx, alone=len(records) == 1)
@@ -133,8 +131,31 @@ def resume(
         private=bool(filming.allow_private),
         show=output.show,
     )
-    path = None if target is None else Path(target)
-    _resume_all(ctx, list(records), worker, output, partial(_resume_one, worker, path))
+    to_stdout = ctx.settings.output.output == "-"
+
+    def work(sender: Sender, record: VideoRecord) -> VideoOutcome:
+        outcome = _resume_one(worker, path, sender, record)
+        return outcome._replace(path=None) if to_stdout else outcome
+
+    _resume_all(ctx, list(records), worker, output, work)
+    if to_stdout:
+        write_out(ctx, tasks, tasks.newest(records[0]))
+
+
+def _find_target(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord]) -> Path | None:
+    """Return the file that -o names for the one task, None without it."""
+    target = ctx.settings.output.output
+    if target is not None and len(records) > 1:
+        raise UsageError(
+            Text("cannot use -o"),
+            Text("{count} tasks are resumed", count=len(records)),
+            hint=Text("name one task"),
+        )
+    if target == "-":
+        if why := refuse_stdout(ctx, several=False):
+            raise UsageError(Text("cannot do that"), why)
+        return tasks.kept_path(records[0].claim)
+    return None if target is None else Path(target)
 
 
 def _resume_all(
