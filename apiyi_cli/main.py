@@ -117,11 +117,11 @@ def _run_typer(argv: Sequence[str], process: Process) -> int:
     import typer
 
     from apiyi_cli.cli.app import app, fill_optional_values
+    from apiyi_cli.cli.typed_words import rewrite_words
 
+    words = rewrite_words(fill_optional_values(argv))
     try:
-        result = app(
-            args=fill_optional_values(argv), prog_name="apiyi", obj=process, standalone_mode=False
-        )
+        result = app(args=words, prog_name="apiyi", obj=process, standalone_mode=False)
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from apiyi_cli.sandbox.server import Gateway
 from tests.screen import taken
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+VIDEO = "apiyi video --poll 0.1"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -95,6 +97,34 @@ def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path, warm: 
     )
     assert done.returncode == 0, f"{name}:{line}\n{done.stderr.decode()}"
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", READMES)
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_shown_configuration_makes_the_cookbook_work(name: str, desk: Path, warm: Warm) -> None:
+    shown = re.search(r"^```toml\n(.*?)^```$", (ROOT / name).read_text("utf-8"), re.M | re.S)
+    assert shown is not None
+    config = desk / "config.toml"
+    config.write_text(shown[1] + "[profile.default.limits]\nrpm = 100000\n", "utf-8")
+    config.chmod(0o600)
+    path = f"{warm.launcher(desk / 'bin', measured=False)}:{os.environ['PATH']}"
+    # Its models serve their own endpoints only, and it knows one key.
+    with Gateway(key="sk-readme-0123456789abcdef") as gateway:
+        named = {"BASE_URL": gateway.base_url, "API_KEY": gateway.key, "CONFIG": str(config)}
+        env = {**os.environ, "PATH": path, **{f"APIYI_{key}": str(named[key]) for key in named}}
+        for block in (text for file, _, text in blocks() if file == name):
+            if "completion" in block or "fault" in block:
+                continue
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.replace("apiyi video", VIDEO)],
+                cwd=desk,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, f"{block}\n{done.stderr.decode()}"
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")

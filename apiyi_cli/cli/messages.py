@@ -65,6 +65,10 @@ class Messages:
         """Print a piece of a text that comes in pieces, such as reasoning."""
         self._console.say(text, end="", style=style)
 
+    def ask(self, question: str) -> str | None:
+        """Return what is typed at a question, without white space; None at the end of stdin."""
+        return self._console.ask(self.translate(question))
+
     def redact(self, text: str) -> str:
         """Return the text without keys."""
         return self._console.redact(text)

@@ -30,12 +30,12 @@ PROPOSED = {
     "batch": "gpt-5.4-mini",
     "embed": "text-embedding-3-small",
     "image": "gpt-image-2.5-flare",
-    "transcribe": "gpt-4o-mini-transcribe",
+    "transcribe": "whisper-1",
     "speak": "gpt-4o-mini-tts",
     "rank": "bge-reranker-v2-m3",
     "video": "wan2.7-t2v",
 }
-"""A model for each command that a hint can name."""
+"""A model for each command that a hint can name; one that takes every option, such as srt."""
 
 KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
     "chat": (Text("a text model"), TEXT_COMMANDS),

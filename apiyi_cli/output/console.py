@@ -227,6 +227,16 @@ class Console:
                 self._speech_is_open = False
                 self._draw("\n")
 
+    def ask(self, question: str) -> str | None:
+        """Print a question on stderr and return the line that is typed, None at its end."""
+        import sys
+
+        self.say(question, end=" ")
+        line = sys.stdin.readline()
+        # The terminal has shown the end of the line.
+        self._speech_is_open = not line and self.stderr_is_terminal
+        return line.strip() if line else None
+
     def status(self, text: str) -> None:
         """Show a text as the last line of the terminal on stderr, in place of the one before.
 

@@ -108,7 +108,7 @@ def test_a_person_is_asked_for_the_place_before_the_key(
 ) -> None:
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "apiyi_cli", "auth", "login"],
+        ["-m", "apiyi_cli", "auth", "login", "--no-models"],
         env=machine.environ(),
         encoding="utf-8",
         timeout=20,
@@ -157,7 +157,7 @@ def test_the_sandbox_profile_needs_no_login(machine: Machine) -> None:
 def test_the_prompt_does_not_show_the_key(machine: Machine) -> None:
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "apiyi_cli", "auth", "login", "--insecure-storage"],
+        ["-m", "apiyi_cli", "auth", "login", "--insecure-storage", "--no-models"],
         env=machine.environ(),
         encoding="utf-8",
         timeout=20,

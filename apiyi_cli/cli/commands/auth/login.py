@@ -1,17 +1,14 @@
-"""`apiyi auth`: keys kept for profiles, and what is known about the one in use."""
+"""`apiyi auth login`: a key, its place, and what the profile needs for a first request."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from apiyi_cli.cli.app import several
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.typer_options import spread
+from apiyi_cli.core.families import PROPOSED
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.secret import Secret
@@ -19,7 +16,6 @@ from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
 from apiyi_cli.text import Text
 
 TOKEN_PAGE = "https://api.apiyi.com/token"
-PROBE_S = 15.0
 
 
 WithToken = Annotated[bool, typer.Option("--with-token", help=Text("Read the key from stdin."))]
@@ -38,41 +34,107 @@ SystemToken = Annotated[
 ]
 
 
+NoModels = Annotated[
+    bool, typer.Option("--no-models", help=Text("Leave the models of the profile as they are."))
+]
+Extra = Annotated[list[str] | None, typer.Argument(metavar="KEY", hidden=True, show_default=False)]
+
+
 def login(
     ctx: Context,
+    extra: Extra = None,
     *,
     with_token: WithToken = False,
     no_check: NoCheck = False,
     insecure_storage: InsecureStorage = False,
     system_token: SystemToken = False,
+    no_models: NoModels = False,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Ask for a key, check it, and keep it for the profile in the keyring."""
+    """Ask for a key, check it, keep it for the profile, and choose its models.
+
+    Makes the profile if there is none. An address or a node that is given is written into it.
+    """
     from apiyi_cli.settings.key_store import find_storage
 
+    if extra:
+        raise _refuse_words(ctx, extra)
     if ctx.settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
+    _begin_profile(ctx)
     # Before the key is asked for: nobody shall paste one that cannot be kept.
     in_file = find_storage(ctx.settings, insecure=insecure_storage) is None
     if in_file and not with_token:
         _confirm_file(ctx)
     insecure = insecure_storage or in_file
     if system_token:
-        _keep_system_token(ctx, from_stdin=with_token, check=not no_check, insecure=insecure)
+        token = _read_system_token(ctx, from_stdin=with_token, check=not no_check)
+        _write_address(ctx, connection)
+        _keep_system_token(ctx, token, insecure=insecure)
         return
     key = _read_key(ctx, from_stdin=with_token)
     ctx.process.secrets.append(key)
-    if not no_check:
-        _check_key(ctx, key)
+    names = [] if no_check else _check_key(ctx, key)
+    _write_address(ctx, connection)
     place = _store_key(ctx, key, insecure=insecure)
     _print_stored(ctx, key, place, in_file=in_file)
+    _choose_models(ctx, [] if no_models else names, ask=not with_token)
 
 
-def _keep_system_token(ctx: Context, *, from_stdin: bool, check: bool, insecure: bool) -> None:
-    """Ask for the account's token, check it, keep it beside the key, and say where."""
-    from apiyi_cli.core.secret import SYSTEM_TOKEN_VARIABLE
-    from apiyi_cli.settings.key_store import system_user
+def _refuse_words(ctx: Context, words: list[str]) -> UsageError:
+    """Return the error for a key on the command line, where others can read it."""
+    ctx.process.secrets += [Secret(word) for word in words]
+    return UsageError(
+        Text("a key does not belong on the command line"),
+        Text("it would be in the shell's history and in the list of processes"),
+        hint=Text("apiyi auth login asks for it; apiyi auth login --with-token < FILE reads it"),
+    )
+
+
+def _begin_profile(ctx: Context) -> None:
+    """Go on with an empty profile where the file has none of that name."""
+    from apiyi_cli.settings.defaults import Profile
+
+    settings = ctx.settings
+    if settings.profile not in settings.profiles:
+        settings.in_profile = Profile(settings.profile)
+
+
+def _write_address(ctx: Context, typed: Connection) -> None:
+    """Write the address or the node of the line into the profile, which begins to exist by it."""
+    from apiyi_cli.settings.edit import remove, write
+
+    settings = ctx.settings
+    path, table = settings.config_path, ("profile", settings.profile)
+    if typed.node is not None:
+        write(path, (*table, "node"), typed.node)
+    elif typed.base_url is not None:
+        # A node in the file would count before the addresses.
+        remove(path, (*table, "node"))
+        write(path, (*table, "base_urls"), list(settings.base_urls))
+    elif settings.profile not in settings.profiles:
+        write(path, (*table, "base_urls"), list(settings.base_urls))
+
+
+def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
+    """Have a model chosen for each command, say what is chosen, and end with a line to try."""
+    from apiyi_cli.cli.commands.auth.first_models import choose_models
+
+    chosen = choose_models(ctx, names, ask=ask) if names else {}
+    if chosen and not ask:
+        listed = ", ".join(f"{command} {model}" for command, model in chosen.items())
+        ctx.messages.note(Text("models: {listed}", listed=listed))
+    profile = ctx.settings.profile
+    is_usual = not ctx.settings.origin("profile").startswith("flag")
+    words = "apiyi" if is_usual else f"apiyi --profile {profile}"
+    has_model = "chat" in chosen or ctx.settings.value("model") is not None
+    line = f"{words} chat hi" if has_model else f"{words} chat -m {PROPOSED['chat']} hi"
+    ctx.messages.note(Text("try: {line}", line=line))
+
+
+def _read_system_token(ctx: Context, *, from_stdin: bool, check: bool) -> Secret:
+    """Return the account's token from stdin or the terminal, checked with the gateway."""
     from apiyi_cli.settings.system_token import SYSTEM_TOKEN_PAGE, check_system_token
 
     profile = ctx.settings.profile
@@ -88,6 +150,15 @@ def _keep_system_token(ctx: Context, *, from_stdin: bool, check: bool, insecure:
     ctx.process.secrets.append(token)
     if check:
         _check_system_token(ctx, token)
+    return token
+
+
+def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
+    """Keep the account's token beside the key, and say where."""
+    from apiyi_cli.core.secret import SYSTEM_TOKEN_VARIABLE
+    from apiyi_cli.settings.key_store import system_user
+
+    profile = ctx.settings.profile
     place = _store_key(ctx, token, insecure=insecure, user=system_user(profile))
     ctx.messages.note(
         Text(
@@ -123,63 +194,6 @@ def _note_variable(ctx: Context, variable: str) -> None:
         )
 
 
-def status(ctx: Context, *, connection: Connection, output: Output) -> None:
-    """Tell which key is in use, where it comes from, and whether its hosts answer."""
-    from apiyi_cli.settings.secrets import find_key
-
-    settings = ctx.settings
-    report: dict[str, Any] = {"profile": settings.profile, "key": None, "source": None}
-    refusal: ApiyiError | None = None
-    if settings.output.verbose:
-        _print_key_places(ctx)
-    try:
-        secret = find_key(settings)
-    except AuthError as failure:
-        refusal = failure
-        report["hosts"] = [{"host": _host(url), "base_url": url} for url in settings.base_urls]
-    else:
-        ctx.process.secrets.append(secret)
-        probes = [_probe_host(ctx, connection, secret, url) for url in settings.base_urls]
-        report |= {
-            "key": secret.tail,
-            "source": secret.source,
-            "hosts": [host for host, _ in probes],
-        }
-        refusal = next((error for _, error in probes if error is not None), None)
-    ctx.output.write(_status_lines(ctx, report))
-    if refusal is not None:
-        raise refusal
-
-
-def logout(ctx: Context, *, connection: Connection, output: Output) -> None:
-    """Remove the profile's key from the keyring and from the file."""
-    from apiyi_cli.core.secret import KEY_VARIABLE
-    from apiyi_cli.settings.key_store import forget_key
-
-    settings = ctx.settings
-    profile = settings.in_profile
-    removed = forget_key(settings)
-    for place in removed:
-        ctx.messages.note(
-            Text(
-                "the key of profile {profile} was removed from {place}",
-                profile=profile.name,
-                place=place,
-            )
-        )
-    if not removed:
-        ctx.messages.note(Text("no key was stored for profile {profile}", profile=profile.name))
-    if settings.environ.get(KEY_VARIABLE):
-        ctx.messages.note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
-    if profile.key_command:
-        ctx.messages.note(Text("profile {profile} still has its key_command", profile=profile.name))
-
-
-def token(ctx: Context, *, connection: Connection) -> None:
-    """Print the key in use on stdout, for another program."""
-    ctx.process.console.write(ctx.settings.secret.value.encode() + b"\n")
-
-
 def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
     """Return the key from stdin or from the terminal. Raises AuthError if it cannot be one."""
     from apiyi_cli.settings.secrets import check_key
@@ -192,7 +206,7 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
 def _ask_key(ctx: Context) -> str:
     """Ask for the key on the terminal, without showing what is typed."""
     _require_terminal(ctx)
-    hosts = [_host(url) for url in ctx.settings.base_urls]
+    hosts = [host_of(url) for url in ctx.settings.base_urls]
     if any(host.endswith("apiyi.com") for host in hosts):
         ctx.messages.print(Text("Keys are made at {token_page}", token_page=TOKEN_PAGE))
     else:
@@ -218,8 +232,8 @@ def _confirm_file(ctx: Context) -> None:
     _require_terminal(ctx)
     path = file_path(ctx.settings.environ)
     ctx.messages.print(Text("this machine has no keyring to keep a key in"))
-    ctx.messages.print(Text("Keep it in {path}, readable by you alone (0600)? [y/N]", path=path))
-    if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+    question = Text("Keep it in {path}, readable by you alone (0600)? [y/N]", path=path)
+    if (ctx.messages.ask(question) or "").lower() not in ("y", "yes", "是"):
         raise AuthError(
             Text("no key was asked for"),
             Text("it cannot be kept"),
@@ -246,15 +260,17 @@ def _store_key(ctx: Context, key: Secret, *, insecure: bool, user: str | None = 
         raise failure.with_hint(hint) from failure.__cause__
 
 
-def _check_key(ctx: Context, key: Secret) -> None:
-    """Ask the gateway for its models with the new key. Raises what it says against it."""
+def _check_key(ctx: Context, key: Secret) -> list[str]:
+    """Return the gateway's models, asked with the new key. Raises what it says against it."""
     from apiyi_cli.cli.gateway.models import fetch_models
 
     ctx.settings.secret = key
     try:
-        fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
+        models, _ = fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
+        return [model["id"] for model in models]
     except IncompleteError:
         ctx.messages.note(Text("the gateway took the key and named no models"))
+        return []
     except ApiyiError as failure:
         hint = Text("--no-check keeps the key without asking the gateway")
         if isinstance(failure, AuthError):
@@ -275,87 +291,12 @@ def _print_stored(ctx: Context, key: Secret, place: str, *, in_file: bool) -> No
             tail=key.tail,
             profile=ctx.settings.profile,
             kept=place,
-            hosts=", ".join(map(_host, ctx.settings.base_urls)),
+            hosts=", ".join(map(host_of, ctx.settings.base_urls)),
         )
     )
     _note_variable(ctx, KEY_VARIABLE)
 
 
-def _print_key_places(ctx: Context) -> None:
-    """Print for `-v` each place that may hold a key, and whether it does."""
-    from apiyi_cli.settings.key_store import list_places
-
-    states = {True: Text("has a key"), False: Text("no key"), None: Text("cannot tell")}
-    for place in list_places(ctx.settings):
-        state: str = states[place.present]
-        if place.note:
-            state = Text("{found} ({note})", found=state, note=place.note)
-        ctx.messages.debug(Text("* {place}: {found}", place=place.name, found=state))
-
-
-def _probe_host(
-    ctx: Context, connection: Connection, secret: Secret, url: str
-) -> tuple[dict[str, Any], AuthError | None]:
-    """Ask one host for its models, once; return what to show and a refusal of the key."""
-    from apiyi_cli.cli.gateway.client import GatewayClient
-    from apiyi_cli.cli.gateway.models import fetch_models
-    from apiyi_cli.cli.settings import CommandSettings
-
-    given = vars(connection)
-    quick = {"retries": given["retries"] or 0, "timeout": given["timeout"] or PROBE_S}
-    settings = CommandSettings(
-        connection.replace(base_url=url, **quick),
-        environ=ctx.process.environ,
-        root_options=ctx.process.root_options,
-    )
-    settings.secret = secret
-    gateway = GatewayClient(ctx.process, settings, ctx.messages)
-    host: dict[str, Any] = {"host": _host(url), "base_url": url, "reachable": True}
-    try:
-        host["models"] = len(fetch_models(gateway.ask, settings, ctx.messages.debug)[0])
-    except AuthError as failure:
-        host["error"] = str(failure)
-        return host, failure
-    except ApiyiError as failure:
-        host |= {"reachable": failure.facts.status is not None, "error": str(failure)}
-    return host, None
-
-
-def _status_lines(ctx: Context, report: dict[str, Any]) -> Iterable[bytes]:
-    if ctx.output.form != "text":
-        from apiyi_cli.cli.records import write_record
-
-        return ctx.output.filter_lines([write_record(report, ctx.messages.redact)])
-    from apiyi_cli.render.wrap import pad
-
-    key = Text("none for this run")
-    if report["key"]:
-        key = Text("{key} from {source}", key=report["key"], source=report["source"])
-    rows: list[tuple[str, str]] = [
-        (Text("profile"), report["profile"]),
-        (Text("key"), key),
-        *((Text("host"), _describe_host(host)) for host in report["hosts"]),
-    ]
-    say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
-    texts = (f"{pad(say(name), 9)}{say(value)}\n" for name, value in rows)
-    return [ctx.messages.redact(text).encode("utf-8", "replace") for text in texts]
-
-
-def _describe_host(host: dict[str, Any]) -> Text:
-    if "reachable" not in host:
-        answer = Text("not asked")
-    elif "error" in host:
-        state = Text("answers") if host["reachable"] else Text("not reachable")
-        answer = Text("{state}: {error}", state=state, error=host["error"])
-    else:
-        answer = Text("reachable, {count} models", count=host["models"])
-    return Text("{host}  {answer}", host=host["host"], answer=answer)
-
-
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return host and port of an address."""
     return urlsplit(url).netloc
-
-
-app = several(
-    login=spread(login), status=spread(status), logout=spread(logout), token=spread(token)
-)

@@ -1,0 +1,114 @@
+"""A model for each command, proposed from the gateway's own list and written to the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from apiyi_cli.core.families import KINDS, PROPOSED, find_family, refusal
+from apiyi_cli.core.nearest import find_nearest
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+
+COMMANDS: Final = ("chat", "embed", "image", "transcribe", "speak", "rank", "video")
+PREFERRED: Mapping[str, Sequence[str]] = {
+    "chat": ("gpt-5-mini", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4o"),
+    "embed": ("text-embedding-3-large", "bge-m3"),
+    "image": ("gpt-image-2.6-flare", "gpt-image-2", "gpt-image-1"),
+    "transcribe": ("gpt-4o-mini-transcribe", "gpt-4o-transcribe"),
+    "speak": ("tts-1", "tts-1-hd"),
+    "video": ("doubao-seedance-2-0-mini-260615", "grok-imagine-video"),
+}
+"""What is proposed where the list lacks the first choice; then any model of the kind."""
+LEAVE_OUT: Final = "-"
+
+
+def propose_models(names: Sequence[str]) -> dict[str, str]:
+    """Return a model of the list for each command that one of its models can do."""
+    proposals = {command: propose_model(command, names) for command in COMMANDS}
+    return {command: model for command, model in proposals.items() if model is not None}
+
+
+def propose_model(command: str, names: Sequence[str]) -> str | None:
+    """Return the model of the list to propose for a command, None where none is known to do it.
+
+    For `chat` also one that no family is known of: servers of one vendor have their own names.
+    """
+    for name in (PROPOSED[command], *PREFERRED.get(command, ())):
+        if name in names:
+            return name
+    able = [name for name in names if _is_made_for(name, command)]
+    if not able and command == "chat":
+        able = [name for name in names if not find_family(name).is_known]
+    return able[0] if able else None
+
+
+def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str, str]:
+    """Write a model into the profile for each command that has none; return those in force.
+
+    With `ask` the user confirms each on the terminal; Enter takes the proposal.
+    """
+    chosen: dict[str, str] = {}
+    proposals = propose_models(names)
+    is_told = False
+    for command in COMMANDS:
+        proposal, own = proposals.get(command), _find_model(ctx, command)
+        if own is not None or proposal is None:
+            chosen |= {command: own} if own else {}
+            continue
+        if ask and not is_told:
+            is_told = True
+            ctx.messages.print(
+                Text("A model for each command: Enter takes it, another name, or - for none")
+            )
+        model = _ask_model(ctx, command, proposal, names) if ask else proposal
+        if model is not None:
+            _write_model(ctx, command, model)
+            chosen[command] = model
+    return chosen
+
+
+def _is_made_for(name: str, command: str) -> bool:
+    family = find_family(name)
+    return family.is_known and not family.retired and command in KINDS[family.kind][1]
+
+
+def _find_model(ctx: Context, command: str) -> str | None:
+    """Return the model that the profile in the file has for a command."""
+    profile = ctx.settings.in_profile
+    own = profile.commands.get(command, {}).get("model")
+    if own is None and command == "chat":
+        own = profile.options.get("model")
+    return None if own is None else str(own)
+
+
+def _write_model(ctx: Context, command: str, model: str) -> None:
+    from apiyi_cli.settings.edit import write
+
+    # The profile's own model is that of all text commands.
+    table = () if command == "chat" else (command,)
+    keys = ("profile", ctx.settings.profile, *table, "model")
+    write(ctx.settings.config_path, keys, model)
+
+
+def _ask_model(ctx: Context, command: str, proposal: str, names: Iterable[str]) -> str | None:
+    """Return the model that the user confirms for a command, None for none."""
+    known = set(names)
+    while True:
+        typed = ctx.messages.ask(f"  {command} [{proposal}]:")
+        if typed is None or typed == LEAVE_OUT:
+            return None
+        if not typed:
+            return proposal
+        if typed in known and (why := refusal(typed, command)):
+            ctx.messages.print(Text("{model}: {why}", model=typed, why=why))
+        elif typed in known:
+            return typed
+        else:
+            near = find_nearest(typed, [name for name in known if not refusal(name, command)])
+            meant = Text("did you mean {near}?", near=near) if near else ""
+            ctx.messages.print(
+                Text("the gateway has no model {model} {meant}", model=typed, meant=meant)
+            )
