@@ -54,8 +54,8 @@ _apiyi_table() {
             takers=' -m --model --encoding --endpoint --format --template --params --delimiter --shard --rows --limit --on-unknown --fsync --max-errors --retry-misfit --answer --errors --summary --save -j --jobs -s --system --temperature --top-p --max-tokens --n --stop --seed --presence-penalty --frequency-penalty --logit-bias --user --top-logprobs --reasoning-effort --effort --verbosity --protocol --schema --tool --tool-choice --suffix --best-of --reasoning-summary --dimensions --size --quality --style --background --output-format --output-compression --aspect-ratio --language --timestamps --voice --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'models')
-            options='--update|--update-prices --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
-            takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
+            options='--update|--update-prices --grep --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
+            takers=' --grep --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
             ;;
         'balance')
             options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
@@ -102,7 +102,7 @@ _apiyi_table() {
             options='-h|--help'
             ;;
         'auth login')
-            options='--with-token --no-check --insecure-storage --system-token --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
+            options='--with-token --no-check --insecure-storage --system-token --no-models --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'auth status')
@@ -146,7 +146,7 @@ _apiyi_table() {
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header '
             ;;
         'doctor')
-            options='--profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
+            options='--brief --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color -h|--help --help-all'
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'sandbox')

@@ -775,6 +775,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Arguments = @('model=show')
             Options = @(
                 @{ Names = @('--update', '--update-prices'); Help = 'Fetch the price list that cost estimates are made from.' }
+                @{ Names = @('--grep'); Help = 'Only models with this text in their names.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
@@ -994,7 +995,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'auth' = @{
             Commands = [ordered]@{
-                login = 'Ask for a key, check it, and keep it for the profile in the keyring.'
+                login = 'Ask for a key, check it, keep it for the profile, and choose its models.'
                 status = 'Tell which key is in use, where it comes from, and whether its hosts answer.'
                 logout = 'Remove the profile''s key from the keyring and from the file.'
                 token = 'Print the key in use on stdout, for another program.'
@@ -1009,6 +1010,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--no-check'); Help = 'Keep the key without asking the gateway.' }
                 @{ Names = @('--insecure-storage'); Help = 'Keep it in a 0600 file, not in the keyring.' }
                 @{ Names = @('--system-token'); Help = 'Keep the account''s token (for balance and charges).' }
+                @{ Names = @('--no-models'); Help = 'Leave the models of the profile as they are.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
@@ -1302,6 +1304,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         }
         'doctor' = @{
             Options = @(
+                @{ Names = @('--brief'); Help = 'Say in one line whether a request would work (check).' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
                 @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }

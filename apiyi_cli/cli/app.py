@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.help.help_option import HELP_NAMES, HelpedCommand, HelpedGroup
+from apiyi_cli.cli.typed_words import TYPED_WORDS
 
 if TYPE_CHECKING:
     from apiyi_cli.manual.describe import Command
@@ -40,6 +41,11 @@ class LazyGroup(HelpedGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands in the order of the table."""
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the typed command; what was typed is kept for the error of an unknown one."""
+        ctx.meta[TYPED_WORDS] = args
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command, None for a name that is not in the table."""

@@ -20,8 +20,10 @@ VENDOR_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("auth", "clear"): ("auth", "logout"),
 }
 """Commands of the vendor's tool, and ours that do the same."""
+TYPED_WORDS: Final = "apiyi.typed_words"
+"""The key in a Typer context's `meta` of the words from the command on."""
 _ROOT_SWITCHES: Final = frozenset(
-    ("-q", "--quiet", "-v", "--verbose", "-V", "--version", "-h", "--help")
+    ("-q", "--quiet", "-v", "--verbose", "-V", "--version", "-h", "--help", "--help-all")
 )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from apiyi_cli.core.nearest import find_nearest
+from apiyi_cli.cli.typed_words import TYPED_WORDS
+from apiyi_cli.core.nearest import FOREIGN_WORDS, find_nearest
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -31,6 +32,16 @@ COMPLAINTS = (
 )
 
 
+_KEY_HINT = Text("set APIYI_API_KEY, or --key-file PATH, or apiyi auth login")
+FOREIGN_HINTS = {
+    "--api-key": _KEY_HINT,
+    "--key": _KEY_HINT,
+    "--token": _KEY_HINT,
+    "--system-token": Text("set APIYI_SYSTEM_TOKEN, or apiyi auth login --system-token"),
+}
+"""What replaces options of other tools that take a secret as their value."""
+
+
 def make_usage_error(complaint: Any) -> UsageError:
     """Return the usage error for an exception of Typer's, with the nearest spelling it knows."""
     message: str = complaint.format_message()
@@ -38,19 +49,68 @@ def make_usage_error(complaint: Any) -> UsageError:
     line = context.command_path if context is not None else "apiyi"
     typed = getattr(complaint, "option_name", None)
     known: list[str] = []
+    hint = f"{line} --help"
+    is_at_root = False
     if typed is not None and context is not None:
-        known = [
-            name
-            for option in context.command.params
-            for name in (*option.opts, *option.secondary_opts)
-        ]
+        known = _spellings(context)
     elif message.startswith("No such command") and context is not None:
+        is_at_root = context.parent is None
         typed = message.split("'")[1]
         known = list(context.command.list_commands(context))
     plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
     near = find_nearest(str(typed), known) if typed else None
+    if is_at_root:
+        hint = _hint_for_command(context, str(typed), near) or hint
+    elif typed in FOREIGN_HINTS:
+        hint = FOREIGN_HINTS[str(typed)]
     why = Text("did you mean {near}?", near=near) if near else ""
-    return UsageError(parse_complaint(plain), why, hint=f"{line} --help")
+    if switch := _find_switch(message):
+        why = Text("its two forms are {names}", names=switch)
+    elif typed is not None and near == typed:
+        why = Text("it needs a value, and a command behind it")
+    return UsageError(parse_complaint(plain), why, hint=hint)
+
+
+def _spellings(context: Any) -> list[str]:
+    """Return the options that may stand here; before the command those of every request."""
+    names = [
+        name for option in context.command.params for name in (*option.opts, *option.secondary_opts)
+    ]
+    if context.parent is None:
+        from apiyi_cli.cli.typed_words import shared_options
+
+        names += shared_options()
+    return names
+
+
+def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
+    """Return a line to type for a word that is not a command: ours, or a question for `chat`."""
+    from shlex import join
+
+    words = context.meta.get(TYPED_WORDS) or [typed]
+    question = join(["apiyi", "chat", " ".join(words)])
+    if near is None or len(typed.split()) > 1:
+        return question
+    if near not in FOREIGN_WORDS.values():
+        return None
+    line = " ".join(["apiyi", near, *([join(words[1:])] if words[1:] else ())])
+    is_ours = FOREIGN_WORDS.get(typed.lower()) == near
+    return (
+        line if is_ours or not words[1:] else Text("{line}, or {other}", line=line, other=question)
+    )
+
+
+def _find_switch(message: str) -> str | None:
+    """Return both spellings of a switch that was given a value, None for other complaints."""
+    match = re.match(r"Option '--([\w-]+)' does not take a value", message)
+    if match is None:
+        return None
+    from apiyi_cli.settings.values import loaded_options
+
+    flags = loaded_options(match[1].removeprefix("no-").replace("-", "_"))
+    return next(
+        (name.replace("/", " / ") for flag in flags for name in flag.names if "/" in name), None
+    )
 
 
 def parse_complaint(sentence: str) -> str:

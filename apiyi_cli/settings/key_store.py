@@ -19,6 +19,7 @@ from apiyi_cli.core.secret import KEY_VARIABLE, LOGIN_HINT, Secret, redact
 from apiyi_cli.errors import AuthError, SetupError
 from apiyi_cli.settings.paths import config_dir, private_dir, private_write, refuse_readable
 from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.settings.vendor_files import find_in_vendor_files, list_vendor_files
 from apiyi_cli.text import Text, system_reason
 
 T = TypeVar("T")
@@ -228,7 +229,12 @@ def list_places(settings: Settings) -> list[KeyPlace]:
     except AuthError as error:
         found.append(KeyPlace(KEYRING, None, error.why))
     entry = read_file(settings.environ, settings.profile)
-    return [*found, KeyPlace(str(file_path(settings.environ)), entry is not None)]
+    found.append(KeyPlace(str(file_path(settings.environ)), entry is not None))
+    for path, _ in list_vendor_files(settings.environ):
+        if path.exists():
+            secret = find_in_vendor_files(settings, "key", only=path)
+            found.append(KeyPlace(str(path), secret is not None))
+    return found
 
 
 def _quietly_forget_keyring(user: str) -> None:

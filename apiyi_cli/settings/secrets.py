@@ -36,7 +36,8 @@ def find_key(settings: Settings) -> Secret:
     """Return the key of this run; its `source` says where it came from.
 
     Looked for in this order: `--key-file`, `APIYI_API_KEY`, the profile's `key_file`,
-    its `key_command`, the keyring, the 0600 file of `auth login --insecure-storage`.
+    its `key_command`, the keyring, the 0600 file of `auth login --insecure-storage`, the files
+    of the vendor's own tools.
     Raises AuthError when there is none, when it cannot be a key, or when it belongs to
     other servers than this run's; SetupError for a key file that others can read.
     """
@@ -159,7 +160,9 @@ def _run_key_command(command: tuple[str, ...], settings: Settings) -> Secret:
 
 
 def _read_stored(settings: Settings) -> Secret:
-    stored = find_stored(settings, settings.profile)
+    from apiyi_cli.settings.vendor_files import find_in_vendor_files
+
+    stored = find_stored(settings, settings.profile) or find_in_vendor_files(settings, "key")
     if stored is None:
         raise AuthError(
             Text("no key for profile {profile}", profile=settings.profile),

@@ -9,6 +9,7 @@ from apiyi_cli.errors import AuthError
 from apiyi_cli.settings.key_store import system_user
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.settings.secrets import check_key, find_stored
+from apiyi_cli.settings.vendor_files import find_in_vendor_files
 from apiyi_cli.text import Text
 
 SYSTEM_TOKEN_PAGE: Final = "https://api.apiyi.com/account/profile"
@@ -16,7 +17,7 @@ _SANDBOX_TOKEN = Secret("sandbox-system-token", Text("built in: the sandbox need
 
 
 def find_system_token(settings: Settings) -> Secret:
-    """Return the token of the account: from the environment, the keyring, or the 0600 file.
+    """Return the token of the account: from the environment, the keyring, or a file.
 
     Raises AuthError as `find_key`.
     """
@@ -25,7 +26,9 @@ def find_system_token(settings: Settings) -> Secret:
     if text := settings.environ.get(SYSTEM_TOKEN_VARIABLE):
         source = Text("environment {key_variable}", key_variable=SYSTEM_TOKEN_VARIABLE)
         return check_system_token(text, source)
-    stored = find_stored(settings, system_user(settings.profile))
+    stored = find_stored(settings, system_user(settings.profile)) or find_in_vendor_files(
+        settings, "system_token"
+    )
     if stored is None:
         raise AuthError(
             Text("no system token for profile {profile}", profile=settings.profile),

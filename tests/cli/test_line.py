@@ -51,8 +51,8 @@ def test_no_command_at_all_shows_the_help_and_exits_2(apiyi: Program) -> None:
 @pytest.mark.parametrize(
     ("line", "near", "hint"),
     [
-        ("chta hi", "did you mean chat?", "apiyi --help"),
-        ("model", "did you mean models?", "apiyi --help"),
+        ("chta hi", "did you mean chat?", "apiyi chat hi, or apiyi chat 'chta hi'"),
+        ("model", "did you mean models?", "apiyi models"),
         ("chat hi --temprature 1", "did you mean --temperature?", "apiyi chat --help"),
         ("chat hi --ndjosn", "did you mean --ndjson?", "apiyi chat --help"),
         ("chat hi --no-strem", "did you mean --no-stream?", "apiyi chat --help"),

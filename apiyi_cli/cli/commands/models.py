@@ -35,6 +35,14 @@ class Pricing(Group):
         panel="Options",
         config=False,
     )
+    grep = flag(
+        str,
+        "--grep",
+        help=Text("Only models with this text in their names."),
+        metavar="TEXT",
+        panel="Options",
+        config=False,
+    )
 
 
 def models(
@@ -68,7 +76,11 @@ def models(
     if words[:1] == ["show"]:
         ctx.output.write_records([_find_model(words, listed)])
     else:
-        _write_list(ctx, _search(words, listed), raw if not words else None)
+        if words[:1] == ["list"]:
+            # What other tools call this command.
+            words = words[1:]
+        texts = [*words, pricing.grep] if pricing.grep else words
+        _write_list(ctx, _search(texts, listed), raw if not texts else None)
 
 
 def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:

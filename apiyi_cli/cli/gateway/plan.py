@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONG_TIMEOUT_S = 3600
+"""A longer silence was probably meant in milliseconds."""
+
 
 def request_notes(call: Call, base_urls: Sequence[str]) -> Iterator[Text | str]:
     """Yield what is to be said of a request before it is sent, or shown instead."""
@@ -88,6 +91,19 @@ def make_plan(
     )
 
 
+def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
+    """Say that `--timeout` counts seconds where milliseconds were probably meant."""
+    if timeout_s > LONG_TIMEOUT_S:
+        messages.note(
+            Text(
+                "--timeout counts seconds: {seconds} is {hours} hours (the vendor's tool of the"
+                " same name counts milliseconds)",
+                seconds=f"{timeout_s:g}",
+                hours=f"{timeout_s / 3600:.1f}",
+            )
+        )
+
+
 def _find_base_urls(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> Sequence[str]:
@@ -95,6 +111,7 @@ def _find_base_urls(
     base_urls = settings.base_urls
     if settings.sandbox:
         return (_start_sandbox(process),)
+    _warn_of_milliseconds(settings.connection.timeout or 0, messages)
     if url := settings.completed_base_url:
         messages.note(Text("the base URL gets its /v1: {url}", url=url))
     return base_urls[:1] if settings.connection.failover is False else base_urls

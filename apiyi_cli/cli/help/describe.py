@@ -74,7 +74,7 @@ def describe(
         help or (entry.help if entry else ""),
         more,
         entry.panel if entry else "Commands",
-        tuple(_argument(item, path, table) for item in typed.params if not _is_option(item)),
+        tuple(_argument(item, path, table) for item in _shown_arguments(typed)),
         tuple(options),
         subcommands,
     )
@@ -100,6 +100,10 @@ def _subcommands(typed: Any, path: tuple[str, ...], table: CommandTable) -> tupl
         for name, child in children.items()
         if not child.hidden
     )
+
+
+def _shown_arguments(typed: Any) -> list[Any]:
+    return [item for item in typed.params if not _is_option(item) and not item.hidden]
 
 
 def _is_option(parameter: Any) -> bool:

@@ -12,7 +12,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
 
-COMMANDS: Final = ("chat", "embed", "image", "transcribe", "speak", "rank", "video")
+MODEL_ORDER: Final = ("chat", "embed", "image", "transcribe", "speak", "rank", "video")
 PREFERRED: Mapping[str, Sequence[str]] = {
     "chat": ("gpt-5-mini", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4o"),
     "embed": ("text-embedding-3-large", "bge-m3"),
@@ -27,7 +27,7 @@ LEAVE_OUT: Final = "-"
 
 def propose_models(names: Sequence[str]) -> dict[str, str]:
     """Return a model of the list for each command that one of its models can do."""
-    proposals = {command: propose_model(command, names) for command in COMMANDS}
+    proposals = {command: propose_model(command, names) for command in MODEL_ORDER}
     return {command: model for command, model in proposals.items() if model is not None}
 
 
@@ -52,14 +52,14 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
     """
     chosen: dict[str, str] = {}
     proposals = propose_models(names)
-    is_told = False
-    for command in COMMANDS:
+    is_introduced = False
+    for command in MODEL_ORDER:
         proposal, own = proposals.get(command), _find_model(ctx, command)
         if own is not None or proposal is None:
             chosen |= {command: own} if own else {}
             continue
-        if ask and not is_told:
-            is_told = True
+        if ask and not is_introduced:
+            is_introduced = True
             ctx.messages.print(
                 Text("A model for each command: Enter takes it, another name, or - for none")
             )

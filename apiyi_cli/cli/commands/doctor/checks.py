@@ -242,6 +242,32 @@ def terminal(ctx: Context) -> Iterator[Finding]:
     yield Finding("terminal", "ok", message)
 
 
+def path(ctx: Context) -> Iterator[Finding]:
+    """Yield whether another program of the same name is before or behind this one on PATH."""
+    from apiyi_cli.cli.commands.doctor.installed import list_programs
+
+    programs = list_programs(ctx.process.environ)
+    ours = [program for program, is_ours in programs if is_ours]
+    others = [str(program) for program, is_ours in programs if not is_ours]
+    if not others:
+        return
+    if programs[0][1]:
+        message = Text(
+            "another program called apiyi is behind this one: {other}", other=", ".join(others)
+        )
+        yield Finding("path", "ok", message)
+        return
+    message = Text(
+        "another program called apiyi runs instead of this one: {other}", other=others[0]
+    )
+    advice: str = Text("python3 -m apiyi_cli runs this one")
+    if ours:
+        advice = Text(
+            "put {folder} first in PATH; npx apiyi still runs the other", folder=ours[0].parent
+        )
+    yield Finding("path", "warning", message, advice)
+
+
 def installation(ctx: Context) -> Iterator[Finding]:
     """Ask `man` and the shell whether they find the manual and the completion."""
     from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion, find_manual

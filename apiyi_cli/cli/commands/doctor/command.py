@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
@@ -31,6 +34,7 @@ CHECKS = {
     "limits": Text("limits"),
     "manual": Text("manual"),
     "model": Text("model"),
+    "path": Text("path"),
     "proxy": Text("proxy"),
     "terminal": Text("terminal"),
     "tls": Text("tls"),
@@ -38,11 +42,21 @@ CHECKS = {
 """What each check is called on a terminal; machines read its key."""
 
 
-def doctor(ctx: Context, *, connection: Connection, output: Output) -> int:
+Brief = Annotated[
+    bool,
+    typer.Option("--brief", help=Text("Say in one line whether a request would work (check).")),
+]
+
+
+def doctor(ctx: Context, *, brief: Brief = False, connection: Connection, output: Output) -> int:
     """Check configuration, key, network, both hosts, clock, terminal and installation.
 
     Exits 0 when nothing failed, else with the code of the first failure.
     """
+    if brief:
+        from apiyi_cli.cli.commands.doctor.brief import print_brief
+
+        return print_brief(ctx)
     try:
         ctx.settings.output  # noqa: B018
     except ApiyiError:
@@ -82,6 +96,7 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
         checkup.hosts,
         checkup.balance,
         checkup.terminal,
+        checkup.path,
         checkup.installation,
         checkup.limits,
     )

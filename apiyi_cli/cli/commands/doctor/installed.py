@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 ASK_S = 3.0
 MENTION = "apiyi completion"
+PACKAGE = b"apiyi_cli"
 MOST_START_BYTES = 1 << 20
 
 _START_FILES = {
@@ -36,6 +38,32 @@ def find_manual(environ: Mapping[str, str]) -> str | None:
     """Return the page that `man apiyi` shows, None when it shows none."""
     pages = _ask(["man", "-w", "apiyi"], environ)
     return pages[0] if pages else None
+
+
+def list_programs(environ: Mapping[str, str]) -> list[tuple[Path, bool]]:
+    """Return each program called `apiyi` on PATH in its order, and whether it is this one.
+
+    Links to a program that was seen before are left out.
+    """
+    programs: dict[Path, tuple[Path, bool]] = {}
+    names = ("apiyi", "apiyi.exe", "apiyi.cmd") if os.name == "nt" else ("apiyi",)
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        for name in names if folder else ():
+            path = Path(folder, name)
+            if path.is_file() and os.access(path, os.X_OK):
+                programs.setdefault(path.resolve(), (path, _is_ours(path)))
+    return list(programs.values())
+
+
+def _is_ours(path: Path) -> bool:
+    """Return True for the script that starts this package, however it was made."""
+    if path.resolve() == Path(sys.argv[0]).resolve():
+        return True
+    try:
+        with open(path, "rb") as file:
+            return PACKAGE in file.read(MOST_START_BYTES)
+    except OSError:
+        return False
 
 
 def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,137 @@
+"""`apiyi check`: whether a request would work, in one line or one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from apiyi_cli.core.hosts import NODES
+from apiyi_cli.errors import ApiyiError, AuthError, SetupError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.wire.send import Plan
+
+Status = Literal["ready", "no_key", "invalid_key", "network_error"]
+STATUS_NAMES: Final[Mapping[Status, Text]] = {
+    "ready": Text("ready"),
+    "no_key": Text("no key"),
+    "invalid_key": Text("invalid key"),
+    "network_error": Text("network error"),
+}
+
+
+class BriefReport(NamedTuple):
+    """The object of `check --json`; None for what is not known. Its words are the vendor's."""
+
+    status: Status
+    node: str | None = None
+    key_source: str | None = None
+    model_count: int | None = None
+    latency_ms: int | None = None
+    balance_usd: float | None = None
+
+
+def print_brief(ctx: Context) -> int:
+    """Print the report and return the exit code: 0 when a request would work."""
+    report, failure = make_report(ctx)
+    if ctx.output.form == "text":
+        text = ctx.messages.redact(_describe(ctx, report, failure))
+        ctx.output.write([f"{text}\n".encode("utf-8", "replace")], content="styled")
+    else:
+        from apiyi_cli.cli.records import write_record
+
+        line = write_record(report._asdict(), ctx.messages.redact)
+        ctx.output.write(ctx.output.filter_lines([line]), content="json")
+    return 0 if failure is None else failure.exit_code
+
+
+def make_report(ctx: Context) -> tuple[BriefReport, ApiyiError | None]:
+    """Return the report, and the failure that it is about; raise SetupError for a bad set-up.
+
+    The nodes are asked in their order, the first that answers is the one that is reported.
+    """
+    settings = ctx.settings
+    first = name_node(settings.base_urls[0]) if settings.base_urls else None
+    try:
+        source = str(settings.secret.source)
+    except AuthError as failure:
+        return BriefReport("no_key", first), failure
+    plan = ctx.gateway.make_plan()
+    failures: list[ApiyiError] = []
+    for base_url in plan.base_urls:
+        try:
+            count, latency_ms = _count_models(ctx, plan, base_url)
+        except SetupError:
+            raise
+        except ApiyiError as failure:
+            failures.append(failure)
+            if isinstance(failure, AuthError):
+                return BriefReport("invalid_key", name_node(base_url), source), failure
+            continue
+        report = BriefReport("ready", name_node(base_url), source, count, latency_ms)
+        return report._replace(balance_usd=_find_balance(ctx)), None
+    return BriefReport("network_error", first, source), failures[0]
+
+
+def name_node(base_url: str) -> str:
+    """Return the gateway's name of a node, of another server its host and port."""
+    names = {url: name for name, url in NODES.items()}
+    return names.get(base_url, urlsplit(base_url).netloc)
+
+
+def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
+    """Return how many models a node lists, and after how many milliseconds."""
+    from apiyi_cli.cli.gateway.models import read_models
+    from apiyi_cli.cli.gateway.plan import ask, make_probe
+    from apiyi_cli.core.endpoints import MODELS
+
+    sender = make_probe(plan, base_url)
+    began_s = ctx.process.clock.monotonic()
+    try:
+        models, _ = ask(sender, MODELS.call(), read_models)
+    finally:
+        sender.close()
+    return len(models), round((ctx.process.clock.monotonic() - began_s) * 1000)
+
+
+def _find_balance(ctx: Context) -> float | None:
+    """Return the dollars that are left, None where no system token may ask for them."""
+    from apiyi_cli.cli.gateway.account import open_account
+
+    try:
+        ctx.settings.system_token  # noqa: B018
+        account = open_account(ctx.gateway, ctx.settings)
+    except ApiyiError:
+        return None
+    try:
+        return round(account.fetch_balance().usd, 2)
+    except ApiyiError as failure:
+        ctx.messages.debug(Text("* balance: {reason}", reason=failure.summary()))
+        return None
+    finally:
+        account.close()
+
+
+def _describe(ctx: Context, report: BriefReport, failure: ApiyiError | None) -> str:
+    """Return the report as a line, with what to do in a second one."""
+    say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
+    status = say(STATUS_NAMES[report.status])
+    if failure is not None:
+        lines: Sequence[Any] = [f"{status}: {say(failure.sentence())}"]
+        if failure.hint:
+            lines = [*lines, f"  {say(Text('try: '))}{say(failure.hint)}"]
+        return "\n".join(lines)
+    ready = Text(
+        "{status}: {count} models at {node} in {ms} ms, key from {source}",
+        status=status,
+        count=report.model_count,
+        node=report.node,
+        ms=report.latency_ms,
+        source=report.key_source,
+    )
+    if report.balance_usd is None:
+        return say(ready)
+    return say(Text("{line}, ${usd} left", line=ready, usd=f"{report.balance_usd:.2f}"))
