@@ -21,6 +21,7 @@ APIYI = str(Path(PYTHON).with_name("apiyi"))
 EVENTS = 100_000
 LINES = 20_000
 DIMENSIONS = 1536
+DOCUMENTS = 3_000
 PEAKS_MB: dict[str, float] = {}
 """The highest memory of each command that a table has measured."""
 
@@ -181,6 +182,26 @@ def embedding() -> None:
     ratio("apiyi embed / bare loop", medians["apiyi embed --lines"] / bare, "<= 1.8")
 
 
+def ranking() -> None:
+    documents = HERE.parent.parent / ".venv" / "bench-documents.txt"
+    documents.write_text("".join(f"document {n} {'word ' * 400}\n" for n in range(DOCUMENTS)))
+    with gateway("scores") as environ:
+        medians = table(
+            f"{DOCUMENTS} documents of 2 kB ranked",
+            {
+                "bare httpx + orjson loop": [PYTHON, str(HERE / "bare_rank.py")],
+                "apiyi rank": [APIYI, "rank", "q", "--lines", "--no-limits"],
+                "apiyi rank -j 1": [APIYI, "rank", "q", "--lines", "--no-limits", "-j", "1"],
+            },
+            environ,
+            rounds=5,
+            stdin=documents,
+        )
+    name, reference = "apiyi rank", "bare httpx + orjson loop"
+    ratio("apiyi rank / bare loop", medians[name] / medians[reference], "<= 1.8")
+    ratio("memory of the same", PEAKS_MB[name] / PEAKS_MB[reference], "<= 1.3")
+
+
 def limiting() -> None:
     import tempfile
 
@@ -233,6 +254,7 @@ def main() -> None:
         "stream": streaming,
         "picture": picture,
         "embed": embedding,
+        "rank": ranking,
         "limits": limiting,
         "batch": batching,
         "tab": completing,

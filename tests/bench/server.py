@@ -2,7 +2,8 @@
 
 `server.py events N` streams N prepared events to every chat request; `server.py vectors D`
 answers embeddings with prepared vectors of length D; `server.py picture MB` answers with a
-picture in that much base64, as Gemini does; without arguments it is the sandbox.
+picture in that much base64, as Gemini does; `server.py scores` scores documents; without
+arguments it is the sandbox.
 """
 
 from __future__ import annotations
@@ -67,6 +68,15 @@ def picture(megabytes: int) -> bytes:
     return json.dumps({"candidates": [candidate]}).encode()
 
 
+def scores(body: bytes) -> bytes:
+    """Return a score for each document of a request, in another order than they came."""
+    count = len(json.loads(body)["documents"])
+    chance = random.Random(count)
+    rows = [{"index": index, "relevance_score": chance.random()} for index in range(count)]
+    chance.shuffle(rows)
+    return json.dumps({"results": rows, "usage": {"total_tokens": count}}).encode()
+
+
 def serve(answer_to: Callable[[bytes], bytes]) -> None:
     """Serve what `answer_to` makes of each body, until a signal."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,6 +108,8 @@ def main() -> None:
     if kind == "picture":
         answer = picture(int(sys.argv[2]))
         serve(lambda body: answer)
+    if kind == "scores":
+        serve(scores)
     gateway = Gateway().start()
     if kind == "events":
         gateway.script(*[events(int(sys.argv[2]))] * ROUNDS)

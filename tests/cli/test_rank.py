@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -26,6 +29,14 @@ def scored(
 
 def records(ran: Ran) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.out.splitlines()]
+
+
+RANK = ["rank", "q", "--ndjson", "--lines", "--no-limits", "-n", "9"]
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
+print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def lines(count: int) -> bytes:
@@ -428,3 +439,37 @@ def test_dry_run_of_a_search_prints_the_request(apiyi: Program, gateway: Gateway
     write_rows(apiyi, [1, 0])
     ran = apiyi("rank q --vectors v -m text-embedding-3-small --dry-run")
     assert records(ran)[0]["body"]["input"] == "q" and gateway.ledger == []
+
+
+def score_by_number(request: ReceivedRequest) -> ScriptedReply:
+    """Score each document by the number at its start, whatever its length."""
+    documents = request.json["documents"]
+    return scored(*((at, int(text.split()[1])) for at, text in enumerate(documents)))
+
+
+def test_thousands_of_documents_are_ranked_in_bounded_memory(started: Program) -> None:
+    class Scoring(Gateway):
+        def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
+            return score_by_number(request)
+
+    def peak_kb(count: int) -> int:
+        filling = b"word " * 2000
+        documents = b"".join(b"text %d %s\n" % (n, filling) for n in range(count))
+        measured = subprocess.run(
+            [sys.executable, "-c", PEAK, started.path, *RANK],
+            cwd=started.work,
+            env={**started.environ, "APIYI_BASE_URL": gateway.base_url},
+            input=documents,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        code, peak = measured.stdout.split()
+        assert code == b"0", measured.stderr[-500:]
+        indexes = [json.loads(line)["index"] for line in measured.stderr.splitlines()]
+        assert indexes == list(range(count))[:-10:-1]
+        return int(peak)
+
+    with Scoring() as gateway:
+        few, many = peak_kb(1600), peak_kb(3200)
+    assert many - few < 12 << 10, (few, many)
