@@ -2,7 +2,7 @@
 
 The library judges, with the keywords replaced that it judges slowly, inexactly or in
 Python's own dialect of patterns. Between keywords the clock is looked at; a search that
-may take long runs in a process of its own.
+may take long runs in a separate process.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CheckStop(Exception):
 def check_answer(schema: Any, text: str, *, limit_s: float = CHECK_S) -> AnswerCheck:
     """Hold a text against a JSON Schema: first that it is JSON, then that it fits.
 
-    `schema` is the bare schema (not what stands around it in a request), as `read_schema`
+    `schema` is the bare schema (not what a request puts around it), as `read_schema`
     accepted it; `text` what the user gets to see. Takes at most about `limit_s` seconds, in
     any thread, and never raises for what the text or the schema holds.
     """
@@ -106,7 +106,7 @@ def check_answer(schema: Any, text: str, *, limit_s: float = CHECK_S) -> AnswerC
 
 
 def refuse_malformed(schema: dict[str, Any], what: str) -> None:
-    """Raise UsageError if a value is no JSON Schema of its dialect, saying where."""
+    """Raise UsageError if a value is not a JSON Schema of its dialect, saying where."""
     from referencing import Registry
 
     made_for = validator_class(find_dialect(schema) or LATEST)
@@ -302,7 +302,7 @@ def _judge_extra(validator: Any, allowed: Any, value: Any, extra: list[str]) -> 
 def _unevaluated(library: Keyword | None) -> Keyword:
     def check(validator: Any, allowed: Any, value: Any, schema: Any) -> Errors:
         if library is None or _state.patterns.unreadable:
-            # Which names a pattern stands for is not known then, and that was said before.
+            # Which names a pattern matches is not known then, and that was said before.
             return None
         if not _state.patterns.has_plain_names:
             raise CheckStop(

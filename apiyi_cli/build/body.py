@@ -13,7 +13,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import Endpoint
 from apiyi_cli.core.families import Family, Overrides
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
-from apiyi_cli.core.options import Group, given
+from apiyi_cli.core.options import Group, list_given
 from apiyi_cli.core.options.chat import Tools
 from apiyi_cli.errors import UsageError
 from apiyi_cli.plain_value import PlainValue
@@ -23,7 +23,7 @@ from apiyi_cli.text import Text
 class TextRequest(PlainValue):
     """What `chat_call` and `respond_call` share beside model, conversation and sampling.
 
-    `functions` are wrapped as chat takes them, `schema` is what stands under
+    `functions` are wrapped as chat takes them, `schema` is the value of
     `response_format.json_schema`, `options` are the `-O` values, which have the last word.
     `protocol` may be "auto"; `force` sends a model to an endpoint that its family does not have.
     `cached_chars` of the last message, from its start, came from files: see `cache_prompt`.
@@ -49,7 +49,7 @@ class TextRequest(PlainValue):
 def option_fields(*groups: Group | None) -> dict[str, Any]:
     """Return the body fields of the options that were given, each at its `wire` place."""
     body: dict[str, Any] = {}
-    for option, value in given(*filter(None, groups)):
+    for option, value in list_given(*filter(None, groups)):
         place = option.wire
         if place is None:
             continue

@@ -41,7 +41,7 @@ def embed_call(
 def read_text_field(line: bytes, place: str, field: str) -> str:
     """Return the text to embed of a JSON object: its `field`.
 
-    Raises UsageError naming the place (`stdin:7`) of what is no object or has no such text.
+    Raises UsageError naming the place (`stdin:7`) of what is not an object or has no such text.
     """
     try:
         value = read_strict(line)

@@ -1,4 +1,4 @@
-"""Searches that may take for ever, in a process of their own that ends when its time is up.
+"""Searches that may take for ever, in a separate process that ends when its time is up.
 
 Python's `re` cannot be interrupted, in no thread, once it searches. The process knows nothing
 but `re` and `json` (about 20 ms to start), gets no environment, and is used again; on systems

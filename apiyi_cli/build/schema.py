@@ -36,7 +36,7 @@ def read_schema(text: str) -> dict[str, Any]:
     Returns what goes under `response_format.json_schema`: `{"name", "schema"}`, and
     `"strict": true` where the schema is one that strict mode takes (all of ours are). A JSON
     object that already has "schema" inside is taken as it is. Raises UsageError for what is
-    no JSON Schema, and for one whose references `survey` refuses.
+    not a JSON Schema, and for one whose references `survey` refuses.
     """
     if not text.strip():
         raise UsageError(Text("cannot use --schema"), Text("it is empty"), hint=_EXAMPLE)

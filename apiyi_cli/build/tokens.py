@@ -87,7 +87,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def _tokens_of(value: Any, key: str = "", low_detail: bool = False) -> Iterator[float]:
-    """Yield the tokens of all that stands in a JSON value. Depth is bounded by a stack."""
+    """Yield the tokens of everything in a JSON value. Depth is bounded by a stack."""
     waiting: list[tuple[Any, str, bool]] = [(value, key, low_detail)]
     while waiting:
         one, name, low = waiting.pop()

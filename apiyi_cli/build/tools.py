@@ -1,4 +1,4 @@
-"""Function schemas for the model, from what users have at hand."""
+"""Function schemas for the model, from what users already have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
     holds an array (what an MCP server answers to tools/list). Forms of a tool: wrapped in
     `function`, bare, flat with `"type": "function"` (Responses), MCP's `inputSchema`, Anthropic's
     `input_schema`; they may be mixed. Raises UsageError naming the tool for what is none of
-    them, has no usable name, comes twice, or whose parameters are no JSON Schema: a tool is
+    them, has no usable name, comes twice, or whose parameters are not a JSON Schema: a tool is
     never sent without the parameters that it was given with.
     """
     tools: list[dict[str, Any]] = []

@@ -149,8 +149,8 @@ def _seedance_body(request: VideoRequest) -> dict[str, Any]:
     body: dict[str, Any] = {"model": request.model, "content": content}
     # Without it the newest model chooses, and with it the price.
     body["duration"] = DEFAULT_DURATION_S if request.duration is None else request.duration
-    _put(body, resolution=request.resolution, ratio=request.ratio, seed=request.seed)
-    _put(body, generate_audio=request.audio)
+    _set_fields(body, resolution=request.resolution, ratio=request.ratio, seed=request.seed)
+    _set_fields(body, generate_audio=request.audio)
     return body
 
 
@@ -170,7 +170,7 @@ def _wan_body(request: VideoRequest) -> dict[str, Any]:
         ]
     parameters: dict[str, Any] = {}
     resolution = request.resolution
-    _put(
+    _set_fields(
         parameters,
         # 720P and 1080P are written with a capital there.
         resolution=resolution.upper() if resolution else None,
@@ -185,7 +185,7 @@ def _wan_body(request: VideoRequest) -> dict[str, Any]:
 
 def _grok_body(request: VideoRequest) -> dict[str, Any]:
     body: dict[str, Any] = {"model": request.model}
-    _put(
+    _set_fields(
         body,
         prompt=request.prompt,
         duration=request.duration,
@@ -203,5 +203,5 @@ def _grok_body(request: VideoRequest) -> dict[str, Any]:
     return body
 
 
-def _put(body: dict[str, Any], **fields: Any) -> None:
+def _set_fields(body: dict[str, Any], **fields: Any) -> None:
     body.update({name: value for name, value in fields.items() if value is not None})

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, find_family, refusal
-from apiyi_cli.core.options import Group, given
+from apiyi_cli.core.options import Group, list_given
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
@@ -56,7 +56,7 @@ class CommandSettings(Settings):
             typed = self._complete(group)
         return super().fill(typed, defaults=defaults)
 
-    def given(self, group: G) -> G:
+    def fill_given(self, group: G) -> G:
         """Return the command's group of this kind with what the user gave, without defaults."""
         return self.fill(group, defaults=False)
 
@@ -112,15 +112,15 @@ class CommandSettings(Settings):
         return [
             option.long
             for group in self._groups.values()
-            for option, _ in given(group)
+            for option, _ in list_given(group)
             if option.name in ("output", "jq", "extract", "run")
         ]
 
-    def given_fields(self) -> dict[str, str]:
+    def find_given_fields(self) -> dict[str, str]:
         """Return the body fields that the user set, each with the option that sets it."""
         fields: dict[str, str] = {}
         for group in set(self._groups.values()):
-            for option, _ in given(self.given(group)):
+            for option, _ in list_given(self.fill_given(group)):
                 if option.wire is not None and option.name != "model":
                     name = "max_completion_tokens" if option.name == "max_tokens" else option.wire
                     fields |= {option.wire: option.long, name: option.long}

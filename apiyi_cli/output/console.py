@@ -92,17 +92,17 @@ class Console:
 
     @cached_property
     def stdin_is_terminal(self) -> bool:
-        """Return True if a person may be typing."""
+        """Return True if the user may be typing."""
         return STDIN not in self._closed and os.isatty(STDIN)
 
     @cached_property
     def stdout_is_terminal(self) -> bool:
-        """Return True if a person reads the answer."""
+        """Return True if the user reads the answer there."""
         return STDOUT not in self._closed and os.isatty(STDOUT)
 
     @cached_property
     def stderr_is_terminal(self) -> bool:
-        """Return True if a person reads the notices."""
+        """Return True if the user reads the notices there."""
         return STDERR not in self._closed and os.isatty(STDERR)
 
     @property
@@ -129,7 +129,7 @@ class Console:
         `content` needs it. Waits for a slow reader. Raises Interrupted(SIGPIPE) when the
         reader went away, and OutputError naming what the system said about anything else.
         """
-        self._put(encode_for_terminal(data, content) if self.stdout_is_terminal else data)
+        self._write_bytes(encode_for_terminal(data, content) if self.stdout_is_terminal else data)
 
     def write_lines(
         self, lines: Iterable[bytes], rescue: Rescue | None = None, content: Content = "text"
@@ -140,20 +140,20 @@ class Console:
         what `write` and `lines` raise; see `rescue.write_or_rescue`.
         """
         if not self.stdout_is_terminal:
-            write_or_rescue(lines, self._put, rescue)
+            write_or_rescue(lines, self._write_bytes, rescue)
             return
         encoder = TerminalEncoder(content)
         try:
-            write_or_rescue(lines, lambda data: self._put(encoder.feed(data)), rescue)
+            write_or_rescue(lines, lambda data: self._write_bytes(encoder.feed(data)), rescue)
         except OutputError:
             raise
         except BaseException:
             with suppress(OutputError, Interrupted):
-                self._put(encoder.close())
+                self._write_bytes(encoder.close())
             raise
-        self._put(encoder.close())
+        self._write_bytes(encoder.close())
 
-    def _put(self, data: bytes) -> None:
+    def _write_bytes(self, data: bytes) -> None:
         self.require_stdout()
         if not data:
             return
@@ -217,7 +217,7 @@ class Console:
 
     @property
     def line_is_open(self) -> bool:
-        """Return True if the cursor of the terminal stands inside a line."""
+        """Return True if the cursor of the terminal is inside a line."""
         return self._answer_is_open or self._speech_is_open
 
     def end_speech(self) -> None:
@@ -262,7 +262,7 @@ def _write(fd: int, data: bytes, *, patience_s: float | None) -> None:
         try:
             left = left[os.write(fd, left) :]
         except BlockingIOError:
-            # The descriptor is shared with whoever set O_NONBLOCK on it: waiting is ours to
+            # The descriptor is shared with the process that set O_NONBLOCK: waiting is ours to
             # do, clearing the flag is not.
             if not select.select([], [fd], [], patience_s)[1]:
                 raise TimeoutError from None

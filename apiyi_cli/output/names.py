@@ -126,7 +126,7 @@ class PathTemplate:
     """A path with fields: `out/{index:04}-{slug}.{ext}`.
 
     `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. `{dir}` is the folder of
-    an input file and stands between slashes. Raises UsageError at once for a field that is
+    an input file and must be between slashes. Raises UsageError at once for a field that is
     not one of `known` and for anything else in braces.
     """
 

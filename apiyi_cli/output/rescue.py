@@ -95,9 +95,9 @@ class Rescue(PlainValue):
 class AnswerBuffer:
     """Yields the pieces of an answer and remembers them, in case they cannot be written.
 
-    What stands in a list has come already; an iterator's pieces come when they are asked for.
-    After 64 MiB only the piece at hand is remembered: an answer that long is no longer one
-    that a person waits for, and memory must not grow with the output.
+    What is in a list has come already; an iterator's pieces come when they are asked for.
+    After 64 MiB only the current piece is remembered: an answer that long is no longer one
+    that a user waits for, and memory must not grow with the output.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -187,7 +187,7 @@ def write_or_rescue(
     """Write each piece as it comes; when that fails, receive the rest and rescue it all.
 
     Raises the OutputError of `write`, its hint naming the file that holds the answer. A
-    reader that went away (`Interrupted` by SIGPIPE) is no failure, and nothing is rescued.
+    reader that went away (`Interrupted` by SIGPIPE) is not a failure, and nothing is rescued.
     When another signal arrives while a piece is written, what `pieces` hold back is written
     before the signal goes on; one that arrives while they wait is theirs to handle.
     """

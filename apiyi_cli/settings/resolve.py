@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, Overrides
 from apiyi_cli.core.hosts import NODES
-from apiyi_cli.core.options import Flag, Group, given
+from apiyi_cli.core.options import Flag, Group, list_given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.plain_value import PlainValue
@@ -78,7 +78,7 @@ class Settings:
         self._command = command
         self._tables: tuple[str, ...] = (command,) if command else ()
         self._flags: dict[str, tuple[Flag, Any]] = {
-            option.name: (option, value) for option, value in given(*flags)
+            option.name: (option, value) for option, value in list_given(*flags)
         }
 
     @property

@@ -81,7 +81,7 @@ class SentRequest(PlainValue):
     """One request that ended: what it was, what it used, how long it took, how it failed.
 
     `uncertain` is one that may have been billed, though no answer to it is known. If it was
-    repeated after that, it is a request of its own.
+    repeated after that, it is a separate request.
     """
 
     call: Call

@@ -44,7 +44,7 @@ class CommandDefaults:
     """Values of the command line for every short row: options by name, and the rest.
 
     `typed` are the names that were given as flags; one that an endpoint does not have is a
-    mistake then. `models` has the model of each endpoint that has one of its own; unless
+    mistake then. `models` has the model of each endpoint with a separate one; unless
     `force_model`, one whose family cannot do it is refused. `functions`, `schema` and
     `options` (`-O`) are read and checked already.
     """

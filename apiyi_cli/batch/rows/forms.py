@@ -116,7 +116,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _other_form(text: bytes, path: str) -> str:
-    """Return how to read a text that is no JSON: as a table where it looks like one."""
+    """Return how to read a text that is not JSON: as a table where it looks like one."""
     from apiyi_cli.batch.rows.tables import find_delimiter
 
     if text[:1] == b"[" and _is_rows(_value_of(text.partition(b"\n")[0])):

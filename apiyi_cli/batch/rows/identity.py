@@ -107,7 +107,7 @@ class IdAssigner:
     """Gives each row of one input its id, in the order of the input.
 
     `ids` learns which ids there are (its flag SEEN). `find_old` returns the id of version 0.1 for
-    one of now; it is used if `knows(id, sha)` says that it still stands for that content.
+    one of now; it is used if `knows(id, sha)` says that it still names that content.
     """
 
     def __init__(

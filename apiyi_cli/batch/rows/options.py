@@ -20,7 +20,7 @@ from apiyi_cli.core.options.transcribe import Transcribing
 
 
 class RowDefaults(Group):
-    """Values for every short row that has none of its own."""
+    """Values for every short row that does not set them itself."""
 
 
 _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (

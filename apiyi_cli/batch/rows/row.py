@@ -104,7 +104,7 @@ class RowReader:
         if home is not None and self._is_elsewhere(home):
             return None
         if named is not None and (why := self._ids.take(named)) is not None:
-            # An id of its own: under the same one its record would replace the other row's.
+            # A separate id: under the same one its record would replace the other row's.
             error, named = _refuse(record, place, why, "id", "custom_id"), None
         endpoint, call = None, None
         if error is None and record.fields is None:

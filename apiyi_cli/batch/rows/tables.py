@@ -24,7 +24,7 @@ _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?[,;\t]*\r?', re.IGNORECASE)
 class TableLayout(NamedTuple):
     """How a table is written, as far as the user said; None means that it is detected.
 
-    With `quotes` a cell may stand in quotes; by default only in tables without tabs.
+    With `quotes` a cell may be quoted; by default only in tables without tabs.
     """
 
     delimiter: str | None = None

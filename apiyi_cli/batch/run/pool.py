@@ -1,4 +1,4 @@
-"""The threads of a run: each sends one row after the other over connections of its own."""
+"""The threads of a run: each sends one row after the other over its own connections."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Scheduler:
         self._past = past
         self._room = threading.Semaphore(plan.room)
         self._stopped = False
-        # Reentrant: without a thread of its own the feeding itself may stop the run.
+        # Reentrant: without a separate thread the feeding itself may stop the run.
         self._lock = threading.RLock()
         self._has_returned = threading.Event()
 

@@ -33,7 +33,7 @@ THROTTLED_S = 1.0
 
 
 class Worker:
-    """Sends the rows of one worker thread over connections of its own."""
+    """Sends the rows of one worker thread over its own connections."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Worker:
     def _note_defect(self, outcome: RowOutcome, error: Exception) -> None:
         """Turn an unexpected exception into a failure that keeps what had arrived.
 
-        It is a failure that the next run does not meet again: what was paid for stands in it.
+        It is a failure that the next run does not meet again: it contains what was paid for.
         """
         if not self.claims.attempts and outcome.body is None:
             outcome.unsent = True

@@ -1,7 +1,7 @@
 """Lines of outputs and journals, checked before anybody relies on them.
 
 A line that came from elsewhere, or through a disk that lost power, is named by its place and
-can be moved aside (`--repair`); a whole line behind a torn one is kept.
+can be moved out of the way (`--repair`); a whole line behind a torn one is kept.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def cannot_write(path: object, failure: OSError, hint: str | None = None) -> Out
 
 
 def is_replaced(path: Path, fd: int) -> bool:
-    """Return True if a name no longer stands for the file that a descriptor is open on."""
+    """Return True if a name no longer leads to the file that a descriptor is open on."""
     try:
         now, ours = path.stat(), os.fstat(fd)
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def blank_lines(path: Path, places: list[tuple[int, bytes]]) -> None:
 
 
 def truncate_at(path: Path, size: int) -> bool:
-    """Move what stands after `size` bytes to `FILE.torn`; return True if there was anything."""
+    """Move what follows `size` bytes to `FILE.torn`; return True if there was anything."""
     with open(path, "r+b", buffering=0) as file:
         if file.seek(0, os.SEEK_END) <= size:
             return False

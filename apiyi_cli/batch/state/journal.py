@@ -15,7 +15,7 @@ A file of JSON lines beside the output, only ever appended to:
     C  a rewritten output is ready to replace this one (see `replace`)
     E  the run ended, with its summary
 
-A claim without D, A or a record in the output is *unknown*: nobody can tell whether it was
+A claim without D, A or a record in the output is *unknown*: it is not known if it was
 billed. `entries` checks the lines, `resume` interprets them, `locks` and `files` keep the file
 to one run and repair its torn tail.
 """

@@ -54,7 +54,7 @@ class LockedFile:
 
     @property
     def replaced(self) -> bool:
-        """Return True if the name stands for another file than the one that is written."""
+        """Return True if the name leads to another file than the one that is written."""
         return is_replaced(self.path, self.fd)
 
     def _lock(self, find_holder: Callable[[], int | None]) -> None:

@@ -155,7 +155,7 @@ class StreamTarget:
 class RecordWriter:
     """Formats outcomes as lines, and writes each where it belongs.
 
-    `errors` is a target of its own for failures, None for the same one. With `texts` only
+    `errors` is a separate target for failures, None for the same one. With `texts` only
     the answers' texts are written, as lines of a `table` if there is one, and a failure without
     `errors` goes to `note`. Such lines do not say which row they are of: the journal keeps each
     before it is written. `redact` removes keys from what a gateway says when it refuses.

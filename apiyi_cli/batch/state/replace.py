@@ -1,7 +1,7 @@
 """Replaces an output and its journal together by rewritten ones, or not at all.
 
 All new files are written and synced beside the old ones first; then one line in the old journal
-says so. Whoever finds that line, after a crash or not, gives the new files their names.
+says so. The run that finds that line, after a crash or not, gives the new files their names.
 """
 
 from __future__ import annotations

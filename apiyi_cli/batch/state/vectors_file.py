@@ -231,8 +231,8 @@ class VectorsFile:
                     Text(
                         "it was made with {option} {then}, this run has {now}",
                         option=option,
-                        then=_shown(then.get(name)),
-                        now=_shown(header.get(name)),
+                        then=_format_value(then.get(name)),
+                        now=_format_value(header.get(name)),
                     ),
                     hint=Text("name another -o; --force to begin anew"),
                 )
@@ -248,5 +248,5 @@ def _count_lines(path: Path) -> int:
         return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return "-" if value is None else str(value)

@@ -17,9 +17,9 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
-    Kept,
     ProtocolOptions,
     Running,
+    SessionOptions,
     Tools,
 )
 from apiyi_cli.core.options.connection import Connection
@@ -36,7 +36,7 @@ def chat(
     model: Models,
     source: Prompt,
     surroundings: Conversation,
-    kept: Kept,
+    sessions: SessionOptions,
     sampling: ChatSampling,
     protocols: ProtocolOptions,
     answer: AnswerForm,
@@ -47,7 +47,7 @@ def chat(
     request: Request,
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
     for notice in asked.notices():
         ctx.messages.note(notice)
     sampling = ctx.settings.fill(sampling)

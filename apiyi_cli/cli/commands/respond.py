@@ -13,7 +13,7 @@ from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.options.chat import AnswerForm, Kept, ProtocolOptions, Running, Tools
+from apiyi_cli.core.options.chat import AnswerForm, ProtocolOptions, Running, SessionOptions, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Conversation, Prompt
@@ -32,7 +32,7 @@ def respond(
     model: Model,
     source: Prompt,
     surroundings: Conversation,
-    kept: Kept,
+    sessions: SessionOptions,
     responding: Responding,
     protocols: ProtocolOptions,
     answer: AnswerForm,
@@ -44,7 +44,7 @@ def respond(
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
     _refuse_misfits(protocols, responding, surroundings)
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, kept)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
     for notice in asked.notices():
         ctx.messages.note(notice)
     responding = ctx.settings.fill(responding)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _DEFAULT_NAME = "answer-{n}.{ext}"
 _FIELDS = ("n", "ext")
 _FAMILIES = ("image", "audio", "video", "document")
-# What Markdown shows, what is packed into the text, and links to what is no page.
+# What Markdown shows, what is packed into the text, and links to what is not a page.
 _ADDRESS = re.compile(
     r"(?<=\]\()(?P<shown>https?://[^\s)]+)|"
     r"(?P<data>data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/_=-]+)|"

@@ -12,7 +12,7 @@ from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.core.options.chat import Kept
+    from apiyi_cli.core.options.chat import SessionOptions
     from apiyi_cli.output.console import Console
     from apiyi_cli.store.sessions import SessionStore
 
@@ -24,7 +24,7 @@ class History(PlainValue):
     """One stored conversation; `is_new` replaces what is stored under its name.
 
     `is_optional` is True for the last exchange of a terminal: nobody asked to keep it, so a
-    failure to keep it is no error. `notice` says what is continued.
+    failure to keep it is not an error. `notice` says what is continued.
     """
 
     store: SessionStore
@@ -49,23 +49,25 @@ class History(PlainValue):
                 raise
 
 
-def find_history(kept: Kept, environ: Mapping[str, str], console: Console) -> History | None:
+def find_history(
+    sessions: SessionOptions, environ: Mapping[str, str], console: Console
+) -> History | None:
     """Return the history that the run continues or adds to, None if nothing is kept.
 
     `-c` continues the last exchange on this terminal, or the session used last if that is
     later. Raises UsageError if there is neither.
     """
     terminal = _identify_terminal(console)
-    if kept.session is None and not kept.continue_ and terminal is None:
+    if sessions.session is None and not sessions.continue_ and terminal is None:
         return None
     from apiyi_cli.store.sessions import SessionStore
 
     store = SessionStore.open(environ)
-    if kept.session is not None:
-        store.path(kept.session)
-        return History(store, kept.session)
+    if sessions.session is not None:
+        store.path(sessions.session)
+        return History(store, sessions.session)
     terminals = SessionStore.open(environ, "terminals")
-    if terminal is not None and not kept.continue_:
+    if terminal is not None and not sessions.continue_:
         return History(terminals, terminal, True, True)
     newest = store.newest()
     last = None if terminal is None else terminals.find(terminal)

@@ -9,7 +9,7 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
 from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.core.call import Source
-from apiyi_cli.core.options.chat import AnswerForm, Kept, Running, Tools
+from apiyi_cli.core.options.chat import AnswerForm, Running, SessionOptions, Tools
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import UsageError
 from apiyi_cli.plain_value import PlainValue
@@ -114,13 +114,13 @@ def read_request(
     answer: AnswerForm,
     tools: Tools,
     running: Running,
-    kept: Kept,
+    sessions: SessionOptions,
 ) -> ConversationRequest:
     """Read the inputs in the order of the request; of two readers of stdin the second fails."""
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
     system = None if conversation.system is None else inputs.at(conversation.system)
-    history, old = _read_history(ctx, kept)
+    history, old = _read_history(ctx, sessions)
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
@@ -175,10 +175,12 @@ def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
     return any(item["role"] == "system" and item.get("content") == text for item in messages)
 
 
-def _read_history(ctx: Context, kept: Kept) -> tuple[History | None, list[dict[str, Any]]]:
+def _read_history(
+    ctx: Context, sessions: SessionOptions
+) -> tuple[History | None, list[dict[str, Any]]]:
     from apiyi_cli.cli.conversation.history import find_history
 
-    history = find_history(kept, ctx.process.environ, ctx.process.console)
+    history = find_history(sessions, ctx.process.environ, ctx.process.console)
     return history, [] if history is None else history.messages()
 
 

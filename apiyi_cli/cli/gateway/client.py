@@ -188,7 +188,7 @@ class GatewayClient:
             sends_many=self._settings.sends_many,
             key_source=self._settings.key_source,
             known_models=self._known_models,
-            given_fields=self._settings.given_fields,
+            find_given_fields=self._settings.find_given_fields,
             facts_of=self._facts_of,
             is_logged=(
                 call.cost != "free"

@@ -30,18 +30,18 @@ def find_hint(
     sends_many: bool,
     key_source: str,
     known_models: Callable[[], list[str]],
-    given_fields: Callable[[], Mapping[str, str]],
+    find_given_fields: Callable[[], Mapping[str, str]],
     facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
     is_logged: bool = False,
 ) -> str | None:
     """Return the best hint for an error: its own, or one that the command's facts allow.
 
-    `known_models` is asked only when the model is unknown to the gateway. `given_fields` are the
-    body fields that the user set, each with the option that did it. `is_logged` is a request
-    that may cost something and that the ledger of this machine keeps.
+    `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
+    returns the body fields that the user set, each with the option that did it. `is_logged` is a
+    request that may cost something and that the ledger of this machine keeps.
     """
     if isinstance(failure, RejectedError) and failure.facts.status == 400:
-        hint = _hint_for_field(failure.why, given_fields())
+        hint = _hint_for_field(failure.why, find_given_fields())
         if hint is not None:
             return hint
     if isinstance(failure, UnknownModelError) and model:

@@ -72,7 +72,7 @@ def make_plan(
         tell=messages.note,
         environ=process.environ,
         timeouts=_find_timeouts(process, settings),
-        policy=make_policy(settings.given(Connection()), INTERACTIVE),
+        policy=make_policy(settings.fill_given(Connection()), INTERACTIVE),
         retry_budget=RetryBudget(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,

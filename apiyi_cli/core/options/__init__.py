@@ -118,7 +118,7 @@ class Group:
         return type(self)(**{**vars(self), **values})
 
 
-def given(*groups: Group) -> Iterator[tuple[Flag, Any]]:
+def list_given(*groups: Group) -> Iterator[tuple[Flag, Any]]:
     """Yield each option of the filled groups that has a value, in declaration order."""
     for group in groups:
         for option in group.flags.values():

@@ -207,7 +207,7 @@ class Running(Group, panel="Tools"):
     )
 
 
-class Kept(Group, panel="Prompt"):
+class SessionOptions(Group, panel="Prompt"):
     """Conversations that are kept from one run to the next."""
 
     session = flag(

@@ -7,10 +7,10 @@ from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
-    Kept,
     ProtocolOptions,
     Running,
     Sampling,
+    SessionOptions,
     Tools,
 )
 from apiyi_cli.core.options.complete import Completing
@@ -42,7 +42,7 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     AnswerForm,
     Tools,
     Running,
-    Kept,
+    SessionOptions,
     Completing,
     Responding,
     Embedding,

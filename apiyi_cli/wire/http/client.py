@@ -202,10 +202,10 @@ class Client:
         user = (proxy.user or "").encode()
         auth = (user, (proxy.password or "").encode()) if proxy.user is not None else None
         if proxy.scheme == "socks5":
-            return httpcore.SOCKSProxy(proxy.shown, proxy_auth=auth, **settings)
+            return httpcore.SOCKSProxy(proxy.address, proxy_auth=auth, **settings)
         if proxy.scheme == "https":
             settings["proxy_ssl_context"] = self._tls
-        return httpcore.HTTPProxy(proxy.shown, proxy_auth=auth, **settings)
+        return httpcore.HTTPProxy(proxy.address, proxy_auth=auth, **settings)
 
 
 class _Progress:
@@ -258,7 +258,7 @@ def _note_events(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[byte
 def _note_complete(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
     """Yield the chunks; let the deadlines check whether they are a whole JSON text.
 
-    Some servers send a whole answer and never close the connection. Bodies that are no JSON or
+    Some servers send a whole answer and never close the connection. Bodies that are not JSON or
     longer than an answer are not kept for this.
     """
     from apiyi_cli.core.jsontext import trim
@@ -320,7 +320,7 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
     if isinstance(failure, httpcore.ProxyError):
         if proxy and is_host_unreachable(str(failure)):
             return TemporaryError(
-                Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.shown),
+                Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.address),
                 str(failure)[:200],
                 hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
                 facts=deadlines.facts("unreachable"),
@@ -328,7 +328,7 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
         return SetupError(
             Text("the proxy refused"),
             (
-                Text("{shown}: {reason}", shown=proxy.shown, reason=str(failure)[:200])
+                Text("{shown}: {reason}", shown=proxy.address, reason=str(failure)[:200])
                 if proxy
                 else Text("proxy: {reason}", reason=str(failure)[:200])
             ),
@@ -350,7 +350,7 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
 def _unsent_error(
     cause: BaseException | None, deadlines: Deadlines, proxy: Proxy | None
 ) -> ApiyiError:
-    via = Text(" through the proxy {proxy}", proxy=proxy.shown) if proxy else ""
+    via = Text(" through the proxy {proxy}", proxy=proxy.address) if proxy else ""
     why: str
     if isinstance(cause, socket.gaierror):
         kind, why = "dns", Text("its name cannot be resolved")

@@ -26,10 +26,10 @@ _GZIP_BITS = 31
 def decode_body(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the body without its content-encoding (`encoding`: the header's value, "" for none).
 
-    A word that is no coding (`utf-8`, `none`, `aws-chunked`) means that the body is plain. No piece
-    is larger than `PIECE`. Raises RejectedError for a coding that was not requested and cannot be
-    decoded, and for a body that unfolds too far, IncompleteError if a compressed body is cut or
-    broken.
+    A word that is not a coding (`utf-8`, `none`, `aws-chunked`) means that the body is plain. No
+    piece is larger than `PIECE`. Raises RejectedError for a coding that was not requested and
+    cannot be decoded, and for a body that unfolds too far, IncompleteError if a compressed body
+    is cut or broken.
     """
     names = [name.strip() for name in encoding.lower().split(",")]
     pieces = _decode_by_first_bytes(iter(chunks), encoding) if not _REFUSED & {*names} else None

@@ -45,7 +45,7 @@ class Proxy(PlainValue):
     source: str
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """Return the address without its password, for messages."""
         return f"{self.scheme}://{host_in_url(self.host)}:{self.port}"
 

@@ -21,7 +21,7 @@ class Trace(Observer):
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Print where the connection goes, and through which proxy."""
-        via = f" through {proxy.shown} ({proxy.source})" if proxy else ""
+        via = f" through {proxy.address} ({proxy.source})" if proxy else ""
         self._tell(f"* connecting for {mask_url(url)}{via}")
 
     def on_request(self, request: HttpRequest) -> None:

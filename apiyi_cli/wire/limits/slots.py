@@ -109,7 +109,7 @@ class FileSlots(Slots):
         try:
             self._lockf(self._descriptor, self._try, 1, slot)
         except OSError as error:
-            # A system without locks is no reason to stop: the count of this process holds.
+            # A system without locks does not stop the run: the count of this process holds.
             return error.errno not in (errno.EAGAIN, errno.EACCES)
         return True
 

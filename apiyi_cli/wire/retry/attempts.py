@@ -213,7 +213,7 @@ class _Attempts:
             possibly_billed_so_far=self.possibly_billed,
             bare_429s=self.bare_429s,
             saturated=self.saturated,
-            # Full channels have a schedule of their own.
+            # Full channels have their own schedule.
             delay_s=0.0 if full else next(self.delays, 0.0),
             elapsed_s=self.clock.monotonic() - self.began_s,
         )
@@ -315,7 +315,7 @@ def _describe_reason(error: ApiyiError) -> str:
     if facts.status is None:
         return error.why or error.what
     if 200 <= facts.status < 300:
-        # The status says that all went well: it is no reason.
+        # The status says that all went well: it explains nothing.
         return error.summary()
     if not facts.code:
         return Text("HTTP {status}", status=facts.status)

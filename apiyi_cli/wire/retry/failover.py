@@ -191,7 +191,7 @@ class Route:
             self._failures_here = 0
             return
         self._failures_here += 1
-        # What stands in front of the API usually recovers within a second.
+        # A proxy in front of the API usually recovers within a second.
         if trouble == "in front" and self._failures_here < 2:
             return
         if len(self._failover.base_urls) == 1:

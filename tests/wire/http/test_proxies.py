@@ -30,7 +30,7 @@ HOST = "api.example.com"
 )
 def test_a_proxy_is_read(value: str, shown: str, user: str | None, password: str | None) -> None:
     proxy = parse_proxy(value, "HTTPS_PROXY")
-    assert (proxy.shown, proxy.user, proxy.password) == (shown, user, password)
+    assert (proxy.address, proxy.user, proxy.password) == (shown, user, password)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_no_proxy_is_named_by_its_variable(value: str) -> None:
 
 
 def test_a_password_is_in_no_message() -> None:
-    assert "secret" not in parse_proxy("http://me:secret@proxy", "x").shown
+    assert "secret" not in parse_proxy("http://me:secret@proxy", "x").address
     with pytest.raises(SetupError) as caught:
         parse_proxy("socks4://me:secret@proxy", "x")
     assert "secret" not in str(caught.value)

@@ -22,7 +22,7 @@ from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
-from apiyi_cli.core.options import given
+from apiyi_cli.core.options import list_given
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.request import Model
 from apiyi_cli.errors import UsageError
@@ -57,7 +57,7 @@ class BatchInputs:
         self.shard = None if options.shard is None else Shard(options.shard)
         self._given = {
             option.name: value
-            for option, value in given(rows)
+            for option, value in list_given(rows)
             if isinstance(value, (str, int, float, list, tuple))
         }
         self.allow_private = bool(rows.allow_private)  # type: ignore[attr-defined]
@@ -137,7 +137,7 @@ class BatchInputs:
             },
             "options": {
                 option.name: value
-                for option, value in given(self.options)
+                for option, value in list_given(self.options)
                 if isinstance(value, (str, int, float))
             },
         }
@@ -209,7 +209,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
     from apiyi_cli.build.tools import parse_tool_choice, read_tools
 
     inputs, settings = ctx.inputs, ctx.settings
-    values = {option.name: value for option, value in given(settings.fill(rows))}
+    values = {option.name: value for option, value in list_given(settings.fill(rows))}
     system = values.pop("system", None)
     schema = values.pop("schema", None)
     tools = values.pop("tool", None) or ()
@@ -220,7 +220,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         models={name: model for name, model in models.items() if model is not None},
         force_model=bool(settings.fill(Model()).force_model),
         values=values,
-        typed=frozenset(option.name for option, _ in given(rows)),
+        typed=frozenset(option.name for option, _ in list_given(rows)),
         system=None if system is None else inputs.at(system),
         schema=None if schema is None else read_schema(inputs.text_or_file(schema, "--schema")),
         protocol=values.pop("protocol", None) or "auto",

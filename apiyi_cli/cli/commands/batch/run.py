@@ -155,5 +155,5 @@ def make_wire_plan(ctx: Context) -> Plan:
     plan = ctx.gateway.make_plan()
     if plan.account is not None:
         plan.account.many = True
-    policy = make_policy(ctx.settings.given(Connection()), BATCH)
+    policy = make_policy(ctx.settings.fill_given(Connection()), BATCH)
     return make_bulk_plan(plan)._replace(policy=policy, tell=ctx.messages.debug)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from apiyi_cli.core.options import given
+from apiyi_cli.core.options import list_given
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -121,7 +121,7 @@ def _open_rows(
     batching = batching.replace(**shaping, shard=None)
     ctx.settings.adopt(batching)
     batching = ctx.settings.fill(batching)
-    typed = {option.name for option, _ in given(rows)}
+    typed = {option.name for option, _ in list_given(rows)}
     defaults = {
         name: value
         for name, value in (known.get("defaults") or {}).items()

@@ -92,7 +92,7 @@ def proxy(ctx: Context) -> Iterator[Finding]:
         parts = urlsplit(base_url)
         server = proxy_for(parts.scheme, parts.hostname or "", explicit, ctx.process.environ)
         via = (
-            Text("through {shown} ({source})", shown=server.shown, source=server.source)
+            Text("through {shown} ({source})", shown=server.address, source=server.source)
             if server
             else Text("direct")
         )

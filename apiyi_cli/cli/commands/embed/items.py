@@ -26,9 +26,9 @@ Build = Callable[[Sequence[str]], Call]
 
 
 class EmbedItem(NamedTuple):
-    """One input: the number of its line (from 0), where it stands, and its text.
+    """One input: the number of its line (from 0), its place, and its text.
 
-    `line` is the object of `--jsonl` as it came, b"" where it is no object. An input with an
+    `line` is the object of `--jsonl` as it came, b"" where it is not an object. An input with an
     `error` has no text to embed.
     """
 
@@ -114,7 +114,7 @@ def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[
 
 
 def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[EmbedItem | None]:
-    """Yield the lines of stdin; blank ones at its end, and between objects, are no inputs."""
+    """Yield the lines of stdin; blank ones at its end, and between objects, do not count."""
     blank: list[EmbedItem] = []
     number = 0
     seen = False

@@ -93,7 +93,7 @@ class Embedder:
 
     def _parts(self, items: list[EmbedItem]) -> list[list[EmbedItem]]:
         """Return the parts to ask for next: halves; where nothing was accepted so far the
-        shortest text alone first, which tells whether it is the texts at all."""
+        shortest text alone first, which shows if the texts are the reason."""
         if not self.accepts and len(items) > 2:
             shortest = min(items, key=lambda item: len(item.text))
             return [[shortest], *_halves([item for item in items if item is not shortest])]

@@ -166,7 +166,7 @@ class ImageWorker:
         return content, kind
 
     def _keep(self, content: bytes) -> str:
-        """Keep bytes that are no whole picture; return the hint that says where they are."""
+        """Keep bytes that are not a whole picture; return the hint that says where they are."""
         try:
             return Text("take what came from {keep}", keep=self._rescue.keep([content]))
         except OSError as error:
@@ -248,7 +248,7 @@ class ImageWorker:
 
 
 def _refusal(content: bytes, declared: str) -> str | None:
-    """Return why a download is no picture, None when it is one."""
+    """Return why a download is not a picture, None when it is one."""
     if not content:
         return Text("the file is empty")
     if detect_picture(content) is None:

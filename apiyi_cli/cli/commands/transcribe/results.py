@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class RecordingPart(NamedTuple):
     """What one request carries: a recording, or a part of one, and where that begins.
 
-    The last part ends the recording; a `failure` stands for what could not be cut.
+    The last part ends the recording; a `failure` replaces what could not be cut.
     """
 
     recording: Recording

@@ -22,7 +22,7 @@ class PlannedVideo(NamedTuple):
     source: dict[str, str]
 
     @property
-    def maker(self) -> Text:
+    def label(self) -> Text:
         """Return what messages call it."""
         return Text("input {place}", place=self.place)
 

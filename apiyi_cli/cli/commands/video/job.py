@@ -134,7 +134,7 @@ class VideoJob:
 
     def _make(self, sender: Sender, video: PlannedVideo) -> VideoOutcome:
         """Make one video and save it; errors become part of the outcome."""
-        outcome = VideoOutcome(video.place, video.maker)
+        outcome = VideoOutcome(video.place, video.label)
         try:
             record = self._worker.submit(sender, self._call(video), self._claim(video))
             outcome = outcome._replace(record=record)
@@ -143,7 +143,7 @@ class VideoJob:
             outcome = outcome._replace(record=look.record, look=look, failure=look.failure)
             if look.failure is None:
                 record = self._worker.saver.save(sender, look.record)
-                path = None if self._to_stdout else self._shown(record)
+                path = None if self._to_stdout else self._relative_path(record)
                 outcome = outcome._replace(record=record, path=path)
         except ApiyiError as failure:
             return outcome._replace(failure=failure)
@@ -170,7 +170,7 @@ class VideoJob:
             force=bool(ctx.settings.output.force),
         )
 
-    def _shown(self, record: VideoRecord) -> str:
+    def _relative_path(self, record: VideoRecord) -> str:
         """Return the path of a saved video as the user wrote it: relative where `-o` is."""
         saved = record.saved or ""
         output = self._ctx.settings.output.output
@@ -199,7 +199,7 @@ class VideoJob:
 
     def _wanted(self) -> list[tuple[str, dict[str, object]]]:
         """Return what each video is made of, and the fields of its file's name."""
-        return [(video.maker, video.values(self._model)) for video in self._planned]
+        return [(video.label, video.values(self._model)) for video in self._planned]
 
     def _leave_out(self) -> None:
         """Take the videos that are there already out of the plan."""

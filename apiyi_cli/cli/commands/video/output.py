@@ -32,7 +32,7 @@ class VideoOutcome(NamedTuple):
     """The outcome of one video that was wanted: its record, last look, file and failure."""
 
     place: int
-    maker: str
+    label: str
     record: VideoRecord | None = None
     look: Look | None = None
     path: str | None = None
@@ -109,7 +109,7 @@ class VideoOutput:
         self.failed.append(failure)
         if self._alone:
             return
-        print_item_failure(ctx.messages, outcome.maker, failure)
+        print_item_failure(ctx.messages, outcome.label, failure)
 
     def describe_open(self, tasks: VideoTasks) -> Text | None:
         """Return the words for the tasks of this run that are not saved, None without any."""
