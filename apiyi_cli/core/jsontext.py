@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import cache
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.decoder import WHITESPACE  # type: ignore[attr-defined]
 from typing import Any, Final
 
 import orjson
@@ -34,11 +34,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 # Integers from 19 digits on may not fit into 64 bits, and orjson reads those as floats.
 _LONG: Final = re.compile(rb"(?:\A|[:,\[\s])-?\d{19}")
 _FRACTION: Final = re.compile(rb"\d[.eE]")
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
-_NUMBER: Final = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][-+]?\d+)?")
 # Python refuses to turn more digits than 4,300 into an integer.
 _MAX_DIGITS: Final = 4000
-_WORDS: Final = {"null": None, "true": True, "false": False}
 _CONSTANTS: Final = {
     "NaN": float("nan"),
     "Infinity": float("inf"),
@@ -219,7 +216,7 @@ def _read(data: bytes | str, *, strict: bool, exact: bool) -> Any:
         try:
             raw = data.encode()
         except UnicodeEncodeError:
-            return _whole(data.removeprefix("\ufeff"), strict, exact)
+            return _decode_all(data.removeprefix("\ufeff"), strict, exact)
         data = raw
     if not strict:
         data = trim(data)
@@ -233,23 +230,23 @@ def _read(data: bytes | str, *, strict: bool, exact: bool) -> Any:
     text = data.decode("utf-8", "surrogateescape" if strict else "replace")
     try:
         if strict and not text.isascii():
-            # Raises at the first byte that is not UTF-8; what is not JSON there is told below.
+            # Raises at the first byte that is not UTF-8; what is not JSON there is reported below.
             text.encode()
-        return _whole(text.removeprefix("\ufeff"), strict, exact)
+        return _decode_all(text.removeprefix("\ufeff"), strict, exact)
     except (InvalidJSON, UnicodeEncodeError) as error:
         if strict and refused is not None and getattr(error, "msg", "") != _TOO_DEEP:
-            # It tells better what is wrong, and where.
+            # Its message is better, and has the place.
             raise refused from None
         if isinstance(error, UnicodeEncodeError):
             raise InvalidJSON("str is not valid UTF-8", text, error.start) from None
         raise
 
 
-def _whole(text: str, strict: bool, exact: bool) -> Any:
+def _decode_all(text: str, strict: bool, exact: bool) -> Any:
     """Return the one value that is the whole text."""
-    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    start = WHITESPACE.match(text).end()
     value, end = _decode(text, start, strict=strict, exact=exact)
-    end = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+    end = WHITESPACE.match(text, end).end()
     if end < len(text):
         raise InvalidJSON("Extra data", text, end)
     return value
@@ -260,7 +257,12 @@ def _decode(text: str, at: int, *, strict: bool, exact: bool) -> tuple[Any, int]
     try:
         return decoder.raw_decode(text, at)
     except RecursionError:
-        return _decode_deep(text, at, decoder)
+        from apiyi_cli.core.deep_json import DeepDecoder
+
+    try:
+        return DeepDecoder(text, decoder, MAX_DEPTH).decode(at)
+    except RecursionError as error:
+        raise InvalidJSON(_TOO_DEEP, text, error.args[0]) from None
 
 
 @cache
@@ -286,83 +288,6 @@ def _refuse_constant(name: str) -> Any:
     raise InvalidJSON(f"{name} is not JSON", name, 0)
 
 
-def _decode_deep(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
-    """Return the value at `at` and its end, without recursion."""
-    holders: list[Any] = []
-    keys: list[str] = []
-    while True:
-        # A value begins here.
-        char = text[at : at + 1]
-        if char in ("[", "{") and char:
-            if len(holders) >= MAX_DEPTH:
-                raise InvalidJSON(_TOO_DEEP, text, at)
-            value: Any = [] if char == "[" else {}
-            at = _skip(text, at + 1)
-            if text[at : at + 1] == ("]" if char == "[" else "}"):
-                at += 1
-            else:
-                holders.append(value)
-                if char == "{":
-                    key, at = _key(text, at, decoder)
-                    keys.append(key)
-                continue
-        else:
-            value, at = _leaf(text, at, decoder)
-        # A value ended here: put it into its holder, and close all holders that end.
-        while True:
-            if not holders:
-                return value, at
-            holder = holders[-1]
-            at = _skip(text, at)
-            char = text[at : at + 1]
-            is_list = isinstance(holder, list)
-            if is_list:
-                holder.append(value)
-            else:
-                holder[keys.pop()] = value
-            if char == ",":
-                at = _skip(text, at + 1)
-                if not is_list:
-                    key, at = _key(text, at, decoder)
-                    keys.append(key)
-                break
-            if char != ("]" if is_list else "}"):
-                raise InvalidJSON("Expecting ',' delimiter", text, at)
-            at += 1
-            value = holders.pop()
-
-
-def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]
-
-
-def _key(text: str, at: int, decoder: json.JSONDecoder) -> tuple[str, int]:
-    """Return the name of a member and the position where its value begins."""
-    if text[at : at + 1] != '"':
-        raise InvalidJSON("Expecting property name enclosed in double quotes", text, at)
-    key, at = scanstring(text, at + 1, decoder.strict)
-    at = _skip(text, at)
-    if text[at : at + 1] != ":":
-        raise InvalidJSON("Expecting ':' delimiter", text, at)
-    return key, _skip(text, at + 1)
-
-
-def _leaf(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
-    if text[at : at + 1] == '"':
-        return scanstring(text, at + 1, decoder.strict)  # type: ignore[no-any-return]
-    for word, value in _WORDS.items():
-        if text.startswith(word, at):
-            return value, at + len(word)
-    for word in _CONSTANTS:
-        if text.startswith(word, at):
-            return decoder.parse_constant(word), at + len(word)
-    if found := _NUMBER.match(text, at):
-        whole, fraction, exponent = found.groups()
-        parse = decoder.parse_float if fraction or exponent else decoder.parse_int
-        return parse(whole + (fraction or "") + (exponent or "")), found.end()
-    raise InvalidJSON("Expecting value", text, at)
-
-
 def _fragment(value: object) -> orjson.Fragment:
     """Return what orjson is to write for a value that it does not know."""
     if isinstance(value, Number):
@@ -372,12 +297,12 @@ def _fragment(value: object) -> orjson.Fragment:
     raise TypeError
 
 
-class _Written(bytes):
-    """A piece of the output, to tell it from a value."""
+class _Token(bytes):
+    """A piece of the output, distinct from a value."""
 
 
-_COMMA, _OPEN, _CLOSE = _Written(b","), _Written(b"{"), _Written(b"}")
-_OPEN_LIST, _CLOSE_LIST = _Written(b"["), _Written(b"]")
+_COMMA, _OPEN, _CLOSE = _Token(b","), _Token(b"{"), _Token(b"}")
+_OPEN_LIST, _CLOSE_LIST = _Token(b"["), _Token(b"]")
 
 
 def _write_slowly(value: Any, sort_keys: bool, clean: Callable[[str], str]) -> bytes:
@@ -386,7 +311,7 @@ def _write_slowly(value: Any, sort_keys: bool, clean: Callable[[str], str]) -> b
     left: list[Any] = [value]
     while left:
         item = left.pop()
-        if type(item) is _Written:
+        if type(item) is _Token:
             out.append(item)
         elif isinstance(item, dict):
             left.append(_CLOSE)
@@ -394,7 +319,7 @@ def _write_slowly(value: Any, sort_keys: bool, clean: Callable[[str], str]) -> b
             for place in range(len(items) - 1, -1, -1):
                 key, inner = items[place]
                 name = b"%s%s:" % (b"," if place else b"", _leaf_bytes(_name(key), clean))
-                left += (inner, _Written(name))
+                left += (inner, _Token(name))
             left.append(_OPEN)
         elif isinstance(item, list | tuple):
             left.append(_CLOSE_LIST)

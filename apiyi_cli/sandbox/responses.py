@@ -201,8 +201,6 @@ def _whole(
     finish: str,
     mark: str,
 ) -> dict[str, Any]:
-    reasoned = tokens(reasoning_text(summary)) if output[0]["type"] == "reasoning" else 0
-    said = sum(map(_count_item_tokens, output)) + reasoned
     incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
     return {
         "id": f"resp_{mark}",
@@ -226,13 +224,19 @@ def _whole(
         "tools": fields.get("tools") or [],
         "top_p": fields.get("top_p", 1.0),
         "truncation": "disabled",
-        "usage": {
-            "input_tokens": summary.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": said,
-            "output_tokens_details": {"reasoning_tokens": reasoned},
-            "total_tokens": summary.prompt_tokens + said,
-        },
+        "usage": _count_usage(summary, output),
+    }
+
+
+def _count_usage(summary: RequestSummary, output: list[dict[str, Any]]) -> dict[str, Any]:
+    reasoned = tokens(reasoning_text(summary)) if output[0]["type"] == "reasoning" else 0
+    written = sum(map(_count_item_tokens, output)) + reasoned
+    return {
+        "input_tokens": summary.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": reasoned},
+        "total_tokens": summary.prompt_tokens + written,
     }
 
 

@@ -28,7 +28,7 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import answer_lengths, bookings, rates
-from apiyi_cli.wire.limits.rates import OnWait
+from apiyi_cli.wire.limits.rates import Cause, OnWait, RateSnapshot
 from apiyi_cli.wire.limits.slots import Sleep, Slots, open_own, slots_of
 from apiyi_cli.wire.limits.windows import Counters
 
@@ -105,17 +105,7 @@ class Limiter:
             self._start_single(tokens, sleep, slot, on_wait)
             return self._clock.monotonic() - began
         while True:
-            with self._counters as counters:
-                now = self._clock.monotonic()
-                if slot >= 0:
-                    bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
-                cause = rates.cause_of(counters, self.limits, now)
-                earlier = rates.snapshot(counters, now)
-                start = rates.book(counters, self.limits, now, tokens)
-                if start > now:
-                    bookings.record(
-                        counters, slot, rates.booking_of(counters, start, tokens, earlier)
-                    )
+            cause, earlier, start = self._book(tokens, slot)
             try:
                 while (wait_s := self._wait_s(start, tokens, slot)) is not None:
                     if wait_s <= 0:
@@ -128,6 +118,20 @@ class Limiter:
                     rates.cancel(counters, self.limits, now, start, tokens, earlier)
                     bookings.forget(counters, slot)
                 raise
+
+    def _book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float]:
+        """Book one request; return what it waits for, the numbers before it, and its start."""
+        with self._counters as counters:
+            now = self._clock.monotonic()
+            if slot >= 0:
+                bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
+            cause = rates.cause_of(counters, self.limits, now)
+            earlier = rates.snapshot(counters, now)
+            start = rates.book(counters, self.limits, now, tokens)
+            if start > now:
+                booking = rates.booking_of(counters, start, tokens, earlier)
+                bookings.record(counters, slot, booking)
+        return cause, earlier, start
 
     def _start_single(self, tokens: int, sleep: Sleep, slot: int, on_wait: OnWait) -> None:
         while True:

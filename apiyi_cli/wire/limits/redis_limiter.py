@@ -181,16 +181,7 @@ class LimitServer:
         self._tell = tell
         self._wait_s = limits.store_wait_s
         self._shown = without_credentials(url)
-        try:
-            self._client: Any = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=REDIS_TIMEOUT_S,
-                socket_timeout=REDIS_TIMEOUT_S,
-                health_check_interval=30,
-                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
-            )
-        except ValueError as failure:
-            raise self.unusable(failure) from None
+        self._client = self._make_client(redis, url)
         lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
         self._script = self._client.register_script(lua)
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
@@ -212,6 +203,18 @@ class LimitServer:
             repr(windows.NETWORK * limits.window_s),
             repr(rates.LATE_SHARE * limits.window_s),
         )
+
+    def _make_client(self, redis: Any, url: str) -> Any:
+        try:
+            return redis.Redis.from_url(
+                url,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+                socket_timeout=REDIS_TIMEOUT_S,
+                health_check_interval=30,
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
+            )
+        except ValueError as failure:
+            raise self.unusable(failure) from None
 
     def ask(self, step: str, *arguments: str | float) -> Any:
         """Return the answer of a step. Raises one of `failures`."""
