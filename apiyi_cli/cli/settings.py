@@ -56,10 +56,6 @@ class CommandSettings(Settings):
             typed = self._complete(group)
         return super().fill(typed, defaults=defaults)
 
-    def fill_given(self, group: G) -> G:
-        """Return the command's group of this kind with what the user gave, without defaults."""
-        return self.fill(group, defaults=False)
-
     def adopt(self, group: Group) -> None:
         """Take a group as if the user had typed it: an earlier run's options, for example."""
         completed = self._complete(group)
@@ -120,7 +116,7 @@ class CommandSettings(Settings):
         """Return the body fields that the user set, each with the option that sets it."""
         fields: dict[str, str] = {}
         for group in set(self._groups.values()):
-            for option, _ in list_given(self.fill_given(group)):
+            for option, _ in list_given(self.fill(group, defaults=False)):
                 if option.wire is not None and option.name != "model":
                     name = "max_completion_tokens" if option.name == "max_tokens" else option.wire
                     fields |= {option.wire: option.long, name: option.long}

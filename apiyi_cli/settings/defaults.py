@@ -211,29 +211,3 @@ def node_urls(name: str) -> tuple[str, ...]:
     """
     first = NODES[name]
     return (first, *(url for node, url in NODES.items() if node != "cf" and url != first))
-
-
-def retry_policy(
-    base: RetryPolicy,
-    *,
-    retries: int | None,
-    possibly_billed_retries: int | None,
-    max_retry_time_s: float | None,
-    max_time_s: float | None,
-) -> RetryPolicy:
-    """Return the policy with the values that the user gave, None for each that was not given.
-
-    A value that equals the default is still a given one: then the failures with their own
-    schedule keep to it.
-    """
-    time_s = base.max_retry_time_s if max_retry_time_s is None else max_retry_time_s
-    if max_time_s is not None:
-        # A wait that outlasts the whole run is not begun.
-        time_s = min(time_s, max_time_s)
-    return base._replace(
-        attempts=base.attempts if retries is None else retries + 1,
-        possibly_billed_retries=possibly_billed_retries,
-        max_retry_time_s=time_s,
-        fixed=retries is not None,
-        time_fixed=max_retry_time_s is not None or max_time_s is not None,
-    )

@@ -828,17 +828,6 @@ def test_the_help_tells_the_defaults_that_hold_for_a_batch() -> None:
         assert defaults["--jobs"] == jobs
 
 
-def test_a_number_of_retries_holds_if_it_was_given_though_it_be_the_default() -> None:
-    from apiyi_cli.cli.gateway.plan import make_policy
-    from apiyi_cli.core.options.connection import Connection
-    from apiyi_cli.settings.defaults import BATCH
-
-    assert not make_policy(Connection(), BATCH).fixed
-    for retries in (0, BATCH.attempts - 1, 9):
-        made = make_policy(Connection(retries=retries), BATCH)
-        assert (made.attempts, made.fixed) == (retries + 1, True)
-
-
 def test_a_link_to_an_output_has_the_outputs_journal(apiyi: Program, gateway: Gateway) -> None:
     write(apiyi, prompts(2))
     (apiyi.work / "far").mkdir()

@@ -11,7 +11,7 @@ from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.options.table import OPTION_GROUPS
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.defaults import BASE_URLS, DEFAULTS, LIMITS, TIMEOUTS, Timeouts
+from apiyi_cli.settings.defaults import BASE_URLS, BATCH, DEFAULTS, LIMITS, TIMEOUTS, Timeouts
 from apiyi_cli.settings.listing import list_settings
 from apiyi_cli.settings.resolve import Settings
 
@@ -274,3 +274,16 @@ def test_a_base_url_comes_before_a_node_of_the_profile_and_not_beside_one(tmp_pa
     assert settings(tmp_path, text=text, APIYI_BASE_URL=other).base_urls == (other,)
     with pytest.raises(UsageError, match="--node with --base-url"):
         _ = settings(tmp_path, Connection(node="b", base_url=other), text="").base_urls
+
+
+def test_a_number_of_retries_holds_if_it_was_given_though_it_be_the_default(
+    tmp_path: Path,
+) -> None:
+    assert not settings(tmp_path, text="").retry_policy(BATCH).fixed
+    for retries in (0, BATCH.attempts - 1, 9):
+        policy = settings(tmp_path, Connection(retries=retries)).retry_policy(BATCH)
+        assert (policy.attempts, policy.fixed, policy.time_fixed) == (retries + 1, True, False)
+    policy = settings(tmp_path, Connection(max_time=5.0)).retry_policy(BATCH)
+    # The profile's number of retries counts as given.
+    assert (policy.attempts, policy.fixed) == (8, True)
+    assert (policy.max_retry_time_s, policy.time_fixed) == (5.0, True)

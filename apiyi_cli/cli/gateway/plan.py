@@ -8,15 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.hosts import NODES
-from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
-from apiyi_cli.settings.defaults import (
-    INTERACTIVE,
-    PROBE_TIMEOUTS,
-    RetryPolicy,
-    Timeouts,
-    retry_policy,
-)
+from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, Timeouts
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.retry.attempts import RetryBudget
@@ -72,7 +65,7 @@ def make_plan(
         tell=messages.note,
         environ=process.environ,
         timeouts=_find_timeouts(process, settings),
-        policy=make_policy(settings.fill_given(Connection()), INTERACTIVE),
+        policy=settings.retry_policy(INTERACTIVE),
         retry_budget=RetryBudget(),
         extra=tuple(options.header or ()),
         cacert=options.cacert,
@@ -131,17 +124,6 @@ def _make_trace(settings: CommandSettings, messages: Messages) -> Trace | None:
     from apiyi_cli.wire.http.trace import Trace
 
     return Trace(messages.print)
-
-
-def make_policy(options: Connection, base: RetryPolicy) -> RetryPolicy:
-    """Return the retry policy with what the user gave; `options` have no defaults."""
-    return retry_policy(
-        base,
-        retries=options.retries,
-        possibly_billed_retries=options.retry_ambiguous,
-        max_retry_time_s=options.max_retry_time,
-        max_time_s=options.max_time,
-    )
 
 
 def make_bulk_plan(plan: Plan) -> Plan:

@@ -26,7 +26,6 @@ from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandle
 from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.core.options.batch import Batching
-from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import ApiyiError, LimitError, OutputError
 from apiyi_cli.text import Text
 
@@ -149,11 +148,11 @@ def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiEr
 
 def make_wire_plan(ctx: Context) -> Plan:
     """Return the plan of the requests, with the retry policy of a batch."""
-    from apiyi_cli.cli.gateway.plan import make_bulk_plan, make_policy
+    from apiyi_cli.cli.gateway.plan import make_bulk_plan
     from apiyi_cli.settings.defaults import BATCH
 
     plan = ctx.gateway.make_plan()
     if plan.account is not None:
         plan.account.many = True
-    policy = make_policy(ctx.settings.fill_given(Connection()), BATCH)
+    policy = ctx.settings.retry_policy(BATCH)
     return make_bulk_plan(plan)._replace(policy=policy, tell=ctx.messages.debug)
