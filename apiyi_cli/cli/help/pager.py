@@ -20,7 +20,7 @@ COMMAND_NOT_FOUND = 127
 def show_text(process: Process, text: str) -> None:
     """Write the text to stdout, through $PAGER or less where stdout is a terminal.
 
-    A pager that cannot be started is passed over; one that is left early is no failure.
+    A pager that cannot be started is passed over; one that is left early is not a failure.
     """
     data = text.encode("utf-8", "replace")
     if not (process.console.stdout_is_terminal and _run_pager(process, data)):
