@@ -135,7 +135,7 @@ def validator_class(dialect: Dialect) -> Any:
 
     base = getattr(jsonschema, dialect.validator)
     keywords = {**base.VALIDATORS, **_own_keywords(base.VALIDATORS)}
-    bounded = {name: _bounded(keyword) for name, keyword in keywords.items()}
+    bounded = {name: _bound_keyword(keyword) for name, keyword in keywords.items()}
     made: Any = jsonschema.validators.extend(base, bounded)  # type: ignore[no-untyped-call]
     evolve = made.evolve
 
@@ -186,8 +186,8 @@ def _checker(schema: Any) -> _Checker:
     bare = schema
     if isinstance(schema, dict):
         bare = {name: value for name, value in schema.items() if name != "$schema"}
-    found = survey(schema, "--schema")
-    checker = _Checker(schema, made_for(bare, registry=Registry()), found)
+    references = survey(schema, "--schema")
+    checker = _Checker(schema, made_for(bare, registry=Registry()), references)
     if len(_checkers) >= _KEPT:
         _checkers.clear()
     _checkers[id(schema)] = checker
@@ -219,7 +219,7 @@ def _late() -> CheckStop:
     return CheckStop(Text("the check did not end within {limit} s", limit=f"{_state.limit_s:.3g}"))
 
 
-def _bounded(keyword: Keyword) -> Keyword:
+def _bound_keyword(keyword: Keyword) -> Keyword:
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Errors:
         _check_clock()
         return keyword(validator, value, instance, schema)
@@ -239,7 +239,7 @@ def _own_keywords(known: dict[str, Keyword]) -> dict[str, Keyword]:
         "divisibleBy": _multiple_of,
     }
     for name in ("unevaluatedProperties", "unevaluatedItems"):
-        own[name] = _unevaluated(known.get(name))
+        own[name] = _make_unevaluated_check(known.get(name))
     return {name: keyword for name, keyword in own.items() if name in known}
 
 
@@ -295,11 +295,11 @@ def _judge_extra(validator: Any, allowed: Any, value: Any, extra: list[str]) -> 
         for name in extra:
             yield from validator.descend(value[name], allowed, path=name)
     elif allowed is False and extra:
-        shown = ", ".join(map(repr, extra[:5]))
-        yield _error(f"Additional properties are not allowed ({shown})")
+        extra_names = ", ".join(map(repr, extra[:5]))
+        yield _error(f"Additional properties are not allowed ({extra_names})")
 
 
-def _unevaluated(library: Keyword | None) -> Keyword:
+def _make_unevaluated_check(library: Keyword | None) -> Keyword:
     def check(validator: Any, allowed: Any, value: Any, schema: Any) -> Errors:
         if library is None or _state.patterns.unreadable:
             # Which names a pattern matches is not known then, and that was said before.

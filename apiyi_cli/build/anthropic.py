@@ -158,9 +158,9 @@ def _add_tools(body: dict[str, Any], chat: dict[str, Any], family: Family, think
     choice = _choice(chat.get("tool_choice"))
     wanted = schema_name(chat)
     if wanted is not None:
-        given = chat["response_format"]["json_schema"]
-        description = given.get("description") or "Give the answer."
-        tools.append({"name": wanted, "description": description, "input_schema": given["schema"]})
+        schema = chat["response_format"]["json_schema"]
+        description = schema.get("description") or "Give the answer."
+        tools.append({"name": wanted, "description": description, "input_schema": schema["schema"]})
         # A function cannot be forced on a model that thinks, nor on the newest ones at all.
         forced = family.structured == "tool" and not thinking and not chat.get("tools")
         choice = {"type": "tool", "name": wanted} if forced else choice or {"type": "auto"}
@@ -181,12 +181,12 @@ def _tool(item: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
-def _choice(asked: Any) -> dict[str, Any] | None:
-    if asked is None:
+def _choice(tool_choice: Any) -> dict[str, Any] | None:
+    if tool_choice is None:
         return None
-    if isinstance(asked, dict):
-        return {"type": "tool", "name": asked.get("function", {}).get("name", "")}
-    return {"type": {"required": "any"}.get(asked, asked)}
+    if isinstance(tool_choice, dict):
+        return {"type": "tool", "name": tool_choice.get("function", {}).get("name", "")}
+    return {"type": {"required": "any"}.get(tool_choice, tool_choice)}
 
 
 def _split(messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -198,12 +198,12 @@ def _split(messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str
         if role in ("system", "developer"):
             system.append(_plain_text(message.get("content")))
             continue
-        said = "assistant" if role == "assistant" else "user"
+        speaker = "assistant" if role == "assistant" else "user"
         blocks = _blocks(message)
-        if turns and turns[-1]["role"] == said:
+        if turns and turns[-1]["role"] == speaker:
             turns[-1]["content"] = [*_as_blocks(turns[-1]["content"]), *_as_blocks(blocks)]
         elif blocks:
-            turns.append({"role": said, "content": blocks})
+            turns.append({"role": speaker, "content": blocks})
     return system, turns
 
 

@@ -102,11 +102,11 @@ def _declaration(item: Mapping[str, Any]) -> dict[str, Any]:
     return declared
 
 
-def _choice(asked: Any) -> dict[str, Any]:
-    if isinstance(asked, Mapping):
-        name = asked.get("function", {}).get("name", "")
+def _choice(tool_choice: Any) -> dict[str, Any]:
+    if isinstance(tool_choice, Mapping):
+        name = tool_choice.get("function", {}).get("name", "")
         return {"mode": "ANY", "allowedFunctionNames": [name]}
-    return {"mode": _MODES.get(asked, "AUTO")}
+    return {"mode": _MODES.get(tool_choice, "AUTO")}
 
 
 def _split(messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -119,14 +119,14 @@ def _split(messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str
         if role in ("system", "developer"):
             system += [part["text"] for part in _parts(message.get("content")) if "text" in part]
             continue
-        said = "model" if role == "assistant" else "user"
+        speaker = "model" if role == "assistant" else "user"
         for call in message.get("tool_calls") or ():
             names[call.get("id", "")] = call.get("function", {}).get("name", "")
         parts = _turn_parts(message, names)
-        if turns and turns[-1]["role"] == said:
+        if turns and turns[-1]["role"] == speaker:
             turns[-1]["parts"] += parts
         elif parts:
-            turns.append({"role": said, "parts": parts})
+            turns.append({"role": speaker, "parts": parts})
     return system, turns
 
 

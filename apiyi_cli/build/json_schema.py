@@ -164,8 +164,8 @@ class _Walk:
                 node = next(reversed(path))
                 for target, reference in path[node]:
                     if target in path:
-                        shown = quote_briefly(reference or self._find_reference(path))
-                        raise self._refuse(Text("its $ref {ref} leads back to itself", ref=shown))
+                        quoted = quote_briefly(reference or self._find_reference(path))
+                        raise self._refuse(Text("its $ref {ref} leads back to itself", ref=quoted))
                     if target in self._edges and target not in done:
                         path[target] = iter(self._edges[target])
                         break
@@ -185,21 +185,21 @@ class _Walk:
     def _resolve(self, reference: Any, resolver: Any) -> Any:
         from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere
 
-        shown = quote_briefly(reference)
+        quoted = quote_briefly(reference)
         if not isinstance(reference, str):
-            raise self._refuse(Text("its $ref {ref} is not a text", ref=shown))
+            raise self._refuse(Text("its $ref {ref} is not a text", ref=quoted))
         try:
             found = resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
-            raise self._refuse(Text("its $ref {ref} leads nowhere", ref=shown)) from None
+            raise self._refuse(Text("its $ref {ref} leads nowhere", ref=quoted)) from None
         except Exception:
             # Broad, because the library trips over hostile pointers in many ways.
-            why = Text("its $ref {ref} leads out of the schema, and nothing is fetched", ref=shown)
+            why = Text("its $ref {ref} leads out of the schema, and nothing is fetched", ref=quoted)
             if reference.startswith("#"):
-                why = Text("its $ref {ref} leads nowhere", ref=shown)
+                why = Text("its $ref {ref} leads nowhere", ref=quoted)
             raise self._refuse(why) from None
         if not isinstance(found.contents, (dict, bool)):
-            raise self._refuse(Text("its $ref {ref} leads to what is no schema", ref=shown))
+            raise self._refuse(Text("its $ref {ref} leads to what is no schema", ref=quoted))
         return found
 
     def _refuse(self, why: str) -> UsageError:

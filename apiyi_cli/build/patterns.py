@@ -177,10 +177,10 @@ class _Reader:
             self.at = found.end()
             return Ways(0.0, 1.0)
         is_reference = self.text[self.at + 1 : self.at + 2] in "123456789"
-        self._escaped_character()
+        self._convert_escape()
         return Ways(0.0, 1.0) if is_reference else Ways()
 
-    def _escaped_character(self) -> None:
+    def _convert_escape(self) -> None:
         if found := _CODE_POINT.match(self.text, self.at):
             self.out.append(re.escape(chr(int(found[1], 16))))
         elif found := _CONTROL.match(self.text, self.at):
@@ -210,7 +210,7 @@ class _Reader:
                 self.out += ["\\-" if found[1] else "", found[2], "\\-" if found[3] else ""]
                 self.at = found.end()
             elif self.text[self.at] == "\\":
-                self._escaped_character()
+                self._convert_escape()
             else:
                 char = self.text[self.at]
                 self.out.append(f"\\{char}" if char == "[" else char)

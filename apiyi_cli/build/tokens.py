@@ -112,23 +112,23 @@ def _tokens_of_text(text: str, name: str, low_detail: bool) -> float:
     if name in ("url", "image_url", *_PICTURE_FIELDS) and text.startswith(("https:", "http:")):
         return TOKENS_IN_SMALL_PICTURE if low_detail else TOKENS_IN_UNKNOWN_PICTURE
     if len(text) >= _SHORTEST_BASE64 and re.fullmatch(_BASE64, text[:_SHORTEST_BASE64]):
-        kind = _sniffed_family(text)
+        kind = _sniff_family(text)
         if kind is not None:
             return _tokens_of_base64(text, kind, low_detail)
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     return size / BYTES_IN_TOKEN
 
 
-def _sniffed_family(text: str) -> str | None:
+def _sniff_family(text: str) -> str | None:
     from apiyi_cli.core.filetypes import detect_type
 
-    kind = detect_type(_decoded_head(text, 128))
+    kind = detect_type(_decode_head(text, 128))
     return kind.family if kind is not None else None
 
 
 def _tokens_of_base64(text: str, family: str, low_detail: bool) -> float:
-    head = _decoded_head(text, _HEAD_CHARS)
-    return _tokens_of_media(head, len(text) * 3 // 4, _sniffed_family(text) or family, low_detail)
+    head = _decode_head(text, _HEAD_CHARS)
+    return _tokens_of_media(head, len(text) * 3 // 4, _sniff_family(text) or family, low_detail)
 
 
 def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = False) -> float:
@@ -150,7 +150,7 @@ def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = Fal
     return size / BYTES_IN_TOKEN
 
 
-def _decoded_head(text: str, chars: int) -> bytes:
+def _decode_head(text: str, chars: int) -> bytes:
     piece = text[: chars - chars % 4].replace("-", "+").replace("_", "/")
     with suppress(binascii.Error, ValueError):
         return base64.b64decode(piece + "=" * (-len(piece) % 4))

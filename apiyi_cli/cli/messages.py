@@ -77,9 +77,9 @@ class Messages:
     def translate(self) -> Translate:
         """Return the function that puts a text for people into their language."""
         from apiyi_cli.core.language import translator
-        from apiyi_cli.settings.language import configured
+        from apiyi_cli.settings.language import find_configured
 
-        return translator(self._environ, configured(self._environ))
+        return translator(self._environ, find_configured(self._environ))
 
     def _wants_json(self) -> bool:
         if self.as_json:

@@ -73,7 +73,7 @@ def guess_encoding(sample: bytes) -> str | None:
     if 2 * text.count("\ufffd") <= sum(char > "\x7f" for char in text):
         # UTF-8 with some bytes that belong to nothing; no other text is so much like it.
         return None
-    scores = {one.name: _score(sample, one) for one in _CANDIDATES}
+    scores = {charset.name: _score(sample, charset) for charset in _CANDIDATES}
     name = max(scores, key=scores.__getitem__)
     return name if scores[name] >= ENOUGH else None
 

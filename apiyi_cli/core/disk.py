@@ -24,7 +24,7 @@ EXCLUSIVE = (
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write all of `data`, however many calls it takes; see `written_before`."""
+    """Write all of `data`, however many calls it takes; see `count_written`."""
     left = memoryview(data)
     size = len(left)
     try:
@@ -35,7 +35,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         raise
 
 
-def written_before(failure: OSError) -> int:
+def count_written(failure: OSError) -> int:
     """Return how many bytes `write_all` had written when it failed."""
     return int(getattr(failure, "written", 0))
 

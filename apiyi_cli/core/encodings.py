@@ -38,18 +38,18 @@ _LONG_ENOUGH: Final = 64
 def find_encoding(name: str) -> str:
     """Return Python's name of an encoding that the user named. Raises UsageError."""
     try:
-        found = codecs.lookup(name.strip())
+        codec = codecs.lookup(name.strip())
     except (LookupError, ValueError):
-        found = None
+        codec = None
     # Python has no public sign of a codec that reads text; io.open looks at this one.
-    is_text = found is not None and getattr(found, "_is_text_encoding", True)
-    if found is None or not is_text or found.name.replace("-", "_") in _NOT_TEXT:
+    is_text = codec is not None and getattr(codec, "_is_text_encoding", True)
+    if codec is None or not is_text or codec.name.replace("-", "_") in _NOT_TEXT:
         raise UsageError(
             Text("cannot use --encoding {name}", name=name),
             Text("it names no encoding of text"),
             hint=Text("--encoding GB18030, Big5, UTF-16, Shift_JIS, EUC-KR or windows-1252"),
         )
-    return _WIDER.get(found.name, found.name)
+    return _WIDER.get(codec.name, codec.name)
 
 
 def decode_text(content: bytes, name: str, encoding: str | None = None) -> str:

@@ -26,8 +26,8 @@ class _Event:
         return type(self) is type(other) and self._values() == other._values()
 
     def __repr__(self) -> str:
-        told = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
-        return f"{type(self).__name__}({', '.join(told)})"
+        fields = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+        return f"{type(self).__name__}({', '.join(fields)})"
 
     __hash__ = None  # type: ignore[assignment]
 

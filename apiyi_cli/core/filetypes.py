@@ -191,8 +191,8 @@ def find_svg_root(content: bytes) -> int:
     a DOCTYPE.
     """
     at = 3 if content.startswith(b"\xef\xbb\xbf") else 0
-    while found := _MISC.match(content, at):
-        at = found.end()
+    while prefix := _MISC.match(content, at):
+        at = prefix.end()
     return at if _SVG_ROOT.match(content, at) else -1
 
 
@@ -259,7 +259,7 @@ def _is_svg(content: bytes) -> bool:
 
 
 def _detect_text(head: bytes) -> FileType | None:
-    found = find_byte_order_mark(head)
-    if found is None or found[0] == "utf-8":
+    prefix = find_byte_order_mark(head)
+    if prefix is None or prefix[0] == "utf-8":
         return None
-    return FileType("text", f"text/plain;charset={found[0][:6]}", "txt")
+    return FileType("text", f"text/plain;charset={prefix[0][:6]}", "txt")

@@ -94,32 +94,32 @@ def is_public(address: str) -> bool:
     import ipaddress
 
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if str(found) in _INNER_ADDRESSES:
+    if str(parsed) in _INNER_ADDRESSES:
         return False
-    if isinstance(found, ipaddress.IPv6Address):
-        if any(not is_public(inner) for inner in _wrapped(found)):
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if any(not is_public(inner) for inner in _unwrap(parsed)):
             return False
-        if found.ipv4_mapped or _is_nat64(found):
+        if parsed.ipv4_mapped or _is_nat64(parsed):
             return True
-        if found.is_site_local:
+        if parsed.is_site_local:
             return False
-    return found.is_global and not (found.is_multicast or found.is_reserved)
+    return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved)
 
 
-def _is_nat64(found: IPv6Address) -> bool:
-    return int(found) >> 32 == _NAT64_PREFIX or int(found) >> 80 == _LOCAL_NAT64_PREFIX
+def _is_nat64(parsed: IPv6Address) -> bool:
+    return int(parsed) >> 32 == _NAT64_PREFIX or int(parsed) >> 80 == _LOCAL_NAT64_PREFIX
 
 
-def _wrapped(found: IPv6Address) -> list[str]:
+def _unwrap(parsed: IPv6Address) -> list[str]:
     """Return the IPv4 addresses that a packet to this one would end at."""
     from ipaddress import IPv4Address
 
-    inner = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
-    low = IPv4Address(int(found) & 0xFFFFFFFF)
-    is_isatap = (int(found) >> 32) & 0xFFFFFFFF in _ISATAP
-    if is_isatap or _is_nat64(found):
+    inner = [parsed.ipv4_mapped, parsed.sixtofour, *(parsed.teredo or ())]
+    low = IPv4Address(int(parsed) & 0xFFFFFFFF)
+    is_isatap = (int(parsed) >> 32) & 0xFFFFFFFF in _ISATAP
+    if is_isatap or _is_nat64(parsed):
         inner.append(low)
     return [str(one) for one in inner if one is not None]

@@ -117,7 +117,7 @@ def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
     text = _redact_known(text, secrets)
     if not any(start in text for start in _KEY_STARTS):
         return text
-    return re.sub(_SHAPED, lambda found: f"[key {Secret(found[0]).tail}]", text)
+    return re.sub(_SHAPED, lambda match: f"[key {Secret(match[0]).tail}]", text)
 
 
 def redact_body(body: bytes, secrets: Iterable[Secret]) -> bytes:
@@ -140,12 +140,12 @@ def _redact_known(text: str, secrets: Iterable[Secret]) -> str:
     # The longest first: a secret may be the beginning of another.
     for secret in sorted(secrets, key=lambda secret: -len(secret.value)):
         if len(secret.value) >= SHORTEST_REDACTED:
-            shown = f"[key {secret.tail}]"
+            mask = f"[key {secret.tail}]"
             if _has_escapes(text):
-                text = _spellings(secret.value).sub(lambda _, shown=shown: shown, text)  # type: ignore[misc]
+                text = _spellings(secret.value).sub(lambda _, mask=mask: mask, text)  # type: ignore[misc]
             else:
                 for spelling in _plain_spellings(secret.value):
-                    text = text.replace(spelling, shown)
+                    text = text.replace(spelling, mask)
     return text
 
 

@@ -51,8 +51,8 @@ def read_balance(value: Any) -> AccountBalance:
     used = read_number(data.get("used_quota")) or 0.0
     requests = read_number(data.get("request_count"))
     return AccountBalance(
-        _whole(quota),
-        _whole(used),
+        _as_integer(quota),
+        _as_integer(used),
         quota / QUOTA_PER_USD,
         used / QUOTA_PER_USD,
         None if requests is None else int(requests),
@@ -89,7 +89,7 @@ def _charge(row: dict[str, Any]) -> Charge | None:
     )
 
 
-def _whole(number: float) -> float:
+def _as_integer(number: float) -> float:
     return int(number) if number.is_integer() else number
 
 
@@ -99,8 +99,8 @@ def left_usd(subscription: Any, usage: Any) -> float | None:
     `total_usage` counts cents. A key without a limit draws on its account, which these answers
     do not show.
     """
-    given = read_number(read_object(subscription).get("hard_limit_usd"))
+    limit_usd = read_number(read_object(subscription).get("hard_limit_usd"))
     used = read_number(read_object(usage).get("total_usage"))
-    if given is None or used is None or given >= UNLIMITED_USD:
+    if limit_usd is None or used is None or limit_usd >= UNLIMITED_USD:
         return None
-    return given - used / 100
+    return limit_usd - used / 100

@@ -55,12 +55,12 @@ def read_answer(
             # Events after a line of other text, a proxy's perhaps: they are paid for.
             yield from _Stream(reply, answer, verbatim, cost).batches([raw])
             return
-        yield from _whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
+        yield from _read_whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
     finally:
         reply.close()
 
 
-def _whole(
+def _read_whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[EventBatch]:
     """Yield the events of an answer that came as one object."""

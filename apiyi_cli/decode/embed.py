@@ -112,7 +112,7 @@ def _cut_vectors(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
 
     Each is replaced by an object with its number, which no vector can be.
     """
-    kept: list[bytes] = []
+    rest: list[bytes] = []
     spans: list[tuple[int, int]] = []
     end = 0
     while (at := raw.find(_KEY, end)) >= 0:
@@ -120,14 +120,14 @@ def _cut_vectors(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
         opened = _find_bracket(raw, start)
         closed = raw.find(b"]", opened)
         if opened < 0 or closed < 0:
-            kept.append(raw[end:start])
+            rest.append(raw[end:start])
             end = start
             continue
-        kept.append(raw[end:opened] + b'{"":%d}' % len(spans))
+        rest.append(raw[end:opened] + b'{"":%d}' % len(spans))
         end = closed + 1
         spans.append((opened, end))
-    kept.append(raw[end:])
-    return b"".join(kept), spans
+    rest.append(raw[end:])
+    return b"".join(rest), spans
 
 
 def _find_bracket(raw: bytes, at: int) -> int:

@@ -53,40 +53,40 @@ class ErrorClass(NamedTuple):
 
 
 def classify_error(
-    told: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
+    body: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
 ) -> ErrorClass:
     """Return the class of an error body that came with this status.
 
     A status of 200 says nothing. `url` is where the request went, for the hint.
     """
-    speaker = find_speaker(told, cost)
-    rule = next((rule for rule in RULES if matches_rule(rule, told, status, speaker)), None)
+    speaker = find_speaker(body, cost)
+    rule = next((rule for rule in RULES if matches_rule(rule, body, status, speaker)), None)
     if rule is None:
-        return _by_status(told, status, cost, url)
+        return _by_status(body, status, cost, url)
     found = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
     if rule.billed == "maybe":
         return _possibly_billed(found, rule, status, cost)
     if rule.error is FundsError:
-        return found._replace(hint=_funds_hint(told.message))
+        return found._replace(hint=_funds_hint(body.message))
     if rule.error is UnknownModelError and model:
         return found._replace(what=Text("no such model for this key: {model}", model=model))
     if rule.cause == "wrong-request":
-        return found._replace(hint=_fix(told, 400, url))
+        return found._replace(hint=_fix(body, 400, url))
     return found
 
 
-def find_speaker(told: ErrorBody, cost: Cost) -> Speaker:
+def find_speaker(body: ErrorBody, cost: Cost) -> Speaker:
     """Return whether the gateway speaks, or an upstream channel whose words it passes on.
 
     What is free never goes upstream. A type that names the gateway's software is the gateway's
     own, and so is an error without a type; any other type was written by somebody else.
     """
-    if cost == "free" or not told.type or _GATEWAY_TYPE.fullmatch(told.type.lower()):
+    if cost == "free" or not body.type or _GATEWAY_TYPE.fullmatch(body.type.lower()):
         return "gateway"
     return "upstream"
 
 
-def matches_rule(rule: Rule, told: ErrorBody, status: int, speaker: Speaker) -> bool:
+def matches_rule(rule: Rule, body: ErrorBody, status: int, speaker: Speaker) -> bool:
     """Return True if a row of the table matches this error body."""
     if rule.speaker not in (None, speaker):
         return False
@@ -94,11 +94,11 @@ def matches_rule(rule: Rule, told: ErrorBody, status: int, speaker: Speaker) -> 
         return True
     if rule.statuses is not None and status not in rule.statuses:
         return False
-    if rule.codes and any(rule.codes.fullmatch(word) for word in (told.code, told.type) if word):
+    if rule.codes and any(rule.codes.fullmatch(word) for word in (body.code, body.type) if word):
         return True
-    if rule.code and rule.code.fullmatch(told.code or told.type or ""):
+    if rule.code and rule.code.fullmatch(body.code or body.type or ""):
         return True
-    return bool(rule.words and rule.words.search(told.message))
+    return bool(rule.words and rule.words.search(body.message))
 
 
 def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
@@ -113,7 +113,7 @@ def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> 
     return found._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
 
 
-def _by_status(told: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass:
+def _by_status(body: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass:
     if status == 408 and cost == "heavy":
         return ErrorClass(
             IncompleteError,
@@ -127,15 +127,15 @@ def _by_status(told: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass
             TemporaryError, Text("the gateway has a problem"), Text("run it again in a minute")
         )
     return ErrorClass(
-        RejectedError, Text("the gateway refused the request"), _fix(told, status, url)
+        RejectedError, Text("the gateway refused the request"), _fix(body, status, url)
     )
 
 
-def _fix(told: ErrorBody, status: int, url: str) -> str | None:
+def _fix(body: ErrorBody, status: int, url: str) -> str | None:
     """Return what to change in a request that was refused, where that is known."""
-    if _LENGTH.search(f"{told.code} {told.message}"):
+    if _LENGTH.search(f"{body.code} {body.message}"):
         return Text("shorten the input, or choose a model with a longer context")
-    if _CHAT_MODEL.search(told.message):
+    if _CHAT_MODEL.search(body.message):
         return "apiyi chat"
     if status == 413:
         return Text("send less: shorten the input, or compress the files")
@@ -143,8 +143,8 @@ def _fix(told: ErrorBody, status: int, url: str) -> str | None:
         return Text("the gateway does not offer this; use another command or model")
     if status in (404, 405):
         return describe_address_check(url)
-    if told.param and not told.param.isdigit():
-        return Text("change or leave out {param}", param=told.param)
+    if body.param and not body.param.isdigit():
+        return Text("change or leave out {param}", param=body.param)
     return None
 
 

@@ -42,15 +42,15 @@ def classify_reply(
     """
     if 300 <= status < 400:
         return _redirect(status, headers, host)
-    told = read_error_body(raw, headers)
-    found = classify_error(told, status, cost, model, url)
-    if status in (401, 403) and _is_firewall(told, found, headers):
+    body = read_error_body(raw, headers)
+    found = classify_error(body, status, cost, model, url)
+    if status in (401, 403) and _is_firewall(body, found, headers):
         found = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
-    elif status == 502 and not raw.strip() and not _request_id(headers, told):
+    elif status == 502 and not raw.strip() and not _request_id(headers, body):
         found = found._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
         )
-    return _error(found, told, status, headers, host, "status", now_wall)
+    return _error(found, body, status, headers, host, "status", now_wall)
 
 
 def classify_event(
@@ -68,28 +68,28 @@ def classify_event(
     None where the value is an answer. The class is that of the status which the body names, or
     else of its code, type and words; a refusal that says nothing known counts as temporary.
     """
-    told = find_error(value)
-    if told is None:
+    body = find_error(value)
+    if body is None:
         return None
-    found = classify_error(told, told.status or 200, cost, model)
+    found = classify_error(body, body.status or 200, cost, model)
     if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
         found = ErrorClass(RejectedError, Text("the gateway refused the request"))
-    return _error(found, told, status, headers, host, phase, None)
+    return _error(found, body, status, headers, host, phase, None)
 
 
-def _is_firewall(told: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
+def _is_firewall(body: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
     """Return True if something before the gateway refused: the gateway itself speaks JSON.
 
     Plain words that a row of the table knows may still be the gateway's.
     """
-    if "cf-mitigated" in headers or told.form == "page":
+    if "cf-mitigated" in headers or body.form == "page":
         return True
-    return told.form == "text" and not _knows_words(told, found)
+    return body.form == "text" and not _knows_words(body, found)
 
 
-def _knows_words(told: ErrorBody, found: ErrorClass) -> bool:
+def _knows_words(body: ErrorBody, found: ErrorClass) -> bool:
     rules = (rule for rule in RULES if rule.cause == found.cause and rule.words)
-    return any(rule.words.search(told.message) for rule in rules if rule.words)
+    return any(rule.words.search(body.message) for rule in rules if rule.words)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
@@ -100,11 +100,11 @@ def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) 
     `date`, since the two clocks may differ, or else from `now_wall` (seconds since 1970). A date
     in the past and anything negative or infinite is garbage.
     """
-    asked = _asked_s(headers, now_wall)
+    asked = _read_wait_s(headers, now_wall)
     return asked if asked is not None else _reset_s(headers)
 
 
-def _asked_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
+def _read_wait_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
     wait_ms = _parse_number(headers.get("retry-after-ms"))
     if wait_ms is not None:
         return wait_ms / 1000
@@ -157,7 +157,7 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
 
 def _error(
     found: ErrorClass,
-    told: ErrorBody,
+    body: ErrorBody,
     status: int,
     headers: Mapping[str, str],
     host: str,
@@ -169,34 +169,34 @@ def _error(
     again = headers.get("x-should-retry", "").strip().lower()
     return found.error(
         found.what,
-        told.message
+        body.message
         or (
-            Text("upstream status {status}", status=told.status)
-            if told.status
+            Text("upstream status {status}", status=body.status)
+            if body.status
             else Text("no reason given")
         ),
         hint=found.hint,
         facts=Facts(
             status=status,
-            code=told.code or told.type,
+            code=body.code or body.type,
             cause=found.cause,
             billed=found.billed,
-            request_id=_request_id(headers, told),
+            request_id=_request_id(headers, body),
             host=host or None,
             phase=phase,
             retry_after_s=(
                 retry_after_s(headers, now_wall=now_wall)
                 if limited
-                else _asked_s(headers, now_wall)
+                else _read_wait_s(headers, now_wall)
             ),
             should_retry={"true": True, "false": False}.get(again),
         ),
     )
 
 
-def _request_id(headers: Mapping[str, str], told: ErrorBody) -> str | None:
+def _request_id(headers: Mapping[str, str], body: ErrorBody) -> str | None:
     """Return the gateway's id of the request, rather than that of Cloudflare before it."""
-    return request_id_in(headers) or told.request_id or headers.get("cf-ray")
+    return request_id_in(headers) or body.request_id or headers.get("cf-ray")
 
 
 def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:

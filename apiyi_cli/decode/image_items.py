@@ -123,5 +123,5 @@ def _choice_urls(answer: Any) -> Iterator[str]:
 
 def _urls_in(text: str) -> list[str]:
     """Return the addresses of pictures in a text: what is shown, else linked, else named."""
-    shown = _DATA_LINK.findall(text) + _SHOWN_LINK.findall(text)
-    return shown or _LINK.findall(text) or _BARE_LINK.findall(text)
+    links = _DATA_LINK.findall(text) + _SHOWN_LINK.findall(text)
+    return links or _LINK.findall(text) or _BARE_LINK.findall(text)

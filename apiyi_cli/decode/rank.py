@@ -55,8 +55,8 @@ def scores(
             raise _unfit(reply, Text("the score of document {index} is not a number", index=index))
         by_index[index] = score
     ordered = sorted(by_index.items(), key=lambda pair: (-pair[1], pair[0]))
-    told = usage(answer.get("usage") if isinstance(answer, dict) else None)
-    return Scores(dict(ordered), told, raw if keep_body else b"")
+    token_counts = usage(answer.get("usage") if isinstance(answer, dict) else None)
+    return Scores(dict(ordered), token_counts, raw if keep_body else b"")
 
 
 def find_rows(answer: object) -> list[Mapping[str, Any]] | None:
@@ -105,5 +105,5 @@ def merge_scores(
         return as_line(replies[0][1])
     name = "results" if first.get("results") else "data"
     more = {"errors": list(errors)} if errors else {}
-    shown = [{**rows[number], "index": number} for number, _ in chosen]
-    return write({**first, name: shown, **({"usage": spent} if spent else {}), **more})
+    kept_rows = [{**rows[number], "index": number} for number, _ in chosen]
+    return write({**first, name: kept_rows, **({"usage": spent} if spent else {}), **more})

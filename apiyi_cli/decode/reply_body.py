@@ -257,13 +257,13 @@ def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
     """Return the error for plain text in place of JSON."""
     from apiyi_cli.decode.error_body import describe_address_check, quote_text
 
-    said = quote_text(trim(raw), reply.headers)
-    known = find_refusal(reply, {"error": said}, "text")
+    quote = quote_text(trim(raw), reply.headers)
+    known = find_refusal(reply, {"error": quote}, "text")
     if known is not None and known.facts.cause is not None:
         return known
     return RejectedError(
         Text("what answered is not the API"),
-        Text("text instead of JSON: {said}", said=said),
+        Text("text instead of JSON: {said}", said=quote),
         hint=describe_address_check(reply.url),
         facts=facts_of(reply, "opened"),
     )

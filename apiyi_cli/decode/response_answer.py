@@ -110,7 +110,7 @@ class ResponseAnswer(Answer):
         elif stage == "done":
             self._repair(kind, *where, part, value.get("text") or value.get("refusal"), out)
 
-    def _known(self, item: object, output: object, part: _Part) -> _PartialText | None:
+    def _find_text(self, item: object, output: object, part: _Part) -> _PartialText | None:
         """Return the text that has begun under the item's id, or else under its place."""
         for place in ((item, output), (item, None), (None, output)):
             if place != (None, None) and (text := self._texts.get((*place, *part))):
@@ -118,7 +118,7 @@ class ResponseAnswer(Answer):
         return None
 
     def _text(self, kind: Spoken, item: object, output: object, part: _Part) -> _PartialText:
-        text = self._known(item, output, part) or _PartialText(kind)
+        text = self._find_text(item, output, part) or _PartialText(kind)
         for place in {(item, output), (item, None) if item else (None, output)}:
             self._texts[(*place, *part)] = text
         return text
@@ -134,7 +134,7 @@ class ResponseAnswer(Answer):
         """Say what is missing of a text that is now known in full."""
         if not isinstance(full, str) or not full:
             return
-        text = self._known(item, output, part)
+        text = self._find_text(item, output, part)
         full = whole_characters(full)
         if text is None:
             # Some relays give each piece of one text another item id.

@@ -155,7 +155,7 @@ def _arguments_and_commands(command: Command) -> Tables:
 
 def _options(command: Command, say: Translate) -> Tables:
     return [
-        (panel, [(_aligned(option), _option_help(option, say)) for option in options])
+        (panel, [(_align(option), _option_help(option, say)) for option in options])
         for panel, options in command.panels().items()
     ]
 
@@ -167,7 +167,7 @@ def _argument_help(argument: Argument) -> str:
     return f"{argument.help} [{', '.join(choices)}]".lstrip()
 
 
-def _aligned(option: Option) -> str:
+def _align(option: Option) -> str:
     short = option.names[0].startswith("-") and not option.names[0].startswith("--")
     return ("" if short else "    ") + format_spellings(option)
 

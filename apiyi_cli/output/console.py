@@ -206,14 +206,14 @@ class Console:
         """
         make_safe = neutralize_json if content == "json" else neutralize
         message = make_safe(self.redact(text))
-        shown = f"\x1b[{style}m{message}\x1b[0m" if style else message
+        styled = f"\x1b[{style}m{message}\x1b[0m" if style else message
         with self._lock:
             begin = _ERASE if self._status else ""
             if message and (self._answer_is_open or (self._speech_is_open and end)):
                 begin += "\n"
             self._answer_is_open = False
             self._speech_is_open = self.stderr_is_terminal and not (message + end).endswith("\n")
-            self._draw(begin + shown + end + self._status)
+            self._draw(begin + styled + end + self._status)
 
     @property
     def line_is_open(self) -> bool:
@@ -243,11 +243,11 @@ class Console:
         What is said or written meanwhile goes above it; an empty text takes it away. The
         text must be shorter than the terminal is wide. Never raises.
         """
-        told = neutralize_line(self.redact(text))
+        line = neutralize_line(self.redact(text))
         with self._lock:
-            before, self._status = self._status, told
-            if before or told:
-                self._draw((_ERASE if before else "") + told)
+            before, self._status = self._status, line
+            if before or line:
+                self._draw((_ERASE if before else "") + line)
 
     def _draw(self, text: str) -> None:
         try:

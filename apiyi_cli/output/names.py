@@ -39,7 +39,7 @@ def safe_name(text: str, *, max_bytes: int = NAME_BYTES, default: str = "untitle
     characters, a short extension kept. `default` where nothing is left.
     """
     name = unicodedata.normalize("NFC", text)
-    name = "".join(_allowed(character) for character in name)
+    name = "".join(_replace_character(character) for character in name)
     name = name.lstrip("-" + _STOPS).rstrip(_STOPS)
     if _RESERVED.fullmatch(name.partition(".")[0].rstrip(_STOPS)):
         name = f"_{name}"
@@ -74,7 +74,7 @@ def input_fields(name: str, *, default: str) -> dict[str, str]:
     return source_fields(name)
 
 
-def _allowed(character: str) -> str:
+def _replace_character(character: str) -> str:
     if character in _FORBIDDEN or unicodedata.category(character) in _UNPRINTABLE:
         return "_"
     return " " if character.isspace() else character
@@ -106,19 +106,19 @@ class DistinctNames:
     """
 
     def __init__(self, taken: Iterable[Path] = ()) -> None:
-        self._taken = {_folded(path) for path in taken}
+        self._taken = {_fold(path) for path in taken}
 
     def distinct(self, path: Path) -> Path:
         """Return the path, or the next one with a number that this run has not used."""
         candidate, count = path, 1
-        while _folded(candidate) in self._taken:
+        while _fold(candidate) in self._taken:
             count += 1
             candidate = path.with_name(f"{path.stem}-{count}{path.suffix}")
-        self._taken.add(_folded(candidate))
+        self._taken.add(_fold(candidate))
         return candidate
 
 
-def _folded(path: Path) -> str:
+def _fold(path: Path) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
 
 
@@ -133,7 +133,7 @@ class PathTemplate:
     def __init__(self, text: str, *, known: Iterable[str] = NAME_FIELDS) -> None:
         self.text = text
         self._known = tuple(known)
-        self._pieces = list(self._parsed())
+        self._pieces = list(self._parse())
         if "\0" in text or Path(text).name in ("", ".."):
             raise UsageError(Text("{text} is not the name of a file", text=repr(text)))
         self._refuse_misplaced_folder()
@@ -162,7 +162,7 @@ class PathTemplate:
                 folder = str(values.get(field) or ".")
                 parts[-1] = folder if len(parts) == 1 else _below(folder)
             elif field:
-                parts[-1] += _filled(values.get(field), spec)
+                parts[-1] += _fill(values.get(field), spec)
                 open_part[-1] = True
         return Path(
             "/".join(
@@ -187,7 +187,7 @@ class PathTemplate:
                     )
             before = "" if field else before
 
-    def _parsed(self) -> Iterable[tuple[str, str, str]]:
+    def _parse(self) -> Iterable[tuple[str, str, str]]:
         known = ", ".join(f"{{{name}}}" for name in self._known)
         try:
             pieces = list(string.Formatter().parse(self.text))
@@ -221,7 +221,7 @@ class PathTemplate:
             yield literal, field, spec or ""
 
 
-def _filled(value: object, spec: str) -> str:
+def _fill(value: object, spec: str) -> str:
     if spec and isinstance(value, int):
         return f"{value:0{int(spec)}d}"
     # Shorter than a whole name may be, so that a number after it is not cut off.

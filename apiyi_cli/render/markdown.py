@@ -114,10 +114,10 @@ class Markdown:
 
     def _quote(self, block: Block) -> Iterator[Text]:
         inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
-        for line in self._quoted(inner):
+        for line in self._quote_lines(inner):
             yield _style("▌ ", _DIM).append_text(line)
 
-    def _quoted(self, inner: str) -> Iterator[Text]:
+    def _quote_lines(self, inner: str) -> Iterator[Text]:
         if self._depth == _QUOTES_MAX:
             yield from map(Text, inner.split("\n"))
             return

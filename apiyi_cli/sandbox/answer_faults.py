@@ -90,26 +90,28 @@ def _empty(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> 
     """Take the content out; `@1` makes it null, `@2` leaves its field out."""
     if isinstance(reply.body, bytes) and not _is_json(reply):
         return reply.replace(body=b"")
-    return _reworked(reply, request, lambda whole: _emptied(whole, int(at or 0)), _without_content)
+    return _rework(
+        reply, request, lambda whole: _empty_answer(whole, int(at or 0)), _without_content
+    )
 
 
-def _emptied(whole: Fields, form: int = 0) -> Fields:
+def _empty_answer(whole: Fields, form: int = 0) -> Fields:
     for choice in whole.get("choices") or ():
         if "message" in choice:
-            message = _blanked({"role": "assistant"}, "content", "", form)
+            message = _blank_field({"role": "assistant"}, "content", "", form)
             choice |= {"message": message, "finish_reason": "stop"}
         elif "text" in choice:
-            _blanked(choice, "text", "", form)
+            _blank_field(choice, "text", "", form)
     for name in ("output", "data", "results", "segments", "words"):
         if name in whole:
-            _blanked(whole, name, [], form)
+            _blank_field(whole, name, [], form)
     for name in ("text", "b64_json"):
         if isinstance(whole.get(name), str):
-            _blanked(whole, name, "", form)
+            _blank_field(whole, name, "", form)
     return whole
 
 
-def _blanked(fields: Fields, name: str, blank: Any, form: int) -> Fields:
+def _blank_field(fields: Fields, name: str, blank: Any, form: int) -> Fields:
     fields[name] = blank if form == 0 else None
     if form >= 2:
         del fields[name]
@@ -125,7 +127,7 @@ def _without_content(event: Fields) -> Fields | None:
             return None
         if choice.get("finish_reason") == "tool_calls":
             choice["finish_reason"] = "stop"
-    return event if choices else _emptied(event)
+    return event if choices else _empty_answer(event)
 
 
 def _reasoning_only(
@@ -133,7 +135,7 @@ def _reasoning_only(
 ) -> ScriptedReply:
     if request.endpoint not in (CHAT, RESPOND):
         return _empty(reply, request, at)
-    return _reworked(reply, request, _only_thought, _only_thinking)
+    return _rework(reply, request, _only_thought, _only_thinking)
 
 
 def _only_thought(whole: Fields) -> Fields:
@@ -165,18 +167,18 @@ def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None
     def change(event: Fields) -> Fields:
         choice = (event.get("choices") or [{}])[0]
         if event.get("usage"):
-            event["usage"] = _counted(event["usage"], count)
+            event["usage"] = _set_counts(event["usage"], count)
         elif choice.get("finish_reason") or ("created" in event and "choices" not in event):
             names = ("prompt_tokens", "completion_tokens", "total_tokens")
             event["usage"] = dict.fromkeys(names, count)
         return event
 
-    return _reworked(reply, request, change, change)
+    return _rework(reply, request, change, change)
 
 
-def _counted(value: Any, count: int) -> Any:
+def _set_counts(value: Any, count: int) -> Any:
     if isinstance(value, dict):
-        return {name: _counted(inner, count) for name, inner in value.items()}
+        return {name: _set_counts(inner, count) for name, inner in value.items()}
     return count if type(value) is int else value
 
 
@@ -189,7 +191,7 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
     endpoint = request.endpoint
     if endpoint in _MISFITS:
         change = _MISFITS[endpoint]
-        return _reworked(reply, request, change, change)
+        return _rework(reply, request, change, change)
     if endpoint in (TRANSCRIBE, TRANSLATE):
         return ScriptedReply.json({"transcript": _UNFIT_TEXT}, tokens=reply.tokens)
     if endpoint is SPEAK:
@@ -284,7 +286,7 @@ def _missing_rows(
                 whole[name] = whole[name][:-1]
         return whole
 
-    return _reworked(reply, request, shorten, shorten)
+    return _rework(reply, request, shorten, shorten)
 
 
 def _other_count(whole: Fields) -> Fields:
@@ -302,7 +304,7 @@ _MISFITS: dict[Endpoint, Callable[[Fields], Fields]] = {
 }
 
 
-def _reworked(
+def _rework(
     reply: ScriptedReply,
     request: ReceivedRequest,
     change: Callable[[Fields], Fields],
@@ -318,13 +320,13 @@ def _reworked(
         from apiyi_cli.sandbox.response_events import events
 
         whole = change(_payload(body[-1])["response"])
-        return reply.replace(body=tuple(_framed(event, named=True) for event in events(whole)))
+        return reply.replace(body=tuple(_frame_event(event, named=True) for event in events(whole)))
     pieces = []
     for piece in body:
         event = _payload(piece)
         changed = change_event(event) if event else None
         if changed is not None:
-            pieces.append(_framed(changed, named=piece.startswith(b"event:")))
+            pieces.append(_frame_event(changed, named=piece.startswith(b"event:")))
         elif not event:
             pieces.append(piece)
     return reply.replace(body=tuple(pieces))
@@ -340,7 +342,7 @@ def _payload(piece: bytes) -> Fields:
     return read_strict(data) if data.startswith(b"{") else {}
 
 
-def _framed(event: Fields, *, named: bool) -> bytes:
+def _frame_event(event: Fields, *, named: bool) -> bytes:
     data = frame(write(event))
     return b"event: " + event["type"].encode() + b"\n" + data if named else data
 

@@ -90,12 +90,12 @@ def reasons(model: str) -> bool:
     return model.startswith(SHOWS_REASONING)
 
 
-def fixed_sampling(model: str) -> bool:
+def has_fixed_sampling(model: str) -> bool:
     """Return True if a model refuses temperature, top_p, stop and max_tokens."""
     return model.startswith(FIXED_SAMPLING) and "-chat-latest" not in model
 
 
-def ignored(model: str) -> tuple[str, ...]:
+def list_ignored(model: str) -> tuple[str, ...]:
     """Return the parameters that a model takes and does not heed."""
     return next((names for start, names in IGNORES.items() if model.startswith(start)), ())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, ignored, model_of, reasons
+from apiyi_cli.sandbox.catalogue import CREATED, has_fixed_sampling, list_ignored, model_of, reasons
 from apiyi_cli.sandbox.model_table import (
     DRAWS_IN_CHAT,
     DRAWS_IN_WORDS,
@@ -65,14 +65,14 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
         from apiyi_cli.sandbox.picture_models import draw_in_words
 
         return draw_in_words(request, model)
-    fields = {k: v for k, v in fields.items() if k not in ignored(model)}
+    fields = {k: v for k, v in fields.items() if k not in list_ignored(model)}
     summary = summarize(fields)
     name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"
     frame = {"id": name, "created": CREATED, "model": model, "system_fingerprint": "fp_sandbox"}
     choices = [_choice(fields, model, summary, finish, k) for k in range(fields.get("n") or 1)]
     usage = _usage(summary, choices)
     if fields.get("stream"):
-        return _streamed(fields, frame, choices, usage)
+        return _stream_chunks(fields, frame, choices, usage)
     whole = {"object": "chat.completion", **frame, "choices": choices, "usage": usage}
     return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
@@ -131,7 +131,7 @@ def _choice(
             for c in (call.name,)
         ]
         return {"index": k, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
-    text = _formatted(fields, summary) or describe(summary)
+    text = _format_answer(fields, summary) or describe(summary)
     if k and text.startswith(MARK):
         text = f"{MARK} (answer {k + 1}){text.removeprefix(MARK)}"
     message["content"] = cut_short(text, finish)
@@ -141,7 +141,7 @@ def _choice(
     return {"index": k, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _formatted(fields: dict[str, Any], summary: RequestSummary) -> str | None:
+def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | None:
     """Return the answer in the form that `response_format` asks for, None for plain text."""
     wanted = fields.get("response_format") or {}
     if wanted.get("type") == "json_schema":
@@ -161,10 +161,10 @@ def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[Chos
         return ()
     functions = (tool.get("function") or tool.get("custom") or {} for tool in fields["tools"])
     tools = [ToolSpec(item.get("name", ""), item.get("parameters") or {}) for item in functions]
-    return choose_calls(tools, _named(fields), fields, summary.prompt)
+    return choose_calls(tools, _find_forced_tool(fields), fields, summary.prompt)
 
 
-def _named(fields: dict[str, Any]) -> str | None:
+def _find_forced_tool(fields: dict[str, Any]) -> str | None:
     choice = fields.get("tool_choice")
     if isinstance(choice, dict):
         return str((choice.get("function") or choice.get("custom") or {}).get("name"))
@@ -205,7 +205,7 @@ def _usage(summary: RequestSummary, choices: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def _streamed(
+def _stream_chunks(
     fields: dict[str, Any],
     frame: dict[str, Any],
     choices: list[dict[str, Any]],
@@ -249,7 +249,7 @@ def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_bounds(fields, _BOUNDS)
     checks.check_flags(fields, "stream", "logprobs", "parallel_tool_calls", "store")
     checks.check_stop(fields)
-    if fixed_sampling(model):
+    if has_fixed_sampling(model):
         _check_fixed(fields)
     if model.startswith(REFUSES_STOP):
         _refuse_given(fields, "stop", "presence_penalty", "frequency_penalty")
@@ -260,7 +260,7 @@ def _check(fields: dict[str, Any], model: str) -> None:
             "/v1/chat/completions. Please use /v1/responses or set reasoning_effort to 'none'.",
             "reasoning_effort",
         )
-    messages = checks.required(fields, "messages")
+    messages = checks.require_field(fields, "messages")
     if not isinstance(messages, list):
         raise invalid("Invalid type for 'messages': expected an array", "messages", "invalid_type")
     for k, message in enumerate(messages):

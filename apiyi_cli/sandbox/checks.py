@@ -68,7 +68,7 @@ def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None
     return value
 
 
-def required(fields: dict[str, Any], name: str) -> Any:
+def require_field(fields: dict[str, Any], name: str) -> Any:
     """Return a field that must be given and not empty; raises Refused."""
     value = fields.get(name)
     if value is None or value == "" or value == []:

@@ -32,7 +32,7 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
     fields = checks.json_fields(request)
     model = model_of(fields, "complete")
     _check(fields)
-    prompts = _prompts(checks.required(fields, "prompt"))
+    prompts = _prompts(checks.require_field(fields, "prompt"))
     count = fields.get("n") or 1
     choices = [
         _choice(fields, prompt, finish, at * count + k, k)
@@ -49,7 +49,7 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
         "model": model,
     }
     if fields.get("stream"):
-        return _streamed(fields, frame, choices, usage)
+        return _stream_chunks(fields, frame, choices, usage)
     return ScriptedReply.json({**frame, "choices": choices, "usage": usage}, tokens=asked + said)
 
 
@@ -79,7 +79,7 @@ def _logprobs(text: str, top: int) -> dict[str, Any]:
     }
 
 
-def _streamed(
+def _stream_chunks(
     fields: dict[str, Any],
     frame: dict[str, Any],
     choices: list[dict[str, Any]],

@@ -48,10 +48,10 @@ def embeddings(request: ReceivedRequest, finish: str) -> ScriptedReply:
         raise invalid("This model does not support 'dimensions'", "dimensions")
     if size > natural:
         raise invalid(f"'dimensions' must be at most {natural}", "dimensions")
-    texts = _texts(checks.required(fields, "input"))
+    texts = _texts(checks.require_field(fields, "input"))
     _check_lengths(texts, model)
     data = [
-        {"object": "embedding", "index": k, "embedding": _encoded(unit_vector(text, size), form)}
+        {"object": "embedding", "index": k, "embedding": _encode(unit_vector(text, size), form)}
         for k, text in enumerate(texts)
     ]
     used = sum(tokens(text) for text in texts)
@@ -96,7 +96,7 @@ def _features(text: str) -> Iterator[tuple[str, float]]:
             yield framed[at : at + 3], _PIECE_WEIGHT
 
 
-def _encoded(vector: array[float], form: str | None) -> Any:
+def _encode(vector: array[float], form: str | None) -> Any:
     if form != "base64":
         return vector.tolist()
     if sys.byteorder == "big":

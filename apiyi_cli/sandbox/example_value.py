@@ -73,20 +73,20 @@ class _ExampleWriter:
             seen += 1
             if "$ref" in schema:
                 rest = {k: v for k, v in schema.items() if k != "$ref"}
-                schema = _merged(self.target(schema["$ref"]), rest)
+                schema = _merge_schemas(self.target(schema["$ref"]), rest)
             elif "allOf" in schema:
                 rest = {k: v for k, v in schema.items() if k != "allOf"}
                 for one in schema["allOf"]:
-                    rest = _merged(rest, self.flat(one, depth))
+                    rest = _merge_schemas(rest, self.flat(one, depth))
                 schema = rest
             elif alternatives := schema.get("anyOf") or schema.get("oneOf"):
                 rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
-                schema = _merged(rest, self.chosen(alternatives, depth))
+                schema = _merge_schemas(rest, self.choose(alternatives, depth))
             else:
                 break
         return schema if isinstance(schema, dict) else {}
 
-    def chosen(self, alternatives: list[Any], depth: int) -> Any:
+    def choose(self, alternatives: list[Any], depth: int) -> Any:
         """Return the first alternative, deep down the simplest: recursion has to end."""
         if depth < DEPTH_MAX // 2:
             return alternatives[0]
@@ -164,7 +164,7 @@ def _type_of(schema: dict[str, Any]) -> str:
     return next((t for word, t in _TYPE_OF_KEYWORD.items() if word in schema), "string")
 
 
-def _merged(first: Any, second: Any) -> Any:
+def _merge_schemas(first: Any, second: Any) -> Any:
     """Return two schemas merged, so that both hold, as far as bounds and properties go."""
     if not isinstance(first, dict) or not isinstance(second, dict):
         return second if isinstance(second, dict) else first

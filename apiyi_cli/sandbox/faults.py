@@ -221,7 +221,9 @@ def _pieces(reply: ScriptedReply) -> tuple[bytes, ...]:
     return reply.body if isinstance(reply.body, tuple) else ()
 
 
-def _ended(how: Callable[..., ScriptedReply]) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
+def _make_ending(
+    how: Callable[..., ScriptedReply],
+) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
     """Make the change that ends a reply early: after event K, or a whole one in its middle."""
 
     def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
@@ -246,7 +248,7 @@ def _error(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     return reply.replace(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
 
 
-def _unfinished(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+def _drop_finish(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     kept = (p for p in _pieces(reply) if b'"finish_reason":"' not in p and b".completed" not in p)
     return reply.replace(body=tuple(kept)) if _pieces(reply) else reply
 
@@ -273,15 +275,15 @@ def _quota(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
 _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "200": lambda reply, fault: reply,
     "drop": lambda reply, fault: reply.cut(),
-    "cut": _ended(ScriptedReply.cut),
-    "reset": _ended(ScriptedReply.reset),
-    "stall": _ended(ScriptedReply.stall),
+    "cut": _make_ending(ScriptedReply.cut),
+    "reset": _make_ending(ScriptedReply.reset),
+    "stall": _make_ending(ScriptedReply.stall),
     "hold": lambda reply, fault: reply.hold(),
     "slow": _slow,
     "pings": lambda reply, fault: reply.replace(pings=2),
     "error": _error,
     "nodone": _undone,
-    "nofinish": _unfinished,
+    "nofinish": _drop_finish,
     "html": lambda reply, fault: ScriptedReply.text(
         HOME_PAGE, "text/html; charset=utf-8", billed=False
     ),

@@ -35,8 +35,8 @@ _PICTURES_MAX = 15
 def generations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/images/generations (JSON); FLUX edits come this way, too."""
     fields = checks.json_fields(request)
-    checks.required(fields, "prompt")
-    return _answered(request, fields, "image_generation")
+    checks.require_field(fields, "prompt")
+    return _answer(request, fields, "image_generation")
 
 
 def edits(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -72,14 +72,14 @@ def _from_form(request: ReceivedRequest, *, needs_prompt: bool) -> ScriptedReply
     for part in (*pictures, *(p for p in request.parts if p.name == "mask")):
         _check_picture(part)
     if needs_prompt:
-        checks.required(fields, "prompt")
+        checks.require_field(fields, "prompt")
     for name in ("n", "output_compression", "partial_images"):
         if name in fields:
             fields[name] = int(fields[name]) if fields[name].isdigit() else fields[name]
     fields["stream"] = fields.get("stream") == "true"
     fields["picture_fields"] = [part.name for part in pictures]
     fields["pictures"] = [sha256(part.content).hexdigest() for part in pictures]
-    return _answered(request, fields, "image_edit")
+    return _answer(request, fields, "image_edit")
 
 
 def _check_picture(part: FormPart) -> None:
@@ -88,7 +88,7 @@ def _check_picture(part: FormPart) -> None:
         raise invalid(message, part.name, "invalid_image_file")
 
 
-def _answered(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> ScriptedReply:
+def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> ScriptedReply:
     model = model_of(fields, "image", "dall-e-2")
     _check(request, fields, model)
     width, height = _size(fields)
@@ -100,14 +100,14 @@ def _answered(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Sc
     ]
     usage = _usage(prompt, fields, len(seeds))
     if fields.get("stream"):
-        return _streamed(fields, kind, seeds[0], (width, height), usage)
+        return _stream_pictures(fields, kind, seeds[0], (width, height), usage)
     data = [_item(request, model, fields, seed, width, height) for seed in seeds]
     whole: dict[str, Any] = {"created": CREATED, "data": data}
     if model.startswith("seedream"):
         for item in data:
             item["size"] = f"{width}x{height}"
         whole["usage"] = {**usage, "generated_images": len(data)}
-    elif "b64_json" in data[0] and not _relayed(model) and not model.startswith("dall-e"):
+    elif "b64_json" in data[0] and not _is_relayed(model) and not model.startswith("dall-e"):
         whole |= {
             "background": "opaque",
             "output_format": "png",
@@ -132,7 +132,7 @@ def _item(
         item["url"] = picture_url(request, seed, width, height, life_s)
     else:
         # The relayed channels hand their upstream's data URL on.
-        start = "data:image/png;base64," if _relayed(model) else ""
+        start = "data:image/png;base64," if _is_relayed(model) else ""
         item["b64_json"] = start + b64encode(png(seed, width, height)).decode()
     if prompt := fields.get("prompt"):
         item["revised_prompt"] = f"{MARK} {prompt}"
@@ -164,12 +164,12 @@ def _count(fields: dict[str, Any], model: str) -> int:
             return 1
         options = fields.get("sequential_image_generation_options") or {}
         return max(1, min(int(options.get("max_images") or 3), _PICTURES_MAX))
-    if _relayed(model) and not model.startswith("gpt-image-2.6"):
+    if _is_relayed(model) and not model.startswith("gpt-image-2.6"):
         return 1
     return fields.get("n") or 1
 
 
-def _relayed(model: str) -> bool:
+def _is_relayed(model: str) -> bool:
     return model.endswith(("-all", "-vip"))
 
 
@@ -187,7 +187,7 @@ def _drawn_quality(fields: dict[str, Any]) -> str:
     return "high" if asked == "auto" else str(asked)
 
 
-def _streamed(
+def _stream_pictures(
     fields: dict[str, Any], kind: str, seed: bytes, size: tuple[int, int], usage: dict[str, Any]
 ) -> ScriptedReply:
     """Return the events of one picture: coarse ones first, as many as asked for."""
@@ -243,10 +243,10 @@ def _size(fields: dict[str, Any]) -> tuple[int, int]:
         raise invalid("Invalid 'aspect_ratio': like 16:9", "aspect_ratio")
     across, down = int(found[1]), int(found[2])
     width = _ORDINARY * (across / down) ** 0.5
-    return _rounded(width), _rounded(width * down / across)
+    return _round_side(width), _round_side(width * down / across)
 
 
-def _rounded(side: float) -> int:
+def _round_side(side: float) -> int:
     return min(SIDE_MAX, max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE))
 
 
@@ -280,7 +280,7 @@ def _check(request: ReceivedRequest, fields: dict[str, Any], model: str) -> None
         raise invalid("Invalid value for 'quality': low, medium, high, auto", "quality")
     if model.startswith("gpt-image-2") and fields.get("input_fidelity") is not None:
         raise invalid("Unknown parameter: 'input_fidelity'.", "input_fidelity", "unknown_parameter")
-    if model.startswith("gpt-image") and not _relayed(model):
+    if model.startswith("gpt-image") and not _is_relayed(model):
         if fields.get("response_format") is not None:
             message = "Unknown parameter: 'response_format'."
             raise invalid(message, "response_format", "unknown_parameter")

@@ -38,7 +38,7 @@ def moderations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with one result per input; words of violence are flagged."""
     fields = checks.json_fields(request)
     model = model_of(fields, "moderate", "text-moderation-stable")
-    given = checks.required(fields, "input")
+    given = checks.require_field(fields, "input")
     inputs = given if isinstance(given, list) else [given]
     if all(isinstance(one, dict) for one in inputs):
         inputs = ["\n".join(one.get("text", "") for one in inputs)]
@@ -66,8 +66,8 @@ def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with the documents' places, most relevant first."""
     fields = checks.json_fields(request)
     model = model_of(fields, "rank")
-    query = checks.required(fields, "query")
-    documents = checks.required(fields, "documents")
+    query = checks.require_field(fields, "query")
+    documents = checks.require_field(fields, "documents")
     checks.check_bounds(fields, {"top_n": (int, 1, 1 << 31)})
     if not isinstance(query, str):
         raise invalid("Invalid 'query': a string", "query", "invalid_type")

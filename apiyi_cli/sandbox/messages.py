@@ -281,7 +281,7 @@ def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"type": "ping"}
     for k, block in enumerate(whole["content"]):
         place = {"index": k}
-        yield {"type": "content_block_start", **place, "content_block": _started(block)}
+        yield {"type": "content_block_start", **place, "content_block": _begin_block(block)}
         for delta in _deltas(block):
             yield {"type": "content_block_delta", **place, "delta": delta}
         yield {"type": "content_block_stop", **place}
@@ -292,7 +292,7 @@ def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"type": "message_stop"}
 
 
-def _started(block: dict[str, Any]) -> dict[str, Any]:
+def _begin_block(block: dict[str, Any]) -> dict[str, Any]:
     empty: dict[str, Any] = {"text": "", "thinking": "", "signature": "", "input": {}}
     return {name: empty.get(name, value) for name, value in block.items()}
 

@@ -148,7 +148,7 @@ class HttpReader:
         line, self.buffer = self.buffer[:end], self.buffer[end + 1 :]
         return line.rstrip(b"\r")
 
-    def chunked(self) -> tuple[bytes, bool]:
+    def read_chunked(self) -> tuple[bytes, bool]:
         """Return a chunked body, and whether it was complete (RFC 9112, 7.1)."""
         pieces: list[bytes] = []
         while True:
@@ -202,7 +202,7 @@ def read_body(request: ReceivedRequest, reader: HttpReader, go_on: Callable[[], 
     if headers.get("expect", "").lower() == "100-continue":
         go_on()
     if "chunked" in headers.get("transfer-encoding", "").lower():
-        request.body, request.complete = reader.chunked()
+        request.body, request.complete = reader.read_chunked()
     elif size := int(headers.get("content-length") or 0):
         request.body = reader.exactly(size)
         request.complete = len(request.body) == size
@@ -234,7 +234,7 @@ def _part(head: str, content: bytes) -> FormPart:
     for line in head.split("\r\n"):
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
-            names = {key.lower(): _unescaped(text) for key, text in _NAMED.findall(value)}
+            names = {key.lower(): _unescape(text) for key, text in _NAMED.findall(value)}
             if extended := _EXTENDED.search(value):
                 names["filename"] = unquote(extended[1])
         elif name.strip().lower() == "content-type":
@@ -242,6 +242,6 @@ def _part(head: str, content: bytes) -> FormPart:
     return FormPart(names.get("name", ""), names.get("filename"), kind, content)
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     """Undo both ways in which clients write a quote in a name: a backslash, or `%22`."""
     return text.replace('\\"', '"').replace("%22", '"')

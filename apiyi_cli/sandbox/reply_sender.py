@@ -91,8 +91,8 @@ class ReplySender:
                 self._flush(waiting)
                 self._wait(reply, k, reply.gap_s)
                 for _ in range(reply.pings):
-                    self._send(_encoded(b": PING\n\n", chunked))
-            waiting.append(_encoded(piece, chunked))
+                    self._send(_encode_chunk(b": PING\n\n", chunked))
+            waiting.append(_encode_chunk(piece, chunked))
         if chunked and not stopped:
             waiting.append(b"0\r\n\r\n")
         self._flush(waiting)
@@ -142,7 +142,7 @@ def is_closed(sock: socket.socket, seconds: float | None) -> bool:
         return True
 
 
-def _encoded(piece: bytes, chunked: bool) -> bytes:
+def _encode_chunk(piece: bytes, chunked: bool) -> bytes:
     if not chunked:
         return piece
     return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
@@ -172,19 +172,19 @@ def _pieces(reply: ScriptedReply) -> tuple[Iterator[bytes], int | None]:
     body = reply.body
     size: int | None = None
     if isinstance(body, bytes):
-        whole = _zipped(body) if reply.gzip else body
+        whole = _zip(body) if reply.gzip else body
         pieces: Iterator[bytes] = iter((whole,)) if whole else iter(())
         size = len(whole)
     elif callable(body):
         return iter(body()), None
     else:
-        pieces = iter((_zipped(b"".join(body)),)) if reply.gzip else iter(body)
+        pieces = iter((_zip(b"".join(body)),)) if reply.gzip else iter(body)
     if reply.split is not None:
-        pieces = _resized(b"".join(pieces), reply.split, reply.seed)
+        pieces = _resize(b"".join(pieces), reply.split, reply.seed)
     return pieces, size
 
 
-def _resized(whole: bytes, split: str | tuple[int, ...], seed: int) -> Iterator[bytes]:
+def _resize(whole: bytes, split: str | tuple[int, ...], seed: int) -> Iterator[bytes]:
     at = 0
     for size in _sizes(split, seed):
         if at >= len(whole):
@@ -208,7 +208,7 @@ def _sizes(split: str | tuple[int, ...], seed: int) -> Iterator[int]:
     yield from repeat(1 if split == "bytes" else 0)
 
 
-def _zipped(body: bytes) -> bytes:
+def _zip(body: bytes) -> bytes:
     import gzip
 
     return gzip.compress(body, mtime=0)

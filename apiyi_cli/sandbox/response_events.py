@@ -18,7 +18,7 @@ def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     ]
     for k, item in enumerate(whole["output"]):
         place = {"output_index": k, "item_id": item["id"]}
-        started = _started(item)
+        started = _announce_item(item)
         found.append({"type": "response.output_item.added", "output_index": k, "item": started})
         found += _ITEM_EVENTS[item["type"]](item, place)
         found.append({"type": "response.output_item.done", "output_index": k, "item": item})
@@ -27,7 +27,7 @@ def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**event, "sequence_number": number}
 
 
-def _started(item: dict[str, Any]) -> dict[str, Any]:
+def _announce_item(item: dict[str, Any]) -> dict[str, Any]:
     """Return an item as it is announced: with nothing in it yet."""
     empty: dict[str, Any] = {"content": [], "arguments": "", "summary": []}
     started = {name: empty.get(name, value) for name, value in item.items()}

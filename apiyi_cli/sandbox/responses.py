@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, fixed_sampling, model_of, reasons
+from apiyi_cli.sandbox.catalogue import CREATED, has_fixed_sampling, model_of, reasons
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
@@ -43,7 +43,7 @@ def responses(request: ReceivedRequest, finish: str) -> ScriptedReply:
     summary = summarize(fields)
     mark = sha256(request.body).hexdigest()[:16]
     output = _output(fields, model, summary, finish, mark)
-    whole = _whole(fields, model, summary, output, finish, mark)
+    whole = _make_response(fields, model, summary, output, finish, mark)
     used = whole["usage"]["total_tokens"]
     if fields.get("stream"):
         return ScriptedReply.sse(*events(whole), named=True, tokens=used)
@@ -104,7 +104,7 @@ def _output(
     calls = (
         ()
         if summary.results
-        else choose_calls(_tools(fields), _named(fields), fields, summary.prompt)
+        else choose_calls(_tools(fields), _find_forced_tool(fields), fields, summary.prompt)
     )
     if calls and finish == "stop":
         return items + [
@@ -131,7 +131,7 @@ def _output(
 def _message(
     fields: dict[str, Any], summary: RequestSummary, finish: str, mark: str, *, searched: bool
 ) -> dict[str, Any]:
-    text = _formatted(fields, summary)
+    text = _format_answer(fields, summary)
     notes = []
     if text is None:
         text = describe(summary)
@@ -166,7 +166,7 @@ def _message(
     }
 
 
-def _formatted(fields: dict[str, Any], summary: RequestSummary) -> str | None:
+def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | None:
     wanted = (fields.get("text") or {}).get("format") or {}
     if wanted.get("type") == "json_schema":
         return example_json(wanted.get("schema") or {}, summary.prompt)
@@ -180,7 +180,7 @@ def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
     return [ToolSpec(one["name"], one.get("parameters") or {}) for one in functions]
 
 
-def _named(fields: dict[str, Any]) -> str | None:
+def _find_forced_tool(fields: dict[str, Any]) -> str | None:
     choice = fields.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "function":
         return str(choice.get("name"))
@@ -193,7 +193,7 @@ def _count_item_tokens(item: dict[str, Any]) -> int:
     return sum(map(tokens, [*texts, item.get("arguments", "")]))
 
 
-def _whole(
+def _make_response(
     fields: dict[str, Any],
     model: str,
     summary: RequestSummary,
@@ -243,11 +243,11 @@ def _count_usage(summary: RequestSummary, output: list[dict[str, Any]]) -> dict[
 def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_bounds(fields, _BOUNDS)
     checks.check_flags(fields, "stream", "store", "parallel_tool_calls")
-    for name in ("temperature", "top_p") if fixed_sampling(model) else ():
+    for name in ("temperature", "top_p") if has_fixed_sampling(model) else ():
         if fields.get(name) not in (None, 1):
             message = f"Unsupported parameter: '{name}' is not supported with this model."
             raise invalid(message, name, "unsupported_parameter")
-    given = checks.required(fields, "input")
+    given = checks.require_field(fields, "input")
     if not isinstance(given, str | list):
         raise invalid("Invalid type for 'input': text or items", "input", "invalid_type")
     for k, item in enumerate(given if isinstance(given, list) else ()):

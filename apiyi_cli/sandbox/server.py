@@ -190,7 +190,7 @@ class Gateway:
                 self._changed.notify_all()
 
     def _answer(self, request: ReceivedRequest, reader: HttpReader, sender: ReplySender) -> bool:
-        scripted = self._scripted(request.path)
+        scripted = self._take_scripted(request.path)
         if scripted is None or not scripted.early:
             read_body(
                 request, reader, lambda: reader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -217,7 +217,7 @@ class Gateway:
             self.ledger.append(request)
             self._changed.notify_all()
 
-    def _scripted(self, path: str) -> ScriptedReply | None:
+    def _take_scripted(self, path: str) -> ScriptedReply | None:
         if not self._scripts:
             return None
         with self._changed:

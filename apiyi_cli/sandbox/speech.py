@@ -38,12 +38,12 @@ def speech(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer with audio bytes, or with its events for `stream_format: sse`."""
     fields = checks.json_fields(request)
     model = model_of(fields, "speak")
-    text = checks.required(fields, "input")
+    text = checks.require_field(fields, "input")
     if not isinstance(text, str):
         raise invalid("Invalid type for 'input': expected a string", "input", "invalid_type")
     if len(text) > INPUT_MAX_CHARACTERS:
         raise invalid(f"'input' must have at most {INPUT_MAX_CHARACTERS} characters", "input")
-    checks.required(fields, "voice")
+    checks.require_field(fields, "voice")
     checks.check_bounds(fields, {"speed": (float, 0.25, 4)})
     form = checks.check_choice(fields, "response_format", *_FORMATS) or "mp3"
     streamed = checks.check_choice(fields, "stream_format", "audio", "sse") == "sse"
@@ -54,7 +54,7 @@ def speech(request: ReceivedRequest, finish: str) -> ScriptedReply:
     audio = make(seconds_of(text, fields.get("speed") or 1.0))
     if not streamed:
         return ScriptedReply(body=audio, content_type=content_type, tokens=tokens(text))
-    return _streamed(audio, tokens(text))
+    return _stream_audio(audio, tokens(text))
 
 
 def seconds_of(text: str, speed: float) -> float:
@@ -79,7 +79,7 @@ def tone(seconds: float) -> bytes:
     return (period * (size // len(period) + 1))[:size]
 
 
-def _streamed(audio: bytes, asked: int) -> ScriptedReply:
+def _stream_audio(audio: bytes, input_tokens: int) -> ScriptedReply:
     events: list[dict[str, Any]] = [
         {
             "type": "speech.audio.delta",
@@ -88,9 +88,9 @@ def _streamed(audio: bytes, asked: int) -> ScriptedReply:
         for at in range(0, len(audio), _DELTA_BYTES)
     ]
     usage = {
-        "input_tokens": asked,
+        "input_tokens": input_tokens,
         "output_tokens": len(events),
-        "total_tokens": asked + len(events),
+        "total_tokens": input_tokens + len(events),
     }
     events.append({"type": "speech.audio.done", "usage": usage})
-    return ScriptedReply.sse(*events, named=True, tokens=asked)
+    return ScriptedReply.sse(*events, named=True, tokens=input_tokens)

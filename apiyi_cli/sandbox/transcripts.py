@@ -31,15 +31,15 @@ class Segment(NamedTuple):
 
 def transcriptions(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/audio/transcriptions."""
-    return _answered(request, "transcribe")
+    return _answer(request, "transcribe")
 
 
 def translations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer POST /v1/audio/translations: never streamed, never diarized."""
-    return _answered(request, "translate")
+    return _answer(request, "translate")
 
 
-def _answered(request: ReceivedRequest, task: str) -> ScriptedReply:
+def _answer(request: ReceivedRequest, task: str) -> ScriptedReply:
     if not request.is_form:
         raise invalid("The body must be multipart/form-data", "", "invalid_request")
     fields = request.fields
@@ -47,15 +47,15 @@ def _answered(request: ReceivedRequest, task: str) -> ScriptedReply:
     recording = next((p for p in request.parts if p.name == "file" and p.filename), None)
     if recording is None:
         raise invalid("Missing required parameter: 'file'", "file", "missing_required_parameter")
-    form = _checked_format(request, model)
+    form = _check_format(request, model)
     length_s = duration_s(recording.content)
-    said = _segments(recording, fields, length_s, task)
-    text = " ".join(segment.text for segment in said)
+    segments = _segments(recording, fields, length_s, task)
+    text = " ".join(segment.text for segment in segments)
     if fields.get("stream") == "true" and task == "transcribe" and not model.startswith("whisper"):
-        return _streamed(text)
+        return _stream_text(text)
     if form in ("text", "srt", "vtt"):
-        return ScriptedReply.text(_plain(form, said, text))
-    return ScriptedReply.json(_structured(form, request, said, text, length_s, task))
+        return ScriptedReply.text(_plain(form, segments, text))
+    return ScriptedReply.json(_structure(form, request, segments, text, length_s, task))
 
 
 def duration_s(audio: bytes) -> float:
@@ -80,25 +80,26 @@ def _segments(
     recording: FormPart, fields: dict[str, Any], length_s: float, task: str
 ) -> list[Segment]:
     verb = "translated into English" if task == "translate" else "transcribed"
-    told = [f"{MARK} {recording.filename}, {length_s:g} seconds of audio, {verb}."]
+    sentences = [f"{MARK} {recording.filename}, {length_s:g} seconds of audio, {verb}."]
     if language := fields.get("language"):
-        told.append(f"Language: {language}.")
+        sentences.append(f"Language: {language}.")
     if prompt := fields.get("prompt"):
-        told.append(f"Prompt: {prompt}.")
-    count = max(len(told), 1 + int(length_s // SEGMENT_S))
-    told += [f"Part {k + 1}." for k in range(len(told), count)]
+        sentences.append(f"Prompt: {prompt}.")
+    count = max(len(sentences), 1 + int(length_s // SEGMENT_S))
+    sentences += [f"Part {k + 1}." for k in range(len(sentences), count)]
     step = length_s / count
     return [
-        Segment(round(k * step, 3), round((k + 1) * step, 3), text) for k, text in enumerate(told)
+        Segment(round(k * step, 3), round((k + 1) * step, 3), text)
+        for k, text in enumerate(sentences)
     ]
 
 
-def _plain(form: str, said: list[Segment], text: str) -> str:
+def _plain(form: str, segments: list[Segment], text: str) -> str:
     if form == "text":
         return text + "\n"
     point = "," if form == "srt" else "."
     blocks = ["WEBVTT\n"] if form == "vtt" else []
-    for k, segment in enumerate(said, 1):
+    for k, segment in enumerate(segments, 1):
         number = f"{k}\n" if form == "srt" else ""
         times = f"{_stamp(segment.start_s, point)} --> {_stamp(segment.end_s, point)}"
         blocks.append(f"{number}{times}\n{segment.text}\n")
@@ -110,8 +111,13 @@ def _stamp(seconds: float, point: str) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{thousandths:03}"
 
 
-def _structured(
-    form: str, request: ReceivedRequest, said: list[Segment], text: str, length_s: float, task: str
+def _structure(
+    form: str,
+    request: ReceivedRequest,
+    segments: list[Segment],
+    text: str,
+    length_s: float,
+    task: str,
 ) -> dict[str, Any]:
     seconds = {"type": "duration", "seconds": max(1, round(length_s))}
     if form == "json":
@@ -126,7 +132,7 @@ def _structured(
                 "text": segment.text,
                 "speaker": SPEAKERS[k % len(SPEAKERS)],
             }
-            for k, segment in enumerate(said)
+            for k, segment in enumerate(segments)
         ]
         return {
             "task": task,
@@ -144,9 +150,9 @@ def _structured(
         "usage": seconds,
     }
     if "word" in wanted:
-        whole["words"] = [word for segment in said for word in _words(segment)]
+        whole["words"] = [word for segment in segments for word in _words(segment)]
     if "word" not in wanted or "segment" in wanted:
-        whole["segments"] = [_row(k, segment) for k, segment in enumerate(said)]
+        whole["segments"] = [_row(k, segment) for k, segment in enumerate(segments)]
     return whole
 
 
@@ -178,17 +184,22 @@ def _words(segment: Segment) -> list[dict[str, Any]]:
     ]
 
 
-def _streamed(text: str) -> ScriptedReply:
+def _stream_text(text: str) -> ScriptedReply:
     events: list[dict[str, Any]] = [
         {"type": "transcript.text.delta", "delta": piece} for piece in deltas(text)
     ]
-    made = tokens(text)
-    usage = {"type": "tokens", "input_tokens": 50, "output_tokens": made, "total_tokens": 50 + made}
+    output_tokens = tokens(text)
+    usage = {
+        "type": "tokens",
+        "input_tokens": 50,
+        "output_tokens": output_tokens,
+        "total_tokens": 50 + output_tokens,
+    }
     events.append({"type": "transcript.text.done", "text": text, "usage": usage})
-    return ScriptedReply.sse(*events, named=True, tokens=50 + made)
+    return ScriptedReply.sse(*events, named=True, tokens=50 + output_tokens)
 
 
-def _checked_format(request: ReceivedRequest, model: str) -> str:
+def _check_format(request: ReceivedRequest, model: str) -> str:
     recording = next(p for p in request.parts if p.name == "file")
     if len(recording.content) > UPLOAD_MAX_BYTES:
         message = f"Maximum content size limit ({UPLOAD_MAX_BYTES}) exceeded"

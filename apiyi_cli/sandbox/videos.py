@@ -99,18 +99,18 @@ def submit_seedance(request: ReceivedRequest, finish: str) -> ScriptedReply:
 def seedance_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /seedance/api/v3/contents/generations/tasks/{id}."""
     name, task = _look(request, "seedance")
-    told: dict[str, Any] = {"id": name, "model": task.model}
+    answer: dict[str, Any] = {"id": name, "model": task.model}
     match _state(task, request.at):
         case "done":
             url = f"{request.origin}/videos/{name}.mp4"
             usage = {"completion_tokens": 108900, "total_tokens": 108900}
-            told |= {"status": "succeeded", "content": {"video_url": url}, "usage": usage}
+            answer |= {"status": "succeeded", "content": {"video_url": url}, "usage": usage}
         case "failed":
             error = {"code": "OutputVideoSensitive", "message": "[sandbox] the video was refused"}
-            told |= {"status": "failed", "error": error}
+            answer |= {"status": "failed", "error": error}
         case state:
-            told["status"] = state
-    return _seedance_reply(request, told)
+            answer["status"] = state
+    return _seedance_reply(request, answer)
 
 
 def submit_wan(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -138,18 +138,18 @@ def submit_wan(request: ReceivedRequest, finish: str) -> ScriptedReply:
 def wan_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/tasks/{id}."""
     name, task = _look(request, "wan")
-    told: dict[str, Any] = {"task_id": name, "model": task.model}
+    answer: dict[str, Any] = {"task_id": name, "model": task.model}
     match _state(task, request.at):
         case "done":
             url = f"{request.origin}/videos/{name}.mp4"
-            told |= {"status": "completed", "progress": "100%", "result_url": url}
+            answer |= {"status": "completed", "progress": "100%", "result_url": url}
         case "failed":
-            told |= {"status": "failed", "fail_reason": "[sandbox] the video was refused"}
+            answer |= {"status": "failed", "fail_reason": "[sandbox] the video was refused"}
         case "running":
-            told |= {"status": "in_progress", "progress": "30%"}
+            answer |= {"status": "in_progress", "progress": "30%"}
         case state:
-            told["status"] = state
-    return ScriptedReply.json(told)
+            answer["status"] = state
+    return ScriptedReply.json(answer)
 
 
 def submit_grok(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -166,12 +166,12 @@ def grok_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/videos/{id}."""
     name, task = _look(request, "grok")
     state = _state(task, request.at)
-    told: dict[str, Any] = {"id": name, "object": "video", "model": task.model, "status": state}
+    answer: dict[str, Any] = {"id": name, "object": "video", "model": task.model, "status": state}
     if state == "done":
-        told |= {"status": "completed", "progress": 100}
+        answer |= {"status": "completed", "progress": 100}
     if state == "failed":
-        told["error"] = {"code": "content_policy", "message": "[sandbox] the video was refused"}
-    return ScriptedReply.json(told)
+        answer["error"] = {"code": "content_policy", "message": "[sandbox] the video was refused"}
+    return ScriptedReply.json(answer)
 
 
 def content(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -241,9 +241,9 @@ def _movie(task: _Task, now: float) -> ScriptedReply:
     return ScriptedReply(content_type="video/mp4", body=make_movie(task.prompt), billed=False)
 
 
-def _seedance_reply(request: ReceivedRequest, told: dict[str, Any]) -> ScriptedReply:
+def _seedance_reply(request: ReceivedRequest, answer: dict[str, Any]) -> ScriptedReply:
     """Return the answer, cut where the client lets it be compressed: so it arrives there."""
-    reply = ScriptedReply.json(told)
+    reply = ScriptedReply.json(answer)
     if request.headers.get("accept-encoding") == "identity":
         return reply
     return reply.replace(body=bytes(reply.body)[:-2])  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from apiyi_cli.settings.values import (
     InvalidValue,
     configurable_names,
     convert_any,
-    loaded_options,
+    find_options,
     options,
 )
 from apiyi_cli.text import Text, system_reason
@@ -46,12 +46,12 @@ def load(path: Path, *, required: bool = False) -> Config:
         return Config(path)
     except OSError as error:
         raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
-    config = parse(decoded(path, data), path)
+    config = parse(decode_text(path, data), path)
     _refuse_shared(path, mode, config)
     return config
 
 
-def decoded(path: Path, data: bytes) -> str:
+def decode_text(path: Path, data: bytes) -> str:
     """Return the file's text without a byte order mark; raises SetupError with the line."""
     try:
         return data.decode("utf-8-sig")
@@ -84,11 +84,11 @@ def _refuse_shared(path: Path, mode: int, config: Config) -> None:
         )
 
 
-def _syntax_error(path: Path, text: str, told: str) -> SetupError:
+def _syntax_error(path: Path, text: str, message: str) -> SetupError:
     import re
 
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", told)
-    why = told[: place.start()] if place else told
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    why = message[: place.start()] if place else message
     if place and place[1]:
         line, column = place[1], place[2]
     else:
@@ -139,7 +139,7 @@ class _ConfigChecker:
 
     def fail(self, keys: Sequence[str], why: str, hint: str | None = None) -> NoReturn:
         raise SetupError(
-            self.place(keys), Text("{key}: {why}", key=dotted(keys), why=why), hint=hint
+            self.place(keys), Text("{key}: {why}", key=format_dotted(keys), why=why), hint=hint
         )
 
     def unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
@@ -243,8 +243,8 @@ class _ConfigChecker:
     def option(self, keys: Sequence[str], value: object) -> Any:
         name = keys[-1]
         if name in ("rpm", "tpm"):
-            self.fail(keys, Text("stands in {dotted}", dotted=dotted([*keys[:2], "limits"])))
-        found = loaded_options(name)
+            self.fail(keys, Text("stands in {dotted}", dotted=format_dotted([*keys[:2], "limits"])))
+        found = find_options(name)
         if not found:
             self.unknown(keys, [*_LISTS, "limits", "group", *configurable_names()])
         if not any(item.config for item in found) and not any(
@@ -335,7 +335,7 @@ _EXPECTED: dict[str, Text] = {
 }
 
 
-def dotted(keys: Sequence[str]) -> str:
+def format_dotted(keys: Sequence[str]) -> str:
     """Return the keys as TOML writes them with dots, quoted where they have to be."""
     return ".".join(
         key

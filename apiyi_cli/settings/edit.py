@@ -13,7 +13,7 @@ from typing import Any
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config_file import decoded, dotted, parse
+from apiyi_cli.settings.config_file import decode_text, format_dotted, parse
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.settings.values import (
@@ -29,7 +29,7 @@ _TOP = frozenset(("profile", "families", "language", "usage_ledger", "registry_u
 _LISTS = frozenset(("base_urls", "key_command", "refuses"))
 
 
-def located(key: str, profile: str) -> tuple[str, ...]:
+def locate_key(key: str, profile: str) -> tuple[str, ...]:
     """Return the whole path of a key as `config set` takes it.
 
     `model` and `limits.rpm` belong to the profile in use, `profile.work.model` to another;
@@ -59,7 +59,7 @@ def located(key: str, profile: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def typed(keys: Sequence[str], words: Sequence[str]) -> object:
+def parse_words(keys: Sequence[str], words: Sequence[str]) -> object:
     """Return the value that the words of a command line mean for that key.
 
     Lists take several words, or one that is a TOML array. What a key may hold is checked
@@ -76,7 +76,7 @@ def typed(keys: Sequence[str], words: Sequence[str]) -> object:
         return [_single(keys, word) for word in words]
     if len(words) != 1:
         raise UsageError(
-            Text("{keys} takes one value", keys=dotted(keys)),
+            Text("{keys} takes one value", keys=format_dotted(keys)),
             Text("{count} were given", count=len(words)),
         )
     return _single(keys, words[0])
@@ -100,8 +100,8 @@ def write(path: Path, keys: Sequence[str], value: object) -> None:
         node = node[key]
         if not isinstance(node, MutableMapping):
             raise UsageError(
-                Text("cannot set {keys}", keys=dotted(keys)),
-                Text("{dotted} is a value", dotted=dotted(keys[: at + 1])),
+                Text("cannot set {keys}", keys=format_dotted(keys)),
+                Text("{dotted} is a value", dotted=format_dotted(keys[: at + 1])),
             )
     node[keys[-1]] = value
     _replace(path, old, document.as_string(), keys, value)
@@ -121,7 +121,7 @@ def remove(path: Path, keys: Sequence[str]) -> bool:
     return True
 
 
-def written(path: Path, keys: Sequence[str]) -> Any:
+def find_written(path: Path, keys: Sequence[str]) -> Any:
     """Return what the file itself has for the key, None if nothing; raises SetupError."""
     import tomllib
 
@@ -160,7 +160,7 @@ def _single(keys: Sequence[str], word: str) -> object:
         return value[0] if option.many else value
     if found:
         raise UsageError(
-            Text("cannot set {keys}", keys=dotted(keys)),
+            Text("cannot set {keys}", keys=format_dotted(keys)),
             Text("expected {expected}", expected=describe_expected(found[0])),
         )
     if name in Limits._fields or name == "usage_ledger":
@@ -180,7 +180,7 @@ def _toml_value(word: str) -> object:
 
 def _text(path: Path) -> str:
     try:
-        return decoded(path, read_regular(path))
+        return decode_text(path, read_regular(path))
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -220,7 +220,7 @@ def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object)
     except SetupError as error:
         # Told as a mistake in the file only if the file had it before.
         parse(old, path)
-        name = dotted(keys)
+        name = format_dotted(keys)
         why = error.why.removeprefix(f"{name}: ")
         raise UsageError(Text("cannot set {name}", name=name), why, hint=error.hint) from error
     private_write(path, new.encode())

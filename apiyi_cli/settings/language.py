@@ -12,7 +12,7 @@ from apiyi_cli.core.disk import read_regular
 from apiyi_cli.errors import ApiyiError
 
 
-def configured(environ: Mapping[str, str]) -> str | None:
+def find_configured(environ: Mapping[str, str]) -> str | None:
     """Return the file's `language`, None where it has none."""
     from apiyi_cli.settings.paths import config_file
 

@@ -27,7 +27,7 @@ from apiyi_cli.settings.defaults import (
     unknown_profile,
 )
 from apiyi_cli.settings.paths import config_file
-from apiyi_cli.settings.values import InvalidValue, convert_value, loaded_options, parse_value
+from apiyi_cli.settings.values import InvalidValue, convert_value, find_options, parse_value
 from apiyi_cli.text import Text
 
 G = TypeVar("G", bound=Group)
@@ -186,7 +186,7 @@ class OptionLookup:
         return resolved
 
     def _find_named(self, name: str) -> Resolved:
-        candidates = loaded_options(name)
+        candidates = find_options(name)
         if not candidates:
             raise KeyError(name)
         resolved = map(self._find, candidates)

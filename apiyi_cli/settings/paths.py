@@ -49,9 +49,9 @@ def runtime_dir(environ: Mapping[str, str]) -> Path:
     Without `XDG_RUNTIME_DIR` it lies in the state folder: unlike /tmp, no other user can
     have made it first.
     """
-    given = environ.get("XDG_RUNTIME_DIR", "")
-    if not _WINDOWS and Path(given).is_absolute():
-        return Path(given) / _NAME
+    folder = environ.get("XDG_RUNTIME_DIR", "")
+    if not _WINDOWS and Path(folder).is_absolute():
+        return Path(folder) / _NAME
     return state_dir(environ) / "run"
 
 
@@ -62,14 +62,14 @@ def _place(environ: Mapping[str, str], xdg: str, below_home: str, windows: str, 
         return base.joinpath(_NAME, *more)
     # "All paths set in these environment variables must be absolute. If an implementation
     # encounters a relative path […] it should consider the path invalid and ignore it."
-    given = environ.get(xdg, "")
-    return (Path(given) if Path(given).is_absolute() else _home(environ) / below_home) / _NAME
+    folder = environ.get(xdg, "")
+    return (Path(folder) if Path(folder).is_absolute() else _home(environ) / below_home) / _NAME
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    given = environ.get("USERPROFILE" if _WINDOWS else "HOME", "")
-    if Path(given).is_absolute():
-        return Path(given)
+    folder = environ.get("USERPROFILE" if _WINDOWS else "HOME", "")
+    if Path(folder).is_absolute():
+        return Path(folder)
     if not _WINDOWS:
         import pwd
 

@@ -54,7 +54,7 @@ def options(name: str) -> tuple[Flag, ...]:
     return tuple(dict.fromkeys(group.flags[name] for group in OPTION_GROUPS if name in group.flags))
 
 
-def loaded_options(name: str) -> tuple[Flag, ...]:
+def find_options(name: str) -> tuple[Flag, ...]:
     """Return the options of that name in the modules imported so far, else all of them.
 
     A command has imported what it needs; the whole table would take 2 ms of its start.
@@ -119,7 +119,7 @@ def convert_any(name: str, value: object) -> Any:
     Only options that a profile may set count.
     """
     reasons: dict[str, None] = {}
-    for find in (loaded_options, options):
+    for find in (find_options, options):
         reasons.clear()
         for option in find(name):
             try:

@@ -158,7 +158,9 @@ class Ledger:
             "WHERE at >= ? AND profile = ? AND NOT cached ORDER BY at"
         )
         return [
-            SentRecord(*row)._replace(ms=int(_bounded(row[4], int) or 0), uncertain=bool(row[5]))
+            SentRecord(*row)._replace(
+                ms=int(_bound_number(row[4], int) or 0), uncertain=bool(row[5])
+            )
             for row in self._select(query, since_s, profile)
         ]
 
@@ -239,9 +241,9 @@ def sanitize_values(values: Sequence[Any]) -> list[Any]:
     """
     named = dict(zip(Record._fields, values, strict=True))
     for name in ("prompt_tokens", "completion_tokens", "total_tokens", "ms"):
-        named[name] = _bounded(named[name], int)
+        named[name] = _bound_number(named[name], int)
     for name in ("at", "cost"):
-        named[name] = _bounded(named[name], float)
+        named[name] = _bound_number(named[name], float)
     for name in ("profile", "model", "endpoint"):
         named[name] = _clean(named[name])
     named["request_id"] = None if named["request_id"] is None else _clean(named["request_id"])
@@ -253,7 +255,7 @@ def sanitize_values(values: Sequence[Any]) -> list[Any]:
     return list(named.values())
 
 
-def _bounded(value: Any, kind: type[int] | type[float]) -> int | float | None:
+def _bound_number(value: Any, kind: type[int] | type[float]) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         return None
     return kind(min(value, MOST_COUNTED))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.core.disk import (
+    count_written,
     first_clash,
     is_same_file,
     make_private_folder,
@@ -16,7 +17,6 @@ from apiyi_cli.core.disk import (
     replace_private,
     write_all,
     write_new,
-    written_before,
 )
 
 
@@ -40,7 +40,7 @@ def test_a_failed_write_says_how_far_it_came() -> None:
     try:
         with pytest.raises(BlockingIOError) as failure:
             write_all(writing, bytes(10_000_000))
-        assert written_before(failure.value) == len(os.read(reading, 10_000_000))
+        assert count_written(failure.value) == len(os.read(reading, 10_000_000))
     finally:
         os.close(reading)
         os.close(writing)

@@ -7,7 +7,7 @@ import pytest
 
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.config_file import load
-from apiyi_cli.settings.edit import located, remove, typed, write, written
+from apiyi_cli.settings.edit import find_written, locate_key, parse_words, remove, write
 
 COMMENTED = """\
 # my settings
@@ -22,8 +22,8 @@ model = 'x'
 
 
 def change(path: Path, key: str, *words: str, profile: str = "default") -> None:
-    keys = located(key, profile)
-    write(path, keys, typed(keys, words))
+    keys = locate_key(key, profile)
+    write(path, keys, parse_words(keys, words))
 
 
 def test_a_new_file_is_private_and_has_the_key_in_the_profile_in_use(tmp_path: Path) -> None:
@@ -65,13 +65,13 @@ def test_windows_line_ends_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_keys_have_a_place(key: str, keys: tuple[str, ...]) -> None:
-    assert located(key, "p") == keys
+    assert locate_key(key, "p") == keys
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a.", "a\nb = 1", "a = 1\nb", '"', "[a]"])
 def test_what_is_no_key_is_refused(key: str) -> None:
     with pytest.raises(UsageError):
-        located(key, "p")
+        locate_key(key, "p")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_words_become_what_the_key_holds(
 ) -> None:
     path = tmp_path / "config.toml"
     change(path, key, *words)
-    found = written(path, located(key, "default"))
+    found = find_written(path, locate_key(key, "default"))
     assert (found, type(found)) == (value, type(value))
     load(path)
 
@@ -135,11 +135,11 @@ def test_a_wrong_value_is_refused_and_the_file_stays(
 def test_unset_takes_the_key_out_and_says_whether_it_was_there(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(COMMENTED)
-    assert remove(path, located("model", "default"))
-    assert not remove(path, located("model", "default"))
-    assert not remove(path, located("model.x.y", "work"))
+    assert remove(path, locate_key("model", "default"))
+    assert not remove(path, locate_key("model", "default"))
+    assert not remove(path, locate_key("model.x.y", "work"))
     assert path.read_text() == COMMENTED.replace('model = "gpt-4o"  # cheap\n', "")
-    assert remove(path, located("profile.work", "default"))
+    assert remove(path, locate_key("profile.work", "default"))
     assert "work" not in path.read_text()
 
 

@@ -64,7 +64,7 @@ class CommandDefaults:
     force_model: bool = False
     _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
-    def checked_model(self, own: str | None, command: str) -> str:
+    def check_model(self, own: str | None, command: str) -> str:
         """Return the model of a row: its own, else the command's. Raises Misfit and NoModel."""
         model = own or self.models.get(command) or self.model
         if model is None:
@@ -189,7 +189,7 @@ class RowFields:
     @property
     def model(self) -> str:
         """Return the model: the row's own, else the command's."""
-        return self.defaults.checked_model(self.text("model"), self._command)
+        return self.defaults.check_model(self.text("model"), self._command)
 
     def functions(self) -> Sequence[dict[str, Any]]:
         """Return the functions on offer, in the form that the builders take."""
@@ -280,7 +280,7 @@ def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
     return found
 
 
-def wanted_schema(call: Call) -> Any:
+def find_schema(call: Call) -> Any:
     """Return the schema in a request's body for its answer, None without one."""
     body = call.json
     if not isinstance(body, dict):

@@ -160,7 +160,7 @@ def _read_openai_row(fields: dict[str, Any], options: RowOptions) -> tuple[RowEn
     own = find_model(endpoint, address, body)
     if not isinstance(own, str | None):
         raise InvalidField("body", Text("its model is no text"))
-    model = options.defaults.checked_model(own, endpoint.name)
+    model = options.defaults.check_model(own, endpoint.name)
     return endpoint, build_whole(endpoint, address, body, model)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiyi_cli.batch.rows.endpoints import RowEndpoint
-from apiyi_cli.batch.rows.fields import InvalidField, MissingModel, wanted_schema
+from apiyi_cli.batch.rows.fields import InvalidField, MissingModel, find_schema
 from apiyi_cli.batch.rows.identity import IdAssigner, InvalidId, read_id
 from apiyi_cli.batch.rows.requests import (
     RowOptions,
@@ -145,7 +145,7 @@ class RowReader:
 
         Raises UsageError for a schema that no answer can be checked by.
         """
-        schema = wanted_schema(call)
+        schema = find_schema(call)
         if not isinstance(schema, dict) or schema is self._noted_schema:
             return
         from apiyi_cli.build.json_schema import describe_unchecked

@@ -133,7 +133,7 @@ class RowSource:
         """Yield the records in order, without blank lines."""
         if form in ("csv", "tsv"):
             layout = layout._replace(default="," if form == "csv" else "\t")
-            for table, row in read_table(self._ended_lines(), layout, self.name):
+            for table, row in read_table(self._split_lines(), layout, self.name):
                 fields = None if row.why else table.fields(row.cells)
                 yield SourceRecord(row.line, row.raw, fields, row.why, row.column, table, row.cells)
             return
@@ -144,10 +144,10 @@ class RowSource:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines with their numbers from 1, without LF or CRLF."""
-        for number, line in self._ended_lines():
+        for number, line in self._split_lines():
             yield number, line.removesuffix(b"\n").removesuffix(b"\r")
 
-    def _ended_lines(self) -> Iterator[tuple[int, bytes]]:
+    def _split_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the lines with their numbers and their ends."""
         rest: list[bytes] = []
         number = 0

@@ -112,7 +112,7 @@ def read_table(
     delimiter = layout.delimiter or find_delimiter(_text(line), layout.default)
     quotes = delimiter != "\t" if layout.quotes is None else layout.quotes
     rest = chain([(number, line)], ((number, line) for number, line, _ in arriving))
-    rows = _quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
+    rows = _read_quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
     table: InputTable | None = None
     for row in rows:
         if not row.why and not any(cell.strip() for cell in row.cells):
@@ -154,7 +154,7 @@ def _begin(
         yield number, line, layout
 
 
-def _quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
+def _read_quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
     """Yield the rows of a table whose quoted cells may hold delimiters and line ends."""
     csv.field_size_limit(sys.maxsize)
     begun: list[tuple[int, bytes]] = []

@@ -59,13 +59,13 @@ class FailureCauses:
         top = self.top()
         if len(top) == 1 and not self._others:
             return top[0].message
-        shown = [
+        lines = [
             Text("{count} × {message}", count=f"{cause.rows:,}", message=cause.message)
             for cause in top[:_SHOWN]
         ]
         if rest := self.count - sum(cause.rows for cause in top[:_SHOWN]):
-            shown.append(Text("{count} others", count=f"{rest:,}"))
-        return join_texts(shown, "; ")
+            lines.append(Text("{count} others", count=f"{rest:,}"))
+        return join_texts(lines, "; ")
 
     def advise(self, *, retries_failed: bool) -> str | None:
         """Return a hint that helps against all counted failures, None if there is none.

@@ -60,5 +60,5 @@ class ClaimWriter(Observer):
     def on_reply(self, reply: Reply, after_s: float) -> None:
         """Report a 429 to the gate."""
         if reply.status == 429:
-            self._gate.throttled(self._sent_at)
+            self._gate.note_throttled(self._sent_at)
         self._following.on_reply(reply, after_s)

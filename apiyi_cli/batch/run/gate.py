@@ -28,7 +28,7 @@ class AimdLimit:
         self._halved_at = -math.inf
         self._successes = 0
 
-    def succeeded(self) -> None:
+    def note_succeeded(self) -> None:
         """Count a success."""
         self._successes += 1
         if self._successes >= self.GROW_AFTER:
@@ -37,7 +37,7 @@ class AimdLimit:
         quiet = min(1.0, (self._clock.monotonic() - self._halved_at) / self.RECOVERED_S)
         self.allowed = min(self.most, max(self.allowed, int(self.most * quiet)))
 
-    def throttled(self, sent_at: float) -> None:
+    def note_throttled(self, sent_at: float) -> None:
         """Halve the limit for a 429 of a request that was sent at this monotonic time.
 
         Requests sent before the last halving do not count: one overload refuses many at once.
@@ -97,7 +97,7 @@ class ConcurrencyGate:
         with self._changed:
             self._inside -= 1
             if outcome.error is None and not outcome.unsent:
-                self._limit.succeeded()
+                self._limit.note_succeeded()
             # The released slot, and those that a success has added.
             self._changed.notify(max(1, self._limit.allowed - self._inside))
 
@@ -107,10 +107,10 @@ class ConcurrencyGate:
             self._inside -= 1
             self._changed.notify()
 
-    def throttled(self, sent_at: float) -> None:
+    def note_throttled(self, sent_at: float) -> None:
         """Reduce the slots, because a request that was sent at that time got a 429."""
         with self._changed:
-            self._limit.throttled(sent_at)
+            self._limit.note_throttled(sent_at)
 
     def close(self) -> None:
         """Close the gate: waiting workers raise Halted."""

@@ -7,7 +7,7 @@ from math import inf
 from typing import Final, Literal, NamedTuple
 
 from apiyi_cli.batch.rows.answers import RowAnswer
-from apiyi_cli.batch.rows.fields import wanted_schema
+from apiyi_cli.batch.rows.fields import find_schema
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import Facts, IncompleteError
 from apiyi_cli.text import Text
@@ -87,7 +87,7 @@ def _strict_error(remark: Remark) -> IncompleteError:
 
 def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
     """Return the error for a text that is not in the form that the request asked for."""
-    wanted = wanted_schema(call)
+    wanted = find_schema(call)
     if wanted is None:
         return None
     from apiyi_cli.build.answer_check import CHECK_S, check_answer

@@ -93,7 +93,7 @@ class RowWorkers:
         """Return how many requests are in flight."""
         return sum(worker.in_flight for worker in self._list_workers())
 
-    def unanswered(self) -> Iterator[tuple[Row, Worker]]:
+    def list_unanswered(self) -> Iterator[tuple[Row, Worker]]:
         """Yield the rows whose requests are in flight, with their workers."""
         for thread, row in self._under_way.copy().items():
             worker = self._workers.get(thread)

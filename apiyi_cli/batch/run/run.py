@@ -176,7 +176,7 @@ class BatchRun:
         self._stop.stop()
         while outcomes := self._receive(0):
             self._handler.handle(outcomes)
-        for row, worker in self._pool.unanswered():
+        for row, worker in self._pool.list_unanswered():
             self._handler.abandon(row, billed=True)
             self._handler.counts.add_attempts(*worker.attempt_counts)
         self._handler.finish()

@@ -25,13 +25,13 @@ def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
     failed, done = counts.failed, counts.done
     if rules.max_errors is not None and failed >= rules.max_errors:
         name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"
-        return _stopped_by(name, Text("{failed} rows have failed", failed=failed))
+        return _make_stop_error(name, Text("{failed} rows have failed", failed=failed))
     percent = rules.max_errors_percent
     if percent is not None and done >= PERCENT_AFTER and 100 * failed / done >= percent:
         why = Text("{failed} of {done} rows have failed", failed=failed, done=done)
-        return _stopped_by(f"--max-errors {percent:g}%", why)
+        return _make_stop_error(f"--max-errors {percent:g}%", why)
     if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
-        return _stopped_by("--max-cost", Text("≈ ${cost} are used", cost=f"{counts.cost:.4f}"))
+        return _make_stop_error("--max-cost", Text("≈ ${cost} are used", cost=f"{counts.cost:.4f}"))
     return None
 
 
@@ -76,7 +76,7 @@ class StopSwitch:
             self.stop(failure)
 
 
-def _stopped_by(name: str, why: str) -> LimitError:
+def _make_stop_error(name: str, why: str) -> LimitError:
     return LimitError(
         Text("stopped by {name}", name=name), why, hint=Text("run it again to go on with the rest")
     )

@@ -193,7 +193,7 @@ def read_lines(
             if on_broken is not None:
                 on_broken(number, data)
             elif not repair:
-                raise _broken(path, number, form)
+                raise _broken_line(path, number, form)
             # Two lines may have become one if the first was torn.
             at = data.rfind(form.start)
             tail = form.parse(data[at:]) if at > 0 else None
@@ -208,7 +208,7 @@ def read_lines(
         blank_lines(path, broken)
 
 
-def _broken(path: Path, number: int, form: LineFormat) -> SetupError:
+def _broken_line(path: Path, number: int, form: LineFormat) -> SetupError:
     return SetupError(
         Text("{path}:{number} is broken", path=path, number=number),
         Text("it is no {kind}, and not the last line, which alone may be torn", kind=form.name),

@@ -38,7 +38,7 @@ def is_replaced(path: Path, fd: int) -> bool:
     return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
 
 
-def removed(path: object) -> OutputError:
+def removed_error(path: object) -> OutputError:
     """Return the error for a file that lost its name while this run wrote to it."""
     why = Text("nothing more can be recorded in it")
     return OutputError(Text("{path} was removed or replaced", path=path), why)

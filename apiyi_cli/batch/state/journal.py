@@ -38,7 +38,7 @@ from apiyi_cli.batch.state.files import (
     RUN_AGAIN,
     cannot_write,
     is_replaced,
-    removed,
+    removed_error,
 )
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
 from apiyi_cli.core.disk import write_all, write_new
@@ -178,9 +178,9 @@ class Journal:
             # A worker's line between the two sizes would make the file look shortened.
             is_shorter = os.fstat(self._fd).st_size < self._size
         if self._trouble is None and is_shorter:
-            self._trouble = self._changed(Text("has shortened"))
+            self._trouble = self._changed_error(Text("has shortened"))
         elif self._trouble is None and is_replaced(self.path, self._fd):
-            self._trouble = removed(self.path)
+            self._trouble = removed_error(self.path)
         return self._trouble
 
     def close(self) -> None:
@@ -231,9 +231,9 @@ class Journal:
         """Remember that somebody else writes to the file, or has shortened it."""
         if offset != self._size:
             verb = Text("writes to") if offset > self._size else Text("has shortened")
-            self._trouble = self._broken = self._changed(verb)
+            self._trouble = self._broken = self._changed_error(verb)
 
-    def _changed(self, verb: str) -> OutputError:
+    def _changed_error(self, verb: str) -> OutputError:
         return OutputError(
             Text("somebody else {word} {path}", word=verb, path=self.path),
             Text("what was sent and what was answered cannot be kept apart any more"),

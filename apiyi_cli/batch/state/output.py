@@ -19,11 +19,11 @@ from apiyi_cli.batch.state.files import (
     RUN_AGAIN,
     cannot_write,
     is_replaced,
-    removed,
+    removed_error,
 )
 from apiyi_cli.batch.state.journal import Journal, WrittenRecord, format_held
 from apiyi_cli.batch.state.record import RowOutcome, format_record
-from apiyi_cli.core.disk import write_all, written_before
+from apiyi_cli.core.disk import count_written, write_all
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
@@ -76,7 +76,7 @@ class FileTarget:
         try:
             write_all(self._fd, data)
         except OSError as failure:
-            raise self._cut(lines, written_before(failure), failure) from failure
+            raise self._cut(lines, count_written(failure), failure) from failure
         # Without a write the descriptor's position says nothing: a failed row has no line.
         if data and self._is_regular:
             # Each write goes to the end of the file, wherever that is by now.
@@ -93,7 +93,7 @@ class FileTarget:
     def find_trouble(self, path: Path) -> OutputError | None:
         """Return the error if somebody else changed the file, None if it is as this run left it."""
         if is_replaced(path, self._fd):
-            return removed(self._name)
+            return removed_error(self._name)
         if self._is_regular:
             self._check_size(os.fstat(self._fd).st_size)
         return self._trouble

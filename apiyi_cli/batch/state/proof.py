@@ -100,7 +100,7 @@ class RowAudit:
         self._report("missing_rows", Text("rows without an answer"))
         self._report("failed_rows", Text("rows that failed"))
         if doubled := self.numbers["doubled_rows"]:
-            self.problems.append(_doubled(doubled, self._names["doubled_rows"]))
+            self.problems.append(_describe_doubles(doubled, self._names["doubled_rows"]))
 
     def _compare(self, row: Row) -> None:
         self.numbers["total_rows"] += 1
@@ -157,10 +157,10 @@ def _find_doubled(evidence: Sequence[Evidence]) -> list[str]:
                 if before not in (0, number):
                     count += 1
                     names += [id] if len(names) < MAX_NAMES else []
-    return [_doubled(count, names)] if count else []
+    return [_describe_doubles(count, names)] if count else []
 
 
-def _doubled(count: int, names: Sequence[str]) -> str:
+def _describe_doubles(count: int, names: Sequence[str]) -> str:
     return Text(
         "{count} rows have an answer in more than one output: {names}",
         count=count,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.files import removed
+from apiyi_cli.batch.state.files import removed_error
 from apiyi_cli.batch.state.journal import WrittenRecord, format_held
 from apiyi_cli.batch.state.matrix_file import MatrixFile
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
@@ -179,7 +179,7 @@ class VectorsFile:
     def find_trouble(self) -> OutputError | None:
         """Return the error if somebody replaced the file, None if nobody did."""
         if self._opened.held.replaced:
-            return removed(self.path)
+            return removed_error(self.path)
         return None
 
     def length(self) -> int:

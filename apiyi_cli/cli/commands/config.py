@@ -64,12 +64,12 @@ def list_(
 
 def get(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Print one value: the one in force, or, with profile.NAME before it, the file's."""
-    from apiyi_cli.settings.edit import located
+    from apiyi_cli.settings.edit import locate_key
 
     settings = ctx.settings
     value = _find_value(ctx, key)
     if value is None:
-        keys = located(key, settings.profile)
+        keys = locate_key(key, settings.profile)
         raise UsageError(
             Text("{key} is not set", key=key), hint=f"apiyi config set {quote(_dotted(keys))} VALUE"
         )
@@ -79,19 +79,19 @@ def get(ctx: Context, key: Key, *, connection: Connection) -> None:
 
 def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> None:
     """Set one value in the file, for the profile in use unless KEY names another."""
-    from apiyi_cli.settings.edit import located, typed, write
+    from apiyi_cli.settings.edit import locate_key, parse_words, write
 
     settings = ctx.settings
-    keys = located(key, settings.profile)
-    write(settings.config_path, keys, typed(keys, value))
+    keys = locate_key(key, settings.profile)
+    write(settings.config_path, keys, parse_words(keys, value))
 
 
 def unset(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Take one value, or a whole profile, out of the file."""
-    from apiyi_cli.settings.edit import located, remove
+    from apiyi_cli.settings.edit import locate_key, remove
 
     settings = ctx.settings
-    keys = located(key, settings.profile)
+    keys = locate_key(key, settings.profile)
     if not remove(settings.config_path, keys):
         ctx.messages.note(
             Text(
@@ -109,7 +109,7 @@ def path(ctx: Context, *, connection: Connection) -> None:
 
 def edit(ctx: Context, *, connection: Connection) -> None:
     """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
-    from apiyi_cli.settings.config_file import decoded, parse
+    from apiyi_cli.settings.config_file import decode_text, parse
     from apiyi_cli.settings.paths import private_write
 
     target = ctx.settings.config_path
@@ -129,7 +129,7 @@ def edit(ctx: Context, *, connection: Connection) -> None:
     _run_editor(ctx, copy)
     new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
-    parse(decoded(copy, new), copy)
+    parse(decode_text(copy, new), copy)
     if new == old:
         note = Text("{target} is unchanged", target=target)
     else:
@@ -172,14 +172,14 @@ def _run_editor(ctx: Context, file: Path) -> None:
 def _find_value(ctx: Context, key: str) -> Any:
     """Return the value that a run with this profile would use, None when it has none."""
     from apiyi_cli.core.nearest import find_nearest
-    from apiyi_cli.settings.edit import located, written
+    from apiyi_cli.settings.edit import find_written, locate_key
     from apiyi_cli.settings.listing import list_settings
     from apiyi_cli.settings.values import configurable_names
 
     settings = ctx.settings
-    keys = located(key, settings.profile)
+    keys = locate_key(key, settings.profile)
     if keys[:2] != ("profile", settings.profile) or key.startswith("profile."):
-        value = written(settings.config_path, keys)
+        value = find_written(settings.config_path, keys)
         return settings.usage_ledger if value is None and keys == ("usage_ledger",) else value
     rows = {row.name: row.value for row in list_settings(settings)}
     name = ".".join(keys[2:])
@@ -228,9 +228,9 @@ def _format_plain(value: Any) -> str:
 
 
 def _dotted(keys: tuple[str, ...]) -> str:
-    from apiyi_cli.settings.config_file import dotted
+    from apiyi_cli.settings.config_file import format_dotted
 
-    return dotted(keys)
+    return format_dotted(keys)
 
 
 app = several(

@@ -204,10 +204,10 @@ class GatewayClient:
         return load_facts(facts_file(self._settings)).get(model)
 
     def _known_models(self) -> list[str]:
-        from apiyi_cli.cli.gateway.models import cached_models
+        from apiyi_cli.cli.gateway.models import read_cached_models
         from apiyi_cli.cli.gateway.plan import list_models
 
-        return cached_models(self._settings) or list_models(
+        return read_cached_models(self._settings) or list_models(
             self.plan, self._settings, self._messages
         )
 

@@ -36,7 +36,7 @@ def models_file(settings: Settings) -> Path:
     return cache_dir(settings.environ) / "models" / settings.profile
 
 
-def cached_models(settings: Settings) -> list[str]:
+def read_cached_models(settings: Settings) -> list[str]:
     """Return the names of the last list that was fetched, [] when there is none."""
     path = models_file(settings)
     try:

@@ -43,10 +43,10 @@ def tables(program: Command) -> str:
 
 def _variables(command: Command) -> list[str]:
     name = "_".join(command.path[1:])
-    described = [_quoted(f"{child.name}\t{child.line}") for child in command.commands]
-    options = [_quoted(line) for option in command.options for line in _described(option)]
+    described = [_quote(f"{child.name}\t{child.line}") for child in command.commands]
+    options = [_quote(line) for option in command.options for line in _describe(option)]
     rivals = [
-        _quoted("|".join(option.spellings))
+        _quote("|".join(option.spellings))
         for option in command.options
         if not option.many and option.spellings
     ]
@@ -60,7 +60,7 @@ def _variables(command: Command) -> list[str]:
     return [f"set -g __apiyi_{key}_{name} {' '.join(words[key])}" for key in words if words[key]]
 
 
-def _described(option: Option) -> list[str]:
+def _describe(option: Option) -> list[str]:
     """Return a line for each spelling, with its description after a tab."""
     return [
         *(f"{name}\t{option.help}" for name in option.names),
@@ -71,12 +71,12 @@ def _described(option: Option) -> list[str]:
 def _function(name: str, cases: Iterable[tuple[list[str], str]]) -> list[str]:
     lines = [f"function {name} --no-scope-shadowing", '    switch "$argv[1] $argv[2]"']
     for patterns, rule in cases:
-        lines.append(f"        case {' '.join(map(_quoted, patterns))}")
-        lines.append(f"            set rule {_quoted(rule) if '=' in rule else rule}")
+        lines.append(f"        case {' '.join(map(_quote, patterns))}")
+        lines.append(f"            set rule {_quote(rule) if '=' in rule else rule}")
     return [*lines, "    end", "end"]
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Return the text as one word, with the tab before a candidate's meaning."""
     safe = text.replace("\\", "\\\\").replace("'", "\\'")
     return "\\t".join(f"'{piece}'" for piece in safe.split("\t"))

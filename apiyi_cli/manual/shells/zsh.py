@@ -26,7 +26,7 @@ def _lines(specs: list[str]) -> str:
 
 
 def _group(command: Command, name: str, specs: list[str]) -> str:
-    described = [f"      {_quoted(f'{child.name}:{child.line}')}" for child in command.commands]
+    described = [f"      {_quote(f'{child.name}:{child.line}')}" for child in command.commands]
     cases = [
         f"        ({child.name}) {name}_{child.name} && ret=0 ;;" for child in command.commands
     ]
@@ -60,7 +60,7 @@ def _group(command: Command, name: str, specs: list[str]) -> str:
 def _option(option: Option) -> list[str]:
     """Return the specifications of one option: yes and no, where it has both."""
     rivals = "" if option.many else f"({' '.join(option.spellings)})"
-    value = "" if option.metavar is None else f":{_escaped(option.metavar)}:{_action(option.rule)}"
+    value = "" if option.metavar is None else f":{_escape(option.metavar)}:{_action(option.rule)}"
     specs = [_spec(option, option.names, rivals, option.help, value)]
     if option.off:
         specs.append(_spec(option, option.off, rivals, negation_help(option), ""))
@@ -70,10 +70,10 @@ def _option(option: Option) -> list[str]:
 def _spec(option: Option, names: tuple[str, ...], rivals: str, help: str, value: str) -> str:
     begin = "*" if option.many else rivals
     patterns = [_pattern(name, option) for name in names]
-    description = f"[{_escaped(help)}]{value}"
+    description = f"[{_escape(help)}]{value}"
     if len(patterns) == 1:
-        return _quoted(f"{begin}{patterns[0]}{description}")
-    return f"{_quoted(begin)}{{{','.join(patterns)}}}{_quoted(description)}"
+        return _quote(f"{begin}{patterns[0]}{description}")
+    return f"{_quote(begin)}{{{','.join(patterns)}}}{_quote(description)}"
 
 
 def _pattern(name: str, option: Option) -> str:
@@ -88,7 +88,7 @@ def _argument(argument: Argument) -> str:
     optional = "" if argument.many or argument.required else ":"
     # A message for free text would keep zsh from inserting the option that is being typed.
     action = _action(argument.rule) if argument.rule.kind != "text" else "_guard '^-*' text"
-    return _quoted(f"{begin}:{optional}{_escaped(argument.name)}:{action}")
+    return _quote(f"{begin}:{optional}{_escape(argument.name)}:{action}")
 
 
 def _action(rule: ValueRule) -> str:
@@ -112,12 +112,12 @@ def _action(rule: ValueRule) -> str:
             return " "
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Return text for use between the brackets and colons of a specification."""
     for character in "\\[]:":
         text = text.replace(character, f"\\{character}")
     return text
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"

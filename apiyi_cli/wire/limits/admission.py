@@ -98,10 +98,12 @@ class Admission:
             return
         usage = self._usage()
         if failure is None and usage is not None and usage.total_tokens is not None:
-            limiter.settle(self._tokens, _bounded(usage.total_tokens, limiter.limits.tpm), ago_s)
+            limiter.settle(
+                self._tokens, _bound_count(usage.total_tokens, limiter.limits.tpm), ago_s
+            )
             if usage.completion_tokens is not None and self._call.model:
                 most = limiter.limits.tpm
-                limiter.learn(self._call.model, _bounded(usage.completion_tokens, most))
+                limiter.learn(self._call.model, _bound_count(usage.completion_tokens, most))
 
     def _note_sent(self) -> None:
         now = self._clock.monotonic()
@@ -138,7 +140,7 @@ def _was_refused(failure: ApiyiError) -> bool:
     return phase == "status" and not isinstance(failure, IncompleteError)
 
 
-def _bounded(count: int, most: int) -> int:
+def _bound_count(count: int, most: int) -> int:
     """Return a count from the server, limited to what one request can owe."""
     return max(0, min(count, most))
 

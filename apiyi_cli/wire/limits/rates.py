@@ -237,11 +237,11 @@ def is_throttled(counters: Counters, now: float) -> bool:
 
 def _pay(counters: Counters, limits: Limits, start: float, tokens: float) -> None:
     if tokens:
-        counters[_TOKENS] = _owed(limits, counters[_TOKENS], start, tokens)
+        counters[_TOKENS] = _pay_until(limits, counters[_TOKENS], start, tokens)
     counters[_REQUESTS] = max(counters[_REQUESTS], start) + spacing_s(limits, limits.rpm)
 
 
-def _owed(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
+def _pay_until(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
     """Return until when tokens are paid after a start, at most one window later."""
     paid_until = max(paid_until, start)
     after = paid_until + tokens * spacing_s(limits, limits.tpm)
@@ -289,7 +289,7 @@ def cancel(
         counters[_LAST], counters[_REQUESTS] = earlier.last, earlier.requests
         if tokens:
             # Other requests may have settled since.
-            counters[_TOKENS] += earlier.tokens - _owed(limits, earlier.tokens, start, tokens)
+            counters[_TOKENS] += earlier.tokens - _pay_until(limits, earlier.tokens, start, tokens)
             counters[_BOOKED_TOKENS] = earlier.bucket
     else:
         counters[_REQUESTS] -= spacing_s(limits, limits.rpm)

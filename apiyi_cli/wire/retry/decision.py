@@ -86,7 +86,7 @@ def decide(
         return RetryDecision(False, stop="shown")
     repeat = _repeat(error, cost)
     possibly_billed = repeat in ("possibly-billed", "on-request")
-    asked_s = _asked_s(error.facts, bare_429s)
+    asked_s = _requested_wait_s(error.facts, bare_429s)
     full = is_saturated(error)
     if full:
         delay_s = SATURATED_S[min(saturated, len(SATURATED_S) - 1)]
@@ -202,7 +202,7 @@ def _most_repeats(repeat: _Repeat, cost: Cost, policy: RetryPolicy) -> float:
     return 1 if cost in ("text", "heavy") else float("inf")
 
 
-def _asked_s(facts: Facts, bare_429s: int) -> float:
+def _requested_wait_s(facts: Facts, bare_429s: int) -> float:
     if facts.retry_after_s is not None:
         return facts.retry_after_s
     if is_bare_429(facts):

@@ -172,9 +172,9 @@ class EmbedRun:
     def _lines(self, answers: Iterator[EmbedAnswer]) -> Iterator[bytes]:
         """Yield one line for each input, the lines of one answer together."""
         for answer in answers:
-            yield b"".join(map(self._counted_line, answer.results))
+            yield b"".join(map(self._count_line, answer.results))
 
-    def _counted_line(self, result: EmbedResult) -> bytes:
+    def _count_line(self, result: EmbedResult) -> bytes:
         if result.error is not None:
             self._failures.add(result.item.place, result.error)
         elif result.line_class is None:
@@ -205,7 +205,7 @@ class EmbedRun:
             try:
                 for answer in self._answers(items, stop, file):
                     try:
-                        file.write(answer, self._counted_line)
+                        file.write(answer, self._count_line)
                     except OutputError as error:
                         # What is in flight is paid for: it comes, and is kept elsewhere.
                         failure = failure or error

@@ -114,7 +114,7 @@ class ImageWorker:
         picture = item if isinstance(item, Picture) else None
         try:
             if picture is None:
-                raise self._missing(saving, item)  # type: ignore[arg-type]
+                raise self._missing_error(saving, item)  # type: ignore[arg-type]
             content, kind = self._fetch(sender, picture)
             if n in task.numbers:
                 saving.content = saving.content or content
@@ -172,7 +172,7 @@ class ImageWorker:
         except OSError as error:
             return describe_loss(Text("the picture"), error)
 
-    def _missing(self, saving: _Saving, lost: Lost | None) -> IncompleteError:
+    def _missing_error(self, saving: _Saving, lost: Lost | None) -> IncompleteError:
         """Return the error for a picture that is not there, or whose bytes cannot be read."""
         if lost is not None:
             return IncompleteError(

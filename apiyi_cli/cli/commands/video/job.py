@@ -76,9 +76,9 @@ class VideoJob:
         """Refuse, before anything is sent, what could not be saved; leave out what is there."""
         self._call(self._planned[0])
         if not self._to_stdout:
-            self._files.refuse_clashes(self._wanted())
+            self._files.refuse_clashes(self._list_wanted())
             self._leave_out()
-            self._files.require_creatable(self._wanted())
+            self._files.require_creatable(self._list_wanted())
         self._ctx.process.console.require_stdout()
         if self._planned:
             self._ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
@@ -197,7 +197,7 @@ class VideoJob:
             skip_existing=bool(self._filming.skip_existing),
         )
 
-    def _wanted(self) -> list[tuple[str, dict[str, object]]]:
+    def _list_wanted(self) -> list[tuple[str, dict[str, object]]]:
         """Return what each video is made of, and the fields of its file's name."""
         return [(video.label, video.values(self._model)) for video in self._planned]
 
