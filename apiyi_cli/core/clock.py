@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from apiyi_cli.plain_value import PlainValue
+from apiyi_cli.text import Text
 
 
 class Clock(PlainValue):
@@ -37,3 +38,12 @@ def start_thread(target: Callable[[], object]) -> threading.Thread | None:
     except (RuntimeError, MemoryError):
         return None
     return thread
+
+
+def describe_fewer_threads(count: int, jobs: int) -> Text:
+    """Return the message that only `count` of `jobs` threads were started, at least one."""
+    return Text(
+        "{count} at once instead of {jobs}: the system allows no more threads here",
+        count=max(1, count),
+        jobs=jobs,
+    )

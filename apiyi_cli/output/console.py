@@ -81,11 +81,6 @@ class Console:
         return cls(frozenset(closed), redact=redact)
 
     @property
-    def stdin_closed(self) -> bool:
-        """Return True if the process was started without a standard input."""
-        return STDIN in self._closed
-
-    @property
     def stdout_closed(self) -> bool:
         """Return True if the process was started without an output that can be written."""
         return STDOUT in self._closed

@@ -1,4 +1,8 @@
-"""The threads of a run: each sends one row after the other over its own connections."""
+"""The threads of a run: each sends one row after the other over its own connections.
+
+Outcomes come in the order of the answers. Commands that need the order of their input use
+`cli.gateway.ordered` instead, which says how the two differ.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,7 @@ from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.stopping import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.record import RowOutcome
-from apiyi_cli.core.clock import start_thread
-from apiyi_cli.text import Text
+from apiyi_cli.core.clock import describe_fewer_threads, start_thread
 
 Results = queue.SimpleQueue[RowOutcome | Exception | None]
 """What threads report: an outcome, an unexpected exception, None to wake the run.
@@ -152,13 +155,7 @@ class RowWorkers:
 
     def _reduce_jobs(self, count: int) -> None:
         if count < self._jobs:
-            self._note(
-                Text(
-                    "{count} at once instead of {jobs}: the system allows no more threads here",
-                    count=count,
-                    jobs=self._jobs,
-                )
-            )
+            self._note(describe_fewer_threads(count, self._jobs))
         self._jobs = count
 
     def _list_workers(self) -> list[Worker]:

@@ -2,6 +2,11 @@
 
 The input is read in its own thread, so that results come out while more input is waited for;
 how far it may run ahead is bounded, and so is memory.
+
+The batch has other threads, `batch.run.pool`: it writes in the order of the answers, adapts the
+number of rows in flight to the gateway, records a claim before each request, and must be woken
+by signal handlers. Here the order is kept, and a failed item ends the run. They share the start
+of a thread and the message of a system without more threads (`core.clock`).
 """
 
 from __future__ import annotations
@@ -13,8 +18,7 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from apiyi_cli.core.clock import start_thread
-from apiyi_cli.text import Text
+from apiyi_cli.core.clock import describe_fewer_threads, start_thread
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
@@ -52,13 +56,7 @@ def map_in_order(
     pool = OrderedPool(plan, work, jobs, stop)
     count = pool.start()
     if count < jobs:
-        tell(
-            Text(
-                "{count} at once instead of {jobs}: the system allows no more threads here",
-                count=max(1, count),
-                jobs=jobs,
-            )
-        )
+        tell(describe_fewer_threads(count, jobs))
     try:
         if count and start_thread(lambda: pool.feed(items)) is not None:
             yield from pool.results()
