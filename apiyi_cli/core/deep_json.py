@@ -68,18 +68,18 @@ class DeepDecoder:
             at = self._skip(at + 1)
             return at if is_list else self._read_key(at), False
         if char != ("]" if is_list else "}"):
-            raise json.JSONDecodeError("Expecting ',' delimiter", self._text, at)
+            raise self._invalid("Expecting ',' delimiter", at)
         return at + 1, True
 
     def _read_key(self, at: int) -> int:
         """Keep the name of a member; return the position where its value begins."""
         if self._text[at : at + 1] != '"':
             message = "Expecting property name enclosed in double quotes"
-            raise json.JSONDecodeError(message, self._text, at)
+            raise self._invalid(message, at)
         key, at = scanstring(self._text, at + 1, self._decoder.strict)
         at = self._skip(at)
         if self._text[at : at + 1] != ":":
-            raise json.JSONDecodeError("Expecting ':' delimiter", self._text, at)
+            raise self._invalid("Expecting ':' delimiter", at)
         self._keys.append(key)
         return self._skip(at + 1)
 
@@ -97,7 +97,10 @@ class DeepDecoder:
             whole, fraction, exponent = match.groups()
             parse = decoder.parse_float if fraction or exponent else decoder.parse_int
             return parse(whole + (fraction or "") + (exponent or "")), match.end()
-        raise json.JSONDecodeError("Expecting value", text, at)
+        raise self._invalid("Expecting value", at)
+
+    def _invalid(self, message: str, at: int) -> json.JSONDecodeError:
+        return json.JSONDecodeError(message, self._text, at)
 
     def _skip(self, at: int) -> int:
         return WHITESPACE.match(self._text, at).end()  # type: ignore[no-any-return]

@@ -122,38 +122,27 @@ def _structure(
     seconds = {"type": "duration", "seconds": max(1, round(length_s))}
     if form == "json":
         return {"text": text, "usage": seconds}
+    common = {"task": task, "duration": length_s, "text": text, "usage": seconds}
     if form == "diarized_json":
-        rows = [
-            {
-                "type": "transcript.text.segment",
-                "id": f"seg_{k:03}",
-                "start": segment.start_s,
-                "end": segment.end_s,
-                "text": segment.text,
-                "speaker": SPEAKERS[k % len(SPEAKERS)],
-            }
-            for k, segment in enumerate(segments)
-        ]
-        return {
-            "task": task,
-            "duration": length_s,
-            "text": text,
-            "segments": rows,
-            "usage": seconds,
-        }
+        return common | {"segments": [_speaker_row(k, item) for k, item in enumerate(segments)]}
     wanted = {p.text for p in request.parts if p.name.startswith("timestamp_granularities")}
-    whole: dict[str, Any] = {
-        "task": task,
-        "language": request.fields.get("language") or "english",
-        "duration": length_s,
-        "text": text,
-        "usage": seconds,
-    }
+    whole: dict[str, Any] = common | {"language": request.fields.get("language") or "english"}
     if "word" in wanted:
         whole["words"] = [word for segment in segments for word in _words(segment)]
     if "word" not in wanted or "segment" in wanted:
         whole["segments"] = [_row(k, segment) for k, segment in enumerate(segments)]
     return whole
+
+
+def _speaker_row(k: int, segment: Segment) -> dict[str, Any]:
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{k:03}",
+        "start": segment.start_s,
+        "end": segment.end_s,
+        "text": segment.text,
+        "speaker": SPEAKERS[k % len(SPEAKERS)],
+    }
 
 
 def _row(k: int, segment: Segment) -> dict[str, Any]:
