@@ -105,9 +105,9 @@ def _find_switch(message: str) -> str | None:
     match = re.match(r"Option '--([\w-]+)' does not take a value", message)
     if match is None:
         return None
-    from apiyi_cli.settings.values import loaded_options
+    from apiyi_cli.settings.values import find_options
 
-    flags = loaded_options(match[1].removeprefix("no-").replace("-", "_"))
+    flags = find_options(match[1].removeprefix("no-").replace("-", "_"))
     return next(
         (name.replace("/", " / ") for flag in flags for name in flag.names if "/" in name), None
     )
