@@ -67,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
         process.on_exit(preconnection.discard)
     # For errors in the line itself; a command that gets its options knows better.
     process.messages.as_json = not {"--json", "--ndjson"}.isdisjoint(argv)
+    process.messages.is_verbose = not {"-v", "--verbose"}.isdisjoint(argv)
     _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
     try:
         return _run_command(argv, process)

@@ -5,7 +5,7 @@ _apiyi_table() {
     commands= options= takers=' '
     case $1 in
         '')
-            commands='chat complete respond embed rank image video transcribe speak api batch models balance session usage cache auth config doctor sandbox completion skill describe help'
+            commands='chat complete respond embed rank image video transcribe speak playground api batch models balance session usage cache auth config doctor sandbox completion skill describe help'
             options='--profile -q|--quiet -v|--verbose -V|--version -h|--help'
             takers=' --profile '
             ;;
@@ -44,6 +44,10 @@ _apiyi_table() {
         'speak')
             options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --voice --format --speed --instructions --skip-existing --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file --voice --format --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost '
+            ;;
+        'playground')
+            options='--profile --port --no-open --idle --max-cost --no-history --allow-api -h|--help'
+            takers=' --profile --port --idle --max-cost '
             ;;
         'api')
             options='*-f|--raw-field *-F|--field --input --encoding --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --no-cache -h|--help --help-all'
@@ -235,13 +239,14 @@ _apiyi_argument() {
     case "$1 $2" in
         'video '*) rule='=list resume cancel forget' ;;
         'transcribe '*) rule='file' ;;
+        'playground 0') rule='=chat respond complete embed rank image video transcribe speak api models' ;;
         'batch '*) rule='file' ;;
         'models '*) rule='model=show' ;;
         'config get 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion skill describe help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help' ;;
     esac
 }
 

@@ -16,6 +16,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 video = 'Make videos from prompts, pictures and clips, and save them.'
                 transcribe = 'Write down what recordings say.'
                 speak = 'Read a text aloud, to a file or a player.'
+                playground = 'Serve a web page for every endpoint on this machine.'
                 api = 'Call any path of the gateway, raw.'
                 batch = 'Send thousands of requests from a file, resumable.'
                 models = 'List or search the gateway''s models.'
@@ -605,6 +606,19 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
+            )
+        }
+        'playground' = @{
+            Arguments = @('=chat respond complete embed rank image video transcribe speak api models')
+            Options = @(
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--port'); Help = 'Port to listen on (0: any free one).'; Rule = 'text' }
+                @{ Names = @('--no-open'); Help = 'Do not open the browser.' }
+                @{ Names = @('--idle'); Help = 'End when nobody has used the page so long: 90s, 30m, 2h.'; Rule = 'text' }
+                @{ Names = @('--max-cost'); Help = 'Send nothing that brings the day''s estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--no-history'); Help = 'Keep no history.' }
+                @{ Names = @('--allow-api'); Help = 'Let the page''s `api` use every method.' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }
         'api' = @{
@@ -1360,7 +1374,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak api models balance session usage cache auth doctor sandbox completion skill describe help')
+            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

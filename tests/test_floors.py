@@ -30,6 +30,7 @@ FLOORS = {
     "export": 5,
     "sandbox": 5,
     "manual": 5,
+    "playground": 5,
     "cli": 6,
     "main": 6,
     "__main__": 6,

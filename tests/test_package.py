@@ -19,6 +19,7 @@ TEMPLATES = [
     path.relative_to(ROOT / "apiyi_cli/export/templates")
     for path in (ROOT / "apiyi_cli/export/templates").glob("*/*.*")
 ]
+PAGE = ROOT / "apiyi_cli/playground/page"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,8 @@ def test_the_wheel_has_the_program_and_its_data_and_nothing_else(
         assert f"apiyi_cli/{data}" in names
     templates = (Path("apiyi_cli/export/templates") / name for name in TEMPLATES)
     assert {path.as_posix() for path in templates} <= set(names)
+    page = (path.relative_to(ROOT).as_posix() for path in PAGE.rglob("*") if path.is_file())
+    assert set(page) <= set(names)
     roots = {name.split("/")[0].partition("-")[0] for name in names}
     assert roots == {"apiyi_cli"}
     assert not [name for name in names if name.endswith((".pth", ".pyc")) or "/tests/" in name]

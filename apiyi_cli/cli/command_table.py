@@ -23,6 +23,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "video": CommandEntry("Make videos from prompts, pictures and clips, and save them.", "Ask"),
     "transcribe": CommandEntry("Write down what recordings say.", "Ask"),
     "speak": CommandEntry("Read a text aloud, to a file or a player.", "Ask"),
+    "playground": CommandEntry("Serve a web page for every endpoint on this machine.", "Ask"),
     "api": CommandEntry("Call any path of the gateway, raw.", "Ask"),
     "batch": CommandEntry("Send thousands of requests from a file, resumable.", "Ask"),
     "models": CommandEntry("List or search the gateway's models.", "Look"),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Messages:
     """The one writer of messages on stderr.
 
-    `as_json` has errors printed as JSON objects, for programs. `options` returns the output
+    `as_json` has errors printed as JSON objects, for programs; where the run `is_verbose`, after
+    the lines for people, which are in their language. `options` returns the output
     options in force; it is set when the command is known, and asked when it is needed: reading
     them may fail with the configuration.
     """
@@ -28,6 +29,7 @@ class Messages:
         self._console = console
         self._environ = environ
         self.as_json = False
+        self.is_verbose = False
         self.options: Callable[[], Output] = Output
 
     def note(self, text: str) -> None:
@@ -42,16 +44,17 @@ class Messages:
 
     def error(self, failure: ApiyiError) -> None:
         """Print an error: a line and a hint, or one JSON object for programs."""
-        if self._wants_json():
+        as_json = self._wants_json()
+        if not as_json or self.is_verbose:
+            self.print_line(failure.sentence())
+            if failure.hint:
+                try_ = self.translate(Text("try: "))
+                self._console.say(f"  {try_}{self.translate(failure.hint)}")
+        if as_json:
             from apiyi_cli.cli.records import describe_error
             from apiyi_cli.core.jsontext import write_text
 
             self.print(write_text({"error": describe_error(failure, self.redact)}), "json")
-            return
-        self.print_line(failure.sentence())
-        if failure.hint:
-            try_ = self.translate(Text("try: "))
-            self._console.say(f"  {try_}{self.translate(failure.hint)}")
 
     def print_line(self, text: str) -> None:
         """Print a message with the name of the program before it."""

@@ -18,6 +18,10 @@ Content = Literal[
 """What a successful answer holds; "json" is an object to be read as it is."""
 
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+"""The methods of a raw call."""
+
+
 class Endpoint:
     """One endpoint of the gateway; a value, compared by identity.
 

@@ -204,6 +204,10 @@ def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> ValueRu
             return ValueRule("name", TASK_WORDS)
         case ("help",), "topic":
             return ValueRule("name", tuple(dict.fromkeys((*TOPICS, *table))))
+        case ("playground",), "command":
+            from apiyi_cli.playground.policy import PAGE_COMMANDS
+
+            return ValueRule("name", tuple(PAGE_COMMANDS))
         case ("config", "get" | "set" | "unset"), "key":
             from apiyi_cli.settings.values import configurable_names
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import read_value, set_path
 from apiyi_cli.core.call import Call, Cost
-from apiyi_cli.core.endpoints import GENERATE_STREAM, find_endpoint
+from apiyi_cli.core.endpoints import GENERATE_STREAM, METHODS, find_endpoint
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.inputs.prompt import Inputs
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 
 class Fields(Group):

@@ -1,0 +1,186 @@
+"""The child processes of the page: the program itself, at most four at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+from apiyi_cli.errors import SetupError
+from apiyi_cli.text import Text, system_reason
+
+MOST_CHILDREN: Final = 4
+SOFT_END_S: Final = 3.0
+"""Seconds that a child has to end after Ctrl-C, and again after SIGTERM."""
+
+
+class TooManyChildren(Exception):
+    """All slots are taken by requests of the user's."""
+
+
+class ChildProcess:
+    """One run of the program, with its output as pipes."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        stdin: str | None,
+        is_side: bool,
+    ) -> None:
+        self.is_side = is_side
+        self.was_stopped = False
+        try:
+            # -P: uploads lie in the folder of the run, and none of them shall be imported.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "apiyi_cli", *argv],
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env={**environ},
+                start_new_session=os.name != "nt",
+            )
+        except OSError as failure:
+            raise SetupError(Text("cannot start apiyi"), system_reason(failure)) from None
+        if stdin is not None:
+            threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Return the pipe of its answer."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """Return the pipe of its messages."""
+        assert self._process.stderr is not None
+        return self._process.stderr
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Return the exit code, negative for a signal; None if it still runs."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def read_all(self) -> bytes:
+        """Return its whole answer, once it has ended."""
+        return self._process.communicate()[0]
+
+    def stop(self) -> None:
+        """End the child as Ctrl-C would, and harder if it takes long; return when it is over."""
+        self.was_stopped = self._process.poll() is None
+        for name in ("SIGINT", "SIGTERM"):
+            self._signal(getattr(signal, name, signal.SIGTERM))
+            if self.wait(SOFT_END_S) is not None:
+                return
+        self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._process.wait()
+
+    def close(self) -> None:
+        """Close the pipes of a child that has ended."""
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def _signal(self, number: int) -> None:
+        if self._process.poll() is not None:
+            return
+        with suppress(OSError):
+            if os.name == "nt":
+                self._process.terminate()
+            else:
+                os.killpg(self._process.pid, number)
+
+    def _feed(self, text: str) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        # A child that has ended does not want the rest.
+        with suppress(OSError, ValueError):
+            pipe.write(text.encode())
+        with suppress(OSError, ValueError):
+            pipe.close()
+
+
+class ChildSlots:
+    """Starts children while there are slots; safe from any thread.
+
+    Side runs (previews, lists) give their slot to a request of the user's.
+    """
+
+    def __init__(self) -> None:
+        self._running: list[ChildProcess | None] = []
+        self._lock = threading.Condition()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        stdin: str | None = None,
+        is_side: bool = False,
+    ) -> ChildProcess:
+        """Start a child. Raises TooManyChildren when all slots are taken."""
+        self._reserve(is_side)
+        try:
+            child = ChildProcess(argv, folder=folder, environ=environ, stdin=stdin, is_side=is_side)
+        except BaseException:
+            with self._lock:
+                self._running.remove(None)
+            raise
+        with self._lock:
+            self._running[self._running.index(None)] = child
+            is_closed = self._is_closed
+        if is_closed:
+            child.stop()
+        return child
+
+    def finish(self, child: ChildProcess) -> None:
+        """End the child if it runs, and give its slot back."""
+        child.stop()
+        child.close()
+        with self._lock:
+            if child in self._running:
+                self._running.remove(child)
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """End all children; none is started any more."""
+        with self._lock:
+            self._is_closed = True
+            children = [child for child in self._running if child is not None]
+        threads = [threading.Thread(target=child.stop) for child in children]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _reserve(self, is_side: bool) -> None:
+        """Take a slot, from a side run if need be."""
+        with self._lock:
+            if self._is_closed:
+                raise TooManyChildren
+            if len(self._running) >= MOST_CHILDREN and not is_side:
+                side = next((child for child in self._running if child and child.is_side), None)
+                if side is not None:
+                    threading.Thread(target=side.stop, daemon=True).start()
+                    self._lock.wait_for(lambda: len(self._running) < MOST_CHILDREN, 2 * SOFT_END_S)
+            if len(self._running) >= MOST_CHILDREN:
+                raise TooManyChildren
+            self._running.append(None)

@@ -1,0 +1,216 @@
+"""What the page is told of commands, options, profiles, models and money; never of keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.endpoints import METHODS, find_at_host
+from apiyi_cli.core.families import PROPOSED, refusal
+from apiyi_cli.core.language import Translate, as_is, to_chinese
+from apiyi_cli.core.options import Flag, Group
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.secret import mask_url
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.playground.argv import READING_METHODS, FormTable
+from apiyi_cli.playground.policy import (
+    PAGE_COMMANDS,
+    TEXT_OR_FILE,
+    takes_upload,
+    takes_url,
+)
+from apiyi_cli.playground.words import PAGE_WORDS
+from apiyi_cli.settings.paths import state_dir
+from apiyi_cli.settings.resolve import Settings
+from apiyi_cli.store.ledger import Ledger
+from apiyi_cli.store.prices import Prices, Used
+from apiyi_cli.store.registry import ModelFacts
+from apiyi_cli.text import Text
+
+UNSHOWN: Final = frozenset(("header",))
+"""Options whose configured value may hold a secret."""
+
+
+class PageProgram(NamedTuple):
+    """What the page's server gets from the program around it.
+
+    `groups` are the option groups of each command, `helps` their help lines, `environ` the
+    environment of the children. `max_cost_usd` is what a day's requests may cost.
+    """
+
+    groups: Mapping[str, Sequence[type[Group]]]
+    helps: Mapping[str, str]
+    environ: Mapping[str, str]
+    profile: str
+    load_prices: Callable[[Settings], Prices]
+    load_models: Callable[[Settings], Mapping[str, ModelFacts]]
+    estimate_call: Callable[[Prices, Call], float | None]
+    command: str = "chat"
+    max_cost_usd: float | None = None
+    allows_api: bool = False
+    keeps_history: bool = True
+    is_chinese: bool = False
+
+
+def translator_of(language: str) -> Translate:
+    """Return what puts a text into the page's language, "zh" or "en"."""
+    return to_chinese() if language == "zh" else as_is
+
+
+class PageFacts:
+    """Answers the page's questions; reads the configuration anew each time."""
+
+    def __init__(self, program: PageProgram, table: FormTable) -> None:
+        self._program = program
+        self._table = table
+
+    def settings(self, profile: str, command: str | None = None) -> Settings:
+        """Return the settings of a profile, for one command if it is named."""
+        connection = Connection(profile=profile or self._program.profile)
+        return Settings(connection, environ=self._program.environ, command=command)
+
+    def describe(self, profile: str, language: str) -> dict[str, Any]:
+        """Return all that the page is made of: words, commands with their forms, profiles."""
+        say = translator_of(language)
+        settings = self.settings(profile)
+        profile = settings.in_profile.name
+        urls = [mask_url(url) for url in settings.base_urls]
+        return {
+            "words": {word: say(word) for word in PAGE_WORDS},
+            "language": language,
+            "profile": profile,
+            "profiles": list(settings.profiles),
+            "base_url": urls[0] if urls else "",
+            "is_sandbox": settings.sandbox,
+            "command": self._program.command,
+            "max_cost": self._program.max_cost_usd,
+            "history": self._program.keeps_history,
+            "methods": METHODS if self._program.allows_api else READING_METHODS,
+            "commands": [self._describe_command(name, profile, say) for name in PAGE_COMMANDS],
+            "languages": list(self._export_languages()),
+        }
+
+    def describe_models(self, listed: Any, profile: str) -> list[dict[str, Any]]:
+        """Return the listed models with price, kind and the commands that cannot use them."""
+        settings = self.settings(profile)
+        prices, known = self._program.load_prices(settings), self._program.load_models(settings)
+        rows = listed.get("data") if isinstance(listed, dict) else listed
+        models = []
+        for row in rows if isinstance(rows, list) else ():
+            name = row.get("id") if isinstance(row, dict) else None
+            if not isinstance(name, str):
+                continue
+            price = prices.of(name)
+            models.append(
+                {
+                    "id": name,
+                    "kind": known.get(name, ModelFacts()).kind,
+                    "price": price and list(price),
+                    "unfit": [word for word in PROPOSED if refusal(name, word) is not None],
+                }
+            )
+        return models
+
+    def spent_today(self) -> float | None:
+        """Return what today's requests cost by the ledger, None where nobody knows."""
+        midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
+        try:
+            totals = Ledger(state_dir(self._program.environ)).totals(midnight, "profile")
+        except ApiyiError:
+            return None
+        return sum(total.cost or 0.0 for total in totals)
+
+    def estimate(
+        self, model: str, profile: str, usage: Mapping[str, Any], made: int
+    ) -> float | None:
+        """Return what an answer cost, as far as it is known."""
+        settings = self.settings(profile)
+        if settings.sandbox:
+            return None
+        used = Used(usage.get("prompt"), usage.get("completion"), usage.get("cached"), max(1, made))
+        return self._program.load_prices(settings).estimate(model, used)
+
+    def estimate_request(self, shown: Any, profile: str) -> float | None:
+        """Return what the request that `--dry-run` printed may cost, None if unknown."""
+        from urllib.parse import urlsplit
+
+        settings = self.settings(profile)
+        if settings.sandbox or not isinstance(shown, dict):
+            return None
+        body = shown.get("body")
+        endpoint = find_at_host(str(shown.get("method")), urlsplit(str(shown.get("url"))).path)
+        if endpoint is None or not isinstance(body, dict):
+            return None
+        call = endpoint.call(json=body, model=str(body.get("model") or ""))
+        return self._program.estimate_call(self._program.load_prices(settings), call)
+
+    def _export_languages(self) -> Sequence[str]:
+        from apiyi_cli.core.options.request import Request
+
+        return Request.flags["code"].choices
+
+    def _describe_command(self, name: str, profile: str, say: Translate) -> dict[str, Any]:
+        command = PAGE_COMMANDS[name]
+        settings = self.settings(profile, name)
+        sections: dict[str, list[dict[str, Any]]] = {}
+        for option in self._table.flags(name).values():
+            if option.name != "profile":
+                described = self._describe_option(option, name, settings, say)
+                sections.setdefault(option.panel, []).append(described)
+        return {
+            "name": name,
+            "heading": command.heading,
+            "help": say(Text(self._program.helps[name])),
+            "subject": command.subject,
+            "shape": command.shape,
+            "stdin": command.stdin,
+            "proposed": PROPOSED.get(name, PROPOSED["chat"]),
+            "sections": [
+                {"name": panel, "title": say(Text(panel)), "options": options}
+                for panel, options in sections.items()
+            ],
+        }
+
+    def _describe_option(
+        self, option: Flag, command: str, settings: Settings, say: Translate
+    ) -> dict[str, Any]:
+        value, origin = _find_value(option, settings)
+        return {
+            "name": option.name,
+            "long": option.long,
+            "help": say(Text(option.help)),
+            "kind": option.kind.__name__,
+            "many": option.many,
+            "off": any("/" in name for name in option.names),
+            "metavar": option.metavar,
+            "choices": option.choices,
+            "suggestions": option.suggestions,
+            "low": option.low,
+            "high": option.high,
+            "wire": option.wire,
+            "file": takes_upload(option),
+            "url": takes_url(option),
+            "text": not takes_upload(option) or option.name in TEXT_OR_FILE,
+            "is_model": option.complete == "model",
+            "value": value,
+            "origin": say(origin),
+        }
+
+
+def _find_value(option: Flag, settings: Settings) -> tuple[str, str]:
+    """Return what holds where the page gives nothing, and where it comes from."""
+    if option.name in UNSHOWN or not option.config:
+        return "", ""
+    try:
+        value, origin = settings.value(option.name), settings.origin(option.name)
+    except (KeyError, ApiyiError):
+        return "", ""
+    if value is None:
+        return "", ""
+    if isinstance(value, bool):
+        return "on" if value else "off", origin
+    if isinstance(value, float):
+        return f"{value:g}", origin
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)), origin

@@ -1,0 +1,30 @@
+// The left column: the commands, and what was sent before.
+import { html, t, usd } from './lib.js';
+
+const HEADINGS = [['text', 'Text'], ['data', 'Data'], ['media', 'Media'], ['more', 'More']];
+
+export function Sidebar({ commands, current, history, search, act }) {
+  return html`<nav class="sidebar" aria-label=${t('Commands')}>
+    <div class="groups">${HEADINGS.map(([heading, title]) => html`<div class="group"><h2>${t(title)}</h2><ul>${commands.filter(command => command.heading === heading).map(command => html`<li>
+      <button type="button" aria-current=${command.name === current ? 'page' : undefined} title=${command.help} onClick=${() => act.choose(command.name)}>${command.name}</button></li>`)}</ul></div>`)}</div>
+    <div class="history"><div class="history-head"><h2>${t('History')}</h2>${history.length ? html`<button type="button" class="quiet" onClick=${() => act.ask('clear')}>${t('Clear')}</button>` : ''}</div>
+      <input type="search" aria-label=${t('Search the history')} placeholder=${t('Search')} value=${search} onInput=${event => act.searchHistory(event.target.value)} />
+      ${history.length ? html`<ul class="entries">${history.map(entry => html`<${Entry} key=${entry.id} entry=${entry} act=${act} />`)}</ul>` : html`<p class="muted">${t('nothing yet')}</p>`}</div>
+  </nav>`;
+}
+
+function mark(entry) {
+  if (entry.billed) return ['⚠', t('may be billed')];
+  if (entry.exit === 0) return ['✓', t('ok')];
+  return ['✕', t('failed')];
+}
+
+function Entry({ entry, act }) {
+  const [sign, word] = mark(entry);
+  const time = new Date(entry.at * 1000);
+  const day = time.toDateString() === new Date().toDateString() ? time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : time.toLocaleDateString([], { month: '2-digit', day: '2-digit' });
+  return html`<li><button type="button" class="entry" onClick=${() => act.openEntry(entry.id)}>
+    <span class="entry-top"><time>${day}</time> <strong>${entry.command}</strong> <span class=${entry.exit === 0 ? 'good' : 'bad'} title=${word}>${sign}<span class="offscreen">${word}</span></span>
+      <span class="cost">${entry.cost != null ? usd(entry.cost) : entry.billed ? t('may be billed') : ''}</span></span>
+    <span class="entry-text">${entry.prompt || entry.model || '–'}</span></button></li>`;
+}

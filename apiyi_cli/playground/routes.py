@@ -1,0 +1,230 @@
+"""What the page's server answers at each path, once `security` has let the request through."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
+from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
+from apiyi_cli.core.scratch import make_scratch_folder
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.playground.argv import FormTable, PageRequest, read_page_request
+from apiyi_cli.playground.children import TooManyChildren
+from apiyi_cli.playground.export_entry import export_entry
+from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
+from apiyi_cli.playground.history import PageHistory
+from apiyi_cli.playground.run_starter import RunStarter
+from apiyi_cli.playground.security import CONTENT_POLICY, FILE_POLICY, HttpRefusal
+from apiyi_cli.playground.shell_words import format_lines
+from apiyi_cli.settings.paths import state_dir
+from apiyi_cli.text import Text
+
+PAGE: Final = Path(__file__).parent / "page"
+MODES: Final = ("run", "dry-run", "code")
+_STATUS_LINE: Final = ("auth", "status", "--json", "--timeout=5", "--retries=0")
+_SHOWN_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class HttpAnswer(NamedTuple):
+    """An answer: `body` is bytes, or pieces to be sent as they come."""
+
+    body: bytes | Generator[bytes]
+    type: str = "application/json"
+    status: int = 200
+    policy: str = CONTENT_POLICY
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+IsGone = Callable[[], bool]
+"""Returns True if nobody reads the answer any more."""
+
+
+class PageRoutes:
+    """The paths of one playground; methods may be called from any thread."""
+
+    def __init__(self, program: PageProgram, table: FormTable) -> None:
+        self._program = program
+        self._facts = PageFacts(program, table)
+        folder = state_dir(program.environ) / "playground" if program.keeps_history else None
+        self._history = PageHistory(folder)
+        self._scratch = make_scratch_folder()
+        self._starter = RunStarter(program, table, self._facts, self._history, self._scratch)
+        self._assets = _read_assets(PAGE)
+        self._reads: dict[str, Callable[[Mapping[str, str]], HttpAnswer]] = {
+            "/api/schema": self._schema,
+            "/api/status": self._status,
+            "/api/models": self._models,
+            "/api/today": self._today,
+            "/api/history": self._search_history,
+            "/api/history/entry": self._find_entry,
+        }
+        self._writes: dict[str, Callable[[Any, IsGone], HttpAnswer]] = {
+            "/api/line": self._line,
+            "/api/run": self._run,
+            "/api/upload/drop": self._drop_upload,
+            "/api/history/delete": self._delete_entry,
+            "/api/history/export": self._export_entry,
+        }
+
+    def read(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
+        """Answer a GET. Raises HttpRefusal for a path that is not there."""
+        if path in self._assets:
+            return self._assets[path]
+        if path in self._reads:
+            return self._worded(query.get("lang", ""), lambda: self._reads[path](query))
+        kind, _, rest = path.removeprefix("/").partition("/")
+        id, _, name = rest.partition("/")
+        if kind == "made":
+            return _as_file(self._starter.find_file(id, name))
+        if kind == "kept":
+            return _as_file(self._history.find_file(id, name))
+        raise HttpRefusal(404, "there is nothing here")
+
+    def write(self, path: str, body: bytes, is_gone: IsGone) -> HttpAnswer:
+        """Answer a POST with a JSON body. Raises HttpRefusal."""
+        if path not in self._writes:
+            raise HttpRefusal(404, "there is nothing here")
+        try:
+            value = read_event(body)
+        except InvalidJSON:
+            raise HttpRefusal(400, "the body is not JSON") from None
+        if not isinstance(value, dict):
+            raise HttpRefusal(400, "the body is not an object")
+        return self._worded(value.get("lang"), lambda: self._writes[path](value, is_gone))
+
+    def upload(self, name: str, size: int, read: Callable[[int], bytes], lang: str) -> HttpAnswer:
+        """Keep a file that is uploaded."""
+        uploads = self._starter.uploads
+        return self._worded(lang, lambda: _as_json(uploads.take(name, size, read)))
+
+    @property
+    def is_busy(self) -> bool:
+        """Return True if a child runs."""
+        return len(self._starter.slots) > 0
+
+    def close(self) -> None:
+        """End the children and delete what was uploaded and made."""
+        self._starter.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _worded(self, language: object, answer: Callable[[], HttpAnswer]) -> HttpAnswer:
+        """Return the answer, or the error in the language of the page."""
+        say = translator_of(self._language(language))
+        try:
+            return answer()
+        except TooManyChildren:
+            why: str = Text("four requests are running; wait for one, or stop one")
+            return _as_json({"error": {"message": say(why)}}, 429)
+        except ApiyiError as failure:
+            hint = say(failure.hint) if failure.hint else ""
+            error = {"message": say(failure.sentence()), "hint": hint}
+            return _as_json({"error": {**error, "exit_code": failure.exit_code}}, 400)
+
+    def _language(self, given: object) -> str:
+        if given in ("zh", "en"):
+            return str(given)
+        return "zh" if self._program.is_chinese else "en"
+
+    def _schema(self, query: Mapping[str, str]) -> HttpAnswer:
+        language = self._language(query.get("lang"))
+        return _as_json(self._facts.describe(query.get("profile", ""), language))
+
+    def _today(self, query: Mapping[str, str]) -> HttpAnswer:
+        return _as_json({"usd": self._facts.spent_today()})
+
+    def _status(self, query: Mapping[str, str]) -> HttpAnswer:
+        """Return whether there is a key, its tail and source, as `auth status` says."""
+        status = self._ask(_STATUS_LINE, query)
+        return _as_json({name: status.get(name) for name in ("profile", "key", "source", "hosts")})
+
+    def _models(self, query: Mapping[str, str]) -> HttpAnswer:
+        listed = self._ask(("models", "--json"), query)
+        models = self._facts.describe_models(listed, query.get("profile", ""))
+        return _as_json({"models": models})
+
+    def _ask(self, line: tuple[str, ...], query: Mapping[str, str]) -> dict[str, Any]:
+        language = self._language(query.get("lang"))
+        return self._starter.ask(line, query.get("profile", ""), language)
+
+    def _line(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        request = read_page_request(value.get("request"))
+        return _as_json({"line": format_lines(self._starter.build(request, "run"))})
+
+    def _run(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        mode = value.get("mode")
+        if mode not in MODES:
+            raise HttpRefusal(400, "there is no such mode")
+        request = read_page_request(value.get("request"))
+        language = self._language(value.get("lang"))
+        stream = self._starter.start(request, mode, language, is_gone)
+        return HttpAnswer(stream, "text/event-stream")
+
+    def _drop_upload(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        self._starter.uploads.drop(str(value.get("id")))
+        return _as_json({})
+
+    def _search_history(self, query: Mapping[str, str]) -> HttpAnswer:
+        return _as_json({"entries": self._history.search(query.get("q", ""))})
+
+    def _find_entry(self, query: Mapping[str, str]) -> HttpAnswer:
+        return _as_json({"entry": self._history.find(query.get("id", ""))})
+
+    def _delete_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        """Delete the entry that is named, or all of them: `*`."""
+        id = value.get("id")
+        if type(id) is not str or not id:
+            raise HttpRefusal(400, "no entry is named")
+        self._history.delete("" if id == "*" else id)
+        return _as_json({})
+
+    def _export_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        """Return an entry as a shell script, a `.http` file or a row of a batch."""
+        entry = self._history.find(str(value.get("id")))
+        if entry is None:
+            raise HttpRefusal(404, "there is no such entry")
+        language = self._language(value.get("lang"))
+
+        def show(request: PageRequest) -> dict[str, Any]:
+            return self._starter.show(request, language)
+
+        name, text = export_entry(entry, str(value.get("form")), show)
+        return _as_json({"name": name, "text": text})
+
+
+def _as_file(path: Path | None) -> HttpAnswer:
+    """Return a file that a request made, as a picture, sound or film, else to be saved."""
+    if path is None:
+        raise HttpRefusal(404, "the file is gone")
+    content = path.read_bytes()
+    kind = detect_type(content[:HEAD_BYTES])
+    mime = kind.mime if kind else "application/octet-stream"
+    is_shown = mime in _SHOWN_TYPES or mime.startswith(("audio/", "video/"))
+    how = "inline" if is_shown else "attachment"
+    named = f"{how}; filename*=UTF-8''{quote(path.name)}"
+    return HttpAnswer(content, mime, policy=FILE_POLICY, headers=(("Content-Disposition", named),))
+
+
+def _read_assets(folder: Path) -> dict[str, HttpAnswer]:
+    """Return the page's own files by their paths."""
+    assets = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _TYPES:
+            name = path.relative_to(folder).as_posix()
+            assets[f"/assets/{name}"] = HttpAnswer(path.read_bytes(), _TYPES[path.suffix])
+    assets["/"] = assets.pop("/assets/index.html")
+    assets["/favicon.svg"] = assets["/favicon.ico"] = assets.pop("/assets/favicon.svg")
+    return assets
+
+
+def _as_json(value: Any, status: int = 200) -> HttpAnswer:
+    return HttpAnswer(write(value), "application/json", status)

@@ -1,0 +1,217 @@
+"""Starts the runs of the page, streams them, and keeps what they made while it is needed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
+from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.playground.argv import CommandLine, FormTable, PageRequest, build_line
+from apiyi_cli.playground.children import ChildProcess, ChildSlots
+from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
+from apiyi_cli.playground.history import PageHistory
+from apiyi_cli.playground.runs import PageRun
+from apiyi_cli.playground.uploads import UploadStore
+from apiyi_cli.text import Text
+
+EXIT_S: Final = 5.0
+"""Seconds that a child has to exit after its output has ended."""
+KEPT_RUNS: Final = 64
+"""How many runs keep their files for the page; the history has its copies."""
+
+
+class RunStarter:
+    """The runs of one playground; methods may be called from any thread.
+
+    `scratch` is a private folder for the uploads and for the folder of each run.
+    """
+
+    def __init__(
+        self,
+        program: PageProgram,
+        table: FormTable,
+        facts: PageFacts,
+        history: PageHistory,
+        scratch: Path,
+    ) -> None:
+        self._program = program
+        self._table = table
+        self._facts = facts
+        self._history = history
+        self._scratch = scratch
+        (scratch / "uploads").mkdir(mode=0o700)
+        self.uploads = UploadStore(scratch / "uploads")
+        self.slots = ChildSlots()
+        self._runs: dict[str, PageRun] = {}
+
+    def build(self, request: PageRequest, mode: str) -> CommandLine:
+        """Return the line of a request, with a profile that exists. Raises ApiyiError."""
+        profile = self._facts.settings(request.profile).in_profile.name
+        names = self._assign_names(request)
+        return build_line(request._replace(profile=profile), self._table, names, mode)
+
+    def start(
+        self, request: PageRequest, mode: str, language: str, is_gone: Callable[[], bool]
+    ) -> Generator[bytes]:
+        """Start a child and return its events as server-sent ones, which end with the child.
+
+        `mode` is "run", "dry-run" or "code"; `is_gone` says that nobody reads any more. Raises
+        TooManyChildren and ApiyiError.
+        """
+        line = self._with_budget(self.build(request, mode), request, mode)
+        run = self._make_run(request, line, mode, language)
+        try:
+            child = self.slots.start(
+                line.executed,
+                folder=run.folder,
+                environ=self._environ(language),
+                stdin=line.stdin,
+                is_side=mode != "run",
+            )
+        except BaseException:
+            run.close()
+            raise
+        stream = self._stream(run, child, is_gone)
+        # Begun here, so that closing it ends the child even if nothing of it can be sent.
+        next(stream)
+        return stream
+
+    def ask(self, line: tuple[str, ...], profile: str, language: str) -> dict[str, Any]:
+        """Return the object that a command prints, {} where it prints none."""
+        name = self._facts.settings(profile).in_profile.name
+        # Before the command's word, for it takes subcommands of a group as well.
+        child = self.slots.start(
+            (f"--profile={name}", *line),
+            folder=self._scratch,
+            environ=self._environ(language),
+            is_side=True,
+        )
+        try:
+            out = child.read_all()
+        finally:
+            self.slots.finish(child)
+        try:
+            value = read_event(out)
+        except InvalidJSON:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def show(self, request: PageRequest, language: str) -> dict[str, Any]:
+        """Return the request that `--dry-run` prints, {} where there is none."""
+        return self.ask(self.build(request, "dry-run").executed, request.profile, language)
+
+    def find_file(self, id: str, name: str) -> Path | None:
+        """Return the path of a file that a run made, None where it is gone."""
+        run = self._runs.get(id)
+        files = run.made_files() if run is not None else ()
+        return next((path for path in files if path.name == name), None)
+
+    def close(self) -> None:
+        """End the children."""
+        self.slots.close()
+
+    def _stream(
+        self, run: PageRun, child: ChildProcess, is_gone: Callable[[], bool]
+    ) -> Generator[bytes]:
+        """Yield the events of a run; end the child with the stream."""
+        shown: list[str] = []
+        try:
+            yield b""
+            for name, data in run.events(child, is_gone):
+                if name == "line" and run.mode == "dry-run":
+                    shown.append(data["text"])
+                yield _as_event(name, data)
+            if not is_gone():
+                child.wait(EXIT_S)
+            self.slots.finish(child)
+            end = run.summarize(child.wait(0), was_stopped=child.was_stopped)
+            if shown and not end["exit"]:
+                end["estimate"] = self._estimate_shown(shown[0], run.request.profile)
+            self._keep(run, end)
+            yield _as_event("end", end)
+        finally:
+            self.slots.finish(child)
+            self._keep(run, run.summarize(child.wait(0), was_stopped=True))
+
+    def _keep(self, run: PageRun, end: dict[str, Any]) -> None:
+        """Put a run into the history, once; previews leave nothing."""
+        if run.is_kept:
+            return
+        run.is_kept = True
+        if run.mode != "run":
+            run.close()
+            return
+        self._runs[run.id] = run
+        for id in list(self._runs)[:-KEPT_RUNS]:
+            self._runs.pop(id).close()
+        if self._history.is_on:
+            try:
+                self._history.add(run.entry(end), run.made_files())
+            except OSError as failure:
+                end["history_error"] = str(failure)
+
+    def _make_run(
+        self, request: PageRequest, line: CommandLine, mode: str, language: str
+    ) -> PageRun:
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._scratch))
+        try:
+            self.uploads.link_into(folder, self._assign_names(request))
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+        def estimate(model: str, usage: Mapping[str, Any], made: int) -> float | None:
+            return self._facts.estimate(model, request.profile, usage, made)
+
+        say = translator_of(language)
+        return PageRun(request, line, folder, mode=mode, say=say, estimate=estimate)
+
+    def _assign_names(self, request: PageRequest) -> dict[str, str]:
+        return self.uploads.assign_names(id for ids in request.files.values() for id in ids)
+
+    def _with_budget(self, line: CommandLine, request: PageRequest, mode: str) -> CommandLine:
+        """Return the line with what is left of `--max-cost`. Raises LimitError at its end.
+
+        What the page gives itself is bounded by it as well: the last `--max-cost` counts.
+        """
+        limit, settings = self._program.max_cost_usd, self._facts.settings(request.profile)
+        flags = self._table.flags(request.command)
+        if limit is None or mode != "run" or settings.sandbox or "max_cost" not in flags:
+            return line
+        left = limit - (self._facts.spent_today() or 0.0)
+        if left <= 0:
+            raise LimitError(
+                Text("stopped by --max-cost"),
+                Text("today's requests have cost {limit}", limit=f"${limit:g}"),
+                hint=Text("raise --max-cost"),
+            )
+        own = _read_number(request.options.get("max_cost"))
+        if own is not None and own <= left:
+            return line
+        argv = tuple(word for word in line.argv if not word.startswith("--max-cost="))
+        return line._replace(argv=argv, added=(*line.added, f"--max-cost={left:.6f}"))
+
+    def _estimate_shown(self, text: str, profile: str) -> float | None:
+        try:
+            return self._facts.estimate_request(read_event(text.encode()), profile)
+        except (InvalidJSON, ApiyiError):
+            return None
+
+    def _environ(self, language: str) -> dict[str, str]:
+        lang = "zh_CN" if language == "zh" else "en"
+        return {**self._program.environ, "APIYI_LANG": lang, "NO_COLOR": "1"}
+
+
+def _read_number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
+def _as_event(name: str, data: Mapping[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {write_text(dict(data))}\n\n".encode("utf-8", "replace")

@@ -1,0 +1,213 @@
+"""One request of the page, from its child's start to the entry in the history."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from apiyi_cli.core.exit_codes import EXIT_CODES
+from apiyi_cli.core.language import Translate
+from apiyi_cli.errors import describe_billing
+from apiyi_cli.playground.argv import CommandLine, PageRequest
+from apiyi_cli.playground.history import MOST_TEXT_CHARS
+from apiyi_cli.playground.policy import PAGE_COMMANDS
+from apiyi_cli.playground.reading import ChildReader, PageEvent, save_inline_file
+from apiyi_cli.playground.shell_words import format_executed, format_line, format_lines
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.playground.children import ChildProcess
+
+LEAVING_S: Final = 0.2
+"""How long after the page went away its child is ended, at most."""
+MOST_LOG_LINES: Final = 400
+
+
+class PageRun:
+    """What is known of one run while it goes on; `summarize` tells the end.
+
+    `folder` is the child's working folder, with the uploads; what is new in it at the end is
+    what was made.
+    """
+
+    def __init__(
+        self,
+        request: PageRequest,
+        line: CommandLine,
+        folder: Path,
+        *,
+        mode: str,
+        say: Translate,
+        estimate: Callable[[str, Mapping[str, Any], int], float | None],
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.request = request
+        self.line = line
+        self.folder = folder
+        self.mode = mode
+        self._say = say
+        self._estimate = estimate
+        self._given = {path.name for path in folder.iterdir()}
+        self._started_s = time.monotonic()
+        self._at = time.time()
+        self._texts: dict[int, str] = {}
+        self._usage: dict[str, Any] = {}
+        self._log: list[str] = []
+        self._lines: list[str] = []
+        self._line_chars = 0
+        self._error: dict[str, Any] = {}
+        self._status: int | None = None
+        self._was_sent = False
+        self._first_ms: int | None = None
+        self.is_kept = False
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since the start."""
+        return round((time.monotonic() - self._started_s) * 1000)
+
+    def events(self, child: ChildProcess, is_gone: Callable[[], bool]) -> Iterator[PageEvent]:
+        """Yield what the page is told, until the child has ended or the page `is_gone`."""
+        shape = PAGE_COMMANDS[self.request.command].shape
+        reader = ChildReader(
+            child,
+            self.now_ms,
+            decodes=shape == "stream" and self.mode == "run",
+            choices=self._choices(),
+            save=partial(save_inline_file, self.folder),
+        )
+        executed = format_executed(self.line.executed)
+        yield "begin", {"id": self.id, "line": format_lines(self.line), "executed": executed}
+        while not reader.is_over:
+            event = reader.next(LEAVING_S)
+            if event is not None:
+                self._note(*event)
+                yield event
+            if is_gone():
+                return
+
+    def summarize(self, code: int | None, *, was_stopped: bool) -> dict[str, Any]:
+        """Return how the run ended, as the page shows it and the history keeps it."""
+        ms = self.now_ms()
+        if code is not None and code < 0:
+            # Ended by a signal: what a shell says then.
+            code = 128 - code
+        row = next((row for row in EXIT_CODES if row.code == code), None)
+        completion = self._usage.get("completion")
+        writing_ms = ms - (ms if self._first_ms is None else self._first_ms)
+        files = [path.name for path in self.made_files()]
+        billed = self._judge_billing(code, was_stopped)
+        if code:
+            # The lines for people come last: they are in the language of the page.
+            self._error = {**self._error, **self._read_complaint()}
+        return {
+            "exit": code,
+            "name": row.name if row else "",
+            "when": self._say(Text(row.when)) if row else "",
+            "again": self._say(Text(row.again)) if row else "",
+            "stopped": was_stopped,
+            "billed": billed,
+            "billing": self._say(describe_billing("maybe")) if billed == "maybe" else "",
+            "error": self._error,
+            "status": self._status,
+            "ms": ms,
+            "first_ms": self._first_ms,
+            "rate": round(completion * 1000 / writing_ms, 1) if completion and writing_ms else None,
+            "usage": self._usage,
+            "cost": self._estimate(self.model, self._usage, len(files)) if not code else None,
+            "files": files,
+        }
+
+    def entry(self, end: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the entry for the history."""
+        request = self.request
+        text = "\n\n".join(self._texts[index] for index in sorted(self._texts))
+        return {
+            "id": self.id,
+            "at": self._at,
+            "command": request.command,
+            "model": self.model,
+            "prompt": request.prompt,
+            "request": {**request._asdict(), "files": {}},
+            "had_files": any(request.files.values()),
+            "line": format_line(self.line),
+            "text": (text or "\n".join(self._lines))[:MOST_TEXT_CHARS],
+            "log": self._log,
+            **end,
+        }
+
+    def made_files(self) -> list[Path]:
+        """Return the files that the run made, by name."""
+        with suppress(OSError):
+            return sorted(
+                path
+                for path in self.folder.iterdir()
+                if path.name not in self._given and path.is_file() and not path.is_symlink()
+            )
+        return []
+
+    def close(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def model(self) -> str:
+        """Return the model that was asked for, "" for that of the profile."""
+        model = self.request.options.get("model")
+        if isinstance(model, list):
+            model = model[0] if model else ""
+        return model if isinstance(model, str) else ""
+
+    def _choices(self) -> int:
+        number = str(self.request.options.get("n") or 1)
+        return int(number) if number.isdecimal() and 0 < int(number) <= 128 else 1
+
+    def _note(self, name: str, data: dict[str, Any]) -> None:
+        """Keep of an event what the end or the history needs."""
+        match name:
+            case "piece":
+                self._first_ms = data["ms"] if self._first_ms is None else self._first_ms
+                if data["kind"] != "reasoning":
+                    index = data["index"]
+                    before = self._texts.get(index, "")
+                    if len(before) < MOST_TEXT_CHARS:
+                        self._texts[index] = before + data["text"]
+            case "restart":
+                self._texts.clear()
+            case "usage":
+                self._usage = {key: value for key, value in data.items() if key != "ms"}
+            case "error":
+                self._error = {key: value for key, value in data.items() if key != "ms"}
+            case "status":
+                self._status = data["status"]
+            case "sent":
+                self._was_sent = True
+            case "log" if len(self._log) < MOST_LOG_LINES:
+                self._log.append(data["text"])
+            case "line" if self._line_chars < MOST_TEXT_CHARS:
+                if PAGE_COMMANDS[self.request.command].shape != "stream":
+                    self._line_chars += len(data["text"])
+                    self._lines.append(data["text"][:MOST_TEXT_CHARS])
+
+    def _judge_billing(self, code: int | None, was_stopped: bool) -> str:
+        """Return "maybe" where the gateway may charge for an answer that nobody got."""
+        is_uncertain = code == 8 or (was_stopped and self._was_sent)
+        return "maybe" if is_uncertain and self.mode == "run" else ""
+
+    def _read_complaint(self) -> dict[str, Any]:
+        """Return the error that the child wrote as lines."""
+        start = "apiyi: "
+        at = max((i for i, text in enumerate(self._log) if text.startswith(start)), default=None)
+        if at is None:
+            return {}
+        error: dict[str, Any] = {"message": self._log[at].removeprefix(start)}
+        try_ = self._say(Text("try: "))
+        for text in self._log[at + 1 :]:
+            if text.strip().startswith(try_.strip()):
+                error["hint"] = text.strip().removeprefix(try_.strip()).strip()
+        return error

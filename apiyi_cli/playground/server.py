@@ -1,0 +1,251 @@
+"""The page's HTTP server: one thread a connection, one request a connection, loopback alone."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from apiyi_cli.playground.argv import FormTable
+from apiyi_cli.playground.facts import PageProgram
+from apiyi_cli.playground.routes import HttpAnswer, PageRoutes
+from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpRefusal
+from apiyi_cli.playground.sockets import open_sockets
+from apiyi_cli.playground.uploads import MOST_UPLOAD_BYTES
+from apiyi_cli.playground.words import LOCKED_PAGE, REFUSED_PAGE
+
+MOST_BODY_BYTES: Final = 8 << 20
+MOST_CONNECTIONS: Final = 64
+HEAD_TIMEOUT_S: Final = 20.0
+UPLOAD_PATH: Final = "/api/upload"
+NAME_HEADER: Final = "X-Apiyi-Name"
+PUBLIC: Final = ("/favicon.svg", "/favicon.ico", "/assets/locked.css")
+"""Paths that need no cookie: the page that says how to get one uses them."""
+
+
+class PlaygroundServer:
+    """The playground while it runs: `start`, then `wait`, then `close`.
+
+    Raises SetupError where the port cannot be listened on, OutputError without a temporary
+    folder.
+    """
+
+    def __init__(self, program: PageProgram, port: int = 0) -> None:
+        self._sockets = open_sockets(port)
+        self.port: int = self._sockets[0].getsockname()[1]
+        table = FormTable(program.groups, allows_api=program.allows_api)
+        self.guard = Guard(self.port)
+        self.routes = PageRoutes(program, table)
+        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._last_s = time.monotonic()
+        self._is_closed = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Return the address to open, with the token that works once."""
+        return f"http://127.0.0.1:{self.port}/?t={self.guard.token}"
+
+    def start(self) -> None:
+        """Answer requests from now on."""
+        for own in self._sockets:
+            threading.Thread(target=self._accept, args=(own,), daemon=True).start()
+
+    def wait(self, idle_s: float) -> None:
+        """Return when nobody has asked for anything so long and nothing runs."""
+        while True:
+            left_s = self._last_s + idle_s - time.monotonic()
+            if self.routes.is_busy:
+                self._last_s = time.monotonic()
+            elif left_s <= 0:
+                return
+            # Not in one go: a signal just before an endless wait would not end it.
+            self._is_closed.wait(min(max(left_s, 0.05), 1.0))
+
+    def close(self) -> None:
+        """Stop listening, end the children, delete the temporary files."""
+        self._is_closed.set()
+        for own in self._sockets:
+            # Closing alone does not wake a thread that waits in accept.
+            with suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
+            own.close()
+        self.routes.close()
+
+    def _accept(self, own: socket.socket) -> None:
+        while not self._is_closed.is_set():
+            try:
+                connection, address = own.accept()
+            except OSError:
+                return
+            if not self._room.acquire(blocking=False):
+                connection.close()
+                continue
+            args = (connection, address)
+            threading.Thread(target=self._serve, args=args, daemon=True).start()
+
+    def _serve(self, connection: socket.socket, address: Any) -> None:
+        try:
+            self._last_s = time.monotonic()
+            # What a client breaks off, or sends as nonsense, is its own affair.
+            with suppress(OSError, ValueError):
+                PageHandler(connection, address, self)  # type: ignore[arg-type]
+        finally:
+            self._last_s = time.monotonic()
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+            self._room.release()
+
+
+class PageHandler(BaseHTTPRequestHandler):
+    """Answers one request: checks its head, then lets the routes answer."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "apiyi"
+    sys_version = ""
+    timeout = HEAD_TIMEOUT_S
+    server: PlaygroundServer  # type: ignore[assignment]
+
+    def handle(self) -> None:
+        """Read one request and answer it; the connection is then closed."""
+        # Several on one connection would let one hide in the body of another.
+        self.close_connection = True
+        self.handle_one_request()
+
+    def do_GET(self) -> None:
+        """Answer a read."""
+        self._answer(self._read)
+
+    def do_POST(self) -> None:
+        """Answer what runs or changes something."""
+        self._answer(self._write)
+
+    def do_HEAD(self) -> None:
+        """Refuse every other method."""
+        self._answer(self._refuse_method)
+
+    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = do_HEAD
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request whose first lines cannot be read."""
+        self._send(_refused(int(code)))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the address of a request may hold the token."""
+
+    def _answer(self, find: Callable[[str, dict[str, str]], HttpAnswer]) -> None:
+        try:
+            if not self.path.startswith("/"):
+                raise HttpRefusal(421, "this server is not a proxy")
+            path, query = _split_target(self.path)
+            checked = self.server.guard.check(self.command, self.headers)
+            if path in PUBLIC and self.command == "GET":
+                answer = self.server.routes.read(path, {})
+            elif path == "/" and "t" in query and self.command == "GET":
+                answer = self._trade(query["t"], checked.is_known)
+            elif not checked.is_known:
+                raise HttpRefusal(401, "")
+            else:
+                answer = find(path, query)
+        except HttpRefusal as refusal:
+            answer = _refused(refusal.status)
+        self._send(answer)
+
+    def _trade(self, token: str, is_known: bool) -> HttpAnswer:
+        """Answer the printed address: a cookie for the token, and the way to the page."""
+        cookie = self.server.guard.trade(token)
+        if cookie is None and not is_known:
+            raise HttpRefusal(401, "")
+        headers = [("Location", "/")]
+        if cookie is not None:
+            headers.append(("Set-Cookie", cookie))
+        return HttpAnswer(b"", "text/plain", 303, headers=tuple(headers))
+
+    def _read(self, path: str, query: dict[str, str]) -> HttpAnswer:
+        if path != "/":
+            self.server.guard.require_own_page(self.headers)
+        return self.server.routes.read(path, query)
+
+    def _write(self, path: str, query: dict[str, str]) -> HttpAnswer:
+        size = self._body_size()
+        kind = (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        if path == UPLOAD_PATH:
+            if kind != "application/octet-stream":
+                raise HttpRefusal(415, "an upload is bytes")
+            if size > MOST_UPLOAD_BYTES:
+                raise HttpRefusal(413, "the file is too large")
+            name = unquote(self.headers.get(NAME_HEADER) or "file")
+            return self.server.routes.upload(name, size, self.rfile.read, query.get("lang", ""))
+        if kind != "application/json":
+            raise HttpRefusal(415, "the body is not JSON")
+        if size > MOST_BODY_BYTES:
+            raise HttpRefusal(413, "the body is too large")
+        return self.server.routes.write(path, self.rfile.read(size), self._is_gone)
+
+    def _refuse_method(self, path: str, query: dict[str, str]) -> HttpAnswer:
+        raise HttpRefusal(405, "the method is not allowed")
+
+    def _body_size(self) -> int:
+        """Return the length that the head gives. Raises HttpRefusal for any doubt about it."""
+        lines = self.headers.get_all("Content-Length") or []
+        if self.headers.get_all("Transfer-Encoding") or len(lines) != 1:
+            raise HttpRefusal(411, "the length of the body is needed")
+        if not (lines[0].isascii() and lines[0].isdigit() and len(lines[0]) < 12):
+            raise HttpRefusal(400, "the length of the body is not a number")
+        return int(lines[0])
+
+    def _is_gone(self) -> bool:
+        """Return True if the client has closed the connection."""
+        try:
+            readable = select.select([self.connection], [], [], 0)[0]
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
+
+    def _send(self, answer: HttpAnswer) -> None:
+        # Without a version the class would send no head, and with it no rules.
+        self.request_version = self.protocol_version
+        status = HTTPStatus(answer.status)
+        self.send_response_only(status.value, status.phrase)
+        self.send_header("Content-Type", answer.type)
+        self.send_header("Content-Security-Policy", answer.policy)
+        for name, value in (*SAFETY_HEADERS.items(), *answer.headers):
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        if isinstance(answer.body, bytes):
+            self.send_header("Content-Length", str(len(answer.body)))
+        if not isinstance(answer.body, bytes):
+            self._send_pieces(answer.body)
+            return
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _send_pieces(self, pieces: Generator[bytes]) -> None:
+        """Send a stream; where the client is gone, the generator is closed and ends its child."""
+        try:
+            self.end_headers()
+            for piece in pieces:
+                self.wfile.write(piece)
+        finally:
+            pieces.close()
+
+
+def _refused(status: int) -> HttpAnswer:
+    """Return the page for a request that is refused."""
+    page = LOCKED_PAGE if status == 401 else REFUSED_PAGE
+    body = page.replace(b"%STATUS%", str(status).encode())
+    return HttpAnswer(body, "text/html; charset=utf-8", status)
+
+
+def _split_target(target: str) -> tuple[str, dict[str, str]]:
+    """Return the decoded path and the query of a request; the last of two names counts."""
+    parts = urlsplit(target)
+    return unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -1,0 +1,280 @@
+"""What the page sends is run by the program itself; its end is the child's end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from apiyi_cli.sandbox.server import Gateway
+from tests.conftest import LIMIT_S, MODEL, Program
+from tests.playground.client import Playground, text_of
+from tests.test_readme import picture
+
+HISTORY = "state/apiyi/playground/history.ndjson"
+
+
+def until(done: object, *, limit_s: float = LIMIT_S) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + limit_s
+    while not done():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never became true"
+        time.sleep(0.02)
+
+
+def children(playground: Playground) -> list[int]:
+    path = Path(f"/proc/{playground.process.pid}/task/{playground.process.pid}/children")
+    found: list[int] = []
+    for tasks in path.parents[1].glob("*/children"):
+        found += map(int, tasks.read_text().split())
+    return found
+
+
+def history(started: Program) -> list[dict[str, object]]:
+    path = started.home / HISTORY
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_an_answer_streams_with_its_meaning_and_its_end(
+    playground: Playground, started: Program
+) -> None:
+    events = playground.run(command="chat", prompt="hello", options={"temperature": "0.5"})
+    answer = "[sandbox] You said: hello\nOptions: temperature=0.5"
+    assert text_of(events) == answer
+    names = [name for name, _ in events]
+    assert names[0] == "begin" and names[-1] == "end"
+    begin, end = events[0][1], events[-1][1]
+    assert begin["line"]["bash"] == "apiyi chat --profile=default --temperature=0.5 -- hello"
+    assert "--ndjson --verbose" in begin["executed"]
+    assert (end["exit"], end["name"], end["status"], end["billed"]) == (0, "ok", 200, "")
+    assert end["usage"]["completion"] and 0 < end["first_ms"] <= end["ms"]
+    times = [data["ms"] for name, data in events if name == "line"]
+    assert times == sorted(times) and len(times) > 3
+    (entry,) = history(started)
+    assert (entry["prompt"], entry["exit"], entry["text"]) == (*("hello", 0, answer),)
+    assert stat.S_IMODE((started.home / HISTORY).stat().st_mode) == 0o600
+    assert stat.S_IMODE((started.home / HISTORY).parent.stat().st_mode) == 0o700
+
+
+def test_an_error_is_the_command_lines_own_in_the_language_of_the_page(
+    playground: Playground,
+) -> None:
+    value = {"command": "chat", "prompt": "x", "options": {"temperature": "9"}}
+    for lang, words in (("en", "9.0 is not between 0 and 2"), ("zh", "9.0 不在 0 到 2 之间")):
+        answered = playground.post("/api/run", {"mode": "run", "request": value, "lang": lang})
+        end = json.loads(answered.body.decode().rpartition("data: ")[2])
+        assert end["exit"] == 2 and words in end["error"]["message"]
+    end = playground.run(
+        command="chat", prompt="x", options={"model": ["fault:429*9"], "retries": "0"}
+    )[-1][1]
+    assert (end["exit"], end["name"], end["error"]["status"]) == (5, "temporary", 429)
+    assert end["error"]["hint"] and end["again"] == "free"
+    end = playground.run(command="speak", prompt="x", options={"speed": "99"})[-1][1]
+    assert end["exit"] == 2 and "not between" in end["error"]["message"]
+
+
+def test_the_other_tabs_are_dry_run_and_code_of_the_same_line(playground: Playground) -> None:
+    events = playground.run("dry-run", command="chat", prompt="hi", options={"seed": "7"})
+    shown = next(json.loads(data["text"]) for name, data in events if name == "line")
+    assert (shown["method"], shown["body"]["seed"]) == ("POST", 7)
+    assert shown["headers"]["Authorization"] == "Bearer ***"
+    events = playground.run("code", command="chat", prompt="hi", language="go")
+    code = "\n".join(data["text"] for name, data in events if name == "line")
+    assert "package main" in code and '"hi"' in code
+    assert playground.get("/api/history").value["entries"] == []
+
+
+def test_uploads_go_into_the_run_and_nothing_that_is_made_is_lost(
+    playground: Playground, started: Program, gateway: Gateway
+) -> None:
+    sent = playground.upload("..%2Fsecret/ph%C3%B6to.png", picture())
+    assert (sent["name"], sent["type"]) == ("phöto.png", "image/png")
+    playground.run(command="chat", prompt="?", files={"attach": [sent["id"]]})
+    assert "data:image/png;base64," in json.dumps(gateway.ledger[-1].json)
+    end = playground.run(command="image", prompt="a cat")[-1][1]
+    (name,) = end["files"]
+    events = playground.run(command="speak", prompt="hello")
+    begin, end = events[0][1], events[-1][1]
+    assert end["files"] == ["speech.mp3"]
+    heard = playground.get(f"/made/{begin['id']}/speech.mp3")
+    assert heard.header("Content-Type") == "audio/mpeg" and len(heard.body) > 1000
+    assert "sandbox" in heard.header("Content-Security-Policy")
+    newest, middle, _ = playground.get("/api/history").value["entries"]
+    assert playground.get(f"/kept/{newest['id']}/speech.mp3").body == heard.body
+    assert playground.get(f"/kept/{middle['id']}/{name}").header("Content-Type") == "image/png"
+    playground.post("/api/upload/drop", {"id": sent["id"]})
+    gone = playground.post(
+        "/api/run",
+        {"mode": "run", "request": {"command": "chat", "files": {"attach": [sent["id"]]}}},
+    )
+    assert gone.status == 400 and "is gone" in gone.value["error"]["message"]
+    lines = {"Content_Length": str((100 << 20) + 1), "Content_Type": "application/octet-stream"}
+    assert playground.raw(playground.request("POST", "/api/upload", **lines)).status == 413
+
+
+def test_an_uploaded_program_is_not_run(playground: Playground, started: Program) -> None:
+    trap = b"open('trapped', 'w').close(); raise SystemExit(99)\n"
+    names = ("typer.py", "apiyi_cli.py", "sitecustomize.py", "orjson.py")
+    ids = [playground.upload(name, trap)["id"] for name in names]
+    events = playground.run(command="chat", prompt="?", files={"file": ids})
+    assert events[-1][1]["exit"] == 0 and "trapped" in text_of(events)
+    assert events[-1][1]["files"] == []
+
+
+@pytest.mark.off_schema
+def test_a_tab_closed_in_mid_stream_ends_its_child_and_may_be_billed(
+    playground: Playground, started: Program
+) -> None:
+    own = playground.begin(command="chat", prompt="long", options={"model": ["fault:stall@5"]})
+    assert len(children(playground)) == 1
+    own.close()
+    until(lambda: not children(playground))
+    until(lambda: history(started))
+    (entry,) = history(started)
+    assert entry["stopped"] and entry["billed"] == "maybe" and "[sandbox]" in str(entry["text"])
+    assert entry["billing"] == "it may have been billed"
+    shown = playground.get("/api/history").value["entries"]
+    assert shown[0]["billed"] == "maybe"
+
+
+@pytest.mark.off_schema
+def test_four_requests_run_and_the_fifth_is_refused(playground: Playground) -> None:
+    stalled = {"command": "chat", "prompt": "x", "options": {"model": ["fault:stall@3"]}}
+    running = [playground.begin(**stalled) for _ in range(4)]
+    fifth = playground.post("/api/run", {"mode": "run", "request": stalled})
+    assert fifth.status == 429 and "four requests" in fifth.value["error"]["message"]
+    preview = playground.post("/api/run", {"mode": "dry-run", "request": stalled})
+    assert preview.status == 429
+    assert len(children(playground)) == 4
+    running.pop().close()
+    until(lambda: len(children(playground)) == 3)
+    assert playground.run(command="chat", prompt="now")[-1][1]["exit"] == 0
+    for own in running:
+        own.close()
+    until(lambda: not children(playground))
+
+
+def test_the_history_is_searched_exported_and_deleted(
+    playground: Playground, started: Program
+) -> None:
+    playground.run(command="chat", prompt="the first", options={"model": [MODEL]})
+    playground.run(command="embed", prompt="second", options={})
+    entries = playground.get("/api/history?q=first").value["entries"]
+    assert [entry["prompt"] for entry in entries] == ["the first"]
+    id = entries[0]["id"]
+
+    def export(form: str) -> str:
+        answered = playground.post("/api/history/export", {"id": id, "form": form})
+        assert answered.status == 200, answered
+        return str(answered.value["text"])
+
+    line = f"apiyi chat --profile=default --model={MODEL} -- 'the first'"
+    assert export("sh") == f"#!/usr/bin/env bash\nset -euo pipefail\n\n{line}\n"
+    assert export("http").startswith("POST http://127.0.0.1:")
+    assert "Authorization: Bearer {{apiyi_key}}" in export("http")
+    row = json.loads(export("batch"))
+    assert row["url"] == "/v1/chat/completions" and row["body"]["model"] == MODEL
+    (started.work / "row.jsonl").write_text(export("batch"))
+    assert started("batch row.jsonl --text").out == b"[sandbox] You said: the first\n"
+    playground.post("/api/history/delete", {"id": id})
+    assert [entry["prompt"] for entry in history(started)] == ["second"]
+    playground.post("/api/history/delete", {"id": "*"})
+    assert history(started) == []
+
+
+def test_the_page_hears_of_profiles_models_and_keys_but_no_key(playground: Playground) -> None:
+    schema = playground.get("/api/schema?lang=zh").value
+    assert schema["profiles"] == ["default", "sandbox"] and schema["words"]["Send"] == "发送"
+    chat = schema["commands"][0]
+    options = {item["name"]: item for part in chat["sections"] for item in part["options"]}
+    assert (options["temperature"]["low"], options["temperature"]["high"]) == (0, 2)
+    assert options["model"]["value"] == MODEL and "APIYI_MODEL" in options["model"]["origin"]
+    assert options["reasoning_effort"]["choices"][0] == "none"
+    assert options["max_tokens"]["wire"] == "max_tokens" and options["attach"]["file"]
+    status = playground.get("/api/status").value
+    assert status["key"] == "…3c2a" and status["source"]
+    models = {row["id"]: row for row in playground.get("/api/models").value["models"]}
+    assert "chat" in models["text-embedding-3-small"]["unfit"] and not models[MODEL]["unfit"].count(
+        "chat"
+    )
+    unknown = playground.get("/api/schema?profile=nobody")
+    assert unknown.status == 400 and "there is no profile" in unknown.value["error"]["message"]
+
+
+def test_it_ends_when_nobody_uses_it_and_leaves_no_file(started: Program, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = started.start("playground --idle 1s", env={"TMPDIR": str(scratch)})
+    page = Playground(process)
+    page.open()
+    page.upload("a.txt", b"text")
+    assert len(list(scratch.rglob("*"))) >= 3
+    assert process.wait(LIMIT_S) == 0
+    page.close()
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.off_schema
+def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
+    started: Program, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = started.start("playground --no-history", env={"TMPDIR": str(scratch)})
+    page = Playground(process)
+    page.open()
+    own = page.begin(command="chat", prompt="x", options={"model": ["fault:stall@3"]})
+    (child,) = children(page)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(LIMIT_S) == -signal.SIGINT
+    own.close()
+    page.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert list(scratch.iterdir()) == [] and history(started) == []
+
+
+def test_over_ssh_it_says_how_to_reach_the_page(started: Program) -> None:
+    env = {"SSH_CONNECTION": "192.0.2.7 5000 192.0.2.9 22", "USER": "anna", "DISPLAY": ":0"}
+    process = started.start("playground --idle 1s sandbox", env=env)
+    out, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 2 and not out
+    process = started.start("playground --idle 1s image", env=env)
+    out, err = process.communicate(timeout=LIMIT_S)
+    port = out.decode().partition("127.0.0.1:")[2].partition("/")[0]
+    assert out.count(b"\n") == 1
+    assert f"ssh -L {port}:127.0.0.1:{port} anna@192.0.2.9" in err.decode()
+
+
+def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:
+    assert started("models --update").code == 0
+    page = Playground(started.start("playground --no-open --max-cost 0.000001"))
+    page.open()
+    end = page.run(command="chat", prompt="x" * 100, options={"model": [MODEL]})[-1][1]
+    assert (end["exit"], end["name"]) == (9, "limit")
+    # What the page asks for itself cannot lift it.
+    options = {"model": [MODEL], "max_cost": "100"}
+    assert page.run(command="chat", prompt="x" * 100, options=options)[-1][1]["exit"] == 9
+    page.close()
+    assert not [entry for entry in gateway.ledger if entry.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("playground --idle soon", "'soon' is not a time"),
+        ("playground nothing", "the page has no command 'nothing'"),
+        ("playground --port 70000", "70000 is not between 0 and 65535"),
+        ("playground --profile nobody", "there is no profile 'nobody'"),
+    ],
+)
+def test_a_wrong_start_is_refused_with_a_line_that_works(
+    started: Program, line: str, why: str
+) -> None:
+    ran = started(line)
+    assert ran.code in (2, 10) and why in ran.err
