@@ -195,4 +195,5 @@ def _check_message(item: Any, where: str) -> dict[str, Any]:
             Text("cannot use {where}", where=where),
             Text("a message is an object whose role is one of {roles}", roles=", ".join(_ROLES)),
         )
-    return dict(item)
+    # That an answer was cut is a mark of stored conversations, not a field of the API.
+    return {name: value for name, value in item.items() if name != "cut"}

@@ -72,6 +72,21 @@ class Messages:
         """Return what is typed at a question, without white space; None at the end of stdin."""
         return self._console.ask(self.translate(question))
 
+    def print_faint(self, text: str) -> None:
+        """Print a line beside the matter, dim where stderr has colour, unless quiet is wanted."""
+        output = self.options()
+        if output.quiet:
+            return
+        from apiyi_cli.render.choose import should_color
+
+        dim = should_color(output.color or "auto", self._environ, self._console.stderr_is_terminal)
+        self._console.say(self.translate(text), style="2" if dim else "")
+
+    def status(self, text: str) -> None:
+        """Show a text as the last line of the terminal, "" to take it away."""
+        if not self.options().quiet:
+            self._console.status(self.translate(text)[: self._console.width - 1])
+
     def redact(self, text: str) -> str:
         """Return the text without keys."""
         return self._console.redact(text)

@@ -40,6 +40,8 @@ class Process:
         self.preconnection: Preconnection | None = None
         """A connection to the gateway that was begun before the command was known."""
         self.exit_code = 0
+        self.is_long = False
+        """True for a run that lasts: what it sends is recorded at once, not at its end."""
         self.ended_by: int | None = None
         self.on_signal: Callable[[str, int], float | None] | None = None
         self._clean_ups: list[Callable[[], None]] = [console.end_speech]

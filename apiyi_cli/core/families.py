@@ -64,6 +64,7 @@ FIELDS: Mapping[str, Any] = {
     "thinking": str,
     "tools_need_effort_none": bool,
     "cache_minimum_tokens": int,
+    "context": int,
     "streams": bool,
     "input_types": list[str],
     "dimensions": list[int],
@@ -127,6 +128,7 @@ class Family:
     thinking: str | None = None
     tools_need_effort_none = False
     cache_minimum_tokens: int | None = None
+    context: int | None = None
     streams = True
     input_types: Sequence[str] | None = None
     dimensions: Sequence[int] = ()

@@ -251,6 +251,15 @@ class Console:
             return
 
 
+def write_unseen(console: Console, sequence: bytes) -> None:
+    """Send the terminal a sequence that shows nothing and leaves the cursor where it is."""
+    console.require_stdout()
+    try:
+        _write(STDOUT, sequence, patience_s=None)
+    except OSError as error:
+        raise _cannot_write(error) from error
+
+
 def _write(fd: int, data: bytes, *, patience_s: float | None) -> None:
     left = memoryview(data)
     while left:

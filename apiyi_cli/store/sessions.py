@@ -1,7 +1,8 @@
 """Conversations on disk: one NDJSON file of messages per name, as `--messages` reads it.
 
-The messages of a turn are appended in one write, so that two runs do not mix their lines.
-Files are private (0600) and are only appended to or removed.
+The messages of a turn are appended in one write, so that two runs do not mix their lines; an
+interactive conversation appends its answers as they come (`session_writer`). Files are private
+(0600).
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apiyi_cli.core.disk import make_private_folder, open_regular, read_regular
+from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
+from apiyi_cli.store.session_writer import (
+    cannot_keep,
+    ends_line,
+    lock_file,
+    open_to_append,
+    read_cut_line,
+    write_at_end,
+)
 from apiyi_cli.text import Text, system_reason
 
 _NAME = r"[^\W_][\w.@+-]*"
@@ -38,6 +47,12 @@ class SessionStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionStore) and other._folder == self._folder
+
+    def __hash__(self) -> int:
+        return hash(self._folder)
 
     @classmethod
     def open(cls, environ: Mapping[str, str], name: str = "sessions") -> SessionStore:
@@ -77,7 +92,9 @@ class SessionStore:
             try:
                 message = read(line)
             except InvalidJSON as failure:
-                raise _broken_line_error(path, number, str(failure)) from None
+                message = read_cut_line(line)
+                if message is None:
+                    raise _broken_line_error(path, number, str(failure)) from None
             if not isinstance(message, dict) or not isinstance(message.get("role"), str):
                 raise _broken_line_error(path, number, Text("not a message with a role"))
             messages.append(message)
@@ -89,25 +106,26 @@ class SessionStore:
         lines = b"".join(_encode(message) for message in messages)
         try:
             make_private_folder(self._folder)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            fd = open_regular(path, flags)
-            with os.fdopen(fd, "rb+", buffering=0) as file:
-                size = file.seek(0, os.SEEK_END)
-                if size and file.seek(size - 1) >= 0 and file.read(1) != b"\n":
-                    # An editor left the last line without its end.
-                    lines = b"\n" + lines
-                written = file.write(lines) or 0
-                if written != len(lines):
-                    # The disk is full: half a turn would be a broken line for the next run.
-                    if os.fstat(file.fileno()).st_size == size + written:
-                        os.ftruncate(file.fileno(), size)
-                    raise OSError(28, os.strerror(28))
-                os.fsync(file.fileno())
+            fd = open_to_append(path)
+            try:
+                with lock_file(fd):
+                    size = os.fstat(fd).st_size
+                    if not ends_line(fd, size):
+                        lines = b"\n" + lines
+                    write_at_end(fd, size, lines)
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
         except OSError as failure:
-            raise OutputError(
-                Text("cannot keep the conversation in {path}", path=path),
-                system_reason(failure),
-            ) from None
+            raise cannot_keep(path, failure) from None
+
+    def replace(self, name: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Have a conversation hold these messages and no others. Raises OutputError."""
+        path = self.path(name)
+        try:
+            replace_private(path, b"".join(_encode(message) for message in messages))
+        except OSError as failure:
+            raise cannot_keep(path, failure) from None
 
     def newest(self) -> SessionInfo | None:
         """Return the conversation that was used last, None without any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, chat_call
@@ -17,6 +17,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
+    Interactive,
     ProtocolOptions,
     Running,
     SessionOptions,
@@ -28,6 +29,9 @@ from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.core.options.request import Models, Request
 from apiyi_cli.decode.chat import events
 
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.loop import ReplyObserver
+
 
 def chat(
     ctx: Context,
@@ -37,6 +41,7 @@ def chat(
     source: Prompt,
     surroundings: Conversation,
     sessions: SessionOptions,
+    interactive: Interactive,
     sampling: ChatSampling,
     protocols: ProtocolOptions,
     answer: AnswerForm,
@@ -47,13 +52,34 @@ def chat(
     request: Request,
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
+    if interactive.interactive or _is_conversation(ctx, prompt, source, surroundings):
+        from apiyi_cli.cli.conversation.repl.start import converse
+
+        groups = (model, source, surroundings, sessions, interactive, sampling, protocols)
+        converse(ctx, prompt, (*groups, answer, tools, running, connection, output, request), _send)
+        return
     asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
     for notice in asked.notices():
         ctx.messages.note(notice)
-    sampling = ctx.settings.fill(sampling)
+    _send(ctx, asked)
+
+
+def _is_conversation(
+    ctx: Context, prompt: Words, source: Prompt, surroundings: Conversation
+) -> bool:
+    """Return True if there is nothing to send yet, and a user to ask for it."""
+    if prompt or source.file or surroundings.attach or surroundings.messages:
+        return False
+    console = ctx.process.console
+    return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal
+
+
+def _send(ctx: Context, asked: ConversationRequest, observer: ReplyObserver | None = None) -> None:
+    """Send what is asked, or print it or compare models as the options say."""
+    sampling = ctx.settings.fill(ChatSampling())
     messages, sources = asked.chat_messages()
     text = asked.text_request((*_text_sources(ctx, asked, len(messages)), *sources))
-    text = _with_protocol(ctx, asked, text, protocols, model)
+    text = _with_protocol(ctx, asked, text)
     models = ctx.settings.models
 
     def build(messages: Sequence[dict[str, Any]], model: str = models[0]) -> Call:
@@ -67,7 +93,7 @@ def chat(
         ctx.gateway.print_request(build(messages))
     else:
         endpoint = TextEndpoint(build, events, _extend, _turn)
-        run(ctx, asked, endpoint, messages, choices=sampling.n or 1)
+        run(ctx, asked, endpoint, messages, choices=sampling.n or 1, observer=observer)
 
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
@@ -83,15 +109,9 @@ def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
     return read_turn(reply.call, reply.chunks)
 
 
-def _with_protocol(
-    ctx: Context,
-    asked: ConversationRequest,
-    text: TextRequest,
-    protocols: ProtocolOptions,
-    model: Models,
-) -> TextRequest:
+def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) -> TextRequest:
     """Return the request with what the options say about its protocol."""
-    protocols = ctx.settings.fill(protocols)
+    protocols = ctx.settings.fill(ProtocolOptions())
     cached_chars = 0
     if protocols.cache_prompt:
         from apiyi_cli.cli.inputs.prompt import count_file_chars
@@ -99,7 +119,7 @@ def _with_protocol(
         cached_chars = count_file_chars(ctx.inputs, asked.text or "")
     return text._replace(
         protocol=protocols.protocol or "auto",
-        force=bool(ctx.settings.fill(model).force_model),
+        force=bool(ctx.settings.fill(Models()).force_model),
         cache_prompt=bool(protocols.cache_prompt),
         cached_chars=cached_chars,
     )

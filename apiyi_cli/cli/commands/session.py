@@ -46,7 +46,8 @@ def show(ctx: Context, name: Name, *, output: Output) -> None:
             Text("there is no session {name}", name=repr(name)), "", hint="apiyi session list"
         )
     if ctx.process.console.stdout_is_terminal and ctx.output.form == "text":
-        lines = (_format_message(message, color=ctx.output.color) for message in messages)
+        cut = ctx.messages.translate(Text("cut"))
+        lines = (_format_message(message, cut, color=ctx.output.color) for message in messages)
         ctx.output.write(lines, content="styled")
     else:
         ctx.output.write_records(messages)
@@ -75,10 +76,13 @@ def _format_time(at_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_s))
 
 
-def _format_message(message: dict[str, object], *, color: bool) -> bytes:
+def _format_message(message: dict[str, object], cut: str, *, color: bool) -> bytes:
+    """Return a message for people; `cut` is the word behind an answer that was cut."""
     content = message.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     role = neutralize_line(str(message["role"]))
+    if message.get("cut"):
+        role = f"{role} ({cut})"
     if color:
         role = f"\x1b[1m{role}\x1b[0m"
     return f"{role}: {neutralize(text)}\n".encode("utf-8", "replace")

@@ -12,9 +12,29 @@ from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from apiyi_cli.core.options.chat import SessionOptions
     from apiyi_cli.output.console import Console
     from apiyi_cli.store.sessions import SessionStore
+
+    class MessageHistory(Protocol):
+        """What a request continues and adds to; `notice` says what is continued."""
+
+        @property
+        def is_new(self) -> bool:
+            """Return True if nothing of what is stored is continued."""
+
+        @property
+        def notice(self) -> Text | None:
+            """Return what the user is to know of it."""
+
+        def messages(self) -> list[dict[str, Any]]:
+            """Return the messages that the next request continues."""
+
+        def append(self, messages: Sequence[dict[str, Any]]) -> None:
+            """Store the messages of an exchange."""
+
 
 MOST_TERMINAL_S = 7 * 86400.0
 """How long the last exchange of a terminal is kept."""
@@ -35,7 +55,7 @@ class History(PlainValue):
 
     def messages(self) -> list[dict[str, Any]]:
         """Return the messages that the next request continues."""
-        return [] if self.is_new else self.store.messages(self.name)
+        return [] if self.is_new else without_marks(self.store.messages(self.name))
 
     def append(self, messages: Sequence[dict[str, Any]]) -> None:
         """Store new messages. Raises OutputError unless the history is optional."""
@@ -57,7 +77,7 @@ def find_history(
     `-c` continues the last exchange on this terminal, or the session used last if that is
     later. Raises UsageError if there is neither.
     """
-    terminal = _identify_terminal(console)
+    terminal = None if sessions.no_keep else identify_terminal(console)
     if sessions.session is None and not sessions.continue_ and terminal is None:
         return None
     from apiyi_cli.store.sessions import SessionStore
@@ -85,7 +105,17 @@ def find_history(
     return History(store, newest.name, notice=notice)
 
 
-def _identify_terminal(console: Console) -> str | None:
+def without_marks(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages as a request may have them: that one was cut is our own word."""
+    return [
+        {name: value for name, value in message.items() if name != "cut"}
+        if "cut" in message
+        else message
+        for message in messages
+    ]
+
+
+def identify_terminal(console: Console) -> str | None:
     """Return a name for the login on this terminal, None without a terminal.
 
     The number of a terminal is reused by the next window, so the name includes the process

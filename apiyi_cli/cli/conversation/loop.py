@@ -21,11 +21,25 @@ from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.answer_files import AnswerFiles
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
     from apiyi_cli.core.options.chat import AnswerForm
+
+    class ReplyObserver(Protocol):
+        """What follows an answer on its way, such as the record of a conversation."""
+
+        def begin(self, call: Call) -> None:
+            """Take the call that is about to be sent."""
+
+        def observe(self, batch: EventBatch) -> None:
+            """Take a batch of events, before any of it is shown."""
+
+        def end(self, reply: ReplyCollector) -> None:
+            """Take the reply when it is complete."""
 
 
 class TextEndpoint(PlainValue):
@@ -48,9 +62,11 @@ def run(
     messages: Any,
     *,
     choices: int = 1,
+    observer: ReplyObserver | None = None,
 ) -> None:
     """Send the conversation and print the answer; run the functions it calls and send again.
 
+    The `observer` follows each reply, and has the answer's objects kept.
     Raises IncompleteError for an answer that does not fit `--schema`, after printing it.
     """
     runner = None
@@ -61,7 +77,8 @@ def run(
             raise UsageError(Text("cannot use --run with --n"), Text("only one answer can go on"))
         runner = ToolRunner(ctx, request.commands)
     printer = ReplyPrinter(ctx, request.answer, endpoint.decode, choices, request.commands)
-    printer.keeps_chunks = request.keeps_turns
+    printer.keeps_chunks = request.keeps_turns or observer is not None
+    printer.observer = observer
     replies: list[ReplyCollector] = []
     printer.write(_answer_lines(printer, request, endpoint, messages, runner, replies))
     if request.schema is not None and not replies[-1].calls:
@@ -96,6 +113,7 @@ class ReplyPrinter:
         self._choices = choices
         self._commands = commands
         self.keeps_chunks = commands is not None
+        self.observer: ReplyObserver | None = None
         self.form = answer_form(ctx.output.form, answer)
         self._files = self._make_files(answer)
         self._to_stdout = self._files is not None and answer.save is None
@@ -112,6 +130,8 @@ class ReplyPrinter:
 
     def send(self, call: Call) -> ReplyCollector:
         """Return the reply of a call; it is sent when the reply is iterated."""
+        if self.observer is not None:
+            self.observer.begin(call)
         verbatim = self.form in ("json", "ndjson") or self.keeps_chunks
         decode_events = find_decode(call, self._decode)
         count = call.json.get("n") if isinstance(call.json, dict) else None
@@ -137,6 +157,7 @@ class ReplyPrinter:
             self._commands,
             keep_file,
             call if self.keeps_chunks else None,
+            None if self.observer is None else self.observer.observe,
         )
 
     def end_step(self) -> None:
@@ -177,6 +198,8 @@ def _answer_lines(
         # Of several objects only the last one is the answer, which is known at its end.
         yield from _final_object(lines, reply) if printer.form == "json" else lines
         printer.end_step()
+        if printer.observer is not None:
+            printer.observer.end(reply)
         if runner is None or not reply.runs_commands:
             request.keep(reply.text, reply.calls, endpoint.turn(reply))
             return

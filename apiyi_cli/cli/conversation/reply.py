@@ -31,7 +31,7 @@ class ReplyCollector:
     The server's objects are kept if the `call` is given: they are the turn as it came. With
     `commands`, function calls are held back until the answer has ended: those that are
     run are not part of the output. `keep_file` saves a file in the answer and returns the
-    text that names it.
+    text that names it. `observe` gets every batch before it is yielded.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class ReplyCollector:
         commands: ToolCommands | None = None,
         keep_file: Callable[[InlineFile], str] | None = None,
         call: Call | None = None,
+        observe: Callable[[EventBatch], None] | None = None,
     ) -> None:
         self.call = call
+        self._observe = observe
         self._bursts = bursts
         self._commands = commands
         self._keep_file = keep_file
@@ -101,6 +103,8 @@ class ReplyCollector:
                 self.calls.clear()
                 self.chunks.clear()
                 self._has_restarted = True
+        if self._observe is not None:
+            self._observe(burst)
         return burst
 
     def _name_files(self, event: Delta) -> Delta:

@@ -18,7 +18,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.history import History
+    from apiyi_cli.cli.conversation.history import MessageHistory
     from apiyi_cli.cli.conversation.tools import ToolCommands
     from apiyi_cli.cli.inputs.prompt import Inputs
     from apiyi_cli.core.events import ToolCall
@@ -36,7 +36,7 @@ class ConversationRequest(PlainValue):
     old: Sequence[dict[str, Any]]
     given: Sequence[dict[str, Any]]
     attachments: Sequence[Attachment]
-    history: History | None
+    history: MessageHistory | None
     answer: AnswerForm
     form: str
     tools: Tools
@@ -89,10 +89,15 @@ class ConversationRequest(PlainValue):
     ) -> None:
         """Add this exchange to the history, if there is one and something was answered."""
         if self.history is not None and (text or calls):
-            asked, _ = build_messages(
-                self.text, system=self.system, earlier=self.given, attachments=self.attachments
-            )
-            self.history.append([*asked, *answer_messages(text, calls, native=native)])
+            answer = answer_messages(text, calls, native=native)
+            self.history.append([*self.new_messages(), *answer])
+
+    def new_messages(self) -> list[dict[str, Any]]:
+        """Return the messages that the history does not have: all before the answer."""
+        messages, _ = build_messages(
+            self.text, system=self.system, earlier=self.given, attachments=self.attachments
+        )
+        return messages
 
     def notices(self) -> list[str]:
         """Return what the user is to know before the request is sent."""
@@ -115,19 +120,19 @@ def read_request(
     tools: Tools,
     running: Running,
     sessions: SessionOptions,
+    history: MessageHistory | None = None,
 ) -> ConversationRequest:
-    """Read the inputs in the order of the request; of two readers of stdin the second fails."""
+    """Read the inputs in the order of the request. A given `history` counts, not `sessions`."""
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
     system = None if conversation.system is None else inputs.at(conversation.system)
-    history, old = _read_history(ctx, sessions)
+    history = history or _find_history(ctx, sessions)
+    old = history.messages() if history else []
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
-    needed = not (conversation.messages or attachments)
-    text = inputs.prompt(words or (), fill(source).file or (), needed=needed)
-    if text is None and needed:
-        raise missing_prompt_error(ctx.settings.command)
+    is_needed = not (conversation.messages or attachments)
+    text = _read_prompt(ctx, words, source, is_needed)
     schema, functions = _read_schema(inputs, answer.schema), _read_functions(inputs, tools.tool)
     return ConversationRequest(
         text=text,
@@ -146,6 +151,16 @@ def read_request(
         body_options=inputs.read_options(ctx.settings.request),
         families=ctx.settings.families,
     )
+
+
+def _read_prompt(
+    ctx: Context, words: Sequence[str] | None, source: Prompt, is_needed: bool
+) -> str | None:
+    files = ctx.settings.fill(source).file or ()
+    text = ctx.inputs.prompt(words or (), files, needed=is_needed)
+    if text is None and is_needed:
+        raise missing_prompt_error(ctx.settings.command)
+    return text
 
 
 EXAMPLES = {
@@ -175,13 +190,10 @@ def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
     return any(item["role"] == "system" and item.get("content") == text for item in messages)
 
 
-def _read_history(
-    ctx: Context, sessions: SessionOptions
-) -> tuple[History | None, list[dict[str, Any]]]:
+def _find_history(ctx: Context, sessions: SessionOptions) -> MessageHistory | None:
     from apiyi_cli.cli.conversation.history import find_history
 
-    history = find_history(sessions, ctx.process.environ, ctx.process.console)
-    return history, [] if history is None else history.messages()
+    return find_history(sessions, ctx.process.environ, ctx.process.console)
 
 
 def _read_messages(inputs: Inputs, path: str | None) -> list[dict[str, Any]]:

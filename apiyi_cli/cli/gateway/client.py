@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.store.registry import ModelFacts
-    from apiyi_cli.wire.send import Plan
+    from apiyi_cli.wire.send import Plan, SentRequest
 
 T = TypeVar("T")
 
@@ -111,8 +111,41 @@ class GatewayClient:
     def sender(self) -> Sender:
         """Return the sender of the main thread, closed when the run ends."""
         sender = Sender(self.make_plan())
-        self._process.on_exit(sender.close)
+        self._process.on_exit(self.close)
         return sender
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        if "sender" in self.__dict__:
+            self.sender.close()
+
+    def begin_turn(self, settings: CommandSettings) -> None:
+        """Go on with the settings of another turn: the way to the gateway stays as it is.
+
+        `--max-time` counts anew.
+        """
+        from apiyi_cli.cli.gateway.plan import renew_plan
+
+        self._settings = settings
+        self.sender.plan = renew_plan(self.plan, self._process, settings, self._messages)
+
+    def add_listener(self, on_sent: Callable[[SentRequest], None]) -> None:
+        """Have a function get each request that ended, after the ledger."""
+        record = self.plan.on_sent
+
+        def report(sent: SentRequest) -> None:
+            if record is not None:
+                record(sent)
+            on_sent(sent)
+
+        self.sender.plan = self.plan._replace(on_sent=report)
+
+    def begin_anew(self) -> None:
+        """Drop the connections: a signal may have come in the middle of an exchange."""
+        plan = self.plan
+        self.close()
+        self.__dict__["sender"] = Sender(plan)
+        self._unfinished.clear()
 
     @cached_property
     def cost_limit(self) -> CostLimit | None:

@@ -15,11 +15,11 @@ from apiyi_cli.text import Text
 class CostLimit:
     """Adds up what the requests of a run are estimated to cost; safe from any thread."""
 
-    def __init__(self, max_usd: float, prices: Prices) -> None:
+    def __init__(self, max_usd: float, prices: Prices, spent_usd: float = 0.0) -> None:
         require_prices(prices)
         self._max_usd = max_usd
         self._prices = prices
-        self._planned_usd = 0.0
+        self._planned_usd = spent_usd
         self._lock = threading.Lock()
 
     def reserve(self, call: Call, answer_mean: float | None = None) -> None:
@@ -35,6 +35,16 @@ class CostLimit:
             if planned_usd > self._max_usd:
                 raise _too_dear(usd, self._planned_usd, self._max_usd)
             self._planned_usd = planned_usd
+
+    @property
+    def planned_usd(self) -> float:
+        """Return what is counted by now."""
+        return self._planned_usd
+
+    def set_spent(self, usd: float) -> None:
+        """Count this in place of what was estimated before: the requests have ended."""
+        with self._lock:
+            self._planned_usd = usd
 
 
 def require_prices(prices: Prices) -> None:

@@ -97,6 +97,17 @@ def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
         )
 
 
+def renew_plan(plan: Plan, process: Process, settings: CommandSettings, messages: Messages) -> Plan:
+    """Return the plan with the time that `--max-time` leaves from the process's new start."""
+    if settings.connection.max_time is None:
+        return plan
+    plan = plan._replace(timeouts=_find_timeouts(process, settings))
+    return plan._replace(
+        failover=_make_failover(process, plan) if len(plan.base_urls) > 1 else None,
+        account=_make_account(settings, messages, plan),
+    )
+
+
 def _find_base_urls(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> Sequence[str]:
@@ -282,6 +293,7 @@ def _make_ledger_writer(
         return None
     from apiyi_cli.cli.output.ledger import LedgerWriter
 
-    writer = LedgerWriter(settings, messages, process.clock)
+    most_held = 1 if process.is_long else LedgerWriter.MOST_RECORDS
+    writer = LedgerWriter(settings, messages, process.clock, most_held)
     process.on_exit(writer.close)
     return writer.add

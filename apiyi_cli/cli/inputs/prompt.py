@@ -64,6 +64,8 @@ class Inputs:
         self._no_stdin = no_stdin
         self._notice = notice
         self.encoding = None if encoding is None else _find_encoding(encoding)
+        self.dash_is_stdin = True
+        """False where the words are a text that was typed at a prompt of our own."""
         self._claimed: str | None = None
         self.files: list[tuple[str, str]] = []
 
@@ -82,13 +84,14 @@ class Inputs:
         Returns None without any source: no words, no files, and a terminal (or nothing) on
         stdin. Raises UsageError for what is empty or not text.
         """
-        typed = [word for word in words if word != "-"]
+        asks_stdin = self.dash_is_stdin and "-" in words
+        typed = [word for word in words if word != "-" or not asks_stdin]
         pieces = [self.filled_file(path) for path in files]
         self.files = list(zip(files, pieces, strict=True))
         is_alone = not (typed or pieces)
-        if "-" in words or self._has_stdin(is_alone=is_alone, joins=joins_stdin):
+        if asks_stdin or self._has_stdin(is_alone=is_alone, joins=joins_stdin):
             piece = self.stdin(Text("the prompt"))
-            if piece or needed or "-" in words:
+            if piece or needed or asks_stdin:
                 pieces.append(piece)
         if typed:
             pieces.append(require_utf8(" ".join(typed), Text("the prompt")))

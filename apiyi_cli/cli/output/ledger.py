@@ -33,7 +33,10 @@ class LedgerWriter:
 
     MOST_RECORDS = 512
 
-    def __init__(self, settings: Settings, messages: Messages, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, messages: Messages, clock: Clock, most_held: int = MOST_RECORDS
+    ) -> None:
+        self._most_held = most_held
         self._settings = settings
         self._messages = messages
         self._clock = clock
@@ -52,7 +55,7 @@ class LedgerWriter:
             with self._lock:
                 # Kept as a record: the request itself, prompt and all, need not stay in memory.
                 self._records.append(self._make_record(sent))
-                if len(self._records) >= self.MOST_RECORDS:
+                if len(self._records) >= self._most_held:
                     self._write()
         except Exception as failure:
             # The answer is paid for: whatever the ledger cannot take must not lose it.

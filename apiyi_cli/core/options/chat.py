@@ -224,3 +224,22 @@ class SessionOptions(Group, panel="Prompt"):
         help="Go on with the last exchange on this terminal, or a session used later.",
         config=False,
     )
+    no_keep = flag(bool, "--no-keep", help="Keep neither messages nor the prompt history.")
+
+
+class Interactive(Group, panel="Conversation"):
+    """A conversation on the terminal."""
+
+    interactive = flag(
+        bool,
+        "-i",
+        "--interactive",
+        help="Talk on the terminal, turn by turn (also without a prompt); /help lists commands.",
+        config=False,
+    )
+    strict = flag(
+        bool,
+        "--strict",
+        help="End the conversation with the exit code of its last turn.",
+        config=False,
+    )

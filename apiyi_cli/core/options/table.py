@@ -7,6 +7,7 @@ from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
+    Interactive,
     ProtocolOptions,
     Running,
     Sampling,
@@ -43,6 +44,7 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Tools,
     Running,
     SessionOptions,
+    Interactive,
     Completing,
     Responding,
     Embedding,

@@ -1,0 +1,118 @@
+"""What Tab completes in a conversation: commands, options and their values, models, files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from apiyi_cli.cli.conversation.repl.command_names import COMMAND_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+
+_SHOWN_MOST = 500
+
+
+def find_completions(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
+    """Return what may follow the text before the cursor.
+
+    The number is how many of its last characters a completion replaces.
+    """
+    word = before.rpartition("\n")[2].rpartition(" ")[2]
+    if before.startswith("/") and not before.startswith("//"):
+        name, space, rest = before.partition(" ")
+        if not space:
+            return len(before), [
+                f"/{item}" for item in COMMAND_NAMES if f"/{item}".startswith(before)
+            ]
+        find = _ARGUMENTS.get(name[1:])
+        words = [] if find is None else find(dialogue, rest)
+        if words:
+            return len(word), [item for item in words if item.startswith(word)][:_SHOWN_MOST]
+        if name in ("/file", "/attach", "/save"):
+            return len(rest), list_files(rest)
+    if word.startswith("@"):
+        return len(word) - 1, list_files(word[1:])
+    return 0, []
+
+
+def list_files(begun: str) -> list[str]:
+    """Return the paths that begin so; folders end with a slash."""
+    folder, _, start = begun.rpartition("/")
+    place = os.path.expanduser(f"{folder}/" if "/" in begun else ".")
+    head = begun[: len(begun) - len(start)]
+    try:
+        with os.scandir(place) as entries:
+            found = sorted(
+                f"{head}{entry.name}{'/' if entry.is_dir() else ''}"
+                for entry in entries
+                if entry.name.startswith(start) and (start or not entry.name.startswith("."))
+            )
+    except OSError:
+        return []
+    return found[:_SHOWN_MOST]
+
+
+def list_models(dialogue: Dialogue) -> list[str]:
+    """Return the names of the models that the gateway listed last."""
+    from apiyi_cli.cli.gateway.models import read_cached_models
+
+    return read_cached_models(dialogue.context.settings) or [dialogue.model]
+
+
+def _list_option_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
+    name, space, _ = rest.partition(" ")
+    flags = dialogue.options.flags()
+    if not space:
+        return sorted(word for word in flags if len(word) > 1)
+    option = flags.get(name.lstrip("-").replace("_", "-"))
+    if option is None:
+        return ()
+    if option.kind is bool:
+        return ("on", "off")
+    if option.complete == "model":
+        return list_models(dialogue)
+    return option.choices or option.suggestions
+
+
+def _list_set_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
+    words = dialogue.options.describe_given()
+    return [line.partition(" ")[0] for line in words]
+
+
+def _list_show_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
+    if rest.startswith("code "):
+        return dialogue.options.find_any("code").choices
+    return ("request", "raw", "code")
+
+
+def _list_session_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
+    from apiyi_cli.store.sessions import SessionStore
+
+    names = [info.name for info in SessionStore.open(dialogue.process.environ).all()]
+    return ["list", "new", "fork", *names]
+
+
+def _list_template_names(dialogue: Dialogue, rest: str) -> Sequence[str]:
+    from apiyi_cli.settings.paths import config_dir
+
+    try:
+        names = os.listdir(config_dir(dialogue.process.environ) / "templates")
+    except OSError:
+        return ()
+    return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
+
+
+_ARGUMENTS: dict[str, Callable[[Dialogue, str], Sequence[str]]] = {
+    "model": lambda dialogue, rest: list_models(dialogue),
+    "retry": lambda dialogue, rest: list_models(dialogue) if "-m" in rest else ("-m",),
+    "compare": lambda dialogue, rest: list_models(dialogue),
+    "set": _list_option_words,
+    "unset": _list_set_words,
+    "show": _list_show_words,
+    "session": _list_session_words,
+    "template": _list_template_names,
+    "copy": lambda dialogue, rest: ("code",),
+}

@@ -1,0 +1,266 @@
+"""`Dialogue`: a conversation between two prompts, and how one turn of it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.cli.conversation.repl.interrupts import InterruptTimer
+from apiyi_cli.cli.conversation.repl.options import ConversationOptions
+from apiyi_cli.cli.conversation.repl.shared_gateway import SharedGateway
+from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
+from apiyi_cli.cli.conversation.repl.turn import TurnRecord, describe_turn
+from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
+from apiyi_cli.cli.output.ledger import load_prices
+from apiyi_cli.cli.typer_options import make_context
+from apiyi_cli.core.options.chat import AnswerForm, Running, SessionOptions, Tools
+from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.errors import ApiyiError, Interrupted, UsageError, describe_billing
+from apiyi_cli.text import Text, join_texts
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.conversation.loop import ReplyObserver
+    from apiyi_cli.cli.conversation.repl.log import ConversationLog
+    from apiyi_cli.cli.process import Process
+
+SendTurn = Callable[["Context", ConversationRequest, "ReplyObserver | None"], None]
+"""Sends what is asked and prints the answer, as `chat` does."""
+
+SIGINT = 2
+_WARNED_SHARE = 0.8
+
+
+class PendingInput:
+    """What goes with the next prompt alone."""
+
+    def __init__(
+        self, files: Sequence[str] = (), attach: Sequence[str] = (), messages: str | None = None
+    ) -> None:
+        self.files = list(files)
+        self.attach = list(attach)
+        self.messages = messages
+
+
+class Dialogue:
+    """The state of a conversation: options, messages, what goes with the next prompt, totals.
+
+    `last` is the last turn that was sent, `exit_code` how it ended.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        options: ConversationOptions,
+        log: ConversationLog,
+        send: SendTurn,
+    ) -> None:
+        self.process = process
+        self.options = options
+        self.log = log
+        self.pending = PendingInput()
+        self.last: TurnRecord | None = None
+        self._record: TurnRecord | None = None
+        self.exit_code = 0
+        self.has_keys = True
+        """False where prompts are read without prompt_toolkit."""
+        self.interrupts = InterruptTimer(process.clock.monotonic)
+        self.is_strict = bool(options.value("strict"))
+        self._send = send
+        self._gateway = SharedGateway(lambda sent: self.totals.add(sent))
+        self._has_warned = False
+        self._counted: tuple[int, int] | None = None
+
+    @property
+    def messages(self) -> Any:
+        """Return the writer of messages on stderr."""
+        return self.process.messages
+
+    @cached_property
+    def totals(self) -> ConversationTotals:
+        """Return what all requests of the conversation used."""
+        return ConversationTotals(load_prices(self.context.settings))
+
+    @cached_property
+    def context(self) -> Context:
+        """Return the context of the options in force, with the way to the gateway."""
+        return self.make_context()
+
+    @property
+    def model(self) -> str:
+        """Return the model that is asked. Raises UsageError without one."""
+        return self.context.settings.models[0]
+
+    def set_log(self, log: ConversationLog) -> None:
+        """Go on with another conversation."""
+        self.log = log
+        self._has_warned = False
+
+    def set_options(self, options: ConversationOptions) -> None:
+        """Take other options; they are refused as a whole where one of them is."""
+        context = self._context_of(options)
+        if len(context.settings.models) > 1:
+            raise several_models_error(context.settings.models)
+        self.options = options
+        self.__dict__.pop("context", None)
+
+    def make_context(self, **values: Any) -> Context:
+        """Return a context of the options in force, some with other values, for one request."""
+        context = self._context_of(self.options.replace(**values) if values else self.options)
+        self._gateway.give_to(context)
+        context.inputs.dash_is_stdin = False
+        return context
+
+    def ask(
+        self,
+        text: str | None,
+        *,
+        base: int | None = None,
+        content: dict[str, Any] | None = None,
+        models: Sequence[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> bool:
+        """Send a prompt and print the answer; return False if it left nothing.
+
+        `base` is the number of messages before it, `content` the message to send again in place
+        of a text. Several `models` are compared, and leave the conversation as it is. A failure
+        is reported here; a signal other than SIGINT is raised.
+        """
+        self.process.started_s = self.process.clock.monotonic()
+        values = {**(options or {}), **({"model": list(models)} if models else {})}
+        self.log.begin_turn(base)
+        self._record = None
+        try:
+            self._send_turn(self._make_turn_context(values, content is not None), text, content)
+            self.exit_code = 0
+            stays = len(models) > 1 or not self.log.is_answering
+        except ApiyiError as failure:
+            stays = self._end_failed(failure)
+        except Interrupted as stop:
+            stays = self._end_stopped(stop)
+        finally:
+            if self.log.is_answering:
+                self.log.drop_turn()
+        if stays and content is None:
+            self.pending = PendingInput()
+        if self._record is not None and self._record.call is not None:
+            self.last = self._record
+            self._print_ending(self._record)
+        return stays
+
+    def count_context(self) -> int:
+        """Return the tokens that the conversation has by now, estimated where nobody told."""
+        usage = self.last.usage if self.last is not None else None
+        version = id(self.log), len(self.log.everything)
+        if self._counted is not None and self._counted == version and usage is not None:
+            return usage.total_tokens or 0
+        from apiyi_cli.build.tokens import estimate_text_tokens
+
+        return estimate_text_tokens([item.get("content") for item in self.log.everything])
+
+    def find_context_length(self) -> int | None:
+        """Return the most tokens that the model takes, None where nobody knows."""
+        from apiyi_cli.core.context import find_context
+
+        return find_context(self.model, self.context.settings.families)
+
+    def _context_of(self, options: ConversationOptions) -> Context:
+        return make_context(self.process, *options.groups, command="chat")
+
+    def _make_turn_context(self, values: dict[str, Any], is_again: bool) -> Context:
+        """Return the context of a turn: the options in force with what goes with this prompt."""
+        pending = PendingInput() if is_again else self.pending
+        return self.make_context(
+            file=pending.files or None,
+            attach=pending.attach or None,
+            messages=pending.messages,
+            hide_reasoning=True,
+            **values,
+        )
+
+    def _send_turn(
+        self, context: Context, text: str | None, content: dict[str, Any] | None
+    ) -> None:
+        """Send what a turn asks: a text with what goes with it, or a message once more."""
+        words = ["…"] if text is None else [text]
+        groups = Prompt(), Conversation(), AnswerForm(), Tools(), Running(), SessionOptions()
+        asked = read_request(context, words, *groups, self.log)
+        if content is not None:
+            asked = asked._replace(text=None, given=[content])
+        self.log.set_asked(asked.new_messages())
+        if context.gateway.cost_limit is not None:
+            context.gateway.cost_limit.set_spent(self.totals.usd)
+        if len(context.settings.models) > 1:
+            self._send(context, asked._replace(history=None), None)
+            return
+        hides = self.options.value("hide_reasoning") or context.settings.output.quiet
+        record = TurnRecord(self.log, self.messages, self.process.clock.monotonic, folds=not hides)
+        self._record = record
+        self._send(context, asked, record)
+        record.is_from_cache = context.gateway.sender.from_cache
+
+    def _end_failed(self, failure: ApiyiError) -> bool:
+        """Report a failed turn; return True if something of it stays."""
+        self.exit_code = failure.exit_code
+        record = self._record
+        if record is not None:
+            record.end_reasoning()
+        stays = self.log.cut() if record is not None else False
+        self.messages.error(failure)
+        if not stays:
+            self.log.drop_turn()
+        return stays
+
+    def _end_stopped(self, stop: Interrupted) -> bool:
+        """Keep what came of an answer that a signal stopped; raise it again unless it is one ^C."""
+        record = self._record
+        stays = self.log.cut() if record is not None else False
+        if stop.signum != SIGINT or self.interrupts.note():
+            raise stop
+        self.exit_code = 128 + SIGINT
+        if record is not None:
+            record.end_reasoning()
+            if record.call is not None:
+                self.totals.add_stopped(record.call)
+        self._gateway.begin_anew()
+        if self.process.console.line_is_open:
+            self.messages.print("")
+        kept = Text("what came is kept, marked cut") if stays else Text("nothing of it came")
+        self.messages.note(
+            join_texts((Text("stopped"), kept, describe_billing("pending")), "; ")
+            if record is not None and record.call is not None
+            else Text("stopped")
+        )
+        return stays
+
+    def _print_ending(self, record: TurnRecord) -> None:
+        """Print what a turn used, and warn once when the conversation grows too long."""
+        self._counted = id(self.log), len(self.log.everything)
+        if record.chunks:
+            self.messages.print_faint(describe_turn(record, self.totals, self.messages.translate))
+        length = self.find_context_length()
+        share = self.count_context() / length if length else 0.0
+        if share < _WARNED_SHARE:
+            self._has_warned = False
+        elif not self._has_warned:
+            self._has_warned = True
+            self.messages.note(
+                Text(
+                    "the conversation fills {percent} % of the context of {model}; nothing is left "
+                    "out of it: /session new begins another, /undo takes the last exchange back",
+                    percent=f"{share * 100:.0f}",
+                    model=self.model,
+                )
+            )
+
+
+def several_models_error(models: Sequence[str]) -> UsageError:
+    """Return the error of a conversation with several models."""
+    import shlex
+
+    return UsageError(
+        Text("cannot talk with several models at once"),
+        Text("a conversation has one model"),
+        hint=Text("-m MODEL, then /compare {models}", models=shlex.join(models)),
+    )

@@ -1,0 +1,74 @@
+"""The loop of a conversation: read a prompt, send it or run a command, until the user ends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from apiyi_cli.core.secret import redact
+from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.store.prompt_history import PromptHistory
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+
+
+class PromptReader(Protocol):
+    """Reads prompts from the terminal."""
+
+    def read(self, draft: str) -> str:
+        """Return the next prompt, begun with `draft`.
+
+        Raises EOFError when the user ends the conversation, Interrupted for a signal and for two
+        quick Ctrl-C.
+        """
+
+
+def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
+    """Read and answer until the end of the input."""
+    history = PromptHistory.open(dialogue.process.environ) if keeps_history else PromptHistory(None)
+    reader = make_reader(dialogue, history)
+    draft = ""
+    while True:
+        try:
+            text = reader.read(draft)
+        except EOFError:
+            return
+        draft = answer(dialogue, text, history)
+
+
+def answer(dialogue: Dialogue, text: str, history: PromptHistory) -> str:
+    """Send a prompt or run a command; return the draft that the next prompt begins with."""
+    if not text.strip():
+        return ""
+    if redact(text, dialogue.process.secrets) != text:
+        dialogue.messages.error(
+            UsageError(
+                Text("not sent and not kept"),
+                Text("it holds what looks like a key"),
+                hint=Text("take it out; apiyi auth login keeps a key"),
+            )
+        )
+        return text
+    history.add(text)
+    if text.startswith("/") and not text.startswith("//"):
+        from apiyi_cli.cli.conversation.repl.commands import run_command
+
+        try:
+            return run_command(dialogue, text)
+        except ApiyiError as failure:
+            dialogue.messages.error(failure)
+            return ""
+    return "" if dialogue.ask(text.removeprefix("/") if text[:1] == "/" else text) else text
+
+
+def make_reader(dialogue: Dialogue, history: PromptHistory) -> PromptReader:
+    """Return the best reader that is installed."""
+    try:
+        from apiyi_cli.cli.conversation.repl.toolkit import ToolkitReader
+    except ImportError:
+        from apiyi_cli.cli.conversation.repl.plain import PlainReader
+
+        dialogue.has_keys = False
+        return PlainReader(dialogue, history)
+    return ToolkitReader(dialogue, history)

@@ -1,0 +1,128 @@
+"""`PlainReader`: prompts read with `input()`, with readline where Python has it.
+
+It is there where prompt_toolkit is not installed. A pasted text is one prompt: the terminal is
+asked to mark it. A line of ``` opens a block, which another one ends.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.cli.conversation.repl.completion import find_completions
+from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
+from apiyi_cli.cli.conversation.repl.draft import has_open_fence
+from apiyi_cli.cli.conversation.repl.footer import describe_state
+from apiyi_cli.errors import Interrupted
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+    from apiyi_cli.store.prompt_history import PromptHistory
+
+PROMPT, MORE = "❯ ", "  "
+_PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
+_PASTE_BEGIN, _PASTE_END = "\x1b[200~", "\x1b[201~"
+
+
+class PlainReader:
+    """Reads a prompt line by line; figures are a line above the prompt."""
+
+    def __init__(self, dialogue: Dialogue, history: PromptHistory) -> None:
+        self._dialogue = dialogue
+        self._history = history
+        self._completions: list[str] = []
+        self._readline = _load_readline()
+        # GNU readline reads pasted text whole; others hand its marks over.
+        self._marks_paste = self._readline is None or "libedit" in (self._readline.__doc__ or "")
+        if self._readline is not None:
+            self._prepare(self._readline)
+
+    def read(self, draft: str) -> str:
+        """Return the next prompt; see `PromptReader`."""
+        dialogue = self._dialogue
+        state = describe_state(
+            dialogue, dialogue.messages.translate, dialogue.process.console.width
+        )
+        if state:
+            dialogue.messages.print_faint(state)
+        while True:
+            try:
+                return self._read_prompt(draft)
+            except Interrupted as stop:
+                if stop.signum != SIGINT or dialogue.interrupts.note():
+                    raise
+                draft = ""
+                sys.stdout.write("\n")
+            except EOFError:
+                sys.stdout.write("\n")
+                raise
+            finally:
+                sys.stdout.flush()
+
+    def _read_prompt(self, draft: str) -> str:
+        """Return one prompt: a line, a pasted text, or a block between fences."""
+        text = self._read_line(PROMPT, draft)
+        while has_open_fence(text):
+            text += "\n" + self._read_line(MORE, "")
+        return text
+
+    def _read_line(self, prompt: str, draft: str) -> str:
+        readline = self._readline
+        if readline is None:
+            if draft:
+                self._dialogue.messages.print(draft)
+            return self._read_marked(prompt)
+        self._load_history(readline)
+        if draft:
+            readline.set_startup_hook(lambda: readline.insert_text(draft))
+        try:
+            return self._read_marked(prompt)
+        finally:
+            readline.set_startup_hook(None)
+
+    def _read_marked(self, prompt: str) -> str:
+        """Return a line; what the terminal marks as pasted is read to its end."""
+        if not self._marks_paste:
+            return input(prompt)
+        sys.stdout.write(_PASTE_ON)
+        sys.stdout.flush()
+        try:
+            text = input(prompt)
+            while text.count(_PASTE_BEGIN) > text.count(_PASTE_END):
+                text += "\n" + input()
+            return text.replace(_PASTE_BEGIN, "").replace(_PASTE_END, "")
+        finally:
+            sys.stdout.write(_PASTE_OFF)
+            sys.stdout.flush()
+
+    def _prepare(self, readline: Any) -> None:
+        readline.set_auto_history(False)
+        readline.set_completer(self._complete)
+        readline.set_completer_delims(" \n")
+        is_editline = self._marks_paste
+        readline.parse_and_bind("bind ^I rl_complete" if is_editline else "tab: complete")
+        if not is_editline:
+            readline.parse_and_bind("set enable-bracketed-paste on")
+
+    def _load_history(self, readline: Any) -> None:
+        readline.clear_history()
+        for text in self._history.prompts:
+            readline.add_history(text)
+
+    def _complete(self, text: str, number: int) -> str | None:
+        """Return one completion of the word before the cursor, None after the last."""
+        if number == 0 and self._readline is not None:
+            before = self._readline.get_line_buffer()[: self._readline.get_endidx()]
+            length, words = find_completions(self._dialogue, before)
+            kept = text[: len(text) - length]
+            self._completions = [f"{kept}{word}" for word in words]
+        return self._completions[number] if number < len(self._completions) else None
+
+
+def _load_readline() -> Any:
+    with suppress(ImportError):
+        import readline
+
+        return readline
+    return None

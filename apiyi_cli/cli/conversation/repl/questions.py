@@ -1,0 +1,98 @@
+"""Commands that ask the last prompt once more: again, changed, or of other models."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.cli.conversation.repl.draft import edit_text
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+
+
+def ask_again(dialogue: Dialogue, rest: str) -> None:
+    """Ask the last prompt again; its answer is replaced. `-m MODEL` asks another one once."""
+    place, message = _find_last(dialogue)
+    words = _split(rest)
+    if words and (len(words) != 2 or words[0] not in ("-m", "--model")):
+        raise UsageError(
+            Text("cannot ask again"), Text("only a model can be given"), hint="/retry -m MODEL"
+        )
+    dialogue.ask(None, base=place, content=message, models=words[1:])
+
+
+def edit_last(dialogue: Dialogue, rest: str) -> None:
+    """Open the last prompt in the editor and ask it again as it was left."""
+    place = dialogue.log.last_exchange()
+    if place is None:
+        text = edit_text(dialogue.process, "")
+        if text.strip():
+            dialogue.ask(text)
+        return
+    message = dialogue.log.messages()[place]
+    old = _read_text(message)
+    text = edit_text(dialogue.process, old)
+    if not text.strip() or text == old:
+        dialogue.messages.note(Text("the prompt is unchanged; /retry asks it again"))
+        return
+    dialogue.ask(None, base=place, content=_with_text(message, text))
+
+
+def undo(dialogue: Dialogue, rest: str) -> str:
+    """Take the last exchange out of the conversation; its prompt becomes the draft."""
+    _, message = _find_last(dialogue)
+    dialogue.log.undo()
+    count = len(dialogue.log.everything)
+    dialogue.messages.note(
+        Text("the last exchange is taken back; {count} messages are left", count=count)
+    )
+    return _read_text(message)
+
+
+def compare_models(dialogue: Dialogue, rest: str) -> None:
+    """Ask the last prompt of several models; the conversation stays as it is."""
+    place, message = _find_last(dialogue)
+    models = _split(rest)
+    if len(models) < 2:
+        raise UsageError(
+            Text("cannot compare"), Text("it takes two models"), hint="/compare MODEL MODEL"
+        )
+    dialogue.ask(None, base=place, content=message, models=models)
+
+
+def _find_last(dialogue: Dialogue) -> tuple[int, dict[str, Any]]:
+    place = dialogue.log.last_exchange()
+    if place is None:
+        raise UsageError(
+            Text("there is no prompt yet"), Text("nothing was asked in this conversation")
+        )
+    return place, dialogue.log.messages()[place]
+
+
+def _split(rest: str) -> list[str]:
+    try:
+        return shlex.split(rest)
+    except ValueError as failure:
+        raise UsageError(Text("cannot read the line"), str(failure)) from None
+
+
+def _read_text(message: dict[str, Any]) -> str:
+    """Return the text of a prompt, without what is attached to it."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n\n".join(text for text in texts if isinstance(text, str))
+
+
+def _with_text(message: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return a prompt with another text; what is attached to it stays."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return {**message, "content": text}
+    others = [part for part in content if not (isinstance(part, dict) and "text" in part)]
+    return {**message, "content": [{"type": "text", "text": text}, *others]}

@@ -1,0 +1,143 @@
+"""Commands about the last answer: copy, save, show it, and what the conversation used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.jsontext import write
+from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+    from apiyi_cli.cli.conversation.repl.turn import TurnRecord
+
+
+def copy(dialogue: Dialogue, rest: str) -> None:
+    """Copy the last answer to the clipboard, or the code of it."""
+    from apiyi_cli.cli.conversation.repl.clipboard import copy_text
+
+    if rest not in ("", "code"):
+        raise UsageError(
+            Text("cannot copy {what}", what=rest),
+            Text("it is the answer or its code"),
+            hint="/help",
+        )
+    text = find_answer(dialogue)
+    if rest:
+        from apiyi_cli.render.fence import first_block
+
+        text = first_block(text)
+    way = copy_text(dialogue.process, text)
+    dialogue.messages.note(Text("copied {count} characters ({way})", count=len(text), way=way))
+
+
+def save(dialogue: Dialogue, rest: str) -> None:
+    """Write the last answer to a new file; all messages to one that is called *.ndjson."""
+    if not rest:
+        raise UsageError(Text("cannot save"), Text("no file was named"), hint="/save FILE")
+    path = Path(os.path.expanduser(rest))
+    if path.suffix in (".ndjson", ".jsonl"):
+        lines = [write(message) + b"\n" for message in dialogue.log.messages()]
+        if not lines:
+            raise _no_answer()
+    else:
+        text = find_answer(dialogue)
+        lines = [(text if text.endswith("\n") else f"{text}\n").encode("utf-8", "replace")]
+    _write_new(path, b"".join(lines))
+    dialogue.messages.note(Text("saved as {path}", path=path))
+
+
+def show(dialogue: Dialogue, rest: str) -> None:
+    """Print the last request as JSON or as a program, or the gateway's raw answer."""
+    word, _, language = rest.partition(" ")
+    record = _find_record(dialogue)
+    if word == "raw":
+        dialogue.process.console.write(b"".join(_as_line(chunk) for chunk in record.chunks), "json")
+        return
+    if word not in ("request", "code") or (word == "code") != bool(language.strip()):
+        raise UsageError(
+            Text("cannot show that"),
+            Text("it is request, raw, or code and a language"),
+            hint="/help",
+        )
+    options: dict[str, Any] = {"dry_run": True}
+    if word == "code":
+        from apiyi_cli.cli.conversation.repl.options import read_value
+
+        options = {"code": read_value(dialogue.options.find_any("code"), language.strip())}
+    assert record.call is not None
+    dialogue.make_context(**options).gateway.print_request(record.call)
+
+
+def show_reasoning(dialogue: Dialogue, rest: str) -> None:
+    """Print what the model thought before its last answer."""
+    text = "".join(_find_record(dialogue).reasoning)
+    if not text:
+        dialogue.messages.note(Text("the model told nothing of its thoughts"))
+        return
+    dialogue.messages.print_faint(text.rstrip("\n"))
+
+
+def show_usage(dialogue: Dialogue, rest: str) -> None:
+    """Print what the conversation used and cost, by model."""
+    totals = dialogue.totals
+    if not totals.by_model:
+        dialogue.messages.print(Text("nothing was used yet"))
+        return
+    from apiyi_cli.store.prices import format_cost
+
+    headers = [Text("model"), Text("requests"), Text("prompt"), Text("completion"), Text("cost")]
+    rows = [
+        [
+            model,
+            str(total.requests),
+            f"{total.prompt:,}",
+            f"{total.completion:,}",
+            format_cost(None if total.unknown == total.requests else total.usd),
+        ]
+        for model, total in totals.by_model.items()
+    ]
+    output = dialogue.make_context().output
+    output.write([output.format_table(rows, headers)], content="styled", to_stdout=True)
+
+
+def find_answer(dialogue: Dialogue) -> str:
+    """Return the text of the last answer. Raises UsageError without one."""
+    for message in reversed(dialogue.log.everything):
+        if message["role"] == "assistant" and isinstance(message.get("content"), str):
+            return str(message["content"])
+    raise _no_answer()
+
+
+def _find_record(dialogue: Dialogue) -> TurnRecord:
+    if dialogue.last is None:
+        raise _no_answer()
+    return dialogue.last
+
+
+def _no_answer() -> UsageError:
+    return UsageError(
+        Text("there is no answer yet"), Text("nothing was asked in this conversation")
+    )
+
+
+def _as_line(chunk: bytes) -> bytes:
+    return chunk.rstrip(b"\n") + b"\n"
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that does not exist yet, with the permissions that the user's files get."""
+    try:
+        with open(path, "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise OutputError(
+            Text("cannot write {path}", path=path),
+            Text("the file exists"),
+            hint=Text("another name: nothing is overwritten here"),
+        ) from None
+    except OSError as failure:
+        raise OutputError(Text("cannot write {path}", path=path), system_reason(failure)) from None

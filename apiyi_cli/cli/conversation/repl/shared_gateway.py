@@ -1,0 +1,51 @@
+"""`SharedGateway`: one way to the gateway for all turns, until options of it change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from apiyi_cli.core.options.connection import Connection
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.gateway.client import GatewayClient
+    from apiyi_cli.wire.send import SentRequest
+
+_DECIDING = (
+    *(name for name in Connection.flags if name != "max_time"),
+    "cache",
+    "no_cache",
+    "max_cost",
+    "verbose",
+)
+"""The options that decide how requests are sent; another value needs other connections."""
+
+
+class SharedGateway:
+    """Gives each turn's context the same client; `on_sent` gets every request that ended."""
+
+    def __init__(self, on_sent: Callable[[SentRequest], None]) -> None:
+        self._on_sent = on_sent
+        self._client: GatewayClient | None = None
+        self._values: tuple[Any, ...] = ()
+
+    def give_to(self, context: Context) -> None:
+        """Have a context use the client there is, or share the one that it makes."""
+        settings = context.settings
+        values = tuple(settings.value(name) for name in _DECIDING)
+        if self._client is not None and values == self._values:
+            self._client.begin_turn(settings)
+            context.gateway = self._client
+            return
+        client = context.gateway
+        client.begin_turn(settings)
+        client.add_listener(self._on_sent)
+        if self._client is not None:
+            self._client.close()
+        self._client, self._values = client, values
+
+    def begin_anew(self) -> None:
+        """Drop the connections after a signal in the middle of an answer."""
+        if self._client is not None:
+            self._client.begin_anew()

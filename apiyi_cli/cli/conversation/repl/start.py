@@ -1,0 +1,102 @@
+"""The beginning and the end of a conversation on the terminal."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from apiyi_cli.cli.conversation.history import find_history
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue, SendTurn, several_models_error
+from apiyi_cli.cli.conversation.repl.footer import describe_start
+from apiyi_cli.cli.conversation.repl.log import ConversationLog, new_log
+from apiyi_cli.cli.conversation.repl.loop import run_loop
+from apiyi_cli.cli.conversation.repl.options import ConversationOptions, literal
+from apiyi_cli.core.options import Group
+from apiyi_cli.core.options.chat import SessionOptions
+from apiyi_cli.errors import UsageError
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+
+_FOR_ONE_PROMPT = ("file", "attach", "messages")
+
+
+def converse(
+    ctx: Context, words: Sequence[str] | None, groups: Sequence[Group], send: SendTurn
+) -> None:
+    """Talk with the model on the terminal until the user ends it.
+
+    `groups` are the options as typed: the state that the conversation begins with. The words
+    are its first prompt. Raises UsageError without a terminal, and AuthError without a key.
+    """
+    _require_terminal(ctx)
+    process = ctx.process
+    # A conversation lasts: what others see of it must not wait for its end.
+    gc.enable()
+    process.is_long = True
+    kept = ctx.settings.fill(SessionOptions())
+    log = _open_log(ctx, kept)
+    options = _resolve_system(ctx, ConversationOptions(groups))
+    first = options.replace(**dict.fromkeys(_FOR_ONE_PROMPT), session=None, continue_=None)
+    dialogue = Dialogue(process, first, log, send)
+    dialogue.pending.files = list(options.value("file") or ())
+    dialogue.pending.attach = list(options.value("attach") or ())
+    dialogue.pending.messages = options.value("messages")
+    if "-" in (*dialogue.pending.files, dialogue.pending.messages):
+        raise UsageError(
+            Text("cannot read stdin in a conversation"), Text("that is where the prompts come from")
+        )
+    if len(ctx.settings.models) > 1:
+        raise several_models_error(ctx.settings.models)
+    # A missing key ends the run, not each turn.
+    _ = dialogue.context.gateway
+    process.messages.print_faint(describe_start(dialogue))
+    if words:
+        dialogue.ask(" ".join(words))
+    run_loop(dialogue, keeps_history=not kept.no_keep)
+    if dialogue.is_strict:
+        process.exit_code = dialogue.exit_code
+
+
+def _require_terminal(ctx: Context) -> None:
+    console = ctx.process.console
+    streams = (
+        ("stdin", console.stdin_is_terminal),
+        ("stdout", console.stdout_is_terminal),
+        ("stderr", console.stderr_is_terminal),
+    )
+    for name, is_terminal in streams:
+        if not is_terminal:
+            raise UsageError(
+                Text("cannot begin a conversation"),
+                Text("{name} is not a terminal", name=name),
+                hint=Text('apiyi chat "…" asks once; --session NAME goes on with it'),
+            )
+
+
+def _open_log(ctx: Context, kept: SessionOptions) -> ConversationLog:
+    """Return the log of the conversation that the options name, an empty one without."""
+    from apiyi_cli.store.sessions import SessionStore
+
+    environ, console = ctx.process.environ, ctx.process.console
+    if kept.session is None and not kept.continue_:
+        return new_log(ctx)
+    history = find_history(kept, environ, console)
+    assert history is not None
+    if history.notice is not None:
+        ctx.messages.note(history.notice)
+    store = history.store
+    if kept.no_keep:
+        return ConversationLog(messages=store.messages(history.name))
+    is_named = store == SessionStore.open(environ)
+    return ConversationLog(store, history.name, is_named=is_named)
+
+
+def _resolve_system(ctx: Context, options: ConversationOptions) -> ConversationOptions:
+    """Return the options with the system text in place of the file that holds it."""
+    system = options.value("system")
+    if system is None:
+        return options
+    return options.replace(system=literal(ctx.inputs.at(system)))

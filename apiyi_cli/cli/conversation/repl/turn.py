@@ -1,0 +1,137 @@
+"""`TurnRecord`: what one turn sent and what came back, followed while the answer arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from apiyi_cli.core.events import Delta, EventBatch, Finish, Reasoning, Restart, ToolCall, Usage
+from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.conversation.repl.log import ConversationLog
+    from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
+    from apiyi_cli.cli.conversation.reply import ReplyCollector
+    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.core.call import Call
+
+_STATUS_EVERY_S = 0.1
+_BYTES_IN_TOKEN = 3
+
+
+class TurnRecord:
+    """Follows the replies of one turn: writes the answer to the log, folds the reasoning.
+
+    `folds` is False where the user does not want to see that the model reasons.
+    """
+
+    def __init__(
+        self,
+        log: ConversationLog,
+        messages: Messages,
+        monotonic: Callable[[], float],
+        *,
+        folds: bool,
+    ) -> None:
+        self._log = log
+        self._messages = messages
+        self._monotonic = monotonic
+        self._folds = folds
+        self.began_s = monotonic()
+        self.call: Call | None = None
+        self.usage: Usage | None = None
+        self.chunks: list[bytes] = []
+        self.is_from_cache = False
+        self.reasoning: list[str] = []
+        self._reasoning_bytes = 0
+        self._texts: list[str] = []
+        self._reasoning_since_s: float | None = None
+        self._drawn_s = 0.0
+
+    @property
+    def text(self) -> str:
+        """Return the text of the answer so far."""
+        return "".join(self._texts)
+
+    @property
+    def took_s(self) -> float:
+        """Return how long the turn has taken until now."""
+        return self._monotonic() - self.began_s
+
+    def begin(self, call: Call) -> None:
+        """Take a call that is about to be sent: the first, or one after function calls."""
+        if self.call is not None:
+            self._log.restart()
+            self._texts = []
+        self.call = call
+
+    def observe(self, batch: EventBatch) -> None:
+        """Take a batch of events, before any of it is shown."""
+        for event in batch:
+            kind = type(event)
+            if kind is Delta:
+                self.end_reasoning()
+                if event.index == 0 and event.text:  # type: ignore[union-attr]
+                    self._texts.append(event.text)  # type: ignore[union-attr]
+                    self._log.add(event.text)  # type: ignore[union-attr]
+            elif isinstance(event, Reasoning):
+                self._add_reasoning(event.text)
+            elif isinstance(event, Usage):
+                self.usage = event
+            elif isinstance(event, Restart):
+                self._texts = []
+                self._log.restart()
+            elif isinstance(event, Finish | ToolCall):
+                self.end_reasoning()
+
+    def end(self, reply: ReplyCollector) -> None:
+        """Take a reply when it is complete."""
+        self.end_reasoning()
+        self.chunks = reply.chunks
+
+    def end_reasoning(self) -> None:
+        """Leave one line in place of the reasoning that came."""
+        if self._reasoning_since_s is None:
+            return
+        line = self._describe_reasoning()
+        self._reasoning_since_s = None
+        if self._folds:
+            self._messages.status("")
+            self._messages.print_faint(line)
+
+    def _add_reasoning(self, text: str) -> None:
+        now_s = self._monotonic()
+        if self._reasoning_since_s is None:
+            self._reasoning_since_s = now_s
+            self._drawn_s = 0.0
+        self.reasoning.append(text)
+        self._reasoning_bytes += len(text.encode("utf-8", "replace"))
+        if self._folds and now_s - self._drawn_s >= _STATUS_EVERY_S:
+            self._drawn_s = now_s
+            self._messages.status(self._describe_reasoning())
+
+    def _describe_reasoning(self) -> Text:
+        since_s = self._monotonic() - (self._reasoning_since_s or 0.0)
+        return Text(
+            "▏thinking {seconds} s, ≈ {tokens} tokens",
+            seconds=f"{since_s:.0f}",
+            tokens=f"{-(-self._reasoning_bytes // _BYTES_IN_TOKEN):,}",
+        )
+
+
+def describe_turn(
+    record: TurnRecord, totals: ConversationTotals, translate: Callable[[str], str]
+) -> str:
+    """Return what a turn used: model, tokens, cost, seconds."""
+    from apiyi_cli.store.prices import format_cost
+
+    call, usage = record.call, record.usage
+    tokens = usage.total_tokens if usage is not None else None
+    pieces = [call.model or "" if call is not None else ""]
+    pieces.append(translate(Text("unknown tokens")) if tokens is None else f"{tokens:,} tok")
+    if record.is_from_cache:
+        pieces.append(translate(Text("from the cache")))
+    elif totals.knows_prices and call is not None:
+        pieces.append(format_cost(totals.cost_of(call, usage)))
+    pieces.append(f"{record.took_s:.1f} s")
+    return " · ".join(pieces)
