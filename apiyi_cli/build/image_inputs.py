@@ -10,11 +10,14 @@ from apiyi_cli.build.content import data_url, encode_base64
 from apiyi_cli.build.upload import MB, Upload
 from apiyi_cli.core.call import Part, Source
 from apiyi_cli.core.families import PictureSupport
-from apiyi_cli.core.filetypes import FileType, detect_type
+from apiyi_cli.core.filetypes import JPEG, FileType, detect_type, is_multi_picture
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 _SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
+_STRICT_ROUTES = ("openai", "repeated")
+_SEGMENTS_BYTES = 1 << 19
+"""Enough for the segments before a picture: Exif, its thumbnail, colour profiles."""
 _SMALLER = Text("make it smaller: 1.5 MB is plenty")
 
 
@@ -50,6 +53,8 @@ def check_inputs(
         if isinstance(item, Upload):
             item.check_size(picture.input_mb * MB, _SMALLER)
             _check_type(item, picture.input_types, model)
+            if picture.route in _STRICT_ROUTES:
+                _refuse_multi_picture(item, model)
             files.append(item)
         elif not inline:
             raise _url_error(item, model)
@@ -159,6 +164,23 @@ def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
         raise upload.error(
             Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
             hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
+        )
+
+
+def _refuse_multi_picture(upload: Upload, model: str) -> None:
+    """Raise UsageError for a phone's JPEG of several pictures: it is answered with a 400."""
+    if detect_type(upload.head) is not JPEG:
+        return
+    start = upload.content
+    if not start:
+        with open(upload.path, "rb") as file:
+            start = file.read(_SEGMENTS_BYTES)
+    if is_multi_picture(start):
+        raise upload.error(
+            Text("it is a JPEG of several pictures (MPO), which {model} refuses", model=model),
+            hint=Text(
+                "ffmpeg -i {upload} -frames:v 1 picture.png", upload=shlex.quote(upload.name)
+            ),
         )
 
 

@@ -170,6 +170,23 @@ def detect_type(content: bytes) -> FileType | None:
     )
 
 
+def is_multi_picture(content: bytes) -> bool:
+    """Return True for a JPEG that says it holds several pictures (MPO, as phones write them).
+
+    The segment that says so stands before the picture itself, behind Exif and its thumbnail.
+    Source: CIPA DC-007.
+    """
+    at = 2 if content.startswith(b"\xff\xd8") else len(content)
+    while at + 8 <= len(content) and content[at] == 0xFF:
+        marker, size = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker == 0xE2 and content.startswith(b"MPF\0", at + 4):
+            return True
+        if marker == 0xDA or size < 2:
+            return False
+        at += 2 + size
+    return False
+
+
 def detect_picture(content: bytes) -> FileType | None:
     """Return the type of a picture by its first bytes, None for anything else."""
     kind = detect_type(content)

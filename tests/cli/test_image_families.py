@@ -485,3 +485,16 @@ def test_links_to_flux_pictures_die_after_ten_minutes() -> None:
     url = json.loads(drawn_body)["data"][0]["url"]
     path = url.removeprefix(origin)
     assert (fetch(599.0, path), fetch(601.0, path)) == (200, 403)
+
+
+def test_a_phones_jpeg_of_several_pictures_is_refused_with_the_way_out(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    exif = b"\xff\xe1\xf0\x02" + bytes(0xF000)
+    content = b"\xff\xd8" + exif + b"\xff\xe2\0\x08MPF\0II\xff\xda\0\x08" + bytes(99)
+    (apiyi.work / "my photo.jpg").write_bytes(content)
+    ran = apiyi("image hat -i 'my photo.jpg' -m gpt-image-2")
+    assert ran.code == 2
+    assert "MPO" in ran.err and "ffmpeg -i 'my photo.jpg' -frames:v 1 picture.png" in ran.err
+    assert gateway.posts == []
+    assert apiyi("image hat -i 'my photo.jpg' -m gemini-3-pro-image --dry-run").code == 0

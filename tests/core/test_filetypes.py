@@ -14,6 +14,7 @@ from apiyi_cli.core.filetypes import (
     detect_picture,
     detect_type,
     find_byte_order_mark,
+    is_multi_picture,
 )
 from apiyi_cli.sandbox.drawing import png
 
@@ -142,3 +143,29 @@ def test_a_byte_order_mark_names_the_encoding() -> None:
 def test_hostile_beginnings_are_judged_at_once() -> None:
     for start in (b"<!--", b"<?", b"<!DOCTYPE svg [", b"<!DOCTYPE svg [" + b"]" * 1000, b" ", b"<"):
         assert detect_type(start + start * 200_000) is None
+
+
+def jpeg(*segments: bytes) -> bytes:
+    """Return the start of a JPEG with these segments (marker and content) before its picture."""
+    parts = (b"\xff" + seg[:1] + (len(seg) + 1).to_bytes(2, "big") + seg[1:] for seg in segments)
+    return b"\xff\xd8" + b"".join(parts) + b"\xff\xda\x00\x08" + b"MPF\0" * 9
+
+
+EXIF = b"\xe1Exif\0\0" + bytes(60_000)
+
+
+@pytest.mark.parametrize(
+    ("content", "several"),
+    [
+        (jpeg(EXIF, b"\xe2MPF\0II*\0"), True),
+        (jpeg(b"\xe2ICC_PROFILE\0", b"\xe2MPF\0MM\0*"), True),
+        (jpeg(EXIF, b"\xe2ICC_PROFILE\0"), False),
+        (jpeg(), False),
+        (jpeg(EXIF, b"\xe2MPF\0II*\0")[:60_010], False),
+        (b"\xff\xd8\xff\xe1\0\0MPF\0MPF\0", False),
+        (b"\x89PNG\r\n\x1a\n\xff\xe2\0\x08MPF\0", False),
+        (b"", False),
+    ],
+)
+def test_a_jpeg_of_several_pictures_is_known_by_its_segment(content: bytes, several: bool) -> None:
+    assert is_multi_picture(content) is several

@@ -10,6 +10,7 @@ from apiyi_cli.build.upload import Upload
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.encodings import show_name
+from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.core.options.speak import Speaking
@@ -30,6 +31,7 @@ def build_image(row: RowFields) -> Call:
     if prompt is None and not vary:
         raise InvalidField("", Text("the row has no prompt"))
     imaging = row.group(Imaging).replace(vary=vary or None)
+    _refuse_count(row, imaging.n)
     return image_call(
         model=row.model,
         prompt=prompt,
@@ -42,6 +44,19 @@ def build_image(row: RowFields) -> Call:
         options=[*row.defaults.options, *row.rest()],
         families=row.defaults.families,
     )
+
+
+def _refuse_count(row: RowFields, count: int | None) -> None:
+    """Raise InvalidField for several pictures where a request makes one: a row is a request."""
+    if count is None or count < 2:
+        return
+    if find_family(row.model, row.defaults.families).picture.one_each:
+        why = Text(
+            "{model} makes one picture a request: write the row {count} times",
+            model=row.model,
+            count=count,
+        )
+        raise InvalidField("n", why)
 
 
 def build_transcript(row: RowFields) -> Call:
