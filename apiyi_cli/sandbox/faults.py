@@ -143,7 +143,8 @@ def _draws(seed: int) -> Iterator[float]:
 
 def _of_model(request: ReceivedRequest) -> tuple[Fault, ...]:
     # Parsing a large form only to see that its model has no fault would be waste.
-    if request.method != "POST" or MODEL_PREFIX.encode() not in request.body:
+    is_named = "/models/" in request.path or MODEL_PREFIX.encode() in request.body
+    if request.method != "POST" or not is_named:
         return ()
     model = request.model
     if not model.startswith(MODEL_PREFIX):

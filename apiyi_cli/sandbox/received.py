@@ -109,7 +109,7 @@ class ReceivedRequest:
     def model(self) -> str:
         """Return the model asked for, or an empty text."""
         if self.path.startswith("/v1beta/models/"):
-            return self.path.removeprefix("/v1beta/models/").rpartition(":")[0]
+            return unquote(self.path.removeprefix("/v1beta/models/").rpartition(":")[0])
         model = self.fields.get("model")
         return model if isinstance(model, str) else ""
 

@@ -499,3 +499,14 @@ def test_a_program_of_the_shell_gets_an_answer(apiyi: Program) -> None:
         ran = apiyi.shell(f"apiyi chat hi {line} --no-stream --code curl | bash")
         assert ran.code == 0, ran.err
         assert "You said: hi" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("html", 6), ("nothing", 8), ("cut@1", 8), ("500", 5), ("filter", 8)]
+)
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_faults_of_googles_protocol_have_their_exit_codes(
+    apiyi: Program, fault: str, code: int, form: str
+) -> None:
+    ran = apiyi(f"chat -m fault:{fault} --protocol google --retries 0 {form} hi")
+    assert ran.code == code, ran.err
