@@ -53,8 +53,7 @@ def check_inputs(
         if isinstance(item, Upload):
             item.check_size(picture.input_mb * MB, _SMALLER)
             _check_type(item, picture.input_types, model)
-            if picture.route in _STRICT_ROUTES:
-                _refuse_multi_picture(item, model)
+            _refuse_multi_picture(item, picture, model)
             files.append(item)
         elif not inline:
             raise _url_error(item, model)
@@ -167,9 +166,9 @@ def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
         )
 
 
-def _refuse_multi_picture(upload: Upload, model: str) -> None:
+def _refuse_multi_picture(upload: Upload, picture: PictureSupport, model: str) -> None:
     """Raise UsageError for a phone's JPEG of several pictures: it is answered with a 400."""
-    if detect_type(upload.head) is not JPEG:
+    if picture.route not in _STRICT_ROUTES or detect_type(upload.head) is not JPEG:
         return
     start = upload.content
     if not start:

@@ -173,7 +173,7 @@ def detect_type(content: bytes) -> FileType | None:
 def is_multi_picture(content: bytes) -> bool:
     """Return True for a JPEG that says it holds several pictures (MPO, as phones write them).
 
-    The segment that says so stands before the picture itself, behind Exif and its thumbnail.
+    The segment that says so comes before the picture itself, behind Exif and its thumbnail.
     Source: CIPA DC-007.
     """
     at = 2 if content.startswith(b"\xff\xd8") else len(content)
