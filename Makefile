@@ -8,10 +8,15 @@ MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+# The program alone, for who only wants to try it.
+.venv/program: pyproject.toml
+	python3 -m venv .venv && $(PY) -m pip install --disable-pip-version-check -e .
+	@touch $@
+
 .PHONY: try test nightly mutants check manual screen messages bench cover clean
 
 ## try: set up and send the first request to the built-in sandbox (no key, no network)
-try: .venv/made
+try: $(or $(wildcard .venv/made),.venv/program)
 	.venv/bin/apiyi --profile sandbox chat "Say hello to $$(uname -s)"
 
 ## test: set up, run everything, say what it covered; what fails is run once more alone, because

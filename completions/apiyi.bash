@@ -154,8 +154,8 @@ _apiyi_table() {
             takers=' --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color '
             ;;
         'sandbox')
-            options='--port --fault -h|--help'
-            takers=' --port --fault '
+            options='--port --fault --samples -h|--help'
+            takers=' --port --fault --samples '
             ;;
         'completion')
             options='-h|--help'
@@ -231,6 +231,7 @@ _apiyi_rule() {
         *' --errors') rule='file' ;;
         *' --summary') rule='file' ;;
         *' --by') rule='=model day profile endpoint' ;;
+        *' --samples') rule='dir' ;;
     esac
 }
 
@@ -246,7 +247,7 @@ _apiyi_argument() {
         'config set 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'config unset 0') rule='=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors' ;;
         'completion 0') rule='=bash zsh fish powershell' ;;
-        'help '*) rule='=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help' ;;
+        'help '*) rule='=exit-codes environment config formatting retries batch proxy moving recipes chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help' ;;
     esac
 }
 

@@ -118,9 +118,9 @@ set -g __apiyi_options_config_edit '--profile'\t'Profile of the configuration to
 set -g __apiyi_takers_doctor --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color
 set -g __apiyi_rivals_doctor '--brief' '--profile' '--base-url' '--node' '--key-file' '--timeout' '--max-time' '--retries' '--retry-ambiguous' '--max-retry-time' '--failover|--no-failover' '--rpm' '--tpm' '--limits|--no-limits' '--proxy' '--cacert' '--json' '--ndjson' '--jq' '-o|--output' '--force' '-q|--quiet' '-v|--verbose' '-u|--usage' '--color' '-h|--help' '--help-all'
 set -g __apiyi_options_doctor '--brief'\t'Say in one line whether a request would work (check).' '--profile'\t'Profile of the configuration to use.' '--base-url'\t'Address of the API, with its /v1.' '--node'\t'Node of the gateway: api, vip, b, or cf (short texts only).' '--key-file'\t'File that holds the key (0600).' '--timeout'\t'Seconds to wait for headers, then between events.' '--max-time'\t'Seconds for the whole run, everything included.' '--retries'\t'Attempts after the first one.' '--retry-ambiguous'\t'Attempts after one that may have been billed (0: never pay twice).' '--max-retry-time'\t'Seconds that all attempts and waits may take together.' '--failover'\t'Try the profile\'s backup addresses.' '--no-failover'\t'The opposite of --failover.' '--rpm'\t'Requests a minute, shared by all processes of the key.' '--tpm'\t'Tokens a minute, shared by all processes of the key.' '--limits'\t'Keep to the key\'s rate limits.' '--no-limits'\t'The opposite of --limits.' '--proxy'\t'Proxy to go through (http, https, socks5, socks5h).' '--cacert'\t'File of CA certificates to trust.' '-H'\t'Extra request header, \'Name: value\' (repeatable).' '--header'\t'Extra request header, \'Name: value\' (repeatable).' '--json'\t'The server\'s object, verbatim, on one line.' '--ndjson'\t'One JSON object per line, as each arrives.' '--jq'\t'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).' '-o'\t'Write to this file instead of stdout.' '--output'\t'Write to this file instead of stdout.' '--force'\t'Overwrite what exists.' '-q'\t'No notices on stderr, errors only.' '--quiet'\t'No notices on stderr, errors only.' '-v'\t'Tell on stderr what is sent and received.' '--verbose'\t'Tell on stderr what is sent and received.' '-u'\t'Token counts on stderr.' '--usage'\t'Token counts on stderr.' '--color'\t'Colour and styles.' '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.' '--help-all'\t'Show the shared options as well, and exit.'
-set -g __apiyi_takers_sandbox --port --fault
-set -g __apiyi_rivals_sandbox '--port' '--fault' '-h|--help'
-set -g __apiyi_options_sandbox '--port'\t'Port to listen on (0: any free one).' '--fault'\t'Play this fault on every request, e.g. 503 or cut@3.' '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
+set -g __apiyi_takers_sandbox --port --fault --samples
+set -g __apiyi_rivals_sandbox '--port' '--fault' '--samples' '-h|--help'
+set -g __apiyi_options_sandbox '--port'\t'Port to listen on (0: any free one).' '--fault'\t'Play this fault on every request, e.g. 503 or cut@3.' '--samples'\t'Write the files that the examples name into this folder, and exit.' '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
 set -g __apiyi_rivals_completion '-h|--help'
 set -g __apiyi_options_completion '-h'\t'Show this help and exit.' '--help'\t'Show this help and exit.'
 set -g __apiyi_rivals_skill '-h|--help'
@@ -244,6 +244,8 @@ function __apiyi_value_rule --no-scope-shadowing
             set rule file
         case '* --by'
             set rule '=model day profile endpoint'
+        case '* --samples'
+            set rule dir
     end
 end
 
@@ -268,7 +270,7 @@ function __apiyi_argument_rule --no-scope-shadowing
         case 'completion 0'
             set rule '=bash zsh fish powershell'
         case 'help *'
-            set rule '=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help'
+            set rule '=exit-codes environment config formatting retries batch proxy moving recipes chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help'
     end
 end
 

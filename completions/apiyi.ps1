@@ -1358,6 +1358,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             Options = @(
                 @{ Names = @('--port'); Help = 'Port to listen on (0: any free one).'; Rule = 'text' }
                 @{ Names = @('--fault'); Help = 'Play this fault on every request, e.g. 503 or cut@3.'; Rule = 'text' }
+                @{ Names = @('--samples'); Help = 'Write the files that the examples name into this folder, and exit.'; Rule = 'dir' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }
@@ -1378,7 +1379,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help')
+            Arguments = @('=exit-codes environment config formatting retries batch proxy moving recipes chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

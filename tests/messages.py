@@ -70,6 +70,8 @@ def needed() -> dict[str, list[str]]:
     for template in of_help():
         add("--help", template)
     for path in sorted(SECTIONS.rglob("*.md")):
+        if path.name.startswith("recipes."):
+            continue  # each language has its own
         for template in of_section(path):
             add(path.relative_to(PACKAGE).as_posix(), template)
     for template in collected(exit_codes):

@@ -7,15 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-import wave
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from apiyi_cli.cli.help.generate import READMES as RECIPES
+from apiyi_cli.cli.help.generate import insert_recipes
+from apiyi_cli.manual.handwritten import SECTIONS
+from apiyi_cli.sandbox.sample_files import sample_files, write_samples
 from apiyi_cli.sandbox.server import Gateway
-from tests.screen import taken
+from tests.screen import PICTURES, take_picture
 
 if TYPE_CHECKING:
     from tests.quick import Warm
@@ -37,41 +39,13 @@ def blocks() -> list[tuple[str, int, str]]:
 
 def picture() -> bytes:
     """Return a small PNG."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + check
-
-    side = 64
-    head = side.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
-    rows = zlib.compress((b"\0" + b"\x40\x80\xc0" * side) * side)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return dict(sample_files())["photo.png"]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    """A folder with everything that the examples name."""
-    texts = {
-        "README.md": "# Project\n",
-        "notes.md": "Some notes.\n",
-        "prompt.txt": "Why is the sky blue?\n",
-        "docs.txt": "first line\nsecond line\n",
-        "ideas.txt": "a lighthouse\na kite\n",
-        "cities.txt": "Chengdu\nHarbin\n",
-        "records.jsonl": '{"id": 1, "body": "one"}\n{"id": 2, "body": "two"}\n',
-        "rows.jsonl": '{"id": "a", "prompt": "one"}\n{"id": "b", "prompt": "two"}\n',
-        "people.csv": "name,city\nAnna,Ulm\n小明,成都\n",
-    }
-    for name, text in texts.items():
-        (tmp_path / name).write_text(text, "utf-8")
-    (tmp_path / "photo.png").write_bytes(picture())
-    with wave.open(str(tmp_path / "talk.wav"), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(b"\0\0" * 8000)
-    (tmp_path / "calls").mkdir()
-    shutil.copy(tmp_path / "talk.wav", tmp_path / "calls" / "monday.wav")
+def samples(tmp_path: Path) -> Path:
+    """A repository with the files of `apiyi sandbox --samples`, which the examples name."""
+    assert len(list(write_samples(tmp_path))) == len(list(sample_files()))
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
         subprocess.run([*git, *words], cwd=tmp_path, check=True)
@@ -81,14 +55,14 @@ def desk(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "line", "block"), blocks(), ids=lambda value: str(value).partition("\n")[0][:40]
 )
-def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path, warm: Warm) -> None:
+def test_a_shown_block_runs(name: str, line: int, block: str, samples: Path, warm: Warm) -> None:
     for tool in ("jq", "git"):
         if re.search(rf"\b{tool} ", block) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    path = f"{warm.launcher(desk / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
-        cwd=desk,
+        cwd=samples,
         env={**os.environ, "APIYI_PROFILE": "sandbox", "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -101,13 +75,15 @@ def test_a_shown_block_runs(name: str, line: int, block: str, desk: Path, warm: 
 
 @pytest.mark.parametrize("name", READMES)
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
-def test_the_shown_configuration_makes_the_cookbook_work(name: str, desk: Path, warm: Warm) -> None:
+def test_the_shown_configuration_makes_the_cookbook_work(
+    name: str, samples: Path, warm: Warm
+) -> None:
     shown = re.search(r"^```toml\n(.*?)^```$", (ROOT / name).read_text("utf-8"), re.M | re.S)
     assert shown is not None
-    config = desk / "config.toml"
+    config = samples / "config.toml"
     config.write_text(shown[1] + "[profile.default.limits]\nrpm = 100000\n", "utf-8")
     config.chmod(0o600)
-    path = f"{warm.launcher(desk / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
     # Its models serve their own endpoints only, and it knows one key.
     with Gateway(key="sk-readme-0123456789abcdef") as gateway:
         named = {"BASE_URL": gateway.base_url, "API_KEY": gateway.key, "CONFIG": str(config)}
@@ -117,7 +93,7 @@ def test_the_shown_configuration_makes_the_cookbook_work(name: str, desk: Path, 
                 continue
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block.replace("apiyi video", VIDEO)],
-                cwd=desk,
+                cwd=samples,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -128,9 +104,10 @@ def test_the_shown_configuration_makes_the_cookbook_work(name: str, desk: Path, 
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
-def test_the_picture_shows_what_the_program_does() -> None:
-    shown = _text((ROOT / "man" / "screen.svg").read_text("utf-8"))
-    assert shown == _text(taken()), "run python -m tests.screen"
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_picture_shows_what_the_program_does(name: str) -> None:
+    shown = _text((ROOT / "man" / name).read_text("utf-8"))
+    assert shown == _text(take_picture(name)), "run python -m tests.screen"
 
 
 def _text(svg: str) -> str:
@@ -147,3 +124,44 @@ def test_the_cookbook_has_fifteen_pipes_and_more() -> None:
     shown = [block for name, _, block in blocks() if name == READMES[0]]
     assert sum(block.count("apiyi ") for block in shown) >= 25
     assert len(shown) >= 15
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_cookbook_of_a_readme_is_the_topic_recipes(name: str) -> None:
+    readme = (ROOT / name).read_text("utf-8")
+    source = (SECTIONS / "topics" / RECIPES[name]).read_text("utf-8")
+    assert readme == insert_recipes(readme, source), "run make manual"
+
+
+def test_the_makefile_rule_keeps_paid_answers(samples: Path, warm: Warm) -> None:
+    (rule,) = re.findall(
+        r"^```make\n(.*?)^```$", (ROOT / READMES[0]).read_text("utf-8"), re.M | re.S
+    )
+    (samples / "Makefile").write_text(rule, "utf-8")
+    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
+    environ = {**os.environ, "APIYI_PROFILE": "sandbox", "PATH": path}
+    for _ in range(2):
+        subprocess.run(["make", "answers.done"], cwd=samples, env=environ, check=True)
+    assert len((samples / "answers.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+def test_both_readmes_are_the_same_book() -> None:
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in READMES)
+    assert _outline(english) == _outline(chinese)
+
+
+def _outline(text: str) -> list[str]:
+    """Return what a README is made of, without what is translated.
+
+    Headings by level, tables by their size, code by its commands and options.
+    """
+    outline: list[str] = []
+    for block in re.split(r"\n(?=#|```\w+\n)|(?<=\n```)\n|\n\n", text):
+        if heading := re.match(r"#+ ", block):
+            outline.append(heading[0])
+        elif fence := re.match(r"```(\w+)\n", block):
+            words = re.findall(r"apiyi [a-z]+|(?<!\S)--?[a-z][a-z-]*", block)
+            outline.append(" ".join([fence[1], *words]))
+        elif block.lstrip().startswith("|"):
+            outline.append(f"table {len(block.strip().splitlines())}")
+    return outline

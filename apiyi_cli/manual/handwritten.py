@@ -27,8 +27,21 @@ from apiyi_cli.manual.markdown import (
 from apiyi_cli.text import Text
 
 SECTIONS = Path(__file__).parent / "sections"
-TOPICS = ("exit-codes", "environment", "config", "formatting", "retries", "batch")
+TOPICS = (
+    "exit-codes",
+    "environment",
+    "config",
+    "formatting",
+    "retries",
+    "batch",
+    "proxy",
+    "moving",
+    "recipes",
+)
 """The topics of `apiyi help`, in the order in which apiyi(1) has them."""
+
+RECIPES = Text("recipes.md")
+"""The cookbook, which each language has in a file: its prompts and names are part of it."""
 
 
 def command_sections(name: str, say: Translate = as_is) -> list[Block]:
@@ -76,6 +89,8 @@ def list_examples(path: tuple[str, ...], say: Translate = as_is) -> list[Block]:
 
 def topic(name: str, say: Translate = as_is) -> list[Block]:
     """Return a topic; it begins with its heading. Raises FileNotFoundError for another name."""
+    if name == "recipes":
+        return list(_read(SECTIONS / "topics" / say(RECIPES), as_is))
     return list(_read(SECTIONS / "topics" / f"{name}.md", say))
 
 

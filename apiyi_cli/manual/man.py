@@ -73,8 +73,12 @@ def _section(title: str) -> str:
 
 def _for_program(program: Command, say: Translate) -> list[Block]:
     names = {command.name for command in program.commands}
-    own = [block for name in TOPICS if name not in names for block in topic(name, say)]
-    return [*command_sections("apiyi", say), *own]
+    # The recipes are as long as the page; it names them instead.
+    topics = [name for name in TOPICS if name not in names and name != "recipes"]
+    return [
+        *command_sections("apiyi", say),
+        *(block for name in topics for block in topic(name, say)),
+    ]
 
 
 def _synopsis(command: Command) -> Iterator[str]:

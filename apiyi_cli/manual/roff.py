@@ -97,13 +97,14 @@ def _lines(block: Block, after_heading: bool) -> Iterator[str]:
             for term, explanation in items:
                 yield from (".TP", inline(term), inline(explanation))
         case Table(rows):
+            yield from () if after_heading else (".PP",)
             yield from _table(rows)
 
 
 def _table(rows: tuple[tuple[Spans, ...], ...]) -> Iterator[str]:
     """Yield a tbl(1) table: bold heading, the last column wrapped to the room that is left."""
     count = len(rows[0])
-    yield from (".PP", ".TS", "tab(\t);")
+    yield from (".TS", "tab(\t);")
     yield " ".join(["lB"] * count)
     yield " ".join(["l"] * (count - 1) + ["lx"]) + "."
     for row in rows:

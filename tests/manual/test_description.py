@@ -138,8 +138,9 @@ def test_a_man_page_has_every_option_and_no_other(title: str) -> None:
 @pytest.mark.parametrize("path", sorted(SECTIONS.rglob("*.md")), ids=lambda path: path.stem)
 def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> None:
     known = {name for one in whole().walk() for name in spellings(one)}
-    # Of jq, git, mkdir, sbatch and parallel in the examples.
-    foreign = {"-r", "-d", "-c", "-p", "--staged", "--array", "--sshlogin", "--workdir"}
+    # Of jq, git, mkdir, date, sbatch, parallel, curl, llm, test and PowerShell in the examples.
+    foreign = {"-r", "-d", "-c", "-p", "-N", "-g", "-eq", "-Is", "-Raw", "--staged", "--cached"}
+    foreign |= {"--array", "--sshlogin", "--workdir", "--retry", "--cid"}
     told = page(blocks(path.read_text("utf-8")), 100)
     assert set(SPELLING.findall(told)) - known - foreign == set()
     for name in re.findall(r"^ {4}(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):
@@ -149,7 +150,8 @@ def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> Non
 def test_every_written_section_belongs_to_a_command_or_a_topic() -> None:
     own = {path.stem for path in SECTIONS.glob("*.md")}
     assert own <= {"apiyi", *COMMANDS} | {"batch"}
-    assert {path.stem for path in (SECTIONS / "topics").glob("*.md")} == set(TOPICS)
+    topics = {path.name.partition(".")[0] for path in (SECTIONS / "topics").glob("*.md")}
+    assert topics == set(TOPICS)
 
 
 def test_the_environment_topic_names_every_variable_of_the_table() -> None:

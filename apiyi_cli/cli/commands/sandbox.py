@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
-from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.errors import OutputError, SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
 KEY = "sk-sandbox"
@@ -24,12 +25,41 @@ def sandbox(
         str | None,
         typer.Option("--fault", help=Text("Play this fault on every request, e.g. 503 or cut@3.")),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            help=Text("Write the files that the examples name into this folder, and exit."),
+            metavar="DIR",
+        ),
+    ] = None,
 ) -> None:
     """Run the offline gateway in the foreground, until Ctrl-C.
 
     Prints the two lines that point a shell at it, on stdout, so that
     `eval "$(apiyi sandbox & )"`-like set-ups can read them.
     """
+    if samples is not None:
+        _write_samples(ctx, samples)
+    else:
+        _serve(ctx, port, fault)
+
+
+def _write_samples(ctx: Context, folder: Path) -> None:
+    """Write the files and print their paths; what exists stays as it is."""
+    from apiyi_cli.sandbox.sample_files import write_samples
+
+    try:
+        for path in write_samples(folder):
+            ctx.process.console.write(f"{path}\n".encode("utf-8", "surrogateescape"))
+    except OSError as failure:
+        raise OutputError(
+            Text("cannot write {path}", path=str(failure.filename or folder)),
+            system_reason(failure),
+        ) from None
+
+
+def _serve(ctx: Context, port: int, fault: str | None) -> None:
     import signal
 
     from apiyi_cli.sandbox.server import Gateway

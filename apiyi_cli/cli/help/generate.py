@@ -1,7 +1,11 @@
-"""`make manual`: man pages, completion scripts and compiled messages, written into the tree."""
+"""`make manual`: man pages, completion scripts and compiled messages, written into the tree.
+
+The recipes are written into the READMEs as well, between two marks.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from datetime import UTC, datetime
@@ -19,7 +23,12 @@ from apiyi_cli.core import families
 from apiyi_cli.core.jsontext import write as write_json
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE, translate_by
 from apiyi_cli.manual.completion import SCRIPTS, script
+from apiyi_cli.manual.handwritten import SECTIONS
 from apiyi_cli.manual.man import pages
+
+READMES = {"README.md": "recipes.md", "README.zh-CN.md": "recipes.zh_CN.md"}
+RECIPES_BEGIN = "<!-- recipes: make manual -->"
+RECIPES_END = "<!-- end of the recipes -->"
 
 CORE = Path(families.__file__).parent
 FOLDER = LOCALE / CHINESE / "LC_MESSAGES"
@@ -42,9 +51,22 @@ def generate_texts() -> dict[str, str]:
     }
 
 
+def insert_recipes(readme: str, recipes: str) -> str:
+    """Return a README with the recipes between its marks, one level below their heading there."""
+    _, _, body = recipes.partition("\n")
+    body = re.sub(r"^## ", "### ", body, flags=re.MULTILINE)
+    before, _, rest = readme.partition(RECIPES_BEGIN)
+    _, _, after = rest.partition(RECIPES_END)
+    return f"{before}{RECIPES_BEGIN}\n{body.strip()}\n\n{RECIPES_END}{after}"
+
+
 def write(top: Path) -> None:
     """Write the files below `top`, and remove the man pages of commands that are gone."""
     files = generate_texts()
+    for name, recipes in READMES.items():
+        if (readme := top / name).exists():
+            source = (SECTIONS / "topics" / recipes).read_text("utf-8")
+            files[name] = insert_recipes(readme.read_text("utf-8"), source)
     for folder in ("man/zh_CN", "completions"):
         (top / folder).mkdir(parents=True, exist_ok=True)
     for old in (top / "man").rglob("*.1"):
