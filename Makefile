@@ -43,9 +43,9 @@ check: .venv/made
 manual: .venv/made
 	$(PY) -m apiyi_cli.cli.help.generate
 
-## screen: take the README's picture of a terminal again, from real runs
+## screen: take the README's pictures of a terminal and of the page again, from real runs
 screen: .venv/made
-	$(PY) -m tests.screen
+	$(PY) -m tests.screen && $(PY) -m tests.playground.screenshot
 
 ## messages: bring the Chinese messages up to date and say what lacks a translation
 messages: .venv/made

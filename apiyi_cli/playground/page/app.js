@@ -26,6 +26,14 @@ function toRequest(command, state, profile, model) {
   return request;
 }
 
+// The requests that are sent together: one, or one for each model that is compared.
+function toRequests(command, state, profile) {
+  const others = command.shape === 'stream' ? state.compare.filter(Boolean) : [];
+  if (!others.length) return [toRequest(command, state, profile)];
+  const first = [].concat(state.options.model ?? '')[0] ?? '';
+  return [first, ...others].map(model => toRequest(command, state, profile, model));
+}
+
 let counter = 0;
 function newRun(command, model, request, prompt, act) {
   counter += 1;
@@ -121,10 +129,14 @@ function App() {
   }, [profile]);
 
   // The command line follows every change; the request itself is made when one pauses.
-  const asked = command && JSON.stringify(toRequest(command, state, profile));
+  const asked = command && JSON.stringify(toRequests(command, state, profile));
   useEffect(() => {
     if (!asked || !profile) return undefined;
-    const quick = setTimeout(() => api.post('/api/line', { request: JSON.parse(asked) }).then(found => { setLine(found.line); setProblem(''); }).catch(fail), 120);
+    const quick = setTimeout(() => Promise.all(JSON.parse(asked).map(request => api.post('/api/line', { request }))).then(found => {
+      const shells = Object.keys(found[0].line);
+      setLine(Object.fromEntries(shells.map(word => [word, found.map(row => row.line[word]).join('\n')])));
+      setProblem('');
+    }).catch(fail), 120);
     const slow = setTimeout(refreshSide, 700);
     return () => { clearTimeout(quick); clearTimeout(slow); };
   }, [asked, lang]);
@@ -169,20 +181,18 @@ function App() {
     const now = live.current;
     if (now.busy || !now.command) return;
     Object.values(side.current).forEach(stop => stop.abort());
-    const first = [].concat(now.state.options.model ?? '')[0] ?? '';
-    const others = now.command.shape === 'stream' ? now.state.compare.filter(Boolean) : [];
-    const names = [first, ...others];
+    const requests = toRequests(now.command, now.state, now.profile);
     const stop = new AbortController();
     stops.current = stop;
     runs.current.forEach(run => run.sounds.forEach(sound => URL.revokeObjectURL(sound.url)));
-    runs.current = names.map((model, at) => {
-      const request = toRequest(now.command, now.state, now.profile, at || others.length ? model : undefined);
+    runs.current = requests.map(request => {
+      const model = [].concat(request.options.model ?? '')[0];
       const run = newRun(now.command, model, request, now.state.prompt, act);
       run.sounds = (now.state.files[''] ?? []).filter(file => file.raw).map(file => ({ name: file.name, url: URL.createObjectURL(file.raw) }));
       return run;
     });
     setProblem('');
-    setTab(others.length ? 'Compare' : 'Answer');
+    setTab(requests.length > 1 ? 'Compare' : 'Answer');
     setView('results');
     announce(t('Sending'));
     draw();
@@ -278,7 +288,7 @@ function App() {
   return html`
     <${Header} ...${{ schema, profile, setProfile, status, today, lang, theme }} setLang=${value => { keep('lang', value); setLang(value); }} setTheme=${setTheme} openKeys=${() => setDialog({ kind: 'keys' })} openPalette=${() => setDialog({ kind: 'palette' })} />
     ${lost && html`<p class="lost" role="alert">${lost}</p>`}
-    <div class="views" role="group" aria-label=${t('View')}>${[['commands', 'Commands'], ['form', 'Request'], ['results', 'Response']].map(([key, title]) => html`<button type="button" aria-pressed=${view === key ? 'true' : 'false'} onClick=${() => setView(key)}>${t(title)}</button>`)}</div>
+    <nav class="views" aria-label=${t('View')}>${[['commands', 'Commands'], ['form', 'Request'], ['results', 'Response']].map(([key, title]) => html`<button type="button" aria-pressed=${view === key ? 'true' : 'false'} onClick=${() => setView(key)}>${t(title)}</button>`)}</nav>
     <main class="screen" data-view=${view}>
       <${Sidebar} commands=${schema.commands} current=${command.name} history=${history} search=${search} act=${act} />
       <${Form} key=${command.name} command=${command} state=${state} models=${models} busy=${busy} estimate=${preview.estimate} problem=${problem || (preview.error && state.prompt ? preview.error.message : '')} act=${act} />
@@ -312,14 +322,14 @@ function Header({ schema, profile, setProfile, status, today, lang, setLang, the
   const next = { auto: 'light', light: 'dark', dark: 'auto' }[theme];
   const names = { auto: t('as the system'), light: t('light'), dark: t('dark') };
   return html`<header class="top">
-    <span class="brand"><img src="/favicon.svg" alt="" width="20" height="20" />apiyi <span>playground</span></span>
+    <h1 class="brand"><img src="/favicon.svg" alt="" width="20" height="20" />apiyi <span>playground</span></h1>
     <label for="profile">${t('profile')}</label>
     <select id="profile" value=${profile} onChange=${event => setProfile(event.target.value)}>${schema.profiles.map(word => html`<option selected=${word === profile}>${word}</option>`)}</select>
     <span class="fact host">${schema.is_sandbox ? t('offline sandbox') : schema.base_url}</span>
     ${!schema.is_sandbox && html`<span class="fact">${status.key ? t('key {tail}', { tail: status.key }) : 'key' in status ? html`<span class="warn">${t('no key: apiyi auth login')}</span>` : ''}</span>`}
     <span class="fact">${today != null ? (schema.max_cost != null ? t('today {usd} of {most}', { usd: usd(today), most: usd(schema.max_cost) }) : t('today {usd}', { usd: usd(today) })) : ''}</span>
     <span class="space"></span>
-    <button type="button" class="quiet" onClick=${openPalette} aria-label=${t('Palette')}>⌕ <kbd>${isMac ? '⌘' : 'Ctrl'} K</kbd></button>
+    <button type="button" class="quiet" onClick=${openPalette}><span aria-hidden="true">⌕</span><span class="offscreen">${t('Palette')}</span> <kbd>${isMac ? '⌘' : 'Ctrl'} K</kbd></button>
     <button type="button" class="quiet" lang=${lang === 'zh' ? 'en' : 'zh-CN'} onClick=${() => setLang(lang === 'zh' ? 'en' : 'zh')}>${lang === 'zh' ? 'English' : '中文'}</button>
     <button type="button" class="quiet" onClick=${() => setTheme(next)} aria-label=${t('Colours: {name}', { name: names[theme] })} title=${names[theme]}>${{ auto: '◐', light: '☀', dark: '☾' }[theme]}</button>
     <button type="button" class="quiet" onClick=${openKeys} aria-label=${t('Keys')}>?</button>

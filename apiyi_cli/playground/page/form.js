@@ -16,7 +16,7 @@ export function Form({ command, state, models, busy, estimate, problem, act }) {
   const field = option => html`<${Field} key=${option.name} option=${option} value=${state.options[option.name]} files=${state.files[option.name]}
     models=${models} command=${command.name} onValue=${value => act.setOption(option.name, value)} onFiles=${(files, fresh) => act.setFiles(option.name, files, fresh)} />`;
   return html`<section class="form" aria-label=${t('Request')}>
-    <header class="form-head"><h1>${command.name}</h1><p>${command.help}</p></header>
+    <header class="form-head"><h2>${command.name}</h2><p>${command.help}</p></header>
     <div class="form-body">
       <${Subject} command=${command} state=${state} act=${act} attach=${find('attach') ? 'attach' : find('input') ? 'input' : find('file') ? 'file' : null} />
       <div class="beside">${BESIDE_PROMPT.filter(find).map(name => html`<button type="button" class="quiet" aria-pressed=${shown.includes(name) ? 'true' : 'false'}

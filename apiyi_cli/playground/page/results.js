@@ -30,7 +30,7 @@ export function Results({ tab, setTab, runs, command, preview, code, languages, 
       ${current === 'Log' && html`<${LogView} run=${run} />`}
       ${current === 'Compare' && html`<${CompareView} runs=${runs} command=${command} />`}
     </div>
-    <${Status} run=${run} />
+    ${current !== 'Compare' && html`<${Status} run=${run} />`}
   </section>`;
 }
 
@@ -85,7 +85,7 @@ function CodeView({ code, languages, act }) {
       <div><label for="language" class="offscreen">${t('Language')}</label><select id="language" value=${code.language} onChange=${event => act.setCodeLanguage(event.target.value)}>
         ${languages.map(name => html`<option value=${name} selected=${name === code.language}>${name}</option>`)}</select></div>
       <div class="button-row"><${CopyButton} text=${code.text} /><button type="button" class="quiet" onClick=${() => saveText(`request.${ENDINGS[code.language] ?? 'txt'}`, code.text)}>${t('Download')}</button></div></div>
-    ${code.error ? html`<div class="outcome" role="alert"><p>${code.error.message}</p>${code.error.hint && html`<p>${t('try:')} <code>${code.error.hint}</code></p>`}</div>` : html`<pre class="program" tabindex="0" aria-label=${t('Program')}><code>${code.text}</code></pre>`}
+    ${code.error ? html`<div class="outcome" role="alert"><p>${code.error.message}</p>${code.error.hint && html`<p>${t('try:')} <code>${code.error.hint}</code></p>`}</div>` : html`<pre class="program" tabindex="0" role="region" aria-label=${t('Program')}><code>${code.text}</code></pre>`}
     ${code.notes.map(note => html`<p class="note">${note}</p>`)}</div>`;
 }
 
@@ -99,12 +99,13 @@ function LogView({ run }) {
 function CompareView({ runs, command }) {
   const [against, setAgainst] = useState(1);
   const texts = runs.map(run => run.texts.join('\n\n'));
+  const answered = texts.map((text, at) => at).filter(at => texts[at]);
   if (runs.length < 2) return html`<p class="waiting">${t('Choose several models and send: their answers stand here side by side.')}</p>`;
-  const other = Math.min(against, runs.length - 1);
+  const other = answered.includes(against) && against !== answered[0] ? against : answered[1];
   return html`<div class="compare"><div class="columns" data-count=${runs.length}>${runs.map(run => html`<article class="column" aria-label=${run.model}><h2>${run.model || t('the profile’s model')}</h2><${Answer} run=${run} command=${command} /><${Status} run=${run} /></article>`)}</div>
-    ${runs.every(run => run.end) && texts[0] && html`<section class="difference"><div class="body-head"><h2>${t('Difference')}</h2>
-      ${runs.length > 2 && html`<div><label for="against" class="offscreen">${t('Compare with')}</label><select id="against" value=${other} onChange=${event => setAgainst(Number(event.target.value))}>${runs.slice(1).map((run, at) => html`<option value=${at + 1}>${run.model}</option>`)}</select></div>`}</div>
-      <div class="plain">${difference(texts[0], texts[other]).map(([kind, text]) => kind === '=' ? text : kind === '-' ? html`<del>${text}</del>` : html`<ins>${text}</ins>`)}</div></section>`}
+    ${runs.every(run => run.end) && answered.length > 1 && html`<section class="difference"><div class="body-head"><h2>${t('Difference')}</h2>
+      ${answered.length > 2 && html`<div><label for="against" class="offscreen">${t('Compare with')}</label><select id="against" value=${other} onChange=${event => setAgainst(Number(event.target.value))}>${answered.slice(1).map(at => html`<option value=${at} selected=${at === other}>${runs[at].model}</option>`)}</select></div>`}</div>
+      <div class="plain">${difference(texts[answered[0]], texts[other]).map(([kind, text]) => kind === '=' ? text : kind === '-' ? html`<del>${text}</del>` : html`<ins>${text}</ins>`)}</div></section>`}
   </div>`;
 }
 
