@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apiyi_cli.build.anthropic import HEADERS, messages_body, schema_name
 from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, post
 from apiyi_cli.build.google import generate_body, generate_path
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
 from apiyi_cli.core.families import Family
 from apiyi_cli.errors import RejectedError, UsageError
@@ -42,11 +43,12 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
     if protocol == "anthropic":
         return _build_messages_call(body, family, text, warnings)
     contents, notes = generate_body(body)
+    sources = _move_sources(text.sources, body, contents)
     apply_options(contents, text.options)
     stream = body.get("stream") is True
     endpoint = GENERATE_STREAM if stream else GENERATE
     call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
-    return call._replace(path=generate_path(model, stream=stream))
+    return call._replace(path=generate_path(model, stream=stream), sources=sources)
 
 
 def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:
@@ -84,6 +86,7 @@ def _build_messages_call(
     )
     if text.cache_prompt:
         warnings = (*warnings, *_describe_cache(message, family))
+    sources = _move_sources(text.sources, body, message)
     apply_options(message, text.options)
     return post(
         MESSAGES,
@@ -91,7 +94,58 @@ def _build_messages_call(
         headers=HEADERS,
         notes=(*warnings, *notes),
         answer_tool=schema_name(body),
+        sources=sources,
     )
+
+
+def _move_sources(
+    sources: Sequence[Source], chat: dict[str, Any], native: dict[str, Any]
+) -> tuple[Source, ...]:
+    """Return the sources of a chat body's strings at the places where another body has them.
+
+    A string may have lost what follows its files, or the head of a data URL.
+    """
+    moved: list[Source] = []
+    strings = list(_find_strings(native)) if sources else []
+    for place in dict.fromkeys(source.place for source in sources):
+        files = [source for source in sources if source.place == place]
+        text = _string_at(chat, place)
+        head = files[0].prefix if files[0].length is None else ""
+        for start in dict.fromkeys(("", head)):
+            at = _find_text(strings, text[len(start) :], files)
+            if at is not None:
+                strings = [string for string in strings if string[0] != at]
+                if start:
+                    files = [file._replace(prefix="") for file in files]
+                moved += (file._replace(place=at) for file in files)
+                break
+    return tuple(moved)
+
+
+def _find_text(
+    strings: Sequence[tuple[str, str]], text: str, files: Sequence[Source]
+) -> str | None:
+    """Return the place of a text, or of its start with all files in it; None if it has none."""
+    if files[-1].length is None:
+        return next((at for at, string in strings if string == text), None)
+    covered = text[: sum(len(file.prefix) + (file.length or 0) for file in files)]
+    return next((at for at, string in strings if string.startswith(covered)), None)
+
+
+def _find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each string of a body with its place."""
+    if isinstance(value, str):
+        yield place, value
+        return
+    items = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else items:
+        yield from _find_strings(item, f"{place}.{key}" if place else str(key))
+
+
+def _string_at(value: Any, place: str) -> str:
+    for key in place.split("."):
+        value = value[int(key) if isinstance(value, list) else key]
+    return str(value)
 
 
 def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:

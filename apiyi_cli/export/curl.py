@@ -130,6 +130,8 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
     if plan.kind == "image":
         return templates.fill("answer.image", checked=checked, suffix=plan.suffix)
     value = templates.block(f"answer.{plan.kind}", "filters")
+    if plan.kind == "generate":
+        return templates.fill("answer.generate", checked=checked, texts=value, suffix=plan.suffix)
     if plan.tools:
         calls = templates.block(f"calls.{plan.kind}", "filters")
         value = f"({value}), ({calls})"

@@ -37,8 +37,9 @@ def _functions(plan: ProgramPlan) -> Iterator[str]:
     if any(field.value is None for field in plan.fields):
         yield "multipart"
     if plan.streamed:
-        yield "event.chat" if plan.kind in ("chat", "complete") else "event.respond"
-        yield "type.function"
+        shared = {"complete": "chat", "transcribe": "respond"}
+        yield f"event.{shared.get(plan.kind, plan.kind)}"
+        yield "type.generate" if plan.kind == "generate" else "type.function"
     elif plan.is_parsed:
         yield f"type.{plan.kind}"
         if plan.kind in ("chat", "respond"):

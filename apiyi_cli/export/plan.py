@@ -18,14 +18,18 @@ from apiyi_cli.core.endpoints import (
     CHAT,
     COMPLETE,
     EMBED,
+    GENERATE,
+    GENERATE_STREAM,
     IMAGE,
     IMAGE_EDIT,
     IMAGE_VARIATION,
+    MESSAGES,
     MODELS,
     RESPOND,
     SPEAK,
     TRANSCRIBE,
     TRANSLATE,
+    Endpoint,
     find_endpoint,
 )
 from apiyi_cli.core.jsontext import write_text
@@ -33,7 +37,17 @@ from apiyi_cli.core.secret import is_secret_header
 from apiyi_cli.text import Text
 
 Kind = Literal[
-    "chat", "complete", "respond", "embed", "image", "transcribe", "speak", "models", "other"
+    "chat",
+    "complete",
+    "respond",
+    "messages",
+    "generate",
+    "embed",
+    "image",
+    "transcribe",
+    "speak",
+    "models",
+    "other",
 ]
 
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -56,11 +70,19 @@ _READABLE = (
     SPEAK,
     MODELS,
 )
+# Those whose command is also another endpoint's.
+_NATIVE: dict[Endpoint, Kind] = {
+    MESSAGES: "messages",
+    GENERATE: "generate",
+    GENERATE_STREAM: "generate",
+}
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
 _TIMEOUT_S, _REASONING_S = 120, 600
 _REASONING_MODELS = re.compile(r"(?:o[134]|gpt-5)(?:$|[-.])|.*(?:reason|think)")
-_STREAMED: frozenset[Kind] = frozenset({"chat", "complete", "respond", "transcribe"})
+_STREAMED: frozenset[Kind] = frozenset(
+    {"chat", "complete", "respond", "messages", "generate", "transcribe"}
+)
 
 # Instead the program sends the key of its environment.
 _KEY_HEADERS = frozenset(
@@ -221,6 +243,8 @@ def _find_kind(call: Call, notes: list[str]) -> Kind:
         )
         return "other"
     endpoint = find_endpoint(call.method, call.path.partition("?")[0])
+    if endpoint in _NATIVE:
+        return _NATIVE[endpoint]
     return cast("Kind", endpoint.command) if endpoint in _READABLE else "other"
 
 
@@ -250,9 +274,10 @@ def _parameters(call: Call) -> dict[str, Any]:
 
 def _timeouts_s(kind: Kind, call: Call, parameters: dict[str, Any]) -> tuple[int, int]:
     model = str(call.model or parameters.get("model") or "")
-    reasons = bool(parameters.get("reasoning_effort") or parameters.get("reasoning")) or (
+    reasons = any(map(parameters.get, ("reasoning_effort", "reasoning", "thinking"))) or (
         kind in ("chat", "respond", "other") and _REASONING_MODELS.match(model) is not None
     )
+    kind = "image" if _draws(kind, parameters) else kind
     silence_s = _TIMEOUTS_S.get(kind, _REASONING_S if reasons else _TIMEOUT_S)
     return (max(silence_s * 3, _REASONING_S) if call.stream else silence_s), silence_s
 
@@ -261,15 +286,24 @@ def _suffix(kind: Kind, parameters: dict[str, Any]) -> str:
     name = ""
     if kind == "speak":
         name = str(parameters.get("response_format") or "mp3")
-    elif kind == "image":
+    elif kind in ("image", "generate"):
         name = str(parameters.get("output_format") or "png").replace("jpeg", "jpg")
     # It becomes part of a file's name: a strange value must not become a path.
     return re.sub(r"[^A-Za-z0-9]", "", name) or "bin"
 
 
+def _draws(kind: Kind, parameters: dict[str, Any]) -> bool:
+    """Return True if Gemini is asked for pictures, which come among the parts of its answer."""
+    config = parameters.get("generationConfig")
+    wanted = config.get("responseModalities") if isinstance(config, dict) else None
+    return kind == "generate" and isinstance(wanted, list) and "IMAGE" in wanted
+
+
 def _saves(kind: Kind, parameters: dict[str, Any]) -> Iterator[str]:
     if kind == "speak":
         yield f"speech.{_suffix(kind, parameters)}"
+    elif _draws(kind, parameters):
+        yield f"image-1.{_suffix(kind, parameters)}"
     elif kind == "image":
         count = str(parameters.get("n") or 1)
         for number in range(1, (int(count) if count.isdecimal() else 1) + 1):

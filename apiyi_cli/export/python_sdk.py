@@ -102,11 +102,20 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
     """
     typed = _typed(plan) if plan.is_below_base else None
     request = typed or _untyped(plan)
+    if plan.kind in ("messages", "generate"):
+        return _show_native(plan, templates, request)
     if plan.stream and not typed:
         return templates.fill("events", call=request)
     if typed or plan.kind in _CASTS:
         return _show(plan, templates, request)
     return f"reply = {request}\nsys.stdout.buffer.write(reply.content)"
+
+
+def _show_native(plan: ProgramPlan, templates: Templates, request: str) -> str:
+    """Return what shows an answer of another protocol, which the package hands out as it is."""
+    if plan.stream:
+        return templates.fill("stream", call=request, delta=write_delta(plan, templates))
+    return f"reply = {request}\n{write_answer(plan, templates)}"
 
 
 def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:
@@ -171,7 +180,13 @@ def _untyped(plan: ProgramPlan) -> str:
         listed = [f"        ({python(field.name)}, {_file(field)})," for field in files]
         lines.append("\n".join(["files=[", *listed, "    ],"]))
         headers["Content-Type"] = "multipart/form-data"
-    if headers:
+    if plan.auth != "bearer":
+        # The package sends the key as a Bearer unless a request leaves that out.
+        own = ['"Authorization": Omit(),', f'"{plan.auth}": key,']
+        own += [f"{python(name)}: {python(value)}," for name, value in headers.items()]
+        inner = "\n".join(f"            {line}" for line in own)
+        lines.append(f'options={{\n        "headers": {{\n{inner}\n        }},\n    }},')
+    elif headers:
         lines.append(f"options={write_value({'headers': headers}, 1)},")
     return _called(f"client.{verb}", lines)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -510,3 +512,41 @@ def test_faults_of_googles_protocol_have_their_exit_codes(
 ) -> None:
     ran = apiyi(f"chat -m fault:{fault} --protocol google --retries 0 {form} hi")
     assert ran.code == code, ran.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-m claude-opus-5 --protocol anthropic",
+        "-m claude-opus-5 --cache-prompt",
+        "-m gemini-3.6-flash --protocol google",
+        "-m gpt-4o",
+    ],
+)
+def test_a_program_reads_large_files_itself_in_every_protocol(
+    apiyi: Program, gateway: Gateway, line: str
+) -> None:
+    (apiyi.work / "long.txt").write_text("a long text\n" * 1000)
+    (apiyi.work / "rules.txt").write_text("a long rule\n" * 1000)
+    (apiyi.work / "large.png").write_bytes(b64decode(PIXEL) + bytes(9000))
+    asked = f"chat hi {line} -s @rules.txt -f long.txt -a large.png --no-stream"
+    ran = apiyi(f"{asked} --code requests")
+    assert (ran.code, ran.err) == (0, "")
+    assert "a long text" not in ran.text and "a long rule" not in ran.text
+    assert len(ran.text) < 5000
+    (apiyi.work / "program.py").write_bytes(ran.out)
+    words = [sys.executable, "program.py"]
+    done = subprocess.run(words, cwd=apiyi.work, env=apiyi.environ, capture_output=True, check=True)
+    sent = gateway.ledger[0]
+    assert sent.json == apiyi(f"{asked} --dry-run").json["body"]
+    assert b"[sandbox] You said: a long text" in done.stdout
+
+
+def test_a_program_saves_the_pictures_of_gemini(apiyi: Program, gateway: Gateway) -> None:
+    ran = apiyi("image cat -m gemini-3-pro-image --code python")
+    assert ran.code == 0, ran.err
+    (apiyi.work / "program.py").write_bytes(ran.out)
+    words = [sys.executable, "program.py"]
+    done = subprocess.run(words, cwd=apiyi.work, env=apiyi.environ, capture_output=True, check=True)
+    assert b"image-1.png" in done.stdout
+    assert (apiyi.work / "image-1.png").read_bytes().startswith(b"\x89PNG")

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import pytest
 
 from apiyi_cli.core.call import Call, Part, Source
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
 from apiyi_cli.export.program import program
 from apiyi_cli.wire.http.request import build_request
 
@@ -32,6 +33,7 @@ NASTY = (
     "中文 é 👩‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 \u2028\u2029\u202e\ufeff\u00ad end \\"
 )
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2
+URL = "data:image/png;base64,"
 BIG = bytes(range(256)) * 80
 LONG_TEXT = (NASTY.replace("\r\n", "\n") + "\n") * 60
 # The environment as it was before fixtures replace HOME: Go's build cache lies there.
@@ -134,6 +136,10 @@ def answered(path: str, body: bytes, host: str) -> tuple[int, str, bytes]:
             message = {"role": "assistant", "content": None, "tool_calls": [call]}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return whole({"id": "c", "object": "chat.completion", "choices": [choice]})
+    if path == "/v1/messages":
+        return native_messages(asked)
+    if "GenerateContent" in path or ":generateContent" in path:
+        return native_contents(path, asked)
     if path == "/v1/completions":
         return whole({"choices": [{"index": 0, "text": "legacy", "finish_reason": "stop"}]})
     if path == "/v1/responses" and asked.get("stream"):
@@ -168,6 +174,51 @@ def answered(path: str, body: bytes, host: str) -> tuple[int, str, bytes]:
     if path == "/v1/models":
         return whole({"object": "list", "data": [{"id": "gpt-x"}, {"id": "模型/b"}]})
     return (200, "image/png", PICTURE) if path == "/picture" else whole({"seen": path})
+
+
+def native_messages(asked: dict[str, Any]) -> tuple[int, str, bytes]:
+    thinking = {"type": "thinking", "thinking": "hidden", "signature": "s"}
+    call = {"type": "tool_use", "id": "t", "name": "weather", "input": {"city": "北京"}}
+    if not asked.get("stream"):
+        blocks = [thinking, {"type": "text", "text": "答"}, *([call] if asked.get("tools") else [])]
+        return whole({"type": "message", "content": blocks, "stop_reason": "end_turn"})
+    pieces: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": thinking},
+        {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "hidden"}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "你"}},
+        {"type": "ping"},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "好"}},
+    ]
+    if asked.get("tools"):
+        arguments = {"type": "input_json_delta", "partial_json": '{"city": "北京"}'}
+        pieces += [
+            {"type": "content_block_start", "index": 1, "content_block": {**call, "input": {}}},
+            {"type": "content_block_delta", "index": 1, "delta": arguments},
+        ]
+    pieces.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    if asked["model"] != "cut":
+        pieces.append({"type": "message_stop"})
+    lines = (f"event: {one['type']}\ndata: {json.dumps(one, ensure_ascii=False)}" for one in pieces)
+    return 200, "text/event-stream", "\n\n".join([*lines, ""]).encode()
+
+
+def native_contents(path: str, asked: dict[str, Any]) -> tuple[int, str, bytes]:
+    def candidate(*parts: Any, **more: Any) -> dict[str, Any]:
+        return {"candidates": [{"content": {"role": "model", "parts": parts}, **more}]}
+
+    thought = {"text": "hidden", "thought": True}
+    if "/cut:" in path:
+        return sse(candidate({"text": "half"}))
+    if "stream" in path:
+        call = {"functionCall": {"name": "weather", "args": {}}}
+        end = candidate(call, finishReason="STOP")
+        return sse(candidate(thought, {"text": "你"}), candidate({"text": "好"}), end)
+    if "generationConfig" not in asked:
+        return whole(candidate(thought, {"text": "答"}, finishReason="STOP"))
+    coded = base64.b64encode(PICTURE).decode()
+    drawn = [{"inlineData": {"mimeType": "image/png", "data": head + coded}} for head in ("", URL)]
+    return whole(candidate({"text": "here"}, *drawn, finishReason="STOP"))
 
 
 def chat_stream(asked: dict[str, Any]) -> tuple[int, str, bytes]:
@@ -249,6 +300,24 @@ def pictured() -> Call:
     return chat(items)._replace(sources=sources)
 
 
+def messages(*, model: str = "claude-opus-5", **more: Any) -> Call:
+    body = {
+        "model": model,
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+        **more,
+    }
+    version = (("anthropic-version", "2023-06-01"),)
+    return MESSAGES.call(json=body, headers=version, stream=bool(more.get("stream")))
+
+
+def contents(model: str = "gemini", *, stream: bool = False, **more: Any) -> Call:
+    body = {"contents": [{"role": "user", "parts": [{"text": NASTY}]}], **more}
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    path = endpoint.path.format(model=model) + ("?alt=sse" if stream else "")
+    return endpoint.call(json=body, stream=stream)._replace(path=path)
+
+
 def audio(path: str = "/audio/transcriptions", *more: Part) -> Call:
     parts = (Part("file", path="it's $5.png", filename="声.wav", type="audio/wav"), *more)
     return Call("POST", path, parts=(*parts, Part("model", "whisper-1")), cost="heavy")
@@ -277,6 +346,19 @@ CASES: dict[str, Case] = {
     "files": Case(pictured(), ("你好",)),
     "tools": Case(chat(tools=TOOLS), ("weather", '{"city": "北京"}')),
     "tools stream": Case(chat(tools=TOOLS, stream=True), ("weather", '{"city": "北京"}')),
+    "messages": Case(messages(tools=TOOLS), ("答", "weather", "北京")),
+    "messages stream": Case(
+        messages(stream=True, tools=TOOLS), ("你好", "weather", '{"city": "北京"}')
+    ),
+    "cut messages": Case(messages(model="cut", stream=True), ("你好",), complains=("cut",)),
+    "contents": Case(contents(), ("答\n",)),
+    "contents stream": Case(contents(stream=True), ("你好", "weather")),
+    "cut contents": Case(contents("cut", stream=True), ("half",), complains=("cut",)),
+    "drawn contents": Case(
+        contents(generationConfig={"responseModalities": ["IMAGE"]}),
+        ("here", "image-1.png", "image-2.png"),
+        {"image-1.png": PICTURE, "image-2.png": PICTURE},
+    ),
     "complete": Case(Call("POST", "/completions", json={"model": "m", "prompt": "x"}), ("legacy",)),
     "respond": Case(
         Call(
@@ -379,6 +461,7 @@ SLOW = ("java", "node", "go", "python")
 EVERY_KIND = (
     "chat", "nasty stream", "files", "tools stream", "complete", "respond stream", "embed",
     "image", "edit", "transcribe srt", "speak", "models", "raw", "refused", "cut", "kept image",
+    "messages", "messages stream", "contents stream", "drawn contents",
 )  # fmt: skip
 """What the languages that take long to compile, or to start, are tried with by day."""
 
@@ -546,8 +629,10 @@ def check_request(call: Call, seen: list[Received], own: Received) -> None:
     assert received.method == own.method
     assert unquote(received.path) == unquote(own.path)
     assert all("authorization" not in other.headers for other in seen[1:])
-    for name in ("authorization", *(name.lower() for name, _ in call.headers)):
+    key_header = "authorization" if call.auth == "bearer" else call.auth
+    for name in (key_header, *(name.lower() for name, _ in call.headers)):
         assert received.headers[name] == own.headers[name]
+    assert ("authorization" in received.headers) == (call.auth == "bearer")
     if call.parts:
         assert sorted(received.parts) == sorted(own.parts)
         return
@@ -562,6 +647,7 @@ def check_request(call: Call, seen: list[Received], own: Received) -> None:
 def check_answer(case: Case, ran: Ran, home: Path) -> None:
     for text in case.prints:
         assert text in ran.stdout
+    assert "hidden" not in ran.stdout
     for name, content in {**case.saves, **case.there}.items():
         assert (home / name).read_bytes() == content
     assert KEY not in ran.stdout + ran.stderr

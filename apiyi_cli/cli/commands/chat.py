@@ -78,7 +78,7 @@ def _send(ctx: Context, asked: ConversationRequest, observer: ReplyObserver | No
     """Send what is asked, or print it or compare models as the options say."""
     sampling = ctx.settings.fill(ChatSampling())
     messages, sources = asked.chat_messages()
-    text = asked.text_request((*_text_sources(ctx, asked, len(messages)), *sources))
+    text = asked.text_request((*_text_sources(ctx, asked, messages), *sources))
     text = _with_protocol(ctx, asked, text)
     models = ctx.settings.models
 
@@ -125,12 +125,21 @@ def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) 
     )
 
 
-def _text_sources(ctx: Context, asked: ConversationRequest, count: int) -> tuple[Source, ...]:
-    """Return which files the prompt is made of, for a program that reads them itself."""
-    if asked.text is None or not ctx.settings.request.code:
+def _text_sources(
+    ctx: Context, asked: ConversationRequest, messages: Sequence[dict[str, Any]]
+) -> tuple[Source, ...]:
+    """Return which files the texts are made of, for a program that reads them itself."""
+    if not ctx.settings.request.code:
         return ()
+    sources: tuple[Source, ...] = ()
+    for number, message in enumerate(messages):
+        if message["role"] == "system" and message["content"] == asked.system:
+            sources = ctx.inputs.find_at_source(asked.system, f"messages.{number}.content")
+    if asked.text is None:
+        return sources
     part = ".0.text" if asked.attachments else ""
-    return ctx.inputs.find_sources(asked.text, f"messages.{count - 1}.content{part}")
+    place = f"messages.{len(messages) - 1}.content{part}"
+    return (*sources, *ctx.inputs.find_sources(asked.text, place))
 
 
 app = single(spread(chat))

@@ -12,7 +12,7 @@ from apiyi_cli.cli.conversation.loop import TextEndpoint, run
 from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.call import Call
+from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import AnswerForm, ProtocolOptions, Running, SessionOptions, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -51,6 +51,8 @@ def respond(
     given = responding.instructions
     instructions = asked.system if given is None else ctx.inputs.at(given)
     items, sources = build_items(asked.text, earlier=asked.earlier, attachments=asked.attachments)
+    if ctx.settings.request.code:
+        sources = (*_text_sources(ctx, items, asked.text, instructions), *sources)
     text = asked.text_request(sources)
 
     def build(items: str | Sequence[dict[str, Any]]) -> Call:
@@ -64,6 +66,23 @@ def respond(
         if asked.commands is not None and isinstance(items, str):
             items = [{"role": "user", "content": items}]
         run(ctx, asked, TextEndpoint(build, events, _extend), items)
+
+
+def _text_sources(
+    ctx: Context,
+    items: str | Sequence[dict[str, Any]],
+    text: str | None,
+    instructions: str | None,
+) -> tuple[Source, ...]:
+    """Return which files the texts are made of, for a program that reads them itself."""
+    sources = ctx.inputs.find_at_source(instructions, "instructions")
+    if text is None:
+        return sources
+    place = "input"
+    if not isinstance(items, str):
+        part = "" if isinstance(items[-1]["content"], str) else ".0.text"
+        place = f"input.{len(items) - 1}.content{part}"
+    return (*sources, *ctx.inputs.find_sources(text, place))
 
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:

@@ -68,6 +68,7 @@ class Inputs:
         """False where the words are a text that was typed at a prompt of our own."""
         self._claimed: str | None = None
         self.files: list[tuple[str, str]] = []
+        self._at_files: dict[str, str] = {}
 
     def prompt(
         self,
@@ -126,11 +127,23 @@ class Inputs:
         end = 0
         for path, piece in self.files:
             at = text.find(piece, end)
-            is_sent_as_is = path != "-" and self.encoding is None
-            if is_sent_as_is and piece and at >= 0 and not _is_marked(self.content(path)):
+            if at >= 0 and self._is_sent_as_is(path, piece):
                 sources.append(Source(place, path, text[end:at], text=True, length=len(piece)))
                 end = at + len(piece)
         return tuple(sources)
+
+    def find_at_source(self, text: str | None, place: str) -> tuple[Source, ...]:
+        """Return the file of a text that an option named as `@FILE`; see `find_sources`."""
+        path = self._at_files.get(text or "")
+        if path is None or text is None or not self._is_sent_as_is(path, text):
+            return ()
+        return (Source(place, path, text=True, length=len(text)),)
+
+    def _is_sent_as_is(self, path: str, text: str) -> bool:
+        """Return True if a program that reads the file gets the text that was read of it."""
+        if path == "-" or self.encoding is not None or not text:
+            return False
+        return not _is_marked(self.content(path))
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
@@ -206,7 +219,9 @@ class Inputs:
     def at(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
         if value.startswith("@"):
-            return self.file(value[1:])
+            text = self.file(value[1:])
+            self._at_files[text] = value[1:]
+            return text
         return value[1:] if value.startswith("\\@") else value
 
     def read_options(self, options: Request) -> list[str]:
@@ -328,8 +343,9 @@ def count_file_chars(inputs: Inputs, text: str) -> int:
     """Return how many characters at the start of the prompt `text` come from files."""
     end = 0
     for _, piece in inputs.files:
-        bare = piece.strip("\r\n")
-        at = text.find(bare, end)
+        # Between two pieces there is one blank line, which may have taken from their ends.
+        held = piece if text.find(piece, end) >= 0 else piece.strip("\r\n")
+        at = text.find(held, end)
         if at >= 0:
-            end = at + len(bare)
+            end = at + len(held)
     return end

@@ -66,6 +66,32 @@ foreach (var item in (await Parsed(reply, "data", limit.Token)).AsArray())
     Console.WriteLine((string?)item?["id"]);
 }
 
+// [answer.messages]
+foreach (var block in (await Parsed(reply, "content", limit.Token)).AsArray())
+{
+    if ((string?)block?["type"] == "text") Console.WriteLine((string?)block?["text"]);
+    if ((string?)block?["type"] == "tool_use")
+    {
+        Console.WriteLine($"{block?["name"]} {block?["input"]?.ToJsonString()}");
+    }
+}
+
+// [answer.generate]
+var number = 0;
+var candidate = (await Parsed(reply, "candidates", limit.Token)).AsArray()[0];
+foreach (var part in candidate?["content"]?["parts"] as JsonArray ?? new JsonArray())
+{
+    if ((bool?)part?["thought"] == true) continue;
+    if ((string?)part?["text"] is { Length: > 0 } text) Console.WriteLine(text);
+    if (part?["functionCall"] is { } call) Console.WriteLine(call.ToJsonString());
+    if ((string?)part?["inlineData"]?["data"] is not { Length: > 0 } coded) continue;
+    number++;
+    var path = $"image-{number}.__SUFFIX__";
+    var content = Convert.FromBase64String(coded[(coded.IndexOf(',') + 1)..]);
+    await File.WriteAllBytesAsync(path, content, limit.Token);
+    Console.WriteLine(path);
+}
+
 // [answer.other]
 await using var output = Console.OpenStandardOutput();
 await reply.Content.CopyToAsync(output, limit.Token);
@@ -130,6 +156,23 @@ finished |= type is "response.completed" or "response.incomplete";
 // [delta.transcribe]
 if (type == "transcript.text.delta") Console.Write((string?)one?["delta"]);
 finished |= type == "transcript.text.done";
+
+// [delta.messages]
+var block = one?["content_block"];
+if ((string?)block?["type"] == "tool_use") Console.Write($"\n{block?["name"]} ");
+Console.Write((string?)one?["delta"]?["text"] ?? (string?)one?["delta"]?["partial_json"]);
+finished |= type == "message_stop";
+
+// [delta.generate]
+foreach (var candidate in one?["candidates"] as JsonArray ?? new JsonArray())
+{
+    foreach (var part in candidate?["content"]?["parts"] as JsonArray ?? new JsonArray())
+    {
+        if (part?["functionCall"] is { } call) Console.WriteLine(call.ToJsonString());
+        if ((bool?)part?["thought"] != true) Console.Write((string?)part?["text"]);
+    }
+    finished |= (string?)candidate?["finishReason"] is { Length: > 0 };
+}
 
 // [call_delta.chat]
 foreach (var call in choice?["delta"]?["tool_calls"] as JsonArray ?? new JsonArray())

@@ -13,6 +13,12 @@
 # [shape.image]
 .data | type == "array" and length > 0
 
+# [shape.messages]
+.content | type == "array" and length > 0
+
+# [shape.generate]
+.candidates | type == "array" and length > 0
+
 # [shape.transcribe]
 has("text")
 
@@ -30,6 +36,12 @@ has("text")
 
 # [answer.embed]
 .data[].embedding
+
+# [answer.messages]
+.content[] | if .type == "text" then .text elif .type == "tool_use" then "\(.name) \(.input)" else empty end
+
+# [answer.generate]
+.candidates[0].content.parts[]? | select(.thought != true) | (.text // empty), (.functionCall // empty | tojson)
 
 # [answer.transcribe]
 .text
@@ -55,6 +67,12 @@ select(.type == "response.output_text.delta") | .delta
 # [delta.transcribe]
 select(.type == "transcript.text.delta") | .delta
 
+# [delta.messages]
+(.content_block? | objects | select(.type == "tool_use") | "\n\(.name) "), (.delta?.text // .delta?.partial_json // empty)
+
+# [delta.generate]
+.candidates[]?.content.parts[]? | select(.thought != true) | (.text // empty), (.functionCall // empty | tojson)
+
 # [call_delta.chat]
 .choices[]?.delta?.tool_calls[]?.function | (.name | strings | select(. != "") | "\n\(.) "), (.arguments // empty)
 
@@ -72,3 +90,9 @@ select(.type == "response.completed" or .type == "response.incomplete")
 
 # [ended.transcribe]
 select(.type == "transcript.text.done")
+
+# [ended.messages]
+select(.type == "message_stop")
+
+# [ended.generate]
+.candidates[]?.finishReason | strings | select(. != "")

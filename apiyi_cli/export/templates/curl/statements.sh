@@ -37,6 +37,17 @@ for ((index = 0; index < $(jq '.data | length' "$answer"); index++)); do
   echo "$name"
 done
 
+# [answer.generate]
+# __CHECKED__
+jq --raw-output '__TEXTS__' "$answer"
+picture='[.candidates[0].content.parts[]? | select(.inlineData and .thought != true)]'
+for ((index = 0; index < $(jq "$picture | length" "$answer"); index++)); do
+  name=image-$((index + 1)).__SUFFIX__
+  jq --raw-output --argjson index "$index" \
+    "$picture"' | .[$index].inlineData.data | split(",")[-1]' "$answer" | base64 --decode >"$name"
+  echo "$name"
+done
+
 # [answer.speak]
 case $(cat "$answer.type") in
   *json* | text/*) fail 'not a recording' ;;

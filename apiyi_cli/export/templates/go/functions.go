@@ -126,6 +126,54 @@ type event struct {
 	} `json:"item"`
 }
 
+// [event.messages]
+type event struct {
+	Type  string `json:"type"`
+	Error any    `json:"error"`
+	Delta struct {
+		Text        string `json:"text"`
+		PartialJSON string `json:"partial_json"`
+	} `json:"delta"`
+	ContentBlock struct {
+		Type string `json:"type"`
+		Name string `json:"name"`
+	} `json:"content_block"`
+}
+
+// [event.generate]
+type event struct {
+	Type  string `json:"type"`
+	Error any    `json:"error"`
+	generated
+}
+
+// [type.messages]
+type message struct {
+	Content []struct {
+		Type  string          `json:"type"`
+		Text  string          `json:"text"`
+		Name  string          `json:"name"`
+		Input json.RawMessage `json:"input"`
+	} `json:"content"`
+}
+
+// [type.generate]
+type generated struct {
+	Candidates []struct {
+		Content struct {
+			Parts []struct {
+				Text         string          `json:"text"`
+				Thought      bool            `json:"thought"`
+				FunctionCall json.RawMessage `json:"functionCall"`
+				InlineData   struct {
+					Data string `json:"data"`
+				} `json:"inlineData"`
+			} `json:"parts"`
+		} `json:"content"`
+		FinishReason string `json:"finishReason"`
+	} `json:"candidates"`
+}
+
 // [type.chat]
 type completion struct {
 	Choices []struct {

@@ -129,6 +129,57 @@ func run() error {
 		fmt.Println(item.ID)
 	}
 
+	// [answer.messages]
+	var answer message
+	text, err := parse(reply, &answer)
+	if err != nil {
+		return err
+	}
+	if len(answer.Content) == 0 {
+		return fmt.Errorf("not the expected answer: %s", text)
+	}
+	for _, block := range answer.Content {
+		if block.Type == "text" {
+			fmt.Println(block.Text)
+		}
+		if block.Type == "tool_use" {
+			fmt.Println(block.Name, string(block.Input))
+		}
+	}
+
+	// [answer.generate]
+	var answer generated
+	text, err := parse(reply, &answer)
+	if err != nil {
+		return err
+	}
+	if len(answer.Candidates) == 0 {
+		return fmt.Errorf("not the expected answer: %s", text)
+	}
+	number := 0
+	for _, part := range answer.Candidates[0].Content.Parts {
+		if part.Text != "" && !part.Thought {
+			fmt.Println(part.Text)
+		}
+		if part.FunctionCall != nil {
+			fmt.Println(string(part.FunctionCall))
+		}
+		coded := part.InlineData.Data
+		if coded == "" || part.Thought {
+			continue
+		}
+		number++
+		name := fmt.Sprintf("image-%d.__SUFFIX__", number)
+		content, err := base64.StdEncoding.DecodeString(coded[strings.LastIndex(coded, ",")+1:])
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			return err
+		}
+		fmt.Println(name)
+	}
+
 	// [answer.other]
 	if _, err := io.Copy(os.Stdout, reply.Body); err != nil {
 		return err
@@ -182,6 +233,26 @@ func run() error {
 		fmt.Print(one.Delta)
 	}
 	finished = finished || one.Type == "transcript.text.done"
+
+	// [delta.messages]
+	if one.ContentBlock.Type == "tool_use" {
+		fmt.Print("\n", one.ContentBlock.Name, " ")
+	}
+	fmt.Print(one.Delta.Text, one.Delta.PartialJSON)
+	finished = finished || one.Type == "message_stop"
+
+	// [delta.generate]
+	for _, candidate := range one.Candidates {
+		for _, part := range candidate.Content.Parts {
+			if part.FunctionCall != nil {
+				fmt.Println(string(part.FunctionCall))
+			}
+			if !part.Thought {
+				fmt.Print(part.Text)
+			}
+		}
+		finished = finished || candidate.FinishReason != ""
+	}
 
 	// [call_delta.chat]
 	for _, call := range choice.Delta.ToolCalls {

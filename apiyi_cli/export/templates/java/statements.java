@@ -66,6 +66,36 @@ final class Statements {
             OUT.println(string(item, "id"));
         }
 
+        // [answer.messages]
+        for (Object block : parsed(reply, "content")) {
+            if (string(block, "type").equals("text")) {
+                OUT.println(string(block, "text"));
+            } else if (string(block, "type").equals("tool_use")) {
+                OUT.println(string(block, "name") + " " + at(block, "input"));
+            }
+        }
+
+        // [answer.generate]
+        int number = 0;
+        for (Object part : list(parsed(reply, "candidates").get(0), "content", "parts")) {
+            if (Boolean.TRUE.equals(at(part, "thought"))) {
+                continue;
+            }
+            if (!string(part, "text").isEmpty()) {
+                OUT.println(string(part, "text"));
+            }
+            if (at(part, "functionCall") != null) {
+                OUT.println(at(part, "functionCall"));
+            }
+            String coded = string(part, "inlineData", "data");
+            if (!coded.isEmpty()) {
+                number++;
+                Path path = Path.of("image-" + number + ".__SUFFIX__");
+                Files.write(path, Base64.getDecoder().decode(coded.substring(coded.indexOf(',') + 1)));
+                OUT.println(path);
+            }
+        }
+
         // [answer.other]
         reply.body().transferTo(System.out);
         System.out.flush();
@@ -136,6 +166,26 @@ final class Statements {
             OUT.flush();
         }
         finished |= type.equals("transcript.text.done");
+
+        // [delta.messages]
+        if (string(event, "content_block", "type").equals("tool_use")) {
+            OUT.print("\n" + string(event, "content_block", "name") + " ");
+        }
+        OUT.print(string(event, "delta", "text") + string(event, "delta", "partial_json"));
+        OUT.flush();
+        finished |= string(event, "type").equals("message_stop");
+
+        // [delta.generate]
+        for (Object candidate : list(event, "candidates")) {
+            for (Object part : list(candidate, "content", "parts")) {
+                if (at(part, "functionCall") != null) {
+                    OUT.println(at(part, "functionCall"));
+                }
+                OUT.print(Boolean.TRUE.equals(at(part, "thought")) ? "" : string(part, "text"));
+            }
+            finished |= !string(candidate, "finishReason").isEmpty();
+        }
+        OUT.flush();
 
         // [call_delta.chat]
         for (Object call : list(choice, "delta", "tool_calls")) {

@@ -43,6 +43,24 @@ console.log("speech.__SUFFIX__");
 // [answer.models]
 for (const { id } of await parsed(reply, "data")) console.log(id);
 
+// [answer.messages]
+for (const block of await parsed(reply, "content")) {
+  if (block.type === "text") console.log(block.text);
+  if (block.type === "tool_use") console.log(block.name, JSON.stringify(block.input));
+}
+
+// [answer.generate]
+let number = 0;
+const [candidate] = await parsed(reply, "candidates");
+for (const part of (candidate.content?.parts ?? []).filter(({ thought }) => !thought)) {
+  if (part.text) console.log(part.text);
+  if (part.functionCall) console.log(JSON.stringify(part.functionCall));
+  if (!part.inlineData) continue;
+  const name = `image-${++number}.__SUFFIX__`;
+  await writeFile(name, Buffer.from(part.inlineData.data.split(",").at(-1), "base64"));
+  console.log(name);
+}
+
 // [answer.other]
 for await (const chunk of reply.body) process.stdout.write(chunk);
 
@@ -83,6 +101,21 @@ finished ||= event.type === "response.completed" || event.type === "response.inc
 // [delta.transcribe]
 if (event.type === "transcript.text.delta") process.stdout.write(event.delta);
 finished ||= event.type === "transcript.text.done";
+
+// [delta.messages]
+const block = event.content_block;
+if (block?.type === "tool_use") process.stdout.write(`\n${block.name} `);
+process.stdout.write(event.delta?.text ?? event.delta?.partial_json ?? "");
+finished ||= event.type === "message_stop";
+
+// [delta.generate]
+for (const { content, finishReason } of event.candidates ?? []) {
+  for (const part of content?.parts ?? []) {
+    if (part.functionCall) console.log(JSON.stringify(part.functionCall));
+    if (!part.thought) process.stdout.write(part.text ?? "");
+  }
+  finished ||= Boolean(finishReason);
+}
 
 // [call_delta.chat]
 for (const { function: call } of delta?.tool_calls ?? []) {

@@ -57,6 +57,35 @@ foreach (parsed($answer, 'data') as $item) {
     echo $item['id'], "\n";
 }
 
+// [answer.messages]
+foreach (parsed($answer, 'content') as $block) {
+    if ($block['type'] === 'text') {
+        echo $block['text'], "\n";
+    } elseif ($block['type'] === 'tool_use') {
+        echo $block['name'], ' ', json_encode($block['input'], JSON_UNESCAPED_UNICODE), "\n";
+    }
+}
+
+// [answer.generate]
+$number = 0;
+foreach (parsed($answer, 'candidates')[0]['content']['parts'] ?? [] as $part) {
+    if ($part['thought'] ?? false) {
+        continue;
+    }
+    if (($part['text'] ?? '') !== '') {
+        echo $part['text'], "\n";
+    }
+    if (isset($part['functionCall'])) {
+        echo json_encode($part['functionCall'], JSON_UNESCAPED_UNICODE), "\n";
+    }
+    if (isset($part['inlineData'])) {
+        $pieces = explode(',', $part['inlineData']['data']);
+        $name = 'image-' . ++$number . '.__SUFFIX__';
+        file_put_contents($name, base64_decode(end($pieces))) !== false || fail("cannot write $name");
+        echo $name, "\n";
+    }
+}
+
 // [answer.other]
 echo $answer;
 
@@ -105,6 +134,24 @@ if (($event['type'] ?? '') === 'transcript.text.delta') {
     echo $event['delta'];
 }
 $finished = $finished || ($event['type'] ?? '') === 'transcript.text.done';
+
+// [delta.messages]
+if (($event['content_block']['type'] ?? '') === 'tool_use') {
+    echo "\n{$event['content_block']['name']} ";
+}
+echo $event['delta']['text'] ?? $event['delta']['partial_json'] ?? '';
+$finished = $finished || ($event['type'] ?? '') === 'message_stop';
+
+// [delta.generate]
+foreach ($event['candidates'] ?? [] as $candidate) {
+    foreach ($candidate['content']['parts'] ?? [] as $part) {
+        if (isset($part['functionCall'])) {
+            echo json_encode($part['functionCall'], JSON_UNESCAPED_UNICODE), "\n";
+        }
+        echo ($part['thought'] ?? false) ? '' : $part['text'] ?? '';
+    }
+    $finished = $finished || ($candidate['finishReason'] ?? '') !== '';
+}
 
 // [call_delta.chat]
 foreach ($choice['delta']['tool_calls'] ?? [] as $call) {

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
-from openai import APIStatusError, HttpxBinaryResponseContent, OpenAI, OpenAIError, Stream
+from openai import APIStatusError, HttpxBinaryResponseContent, Omit, OpenAI, OpenAIError, Stream
 from openai.types import CreateEmbeddingResponse, ImagesResponse
 # __FUNCTIONS__
 

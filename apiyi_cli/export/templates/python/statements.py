@@ -41,6 +41,34 @@ for number, item in enumerate(reply.data, 1):
 for model in reply:
     print(model.id)
 
+# [answer.messages]
+answer = json.loads(reply.content)
+if not isinstance(answer, dict) or not answer.get("content"):
+    sys.exit(f"no content in the answer: {reply.text}")
+for block in answer["content"]:
+    if block["type"] == "text":
+        print(block["text"])
+    elif block["type"] == "tool_use":
+        print(block["name"], json.dumps(block["input"], ensure_ascii=False))
+
+# [answer.generate]
+answer = json.loads(reply.content)
+if not isinstance(answer, dict) or not answer.get("candidates"):
+    sys.exit(f"no candidates in the answer: {reply.text}")
+number = 0
+for part in answer["candidates"][0].get("content", {}).get("parts") or []:
+    if part.get("thought"):
+        continue
+    if part.get("text"):
+        print(part["text"])
+    if part.get("functionCall"):
+        print(json.dumps(part["functionCall"], ensure_ascii=False))
+    if part.get("inlineData"):
+        number += 1
+        path = Path(f"image-{number}.__SUFFIX__")
+        path.write_bytes(base64.b64decode(part["inlineData"]["data"].split(",")[-1]))
+        print(path)
+
 # [calls.chat]
 for call in choice.message.tool_calls or []:
     print(call.function.name, call.function.arguments)
@@ -85,6 +113,23 @@ finished = finished or event.type in ("response.completed", "response.incomplete
 if event.type == "transcript.text.delta":
     print(event.delta, end="", flush=True)
 finished = finished or event.type == "transcript.text.done"
+
+# [delta.messages]
+event = event.get("data") or event
+delta = event.get("delta") or {}
+if (event.get("content_block") or {}).get("type") == "tool_use":
+    print("\n" + event["content_block"]["name"], end=" ")
+print(delta.get("text") or delta.get("partial_json") or "", end="", flush=True)
+finished = finished or event.get("type") == "message_stop"
+
+# [delta.generate]
+for candidate in event.get("candidates") or []:
+    for part in candidate.get("content", {}).get("parts") or []:
+        if part.get("functionCall"):
+            print(json.dumps(part["functionCall"], ensure_ascii=False))
+        if not part.get("thought"):
+            print(part.get("text") or "", end="", flush=True)
+    finished = finished or bool(candidate.get("finishReason"))
 
 # [call_delta.chat]
 for call in choice.delta.tool_calls or []:

@@ -47,6 +47,28 @@ print("speech.__SUFFIX__")
 for item in parsed(reply, "data"):
     print(item["id"])
 
+# [answer.messages]
+for block in parsed(reply, "content"):
+    if block["type"] == "text":
+        print(block["text"])
+    elif block["type"] == "tool_use":
+        print(block["name"], json.dumps(block["input"], ensure_ascii=False))
+
+# [answer.generate]
+number = 0
+for part in parsed(reply, "candidates")[0].get("content", {}).get("parts") or []:
+    if part.get("thought"):
+        continue
+    if part.get("text"):
+        print(part["text"])
+    if part.get("functionCall"):
+        print(json.dumps(part["functionCall"], ensure_ascii=False))
+    if part.get("inlineData"):
+        number += 1
+        path = Path(f"image-{number}.__SUFFIX__")
+        path.write_bytes(base64.b64decode(part["inlineData"]["data"].split(",")[-1]))
+        print(path)
+
 # [answer.other]
 for chunk in reply.iter_content(65536):
     sys.stdout.buffer.write(chunk)
@@ -89,6 +111,22 @@ finished = finished or event.get("type") in ("response.completed", "response.inc
 if event.get("type") == "transcript.text.delta":
     print(event["delta"], end="", flush=True)
 finished = finished or event.get("type") == "transcript.text.done"
+
+# [delta.messages]
+delta = event.get("delta") or {}
+if (event.get("content_block") or {}).get("type") == "tool_use":
+    print("\n" + event["content_block"]["name"], end=" ")
+print(delta.get("text") or delta.get("partial_json") or "", end="", flush=True)
+finished = finished or event.get("type") == "message_stop"
+
+# [delta.generate]
+for candidate in event.get("candidates") or []:
+    for part in candidate.get("content", {}).get("parts") or []:
+        if part.get("functionCall"):
+            print(json.dumps(part["functionCall"], ensure_ascii=False))
+        if not part.get("thought"):
+            print(part.get("text") or "", end="", flush=True)
+    finished = finished or bool(candidate.get("finishReason"))
 
 # [call_delta.chat]
 for call in delta.get("tool_calls") or []:

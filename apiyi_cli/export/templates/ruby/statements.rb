@@ -41,6 +41,26 @@ puts "speech.__SUFFIX__"
 # [answer.models]
 parsed(reply, "data").each { |item| puts item["id"] }
 
+# [answer.messages]
+parsed(reply, "content").each do |block|
+  puts block["text"] if block["type"] == "text"
+  puts "#{block["name"]} #{JSON.generate(block["input"])}" if block["type"] == "tool_use"
+end
+
+# [answer.generate]
+number = 0
+(parsed(reply, "candidates").first.dig("content", "parts") || []).each do |part|
+  next if part["thought"]
+
+  puts part["text"] unless part["text"].to_s.empty?
+  puts JSON.generate(part["functionCall"]) if part["functionCall"]
+  next unless part["inlineData"]
+
+  name = "image-#{number += 1}.__SUFFIX__"
+  File.binwrite(name, part["inlineData"]["data"].split(",").last.unpack1("m"))
+  puts name
+end
+
 # [answer.other]
 $stdout.sync = true
 reply.read_body { |chunk| print chunk }
@@ -84,6 +104,21 @@ finished ||= ["response.completed", "response.incomplete"].include?(event["type"
 # [delta.transcribe]
 print event["delta"] if event["type"] == "transcript.text.delta"
 finished ||= event["type"] == "transcript.text.done"
+
+# [delta.messages]
+block, delta = (event["content_block"] || {}), (event["delta"] || {})
+print "\n#{block["name"]} " if block["type"] == "tool_use"
+print delta["text"] || delta["partial_json"]
+finished ||= event["type"] == "message_stop"
+
+# [delta.generate]
+(event["candidates"] || []).each do |candidate|
+  (candidate.dig("content", "parts") || []).each do |part|
+    puts JSON.generate(part["functionCall"]) if part["functionCall"]
+    print part["text"] unless part["thought"]
+  end
+  finished ||= candidate["finishReason"]
+end
 
 # [call_delta.chat]
 (delta["tool_calls"] || []).each do |call|
