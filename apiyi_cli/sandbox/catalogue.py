@@ -30,6 +30,24 @@ _CATEGORIES = {
     "rank": "rerank",
     "video": "video",
 }
+_REGISTRY_NAMES = {
+    "complete": "completions",
+    "respond": "responses",
+    "generate": "gemini",
+    "image": "images",
+    "embed": "embeddings",
+    "rank": "rerank",
+}
+"""What the registry calls the endpoints whose name is not ours."""
+_OFFERS = {
+    "messages": "anthropic",
+    "generate": "gemini",
+    "respond": "openai-response",
+    "image": "image-generation",
+    "embed": "embeddings",
+    "rank": "jina-rerank",
+}
+"""The same of the price list; all others are "openai"."""
 _NOT_CHAT = (
     "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
     "Did you mean to use v1/completions?"
@@ -141,13 +159,37 @@ def registry(request: ReceivedRequest, finish: str) -> ScriptedReply:
             "id": model,
             "vendor_en": vendor,
             "category": _CATEGORIES.get(min(SERVED_AT[model]), "text"),
-            "endpoints": sorted(SERVED_AT[model]),
+            "endpoints": sorted(_REGISTRY_NAMES.get(word, word) for word in SERVED_AT[model]),
             "groups": ["default"],
+            "billing": _billing(model),
+            "docs_url": "https://docs.apiyi.com/",
         }
         for model, vendor in VENDOR_OF.items()
     ]
     retired = {"id": "gpt-5.2-chat-latest", "category": "text", "successor": "chat-latest"}
-    return ScriptedReply.json({"schema_version": 1, "models": [*models, retired]})
+    return ScriptedReply.json(
+        {
+            "schema_version": 1,
+            "generated_at": "2026-11-20T00:00:00Z",
+            "groups": {"Default": {"label": "默认", "ratio": 1}, "VIP": {"label": "VIP", "ratio": 1}},
+            "models": [*models, retired],
+        }
+    )
+
+
+def _billing(model: str) -> dict[str, Any]:
+    """Return the list price in US dollars; cached input costs a tenth."""
+    per_call = PER_CALL_USD.get(model)
+    if per_call is not None:
+        return {"type": "per_call", "per_call_usd": per_call}
+    ratio, completion = RATIOS.get(model, ORDINARY_RATIO)
+    return {
+        "type": "per_token",
+        "input_usd_per_m": 2 * ratio,
+        "output_usd_per_m": 2 * ratio * completion,
+        "cache_read_usd_per_m": 0.2 * ratio,
+        "tiered": False,
+    }
 
 
 def _row(model: str) -> dict[str, Any]:
@@ -171,6 +213,6 @@ def _price(model: str, vendor: str) -> dict[str, Any]:
         "completion_ratio": 0 if per_call is not None else completion,
         "model_price": per_call or 0,
         "enable_groups": ["default"],
-        "supported_endpoint_types": ["openai"],
+        "supported_endpoint_types": sorted({_OFFERS.get(word, "openai") for word in SERVED_AT[model]}),
         "pricing_version": "sandbox",
     }

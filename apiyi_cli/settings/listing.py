@@ -42,6 +42,8 @@ def list_settings(settings: Settings) -> Iterator[Setting]:
 
 def _list_program(settings: Settings) -> Iterator[Setting]:
     config = settings.config
+    if config.registry_url is not None:
+        yield Setting("registry_url", config.registry_url, str(config.path))
     if config.language is not None:
         yield Setting("language", config.language, str(config.path))
     ledger = "default" if config.usage_ledger is None else str(config.path)

@@ -7,6 +7,7 @@ on it has an unknown price, not a price of 0.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Prices:
             self.fetched, models = float(value["fetched"]), value["models"]
             self._models = {name: row for name, row in models.items() if _is_price(row)}
             self._cached = _numbers(value.get("cached"))
-            ratio = _numbers(value.get("groups")).get(group or "")
+            ratio = _find_ratio(_numbers(value.get("groups")), group)
             factor = _number(value.get("factor"))
             if ratio is not None and factor:
                 self._ratio = ratio / factor
@@ -78,6 +79,11 @@ class Prices:
         if not row:
             return None
         return Price(*(None if price is None else price * self._ratio for price in row))
+
+    def of_cached(self, model: str) -> float | None:
+        """Return the price of a million input tokens that the gateway had cached."""
+        reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
+        return None if reduced is None else reduced * self._ratio
 
     def cost(
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
@@ -103,26 +109,45 @@ class Prices:
             return None
         prompt, completion = min(prompt, PRICED_MOST_TOKENS), min(completion, PRICED_MOST_TOKENS)
         cached = min(max(0, used.cached or 0), prompt)
-        reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
-        saved = 0.0 if reduced is None else cached * (price.input - reduced * self._ratio)
+        reduced = self.of_cached(model)
+        saved = 0.0 if reduced is None else cached * (price.input - reduced)
         return (price.input * prompt + price.output * completion - saved) / 1e6
 
 
-def encode_price_list(value: Any, now: float) -> bytes:
+def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
     """Return the file's content for the gateway's list (`GET /api/pricing`).
 
     A token price is 2 USD x model_ratio a million, output times completion_ratio, cached input
     times cache_ratio; a request price is model_price; all times the ratio of the group
-    `default`. Raises ValueError for what is not such a list; other rows are left out.
+    `default`. What the list does not have, prices of models, of cached input, ratios of groups,
+    comes from the vendor's registry. Raises ValueError where neither has a price; rows that
+    cannot be read are left out.
     """
     rows = value.get("data") if isinstance(value, dict) else None
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) and registry is None:
         raise ValueError(Text("it has no list of models"))
-    groups = _numbers(value.get("group_ratio"))
-    factor = groups.get("default", 1.0)
+    own_ratios = value.get("group_ratio") if isinstance(value, dict) else None
+    groups = {**_read_group_ratios(registry), **_numbers(own_ratios)}
+    factor = _find_ratio(groups, "default") or 1.0
+    models, cached = _read_ratios(rows, factor)
+    for name, price, reduced in _read_registry(registry):
+        models.setdefault(name, [usd and usd * factor for usd in price])
+        if reduced is not None:
+            cached.setdefault(name, reduced * factor)
+    if not models:
+        raise ValueError(Text("it has no prices"))
+    return write(
+        {"fetched": now, "models": models, "cached": cached, "groups": groups, "factor": factor}
+    )
+
+
+def _read_ratios(
+    rows: Any, factor: float
+) -> tuple[dict[str, list[float | None]], dict[str, float]]:
+    """Return the prices in the gateway's list, and those of cached input."""
     models: dict[str, list[float | None]] = {}
     cached: dict[str, float] = {}
-    for row in rows:
+    for row in rows if isinstance(rows, list) else ():
         name = row.get("model_name") if isinstance(row, dict) else None
         if not isinstance(name, str) or not name.strip():
             continue
@@ -136,11 +161,43 @@ def encode_price_list(value: Any, now: float) -> bytes:
             models[name] = [price, price * (1.0 if completion is None else completion), None]
             if (reduced := _number(row.get("cache_ratio"))) is not None:
                 cached[name] = price * reduced
-    if not models:
-        raise ValueError(Text("it has no prices"))
-    return write(
-        {"fetched": now, "models": models, "cached": cached, "groups": groups, "factor": factor}
-    )
+    return models, cached
+
+
+def _read_registry(value: Any) -> Iterator[tuple[str, list[float | None], float | None]]:
+    """Yield the list prices in the vendor's registry: name, price, price of cached input."""
+    rows = value.get("models") if isinstance(value, dict) else None
+    for row in rows if isinstance(rows, list) else ():
+        name = row.get("id") if isinstance(row, dict) else None
+        billing = row.get("billing") if isinstance(name, str) and name.strip() else None
+        if not isinstance(billing, dict):
+            continue
+        per_call = _number(billing.get("per_call_usd"))
+        into, out = (_number(billing.get(f"{side}_usd_per_m")) for side in ("input", "output"))
+        if billing.get("type") == "per_call" and per_call is not None:
+            yield name, [None, None, per_call], None
+        elif into is not None:
+            # What only reads, such as an embedding model, has no price of an output.
+            reduced = _number(billing.get("cache_read_usd_per_m"))
+            yield name, [into, 0.0 if out is None else out, None], reduced
+
+
+def _read_group_ratios(registry: Any) -> dict[str, float]:
+    groups = registry.get("groups") if isinstance(registry, dict) else None
+    rows = groups.items() if isinstance(groups, dict) else ()
+    return _numbers({name: row.get("ratio") for name, row in rows if isinstance(row, dict)})
+
+
+def _find_ratio(groups: Mapping[str, float], group: str | None) -> float | None:
+    """Return a group's ratio; the gateway and its pages write names in different cases."""
+    if group is None or group in groups:
+        return groups.get(group or "")
+    return next((ratio for name, ratio in groups.items() if is_same_group(name, group)), None)
+
+
+def is_same_group(name: str, group: str) -> bool:
+    """Return True if two names are one group of the gateway's."""
+    return name.casefold() == group.casefold()
 
 
 def format_cost(cost: float | None) -> str:

@@ -18,13 +18,34 @@ SCHEMA_VERSION = 1
 """The newest schema of the registry whose fields are all known."""
 
 
+_CONTEXT_NAMES = ("context_window", "context_length", "context", "max_input_tokens")
+
+
 class ModelFacts(NamedTuple):
-    """One model: its kind, the endpoints and groups that have it, and what replaces it."""
+    """One model: its kind, the endpoints and groups that have it, and what replaces it.
+
+    `context` is how many tokens it takes, None where nobody says; `page` its page in the manual.
+    """
 
     kind: str = ""
     endpoints: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     successor: str = ""
+    context: int | None = None
+    page: str = ""
+
+
+_PROTOCOLS = {
+    "openai": ("openai", "chat", "completions", "responses", "openai-response"),
+    "anthropic": ("anthropic", "messages"),
+    "google": ("google", "gemini"),
+}
+"""What the registry and the price list call the endpoints of each protocol."""
+
+
+def find_protocols(facts: ModelFacts) -> list[str]:
+    """Return the protocols of a text model's endpoints, [] where none is named."""
+    return [name for name, words in _PROTOCOLS.items() if set(words) & set(facts.endpoints)]
 
 
 def read_registry(value: Any) -> dict[str, ModelFacts]:
@@ -36,6 +57,8 @@ def read_registry(value: Any) -> dict[str, ModelFacts]:
             _texts(row.get("endpoints")),
             _texts(row.get("groups")),
             _text(row.get("successor")) or _text(row.get("replaced_by")),
+            next(filter(None, (_count(row.get(name)) for name in _CONTEXT_NAMES)), None),
+            _text(row.get("docs_url")),
         )
         for name, row in _named(rows, "id")
     }
@@ -84,6 +107,8 @@ def load_facts(path: Path) -> dict[str, ModelFacts]:
                 _texts(row.get("endpoints")),
                 _texts(row.get("groups")),
                 _text(row.get("successor")),
+                _count(row.get("context")),
+                _text(row.get("page")),
             )
             for name, row in rows.items()
         }
@@ -95,6 +120,11 @@ def _named(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the objects of a list that have a name, by their name."""
     objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return [(_text(row.get(key)), row) for row in objects if _text(row.get(key))]
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 53
+    return value if is_count else None
 
 
 def _text(value: Any) -> str:

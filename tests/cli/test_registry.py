@@ -35,9 +35,11 @@ def test_both_are_fetched_without_the_key(apiyi: Program, gateway: Gateway) -> N
     assert all("x-mine" not in request.headers for request in gateway.ledger)
     assert kept(apiyi)["gpt-4o"] == {
         "kind": "text",
-        "endpoints": ["chat", "complete", "respond"],
+        "endpoints": ["chat", "completions", "responses"],
         "groups": ["default"],
         "successor": "",
+        "context": None,
+        "page": "https://docs.apiyi.com/",
     }
 
 
@@ -67,6 +69,7 @@ def test_a_registry_from_the_future_is_read_as_far_as_it_is_understood(
     apiyi: Program, gateway: Gateway
 ) -> None:
     row = {"id": "new-1", "category": "hologram", "endpoints": {"chat": 1}, "groups": ["VIP", 7]}
+    row |= {"billing": {"type": "per_dream", "dream_usd": 3}, "context_window": "wide"}
     gateway.script(registry(row, schema_version=9, galaxies=[]), path=REGISTRY)
     ran = apiyi("models --update")
     assert ran.code == 0
@@ -76,6 +79,8 @@ def test_a_registry_from_the_future_is_read_as_far_as_it_is_understood(
         "endpoints": [],
         "groups": ["VIP"],
         "successor": "",
+        "context": None,
+        "page": "",
     }
 
 
@@ -131,5 +136,146 @@ def test_an_address_that_is_no_https_is_refused(
 def test_the_table_shows_kind_endpoints_price_and_groups(apiyi: Program) -> None:
     apiyi("models --update")
     text = "\n".join(apiyi.terminal("models gpt-4o", columns=160).lines)
-    for word in ("kind", "endpoints", "price", "groups", "chat, complete, respond", "default"):
+    for word in ("kind", "endpoints", "price", "groups", "chat, completions, responses", "default"):
         assert word in text
+
+
+MESSAGES_ONLY = {
+    "id": "glm-9",
+    "category": "text",
+    "endpoints": ["messages"],
+    "groups": ["ClaudeCode"],
+    "context_window": 200_000,
+    "docs_url": "https://docs.apiyi.com/glm-9",
+    "billing": {
+        "type": "per_token",
+        "input_usd_per_m": 100,
+        "output_usd_per_m": 0,
+        "cache_read_usd_per_m": 1,
+    },
+}
+
+
+def set_group(apiyi: Program, group: str) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.write_text(f'[profile.default]\ngroup = "{group}"\n{config.read_text()}')
+
+
+def test_what_is_known_of_a_model_is_shown(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(registry(MESSAGES_ONLY), path=REGISTRY)
+    apiyi("models --update")
+    listed = ScriptedReply.json({"data": [{"id": "glm-9", "owned_by": "z", "created": 1735689600}]})
+    gateway.script(*[listed] * 3, path="/models")
+    assert apiyi("models show glm-9").json == {
+        "id": "glm-9",
+        "owned_by": "z",
+        "created": 1735689600,
+        "registry": {
+            "kind": "text",
+            "endpoints": ["messages"],
+            "groups": ["ClaudeCode"],
+            "context": 200_000,
+            "page": "https://docs.apiyi.com/glm-9",
+            "price": "$100 / $0 M",
+            "cached_price": "$1 M",
+        },
+    }
+    assert "registry" not in apiyi("models show glm-9 --json").json
+    lines = apiyi.terminal("models show glm-9").lines
+    rows = {" ".join(line.split()) for line in lines}
+    wanted = {"kind text", "context 200000", "groups ClaudeCode", "price $100 / $0 M"}
+    assert wanted | {"created 2025-01-01"} <= rows
+
+
+def test_a_model_that_is_gone_is_shown_by_its_successor(apiyi: Program) -> None:
+    apiyi("models --update")
+    ran = apiyi("models show gpt-5.2-chat-latest")
+    assert ran.code == 6
+    assert ran.err.rstrip().endswith("try: apiyi models show chat-latest")
+
+
+def test_the_registry_names_the_endpoints_that_a_model_has(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    other = {**MESSAGES_ONLY, "id": "glm-8", "endpoints": ["chat", "gemini"]}
+    gateway.script(registry(MESSAGES_ONLY, other), path=REGISTRY)
+    apiyi("models --update")
+    assert apiyi("chat hi -m glm-9 --protocol anthropic --dry-run").code == 0
+    ran = apiyi("chat hi -m glm-8 --protocol anthropic")
+    assert ran.code == 6
+    assert "its family has no /v1/messages, only /v1/chat/completions" in ran.err
+    assert gateway.posts == []
+    assert apiyi("chat hi -m glm-8 --protocol anthropic --dry-run --force-model").code == 0
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    own = '[families."glm-8*"]\nkind = "chat"\nprotocols = ["anthropic"]\n'
+    config.write_text(f"{config.read_text()}\n{own}")
+    assert apiyi("chat hi -m glm-8 --protocol anthropic --dry-run").code == 0
+
+
+def test_cached_tokens_and_the_groups_ratio_count_in_every_estimate(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    groups = {"Default": {"label": "", "ratio": 1}, "ClaudeCode": {"label": "", "ratio": 0.5}}
+    gateway.script(registry(MESSAGES_ONLY, groups=groups), path=REGISTRY)
+    apiyi("models --update")
+    usage = {"input_tokens": 0, "cache_read_input_tokens": 100_000, "output_tokens": 5}
+    block = {"type": "text", "text": "hi"}
+    answer = {"type": "message", "role": "assistant", "content": [block], "usage": usage}
+    reply = ScriptedReply.json({**answer, "stop_reason": "end_turn"})
+    line = "chat hi -m glm-9 --protocol anthropic --no-stream"
+    gateway.script(reply, reply, path="/messages")
+    # 100,000 cached tokens at $1 a million, and at half of it for the group of the profile.
+    assert "≈ $0.1000" in apiyi(f"{line} -u").err
+    set_group(apiyi, "claudecode")
+    assert "≈ $0.0500" in apiyi(f"{line} -u").err
+    records = [json.loads(row) for row in apiyi("usage --ndjson").text.splitlines()]
+    assert sum(record["cost"] for record in records) == pytest.approx(0.15)
+    # The limit counts the group's price, too: about 25 tokens at $50 a million.
+    assert apiyi(f"{line} --max-cost 0.0001").code == 9
+    assert len(gateway.posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ("default", "the key's group (分组) default does not have it; those that do: Wan&HappyHorse"),
+        ("wan&happyhorse", "the group (分组) wan&happyhorse has it, but no channel serves it now"),
+    ],
+)
+def test_a_hint_goes_by_the_group_of_the_profile(
+    apiyi: Program, gateway: Gateway, group: str, said: str
+) -> None:
+    gateway.script(registry({"id": "wan-9", "groups": ["Wan&HappyHorse"]}), path=REGISTRY)
+    apiyi("models --update")
+    set_group(apiyi, group)
+    ran = apiyi("chat hi -m wan-9 --force-model")
+    assert ran.code == 6
+    assert said in ran.err
+
+
+def test_without_a_price_list_the_registrys_prices_are_used(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(ScriptedReply.error(404, "gone"), path="/api/pricing")
+    gateway.script(registry(MESSAGES_ONLY), path=REGISTRY)
+    ran = apiyi("models --update")
+    assert ran.code == 0
+    assert "the price list cannot be read: " in ran.err and "list prices are used" in ran.err
+    assert apiyi("chat hi -m glm-9 --max-cost 0.0001").code == 9
+    both = (ScriptedReply.error(404, "gone"), ScriptedReply.error(404, "gone"))
+    for reply, path in zip(both, ("/api/pricing", REGISTRY), strict=True):
+        gateway.script(reply, path=path)
+    assert apiyi("models --update").code == 6
+
+
+def test_the_address_of_the_registry_is_listed(apiyi: Program) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.write_text(f'registry_url = "https://mirror.example/r.json"\n{config.read_text()}')
+    shown = apiyi("config list --origin").text
+    assert "registry_url" in shown and "https://mirror.example/r.json" in shown
+    assert apiyi("config get registry_url").text == "https://mirror.example/r.json\n"
+    assert apiyi("config set registry_url https://other.example/r.json").code == 0
+    assert "https://other.example/r.json" in config.read_text()
+    assert apiyi("config set registry_url http://plain.example/r.json").code != 0
+    assert apiyi("config unset registry_url").code == 0
+    assert "registry_url" not in apiyi("config list").text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.store.prices import Price, Prices, encode_price_list, format_cost
+from apiyi_cli.store.prices import Price, Prices, Used, encode_price_list, format_cost
 
 ROWS: list[Any] = [
     {"model_name": "tokens", "quota_type": 0, "model_ratio": "2.5", "completion_ratio": 6},
@@ -110,3 +110,72 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
     prices(tmp_path)
     value = json.loads((tmp_path / "prices.json").read_bytes())
     assert value["models"]["plain"] == [1.0, 1.0, None]
+
+
+REGISTRY: dict[str, Any] = {
+    "schema_version": 1,
+    "groups": {
+        "Default": {"label": "默认", "ratio": 0.9},
+        "ClaudeCode": {"label": "Claude Code", "ratio": 0.95},
+        "Odd": {"label": "?"},
+        "Null": None,
+    },
+    "models": [
+        {
+            "id": "tokens",
+            "billing": {
+                "type": "per_token",
+                "input_usd_per_m": 4,
+                "output_usd_per_m": 20,
+                "cache_read_usd_per_m": 0.4,
+                "tiered": True,
+            },
+        },
+        {"id": "listed", "billing": {"type": "per_token", "input_usd_per_m": 1}},
+        {"id": "drawn", "billing": {"type": "per_call", "per_call_usd": 0.03}},
+        {"id": "odd", "billing": {"type": "per_token", "input_usd_per_m": "much"}},
+        {"id": "bare"},
+        {"id": 3, "billing": {}},
+        "no row",
+    ],
+}
+
+
+def with_registry(tmp_path: Path, group: str | None = None, **more: Any) -> Prices:
+    path = tmp_path / "prices.json"
+    path.write_bytes(encode_price_list({"data": ROWS, **more}, 1000.0, REGISTRY))
+    return Prices(path, group)
+
+
+def test_the_registry_fills_what_the_price_list_does_not_have(tmp_path: Path) -> None:
+    found = with_registry(tmp_path, group_ratio={"default": 1})
+    assert found.of("tokens") == Price(5.0, 30.0, None)
+    assert found.of("listed") == Price(1.0, 0.0, None)
+    assert found.of("drawn") == Price(None, None, 0.03)
+    assert found.of("odd") is found.of("bare") is None
+
+
+def test_cached_tokens_cost_what_the_registry_says(tmp_path: Path) -> None:
+    found = with_registry(tmp_path, group_ratio={"default": 1})
+    used = Used(prompt=1_000_000, completion=0, cached=600_000)
+    assert found.estimate("tokens", used) == pytest.approx(0.4 * 5 + 0.6 * 0.4)
+    own = [{**ROWS[0], "cache_ratio": 0.5}]
+    assert with_registry(tmp_path, data=own).of_cached("tokens") == pytest.approx(2.5 * 0.9)
+
+
+def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None:
+    assert with_registry(tmp_path).cost("listed", 1_000_000, 0) == pytest.approx(0.9)
+    for name in ("ClaudeCode", "claudecode"):
+        found = with_registry(tmp_path, name)
+        assert found.cost("listed", 1_000_000, 0) == pytest.approx(0.95)
+        assert found.of_cached("tokens") == pytest.approx(0.38)
+    # The gateway's own word counts before the vendor's page.
+    later = with_registry(tmp_path, "claudecode", group_ratio={"default": 1, "ClaudeCode": 0.8})
+    assert later.cost("listed", 1_000_000, 0) == pytest.approx(0.8)
+    assert with_registry(tmp_path, "unheard of").cost("tokens", 1_000_000, 0) == 4.5
+
+
+def test_the_registry_alone_is_a_price_list(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    path.write_bytes(encode_price_list({"success": False}, 1000.0, REGISTRY))
+    assert Prices(path).of("drawn") == Price(None, None, pytest.approx(0.027))

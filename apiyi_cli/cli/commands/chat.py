@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
@@ -118,11 +118,33 @@ def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) 
 
         cached_chars = count_file_chars(ctx.inputs, asked.text or "")
     return text._replace(
+        families=_with_registry(ctx, asked, protocols),
         protocol=protocols.protocol or "auto",
         force=bool(ctx.settings.fill(Models()).force_model),
         cache_prompt=bool(protocols.cache_prompt),
         cached_chars=cached_chars,
     )
+
+
+def _with_registry(
+    ctx: Context, asked: ConversationRequest, protocols: ProtocolOptions
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return the user's families, and after them what the registry says of the models' endpoints.
+
+    It is read only where another protocol than OpenAI's is asked for by name.
+    """
+    asks = protocols.protocol in ("anthropic", "google") or protocols.cache_prompt
+    if not asks:
+        return asked.families
+    from apiyi_cli.cli.gateway.models import facts_file
+    from apiyi_cli.store.registry import find_protocols, load_facts
+
+    known, families = load_facts(facts_file(ctx.settings)), dict(asked.families)
+    for model in ctx.settings.models:
+        facts = known.get(model)
+        if facts is not None and (named := find_protocols(facts)):
+            families.setdefault(model, {"kind": "chat", "protocols": named})
+    return families
 
 
 def _text_sources(

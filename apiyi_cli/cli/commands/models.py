@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
@@ -18,6 +18,9 @@ from apiyi_cli.core.options.request import Request
 from apiyi_cli.errors import AuthError, RejectedError, UnknownModelError, UsageError
 from apiyi_cli.store.prices import Price
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.store.registry import ModelFacts
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
 CONSTANT_CREATED = 1626777600
@@ -74,7 +77,7 @@ def models(
     words = " ".join(query or ()).split()
     listed, raw = _fetch(ctx)
     if words[:1] == ["show"]:
-        ctx.output.write_records([_find_model(words, listed)])
+        _write_model(ctx, _find_model(ctx, words, listed))
     else:
         if words[:1] == ["list"]:
             # What other tools call this command.
@@ -102,7 +105,7 @@ def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:
     return fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
 
 
-def _find_model(words: list[str], models: list[dict[str, Any]]) -> dict[str, Any]:
+def _find_model(ctx: Context, words: list[str], models: list[dict[str, Any]]) -> dict[str, Any]:
     if len(words) != 2:
         raise UsageError(
             Text("cannot show a model"), Text("models show takes one ID"), hint="models show ID"
@@ -111,11 +114,56 @@ def _find_model(words: list[str], models: list[dict[str, Any]]) -> dict[str, Any
         if model["id"] == words[1]:
             return model
     near = nearest(words[1], [model["id"] for model in models])
+    facts = _load_facts(ctx).get(words[1])
+    if facts is not None and facts.successor:
+        near = [facts.successor]
     raise UnknownModelError(
         Text("there is no model {words}", words=repr(words[1])),
         Text("the gateway lists {count} models and not this one", count=len(models)),
         hint=f"apiyi models show {quote(near[0])}" if near else None,
     )
+
+
+def _write_model(ctx: Context, model: dict[str, Any]) -> None:
+    """Write one model: with what `--update` fetched of it, in JSON the server's object alone."""
+    if ctx.output.form != "text":
+        ctx.output.write_records([model])
+        return
+    facts = _describe_model(ctx, model["id"])
+    if not ctx.output.is_terminal:
+        ctx.output.write_records([{**model, "registry": facts} if facts else model])
+        return
+    shown = {**model, "created": _format_date(model.get("created")), **facts}
+    rows = [(name, _format_value(value)) for name, value in shown.items()]
+    ctx.output.write(
+        [ctx.output.format_table([row for row in rows if row[1]], ["", ""])], content="styled"
+    )
+
+
+def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
+    """Return what the registry and the price list say of a model; {} where they say nothing."""
+    from apiyi_cli.cli.output.ledger import load_prices
+
+    facts, prices = _load_facts(ctx).get(name), load_prices(ctx.settings)
+    price = prices.of(name)
+    known = {} if facts is None else facts._asdict()
+    if price is not None:
+        known["price"] = format_price(price)
+    if (cached := prices.of_cached(name)) is not None:
+        known["cached_price"] = f"${cached:.4g} M"
+    return {field: value for field, value in known.items() if value}
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _load_facts(ctx: Context) -> dict[str, ModelFacts]:
+    from apiyi_cli.store.registry import load_facts
+
+    return load_facts(facts_file(ctx.settings))
 
 
 def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -167,9 +215,9 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
     """Add kind, endpoints, price and groups to a table, as far as `--update` has fetched them."""
     from apiyi_cli.cli.output.ledger import load_prices
-    from apiyi_cli.store.registry import ModelFacts, load_facts
+    from apiyi_cli.store.registry import ModelFacts
 
-    known = load_facts(facts_file(ctx.settings))
+    known = _load_facts(ctx)
     if not known:
         return
     prices = load_prices(ctx.settings)

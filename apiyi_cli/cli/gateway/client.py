@@ -223,6 +223,7 @@ class GatewayClient:
             known_models=self._known_models,
             find_given_fields=self._settings.find_given_fields,
             facts_of=self._facts_of,
+            group=self._settings.in_profile.group,
             is_logged=(
                 call.cost != "free"
                 and not self._settings.sandbox

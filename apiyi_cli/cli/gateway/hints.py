@@ -32,13 +32,15 @@ def find_hint(
     known_models: Callable[[], list[str]],
     find_given_fields: Callable[[], Mapping[str, str]],
     facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
+    group: str | None = None,
     is_logged: bool = False,
 ) -> str | None:
     """Return the best hint for an error: its own, or one that the command's facts allow.
 
-    `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
-    returns the body fields that the user set, each with the option that did it. `is_logged` is a
-    request that may cost something and that the ledger of this machine keeps.
+    `known_models` is asked only when the model is unknown to the gateway. `given_fields` are the
+    body fields that the user set, each with the option that did it. `group` is the key's, where
+    the profile names it. `is_logged` is a request
+    that may cost something and that the ledger of this machine keeps.
     """
     if isinstance(failure, RejectedError) and failure.facts.status == 400:
         hint = _hint_for_field(failure.why, find_given_fields())
@@ -46,7 +48,7 @@ def find_hint(
             return hint
     if isinstance(failure, UnknownModelError) and model:
         facts = facts_of(model)
-        if facts is not None and (hint := _hint_from_facts(facts)):
+        if facts is not None and (hint := _hint_from_facts(facts, group)):
             return hint
         return _hint_for_model(model, command, known_models()) or failure.hint
     if failure.facts.cause == "throttled" and sends_many:
@@ -74,10 +76,25 @@ def _hint_for_field(why: str, fields: Mapping[str, str]) -> str | None:
     return Text("leave out {option}, or choose another model", option=named[0]) if named else None
 
 
-def _hint_from_facts(facts: ModelFacts) -> str | None:
+def _hint_from_facts(facts: ModelFacts, group: str | None) -> str | None:
     """Return what replaces a retired model, or which groups have one that exists."""
+    from apiyi_cli.store.prices import is_same_group
+
     if facts.successor:
         return Text("-m {model} (it replaces the retired one)", model=quote(facts.successor))
+    if group and any(is_same_group(name, group) for name in facts.groups):
+        return Text(
+            "the group (分组) {group} has it, but no channel serves it now: another model, or "
+            "later again",
+            group=group,
+        )
+    if facts.groups and group:
+        return Text(
+            "the key's group (分组) {group} does not have it; those that do: {groups}. "
+            "Choose one for the key in the console",
+            group=group,
+            groups=", ".join(facts.groups),
+        )
     if facts.groups:
         return Text(
             "the key's group has no channel for it; groups (分组) that do: {groups}. "

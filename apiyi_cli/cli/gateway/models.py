@@ -87,16 +87,26 @@ def update_catalogue(
     from apiyi_cli.store.prices import encode_price_list
     from apiyi_cli.store.registry import format_facts, merge_facts, read_offers
 
-    prices = fetch_pricing(ask, plan)
+    prices, refusal = None, None
     try:
-        content = encode_price_list(prices, now_s)
+        prices = fetch_pricing(ask, plan)
+    except ApiyiError as failure:
+        refusal = failure
+    registry, models = _fetch_registry(ask, plan, settings, note)
+    if refusal is not None:
+        if registry is None:
+            raise refusal
+        note(
+            Text("the price list cannot be read: {why}; list prices are used", why=refusal.summary())
+        )
+    try:
+        content = encode_price_list(prices, now_s, registry)
     except ValueError as failure:
         raise IncompleteError(Text("cannot read the price list"), str(failure)) from None
     path = facts_file(settings).with_name("prices.json")
     private_dir(path.parent)
     private_write(path, content)
-    registry = _fetch_registry(ask, plan, settings, note)
-    private_write(facts_file(settings), format_facts(merge_facts(registry, read_offers(prices))))
+    private_write(facts_file(settings), format_facts(merge_facts(models, read_offers(prices))))
     return path
 
 
@@ -118,12 +128,13 @@ def facts_file(settings: Settings) -> Path:
 
 def _fetch_registry(
     ask: Ask, plan: Plan, settings: Settings, note: Callable[[str], None]
-) -> dict[str, ModelFacts]:
+) -> tuple[Any, dict[str, ModelFacts]]:
+    """Return the registry and its models; None and none where it cannot be read."""
     from apiyi_cli.store.registry import SCHEMA_VERSION, read_registry
 
     url = settings.config.registry_url or _default_registry(plan.base_urls[0])
     if url is None:
-        return {}
+        return None, {}
     parts = urlsplit(url)
     call = Call("GET", parts.path + (f"?{parts.query}" if parts.query else ""), cost="free")
     sender = Sender(plan._replace(base_urls=(f"{parts.scheme}://{parts.netloc}",), failover=None))
@@ -133,7 +144,7 @@ def _fetch_registry(
     except (ApiyiError, ValueError) as failure:
         why = failure.summary() if isinstance(failure, ApiyiError) else failure.args[0]
         note(Text("the registry at {url} cannot be read: {why}", url=url, why=why))
-        return {}
+        return None, {}
     finally:
         sender.close()
     version = read_object(value).get("schema_version")
@@ -145,7 +156,7 @@ def _fetch_registry(
                 version=version,
             )
         )
-    return models
+    return value, models
 
 
 def _default_registry(base_url: str) -> str | None:
