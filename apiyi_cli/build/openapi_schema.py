@@ -30,6 +30,8 @@ _KEPT = frozenset(
         "example",
     )
 )
+_SAME = _KEPT - {"type", "format", "title", "description", "default", "example"}
+_TYPES = frozenset(("object", "array", "string", "number", "integer", "boolean", "null"))
 _MOST_DEPTH = 32
 
 
@@ -44,6 +46,28 @@ def openapi_schema(schema: Any) -> dict[str, Any]:
             if isinstance(given := schema.get(name), Mapping):
                 definitions |= {f"#/{name}/{key}": value for key, value in given.items()}
     return _convert(schema, definitions, 0)
+
+
+def json_schema(schema: Any, depth: int = 0) -> dict[str, Any]:
+    """Return a schema of OpenAPI 3.0, with Google's names of types, as JSON Schema."""
+    if not isinstance(schema, Mapping) or depth > _MOST_DEPTH:
+        return {}
+    made = {name: value for name, value in schema.items() if name in _SAME}
+    if isinstance(kind := schema.get("type"), str) and kind.lower() in _TYPES:
+        made["type"] = kind.lower()
+    if isinstance(properties := schema.get("properties"), Mapping):
+        made["properties"] = {
+            name: json_schema(value, depth + 1) for name, value in properties.items()
+        }
+    if isinstance(schema.get("items"), Mapping):
+        made["items"] = json_schema(schema["items"], depth + 1)
+    if isinstance(choices := schema.get("anyOf"), list) and choices:
+        made["anyOf"] = [json_schema(choice, depth + 1) for choice in choices]
+    for name in ("minItems", "maxItems", "minLength", "maxLength", "minProperties"):
+        # Google's own clients write 64-bit numbers as texts.
+        if isinstance(value := made.get(name), str) and value.isdecimal():
+            made[name] = int(value)
+    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") is True else made
 
 
 def _convert(schema: Any, definitions: Mapping[str, Any], depth: int) -> dict[str, Any]:

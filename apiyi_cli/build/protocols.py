@@ -48,7 +48,12 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
     stream = body.get("stream") is True
     endpoint = GENERATE_STREAM if stream else GENERATE
     call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
-    return call._replace(path=generate_path(model, stream=stream), sources=sources)
+    asked = body.get("response_format", {}).get("json_schema", {})
+    return call._replace(
+        path=generate_path(model, stream=stream),
+        sources=sources,
+        answer_schema=asked.get("schema"),
+    )
 
 
 def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:

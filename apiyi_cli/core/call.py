@@ -61,7 +61,8 @@ class Call(PlainValue):
     equal requests this is, so that the cache does not answer them all with one reply; they
     change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
     names the function whose arguments are the answer's text, where a schema is asked for by a
-    function. `assembled` tells that a stream is asked for though the whole object is wanted, which
+    function; `answer_schema` is the JSON Schema of the answer where the body has it in another
+    dialect. `assembled` tells that a stream is asked for though the whole object is wanted, which
     is put together from it; `as_written` that the user wrote the whole body.
     """
 
@@ -81,6 +82,7 @@ class Call(PlainValue):
     sources: tuple[Source, ...] = ()
     protocol: str = "openai"
     answer_tool: str | None = None
+    answer_schema: Any = None
     repeat: int = 0
     assembled: bool = False
     as_written: bool = False

@@ -171,7 +171,10 @@ def registry(request: ReceivedRequest, finish: str) -> ScriptedReply:
         {
             "schema_version": 1,
             "generated_at": "2026-11-20T00:00:00Z",
-            "groups": {"Default": {"label": "默认", "ratio": 1}, "VIP": {"label": "VIP", "ratio": 1}},
+            "groups": {
+                "Default": {"label": "默认", "ratio": 1},
+                "VIP": {"label": "VIP", "ratio": 1},
+            },
             "models": [*models, retired],
         }
     )
@@ -213,6 +216,8 @@ def _price(model: str, vendor: str) -> dict[str, Any]:
         "completion_ratio": 0 if per_call is not None else completion,
         "model_price": per_call or 0,
         "enable_groups": ["default"],
-        "supported_endpoint_types": sorted({_OFFERS.get(word, "openai") for word in SERVED_AT[model]}),
+        "supported_endpoint_types": sorted(
+            {_OFFERS.get(word, "openai") for word in SERVED_AT[model]}
+        ),
         "pricing_version": "sandbox",
     }

@@ -169,8 +169,8 @@ def _read_registry(value: Any) -> Iterator[tuple[str, list[float | None], float 
     rows = value.get("models") if isinstance(value, dict) else None
     for row in rows if isinstance(rows, list) else ():
         name = row.get("id") if isinstance(row, dict) else None
-        billing = row.get("billing") if isinstance(name, str) and name.strip() else None
-        if not isinstance(billing, dict):
+        billing = row.get("billing") if isinstance(row, dict) else None
+        if not isinstance(name, str) or not name.strip() or not isinstance(billing, dict):
             continue
         per_call = _number(billing.get("per_call_usd"))
         into, out = (_number(billing.get(f"{side}_usd_per_m")) for side in ("input", "output"))

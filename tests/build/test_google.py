@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.build.google import generate_body, generate_path
-from apiyi_cli.build.openapi_schema import openapi_schema
+from apiyi_cli.build.openapi_schema import json_schema, openapi_schema
 
 SCHEMA = {
     "type": "object",
@@ -207,3 +207,28 @@ def test_a_schema_is_told_as_openapi_can_say_it() -> None:
 def test_a_schema_that_refers_to_itself_ends() -> None:
     node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}
     assert openapi_schema({"$defs": {"node": node}, "$ref": "#/$defs/node"})["type"] == "object"
+
+
+def test_a_schema_of_google_becomes_json_schema() -> None:
+    schema = {
+        "type": "OBJECT",
+        "properties": {
+            "name": {"type": "STRING", "minLength": "1", "description": "x"},
+            "age": {"type": "INTEGER", "nullable": True},
+            "tags": {"type": "ARRAY", "items": {"type": "STRING", "enum": ["a", "b"]}},
+            "odd": {"type": "WHATEVER", "anyOf": [], "items": 3},
+        },
+        "required": ["name"],
+        "propertyOrdering": ["name", "age"],
+    }
+    assert json_schema(schema) == {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "age": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "tags": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+            "odd": {},
+        },
+        "required": ["name"],
+    }
+    assert json_schema(None) == json_schema([]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -64,3 +65,31 @@ def test_a_folder_that_is_missing_is_said_before_anything_is_sent(
 ) -> None:
     ran = apiyi(f"{ASK} --save none/")
     assert (ran.code, gateway.ledger) == (11, [])
+
+
+def test_several_models_save_the_files_of_their_answers(apiyi: Program, gateway: Gateway) -> None:
+    (apiyi.work / "out").mkdir()
+    drawn = said(f"Here: ![cat]({DATA})")
+    models = "-m gpt-4o -m gpt-4.1 --no-stream"
+    for line, paths in (
+        ("-o out/", ["out/gpt-4.1-1.png", "out/gpt-4o-1.png"]),
+        ("--save cat.png", ["cat-1-2.png", "cat-1.png"]),
+        ("--save '{model}.{ext}'", ["gpt-4.1-1.png", "gpt-4o-1.png"]),
+    ):
+        gateway.script(drawn, drawn)
+        ran = apiyi(f"chat -n draw {models} {line}")
+        assert ran.code == 0, ran.err
+        texts = sorted(json.loads(row)["text"] for row in ran.text.splitlines())
+        assert texts == [f"Here: ![cat]({path})" for path in paths]
+        assert all((apiyi.work / path).read_bytes() == PNG for path in paths)
+
+
+def test_a_file_that_one_of_several_models_cannot_give_is_its_failure(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(said("![cat](http://127.0.0.1:1/cat.png)"), said("no picture"))
+    ran = apiyi("chat -n draw -m gpt-4o -m gpt-4.1 --no-stream --save cat.png")
+    assert ran.code == 3
+    failed = [row for row in map(json.loads, ran.text.splitlines()) if row["error"]]
+    assert [row["text"] for row in failed] == ["![cat](http://127.0.0.1:1/cat.png)"]
+    assert failed[0]["error"]["exit_code"] == 8

@@ -188,3 +188,35 @@ def test_checking_an_answer_takes_no_longer_than_the_run_may(
     assert time.monotonic() - began < 4.5
     assert code in (3, 9) and record["error"]["class"] == "incomplete"
     assert "did not end within" in record["error"]["message"]
+
+
+AGE = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+GEMINI = "/v1beta/models/gemini-3.6-flash:generateContent"
+
+
+@pytest.mark.parametrize("form", ["short", "responseSchema", "responseJsonSchema"])
+def test_rows_for_gemini_are_judged_by_their_schema(
+    apiyi: Program, gateway: Gateway, form: str
+) -> None:
+    def says(text: str) -> ScriptedReply:
+        content = {"role": "model", "parts": [{"text": text}]}
+        return ScriptedReply.json({"candidates": [{"content": content, "finishReason": "STOP"}]})
+
+    config = {"responseMimeType": "application/json", form: {**AGE, "type": "object"}}
+    body = {"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": config}
+    row = {"prompt": "hi"} if form == "short" else {"method": "POST", "url": GEMINI, "body": body}
+    rows = [{**row, "custom_id": name} for name in ("good", "bad", "none")]
+    (apiyi.work / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = ('{"age": 3}', '{"age": "three"}', "three")
+    gateway.script(*map(says, texts), path=GEMINI)
+    line = "batch r.jsonl -o o -j 1 -m gemini-3.6-flash"
+    if form == "short":
+        line += f" --protocol google --schema '{json.dumps(AGE)}'"
+    ran = apiyi(line)
+    assert ran.code == 3, ran.err
+    records = [json.loads(line) for line in (apiyi.work / "o").read_text().splitlines()]
+    errors = {record["custom_id"]: record["error"] for record in records}
+    assert errors["good"] is None
+    assert errors["bad"]["class"] == errors["none"]["class"] == "incomplete"
+    assert "age" in errors["bad"]["message"]
+    assert "does not fit --schema" in errors["none"]["message"]

@@ -238,7 +238,10 @@ def test_cached_tokens_and_the_groups_ratio_count_in_every_estimate(
 @pytest.mark.parametrize(
     ("group", "said"),
     [
-        ("default", "the key's group (分组) default does not have it; those that do: Wan&HappyHorse"),
+        (
+            "default",
+            "the key's group (分组) default does not have it; those that do: Wan&HappyHorse",
+        ),
         ("wan&happyhorse", "the group (分组) wan&happyhorse has it, but no channel serves it now"),
     ],
 )

@@ -178,4 +178,4 @@ def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None
 def test_the_registry_alone_is_a_price_list(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     path.write_bytes(encode_price_list({"success": False}, 1000.0, REGISTRY))
-    assert Prices(path).of("drawn") == Price(None, None, pytest.approx(0.027))
+    assert Prices(path).estimate("drawn", Used()) == pytest.approx(0.027)

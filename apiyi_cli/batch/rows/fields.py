@@ -290,10 +290,7 @@ def find_schema(call: Call) -> Any:
         schemas = (tool["input_schema"] for tool in tools if tool.get("name") == call.answer_tool)
         return next(schemas, None)
     if call.protocol == "google":
-        config = read_object(body.get("generationConfig"))
-        is_json = config.get("responseMimeType") == "application/json"
-        # The dialect of `responseSchema` is not JSON Schema: that it is JSON is checked.
-        return {} if is_json else None
+        return _google_schema(call, read_object(body.get("generationConfig")))
     asked = body.get("response_format")
     if asked is None and isinstance(body.get("text"), dict):
         asked = body["text"].get("format")
@@ -305,6 +302,19 @@ def find_schema(call: Call) -> Any:
         return None
     find_holder = asked.get("json_schema", asked)
     return find_holder.get("schema") if isinstance(find_holder, dict) else None
+
+
+def _google_schema(call: Call, config: Mapping[str, Any]) -> Any:
+    """Return the schema that a `generationConfig` asks for, {} where any JSON will do."""
+    if config.get("responseMimeType") != "application/json":
+        return None
+    if call.answer_schema is not None:
+        return call.answer_schema
+    if "responseJsonSchema" in config:
+        return config["responseJsonSchema"]
+    from apiyi_cli.build.openapi_schema import json_schema
+
+    return json_schema(config.get("responseSchema"))
 
 
 def _content(field: str, name: str) -> bytes | None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from apiyi_cli.core.options.chat import AnswerForm
 
 _DEFAULT_NAME = "answer-{n}.{ext}"
-_FIELDS = ("n", "ext")
+_COMPARED_NAME = "{model}-{n}.{ext}"
+_FIELDS = ("model", "n", "ext")
 _FAMILIES = ("image", "audio", "video", "document")
 # What Markdown shows, what is packed into the text, and links to what is not a page.
 _ADDRESS = re.compile(
@@ -36,32 +37,34 @@ def is_folder(output: str | None) -> bool:
     return output is not None and (output.endswith("/") or os.path.isdir(output))
 
 
-def make_answer_files(ctx: Context, answer: AnswerForm) -> AnswerFiles | None:
+def make_answer_files(ctx: Context, answer: AnswerForm, model: str) -> AnswerFiles | None:
     """Return what saves the files of an answer, None where the user has no place for them."""
     output = ctx.settings.output.output
     place = answer.save or (output if is_folder(output) else None)
-    return None if place is None else AnswerFiles(ctx, place)
+    return None if place is None else AnswerFiles(ctx, place, model)
 
 
 class AnswerFiles:
-    """Saves each file of an answer under a free name, and names it in the text.
+    """Saves each file of a model's answer under a free name, and names it in the text.
 
     `failure` is the first file that could not be saved; its address stays in the text.
     """
 
-    def __init__(self, ctx: Context, place: str) -> None:
+    def __init__(self, ctx: Context, place: str, model: str) -> None:
         self._ctx = ctx
+        self._model = model
+        default = _COMPARED_NAME if len(ctx.settings.models) > 1 else _DEFAULT_NAME
         self._files = OutputFiles(
             place,
-            _DEFAULT_NAME,
-            apart=_DEFAULT_NAME,
+            default,
+            apart=default,
             known=_FIELDS,
             extensions=("png",),
             force=bool(ctx.settings.output.force),
         )
         self._count = 0
         self.failure: ApiyiError | None = None
-        folder = self._files.likely_path({"n": 1}).parent
+        folder = self._files.likely_path({"model": model, "n": 1}).parent
         if not folder.is_dir():
             from apiyi_cli.errors import OutputError
 
@@ -88,7 +91,7 @@ class AnswerFiles:
         for event in (event for batch in held for event in batch):
             if isinstance(event, Delta):
                 texts.setdefault(event.index, []).append(event.text)
-        named = {index: _ADDRESS.sub(self._name, "".join(text)) for index, text in texts.items()}
+        named = {index: self.name_files("".join(text)) for index, text in texts.items()}
         for batch in held:
             events: EventBatch = []
             for event in batch:
@@ -97,6 +100,10 @@ class AnswerFiles:
                 elif event.index in named:
                     events.append(Delta(named.pop(event.index), event.index))
             yield events
+
+    def name_files(self, text: str) -> str:
+        """Save what the addresses in a text lead to; return it with the files' names."""
+        return _ADDRESS.sub(self._name, text)
 
     def keep(self, attachment: InlineFile) -> str:
         """Save a file that came as base64; return the line that names it."""
@@ -129,7 +136,7 @@ class AnswerFiles:
     def _save(self, content: bytes) -> str:
         kind = detect_type(content)
         self._count += 1
-        values = {"n": self._count}
+        values = {"model": self._model, "n": self._count}
         extension = kind.extension if kind else "bin"
         path = self._files.write_extra(values, extension, content, self._ctx.process.rescue)
         return str(path)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.cli.conversation.answer_files import AnswerFiles, is_folder, make_answer_files
 from apiyi_cli.cli.conversation.reply import find_decode, printed_text, require_fit
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
 from apiyi_cli.cli.gateway.parallel import silence_when_stopped
@@ -35,8 +36,9 @@ class CompareRow:
     a complete answer, `defect` an unexpected exception.
     """
 
-    def __init__(self, call: Call, form: str) -> None:
+    def __init__(self, call: Call, form: str, saved: AnswerFiles | None) -> None:
         self.call = call
+        self._saved = saved
         self._form = form
         self.model = call.model or ""
         self.usage: Usage | None = None
@@ -58,6 +60,16 @@ class CompareRow:
     def text(self) -> str:
         """Return the part of the text so far that is printed."""
         return printed_text("".join(self.texts), self._form)
+
+    def save_files(self, keep_file: Callable[[InlineFile], str]) -> None:
+        """Save the files of the answer, or `keep_file` where the user has no place for them."""
+        texts, files = self.texts, self.files
+        if self._saved is not None:
+            keep_file = self._saved.keep
+            texts = [self._saved.name_files("".join(texts))]
+        self.texts, self.files = [*texts, *map(keep_file, files)], []
+        if self._saved is not None:
+            self.error = self.error or self._saved.failure
 
     def add(self, burst: EventBatch) -> None:
         """Add a batch of events."""
@@ -92,13 +104,17 @@ def compare(
         for call in calls:
             ctx.gateway.print_request(call)
         return
-    ctx.output.require_ready()
-    rows = [CompareRow(call, request.form) for call in calls]
+    saved = [make_answer_files(ctx, request.answer, call.model or "") for call in calls]
+    to_stdout = is_folder(ctx.settings.output.output)
+    if not to_stdout:
+        ctx.output.require_ready()
+    rows = [CompareRow(call, request.form, files) for call, files in zip(calls, saved, strict=True)]
     done = _ask_all(ctx, request, rows, decode)
     if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
-        ctx.output.write(_page(ctx, rows, done), content="styled")
+        ctx.output.write(_page(ctx, rows, done), content="styled", to_stdout=to_stdout)
     else:
-        ctx.output.write(ctx.output.filter_lines(_records(ctx, rows, done)), content="json")
+        lines = ctx.output.filter_lines(_records(ctx, rows, done))
+        ctx.output.write(lines, content="json", to_stdout=to_stdout)
     _print_notes(ctx, rows)
     if failure := _find_failure(rows):
         raise failure
@@ -178,7 +194,10 @@ def _ask_all(
         if start_thread(partial(ask, row)) is None:
             ask(row)
     for _ in rows:
-        yield _wait_for(done)
+        row = _wait_for(done)
+        # Here, so that no two threads look for a free name.
+        row.save_files(ctx.output.keep_attachment)
+        yield row
     for row in rows:
         if row.defect is not None:
             raise row.defect
@@ -210,7 +229,6 @@ def _ask(
     try:
         for _ in ctx.gateway.stream(call, collect, sender=sender):
             pass
-        row.texts += map(ctx.output.keep_attachment, row.files)
         if row.empty_reason:
             row.error = empty_answer(row.empty_reason)
         elif row.warning and request.answer.strict_finish:

@@ -178,7 +178,7 @@ class ReplyPrinter:
             return None
         from apiyi_cli.cli.conversation.answer_files import make_answer_files
 
-        return make_answer_files(self._ctx, answer)
+        return make_answer_files(self._ctx, answer, self._ctx.settings.models[0])
 
 
 def _answer_lines(

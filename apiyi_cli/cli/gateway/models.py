@@ -97,7 +97,9 @@ def update_catalogue(
         if registry is None:
             raise refusal
         note(
-            Text("the price list cannot be read: {why}; list prices are used", why=refusal.summary())
+            Text(
+                "the price list cannot be read: {why}; list prices are used", why=refusal.summary()
+            )
         )
     try:
         content = encode_price_list(prices, now_s, registry)
