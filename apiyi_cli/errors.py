@@ -60,7 +60,8 @@ class Facts(PlainValue):
     `should_retry` its `x-should-retry`; None is "not told".
     `cause` names the row of `decode.error_table` that judged a refusal, `billed` what it says of
     the money. `ends_run` is what a free question found about the key or the account: whether
-    further items of the run would fail as well; None where nobody asked.
+    further items of the run would fail as well; None where nobody asked. `param` is the field of
+    the body that a refusal names.
     """
 
     status: int | None = None
@@ -76,6 +77,7 @@ class Facts(PlainValue):
     cause: str | None = None
     billed: Billed | None = None
     ends_run: bool | None = None
+    param: str | None = None
 
 
 class ApiyiError(Exception):

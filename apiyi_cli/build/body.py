@@ -139,7 +139,37 @@ def family_warnings(
         Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
         for name in _matching_rules(body, family.ignores if ignored else ())
     )
-    return (*refused, *unused)
+    return (*_retirement(model, family), *refused, *unused, *_unread_inputs(body, family))
+
+
+_INPUTS = {"image_url": Text("pictures"), "input_audio": Text("sound"), "file": Text("files")}
+_INPUT_TYPES = {"image_url": "image", "input_audio": "audio", "file": "file"}
+
+
+def _unread_inputs(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
+    """Yield a warning for each kind of attachment that the family is known not to take."""
+    if family.input_types is None:
+        return
+    contents = (message.get("content") for message in body.get("messages", ()))
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    kinds = dict.fromkeys(part.get("type") for part in parts if isinstance(part, dict))
+    for kind in kinds:
+        if kind in _INPUTS and _INPUT_TYPES[kind] not in family.input_types:
+            yield Text(
+                "{model} is known to take no {kind}; sent as asked",
+                model=body.get("model", ""),
+                kind=_INPUTS[kind],
+            )
+
+
+def _retirement(model: str, family: Family) -> Iterator[Text]:
+    """Yield the warning that the gateway took a model off."""
+    if family.retired:
+        yield Text(
+            "{model} was retired; {successor} replaces it; sent as asked",
+            model=model,
+            successor=family.successor or Text("another model"),
+        )
 
 
 def _matching_rules(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:

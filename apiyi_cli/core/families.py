@@ -71,6 +71,7 @@ FIELDS: Mapping[str, Any] = {
     "video": str,
     "retired": bool,
     "successor": str,
+    "group": str,
 }
 """What a family may say of itself, and the type of each field."""
 
@@ -135,6 +136,7 @@ class Family:
     video: str | None = None
     retired = False
     successor: str | None = None
+    group: str | None = None
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.__dict__.update(fields)

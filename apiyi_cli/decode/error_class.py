@@ -26,7 +26,11 @@ from apiyi_cli.text import Text
 _UNITS_PER_DOLLAR = 500_000
 
 _GATEWAY_TYPE = re.compile(r"\w+_api_error|\w*api_panic|error")
-_LENGTH = re.compile(r"context.?length|maximum context|too many tokens|prompt is too long", re.I)
+_LENGTH = re.compile(
+    r"context.?length|maximum context|too many tokens|prompt is too long"
+    r"|exceeds the maximum length",
+    re.I,
+)
 _CHAT_MODEL = re.compile(r"this is a chat model|not supported in the v1/completions", re.I)
 
 _REJECTED = frozenset((400, 404, 405, 413, 415, 422, 451, 501))
@@ -113,6 +117,35 @@ def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> 
     return found._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
 
 
+_KNOWN_FIXES = (
+    (
+        re.compile("function tools with reasoning_effort are not supported", re.IGNORECASE),
+        Text("--reasoning-effort none, or the same with apiyi respond"),
+    ),
+    (
+        re.compile(r"thinking\.type\.enabled"),
+        Text("--effort high: the model chooses how long it thinks, a budget is refused"),
+    ),
+    (
+        re.compile("error while downloading", re.IGNORECASE),
+        Text("the gateway could not fetch a URL of the request: give the file in its place"),
+    ),
+    (
+        re.compile("invalid_image_file"),
+        Text("ffmpeg -i PICTURE picture.png writes it anew: phones write JPEGs that are refused"),
+    ),
+    (
+        re.compile(r"do(?:es)? not support image input", re.IGNORECASE),
+        Text("leave the pictures out, or choose a model that sees"),
+    ),
+    (
+        re.compile("integer above maximum value", re.IGNORECASE),
+        Text("a smaller --max-tokens"),
+    ),
+)
+"""What to do about refusals that the gateway's pages name."""
+
+
 def _by_status(body: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass:
     if status == 408 and cost == "heavy":
         return ErrorClass(
@@ -137,14 +170,15 @@ def _fix(body: ErrorBody, status: int, url: str) -> str | None:
         return Text("shorten the input, or choose a model with a longer context")
     if _CHAT_MODEL.search(body.message):
         return "apiyi chat"
+    for words, hint in _KNOWN_FIXES:
+        if words.search(f"{body.code} {body.message}"):
+            return hint
     if status == 413:
         return Text("send less: shorten the input, or compress the files")
     if status == 501:
         return Text("the gateway does not offer this; use another command or model")
     if status in (404, 405):
         return describe_address_check(url)
-    if body.param and not body.param.isdigit():
-        return Text("change or leave out {param}", param=body.param)
     return None
 
 

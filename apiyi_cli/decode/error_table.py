@@ -91,7 +91,7 @@ _CHANNEL_ACCOUNT_WORDS = _pattern(
 )
 _MODEL_WORDS = _pattern(
     r"无可用渠道|可用渠道(?:失败|不存在)|no available channels?|模型不存在|不支持的模型"
-    r"|model not exist|model\b.{0,80}\b(?:does not exist|not found)"
+    r"|model not exist|model\b.{0,80}\b(?:does not exist|not found|is no longer available)"
 )
 _TOO_LARGE_WORDS = _pattern(
     r"request (?:is |was )?too large|tokens must be reduced|请求(?:体|内容)?(?:过大|太大)"
@@ -114,7 +114,7 @@ _WRONG_REQUEST_CODES = _pattern(
     r"|context_length_exceeded|string_above_max_length|not_found_error|request_too_large"
 )
 _CONTENT_CODES = _pattern(
-    r"moderation_blocked|content_(?:filter|policy)\w*|responsibleaipolicyviolation"
+    r"moderation(?:_blocked)?|content_(?:filter|policy|moderation)\w*|responsibleaipolicyviolation"
     r"|sensitive_words_detected|prompt_blocked|no_image|invalid_prompt|violation_fee\.\S+"
     r"|data_inspection_failed"
 )
@@ -177,6 +177,15 @@ RULES: tuple[Rule, ...] = (
         Text("change the prompt; repeating it will not help"),
         codes=_CONTENT_CODES,
         words=_CONTENT_WORDS,
+    ),
+    Rule(
+        "content",
+        RejectedError,
+        Text("the content was refused"),
+        ("gateway-5.3",),
+        Text("change the prompt; repeating it will not help"),
+        statuses=frozenset((403,)),
+        words=_pattern(r"\bmoderation\b|审核|违规"),
     ),
     Rule(
         "database",

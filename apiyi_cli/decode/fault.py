@@ -190,6 +190,7 @@ def _error(
                 else _read_wait_s(headers, now_wall)
             ),
             should_retry={"true": True, "false": False}.get(again),
+            param=body.param or None,
         ),
     )
 

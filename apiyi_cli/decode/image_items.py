@@ -71,6 +71,9 @@ def describe_refusal(answer: Any) -> str:
 def describe_words(answer: Any) -> str:
     """Return what the answer says in words, where it has words in place of pictures."""
     fields = read_object(answer)
+    candidates = read_objects(fields.get("candidates"))
+    if any(candidate.get("finishReason") == "MAX_TOKENS" for candidate in candidates):
+        return Text("the model reached its limit of tokens (MAX_TOKENS)")
     messages = [
         read_object(choice.get("message")) for choice in read_objects(fields.get("choices"))
     ]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from apiyi_cli.export.frame import Language, Templates
-from apiyi_cli.export.plan import STANDARD_METHODS, Field, FilePiece, ProgramPlan
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import STANDARD_METHODS, Field, ProgramPlan
 from apiyi_cli.export.quote import Expressions, csharp, json_text
 from apiyi_cli.text import Text
 

@@ -6,7 +6,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from apiyi_cli.export.frame import Language, Templates
-from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan, blob_text
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import Field, ProgramPlan, blob_text
 from apiyi_cli.export.quote import json_text, shell
 
 

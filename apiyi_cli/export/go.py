@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiyi_cli.export.frame import Imports, Language, Templates
-from apiyi_cli.export.plan import STANDARD_METHODS, FilePiece, ProgramPlan, blob_text
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import STANDARD_METHODS, ProgramPlan, blob_text
 from apiyi_cli.export.quote import Expressions, go, json_text
 
 _EXPRESSIONS = Expressions(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiyi_cli.export.frame import Imports, Language, Templates
-from apiyi_cli.export.plan import FilePiece, ProgramPlan, blob_text
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import ProgramPlan, blob_text
 from apiyi_cli.export.quote import Expressions, java, json_text
 
 _EXPRESSIONS = Expressions(

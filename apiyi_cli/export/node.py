@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from apiyi_cli.export.frame import Imports, Language, Templates
-from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import Field, ProgramPlan
 from apiyi_cli.export.quote import Expressions, Notation, javascript, join_pieces, json_text, layout
 from apiyi_cli.text import Text
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apiyi_cli.export.frame import Language, Templates, write_answer, write_delta
-from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import Field, ProgramPlan
 from apiyi_cli.export.quote import Expressions, Notation, join_pieces, layout, php
 from apiyi_cli.text import Text
 

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
-from apiyi_cli.core.call import Auth, Call, Part, Source, root_url
+from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.endpoints import (
     CHAT,
     COMPLETE,
@@ -34,6 +34,7 @@ from apiyi_cli.core.endpoints import (
 )
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.secret import is_secret_header
+from apiyi_cli.export.pieces import INLINE_BYTES, FilePiece, find_pieces, put_files
 from apiyi_cli.text import Text
 
 Kind = Literal[
@@ -52,9 +53,6 @@ Kind = Literal[
 
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods that libraries have a constant for."""
-
-INLINE_BYTES = 8192
-"""The largest file that a program carries in its own text."""
 
 # The endpoints whose answers a program can read.
 _READABLE = (
@@ -96,21 +94,6 @@ _SECRET_QUERY = re.compile(
     r"(?<=[?&])(?:key|api[-_]?key|access_token|token|auth|secret|password|signature)=[^&#]*&?",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FilePiece:
-    """A stretch of a string that the program reads from `path`: base64, or text as it is."""
-
-    path: str
-    text: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pieced:
-    """A string of the body made of literal stretches and of files."""
-
-    pieces: tuple[str | FilePiece, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +167,7 @@ class ProgramPlan:
     @property
     def reads(self) -> tuple[FilePiece, ...]:
         """Return the file pieces of the JSON body."""
-        return tuple(_pieces(self.body))
+        return tuple(find_pieces(self.body))
 
 
 def plan_program(call: Call, base_url: str) -> ProgramPlan:
@@ -204,7 +187,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
         path=path,
         url=start + path,
         headers=tuple(_public_headers(call, notes)),
-        body=_put_files(call.json, call.sources),
+        body=put_files(call.json, call.sources),
         fields=tuple(_field(part, notes) for part in call.parts),
         raw=call.raw if raw_path is None else None,
         raw_path=raw_path,
@@ -375,58 +358,6 @@ def _field(part: Part, notes: list[str]) -> Field:
             )
         )
     return Field(part.name, path=path, content=content, filename=filename, type=media)
-
-
-def _put_files(body: Any, sources: tuple[Source, ...]) -> Any:
-    for place in dict.fromkeys(source.place for source in sources if source.place):
-        files = [source for source in sources if source.place == place]
-        body = _replace_string(body, place.split("."), files)
-    return body
-
-
-def _replace_string(value: Any, keys: list[str], files: list[Source]) -> Any:
-    """Return `value` with the string at `keys` in pieces; unchanged where it does not fit."""
-    if not keys:
-        return _split_string(value, files) if isinstance(value, str) else value
-    key, rest = keys[0], keys[1:]
-    if isinstance(value, dict) and key in value:
-        return {**value, key: _replace_string(value[key], rest, files)}
-    if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-        index = int(key)
-        return [*value[:index], _replace_string(value[index], rest, files), *value[index + 1 :]]
-    return value
-
-
-def _split_string(text: str, files: list[Source]) -> str | Pieced:
-    pieces: list[str | FilePiece] = []
-    literal, at = "", 0
-    for source in files:
-        if not text.startswith(source.prefix, at):
-            return text
-        start = at + len(source.prefix)
-        at = len(text) if source.length is None else start + source.length
-        held = text[start:at]
-        if (len(held.encode()) if source.text else len(held) * 3 // 4) <= INLINE_BYTES:
-            literal += source.prefix + held
-            continue
-        if prefix := literal + source.prefix:
-            pieces.append(prefix)
-        pieces.append(FilePiece(source.path, source.text))
-        literal = ""
-    if tail := literal + text[at:]:
-        pieces.append(tail)
-    return Pieced(tuple(pieces)) if any(isinstance(piece, FilePiece) for piece in pieces) else text
-
-
-def _pieces(value: Any) -> Iterator[FilePiece]:
-    if isinstance(value, Pieced):
-        yield from (piece for piece in value.pieces if isinstance(piece, FilePiece))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _pieces(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _pieces(item)
 
 
 def number(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiyi_cli.export.frame import Imports
-from apiyi_cli.export.plan import FilePiece
+from apiyi_cli.export.pieces import FilePiece
 from apiyi_cli.export.quote import Expressions, Notation, join_pieces, layout, python
 
 EXPRESSIONS = Expressions(

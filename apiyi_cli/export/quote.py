@@ -12,7 +12,8 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from apiyi_cli.export.plan import Field, FilePiece, Pieced, ProgramPlan, blob_text, number
+from apiyi_cli.export.pieces import FilePiece, Pieced
+from apiyi_cli.export.plan import Field, ProgramPlan, blob_text, number
 
 # Controls, soft hyphen, bidirectional and other invisible format characters, line separators,
 # the byte order mark, lone surrogates, tags. The joiners of emoji and Indic scripts stay.

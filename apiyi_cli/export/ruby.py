@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from apiyi_cli.export.frame import Imports, Language, Templates
-from apiyi_cli.export.plan import Field, FilePiece, ProgramPlan
+from apiyi_cli.export.pieces import FilePiece
+from apiyi_cli.export.plan import Field, ProgramPlan
 from apiyi_cli.export.quote import Expressions, Notation, join_pieces, layout, ruby
 
 _EXPRESSIONS = Expressions(ruby, "File.binread({})", '"{}".unpack1("m")')

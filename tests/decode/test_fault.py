@@ -398,6 +398,11 @@ def test_a_redirect_is_refused_and_names_its_target(status: int) -> None:
     assert type(refused(status)) is RejectedError
 
 
+def test_a_refusal_names_the_field_that_it_is_about() -> None:
+    assert refused(400, told(param="temperature")).facts.param == "temperature"
+    assert refused(400, told("no")).facts.param is None
+
+
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
@@ -405,7 +410,6 @@ def test_a_redirect_is_refused_and_names_its_target(status: int) -> None:
         (refused(404, told(code="model_not_found")), "apiyi models"),
         (refused(413, b"<html><title>413</title>"), "compress"),
         (refused(400, told("This model's maximum context length is 8192 tokens")), "shorten"),
-        (refused(400, told(param="temperature")), "temperature"),
         (
             refused(404, told("This is a chat model and not supported in the v1/completions")),
             "chat",

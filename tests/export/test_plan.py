@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Call, Part, Source
-from apiyi_cli.export.plan import FilePiece, Pieced, plan_program
+from apiyi_cli.export.pieces import FilePiece, Pieced
+from apiyi_cli.export.plan import plan_program
 
 BASE = "https://api.apiyi.com/v1"
 BIG = "A" * 12_000

@@ -83,7 +83,7 @@ def test_only_the_language_that_is_asked_for_is_imported() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.rpartition(".")[2] for name in ran.stdout.split()}
-    assert loaded == {"program", "plan", "quote", "frame", "go"}
+    assert loaded == {"program", "plan", "pieces", "quote", "frame", "go"}
 
 
 def test_the_openai_package_takes_every_argument_that_a_program_gives() -> None:

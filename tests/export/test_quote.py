@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiyi_cli.export import quote
-from apiyi_cli.export.plan import FilePiece, Pieced
+from apiyi_cli.export.pieces import FilePiece, Pieced
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PIECES = [

@@ -12,6 +12,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import TextEndpoint, run
 from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
+from apiyi_cli.cli.inputs.prompt import find_at_source
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import (
@@ -156,7 +157,7 @@ def _text_sources(
     sources: tuple[Source, ...] = ()
     for number, message in enumerate(messages):
         if message["role"] == "system" and message["content"] == asked.system:
-            sources = ctx.inputs.find_at_source(asked.system, f"messages.{number}.content")
+            sources = find_at_source(ctx.inputs, asked.system, f"messages.{number}.content")
     if asked.text is None:
         return sources
     part = ".0.text" if asked.attachments else ""

@@ -11,6 +11,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import TextEndpoint, run
 from apiyi_cli.cli.conversation.reply import ReplyCollector
 from apiyi_cli.cli.conversation.request import read_request
+from apiyi_cli.cli.inputs.prompt import find_at_source
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import AnswerForm, ProtocolOptions, Running, SessionOptions, Tools
@@ -51,9 +52,7 @@ def respond(
     given = responding.instructions
     instructions = asked.system if given is None else ctx.inputs.at(given)
     items, sources = build_items(asked.text, earlier=asked.earlier, attachments=asked.attachments)
-    if ctx.settings.request.code:
-        sources = (*_text_sources(ctx, items, asked.text, instructions), *sources)
-    text = asked.text_request(sources)
+    text = asked.text_request((*_text_sources(ctx, items, asked.text, instructions), *sources))
 
     def build(items: str | Sequence[dict[str, Any]]) -> Call:
         model = ctx.settings.models[0]
@@ -75,7 +74,9 @@ def _text_sources(
     instructions: str | None,
 ) -> tuple[Source, ...]:
     """Return which files the texts are made of, for a program that reads them itself."""
-    sources = ctx.inputs.find_at_source(instructions, "instructions")
+    if not ctx.settings.request.code:
+        return ()
+    sources = find_at_source(ctx.inputs, instructions, "instructions")
     if text is None:
         return sources
     place = "input"

@@ -224,6 +224,7 @@ class GatewayClient:
             find_given_fields=self._settings.find_given_fields,
             facts_of=self._facts_of,
             group=self._settings.in_profile.group,
+            has_files=any(part.path for part in call.parts) or bool(call.sources),
             is_logged=(
                 call.cost != "free"
                 and not self._settings.sandbox

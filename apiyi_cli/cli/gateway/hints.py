@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from apiyi_cli.core.families import refusal
+from apiyi_cli.core.families import Family, find_family, refusal
 from apiyi_cli.core.nearest import find_several
 from apiyi_cli.errors import (
     ApiyiError,
@@ -33,24 +33,28 @@ def find_hint(
     find_given_fields: Callable[[], Mapping[str, str]],
     facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
     group: str | None = None,
+    has_files: bool = False,
     is_logged: bool = False,
 ) -> str | None:
     """Return the best hint for an error: its own, or one that the command's facts allow.
 
-    `known_models` is asked only when the model is unknown to the gateway. `given_fields` are the
-    body fields that the user set, each with the option that did it. `group` is the key's, where
-    the profile names it. `is_logged` is a request
+    `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
+    returns the body fields that the user set, each with its option. `group` is the key's, where
+    the profile names it. `has_files` is a request that carries files. `is_logged` is a request
     that may cost something and that the ledger of this machine keeps.
     """
-    if isinstance(failure, RejectedError) and failure.facts.status == 400:
-        hint = _hint_for_field(failure.why, find_given_fields())
-        if hint is not None:
-            return hint
+    is_ours = command not in ("api", "batch")
+    if hint := _hint_for_refusal(failure, find_given_fields, is_ours=is_ours):
+        return hint
+    if has_files and _TOO_LARGE.search(f"{failure.facts.code} {failure.why}"):
+        return Text("the files may be too large: 1.5 MB for each picture is plenty")
     if isinstance(failure, UnknownModelError) and model:
-        facts = facts_of(model)
-        if facts is not None and (hint := _hint_from_facts(facts, group)):
-            return hint
-        return _hint_for_model(model, command, known_models()) or failure.hint
+        return (
+            _hint_from_facts(facts_of(model), group)
+            or _hint_from_family(find_family(model))
+            or _hint_for_model(model, command, known_models())
+            or failure.hint
+        )
     if failure.facts.cause == "throttled" and sends_many:
         return Text("send less at once: a smaller -j, or --rpm")
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
@@ -62,22 +66,43 @@ def find_hint(
 
 
 _FIELD = re.compile(r"[`'\"]?\b(\w+(?:\.\w+)*)\b[`'\"]?")
+# What the gateway says where an upload broke, or an upstream gave up reading it.
+_TOO_LARGE = re.compile(
+    r"^shell_api_error unknown error$|error when parsing request", re.IGNORECASE
+)
 _UNWANTED = re.compile(
     r"unsupported|not supported|unknown|deprecated|unrecognized|not permitted", re.IGNORECASE
 )
 
 
-def _hint_for_field(why: str, fields: Mapping[str, str]) -> str | None:
-    """Return the option to leave out, if the gateway does not take what it sets."""
-    words = str(why)
-    if _UNWANTED.search(words) is None:
+def _hint_for_refusal(
+    failure: ApiyiError, find_given_fields: Callable[[], Mapping[str, str]], *, is_ours: bool
+) -> str | None:
+    """Return the option that set what the gateway does not take, None where nothing is named.
+
+    `is_ours` is a request whose fields are all options: one that the user did not give is none
+    that could be left out.
+    """
+    words, param = str(failure.why), failure.facts.param
+    if not isinstance(failure, RejectedError) or failure.facts.status != 400 or failure.hint:
         return None
-    named = [fields[name] for name in _FIELD.findall(words) if name in fields]
-    return Text("leave out {option}, or choose another model", option=named[0]) if named else None
+    fields = find_given_fields()
+    named = [fields[name] for name in (param, *_FIELD.findall(words)) if name in fields]
+    if named and _UNWANTED.search(words):
+        return Text("leave out {option}, or choose another model", option=named[0])
+    if param in fields:
+        return Text("change or leave out {option}", option=fields[param or ""])
+    if not param or param.isdigit():
+        return None
+    if is_ours:
+        return Text("another model, or look at what is sent: --dry-run")
+    return Text("change or leave out {option}", option=param)
 
 
-def _hint_from_facts(facts: ModelFacts, group: str | None) -> str | None:
+def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
     """Return what replaces a retired model, or which groups have one that exists."""
+    if facts is None:
+        return None
     from apiyi_cli.store.prices import is_same_group
 
     if facts.successor:
@@ -100,6 +125,18 @@ def _hint_from_facts(facts: ModelFacts, group: str | None) -> str | None:
             "the key's group has no channel for it; groups (分组) that do: {groups}. "
             "Choose one for the key in the console",
             groups=", ".join(facts.groups),
+        )
+    return None
+
+
+def _hint_from_family(family: Family) -> str | None:
+    """Return what replaces a retired family, or the group without which no key has it."""
+    if family.successor:
+        return Text("-m {model} (it replaces the retired one)", model=quote(family.successor))
+    if family.group:
+        return Text(
+            "only keys of the group (分组) {group} have it: choose that for the key in the console",
+            group=family.group,
         )
     return None
 

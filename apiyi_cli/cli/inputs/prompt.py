@@ -68,7 +68,7 @@ class Inputs:
         """False where the words are a text that was typed at a prompt of our own."""
         self._claimed: str | None = None
         self.files: list[tuple[str, str]] = []
-        self._at_files: dict[str, str] = {}
+        self.at_files: dict[str, str] = {}
 
     def prompt(
         self,
@@ -127,23 +127,10 @@ class Inputs:
         end = 0
         for path, piece in self.files:
             at = text.find(piece, end)
-            if at >= 0 and self._is_sent_as_is(path, piece):
+            if at >= 0 and _is_sent_as_is(self, path, piece):
                 sources.append(Source(place, path, text[end:at], text=True, length=len(piece)))
                 end = at + len(piece)
         return tuple(sources)
-
-    def find_at_source(self, text: str | None, place: str) -> tuple[Source, ...]:
-        """Return the file of a text that an option named as `@FILE`; see `find_sources`."""
-        path = self._at_files.get(text or "")
-        if path is None or text is None or not self._is_sent_as_is(path, text):
-            return ()
-        return (Source(place, path, text=True, length=len(text)),)
-
-    def _is_sent_as_is(self, path: str, text: str) -> bool:
-        """Return True if a program that reads the file gets the text that was read of it."""
-        if path == "-" or self.encoding is not None or not text:
-            return False
-        return not _is_marked(self.content(path))
 
     def file(self, path: str) -> str:
         """Return a text file's content; `-` is standard input."""
@@ -220,7 +207,7 @@ class Inputs:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
         if value.startswith("@"):
             text = self.file(value[1:])
-            self._at_files[text] = value[1:]
+            self.at_files[text] = value[1:]
             return text
         return value[1:] if value.startswith("\\@") else value
 
@@ -337,6 +324,21 @@ def require_utf8(text: str, name: str) -> str:
             Text("cannot read {name}", name=name), Text("not UTF-8 at byte {offset}", offset=offset)
         ) from None
     return text
+
+
+def find_at_source(inputs: Inputs, text: str | None, place: str) -> tuple[Source, ...]:
+    """Return the file of a text that an option named as `@FILE`; see `Inputs.find_sources`."""
+    path = inputs.at_files.get(text or "")
+    if path is None or text is None or not _is_sent_as_is(inputs, path, text):
+        return ()
+    return (Source(place, path, text=True, length=len(text)),)
+
+
+def _is_sent_as_is(inputs: Inputs, path: str, text: str) -> bool:
+    """Return True if a program that reads the file gets the text that was read of it."""
+    if path == "-" or inputs.encoding is not None or not text:
+        return False
+    return not _is_marked(inputs.content(path))
 
 
 def count_file_chars(inputs: Inputs, text: str) -> int:
