@@ -139,7 +139,40 @@ def family_warnings(
         Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
         for name in _matching_rules(body, family.ignores if ignored else ())
     )
-    return (*_retirement(model, family), *refused, *unused, *_unread_inputs(body, family))
+    return (
+        *_retirement(model, family),
+        *refused,
+        *unused,
+        *_unread_inputs(body, family),
+        *(_unknown_effort(body, family) if ignored else ()),
+    )
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""The efforts that some model is known to take; which ones, says its family."""
+
+
+def _unknown_effort(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
+    """Yield the warning for an effort that no model, or not this one, is known to take."""
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    effort = body.get("reasoning_effort", effort)
+    # With another protocol it is said in the words of that one.
+    if effort is None or (effort in EFFORTS and family.thinking is not None):
+        return
+    if effort not in EFFORTS:
+        yield Text(
+            "--effort {effort} is not among the known ones ({levels}); sent as asked",
+            effort=str(effort),
+            levels=", ".join(EFFORTS),
+        )
+    elif family.effort is not None and effort not in family.effort:
+        yield Text(
+            "{model} is known to take --effort {levels} only; {effort} is sent as asked",
+            model=body.get("model", ""),
+            levels=", ".join(family.effort) or Text("none at all"),
+            effort=effort,
+        )
 
 
 _INPUTS = {"image_url": Text("pictures"), "input_audio": Text("sound"), "file": Text("files")}

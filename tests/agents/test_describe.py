@@ -145,7 +145,7 @@ def test_a_line_made_from_the_schema_runs(
 
 @pytest.mark.parametrize(
     "options",
-    [{"--temperature": 3}, {"--reasoning-effort": "much"}, {"--nope": True}, {"--n": "two"}],
+    [{"--temperature": 3}, {"--color": "much"}, {"--nope": True}, {"--n": "two"}],
     ids=str,
 )
 def test_what_the_schema_refuses_the_program_refuses(apiyi: Program, options: Line) -> None:

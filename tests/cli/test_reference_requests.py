@@ -542,3 +542,89 @@ def test_what_the_gateway_does_not_have_is_said(
     ran = apiyi(line)
     assert ran.code == code, ran.err
     assert said in ran.err
+
+
+def drawn() -> ScriptedReply:
+    return ScriptedReply.json({"data": [{"b64_json": packed("a.png")}] * 2})
+
+
+def set_families(apiyi: Program, text: str) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.write_text(f"{config.read_text()}\n{text}")
+
+
+@pytest.mark.off_schema
+def test_an_unknown_family_is_asked_in_the_plain_form(apiyi: Program, gateway: Gateway) -> None:
+    reply = reply_to(CHAT)
+    assert reply is not None
+    gateway.script(reply, path=CHAT)
+    line = "chat hi -m nova-9 --no-stream --max-tokens 9 --temperature 1.5 --stop X --effort odd"
+    ran = apiyi(line)
+    assert ran.code == 0
+    assert "--effort odd is not among the known ones (none, minimal, " in ran.err
+    assert gateway.ledger[-1].json == chat(
+        "nova-9", max_tokens=9, temperature=1.5, stop=["X"], reasoning_effort="odd"
+    )
+    gateway.script(drawn(), path="/v1/images/generations")
+    ran = apiyi("image cat -m painter-9 --size 5x7 --quality odd --n 2 --seed 3 -o {n}.png")
+    assert (ran.code, ran.err) == (0, ""), ran.err
+    assert gateway.ledger[-1].json == {
+        "model": "painter-9",
+        "prompt": "cat",
+        "n": 2,
+        "size": "5x7",
+        "quality": "odd",
+        "seed": 3,
+    }
+    gateway.script(reply_to(MESSAGES) or drawn(), path=MESSAGES)
+    assert apiyi("chat hi -m nova-9 --protocol anthropic --no-stream").code == 0
+    assert gateway.ledger[-1].path == MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "chat hi -m gpt-6.1-sol --effort none",
+            "take --effort low, medium, high, xhigh, max only",
+        ),
+        (
+            "respond hi -m gpt-5 --effort max",
+            "take --effort none, minimal, low, medium, high, xhigh",
+        ),
+        ("chat hi -m chat-latest --effort low", "known to take --effort none at all only"),
+        ("chat hi -m gemini-3.6-flash --effort max", "take --effort low, medium, high only"),
+        ("chat hi -m gpt-6.1-terra --effort max", ""),
+        ("chat hi -m claude-opus-5 --effort max", ""),
+    ],
+)
+def test_an_effort_that_a_family_does_not_have_is_warned_of(
+    apiyi: Program, line: str, said: str
+) -> None:
+    ran = apiyi(f"{line} --dry-run")
+    assert ran.code == 0
+    assert said in ran.err and bool(ran.err) == bool(said)
+
+
+def test_the_users_families_change_what_a_text_model_is_sent(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    set_families(
+        apiyi,
+        '[families."nova-*"]\nkind = "chat"\nmax_tokens = "max_completion_tokens"\n'
+        'refuses = ["stop"]\nprotocols = ["openai"]\n'
+        '[families."gpt-5.4*"]\nmax_tokens = "max_tokens"\nrefuses = []\n',
+    )
+
+    def dry(line: str) -> tuple[Any, str]:
+        ran = apiyi(f"chat hi --no-stream --dry-run {line}")
+        assert ran.code == 0, ran.err
+        return ran.json["body"], ran.err
+
+    assert dry("-m nova-9 --max-tokens 9")[0] == chat("nova-9", max_completion_tokens=9)
+    assert "nova-9 is known to refuse stop" in dry("-m nova-9 --stop X")[1]
+    body, said = dry("-m gpt-5.4-mini --max-tokens 9 --temperature 0.5")
+    assert (body["max_tokens"], said) == (9, "")
+    refused = apiyi("chat hi -m nova-9 --protocol google")
+    assert (refused.code, gateway.posts) == (6, [])
+    assert "cannot use --protocol google with nova-9" in refused.err

@@ -160,8 +160,6 @@ def test_a_stream_switched_off_in_the_body_is_read_as_one_answer(
         (["--n", "129"], "129 is not between 1 and 128"),
         (["--seed", "1.5"], "'1.5' is not a valid int"),
         (["--logit-bias", "x=1"], "it is not TOKEN=BIAS"),
-        (["--reasoning-effort", "hihg"], "--reasoning-effort high"),
-        (["--verbosity", "loud"], "'loud' is none of low, medium, high"),
         (["--tool-choice", "nobody"], "no --tool has that name"),
         (["--tool", "{}"], "its name is None"),
         (["--tool", "nowhere.json"], "there is no such file"),

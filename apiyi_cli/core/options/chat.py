@@ -103,7 +103,7 @@ class ChatSampling(Sampling, panel="Sampling"):
         "--effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
         metavar="LEVEL",
-        choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        suggestions=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
         wire="reasoning_effort",
     )
     verbosity = flag(
@@ -111,7 +111,7 @@ class ChatSampling(Sampling, panel="Sampling"):
         "--verbosity",
         help="How much to say: low, medium, high.",
         metavar="LEVEL",
-        choices=("low", "medium", "high"),
+        suggestions=("low", "medium", "high"),
         wire="verbosity",
     )
 

@@ -59,7 +59,7 @@ class Responding(Group, panel="Sampling"):
         "--effort",
         help="How long to think: none, minimal, low, medium, high, xhigh, max.",
         metavar="LEVEL",
-        choices=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        suggestions=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
         wire="reasoning.effort",
     )
     reasoning_summary = flag(
@@ -67,7 +67,7 @@ class Responding(Group, panel="Sampling"):
         "--reasoning-summary",
         help="Show the reasoning's summary: auto, concise, detailed.",
         metavar="KIND",
-        choices=("auto", "concise", "detailed"),
+        suggestions=("auto", "concise", "detailed"),
         wire="reasoning.summary",
     )
     verbosity = flag(
@@ -75,6 +75,6 @@ class Responding(Group, panel="Sampling"):
         "--verbosity",
         help="How much to say: low, medium, high.",
         metavar="LEVEL",
-        choices=("low", "medium", "high"),
+        suggestions=("low", "medium", "high"),
         wire="text.verbosity",
     )
