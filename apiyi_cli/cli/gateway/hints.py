@@ -43,8 +43,7 @@ def find_hint(
     the profile names it. `has_files` is a request that carries files. `is_logged` is a request
     that may cost something and that the ledger of this machine keeps.
     """
-    is_ours = command not in ("api", "batch")
-    if hint := _hint_for_refusal(failure, find_given_fields, is_ours=is_ours):
+    if hint := _hint_for_refusal(failure, find_given_fields, command):
         return hint
     if has_files and _TOO_LARGE.search(f"{failure.facts.code} {failure.why}"):
         return Text("the files may be too large: 1.5 MB for each picture is plenty")
@@ -76,12 +75,12 @@ _UNWANTED = re.compile(
 
 
 def _hint_for_refusal(
-    failure: ApiyiError, find_given_fields: Callable[[], Mapping[str, str]], *, is_ours: bool
+    failure: ApiyiError, find_given_fields: Callable[[], Mapping[str, str]], command: str
 ) -> str | None:
     """Return the option that set what the gateway does not take, None where nothing is named.
 
-    `is_ours` is a request whose fields are all options: one that the user did not give is none
-    that could be left out.
+    But for `api` and `batch` all fields are options: one that the user did not give cannot be
+    left out.
     """
     words, param = str(failure.why), failure.facts.param
     if not isinstance(failure, RejectedError) or failure.facts.status != 400 or failure.hint:
@@ -94,7 +93,7 @@ def _hint_for_refusal(
         return Text("change or leave out {option}", option=fields[param or ""])
     if not param or param.isdigit():
         return None
-    if is_ours:
+    if command not in ("api", "batch"):
         return Text("another model, or look at what is sent: --dry-run")
     return Text("change or leave out {option}", option=param)
 
