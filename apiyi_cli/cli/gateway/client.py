@@ -214,22 +214,19 @@ class GatewayClient:
     def _find_hint(self, failure: ApiyiError, call: Call) -> str | None:
         from apiyi_cli.cli.gateway.hints import find_hint
 
+        settings = self._settings
         return find_hint(
             failure,
             model=call.model,
-            command=self._settings.command,
-            sends_many=self._settings.sends_many,
-            key_source=self._settings.key_source,
+            command=settings.command,
+            sends_many=settings.sends_many,
+            key_source=settings.key_source,
             known_models=self._known_models,
-            find_given_fields=self._settings.find_given_fields,
+            find_given_fields=settings.find_given_fields,
             facts_of=self._facts_of,
-            group=self._settings.in_profile.group,
+            group=settings.in_profile.group,
             has_files=any(part.path for part in call.parts) or bool(call.sources),
-            is_logged=(
-                call.cost != "free"
-                and not self._settings.sandbox
-                and bool(self._settings.usage_ledger)
-            ),
+            is_logged=call.cost != "free" and not settings.sandbox and bool(settings.usage_ledger),
         )
 
     def _facts_of(self, model: str) -> ModelFacts | None:
