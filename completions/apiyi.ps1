@@ -29,6 +29,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 doctor = 'Check what works and what does not.'
                 sandbox = 'Run the offline gateway in the foreground.'
                 completion = 'Print the completion script of a shell.'
+                mcp = 'Serve the commands to agents as tools over MCP.'
                 skill = 'Print a skill file for coding agents.'
                 describe = 'Print the whole command line as a JSON Schema.'
                 help = 'Print the help of a command, or a topic.'
@@ -91,6 +92,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--parallel-tools'); Help = 'Let the model call several tools at once.' }
                 @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
                 @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--mcp'); Help = 'Offer the tools of an MCP server: a command, or a URL (extra: apiyi-cli[mcp]).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
@@ -245,6 +247,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--parallel-tools'); Help = 'Let the model call several tools at once.' }
                 @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
                 @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
+                @{ Names = @('--mcp'); Help = 'Offer the tools of an MCP server: a command, or a URL (extra: apiyi-cli[mcp]).'; Many = $true; Rule = 'text' }
                 @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
@@ -1368,6 +1371,41 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }
+        'mcp' = @{
+            Options = @(
+                @{ Names = @('--max-cost'); Help = 'Refuse calls that bring the estimated cost of the session above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--folder'); Help = 'Where files are written and relative paths begin (else the working directory).'; Rule = 'dir' }
+                @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
+                @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
+                @{ Names = @('--node'); Help = 'Node of the gateway: api, vip, b, or cf (short texts only).'; Rule = '=api vip b cf' }
+                @{ Names = @('--key-file'); Help = 'File that holds the key (0600).'; Rule = 'file' }
+                @{ Names = @('--timeout'); Help = 'Seconds to wait for headers, then between events.'; Rule = 'text' }
+                @{ Names = @('--max-time'); Help = 'Seconds for the whole run, everything included.'; Rule = 'text' }
+                @{ Names = @('--retries'); Help = 'Attempts after the first one.'; Rule = 'text' }
+                @{ Names = @('--retry-ambiguous'); Help = 'Attempts after one that may have been billed (0: never pay twice).'; Rule = 'text' }
+                @{ Names = @('--max-retry-time'); Help = 'Seconds that all attempts and waits may take together.'; Rule = 'text' }
+                @{ Names = @('--failover'); Help = 'Try the profile''s backup addresses.' }
+                @{ Names = @('--no-failover'); Help = 'The opposite of --failover.' }
+                @{ Names = @('--rpm'); Help = 'Requests a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--tpm'); Help = 'Tokens a minute, shared by all processes of the key.'; Rule = 'text' }
+                @{ Names = @('--limits'); Help = 'Keep to the key''s rate limits.' }
+                @{ Names = @('--no-limits'); Help = 'The opposite of --limits.' }
+                @{ Names = @('--proxy'); Help = 'Proxy to go through (http, https, socks5, socks5h).'; Rule = 'text' }
+                @{ Names = @('--cacert'); Help = 'File of CA certificates to trust.'; Rule = 'file' }
+                @{ Names = @('-H', '--header'); Help = 'Extra request header, ''Name: value'' (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('--json'); Help = 'The server''s object, verbatim, on one line.' }
+                @{ Names = @('--ndjson'); Help = 'One JSON object per line, as each arrives.' }
+                @{ Names = @('--jq'); Help = 'Filter the JSON with a jq expression (extra: apiyi-cli[jq]).'; Rule = 'text' }
+                @{ Names = @('-o', '--output'); Help = 'Write to this file instead of stdout.'; Rule = 'file' }
+                @{ Names = @('--force'); Help = 'Overwrite what exists.' }
+                @{ Names = @('-q', '--quiet'); Help = 'No notices on stderr, errors only.' }
+                @{ Names = @('-v', '--verbose'); Help = 'Tell on stderr what is sent and received.' }
+                @{ Names = @('-u', '--usage'); Help = 'Token counts on stderr.' }
+                @{ Names = @('--color'); Help = 'Colour and styles.'; Rule = '=auto always never' }
+                @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
+                @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
+            )
+        }
         'skill' = @{
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
@@ -1379,7 +1417,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'help' = @{
-            Arguments = @('=exit-codes environment config formatting retries batch proxy moving recipes chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion skill describe help')
+            Arguments = @('=exit-codes environment config formatting retries batch proxy moving recipes chat complete respond embed rank image video transcribe speak playground api models balance session usage cache auth doctor sandbox completion mcp skill describe help')
             Options = @(
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )

@@ -51,6 +51,9 @@ OWNERS = {
     "keyring": {"settings"},
     "tomlkit": {"settings"},
     "sqlite3": {"store", "wire"},
+    "mcp": {"agents", "tools"},
+    "anyio": {"agents", "tools"},
+    "httpx2": {"tools"},
 }
 LAZY = {
     "keyring",
@@ -62,6 +65,9 @@ LAZY = {
     "httpx",
     "certifi",
     "asyncio",
+    "mcp",
+    "anyio",
+    "httpx2",
 }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import binascii
 import shlex
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.filetypes import SVG, FileType, detect_type
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+PICTURES_TEXT: Final = "Pictures in the results of the functions, in order:"
+"""The text before pictures that functions gave back: their results are text alone."""
 
 
 class Attachment(NamedTuple):

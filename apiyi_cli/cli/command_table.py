@@ -44,6 +44,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "doctor": CommandEntry("Check what works and what does not.", "Set up"),
     "sandbox": CommandEntry("Run the offline gateway in the foreground.", "Set up"),
     "completion": CommandEntry("Print the completion script of a shell.", "Set up"),
+    "mcp": CommandEntry("Serve the commands to agents as tools over MCP.", "Agents"),
     "skill": CommandEntry("Print a skill file for coding agents.", "Agents"),
     "describe": CommandEntry("Print the whole command line as a JSON Schema.", "Agents"),
     "help": CommandEntry("Print the help of a command, or a topic.", "Look"),

@@ -13,12 +13,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.build.content import Attachment
 
 COMMAND_TIMEOUT_S = 120.0
 RESULT_MOST_BYTES = 256 * 1024
@@ -32,12 +35,28 @@ the pipe open."""
 Refuse = Callable[[dict[str, Any], str], str | None]
 
 
+class ToolResult(NamedTuple):
+    """What a function gives back: text, and pictures that the model is to see."""
+
+    text: str
+    pictures: tuple[Attachment, ...] = ()
+
+
 class Tool(NamedTuple):
-    """A function of the model and the command that answers it."""
+    """A function of the model and what answers it: a command, or a `remote` tool of a server.
+
+    `remote` is called with the arguments, the seconds and the bytes that it may take.
+    """
 
     name: str
     argv: tuple[str, ...]
     parameters: dict[str, Any] | None
+    remote: Callable[[str, float, int], ToolResult] | None = None
+
+    @property
+    def target(self) -> str:
+        """Return what the user is asked about: the command, or the server."""
+        return shlex.join(self.argv) if self.remote is None else str(self.remote)
 
 
 def parse_run_options(
@@ -88,7 +107,7 @@ def run_tools(
     refuse: Refuse,
     timeout_s: float = COMMAND_TIMEOUT_S,
     most_bytes: int = RESULT_MOST_BYTES,
-) -> list[str]:
+) -> list[ToolResult]:
     """Run the commands, `AT_ONCE` at a time, and return the result of each call.
 
     `environ` is the whole environment of a command. `refuse` returns why the arguments do not
@@ -98,7 +117,7 @@ def run_tools(
     function ends, however that happens, no command or child of one is left running.
     """
     processes = _ToolProcesses(environ)
-    results = [""] * len(calls)
+    results = [ToolResult("")] * len(calls)
     failures: list[Exception] = []
     room = threading.Semaphore(AT_ONCE)
 
@@ -140,9 +159,29 @@ def _run_tool(
     refuse: Refuse,
     timeout_s: float,
     most_bytes: int,
-) -> str:
+) -> ToolResult:
     if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
-        return f"error: the arguments were not used: {why}"
+        return ToolResult(f"error: the arguments were not used: {why}")
+    if tool.remote is not None:
+        return tool.remote(call.arguments, timeout_s, most_bytes)
+    return ToolResult(_run_command(processes, tool, call, timeout_s, most_bytes))
+
+
+def cut_result(text: str, most_bytes: int) -> str:
+    """Return a result, cut with a word about it where it has more than `most_bytes`."""
+    content = text.encode("utf-8", "replace")
+    if len(content) <= most_bytes:
+        return text
+    return f"{content[:most_bytes].decode('utf-8', 'ignore')}\n{_cut_note(most_bytes)}"
+
+
+def _cut_note(most_bytes: int) -> str:
+    return f"[cut: a result may have {most_bytes} bytes]"
+
+
+def _run_command(
+    processes: _ToolProcesses, tool: Tool, call: ToolCall, timeout_s: float, most_bytes: int
+) -> str:
     try:
         process = processes.start(tool.argv, most_bytes)
     except OSError as failure:
@@ -152,7 +191,7 @@ def _run_tool(
     is_in_time = process.wait(call.arguments.encode("utf-8", "replace"), timeout_s)
     result = process.stdout.text
     if process.stdout.is_full:
-        return f"{result}\n[cut: a result may have {most_bytes} bytes]"
+        return f"{result}\n{_cut_note(most_bytes)}"
     if not is_in_time:
         return f"error: {tool.name} did not end within {timeout_s:g} s"
     if status := process.returncode:

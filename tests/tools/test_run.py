@@ -36,7 +36,7 @@ def refuse(schema: dict[str, Any], text: str) -> str | None:
 
 def told(tool: Tool, arguments: str = "{}", **how: Any) -> str:
     settings: dict[str, Any] = {"environ": dict(os.environ), "refuse": refuse, **how}
-    (text,) = run_tools([(tool, ToolCall("c", tool.name, arguments))], **settings)
+    ((text, _),) = run_tools([(tool, ToolCall("c", tool.name, arguments))], **settings)
     return text
 
 
@@ -160,7 +160,7 @@ def test_results_are_in_the_order_of_the_calls_and_run_at_the_same_time(tmp_path
         environ=dict(os.environ),
         refuse=refuse,
     )
-    assert found == [f"{number}\n" for number in range(AT_ONCE)]
+    assert [result.text for result in found] == [f"{number}\n" for number in range(AT_ONCE)]
 
 
 def test_no_more_run_at_once_than_allowed(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_no_more_run_at_once_than_allowed(tmp_path: Path) -> None:
         environ=dict(os.environ),
         refuse=refuse,
     )
-    assert max(int(text) for text in found) <= AT_ONCE
+    assert max(int(result.text) for result in found) <= AT_ONCE
 
 
 class Stop(BaseException):

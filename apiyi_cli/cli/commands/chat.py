@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
-from apiyi_cli.build.chat import answer_messages, chat_call
+from apiyi_cli.build.chat import answer_messages, build_messages, chat_call
+from apiyi_cli.build.content import PICTURES_TEXT, Attachment
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import TextEndpoint, run
@@ -93,12 +94,18 @@ def _send(ctx: Context, asked: ConversationRequest, observer: ReplyObserver | No
     elif ctx.settings.prints_request:
         ctx.gateway.print_request(build(messages))
     else:
-        endpoint = TextEndpoint(build, events, _extend, _turn)
+        endpoint = TextEndpoint(build, events, _extend, _show, _turn)
         run(ctx, asked, endpoint, messages, choices=sampling.n or 1, observer=observer)
 
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
     return answer_messages(reply.text, reply.calls, results, _turn(reply))
+
+
+def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
+    """Return the message with pictures that functions gave back."""
+    messages, _ = build_messages(PICTURES_TEXT, attachments=pictures)
+    return messages
 
 
 def _turn(reply: ReplyCollector) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from apiyi_cli.build.content import PICTURES_TEXT, Attachment
 from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
@@ -64,7 +65,7 @@ def respond(
         # With tools the input grows, so it is a list from the start.
         if asked.commands is not None and isinstance(items, str):
             items = [{"role": "user", "content": items}]
-        run(ctx, asked, TextEndpoint(build, events, _extend), items)
+        run(ctx, asked, TextEndpoint(build, events, _extend, _show), items)
 
 
 def _text_sources(
@@ -88,6 +89,13 @@ def _text_sources(
 
 def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any]]:
     return answer_items(output_items(reply.chunks), reply.calls, results)
+
+
+def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
+    """Return the item with pictures that functions gave back."""
+    items, _ = build_items(PICTURES_TEXT, attachments=pictures)
+    assert not isinstance(items, str)
+    return items
 
 
 def _refuse_misfits(

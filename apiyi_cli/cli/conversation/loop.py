@@ -23,6 +23,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.answer_files import AnswerFiles
     from apiyi_cli.cli.conversation.request import ConversationRequest
@@ -45,13 +46,15 @@ if TYPE_CHECKING:
 class TextEndpoint(PlainValue):
     """How an endpoint builds a call from its messages and continues after function calls.
 
-    `extend` returns the messages that a reply and the results of its calls add. `turn` returns
-    what a stored conversation keeps of a reply beside its text and calls.
+    `extend` returns the messages that a reply and the results of its calls add, `show` those
+    that show the model pictures. `turn` returns what a stored conversation keeps of a reply
+    beside its text and calls.
     """
 
     build: Callable[[list[Any]], Call]
     decode: Decode
     extend: Callable[[ReplyCollector, Sequence[str]], list[Any]]
+    show: Callable[[Sequence[Attachment]], list[Any]]
     turn: Callable[[ReplyCollector], dict[str, Any] | None] = lambda reply: None
 
 
@@ -210,7 +213,9 @@ def _answer_lines(
                 hint=Text("raise --max-steps"),
             )
         results = runner.run(reply.calls, reply.finish_reason)
-        messages.extend(endpoint.extend(reply, results))
+        messages.extend(endpoint.extend(reply, [result.text for result in results]))
+        if pictures := [picture for result in results for picture in result.pictures]:
+            messages.extend(endpoint.show(pictures))
 
 
 def _final_object(lines: Iterator[bytes], reply: ReplyCollector) -> Iterator[bytes]:

@@ -133,7 +133,7 @@ def read_request(
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
     is_needed = not (conversation.messages or attachments)
     text = _read_prompt(ctx, words, source, is_needed)
-    schema, functions = _read_schema(inputs, answer.schema), _read_functions(inputs, tools.tool)
+    functions, commands = _read_commands(ctx, fill(running), _read_functions(inputs, tools.tool))
     return ConversationRequest(
         text=text,
         system=None if _has_system(old, system) else system,
@@ -146,8 +146,8 @@ def read_request(
         tools=tools,
         functions=functions,
         tool_choice=_read_tool_choice(tools.tool_choice, functions),
-        schema=schema,
-        commands=_read_commands(fill(running), functions),
+        schema=_read_schema(inputs, answer.schema),
+        commands=commands,
         body_options=inputs.read_options(ctx.settings.request),
         families=ctx.settings.families,
     )
@@ -237,9 +237,12 @@ def _read_tool_choice(
     return parse_tool_choice(value, functions)
 
 
-def _read_commands(running: Running, functions: Sequence[dict[str, Any]]) -> ToolCommands | None:
-    if not running.run:
-        return None
+def _read_commands(
+    ctx: Context, running: Running, functions: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], ToolCommands | None]:
+    """Return all functions, those of MCP servers added, and what answers them here."""
+    if not (running.run or running.mcp):
+        return functions, None
     from apiyi_cli.cli.conversation.tools import read_commands
 
-    return read_commands(running, functions)
+    return read_commands(ctx, running, functions)

@@ -1,26 +1,30 @@
-"""`--run`: which commands answer which functions, and the user's permission for each call."""
+"""`--run` and `--mcp`: what answers which functions, and the user's permission for each call."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.options.chat import Running
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
-from apiyi_cli.tools.run import Tool, parse_run_options, run_tools
+from apiyi_cli.tools.run import Tool, ToolResult, parse_run_options, run_tools
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.tools.mcp import McpServers
 
 MOST_STEPS = 20
+_servers: WeakKeyDictionary[Process, McpServers] = WeakKeyDictionary()
+"""The servers of a process: the turns of an interactive conversation share them."""
 
 
 class ToolCommands(NamedTuple):
-    """The commands of `--run` by function; `declared` are the names of all functions.
+    """The commands of `--run` and tools of `--mcp` by function; `declared` are all functions.
 
     Without `runs_unasked` the user is asked before each call.
     """
@@ -48,32 +52,61 @@ class ToolCommands(NamedTuple):
         ]
 
 
-def read_commands(running: Running, functions: Sequence[dict[str, Any]]) -> ToolCommands | None:
-    """Return the commands of `--run`, None without one.
+def read_commands(
+    ctx: Context, running: Running, functions: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], ToolCommands]:
+    """Return all functions and what answers them: commands of `--run`, tools of `--mcp`.
 
-    Raises UsageError if nobody could be asked and `--yes` was not given.
+    The servers of `--mcp` are started here and end with the run. Raises UsageError if nobody
+    could be asked and `--yes` was not given.
     """
-    if not running.run:
-        return None
-    tools = parse_run_options(running.run, functions)
+    tools = parse_run_options(running.run or (), functions)
     if not running.yes and not _has_terminal():
         raise UsageError(
-            Text("cannot ask whether --run may run its commands"),
+            Text(
+                "cannot ask whether {option} may run its commands",
+                option="--run" if running.run else "--mcp",
+            ),
             Text("there is no terminal"),
             hint=Text("add --yes if they may run unasked"),
         )
-    declared = tuple(tool["function"]["name"] for tool in functions)
-    return ToolCommands(tools, declared, bool(running.yes), running.max_steps or MOST_STEPS)
+    offered: list[dict[str, Any]] = []
+    if running.mcp:
+        offered, remote = _connect_servers(ctx, running.mcp, [_name(tool) for tool in functions])
+        tools |= remote
+    functions = [*functions, *offered]
+    declared = tuple(map(_name, functions))
+    commands = ToolCommands(tools, declared, bool(running.yes), running.max_steps or MOST_STEPS)
+    return functions, commands
+
+
+def _connect_servers(
+    ctx: Context, values: Sequence[str], taken: Sequence[str]
+) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
+    """Start the servers of `--mcp` and return their tools; the end of the run ends them."""
+    from apiyi_cli.tools.mcp import McpServers, offer_tools
+
+    servers = _servers.get(ctx.process)
+    if servers is None:
+        # What is only printed needs no key, and has no end.
+        left_s = float("inf") if ctx.settings.prints_request else ctx.gateway.left_s
+        servers = _servers[ctx.process] = McpServers(ctx.process.child_environment(), left_s)
+        ctx.process.on_exit(servers.close)
+    return offer_tools([servers.connect(value) for value in values], taken, ctx.messages.note)
+
+
+def _name(tool: dict[str, Any]) -> str:
+    return str(tool["function"]["name"])
 
 
 class ToolRunner:
-    """Answers function calls with the commands of `--run`."""
+    """Answers function calls with the commands of `--run` and the tools of `--mcp`."""
 
     def __init__(self, ctx: Context, commands: ToolCommands) -> None:
         self._ctx = ctx
         self._commands = commands
 
-    def run(self, calls: Sequence[ToolCall], finish_reason: str) -> list[str]:
+    def run(self, calls: Sequence[ToolCall], finish_reason: str) -> list[ToolResult]:
         """Run the commands, several at once, and return the result of each call in order.
 
         Raises IncompleteError if the answer was cut off, because arguments may be, too.
@@ -87,17 +120,18 @@ class ToolRunner:
                 ),
                 hint=Text("raise --max-tokens"),
             )
-        results: dict[int, str] = {}
+        results: dict[int, ToolResult] = {}
         allowed: dict[int, tuple[Tool, ToolCall]] = {}
         for place, call in enumerate(calls):
             tool = self._commands.tools.get(call.name)
             if tool is None:
                 known = ", ".join(self._commands.declared)
-                results[place] = f"error: there is no function {call.name!r} (there are: {known})"
+                why = f"error: there is no function {call.name!r} (there are: {known})"
+                results[place] = ToolResult(why)
             elif self._ask_permission(tool, call):
                 allowed[place] = tool, call
             else:
-                results[place] = "error: the user did not allow this call"
+                results[place] = ToolResult("error: the user did not allow this call")
         ran = run_tools(
             list(allowed.values()),
             environ=self._ctx.process.child_environment(),
@@ -114,7 +148,7 @@ class ToolRunner:
         return check.misfit or check.unfinished
 
     def _ask_permission(self, tool: Tool, call: ToolCall) -> bool:
-        message = f"{call.name}({call.arguments}) -> {shlex.join(tool.argv)}"
+        message = f"{call.name}({call.arguments}) -> {tool.target}"
         messages = self._ctx.messages
         if self._commands.runs_unasked:
             messages.note(Text("running {message}", message=message))

@@ -153,10 +153,11 @@ class GatewayClient:
         max_usd = self._settings.request.max_cost
         if max_usd is None:
             return None
-        from apiyi_cli.cli.gateway.cost_limit import CostLimit
+        from apiyi_cli.cli.gateway.cost_limit import COST_REPORT, CostLimit
         from apiyi_cli.cli.output.ledger import load_prices
 
-        return CostLimit(max_usd, load_prices(self._settings))
+        report = self._process.environ.get(COST_REPORT)
+        return CostLimit(max_usd, load_prices(self._settings), report=report)
 
     @property
     def plan(self) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from apiyi_cli.batch.run.stopping import price_unknown
 from apiyi_cli.cli.output.ledger import estimate_cost
@@ -11,12 +12,21 @@ from apiyi_cli.errors import LimitError
 from apiyi_cli.store.prices import Prices, format_cost
 from apiyi_cli.text import Text
 
+COST_REPORT = "APIYI_COST_REPORT"
+"""The variable that names the file for the sum; `apiyi mcp` sets it for the commands it runs."""
+
 
 class CostLimit:
-    """Adds up what the requests of a run are estimated to cost; safe from any thread."""
+    """Adds up what the requests of a run are estimated to cost; safe from any thread.
 
-    def __init__(self, max_usd: float, prices: Prices, spent_usd: float = 0.0) -> None:
+    `report` is a file that gets the sum after each request, for a session of many runs.
+    """
+
+    def __init__(
+        self, max_usd: float, prices: Prices, spent_usd: float = 0.0, report: str | None = None
+    ) -> None:
         require_prices(prices)
+        self._report = report
         self._max_usd = max_usd
         self._prices = prices
         self._planned_usd = spent_usd
@@ -35,6 +45,9 @@ class CostLimit:
             if planned_usd > self._max_usd:
                 raise _too_dear(usd, self._planned_usd, self._max_usd)
             self._planned_usd = planned_usd
+            if self._report is not None:
+                with suppress(OSError), open(self._report, "w", encoding="ascii") as file:
+                    file.write(f"{planned_usd:.9f}")
 
     @property
     def planned_usd(self) -> float:

@@ -196,6 +196,13 @@ class Running(Group, panel="Tools"):
         metavar="NAME=COMMAND",
         config=False,
     )
+    mcp = flag(
+        list[str],
+        "--mcp",
+        help="Offer the tools of an MCP server: a command, or a URL (extra: apiyi-cli[mcp]).",
+        metavar="COMMAND|URL",
+        config=False,
+    )
     yes = flag(bool, "--yes", help="Run them without asking on the terminal.", config=False)
     max_steps = flag(
         int,

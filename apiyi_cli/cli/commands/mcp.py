@@ -1,0 +1,58 @@
+"""`apiyi mcp`: the commands as tools for agents, over MCP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from apiyi_cli.cli.app import describe_all, single
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.typer_options import spread
+from apiyi_cli.core.options import Flag, list_given
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.mcp import Serving
+from apiyi_cli.core.options.output import Output
+
+
+def mcp(ctx: Context, *, serving: Serving, connection: Connection, output: Output) -> None:
+    """Serve the commands to agents as tools of an MCP server, on stdin and stdout.
+
+    The tools are chat, image, video, embed, rank, transcribe, speak, models, balance and
+    batch_status. Files go by path. Needs apiyi-cli[mcp].
+    """
+    from apiyi_cli import __version__
+    from apiyi_cli.agents.mcp_server import ServerOptions, require_package, serve
+    from apiyi_cli.cli.gateway.cost_limit import COST_REPORT
+
+    require_package()
+    ctx.output.require_ready()
+    options = ServerOptions(
+        shared=tuple(_write_options(connection)),
+        max_usd=serving.max_cost,
+        folder=Path(serving.folder or "").absolute(),
+        scratch=ctx.process.make_scratch_folder(),
+        environ=os.environ,
+        cost_report=COST_REPORT,
+    )
+    commands = {command.name: command for command in describe_all().commands}
+    serve(options, commands, __version__, ctx.messages.translate)
+
+
+def _write_options(connection: Connection) -> list[str]:
+    """Return the options of the connection as they are typed, for the command of each call."""
+    return [
+        word
+        for option, value in list_given(connection)
+        for item in (value if option.many else [value])
+        for word in [_write_option(option, item)]
+    ]
+
+
+def _write_option(option: Flag, value: object) -> str:
+    yes, _, no = option.names[-1].partition("/")
+    if value is True:
+        return yes
+    return no if value is False else f"{option.long}={value}"
+
+
+app = single(spread(mcp))

@@ -1,0 +1,24 @@
+"""Options: the MCP server that `apiyi mcp` is."""
+
+from __future__ import annotations
+
+from apiyi_cli.core.options import Group, flag
+
+
+class Serving(Group, panel="Options"):
+    """What holds for all calls of a session."""
+
+    max_cost = flag(
+        float,
+        "--max-cost",
+        help="Refuse calls that bring the estimated cost of the session above so many US dollars.",
+        metavar="USD",
+        low=0,
+    )
+    folder = flag(
+        str,
+        "--folder",
+        help="Where files are written and relative paths begin (else the working directory).",
+        metavar="DIR",
+        complete="dir",
+    )

@@ -1,0 +1,329 @@
+"""Tools of MCP servers: connected, listed, called; no server outlives the run.
+
+The official `mcp` package speaks the protocol, in an event loop that runs in a thread. It is an
+extra and is imported here alone, when a server is named.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from apiyi_cli.build.content import Attachment
+from apiyi_cli.core.hosts import is_loopback, split_url
+from apiyi_cli.core.jsontext import InvalidJSON, read_typed, write_text
+from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.text import Text, system_reason
+from apiyi_cli.tools.mcp_stdio import StderrTail, connect_stdio
+from apiyi_cli.tools.run import Tool, ToolResult, cut_result
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+    from mcp import Client
+
+START_TIMEOUT_S: Final = 30.0
+"""Seconds for each question of the handshake: a server may be fetched from a registry first."""
+MOST_PAGES: Final = 100
+MOST_PICTURE_BYTES: Final = 8 << 20
+_NAME_MAX: Final = 64
+_EXAMPLE: Final = "--mcp 'npx -y @modelcontextprotocol/server-everything'"
+
+
+class McpTool(NamedTuple):
+    """A tool as its server describes it; `parameters` is what it calls its input schema."""
+
+    name: str
+    description: str
+    parameters: Any
+
+
+class McpServer:
+    """One connected server; `title` names it in messages, without what may be secret of a URL."""
+
+    def __init__(self, portal: BlockingPortal, client: Client, title: str, stderr: StderrTail):
+        self._portal = portal
+        self._client = client
+        self._stderr = stderr
+        self.title = title
+        info = client.server_info
+        self.name = info.name if info is not None else title
+
+    def list_tools(self) -> list[McpTool]:
+        """Return all tools of the server, page by page. Raises SetupError."""
+        try:
+            return self._portal.call(self._list_tools)
+        except Exception as failure:
+            raise _cannot_use(self.title, _explain(failure, self._stderr)) from None
+
+    def call(self, name: str, arguments: str, timeout_s: float, most_bytes: int) -> ToolResult:
+        """Call a tool and return its result, an error text where that fails."""
+        try:
+            value = read_typed(arguments or "{}")
+        except InvalidJSON as failure:
+            return ToolResult(f"error: the arguments are not JSON: {failure}")
+        if not isinstance(value, dict):
+            return ToolResult("error: the arguments are not a JSON object")
+        try:
+            result = self._portal.call(self._call, name, value, timeout_s)
+        except Exception as failure:
+            if isinstance(failure, TimeoutError):
+                return ToolResult(f"error: {name} did not end within {timeout_s:g} s")
+            return ToolResult(f"error: {name}: {_explain(failure, self._stderr)}")
+        return _read_result(result, most_bytes)
+
+    async def _list_tools(self) -> list[McpTool]:
+        tools: list[McpTool] = []
+        cursor = None
+        for _ in range(MOST_PAGES):
+            page = await self._client.list_tools(cursor=cursor)
+            tools += [
+                McpTool(tool.name, tool.description or "", tool.input_schema) for tool in page.tools
+            ]
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return tools
+
+    async def _call(self, name: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+        import anyio
+
+        # The package's own limit names no tool, and must not come first.
+        with anyio.fail_after(timeout_s):
+            return await self._client.call_tool(
+                name, arguments, read_timeout_seconds=timeout_s + START_TIMEOUT_S
+            )
+
+
+class McpServers:
+    """The servers of a run; `close` ends them all, and so does the end of the process."""
+
+    def __init__(self, environ: Mapping[str, str], timeout_s: float = START_TIMEOUT_S) -> None:
+        """`environ` is the whole environment of a server, `timeout_s` bounds its handshake."""
+        self._environ = dict(environ)
+        self._timeout_s = min(START_TIMEOUT_S, timeout_s)
+        self._stack = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._connected: dict[str, McpServer] = {}
+
+    def connect(self, value: str) -> McpServer:
+        """Return the server that a value of `--mcp` names, connected once.
+
+        A URL is reached by streamable HTTP, anything else is a command, split like a shell
+        command but run without a shell. Raises UsageError or SetupError.
+        """
+        if value in self._connected:
+            return self._connected[value]
+        portal = self._open_portal()
+        stderr = StderrTail()
+        if value.startswith(("http://", "https://")):
+            title = value.partition("?")[0].partition("#")[0]
+            transport: Any = _connect_http(value)
+        else:
+            argv, title = self._split(value), value
+            transport = connect_stdio(argv, self._environ, stderr)
+        from mcp import Client
+
+        client = Client(transport, read_timeout_seconds=self._timeout_s, cache=None)
+        connection: AbstractContextManager[Client] = portal.wrap_async_context_manager(client)
+        try:
+            connected = self._stack.enter_context(connection)
+        except Exception as failure:
+            raise _cannot_use(title, _explain(failure, stderr)) from None
+        server = self._connected[value] = McpServer(portal, connected, title, stderr)
+        return server
+
+    def close(self) -> None:
+        """End the servers and the event loop; may be repeated."""
+        self._stack.close()
+        self._portal = None
+        self._connected.clear()
+
+    def _open_portal(self) -> BlockingPortal:
+        if self._portal is None:
+            _require_package()
+            from anyio.from_thread import start_blocking_portal
+
+            self._portal = self._stack.enter_context(start_blocking_portal())
+        return self._portal
+
+    def _split(self, value: str) -> list[str]:
+        """Return the words of a command, the first one as the path of a program."""
+        try:
+            argv = shlex.split(value)
+        except ValueError as failure:
+            raise UsageError(
+                Text("cannot use --mcp {value}", value=value), str(failure).lower()
+            ) from None
+        if not argv:
+            raise UsageError(Text("cannot use --mcp"), Text("the command is empty"), hint=_EXAMPLE)
+        # On Windows npx is npx.cmd, which a process without a shell does not find by itself.
+        found = shutil.which(argv[0], path=self._environ.get("PATH"))
+        if found is None:
+            raise _cannot_use(argv[0], Text("there is no such program"))
+        return [found, *argv[1:]]
+
+
+def offer_tools(
+    servers: Sequence[McpServer], taken: Sequence[str], tell: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
+    """Return the tools of all servers as functions for the model, and what answers each.
+
+    A name that models do not take is spelled anew, one that is taken gets the server's before
+    it; `tell` hears of both, and of tools whose parameters are not a JSON Schema: they are left
+    out.
+    """
+    from apiyi_cli.build.tools import read_tools
+
+    functions: list[dict[str, Any]] = []
+    tools: dict[str, Tool] = {}
+    for server in servers:
+        for tool in server.list_tools():
+            name = _free_name(server.name, tool.name, {*taken, *tools})
+            names = {"tool": tool.name, "server": server.name}
+            described = {"description": tool.description, "inputSchema": tool.parameters}
+            try:
+                functions += read_tools([{"name": name, **described}])
+            except UsageError as failure:
+                tell(
+                    Text("{tool} of {server} is not offered: {reason}", **names, reason=failure.why)
+                )
+                continue
+            if name != tool.name:
+                tell(Text("{tool} of {server} is offered as {name}", **names, name=name))
+            tools[name] = Tool(name, (), tool.parameters, _Remote(server, tool.name))
+    return functions, tools
+
+
+class _Remote:
+    """What calls one tool of a server; its text says where the call goes."""
+
+    def __init__(self, server: McpServer, name: str) -> None:
+        self._server = server
+        self._name = name
+
+    def __str__(self) -> str:
+        return f"{self._server.name} ({self._server.title})"
+
+    def __call__(self, arguments: str, timeout_s: float, most_bytes: int) -> ToolResult:
+        return self._server.call(self._name, arguments, timeout_s, most_bytes)
+
+
+def _free_name(server: str, name: str, taken: set[str]) -> str:
+    """Return a name that models take and no other function has."""
+    base = _spell(name)
+    if base not in taken:
+        return base
+    base = _spell(f"{server}_{name}")
+    candidates = (
+        base if count == 1 else f"{base[: _NAME_MAX - 3]}_{count}" for count in range(1, 100)
+    )
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _spell(name: str) -> str:
+    """Return a name with `_` for what a function's name may not have."""
+    spelled = "".join(
+        character if character.isascii() and (character.isalnum() or character in "_-") else "_"
+        for character in name
+    )
+    return spelled[:_NAME_MAX] or "_"
+
+
+@asynccontextmanager
+async def _connect_http(url: str) -> Any:
+    """Yield the streams of messages of a server that is reached by streamable HTTP."""
+    from httpx2 import AsyncClient, Timeout
+    from mcp.client.streamable_http import streamable_http_client
+
+    # As everywhere in the program: loopback is never reached through a proxy.
+    timeout = Timeout(START_TIMEOUT_S, read=None)
+    async with (
+        AsyncClient(timeout=timeout, trust_env=not _is_loopback_url(url)) as client,
+        streamable_http_client(url, http_client=client) as streams,
+    ):
+        yield streams
+
+
+def _is_loopback_url(url: str) -> bool:
+    parts = split_url(url)
+    return parts is not None and is_loopback(parts.hostname or "")
+
+
+def _read_result(result: Any, most_bytes: int) -> ToolResult:
+    """Return the parts of a result as text and pictures, at most `most_bytes` of text."""
+    pictures: list[Attachment] = []
+    texts = [text for item in result.content for text in _read_part(item, pictures)]
+    if not result.content and result.structured_content is not None:
+        texts = [write_text(result.structured_content)]
+    text = "\n".join(texts)
+    if result.is_error:
+        text = f"error: {text}"
+    return ToolResult(cut_result(text, most_bytes), tuple(pictures))
+
+
+def _read_part(item: Any, pictures: list[Attachment]) -> Iterator[str]:
+    """Yield the text of one part of a result; a picture is added to `pictures` and named."""
+    match item.type:
+        case "text":
+            yield item.text
+        case "image":
+            yield _read_picture(item, pictures)
+        case "resource" if hasattr(item.resource, "text"):
+            yield item.resource.text
+        case "resource":
+            kind = item.resource.mime_type or "application/octet-stream"
+            yield f"[{item.resource.uri}: {kind}, not shown]"
+        case "resource_link":
+            yield f"[{item.name}: {item.uri}]"
+        case kind:
+            yield f"[{kind}: {getattr(item, 'mime_type', '')}, not shown]"
+
+
+def _read_picture(item: Any, pictures: list[Attachment]) -> str:
+    import base64
+
+    try:
+        content = base64.b64decode(item.data, validate=True)
+    except ValueError:
+        return f"[{item.mime_type}: its base64 is broken]"
+    if sum(len(picture.content or b"") for picture in pictures) + len(content) > MOST_PICTURE_BYTES:
+        return f"[{item.mime_type}, {len(content)} bytes: too large, not shown]"
+    pictures.append(Attachment(f"{len(pictures) + 1}", content))
+    return f"[{item.mime_type}, {len(content)} bytes: shown in the next message]"
+
+
+def _explain(failure: BaseException, stderr: StderrTail) -> str:
+    """Return why a server could not be used, with the last words on its stderr."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    if isinstance(failure, OSError) and failure.strerror:
+        why = system_reason(failure)
+    else:
+        why = " ".join(str(failure).split()) or type(failure).__name__
+    if last := stderr.last_line:
+        return Text("{why} (its last words: {last})", why=why, last=last)
+    return why
+
+
+def _cannot_use(title: str, why: str) -> SetupError:
+    return SetupError(Text("cannot use the MCP server {title}", title=title), why)
+
+
+def _require_package() -> None:
+    """Raise SetupError with the command that installs the package if it is missing."""
+    try:
+        import mcp  # noqa: F401
+    except ImportError:
+        raise SetupError(
+            Text("cannot use --mcp"),
+            Text("the mcp package is missing"),
+            hint="pip install 'apiyi-cli[mcp]'",
+        ) from None
+    import logging
+
+    # It reports what it skips with the logging of the standard library, on stderr.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
+    logging.getLogger("mcp").propagate = False

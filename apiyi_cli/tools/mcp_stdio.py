@@ -1,0 +1,163 @@
+"""A MCP server as a child process: JSON-RPC messages, one a line, over its stdin and stdout.
+
+The official package's own transport starts a server with a part of the environment, prints its
+stderr on ours, reads lines of any length, and needs up to six seconds to end it. This one has
+the environment of every program that is started from here, keeps the end of stderr for the error
+message, bounds a line, and leaves nothing running.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from anyio.abc import ByteReceiveStream, Process
+
+MOST_LINE_BYTES: Final = 64 << 20
+MOST_STDERR_KEPT: Final = 2000
+EXIT_PATIENCE_S: Final = 1.0
+"""Seconds that a server has to end once its input is closed, as the protocol wants it."""
+
+
+class StderrTail:
+    """The last bytes that a server wrote on stderr."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def add(self, piece: bytes) -> None:
+        """Take what was written."""
+        self._kept = (self._kept + piece)[-MOST_STDERR_KEPT:]
+
+    @property
+    def last_line(self) -> str:
+        """Return the last line that is not blank."""
+        lines = self._kept.decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@asynccontextmanager
+async def connect_stdio(
+    argv: Sequence[str], environ: Mapping[str, str], stderr: StderrTail
+) -> AsyncIterator[tuple[Any, Any]]:
+    """Start a server and yield its streams of messages; at the end nothing of it runs.
+
+    A line that is not a message comes as an exception, which the session skips. Raises OSError
+    if the program cannot be started.
+    """
+    import anyio
+    from mcp.shared.message import SessionMessage
+
+    process = await anyio.open_process(
+        list(argv), env=dict(environ), stderr=subprocess.PIPE, start_new_session=True
+    )
+    send_in, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    sent, receive_out = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_read, process, send_in)
+        tasks.start_soon(_write, process, receive_out, send_in)
+        tasks.start_soon(_keep_stderr, process, stderr)
+        try:
+            yield received, sent
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process)
+                for stream in (received, sent):
+                    await stream.aclose()
+            tasks.cancel_scope.cancel()
+
+
+async def _read(process: Process, messages: Any) -> None:
+    """Pass on what the server writes."""
+    assert process.stdout is not None
+    async with messages:
+        with suppress(*_gone()):
+            async for line in _lines(process.stdout):
+                await messages.send(_parse(line))
+
+
+async def _write(process: Process, messages: Any, received: Any) -> None:
+    """Write messages to the server; when it takes no more, end what is `received`."""
+    assert process.stdin is not None
+    async with messages:
+        with suppress(*_gone()):
+            async for item in messages:
+                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+                await process.stdin.send(text.encode("utf-8", "replace") + b"\n")
+            return
+    # The session must not wait for answers that cannot come.
+    await received.aclose()
+
+
+async def _keep_stderr(process: Process, stderr: StderrTail) -> None:
+    assert process.stderr is not None
+    with suppress(*_gone()):
+        async for piece in process.stderr:
+            stderr.add(piece)
+
+
+def _gone() -> tuple[type[Exception], ...]:
+    """Return what is raised where the other end of a pipe or stream is closed."""
+    import anyio
+
+    return anyio.ClosedResourceError, anyio.BrokenResourceError, OSError
+
+
+async def _lines(stdout: ByteReceiveStream) -> AsyncIterator[bytes]:
+    """Yield the lines of a server. Raises OSError for one that is too long."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in stdout:
+        *whole, rest = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*pieces, line))
+            pieces, size = [], 0
+        pieces.append(rest)
+        size += len(rest)
+        if size > MOST_LINE_BYTES:
+            raise OSError("a message is too long")
+
+
+def _parse(line: bytes) -> Any:
+    """Return the message of a line, the exception for a line that is none."""
+    from mcp.shared.message import SessionMessage
+    from mcp.types import jsonrpc_message_adapter
+
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as failure:
+        return failure
+
+
+async def _end(process: Process) -> None:
+    """Close the server's input, give it a moment, then kill it and what it started."""
+    import anyio
+
+    if process.stdin is not None:
+        with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await process.stdin.aclose()
+    deadline = anyio.current_time() + EXIT_PATIENCE_S
+    # Not wait(): it also waits for the end of pipes that a grandchild may hold.
+    while process.returncode is None and anyio.current_time() < deadline:
+        await anyio.sleep(0.01)
+    _kill(process)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await stream.aclose()
+    with anyio.move_on_after(EXIT_PATIENCE_S):
+        await process.wait()
+
+
+def _kill(process: Process) -> None:
+    """Kill the process, if it runs, and what is left of its group."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode is None:
+            process.kill()

@@ -1,0 +1,85 @@
+"""An MCP server of the official package, for tests: over stdio, or HTTP on the port given.
+
+Its tools are what a server may do to a client. `ZOO_PID`, if set, names a file for its pid.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import TextContent
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
+server = MCPServer(sys.argv[1] if len(sys.argv) > 1 else "zoo")
+
+
+@server.tool()
+def add(a: int, b: int) -> str:
+    """Add two numbers."""
+    return str(a + b)
+
+
+@server.tool(name="dotted.name")
+def dotted() -> str:
+    """Have a name that models do not take."""
+    return "dotted"
+
+
+@server.tool()
+def environment() -> str:
+    """Return the names and values of all variables."""
+    return repr(sorted(os.environ.items()))
+
+
+@server.tool(structured_output=False)
+def picture() -> list[Any]:
+    """Return a picture."""
+    return [TextContent(type="text", text="one red dot"), Image(data=PNG, format="png")]
+
+
+@server.tool()
+def huge() -> str:
+    """Return a megabyte."""
+    return "x" * (1 << 20)
+
+
+@server.tool()
+def slow() -> str:
+    """Answer late."""
+    time.sleep(30)
+    return "late"
+
+
+@server.tool()
+def fail() -> str:
+    """Fail."""
+    raise ToolError("no luck today")
+
+
+@server.tool()
+def die() -> str:
+    """End the server, and leave a child behind that holds its pipes."""
+    child = subprocess.Popen(["sleep", "60"])
+    Path(os.environ["ZOO_CHILD"]).write_text(str(child.pid))
+    print("the cage is open", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    if place := os.environ.get("ZOO_PID"):
+        Path(place).write_text(str(os.getpid()))
+    if len(sys.argv) > 2:
+        server.run(transport="streamable-http", port=int(sys.argv[2]), host="127.0.0.1")
+    else:
+        server.run()
