@@ -84,6 +84,9 @@ def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:
     """Start to connect to the gateway while the command is imported, where that is certain."""
     if len(argv) < 2 or not {"-h", "--help"}.isdisjoint(argv):
         return None
+    if os.environ.get("APIYI_BASE_URL", "").startswith("http:"):
+        # A server on this machine: there is nothing to wait for.
+        return None
     try:
         from apiyi_cli.wire.http.preconnect import preconnect
     except Exception:
@@ -112,6 +115,12 @@ def _run_command(argv: Sequence[str], process: Process) -> int:
 
 
 def _run_typer(argv: Sequence[str], process: Process) -> int:
+    if list(argv) in (["--help"], ["-h"]):
+        from apiyi_cli.cli.help.print_help import print_root_help
+
+        print_root_help(process)
+        process.console.finish()
+        return 0
     # Rich is for people: without a terminal, help and usage errors do not pay for it.
     if not (process.console.stdout_is_terminal and process.console.stderr_is_terminal):
         os.environ.setdefault("TYPER_USE_RICH", "0")

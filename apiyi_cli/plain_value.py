@@ -24,6 +24,7 @@ class PlainValue:
         """Note the fields and defaults of a subclass, after those that it inherits."""
         own = cls.__annotations__
         cls._fields = (*cls._fields, *own)
+        type.__setattr__(cls, "__match_args__", cls._fields)
         cls._defaults = {
             **cls._defaults,
             **{name: vars(cls)[name] for name in own if name in vars(cls)},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.main import get_command
 
-from apiyi_cli.cli.command_table import COMMANDS
+from apiyi_cli.cli.command_table import COMMANDS, ROOT
 from apiyi_cli.cli.help.help_option import HELP_NAMES, HelpedCommand, HelpedGroup
 from apiyi_cli.cli.typed_words import TYPED_WORDS
 
@@ -92,19 +92,21 @@ def _print_version(ctx: typer.Context, is_given: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+def _root_option(name: str, default: Any = False, **settings: Any) -> Any:
+    """Return Typer's declaration of an option of the table."""
+    option = next(option for option in ROOT.params if option.name == name)
+    return typer.Option(default, *option.opts, help=option.help, metavar=option.metavar, **settings)
+
+
+@app.callback(help=ROOT.help)
 def root(
     ctx: typer.Context,
-    profile: str = typer.Option(
-        None, "--profile", metavar="NAME", help="Profile of the configuration to use."
-    ),
-    quiet: bool = typer.Option(False, "-q", "--quiet", help="No notices, errors only."),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help="Tell what is sent."),
-    version: bool = typer.Option(
-        False, "-V", "--version", callback=_print_version, is_eager=True, help="Print the version."
-    ),
+    profile: str = _root_option("profile", None),
+    quiet: bool = _root_option("quiet"),
+    verbose: bool = _root_option("verbose"),
+    version: bool = _root_option("version", callback=_print_version, is_eager=True),
 ) -> None:
-    """Talk to the API易 gateway, or to any OpenAI-compatible server, in shell pipes."""
+    """Keep the options before the command."""
     ctx.obj.root_options = {
         "profile": profile,
         "quiet": quiet or None,

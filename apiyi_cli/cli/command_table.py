@@ -13,6 +13,46 @@ class CommandEntry(PlainValue):
     commands: tuple[str, ...] = ()
 
 
+class RootOption(PlainValue):
+    """An option that stands before the command, as Typer's own have it."""
+
+    name: str
+    opts: tuple[str, ...]
+    help: str
+    metavar: str | None = None
+    is_flag: bool = True
+    param_type_name: str = "option"
+    secondary_opts: tuple[str, ...] = ()
+    multiple: bool = False
+    default: object = False
+    type: object = None
+    rich_help_panel: str | None = None
+
+
+class Root(PlainValue):
+    """The program itself, with what the help reads of one of Typer's commands."""
+
+    help: str
+    params: tuple[RootOption, ...]
+    callback: object = None
+
+
+ROOT = Root(
+    "Talk to the API易 gateway, or to any OpenAI-compatible server, in shell pipes.",
+    (
+        RootOption(
+            "profile",
+            ("--profile",),
+            "Profile of the configuration to use.",
+            metavar="NAME",
+            is_flag=False,
+        ),
+        RootOption("quiet", ("-q", "--quiet"), "No notices, errors only."),
+        RootOption("verbose", ("-v", "--verbose"), "Tell what is sent."),
+        RootOption("version", ("-V", "--version"), "Print the version."),
+    ),
+)
+
 COMMANDS: dict[str, CommandEntry] = {
     "chat": CommandEntry("Send a chat completion and print the answer as it comes.", "Ask"),
     "complete": CommandEntry("Send a legacy completion.", "Ask"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from apiyi_cli.plain_value import PlainValue
 
 
-class ExitCode(NamedTuple):
+class ExitCode(PlainValue):
     """A number, its name, when it is returned, and what running again costs."""
 
     code: int

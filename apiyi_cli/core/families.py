@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from apiyi_cli.core.jsontext import read_plain
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text, system_reason
 
@@ -216,6 +215,8 @@ def _fits_any(name: str, patterns: Sequence[str]) -> bool:
 def _table() -> list[dict[str, Any]]:
     path = Path(__file__).with_name("families.json")
     try:
+        from apiyi_cli.core.jsontext import read_plain
+
         table: list[dict[str, Any]] = read_plain(path.read_bytes())
     except OSError as error:
         raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error

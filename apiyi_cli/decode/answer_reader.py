@@ -60,6 +60,13 @@ def read_answer(
         reply.close()
 
 
+def _one_line(data: bytes) -> bytes:
+    """Return an event's JSON on one line; nearly always it is that, and nothing else."""
+    if data[:1] == b"{" and data[-1:] == b"}" and b"\n" not in data:
+        return data
+    return one_line(data)
+
+
 def _read_whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[EventBatch]:
@@ -151,6 +158,7 @@ class _Stream:
         """Add the events of what one read brought; return the error that stops it, or None."""
         answer = self.answer
         key, take, verbatim = answer.key, answer.take, self.verbatim
+        is_opening = answer.phase == "opened"
         for data, event in batch:
             if data.startswith(b"[DONE]"):
                 answer.ended = True
@@ -165,10 +173,11 @@ class _Stream:
                     answer = self._follow(value, out)
                     key, take = answer.key, answer.take
                 if verbatim:
-                    chunk = Chunk(one_line(data))
+                    chunk = Chunk(_one_line(data))
                     out.append(chunk)
                     trouble = take(value, out)
-                    chunk.opening = answer.phase == "opened"
+                    if is_opening:
+                        chunk.opening = is_opening = answer.phase == "opened"
                 else:
                     trouble = take(value, out)
             else:

@@ -7,9 +7,10 @@ everything here and beside it only formats them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from apiyi_cli.core.language import Translate
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
@@ -19,7 +20,7 @@ HELP_ALL = "--help-all"
 """Shows the options that all request commands share as well."""
 
 
-class ValueRule(NamedTuple):
+class ValueRule(PlainValue):
     """What a value may be, as far as TAB can know.
 
     `text` is anything, `at` text or @FILE, `choice` one of the few `choices` and nothing
@@ -31,7 +32,7 @@ class ValueRule(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class Option(NamedTuple):
+class Option(PlainValue):
     """One option: its spellings (`off` are those that say no), its value, what it is for.
 
     `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
@@ -68,7 +69,7 @@ class Option(NamedTuple):
         return (*self.names, *self.off)
 
 
-class Argument(NamedTuple):
+class Argument(PlainValue):
     """One positional argument; `name` is in capitals, as the synopsis shows it.
 
     A name of several words is a synopsis itself: `[METHOD] PATH`.
@@ -88,7 +89,7 @@ class Argument(NamedTuple):
         return (self.name if self.required else f"[{self.name}]") + ("..." if self.many else "")
 
 
-class Command(NamedTuple):
+class Command(PlainValue):
     """One command, or a group of commands, in which case `commands` are its own.
 
     `path` is what is typed for it, `("apiyi", "auth", "login")`; `line` describes it in

@@ -8,7 +8,6 @@ from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.manual.describe import HELP_ALL, Argument, Command, Option
 from apiyi_cli.manual.handwritten import TOPICS, divide, list_examples, sections_of
 from apiyi_cli.manual.markdown import Block, Code, Paragraph, plain
-from apiyi_cli.manual.plain import page
 from apiyi_cli.manual.wrap import WIDEST, columns, fill_lines
 from apiyi_cli.text import Text, join_texts
 
@@ -48,6 +47,8 @@ def manual_page(command: Command, width: int, *, bold: bool = False, say: Transl
     if len(command.path) > 2:
         examples = list_examples(command.path, say)
         return helptext(command, width, bold=bold, say=say, examples=examples)
+    from apiyi_cli.manual.plain import page
+
     width = max(20, min(width, WIDEST))
     before, after = divide(sections_of(command.name, say), say)
     command = command.translate(say)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from apiyi_cli.core.language import Translate, as_is
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 
-class Span(NamedTuple):
+class Span(PlainValue):
     """A piece of text in one style."""
 
     text: str
@@ -26,39 +27,39 @@ class Span(NamedTuple):
 Spans = tuple[Span, ...]
 
 
-class Heading(NamedTuple):
+class Heading(PlainValue):
     """A section's title (level 1) or a part's (level 2)."""
 
     level: int
     text: str
 
 
-class Paragraph(NamedTuple):
+class Paragraph(PlainValue):
     """Running text."""
 
     text: Spans
 
 
-class Items(NamedTuple):
+class Items(PlainValue):
     """A list; `numbered` counts its items from 1."""
 
     items: tuple[Spans, ...]
     numbered: bool = False
 
 
-class Definitions(NamedTuple):
+class Definitions(PlainValue):
     """Terms, each with its explanation."""
 
     items: tuple[tuple[Spans, Spans], ...]
 
 
-class Table(NamedTuple):
+class Table(PlainValue):
     """Rows of cells; the first one is the heading."""
 
     rows: tuple[tuple[Spans, ...], ...]
 
 
-class Code(NamedTuple):
+class Code(PlainValue):
     """Lines that are shown as they are."""
 
     lines: tuple[str, ...]
@@ -66,9 +67,10 @@ class Code(NamedTuple):
 
 Block = Heading | Paragraph | Items | Definitions | Table | Code
 
-_SPAN = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|(?<!\*)\*([^*\s][^*]*)\*")
-_ITEM = re.compile(r"(?:- |(\d+)\. )(.*)")
-_RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
+# Patterns are texts, compiled by `re` when first used: most helps need none.
+_SPAN = r"`([^`]+)`|\*\*([^*]+)\*\*|(?<!\*)\*([^*\s][^*]*)\*"
+_ITEM = r"(?:- |(\d+)\. )(.*)"
+_RULE = r"\|(?:\s*:?-+:?\s*\|)+"
 
 
 def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
@@ -100,7 +102,7 @@ def text(source: str) -> Spans:
     """Return the spans of one running text."""
     spans: list[Span] = []
     at = 0
-    for match in _SPAN.finditer(source):
+    for match in re.finditer(_SPAN, source):
         if match.start() > at:
             spans.append(Span(source[at : match.start()]))
         code, bold, italic = match.groups()
@@ -127,7 +129,7 @@ def _end(lines: list[str], at: int) -> int:
 
     Lists and definitions go on after an empty line when another item follows.
     """
-    listed = _ITEM.match(lines[at]) is not None
+    listed = re.match(_ITEM, lines[at]) is not None
     defined = _defines(lines, at)
     end = at
     while end < len(lines):
@@ -138,7 +140,7 @@ def _end(lines: list[str], at: int) -> int:
             continue
         after = end + 1
         more = after < len(lines) and (
-            (listed and _ITEM.match(lines[after])) or (defined and _defines(lines, after))
+            (listed and re.match(_ITEM, lines[after])) or (defined and _defines(lines, after))
         )
         if not more:
             break
@@ -152,9 +154,9 @@ def _defines(lines: list[str], at: int) -> bool:
 
 def _block(lines: list[str], say: Translate) -> Block:
     if lines[0].startswith("|"):
-        rows = [line for line in lines if not _RULE.fullmatch(line.strip())]
+        rows = [line for line in lines if not re.fullmatch(_RULE, line.strip())]
         return Table(tuple(_cells(row, say) for row in rows))
-    if _ITEM.match(lines[0]):
+    if re.match(_ITEM, lines[0]):
         return _items(lines, say)
     if _defines(lines, 0):
         return _definitions(lines, say)
@@ -169,7 +171,7 @@ def _cells(row: str, say: Translate) -> tuple[Spans, ...]:
 def _items(lines: list[str], say: Translate) -> Items:
     items: list[str] = []
     for line in lines:
-        if match := _ITEM.match(line):
+        if match := re.match(_ITEM, line):
             items.append(match[2].strip())
         elif line.strip():
             items[-1] += " " + line.strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from apiyi_cli.core.events import About, Chunk, Empty, EventBatch, Finish, Notice, Usage
+from apiyi_cli.core.events import About, Chunk, Delta, Empty, EventBatch, Finish, Notice, Usage
 from apiyi_cli.render.text import EventHandler
 
 SIDE_EVENTS = (About, Empty, Finish, Notice, Usage)
@@ -16,9 +16,10 @@ def ndjson(batches: Iterable[EventBatch], *, on_event: EventHandler) -> Iterator
     for batch in batches:
         lines = []
         for event in batch:
-            if isinstance(event, Chunk):
-                lines.append(event.data)
-            elif isinstance(event, SIDE_EVENTS):
+            kind = type(event)
+            if kind is Chunk:
+                lines.append(event.data)  # type: ignore[union-attr]
+            elif kind is not Delta and isinstance(event, SIDE_EVENTS):
                 on_event(event)
         if lines:
             lines.append(b"")

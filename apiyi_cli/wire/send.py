@@ -369,7 +369,10 @@ def find_usage(item: Any) -> Usage | None:
     An item is a list of events, a value with a `usage`, or the gateway's own object.
     """
     if isinstance(item, list):
-        return next((event for event in reversed(item) if isinstance(event, Usage)), None)
+        for event in reversed(item):
+            if type(event) is Usage:
+                return event
+        return None
     if isinstance(item, dict):
         from apiyi_cli.decode.usage import usage
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
+from typer.main import get_command
 
-from apiyi_cli.cli.app import describe_all
+from apiyi_cli.cli.app import app, describe_all
+from apiyi_cli.cli.command_table import COMMANDS, ROOT
+from apiyi_cli.cli.help.describe import describe
 from apiyi_cli.manual.describe import Argument, Command, Option, ValueRule
 from apiyi_cli.manual.handwritten import list_examples
 from apiyi_cli.manual.helptext import helptext
@@ -223,3 +226,9 @@ def test_completion_of_an_unknown_shell_exits_2(apiyi: Program) -> None:
     ran = apiyi("completion tcsh")
     assert (ran.code, ran.out) == (2, b"")
     assert "'bash', 'zsh', 'fish', 'powershell'" in ran.err
+
+
+def test_the_program_has_the_same_help_with_and_without_typer() -> None:
+    built, listed = (describe(root, ("apiyi",), COMMANDS) for root in (get_command(app), ROOT))
+    assert listed == built
+    assert listed._replace(commands=()) == describe_all()._replace(commands=())

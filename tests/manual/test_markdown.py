@@ -58,7 +58,7 @@ def test_a_source_is_read_as_these_blocks(source: str, expected: list[Block]) ->
     ],
 )
 def test_text_is_read_as_these_spans(source: str, expected: list[tuple[str, str]]) -> None:
-    assert [tuple(one) for one in text(source)] == expected
+    assert [(span.text, span.style) for span in text(source)] == expected
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,12 @@ def test_help_loads_no_network(apiyi: Program, words: tuple[str, ...]) -> None:
     assert not (NEVER | {"httpcore", "ssl"}) & loaded(apiyi, *words)
 
 
+def test_the_help_of_the_program_loads_no_typer(apiyi: Program) -> None:
+    modules = loaded(apiyi, "--help")
+    assert "apiyi_cli.cli.help.print_help" in modules
+    assert not {"typer", "inspect", "orjson", "apiyi_cli.manual.plain"} & modules
+
+
 def test_another_commands_module_is_not_loaded(apiyi: Program, gateway: Gateway) -> None:
     prefix = "apiyi_cli.cli.commands."
     commands = {name for name in loaded(apiyi, "models") if name.startswith(prefix)}

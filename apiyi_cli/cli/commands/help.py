@@ -12,7 +12,7 @@ from apiyi_cli.cli.app import load_command, single
 from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.help.describe import describe
-from apiyi_cli.cli.help.help_option import print_help
+from apiyi_cli.cli.help.print_help import print_help
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.nearest import find_several
 from apiyi_cli.errors import UsageError

@@ -90,12 +90,13 @@ class ReplyCollector:
                     event = burst[place] = self._name_files(event)  # type: ignore[arg-type]
                 if event.index == 0:  # type: ignore[union-attr]
                     self._texts.append(event.text)  # type: ignore[union-attr]
+            elif kind is Chunk:
+                if self.call is not None:
+                    self.chunks.append(event.data)  # type: ignore[union-attr]
             elif kind is ToolCall:
                 self.calls.append(event)  # type: ignore[arg-type]
             elif kind is Finish:
                 self.finish_reason = event.reason  # type: ignore[union-attr]
-            elif kind is Chunk and self.call is not None:
-                self.chunks.append(event.data)  # type: ignore[union-attr]
             elif kind is InlineFile and self._keep_file is not None:
                 burst[place] = Delta(self._keep_file(event))  # type: ignore[arg-type]
             elif kind is Restart:

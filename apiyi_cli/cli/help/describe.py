@@ -7,7 +7,6 @@ table. The table of commands and the function that imports a command are argumen
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -54,7 +53,7 @@ def describe(
     """
     if subcommands is None:
         subcommands = _list_commands(table) if len(path) == 1 else _subcommands(typed, path, table)
-    first, _, more = inspect.cleandoc(typed.help or "").partition("\n\n")
+    first, _, more = _clean(typed.help or "").partition("\n\n")
     help = " ".join(first.split())
     name = path[1] if len(path) == 2 else None
     entry = table.get(name) if name else None
@@ -78,6 +77,15 @@ def describe(
         tuple(options),
         subcommands,
     )
+
+
+def _clean(help: str) -> str:
+    """Return a docstring without its indentation."""
+    if "\n" not in help:
+        return help
+    from inspect import cleandoc
+
+    return cleandoc(help)
 
 
 def _list_commands(table: CommandTable) -> tuple[Command, ...]:
@@ -178,7 +186,7 @@ def _table_facts(declaration: Flag, metavar: str | None, command: str | None) ->
 def _kind(parameter: Any, switch: bool) -> type:
     """Return the type of an option's value that is not from the table."""
     numbers: dict[str, type] = {"int": int, "int range": int, "float": float}
-    return bool if switch else numbers.get(parameter.type.name, str)
+    return bool if switch else numbers.get(getattr(parameter.type, "name", ""), str)
 
 
 def _argument(parameter: Any, path: tuple[str, ...], table: CommandTable) -> Argument:

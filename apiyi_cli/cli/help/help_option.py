@@ -6,56 +6,14 @@ rich, and goes out through the console, so that a full disk or a closed pipe is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-if TYPE_CHECKING:
-    from apiyi_cli.cli.help.describe import CommandTable
-    from apiyi_cli.core.language import Translate
+from apiyi_cli.cli.help.print_help import help_text, print_help
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
-
-
-def print_help(
-    typed: Any, path: tuple[str, ...], table: CommandTable, process: Any, *, everything: bool
-) -> None:
-    """Write the help of one of Typer's commands to stdout.
-
-    Without `everything` the options that all request commands share are left out.
-    """
-    from apiyi_cli.render.choose import should_color
-
-    console = process.console
-    bold = should_color("auto", process.environ, console.stdout_is_terminal)
-    say = process.messages.translate
-    text = _help_text(typed, path, table, console.width, say, bold=bold, everything=everything)
-    console.write(text.encode("utf-8", "replace"), "styled")
-
-
-def _help_text(
-    typed: Any,
-    path: tuple[str, ...],
-    table: CommandTable,
-    width: int,
-    say: Translate,
-    *,
-    bold: bool = False,
-    everything: bool = False,
-) -> str:
-    from apiyi_cli.cli.help.describe import describe
-    from apiyi_cli.manual.handwritten import list_examples
-    from apiyi_cli.manual.helptext import helptext
-
-    command = describe(typed, path, table)
-    return helptext(
-        command if everything else command.without_shared_options(),
-        width,
-        bold=bold,
-        say=say,
-        examples=list_examples(path, say),
-    )
 
 
 class _Screen:
@@ -81,7 +39,7 @@ class _Screen:
         """Return the plain help, which is printed for an empty command line."""
         root = ctx.find_root()
         process = root.obj
-        return _help_text(
+        return help_text(
             self, _path(ctx), root.command.table, process.console.width, process.messages.translate
         )
 

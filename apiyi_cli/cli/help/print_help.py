@@ -1,0 +1,57 @@
+"""The text of `--help`, and that of the program itself without Typer, which takes 25 ms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.help.describe import CommandTable
+    from apiyi_cli.core.language import Translate
+
+
+def print_root_help(process: Any) -> None:
+    """Write the help of the program, as `print_help` would for Typer's root."""
+    from apiyi_cli.cli.command_table import COMMANDS, ROOT
+
+    print_help(ROOT, ("apiyi",), COMMANDS, process, everything=False)
+
+
+def print_help(
+    typed: Any, path: tuple[str, ...], table: CommandTable, process: Any, *, everything: bool
+) -> None:
+    """Write the help of one of Typer's commands to stdout.
+
+    Without `everything` the options that all request commands share are left out.
+    """
+    from apiyi_cli.render.choose import should_color
+
+    console = process.console
+    bold = should_color("auto", process.environ, console.stdout_is_terminal)
+    say = process.messages.translate
+    text = help_text(typed, path, table, console.width, say, bold=bold, everything=everything)
+    console.write(text.encode("utf-8", "replace"), "styled")
+
+
+def help_text(
+    typed: Any,
+    path: tuple[str, ...],
+    table: CommandTable,
+    width: int,
+    say: Translate,
+    *,
+    bold: bool = False,
+    everything: bool = False,
+) -> str:
+    """Return the help of a command with its examples, translated by `say`."""
+    from apiyi_cli.cli.help.describe import describe
+    from apiyi_cli.manual.handwritten import list_examples
+    from apiyi_cli.manual.helptext import helptext
+
+    command = describe(typed, path, table)
+    return helptext(
+        command if everything else command.without_shared_options(),
+        width,
+        bold=bold,
+        say=say,
+        examples=list_examples(path, say),
+    )
