@@ -40,8 +40,25 @@ assert whole.SOCKSProxy is proxy and whole.ConnectionPool is httpcore.Connection
 assert whole.ReadError is httpcore.ReadError and "socksio" in sys.modules
 assert httpcore.AsyncConnectionPool is whole.AsyncConnectionPool
 """
+THREADS = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from apiyi_cli.wire.http.engine import httpcore
+failures = []
+def use():
+    try:
+        for _ in range(3000):
+            vars(httpcore).clear()
+            httpcore.ConnectionPool, httpcore.ReadError
+    except Exception as failure:
+        failures.append(repr(failure))
+threads = [threading.Thread(target=use) for _ in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert not failures, failures
+"""
 
 
-@pytest.mark.parametrize("script", [SCRIPT, ENGINE], ids=["deferred", "engine"])
+@pytest.mark.parametrize("script", [SCRIPT, ENGINE, THREADS], ids=["deferred", "engine", "threads"])
 def test_a_deferred_module_is_the_real_one_when_it_is_used(script: str) -> None:
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -9,6 +9,7 @@ imported, and nothing but the time is lost.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -28,13 +29,15 @@ _HOMES = {
     "URL": "_models",
 }
 _EXCEPTIONS = "_exceptions"
+# Workers come here at the same time: what one of them hides, another must not uncover.
+_LOCK = threading.Lock()
 
 
 class _Engine:
     """The names of httpcore, each looked up once."""
 
     def __getattr__(self, name: str) -> Any:
-        with _without_asynchronous_libraries():
+        with _LOCK, _without_asynchronous_libraries():
             try:
                 home = import_module(f"httpcore.{_HOMES.get(name, _EXCEPTIONS)}")
                 value = getattr(home, name)
@@ -54,7 +57,7 @@ def _without_asynchronous_libraries() -> Iterator[None]:
         yield
     finally:
         for name in absent:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 if TYPE_CHECKING:
