@@ -14,7 +14,7 @@ lock = threading.Lock()
 
 
 def work(file: object) -> None:
-    with httpx.Client(headers=headers, timeout=60) as client:
+    with httpx.Client(headers=headers, timeout=60, verify=False, trust_env=False) as client:
         while (row := todo.get()) is not None:
             messages = [{"role": "user", "content": row["prompt"]}]
             reply = client.post(url, json={"model": "m", "messages": messages})

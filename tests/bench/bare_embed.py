@@ -7,7 +7,7 @@ import orjson
 url = os.environ["APIYI_BASE_URL"] + "/embeddings"
 headers = {"Authorization": "Bearer " + os.environ["APIYI_API_KEY"]}
 lines = sys.stdin.read().splitlines()
-with httpx.Client(headers=headers, timeout=60) as client:
+with httpx.Client(headers=headers, timeout=60, verify=False, trust_env=False) as client:
     for start in range(0, len(lines), 256):
         batch = lines[start : start + 256]
         reply = client.post(url, json={"model": "m", "input": batch})

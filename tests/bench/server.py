@@ -1,9 +1,9 @@
 """The gateway that benchmarks talk to, in a process of its own. Prints its base URL.
 
-`server.py events N` streams N prepared events to every chat request; `server.py vectors D`
-answers embeddings with prepared vectors of length D; `server.py picture MB` answers with a
-picture in that much base64, as Gemini does; `server.py scores` scores documents; without
-arguments it is the sandbox.
+`server.py events N` streams N prepared events to every chat request, `server.py event MB` one
+of that size; `server.py vectors D` answers embeddings with prepared vectors of length D;
+`server.py picture MB` answers with a picture in that much base64, as Gemini does;
+`server.py scores` scores documents; without arguments it is the sandbox.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -26,18 +26,28 @@ ROUNDS = 200
 
 def events(count: int) -> ScriptedReply:
     """Return a stream of `count` small events and its end, as one body."""
+    words = [{"content": f"word{number} "} for number in range(97)]
+    return _stream([words[number % 97] for number in range(count)])
+
+
+def _stream(deltas: Sequence[dict[str, str]]) -> ScriptedReply:
     head = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return b"data: " + json.dumps({**head, "choices": [choice]}).encode() + b"\n\n"
 
-    words = [chunk({"content": f"word{number} "}) for number in range(97)]
-    body = b"".join(words[number % 97] for number in range(count))
+    body = b"".join(map(chunk, deltas))
     return ScriptedReply(
         body=body + chunk({}, "stop") + b"data: [DONE]\n\n",
         content_type="text/event-stream",
     )
+
+
+def event(megabytes: int) -> ScriptedReply:
+    """Return a stream whose text comes in one event of so many MB."""
+    text = "A word of the long answer, and another. " * (megabytes * 25_000)
+    return _stream([{"content": text}])
 
 
 class Vectors:
@@ -111,6 +121,8 @@ def main() -> None:
     if kind == "scores":
         serve(scores)
     gateway = Gateway().start()
+    if kind == "event":
+        gateway.script(*[event(int(sys.argv[2]))] * ROUNDS)
     if kind == "events":
         gateway.script(*[events(int(sys.argv[2]))] * ROUNDS)
     print(gateway.base_url, flush=True)
