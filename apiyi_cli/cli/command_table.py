@@ -14,7 +14,7 @@ class CommandEntry(PlainValue):
 
 
 class RootOption(PlainValue):
-    """An option that stands before the command, as Typer's own have it."""
+    """An option before the command, as Typer's own have it."""
 
     name: str
     opts: tuple[str, ...]
