@@ -49,10 +49,14 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
+                @{ Names = @('--last'); Help = 'Print the last answer of this terminal again; sends nothing.' }
                 @{ Names = @('-c', '--continue'); Help = 'Go on with the last exchange on this terminal, or a session used later.' }
                 @{ Names = @('--no-keep'); Help = 'Keep neither messages nor the prompt history.' }
                 @{ Names = @('-i', '--interactive'); Help = 'Talk on the terminal, turn by turn (also without a prompt); /help lists commands.' }
@@ -127,6 +131,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -139,6 +144,9 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
                 @{ Names = @('--echo'); Help = 'Print the prompt before the completion.' }
                 @{ Names = @('--best-of'); Help = 'Make N on the server and give the best (turns streaming off).'; Rule = 'text' }
@@ -199,6 +207,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -211,10 +220,14 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
+                @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('-a', '--attach'); Help = 'Attach an image, audio or PDF, by path or URL (repeatable).'; Many = $true; Rule = 'file' }
                 @{ Names = @('--messages'); Help = 'Conversation to send: JSON array or NDJSON of messages (- for stdin).'; Rule = 'file' }
                 @{ Names = @('--session'); Help = 'Keep the conversation under this name, and go on with it.'; Rule = 'text' }
+                @{ Names = @('--last'); Help = 'Print the last answer of this terminal again; sends nothing.' }
                 @{ Names = @('-c', '--continue'); Help = 'Go on with the last exchange on this terminal, or a session used later.' }
                 @{ Names = @('--no-keep'); Help = 'Keep neither messages nor the prompt history.' }
                 @{ Names = @('--instructions'); Help = 'System text (@FILE reads a file).'; Rule = 'at' }
@@ -282,6 +295,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -335,6 +349,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -384,6 +399,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -446,6 +462,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -506,6 +523,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -561,6 +579,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -610,6 +629,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -666,6 +686,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -787,6 +808,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -829,6 +851,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--code'); Help = 'Print the request as a program in this language.'; Rule = '=curl python requests node java csharp go php ruby' }
                 @{ Names = @('--cache'); Help = 'Answer an identical request from the cache, if younger than TTL (30d).'; Rule = 'text' }
                 @{ Names = @('--max-cost'); Help = 'Send nothing that brings the estimated cost above so many US dollars.'; Rule = 'text' }
+                @{ Names = @('--tag'); Help = 'Label of the request in the usage ledger (apiyi usage --by tag).'; Rule = 'text' }
                 @{ Names = @('--no-cache'); Help = 'Do not use the cache.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
                 @{ Names = @('--help-all'); Help = 'Show the shared options as well, and exit.' }
@@ -925,7 +948,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'usage' = @{
             Options = @(
                 @{ Names = @('--since'); Help = 'How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d; with --remote 7d).'; Rule = 'text' }
-                @{ Names = @('--by'); Help = 'What to sum by (model).'; Rule = '=model day profile endpoint' }
+                @{ Names = @('--by'); Help = 'What to sum by (model).'; Rule = '=model day profile endpoint tag' }
                 @{ Names = @('--remote'); Help = 'Show the gateway''s own charges (needs the system token).' }
                 @{ Names = @('--reconcile'); Help = 'Say which requests without a known end the gateway billed.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
@@ -1201,7 +1224,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config get' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost tag encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1226,7 +1249,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config set' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors', 'text')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost tag encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors', 'text')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1251,7 +1274,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
             )
         }
         'config unset' = @{
-            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
+            Arguments = @('=model force_model node key_file timeout max_time retries retry_ambiguous max_retry_time failover proxy cacert header json ndjson quiet verbose usage color cache max_cost tag encoding no_stdin system temperature top_p max_tokens n stop seed presence_penalty frequency_penalty logit_bias user logprobs top_logprobs reasoning_effort verbosity protocol cache_prompt json_mode stream extract save hide_reasoning markdown newline strict_finish tool_choice parallel_tools max_steps no_keep suffix echo best_of batch_size instructions web_search max_output_tokens reasoning_summary text dimensions base64 top threshold jobs size quality style background output_format output_compression aspect_ratio preview language split voice speed duration resolution ratio audio poll on_unknown fsync max_errors')
             Options = @(
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }
@@ -1368,6 +1391,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
         'completion' = @{
             Arguments = @('=bash zsh fish powershell')
             Options = @(
+                @{ Names = @('--install'); Help = 'Put it where the shell finds it, and say where.' }
                 @{ Names = @('-h', '--help'); Help = 'Show this help and exit.' }
             )
         }

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, find_family, refusal
-from apiyi_cli.core.options import Group, list_given
+from apiyi_cli.core.options import Flag, Group, list_given
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
@@ -54,7 +54,15 @@ class CommandSettings(Settings):
         typed = self._groups.get(type(group))
         if not isinstance(typed, type(group)):
             typed = self._complete(group)
-        return super().fill(typed, defaults=defaults)
+        filled = super().fill(typed, defaults=defaults)
+        if (models := getattr(filled, "model", None)) is None or not self.config.aliases:
+            return filled
+        return filled.replace(model=self.config.find_models(models))
+
+    def use_template(self, values: Mapping[str, Any]) -> None:
+        """Have the values of a template count like flags that were not typed."""
+        for name, value in values.items():
+            self._flags.setdefault(name, (self.flags[name], value))
 
     def adopt(self, group: Group) -> None:
         """Take a group as if the user had typed it: an earlier run's options, for example."""
@@ -62,6 +70,11 @@ class CommandSettings(Settings):
         for kind in type(group).__mro__[: -len(Group.__mro__)]:
             # A command may have its own form of a group that others ask for.
             self._groups[kind] = completed
+
+    @property
+    def flags(self) -> dict[str, Flag]:
+        """Return the options that the command has, by name."""
+        return {name: flag for group in self._groups.values() for name, flag in group.flags.items()}
 
     @cached_property
     def output(self) -> Output:

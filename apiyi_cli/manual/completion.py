@@ -16,6 +16,9 @@ SCRIPTS = {"bash": "apiyi.bash", "zsh": "_apiyi", "fish": "apiyi.fish", "powersh
 
 _NOTICE = "Made from the option table by `make manual`: changes to this file will be lost."
 
+MENTION = "apiyi completion"
+"""What a line of a shell's start file says that loads the completion."""
+
 
 def script(program: Command, shell: str) -> str:
     """Return the completion script for one of the shells of `SCRIPTS`.

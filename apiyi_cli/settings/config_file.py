@@ -25,7 +25,7 @@ from apiyi_cli.settings.values import (
 from apiyi_cli.text import Text, system_reason
 
 LOCALES = ("en", "zh")
-_TOP = ("profile", "families", "language", "usage_ledger", "registry_url")
+_TOP = ("profile", "alias", "families", "language", "usage_ledger", "registry_url")
 _LISTS = ("base_urls", "key_command")
 _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
@@ -202,7 +202,18 @@ class _ConfigChecker:
             language,
             ledger,
             registry_url,
+            self.aliases(document.get("alias", {})),
         )
+
+    def aliases(self, value: object) -> Mapping[str, str]:
+        """Check the names of models: each is for one model, not for another name."""
+        table = self.table(["alias"], value)
+        for name, model in table.items():
+            if not isinstance(model, str) or not model or not name:
+                self.fail(["alias", name], Text("expected the name of a model"))
+            if model != name and model in table:
+                self.fail(["alias", name], Text("{model} is an alias itself", model=model))
+        return table
 
     def profile(self, name: str, value: object) -> Profile:
         at = ["profile", name]

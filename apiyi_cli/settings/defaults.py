@@ -153,7 +153,10 @@ class Profile(PlainValue):
 
 
 class Config(PlainValue):
-    """The whole file; an absent one is the same as an empty one."""
+    """The whole file; an absent one is the same as an empty one.
+
+    `aliases` are the user's own names of models.
+    """
 
     path: Path
     profiles: Mapping[str, Profile] = _EMPTY
@@ -161,6 +164,13 @@ class Config(PlainValue):
     language: str | None = None
     usage_ledger: bool | None = None
     registry_url: str | None = None
+    aliases: Mapping[str, str] = {}
+
+    def find_models(self, names: Any) -> Any:
+        """Return the models behind a name, or behind each of a list of names."""
+        if isinstance(names, str):
+            return self.aliases.get(names, names)
+        return [self.aliases.get(name, name) for name in names]
 
 
 BUILT_IN: Mapping[str, Profile] = {

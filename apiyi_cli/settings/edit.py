@@ -25,7 +25,7 @@ from apiyi_cli.settings.values import (
 )
 from apiyi_cli.text import Text, system_reason
 
-_TOP = frozenset(("profile", "families", "language", "usage_ledger", "registry_url"))
+_TOP = frozenset(("profile", "alias", "families", "language", "usage_ledger", "registry_url"))
 _LISTS = frozenset(("base_urls", "key_command", "refuses"))
 
 

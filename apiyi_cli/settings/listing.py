@@ -48,5 +48,7 @@ def _list_program(settings: Settings) -> Iterator[Setting]:
         yield Setting("language", config.language, str(config.path))
     ledger = "default" if config.usage_ledger is None else str(config.path)
     yield Setting("usage_ledger", settings.usage_ledger, ledger)
+    for name, model in config.aliases.items():
+        yield Setting(f"alias.{name}", model, str(config.path))
     for pattern, fields in config.families.items():
         yield Setting(f'families."{pattern}"', dict(fields), str(config.path))

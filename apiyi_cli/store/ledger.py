@@ -36,6 +36,7 @@ GROUPINGS = {
     "day": "strftime('%Y-%m-%d', at, 'unixepoch', 'localtime')",
     "profile": "profile",
     "endpoint": "endpoint",
+    "tag": "coalesce(tag, '')",
 }
 
 
@@ -44,7 +45,8 @@ class Record(NamedTuple):
 
     Tokens and cost (US dollars, an estimate) are None where they are not known. `exit` is
     the exit code that its failure has, 0 for none. `uncertain` is a request whose end is
-    not known: it may have been billed, and its cost is what it would have been.
+    not known: it may have been billed, and its cost is what it would have been. `tag` is the
+    user's own label.
     """
 
     at: float
@@ -60,6 +62,7 @@ class Record(NamedTuple):
     cached: bool
     cost: float | None
     uncertain: bool = False
+    tag: str = ""
 
 
 class Total(NamedTuple):
@@ -187,9 +190,10 @@ class Ledger:
         try:
             database.executescript(_SCHEMA)
             columns = {row[1] for row in database.execute("PRAGMA table_info(calls)")}
-            if "uncertain" not in columns:
-                # Made by version 0.1, which goes on writing into it without that column.
-                database.execute("ALTER TABLE calls ADD COLUMN uncertain")
+            for name in ("uncertain", "tag"):
+                if name not in columns:
+                    # Made by an older version, which goes on writing without that column.
+                    database.execute(f"ALTER TABLE calls ADD COLUMN {name}")
         except BaseException:
             database.close()
             raise
@@ -229,8 +233,8 @@ def _records(lines: bytes) -> Iterator[list[Any]]:
     for line in lines.split(b"\n"):
         with suppress(InvalidJSON):
             values = read_event(line)
-            if isinstance(values, list) and len(values) in (_OLD_LENGTH, len(Record._fields)):
-                values += [False] * (len(Record._fields) - len(values))
+            if isinstance(values, list) and _OLD_LENGTH <= len(values) <= len(Record._fields):
+                values += (False, "")[len(values) - _OLD_LENGTH :]
                 yield sanitize_values(values)
 
 
@@ -244,7 +248,7 @@ def sanitize_values(values: Sequence[Any]) -> list[Any]:
         named[name] = _bound_number(named[name], int)
     for name in ("at", "cost"):
         named[name] = _bound_number(named[name], float)
-    for name in ("profile", "model", "endpoint"):
+    for name in ("profile", "model", "endpoint", "tag"):
         named[name] = _clean(named[name])
     named["request_id"] = None if named["request_id"] is None else _clean(named["request_id"])
     code = named["exit"]

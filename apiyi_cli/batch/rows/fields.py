@@ -62,6 +62,7 @@ class CommandDefaults:
     families: Mapping[str, Mapping[str, Any]] | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     force_model: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
     _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     def check_model(self, own: str | None, command: str) -> str:

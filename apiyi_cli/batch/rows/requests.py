@@ -60,8 +60,11 @@ def build_request(record: SourceRecord, options: RowOptions) -> tuple[RowEndpoin
     """
     fields = dict(record.fields or {})
     fields.pop("custom_id", None)
+    aliases = options.defaults.aliases
     if isinstance(fields.get("body"), dict) and options.form == "jsonl":
+        fields["body"] = _with_real_model(fields["body"], aliases)
         return _read_openai_row(fields, options)
+    fields = _with_real_model(fields, aliases)
     fields.pop("id", None)
     endpoint = options.short_endpoint
     if "url" in fields and "body" in fields:
@@ -78,6 +81,14 @@ def build_request(record: SourceRecord, options: RowOptions) -> tuple[RowEndpoin
         raise InvalidField(name, why)
     is_table = options.form in ("csv", "tsv")
     return endpoint, endpoint.call(fields, options.defaults, as_text=is_table)
+
+
+def _with_real_model(fields: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a row with the model behind the user's own name."""
+    name = fields.get("model")
+    if not aliases or not isinstance(name, str) or name not in aliases:
+        return fields
+    return {**fields, "model": aliases[name]}
 
 
 def refuse_bad_columns(table: InputTable, options: RowOptions, place: str) -> None:

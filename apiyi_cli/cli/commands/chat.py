@@ -27,7 +27,7 @@ from apiyi_cli.core.options.chat import (
 )
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
 from apiyi_cli.core.options.request import Models, Request
 from apiyi_cli.decode.chat import events
 
@@ -41,6 +41,7 @@ def chat(
     *,
     model: Models,
     source: Prompt,
+    drafting: Drafting,
     surroundings: Conversation,
     sessions: SessionOptions,
     interactive: Interactive,
@@ -54,7 +55,12 @@ def chat(
     request: Request,
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
-    if interactive.interactive or _is_conversation(ctx, prompt, source, surroundings):
+    if sessions.last:
+        from apiyi_cli.cli.conversation.last_answer import print_last_answer
+
+        print_last_answer(ctx, sessions, answer)
+        return
+    if interactive.interactive or _is_conversation(ctx, prompt, source, surroundings, drafting):
         from apiyi_cli.cli.conversation.repl.start import converse
 
         groups = (model, source, surroundings, sessions, interactive, sampling, protocols)
@@ -67,10 +73,16 @@ def chat(
 
 
 def _is_conversation(
-    ctx: Context, prompt: Words, source: Prompt, surroundings: Conversation
+    ctx: Context,
+    prompt: Words,
+    source: Prompt,
+    surroundings: Conversation,
+    drafting: Drafting,
 ) -> bool:
     """Return True if there is nothing to send yet, and a user to ask for it."""
     if prompt or source.file or surroundings.attach or surroundings.messages:
+        return False
+    if drafting.template or drafting.edit:
         return False
     console = ctx.process.console
     return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal

@@ -12,7 +12,7 @@ from apiyi_cli.build.complete import complete_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
-from apiyi_cli.cli.conversation.request import missing_prompt_error
+from apiyi_cli.cli.conversation.request import begin_draft, read_prompt
 from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
@@ -21,7 +21,7 @@ from apiyi_cli.core.options.chat import AnswerForm, Sampling
 from apiyi_cli.core.options.complete import Completing
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Prompt
+from apiyi_cli.core.options.prompt import Drafting, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.decode.complete import events
 from apiyi_cli.errors import (
@@ -49,6 +49,7 @@ def complete(
     *,
     model: Model,
     source: Prompt,
+    drafting: Drafting,
     completing: Completing,
     sampling: Sampling,
     answer: AnswerForm,
@@ -58,6 +59,7 @@ def complete(
 ) -> None:
     """Send a legacy completion and print the text as it comes."""
     fill = ctx.settings.fill
+    template = begin_draft(ctx)
     completing, sampling, answer = fill(completing), fill(sampling), fill(answer)
     _refuse_schema(answer)
     options = ctx.inputs.read_options(ctx.settings.request)
@@ -75,27 +77,23 @@ def complete(
     with _suggesting_chat():
         if completing.lines:
             if prompt or fill(source).file:
-                raise UsageError(
-                    Text("cannot use --lines"), Text("the prompts are the lines of stdin alone")
-                )
+                why = Text("the prompts are the lines of stdin alone")
+                raise UsageError(Text("cannot use --lines"), why)
             _complete_lines(ctx, build, completing, sampling.n or 1, answer)
         else:
-            _complete_prompt(ctx, build, prompt, source, answer, completing, sampling.n or 1)
+            text = read_prompt(ctx, prompt, source, template)
+            _complete_prompt(ctx, build, text or "", answer, completing, sampling.n or 1)
 
 
 def _complete_prompt(
     ctx: Context,
     build: Build,
-    prompt: Words,
-    source: Prompt,
+    text: str,
     answer: AnswerForm,
     completing: Completing,
     choices: int,
 ) -> None:
     """Send one prompt and print its completion."""
-    text = ctx.inputs.prompt(prompt or (), ctx.settings.fill(source).file or ())
-    if text is None:
-        raise missing_prompt_error(ctx.settings.command)
     stream = ctx.output.form != "json" if answer.stream is None else answer.stream
     if answer.stream and completing.best_of:
         ctx.messages.note(

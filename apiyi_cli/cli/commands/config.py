@@ -84,6 +84,12 @@ def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> No
     settings = ctx.settings
     keys = locate_key(key, settings.profile)
     write(settings.config_path, keys, parse_words(keys, value))
+    if keys[0] == "alias":
+        from apiyi_cli.cli.gateway.models import keep_model_names, read_cached_models
+
+        # Completion reads the names of models from a file.
+        known = [name for name in read_cached_models(settings) if name != keys[-1]]
+        keep_model_names(settings, [keys[-1], *known], ctx.messages.debug)
 
 
 def unset(ctx: Context, key: Key, *, connection: Connection) -> None:

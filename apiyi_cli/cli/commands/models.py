@@ -76,6 +76,7 @@ def models(
         return
     words = " ".join(query or ()).split()
     listed, raw = _fetch(ctx)
+    words = [ctx.settings.config.aliases.get(word, word) for word in words]
     if words[:1] == ["show"]:
         _write_model(ctx, _find_model(ctx, words, listed))
     else:

@@ -18,7 +18,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import AnswerForm, ProtocolOptions, Running, SessionOptions, Tools
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.core.options.respond import Responding
 from apiyi_cli.decode.output import output_items
@@ -33,6 +33,7 @@ def respond(
     *,
     model: Model,
     source: Prompt,
+    drafting: Drafting,
     surroundings: Conversation,
     sessions: SessionOptions,
     responding: Responding,

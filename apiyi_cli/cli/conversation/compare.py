@@ -104,6 +104,8 @@ def compare(
         for call in calls:
             ctx.gateway.print_request(call)
         return
+    # Its own status line says which models are done.
+    ctx.gateway.waiting_line = None
     saved = [make_answer_files(ctx, request.answer, call.model or "") for call in calls]
     to_stdout = is_folder(ctx.settings.output.output)
     if not to_stdout:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, Finish, InlineFile, Restart, ToolCall
-from apiyi_cli.errors import LimitError
+from apiyi_cli.errors import IncompleteError, LimitError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ class ReplyCollector:
             if self.calls and not self.runs_commands:
                 yield list(self.calls)
         if self._has_restarted:
-            from apiyi_cli.cli.gateway.client import refuse_restart
-
-            raise refuse_restart()
+            raise _refuse_restart()
 
     @property
     def text(self) -> str:
@@ -160,3 +158,12 @@ def require_fit(schema: dict[str, Any] | None, text: str, left_s: float) -> None
         )
     if failure := check.error():
         raise failure
+
+
+def _refuse_restart() -> IncompleteError:
+    """Return the error for an answer of which two attempts were printed."""
+    return IncompleteError(
+        Text("the gateway began the answer anew"),
+        Text("what was printed first belongs to an attempt that it gave up"),
+        hint=Text("with -o FILE or --json only the last attempt is written"),
+    )

@@ -10,7 +10,7 @@ from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
 from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.options.chat import AnswerForm, Running, SessionOptions, Tools
-from apiyi_cli.core.options.prompt import Conversation, Prompt
+from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
 from apiyi_cli.errors import UsageError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
@@ -18,6 +18,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.conversation.drafting import PromptTemplate
     from apiyi_cli.cli.conversation.history import MessageHistory
     from apiyi_cli.cli.conversation.tools import ToolCommands
     from apiyi_cli.cli.inputs.prompt import Inputs
@@ -123,6 +124,7 @@ def read_request(
     history: MessageHistory | None = None,
 ) -> ConversationRequest:
     """Read the inputs in the order of the request. A given `history` counts, not `sessions`."""
+    template = begin_draft(ctx)
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
     system = None if conversation.system is None else inputs.at(conversation.system)
@@ -131,8 +133,7 @@ def read_request(
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
-    is_needed = not (conversation.messages or attachments)
-    text = _read_prompt(ctx, words, source, is_needed)
+    text = read_prompt(ctx, words, source, template, needed=not (given or attachments))
     functions, commands = _read_commands(ctx, fill(running), _read_functions(inputs, tools.tool))
     return ConversationRequest(
         text=text,
@@ -153,12 +154,36 @@ def read_request(
     )
 
 
-def _read_prompt(
-    ctx: Context, words: Sequence[str] | None, source: Prompt, is_needed: bool
+def begin_draft(ctx: Context) -> PromptTemplate | None:
+    """Return the template of the run, whose options are in force from now on; None without."""
+    if ctx.settings.fill(Drafting()).template is None:
+        return None
+    from apiyi_cli.cli.conversation.drafting import begin_draft
+
+    return begin_draft(ctx.settings)
+
+
+def read_prompt(
+    ctx: Context,
+    words: Sequence[str] | None,
+    source: Prompt,
+    template: PromptTemplate | None,
+    *,
+    needed: bool = True,
 ) -> str | None:
+    """Return the prompt from its sources, through the template and the editor; None without.
+
+    Raises UsageError where one is `needed`.
+    """
+    drafting = ctx.settings.fill(Drafting())
+    is_drafted = template is not None or bool(drafting.edit or drafting.param)
     files = ctx.settings.fill(source).file or ()
-    text = ctx.inputs.prompt(words or (), files, needed=is_needed)
-    if text is None and is_needed:
+    text = ctx.inputs.prompt(words or (), files, needed=needed and not is_drafted)
+    if is_drafted:
+        from apiyi_cli.cli.conversation.drafting import finish_draft
+
+        text = finish_draft(ctx, template, text)
+    if text is None and needed:
         raise missing_prompt_error(ctx.settings.command)
     return text
 

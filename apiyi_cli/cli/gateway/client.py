@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from apiyi_cli.cli.gateway.cost_limit import CostLimit
     from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.output.waiting import WaitingLine
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.output.rescue import Rescue
@@ -80,7 +81,9 @@ class GatewayClient:
                 # What came of a stream has been printed, or is in the hands of who prints it.
                 self._unfinished.add(received)
         try:
-            yield from (sender or self.sender).answer(call, decode, shows=shows)
+            items = (sender or self.sender).answer(call, decode, shows=shows)
+            line = self.waiting_line
+            yield from items if line is None else line.follow(items, call, shows)
         except ApiyiError as failure:
             hint = self._find_hint(failure, call)
             if received is not None:
@@ -106,6 +109,15 @@ class GatewayClient:
         if held:
             return newest_attempt(self.stream(call, decode))
         return self.stream(call, decode, shows=partial(is_shown, reasoning=reasoning))
+
+    @cached_property
+    def waiting_line(self) -> WaitingLine | None:
+        """Return what shows a wait, None where nobody sees it or the command shows it itself."""
+        if not self._process.console.stderr_is_terminal:
+            return None
+        from apiyi_cli.cli.output.waiting import open_waiting_line
+
+        return open_waiting_line(self._process, self._settings.output)
 
     @cached_property
     def sender(self) -> Sender:
@@ -201,10 +213,7 @@ class GatewayClient:
             self._messages.debug(describe_assembly())
 
     def _keep_unfinished(self) -> None:
-        """Keep what has come of replies when a signal ends the run, and say where.
-
-        A reader that went away wants no more of it, and hears nothing.
-        """
+        """Keep what came of replies when a signal ends the run; a closed pipe wants no more."""
         if self._process.ended_by == SIGPIPE:
             return
         for received in list(self._unfinished):
@@ -380,15 +389,6 @@ def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
         yield from kept
         raise
     yield from kept
-
-
-def refuse_restart() -> IncompleteError:
-    """Return the error for an answer of which two attempts were printed."""
-    return IncompleteError(
-        Text("the gateway began the answer anew"),
-        Text("what was printed first belongs to an attempt that it gave up"),
-        hint=Text("with -o FILE or --json only the last attempt is written"),
-    )
 
 
 def _restart_in(burst: EventBatch) -> int | None:

@@ -176,7 +176,8 @@ def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str]
     from apiyi_cli.settings.paths import private_dir, private_write
 
     path = models_file(settings)
-    plain = [name for name in names if "\n" not in name]
+    # With the user's own names, which complete as the models do.
+    plain = [name for name in (*settings.config.aliases, *names) if "\n" not in name]
     try:
         private_dir(path.parent)
         private_write(path, "".join(f"{name}\n" for name in plain).encode())

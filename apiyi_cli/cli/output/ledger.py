@@ -47,6 +47,13 @@ class LedgerWriter:
     def _prices(self) -> Prices:
         return load_prices(self._settings)
 
+    @cached_property
+    def _tag(self) -> str:
+        try:
+            return str(self._settings.value("tag") or "")
+        except KeyError:
+            return ""
+
     def add(self, sent: SentRequest) -> None:
         """Take one request; safe from any thread. Lists cost nothing and are left out."""
         if sent.call.cost == "free":
@@ -108,6 +115,7 @@ class LedgerWriter:
             cached=sent.from_cache,
             cost=cost,
             uncertain=sent.uncertain,
+            tag=self._tag,
         )
 
 

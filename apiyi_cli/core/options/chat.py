@@ -224,6 +224,12 @@ class SessionOptions(Group, panel="Prompt"):
         metavar="NAME",
         config=False,
     )
+    last = flag(
+        bool,
+        "--last",
+        help="Print the last answer of this terminal again; sends nothing.",
+        config=False,
+    )
     continue_ = flag(
         bool,
         "-c",

@@ -31,6 +31,30 @@ class Prompt(TextInput, panel="Prompt"):
     no_stdin = flag(bool, "-n", "--no-stdin", help="Never read stdin.")
 
 
+class Drafting(Group, panel="Prompt"):
+    """How the text of a prompt is made: from a template, in an editor."""
+
+    template = flag(
+        str,
+        "-t",
+        "--template",
+        help="Template of the prompt: templates/NAME.md in the configuration folder.",
+        metavar="NAME",
+        config=False,
+    )
+    param = flag(
+        list[str],
+        "-p",
+        "--param",
+        help="Value for a {name} of the template (repeatable).",
+        metavar="NAME=VALUE",
+        config=False,
+    )
+    edit = flag(
+        bool, "-e", "--edit", help="Write or change the prompt in $EDITOR first.", config=False
+    )
+
+
 class Conversation(Group, panel="Prompt"):
     """What surrounds the prompt: the system text, attachments, earlier messages."""
 

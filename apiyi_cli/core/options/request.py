@@ -85,4 +85,10 @@ class Request(Group, panel="Request"):
         metavar="USD",
         low=0,
     )
+    tag = flag(
+        str,
+        "--tag",
+        help="Label of the request in the usage ledger (apiyi usage --by tag).",
+        metavar="NAME",
+    )
     no_cache = flag(bool, "--no-cache", help="Do not use the cache.", config=False)

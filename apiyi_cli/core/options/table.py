@@ -19,7 +19,7 @@ from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.embed import Embedding
 from apiyi_cli.core.options.image import Imaging
 from apiyi_cli.core.options.output import Output, RecordOutput
-from apiyi_cli.core.options.prompt import Conversation, Prompt, TextInput
+from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt, TextInput
 from apiyi_cli.core.options.rank import Ranking
 from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.options.respond import Responding
@@ -36,6 +36,7 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Request,
     TextInput,
     Prompt,
+    Drafting,
     Conversation,
     Sampling,
     ChatSampling,

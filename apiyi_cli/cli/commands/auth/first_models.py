@@ -108,7 +108,7 @@ def _ask_model(ctx: Context, command: str, proposal: str, names: Iterable[str]) 
             return typed
         else:
             near = find_nearest(typed, [name for name in known if not refusal(name, command)])
-            meant = Text("did you mean {near}?", near=near) if near else ""
-            ctx.messages.print(
-                Text("the gateway has no model {model} {meant}", model=typed, meant=meant)
-            )
+            line = Text("the gateway has no model {model}", model=typed)
+            if near:
+                line = Text("{line}: did you mean {near}?", line=line, near=near)
+            ctx.messages.print(line)

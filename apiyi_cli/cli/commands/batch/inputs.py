@@ -229,6 +229,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         tool_choice=None if tool_choice is None else parse_tool_choice(tool_choice, functions),
         options=ctx.inputs.read_options(ctx.settings.request),
         families=settings.families,
+        aliases=settings.config.aliases,
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from apiyi_cli.cli.settings import no_model
 from apiyi_cli.core.call import Reply
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
 from apiyi_cli.text import Text, join_texts
@@ -51,7 +52,8 @@ def config(ctx: Context) -> Iterator[Finding]:
             "model", "ok", Text("{model} ({origin})", model=model, origin=settings.origin("model"))
         )
     else:
-        yield Finding("model", "warning", Text("no default model"), "apiyi config set model MODEL")
+        advice = no_model("chat").hint or ""
+        yield Finding("model", "warning", Text("no default model"), advice)
 
 
 def key(ctx: Context) -> Iterator[Finding]:

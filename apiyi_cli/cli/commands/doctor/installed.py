@@ -12,8 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from apiyi_cli.manual.completion import MENTION
+
 ASK_S = 3.0
-MENTION = "apiyi completion"
 PACKAGE = b"apiyi_cli"
 MOST_START_BYTES = 1 << 20
 

@@ -28,6 +28,7 @@ HEADINGS = {
     "day": Text("day"),
     "profile": Text("profile"),
     "endpoint": Text("endpoint"),
+    "tag": Text("tag"),
 }
 
 
@@ -48,7 +49,7 @@ class Period(Group):
         help=Text("What to sum by (model)."),
         panel="Options",
         metavar="GROUP",
-        choices=("model", "day", "profile", "endpoint"),
+        choices=("model", "day", "profile", "endpoint", "tag"),
         config=False,
     )
     remote = flag(

@@ -33,6 +33,8 @@ def video(
     """
     words = prompt or []
     filming = ctx.settings.fill(filming)
+    # Its own status line says how far the tasks are.
+    ctx.gateway.waiting_line = None
     if words[:1] and words[0] in TASK_WORDS:
         from apiyi_cli.cli.commands.video.task_list import run_word
 

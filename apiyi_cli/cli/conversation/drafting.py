@@ -1,0 +1,244 @@
+"""The text of a prompt from a template (`-t`) and from the user's editor (`-e`).
+
+A template is a file `templates/NAME.md` in the configuration folder. Its front matter names
+options: between two lines of `---` as `key: value`, or between two lines of `+++` as TOML. The
+rest is the text, with `{input}` for the prompt and `{name}` for `-p name=value`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from apiyi_cli.cli.inputs.prompt import join_pieces
+from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.nearest import find_nearest
+from apiyi_cli.core.options.prompt import Drafting
+from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.settings.values import InvalidValue, convert_value, find_options
+from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.cli.process import Process
+    from apiyi_cli.cli.settings import CommandSettings
+
+STDERR: Final = 2
+INPUT: Final = "input"
+_NAME: Final = re.compile(r"[\w.-]+")
+_PLACE: Final = re.compile(r"\{(\w+)\}")
+# What decides where a request goes, or runs programs unasked, is typed by the user alone.
+_REFUSED: Final = frozenset(
+    ("profile", "base_url", "node", "key_file", "yes", "template", "param", "edit", "last")
+)
+
+
+class PromptTemplate(NamedTuple):
+    """A template: its text, and the values of its front matter by option."""
+
+    path: Path
+    text: str
+    options: Mapping[str, Any]
+
+    def fill(self, text: str | None, values: Mapping[str, str]) -> str:
+        """Return the prompt; `text` goes to `{input}`, or behind a template without one.
+
+        Raises UsageError for a `{name}` that nothing was given for.
+        """
+        names = set(_PLACE.findall(self.text))
+        if unused := sorted(set(values) - names):
+            raise UsageError(
+                Text("cannot use -p {name}", name=unused[0]),
+                Text("the template has no {{{name}}}", name=unused[0]),
+            )
+        given = {**values, **({INPUT: text} if text is not None else {})}
+        if missing := sorted(names - set(given)):
+            what = Text("a prompt") if missing == [INPUT] else f"-p {missing[0]}=VALUE"
+            raise UsageError(
+                Text("the template {path} is not filled", path=self.path),
+                Text("it wants {what}", what=what),
+            )
+        filled = _PLACE.sub(lambda place: given[place[1]], self.text)
+        return filled if text is None or INPUT in names else join_pieces([filled, text])
+
+
+def begin_draft(settings: CommandSettings) -> PromptTemplate:
+    """Return the template of the run; its options are in force from now on.
+
+    They count before the environment and the profile, behind what was typed.
+    """
+    template = read_template(settings, settings.fill(Drafting()).template or "")
+    settings.use_template(template.options)
+    return template
+
+
+def finish_draft(ctx: Context, template: PromptTemplate | None, text: str | None) -> str | None:
+    """Return the text of the prompt, filled into the template and changed in the editor."""
+    drafting = ctx.settings.fill(Drafting())
+    if template is None and drafting.param:
+        raise UsageError(Text("cannot use -p"), Text("there is no template"), hint="-t NAME")
+    if template is not None:
+        text = template.fill(text, _read_params(drafting.param or ()))
+    if drafting.edit:
+        text = edit_text(ctx.process, text or "")
+        if not text.strip():
+            raise UsageError(Text("nothing to send"), Text("the edited prompt is empty"))
+    return text
+
+
+def read_template(settings: CommandSettings, name: str) -> PromptTemplate:
+    """Return the template of a name. Raises UsageError, or SetupError for a bad file."""
+    folder = settings.config_path.parent / "templates"
+    path = folder / f"{name}.md"
+    if not _NAME.fullmatch(name) or name.startswith("."):
+        raise _no_template(name, folder)
+    try:
+        data = read_regular(path)
+    except FileNotFoundError:
+        raise _no_template(name, folder) from None
+    except OSError as failure:
+        raise SetupError(Text("cannot read {path}", path=path), system_reason(failure)) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SetupError(Text("cannot read {path}", path=path), Text("this is not UTF-8")) from None
+    header, body = _split(text)
+    return PromptTemplate(path, body.strip("\n"), _read_options(settings, path, header))
+
+
+def edit_text(process: Process, text: str) -> str:
+    """Return the text as the user leaves it in `$VISUAL`, `$EDITOR` or vi.
+
+    The editor gets the terminal even where stdin or stdout is a pipe. Raises SetupError when it
+    cannot be run or ends with an error.
+    """
+    path = process.make_scratch_folder() / "prompt.md"
+    path.write_text(text, "utf-8")
+    environ = process.environ
+    named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+    try:
+        status = _run_editor(process, [*shlex.split(named), str(path)])
+    except (OSError, ValueError) as failure:
+        why = system_reason(failure) if isinstance(failure, OSError) else str(failure)
+        what = Text("cannot start the editor {named}", named=repr(named))
+        raise SetupError(what, why, hint=Text("set EDITOR")) from None
+    if status:
+        raise SetupError(
+            Text("nothing was sent"),
+            Text(
+                "the editor {named} ended with status {returncode}",
+                named=repr(named),
+                returncode=status,
+            ),
+        )
+    return path.read_text("utf-8").rstrip("\n")
+
+
+def _run_editor(process: Process, words: Sequence[str]) -> int:
+    """Return the status of the editor, which gets the terminal where there is one."""
+    console = process.console
+    with ExitStack() as stack:
+        terminal: Any = None
+        if not (console.stdin_is_terminal and console.stdout_is_terminal):
+            with suppress(OSError):
+                terminal = stack.enter_context(open("/dev/tty", "r+b", buffering=0))
+        return subprocess.run(
+            words,
+            stdin=None if console.stdin_is_terminal else terminal,
+            stdout=None if console.stdout_is_terminal else terminal or STDERR,
+            env=process.child_environment(),
+            check=False,
+        ).returncode
+
+
+def _no_template(name: str, folder: Path) -> UsageError:
+    known = sorted(path.stem for path in folder.glob("*.md"))
+    near = find_nearest(name, known)
+    why: str = Text("there is none in {folder}", folder=folder)
+    if near:
+        why = Text("did you mean {near}?", near=near)
+    elif known:
+        why = Text("known are {known}", known=", ".join(known))
+    return UsageError(Text("there is no template {name}", name=repr(name)), why)
+
+
+def _read_params(params: Sequence[str]) -> dict[str, str]:
+    values = {}
+    for item in params:
+        name, has_value, value = item.partition("=")
+        if not has_value or not name.isidentifier():
+            raise UsageError(Text("cannot use -p {item}", item=item), Text("it is not NAME=VALUE"))
+        values[name] = value
+    return values
+
+
+def _split(text: str) -> tuple[list[tuple[int, str, Any]], str]:
+    """Return the front matter as lines of number, key and value, and the text behind it."""
+    lines = text.split("\n")
+    mark = lines[0].rstrip()
+    ends = [at for at, line in enumerate(lines) if at and line.rstrip() == mark]
+    if mark not in ("---", "+++") or not ends:
+        return [], text
+    head, body = lines[1 : ends[0]], "\n".join(lines[ends[0] + 1 :])
+    if mark == "+++":
+        return [(2, key, value) for key, value in _read_toml("\n".join(head)).items()], body
+    entries: list[tuple[int, str, Any]] = []
+    for at, line in enumerate(head, 2):
+        key, _, value = line.partition(":")
+        if key.strip() and not key.lstrip().startswith("#"):
+            entries.append((at, key.strip(), _read_value(value.strip())))
+    return entries, body
+
+
+def _read_toml(text: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(Text("the template's front matter"), str(error)) from None
+
+
+def _read_value(text: str) -> Any:
+    """Return a value as TOML has it (number, true, "text", list), anything else as text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _read_options(
+    settings: CommandSettings, path: Path, entries: Sequence[tuple[int, str, Any]]
+) -> dict[str, Any]:
+    """Return the values of the front matter by option. Raises SetupError naming the line."""
+    flags = {name: flag for name, flag in settings.flags.items() if name not in _REFUSED}
+    values: dict[str, Any] = {}
+    for line, key, value in entries:
+        name = key.replace("-", "_")
+        option = flags.get(name)
+        if option is None and name not in _REFUSED and find_options(name):
+            # Another command has it, as with the options of a profile.
+            continue
+        if option is None:
+            near = find_nearest(name, flags)
+            why = Text("did you mean {near}?", near=near) if near else ""
+            raise SetupError(
+                Text("{path}:{line}: a template cannot set {key}", path=path, line=line, key=key),
+                why,
+            )
+        try:
+            values[name] = convert_value(option, value)
+        except InvalidValue:
+            try:
+                values[name] = convert_value(option, str(value))
+            except InvalidValue as unfit:
+                place = Text("{path}:{line}: {key}", path=path, line=line, key=key)
+                raise SetupError(place, str(unfit)) from None
+    return values

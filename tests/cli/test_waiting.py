@@ -1,0 +1,32 @@
+"""A wait of more than a second is shown on a terminal, and erased before the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apiyi_cli.sandbox.server import Gateway
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+SLOW = "fault:slow"
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("chat -m fault:slow@1.3 hi", b"waiting for the answer of fault:slow@1.3, 1 s; Ctrl-C"),
+        ("chat -m fault:slow@1.3 hi --json", b"waiting for the answer of"),
+        ("image -m fault:slow@1.3 cat -o a.png", b"waiting for the picture, 1 s"),
+    ],
+)
+def test_a_wait_is_shown_and_erased(
+    apiyi: Program, gateway: Gateway, line: str, what: bytes
+) -> None:
+    screen = apiyi.terminal(line)
+    assert screen.code == 0
+    assert what in screen.raw and b"gives up (may be billed)" in screen.raw
+    assert not any("waiting" in text for text in screen.lines)
+    assert apiyi.terminal(f"{line} --force -q").raw.count(b"waiting") == 0
