@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
     from apiyi_cli.wire.http.preconnect import Preconnection
 
-_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _REPORTING = ("SIGUSR1",)
 
 _RARELY_USED = (
@@ -242,10 +242,14 @@ def _die(signum: int, process: Process, note: str = "") -> int:
         process.messages.print("")
     if note:
         process.messages.print_line(note)
-    with contextlib.suppress(ValueError, OSError):
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
-    return 128 + signum
+    from apiyi_cli.core.processes import exit_status
+
+    # Windows has no signals to die by: os.kill would end the process with the number as status.
+    if os.name != "nt":
+        with contextlib.suppress(ValueError, OSError):
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+    return exit_status(signum)
 
 
 def _end(code: int) -> NoReturn:

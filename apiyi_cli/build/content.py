@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import binascii
-import shlex
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.filetypes import SVG, FileType, detect_type
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -76,7 +76,7 @@ def detect_attachment_type(attachment: Attachment) -> FileType:
 
 
 def _text_error(name: str) -> UsageError:
-    return attachment_error(name, Text("it is text"), hint=f"-f {shlex.quote(name)}")
+    return attachment_error(name, Text("it is text"), hint=f"-f {quote_word(name)}")
 
 
 def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
@@ -95,7 +95,7 @@ def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
                 Text(
                     "chat takes audio as wav or mp3, this is {extension}", extension=kind.extension
                 ),
-                hint=f"ffmpeg -i {shlex.quote(attachment.name)} audio.mp3",
+                hint=f"ffmpeg -i {quote_word(attachment.name)} audio.mp3",
             )
         audio = {"data": encode_base64(attachment.content), "format": kind.extension}
         return {"type": "input_audio", "input_audio": audio}, "input_audio.data", ""
@@ -117,6 +117,6 @@ def _url_part(url: str) -> tuple[dict[str, Any], str, str]:
         raise attachment_error(
             url,
             Text("only pictures can be attached by URL"),
-            hint=Text("curl -O {url}, then attach the file", url=shlex.quote(url)),
+            hint=Text("curl -O {url}, then attach the file", url=quote_word(url)),
         )
     return {"type": "image_url", "image_url": {"url": url}}, "image_url.url", ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from apiyi_cli.build.upload import MB, Upload
 from apiyi_cli.core.call import Part, Source
 from apiyi_cli.core.families import PictureSupport
 from apiyi_cli.core.filetypes import JPEG, FileType, detect_type, is_multi_picture
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -147,7 +147,7 @@ def _url_error(url: str, model: str) -> UsageError:
     return UsageError(
         Text("cannot edit {item}", item=url),
         Text("{model} takes files, no URLs", model=model),
-        hint=Text("curl -LO {item}, then -i FILE", item=shlex.quote(url)),
+        hint=Text("curl -LO {item}, then -i FILE", item=quote_word(url)),
     )
 
 
@@ -162,7 +162,7 @@ def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
         names = ", ".join(taken)
         raise upload.error(
             Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
-            hint=Text("ffmpeg -i {upload} picture.png", upload=shlex.quote(upload.name)),
+            hint=Text("ffmpeg -i {upload} picture.png", upload=quote_word(upload.name)),
         )
 
 
@@ -177,9 +177,7 @@ def _refuse_multi_picture(upload: Upload, picture: PictureSupport, model: str) -
     if is_multi_picture(start):
         raise upload.error(
             Text("it is a JPEG of several pictures (MPO), which {model} refuses", model=model),
-            hint=Text(
-                "ffmpeg -i {upload} -frames:v 1 picture.png", upload=shlex.quote(upload.name)
-            ),
+            hint=Text("ffmpeg -i {upload} -frames:v 1 picture.png", upload=quote_word(upload.name)),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from apiyi_cli.build.google import generate_body, generate_path
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
 from apiyi_cli.core.families import Family
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import RejectedError, UsageError
 from apiyi_cli.text import Text
 
@@ -78,7 +78,7 @@ def _refuse_protocol(model: str, protocol: str, family: Family, text: TextReques
         hint=Text(
             "leave {option} out; --force-model sends {model} all the same",
             option=option,
-            model=shlex.quote(model),
+            model=quote_word(model),
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -110,7 +110,7 @@ def upload_name(upload: Upload) -> tuple[str, str]:
         if suffix not in TYPES or (kind is None and _is_text(upload.head)):
             raise upload.error(
                 Text("it is none of {types}", types=", ".join(TYPES)),
-                hint=Text("ffmpeg -i {upload} recording.mp3", upload=shlex.quote(upload.name)),
+                hint=Text("ffmpeg -i {upload} recording.mp3", upload=quote_word(upload.name)),
             )
     elif suffix not in _FITTING.get(extension, (extension,)):
         suffix = extension

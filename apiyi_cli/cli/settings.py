@@ -12,6 +12,7 @@ from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
 from apiyi_cli.core.secret import Secret
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.settings.resolve import Settings
@@ -209,12 +210,10 @@ def require_able(model: str, command: str) -> None:
     """Raise UsageError when a model's family is known not to do the command."""
     why = refusal(model, command)
     if why is not None:
-        import shlex
-
         proposed = PROPOSED.get(command, PROPOSED["chat"])
         hint = Text(
             "-m {proposed}; --force-model sends {model} all the same",
             proposed=proposed,
-            model=shlex.quote(model),
+            model=quote_word(model),
         )
         raise UsageError(Text("cannot use the model {model}", model=model), why, hint=hint)

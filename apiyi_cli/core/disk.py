@@ -18,9 +18,10 @@ NAME_MAX_BYTES = 255
 NOT_REGULAR = Text("it is not a regular file")
 RESERVED_SUFFIXES = (".apiyi-journal", ".apiyi-lock")
 """Endings of files that belong to a batch output; no other file may be called so."""
-EXCLUSIVE = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-)
+BINARY: int = getattr(os, "O_BINARY", 0)
+"""For every os.open: Windows would change line ends and stop at Ctrl-Z otherwise."""
+NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -35,6 +36,18 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         raise
 
 
+def read_at(fd: int, size: int, offset: int) -> bytes:
+    """Return at most `size` bytes from a place of a file, whose own offset stays."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, offset)
+    before = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+    finally:
+        os.lseek(fd, before, os.SEEK_SET)
+
+
 def count_written(failure: OSError) -> int:
     """Return how many bytes `write_all` had written when it failed."""
     return int(getattr(failure, "written", 0))
@@ -46,7 +59,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY, mode: int = 0o600) 
     For files that this program keeps: a pipe in the place of one would wait for a writer, and
     a device has no end. `flags` and `mode` are those of os.open. Raises OSError.
     """
-    more = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    more = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | BINARY
     try:
         fd = os.open(path, flags | more, mode)
     except OSError as failure:
@@ -136,7 +149,7 @@ def write_new(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
     fd = os.open(path, EXCLUSIVE, mode)
     try:
         try:
-            if os.name != "nt":
+            if hasattr(os, "fchmod"):
                 os.fchmod(fd, mode)
             for piece in pieces:
                 write_all(fd, piece)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
 from apiyi_cli.core.filetypes import HEAD_BYTES, FileType, detect_type, find_byte_order_mark
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -176,7 +176,7 @@ def quote_path(path: str) -> str:
             for byte in path.encode("utf-8", "surrogateescape")
         )
         return f"$'{''.join(spelled)}'"
-    return shlex.quote(path)
+    return quote_word(path)
 
 
 def is_stdin(name: str) -> bool:

@@ -6,9 +6,11 @@ messages are a gettext catalogue, read by the standard library.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from apiyi_cli.text import Text
 
@@ -18,6 +20,7 @@ Translate = Callable[[str], str]
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "apiyi"
 CHINESE = "zh_CN"
+_LANG_CHINESE = 0x04
 
 
 def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
@@ -25,12 +28,12 @@ def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
 
     `APIYI_LANG` decides where it is set, then what is `configured`, then the locale as gettext
     reads it: the first of LC_ALL, LC_MESSAGES and LANG that is set, which LANGUAGE overrides
-    unless that is C.
+    unless that is C. On Windows, where none is set, the language of the user's menus decides.
     """
     if own := environ.get("APIYI_LANG") or configured:
         return _is_chinese(own)
     named = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    locale = next(filter(None, named), "C")
+    locale = next(filter(None, named), "C" if os.name != "nt" else _find_windows_language())
     if locale == "POSIX" or locale.split(".")[0] == "C":
         return False
     return _is_chinese(environ.get("LANGUAGE", "").split(":")[0] or locale)
@@ -74,6 +77,21 @@ def translate_by(lookup: Callable[[str], str]) -> Translate:
         return template.format_map(values)
 
     return translate
+
+
+def _find_windows_language() -> str:
+    """Return the locale of the Windows user's interface, such as zh-CN."""
+    import ctypes
+
+    return read_windows_language(ctypes.windll.kernel32)  # type: ignore[attr-defined]
+
+
+def read_windows_language(kernel: Any) -> str:
+    """Return zh where the user's menus are Chinese, C elsewhere; `kernel` is kernel32.
+
+    The lower ten bits of a language number are the language without its region.
+    """
+    return "zh" if kernel.GetUserDefaultUILanguage() & 0x3FF == _LANG_CHINESE else "C"
 
 
 def _is_chinese(locale: str) -> bool:

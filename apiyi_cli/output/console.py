@@ -78,6 +78,10 @@ class Console:
                 os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if STDOUT not in closed and not _writable(STDOUT):
             closed.add(STDOUT)
+        if os.name == "nt":
+            from apiyi_cli.output.windows_console import enable_sequences
+
+            enable_sequences((STDOUT, STDERR))
         return cls(frozenset(closed), redact=redact)
 
     @property
@@ -260,8 +264,21 @@ def write_unseen(console: Console, sequence: bytes) -> None:
         raise _cannot_write(error) from error
 
 
+def find_console_encoding(fd: int) -> str | None:
+    """Return the encoding of a Windows console that is not UTF-8, None anywhere else."""
+    if os.name != "nt":
+        return None
+    encoding = os.device_encoding(fd)
+    return None if encoding in (None, "cp65001", "utf-8", "UTF-8") else encoding
+
+
+def encode_for_console(data: bytes, encoding: str | None) -> bytes:
+    """Return UTF-8 in the encoding of a console, with ? for what that does not have."""
+    return data if encoding is None else data.decode("utf-8", "replace").encode(encoding, "replace")
+
+
 def _write(fd: int, data: bytes, *, patience_s: float | None) -> None:
-    left = memoryview(data)
+    left = memoryview(encode_for_console(data, find_console_encoding(fd)))
     while left:
         try:
             left = left[os.write(fd, left) :]
@@ -270,6 +287,11 @@ def _write(fd: int, data: bytes, *, patience_s: float | None) -> None:
             # do, clearing the flag is not.
             if not select.select([], [fd], [], patience_s)[1]:
                 raise TimeoutError from None
+        except OSError as error:
+            if os.name == "nt" and error.errno == errno.EINVAL:
+                # So Windows says that the reader of a pipe went away.
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+            raise
 
 
 def _writable(fd: int) -> bool:

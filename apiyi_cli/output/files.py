@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from apiyi_cli.core.disk import EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
+from apiyi_cli.core.disk import BINARY, EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
+from apiyi_cli.core.processes import is_running
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.output.rescue import SIGPIPE, AnswerBuffer, Rescue
 from apiyi_cli.text import Text, system_reason
@@ -48,7 +49,7 @@ class AtomicFile:
     def __enter__(self) -> Self:
         try:
             if self._part is None:
-                self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+                self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | BINARY)
             else:
                 self._fd = os.open(self._part, EXCLUSIVE, self._mode)
         except OSError as error:
@@ -181,12 +182,12 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
         raise _exists(path)
     parent = path.parent
     if not parent.is_dir():
-        from shlex import quote
+        from apiyi_cli.core.shells import quote_word
 
         raise OutputError(
             Text("cannot write {path}", path=path),
             Text("there is no directory {parent}", parent=parent),
-            hint=f"mkdir -p {quote(str(parent))}",
+            hint=f"mkdir -p {quote_word(str(parent))}",
         )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(
@@ -209,7 +210,7 @@ def clear_stale_parts(directory: Path) -> list[Path]:
     for entry in entries:
         match = _PART.fullmatch(entry.name)
         try:
-            if match and entry.is_file(follow_symlinks=False) and not _is_running(int(match[1])):
+            if match and entry.is_file(follow_symlinks=False) and not is_running(int(match[1])):
                 Path(entry.path).unlink()
                 removed.append(Path(entry.path))
         except OSError:
@@ -217,21 +218,12 @@ def clear_stale_parts(directory: Path) -> list[Path]:
     return sorted(removed)
 
 
-def _is_running(pid: int) -> bool:
-    if os.name == "nt" or pid == os.getpid():
-        # On Windows signal 0 would end the process that it asks about.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
 def _rename_new(part: Path, path: Path) -> None:
     """Give a file its name unless that name is taken: a link is made or fails at once."""
+    if os.link not in os.supports_follow_symlinks:
+        # Windows, where a rename never replaces a file.
+        part.rename(path)
+        return
     try:
         os.link(part, path, follow_symlinks=False)
     except FileExistsError:

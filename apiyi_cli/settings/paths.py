@@ -71,9 +71,9 @@ def _home(environ: Mapping[str, str]) -> Path:
     if Path(folder).is_absolute():
         return Path(folder)
     if not _WINDOWS:
-        import pwd
+        with suppress(KeyError, ImportError):
+            import pwd
 
-        with suppress(KeyError):
             return Path(pwd.getpwuid(os.getuid()).pw_dir)
     raise SetupError(
         Text("no home folder"), Text("HOME is not set"), hint=Text("set HOME or APIYI_CONFIG")
@@ -114,12 +114,12 @@ def private_write(path: Path, data: bytes) -> None:
 def refuse_readable(path: Path, status: os.stat_result) -> None:
     """Raise SetupError with the chmod line for a regular file that others may touch."""
     if not _WINDOWS and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-        from shlex import quote
+        from apiyi_cli.core.shells import quote_word
 
         raise SetupError(
             Text("{path} holds a key", path=path),
             Text(
                 "others can read it (mode {st_mode})", st_mode=f"{stat.S_IMODE(status.st_mode):04o}"
             ),
-            hint=f"chmod 600 {quote(str(path))}",
+            hint=f"chmod 600 {quote_word(str(path))}",
         )

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -91,7 +92,7 @@ def parse_run_options(
                     schemas=", ".join(schemas) or "none",
                 ),
                 hint=Text(
-                    "describe it: --tool {tool}", tool=shlex.quote(write_text({"name": name}))
+                    "describe it: --tool {tool}", tool=quote_word(write_text({"name": name}))
                 ),
             )
         if name in tools:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.disk import EXCLUSIVE, read_regular
 from apiyi_cli.core.jsontext import read_event, write
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.paths import private_dir
@@ -257,7 +257,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         # Created here for its mode; SQLite gives the same one to the files beside it.
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(path, EXCLUSIVE, 0o600))
     except OSError as error:
         why = Text("{path}: {reason}", path=path, reason=system_reason(error))
         raise SetupError(Text("the cache cannot be used"), why, hint="--no-cache") from error

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
-from shlex import quote as shell_quote
 from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, quote, urljoin
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.hosts import bare_host, is_inner_name, is_public, origin, split_url
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -120,7 +120,7 @@ def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: b
 
 def _hint(url: str, kind: DownloadKind) -> str:
     """Return how to get the file by hand; the URL is untrusted, so it is quoted."""
-    quoted = shell_quote(url)
+    quoted = quote_word(url)
     if not url.startswith(("https://", "http://")):
         return Text("it is paid for; its address is {url}", url=quoted)
     return Text(

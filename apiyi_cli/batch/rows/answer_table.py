@@ -7,7 +7,6 @@ delimiter, a quote or a line end is quoted. Which lines are whole, the journal k
 from __future__ import annotations
 
 import csv
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from apiyi_cli.batch.rows.source import Form, SourceRecord
 from apiyi_cli.batch.rows.tables import InputTable
 from apiyi_cli.core.jsontext import whole_characters
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text
 
@@ -73,7 +73,7 @@ class AnswerTable:
             raise UsageError(
                 Text("cannot write {output}", output=self._output),
                 Text("the rows have a column {name} of their own", name=self._answer),
-                hint=f"--answer {shlex.quote(free)}",
+                hint=f"--answer {quote_word(free)}",
             )
         self._columns = [*columns, self._answer]
         if self.has_head and self._content is not None:

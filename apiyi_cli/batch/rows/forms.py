@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Final
 
 from apiyi_cli.core.encodings import UNPACKERS, explain_binary, is_stdin, quote_path, show_name
 from apiyi_cli.core.filetypes import FileType, detect_type
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict, value_end, write
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -49,7 +49,7 @@ def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
         is_cut = not whole and b"\n" not in text
         if not is_cut and not _is_json(first) and (filter := _spread_out(text, whole=whole)):
             why = Text("its JSON objects are spread over several lines")
-            raise UsageError(what, why, hint=_through(f"jq -c {shlex.quote(filter)}", path))
+            raise UsageError(what, why, hint=_through(f"jq -c {quote_word(filter)}", path))
     if not _holds_rows(text, whole=whole):
         why = Text("its first line is no JSON: {first}", first=_excerpt(first))
         if _is_json(first):
@@ -126,7 +126,7 @@ def _other_form(text: bytes, path: str) -> str:
     is_table = delimiter and len({line.count(delimiter) for line in lines}) == 1 and lines[1:]
     if is_table:
         column = lines[0].split(delimiter)[-1].strip().strip('"')
-        template = shlex.quote("{" + column + "}")
+        template = quote_word("{" + column + "}")
         return f"{_LINE} --format csv --template {template} {_word(path)}"
     return f"{_LINE} --lines {_word(path)}"
 
@@ -151,7 +151,7 @@ def _converter(path: str, extension: str) -> str | None:
 
 
 def _pandas(expression: str, target: str) -> str:
-    program = shlex.quote(f"import pandas; pandas.{expression}")
+    program = quote_word(f"import pandas; pandas.{expression}")
     return f"python3 -c {program} && {_LINE} {quote_path(target)}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from apiyi_cli.batch.rows.source import Form, SourceRecord
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -114,7 +114,7 @@ def refuse_bad_columns(table: InputTable, options: RowOptions, place: str) -> No
             raise UsageError(
                 Text("{place} has no column {name}", place=place, name=name),
                 Text("its columns are {columns}", columns=", ".join(columns)),
-                hint=f"--template {shlex.quote('Translate: ' + example)}",
+                hint=f"--template {quote_word('Translate: ' + example)}",
             )
 
 

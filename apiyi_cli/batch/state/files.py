@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.disk import BINARY, write_all
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text, system_reason
 
@@ -47,7 +47,7 @@ def removed_error(path: object) -> OutputError:
 def open_errors_file(path: Path, *, fresh: bool) -> int:
     """Open a file for the records of failures; a `fresh` one must be empty."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
     except OSError as failure:
         raise cannot_write(path, failure) from failure
     if fresh and os.fstat(fd).st_size:
@@ -119,7 +119,7 @@ def _read_from(file: Any, offset: int) -> bytes:
 
 
 def _move_to_torn(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
     fd = os.open(path.with_name(path.name + ".torn"), flags, 0o600)
     try:
         write_all(fd, data.removesuffix(b"\n") + b"\n")

@@ -41,7 +41,7 @@ from apiyi_cli.batch.state.files import (
     removed_error,
 )
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
-from apiyi_cli.core.disk import write_all, write_new
+from apiyi_cli.core.disk import BINARY, NO_FOLLOW, read_at, write_all, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
@@ -107,7 +107,7 @@ class Journal:
         self._lock = threading.Lock()
         self._broken: OutputError | None = None
         self._trouble: OutputError | None = None
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW | BINARY
         self._fd = os.open(path, flags, 0o600)
         self._size = os.fstat(self._fd).st_size
         self._unsynced = 0
@@ -246,7 +246,7 @@ class Journal:
             return
         offsets = range(0, os.fstat(self._fd).st_size, _COPY_BYTES)
         with suppress(OSError):
-            write_new(self.path, (os.pread(self._fd, _COPY_BYTES, at) for at in offsets))
+            write_new(self.path, (read_at(self._fd, _COPY_BYTES, at) for at in offsets))
 
     def _sync_soon(self) -> None:
         is_due = self._unsynced >= GROUP_LINES

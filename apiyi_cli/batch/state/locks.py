@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.batch.state.files import cannot_write, is_replaced
-from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.disk import BINARY, EXCLUSIVE, write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
+from apiyi_cli.core.processes import is_running
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -33,7 +34,7 @@ class LockedFile:
         self.path = path
         self._lock_file: Path | None = None
         try:
-            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
         except OSError as failure:
             raise cannot_write(path, failure) from failure
         try:
@@ -76,7 +77,7 @@ class LockedFile:
         lock, ours = _lock_path(self.path), _describe_process()
         for _ in range(2):
             try:
-                fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                fd = os.open(lock, EXCLUSIVE, 0o600)
             except FileExistsError:
                 theirs = _read_lock(lock)
                 if not _is_stale(theirs, ours):
@@ -131,13 +132,7 @@ def _is_stale(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
         return False
     if theirs.get("boot") != ours["boot"]:
         return True
-    try:
-        os.kill(theirs["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
+    return not is_running(theirs["pid"])
 
 
 def _boot_id() -> str:
@@ -158,6 +153,6 @@ def _in_use(path: Path, pid: object, host: object = None) -> SetupError:
         why = Text("{who} on {host} is writing to it", who=who, host=host)
     hint = Text("wait for it, or give this run an output of its own")
     if host not in (None, socket.gethostname()):
-        quoted = shlex.quote(str(path))
+        quoted = quote_word(str(path))
         hint = Text("if that machine is gone: apiyi batch unlock {path}", path=quoted)
     return SetupError(Text("{path} is in use", path=path), why, hint=hint)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.batch.state.files import cannot_write
-from apiyi_cli.core.disk import write_all
+from apiyi_cli.core.disk import BINARY, read_at, write_all
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.core.npy import NPY_HEAD_BYTES, format_npy_head, parse_npy_head
 from apiyi_cli.errors import SetupError
@@ -31,7 +31,7 @@ class MatrixFile:
         self.rows = rows
         self.columns = 0
         self._numpy = import_numpy()
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_CREAT | BINARY
         try:
             self._fd = os.open(path, flags | (os.O_TRUNC if force else 0), 0o666)
         except OSError as failure:
@@ -83,7 +83,7 @@ class MatrixFile:
         size = os.fstat(self._fd).st_size
         if size:
             try:
-                self.columns = parse_npy_head(os.pread(self._fd, NPY_HEAD_BYTES, 0)).columns
+                self.columns = parse_npy_head(read_at(self._fd, NPY_HEAD_BYTES, 0)).columns
             except (ValueError, KeyError, SyntaxError, TypeError):
                 self.columns = -1
         # Lines without a vector alone have no row yet.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from apiyi_cli.batch.state.entries import parse_entry
-from apiyi_cli.core.disk import sync_folder, write_all
+from apiyi_cli.core.disk import BINARY, sync_folder, write_all
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
@@ -28,7 +28,7 @@ def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
     }
     for folder in {old.parent for old in parts.values()}:
         sync_folder(folder)
-    fd = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    fd = os.open(journal, os.O_WRONLY | os.O_APPEND | BINARY)
     try:
         write_all(fd, write(line) + b"\n")
         os.fsync(fd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -71,7 +71,8 @@ def get(ctx: Context, key: Key, *, connection: Connection) -> None:
     if value is None:
         keys = locate_key(key, settings.profile)
         raise UsageError(
-            Text("{key} is not set", key=key), hint=f"apiyi config set {quote(_dotted(keys))} VALUE"
+            Text("{key} is not set", key=key),
+            hint=f"apiyi config set {quote_word(_dotted(keys))} VALUE",
         )
     items = value if isinstance(value, (list, tuple)) else [value]
     ctx.process.console.write("".join(f"{_format_plain(item)}\n" for item in items).encode())

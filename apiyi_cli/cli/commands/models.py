@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.app import single
@@ -15,6 +14,7 @@ from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Request
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import AuthError, RejectedError, UnknownModelError, UsageError
 from apiyi_cli.store.prices import Price
 from apiyi_cli.text import Text
@@ -121,7 +121,7 @@ def _find_model(ctx: Context, words: list[str], models: list[dict[str, Any]]) ->
     raise UnknownModelError(
         Text("there is no model {words}", words=repr(words[1])),
         Text("the gateway lists {count} models and not this one", count=len(models)),
-        hint=f"apiyi models show {quote(near[0])}" if near else None,
+        hint=f"apiyi models show {quote_word(near[0])}" if near else None,
     )
 
 
@@ -178,7 +178,7 @@ def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, An
     raise RejectedError(
         Text("no model has that name"),
         Text("none of the gateway's models matches {words}", words=repr(" ".join(words))),
-        hint=f"apiyi models {quote(near[0])}" if near else "apiyi models",
+        hint=f"apiyi models {quote_word(near[0])}" if near else "apiyi models",
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import binascii
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.output.file_names import OutputFiles
 from apiyi_cli.core.events import Delta, EventBatch, InlineFile
 from apiyi_cli.core.filetypes import detect_type
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import ApiyiError, IncompleteError
 from apiyi_cli.text import Text, join_texts
 
@@ -71,7 +71,7 @@ class AnswerFiles:
             raise OutputError(
                 Text("cannot write to {folder}", folder=folder),
                 Text("there is no such folder"),
-                hint=f"mkdir -p {shlex.quote(str(folder))}",
+                hint=f"mkdir -p {quote_word(str(folder))}",
             )
 
     def replace(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:

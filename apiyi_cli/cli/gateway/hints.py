@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.families import Family, find_family, refusal
 from apiyi_cli.core.nearest import find_several
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,
@@ -105,7 +105,7 @@ def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
     from apiyi_cli.store.prices import is_same_group
 
     if facts.successor:
-        return Text("-m {model} (it replaces the retired one)", model=quote(facts.successor))
+        return Text("-m {model} (it replaces the retired one)", model=quote_word(facts.successor))
     if group and any(is_same_group(name, group) for name in facts.groups):
         return Text(
             "the group (分组) {group} has it, but no channel serves it now: another model, or "
@@ -131,7 +131,7 @@ def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
 def _hint_from_family(family: Family) -> str | None:
     """Return what replaces a retired family, or the group without which no key has it."""
     if family.successor:
-        return Text("-m {model} (it replaces the retired one)", model=quote(family.successor))
+        return Text("-m {model} (it replaces the retired one)", model=quote_word(family.successor))
     if family.group:
         return Text(
             "only keys of the group (分组) {group} have it: choose that for the key in the console",
@@ -153,7 +153,7 @@ def _hint_for_model(model: str, command: str, known: list[str]) -> str | None:
             "or another group for the key in the console"
         )
     fit = [name for name in known if not refusal(name, command)]
-    near = [quote(name) for name in nearest(model, fit)]
+    near = [quote_word(name) for name in nearest(model, fit)]
     if not near:
         return None
     if near[1:]:

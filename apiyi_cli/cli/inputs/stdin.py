@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 
+from apiyi_cli.core.disk import read_at
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
@@ -69,7 +70,7 @@ def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
 def reread(fd: int, begun: list[bytes]) -> Iterator[bytes]:
     """Yield what a file holds from where its reading began, without moving its offset."""
     at = os.lseek(fd, 0, os.SEEK_CUR) - sum(map(len, begun))
-    while piece := os.pread(fd, PIECE_BYTES, at):
+    while piece := read_at(fd, PIECE_BYTES, at):
         at += len(piece)
         yield piece
 

@@ -23,6 +23,7 @@ from types import ModuleType, TracebackType
 from typing import Final
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
@@ -169,9 +170,8 @@ class Limiter:
     @property
     def clear_command(self) -> str:
         """Return the command line that clears what was counted so far."""
-        import shlex
 
-        return f"rm {shlex.quote(str(self._path))}"
+        return f"rm {quote_word(str(self._path))}"
 
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""

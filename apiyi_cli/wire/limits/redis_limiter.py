@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
 from apiyi_cli.core.hosts import host_in_url, split_url
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
@@ -189,7 +189,7 @@ class LimitServer:
         numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
         self.clear_command = (
-            f"redis-cli -u {shlex.quote(self._shown)} del {shlex.quote(self._keys[0])}"
+            f"redis-cli -u {quote_word(self._shown)} del {quote_word(self._keys[0])}"
         )
         self._limits = (
             repr(float(limits.window_s)),

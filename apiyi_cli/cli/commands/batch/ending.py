@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.run.counts import describe_remarks, format_summary
 from apiyi_cli.batch.run.run import RunResult
+from apiyi_cli.core.disk import read_at
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import Interrupted, OutputError, PartialError
 from apiyi_cli.text import Text, system_reason
 
@@ -98,7 +99,7 @@ def _rescue(ctx: Context, destination: Destination, result: RunResult) -> str | 
     if pieces is None:
         return None
     try:
-        path = quote(str(ctx.process.rescue.keep(pieces)))
+        path = quote_word(str(ctx.process.rescue.keep(pieces)))
     except OSError as failure:
         count, reason = len(result.rescued), system_reason(failure)
         ctx.messages.note(Text("{count} records were lost: {reason}", count=count, reason=reason))
@@ -108,14 +109,16 @@ def _rescue(ctx: Context, destination: Destination, result: RunResult) -> str | 
         return f"cat {path}"
     if output is not None and output.held.replaced:
         return Text(
-            "mv {path} {output}; then run it again to go on", path=path, output=quote(str(target))
+            "mv {path} {output}; then run it again to go on",
+            path=path,
+            output=quote_word(str(target)),
         )
     if output is not None:
         target = str(output.rescue_target)
     return Text(
         "make room; cat {path} >> {output}; then run it again to go on",
         path=path,
-        output=quote(str(target)),
+        output=quote_word(str(target)),
     )
 
 
@@ -125,5 +128,5 @@ def _unwritten(destination: Destination, result: RunResult) -> Iterable[bytes] |
     if output is not None and output.held.replaced:
         fd = output.held.fd
         offsets = range(0, os.fstat(fd).st_size, _COPY_BYTES)
-        return (os.pread(fd, _COPY_BYTES, at) for at in offsets)
+        return (read_at(fd, _COPY_BYTES, at) for at in offsets)
     return result.rescued or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import list_given
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.core.options.request import Model
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -199,7 +199,7 @@ def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:
         raise UsageError(
             Text("cannot use --template {given}", given=show_name(name)),
             Text("it names no column or field, so that every row would be the same request"),
-            hint=f"--template {shlex.quote(example)}",
+            hint=f"--template {quote_word(example)}",
         )
     return template
 

@@ -11,6 +11,7 @@ from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.core.disk import BINARY
 from apiyi_cli.core.options.batch import Batching
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -78,7 +79,7 @@ def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
         raise UsageError(Text("cannot use --jq with -o"), Text("the output holds whole records"))
     path = Path(target)
     if is_device(path):
-        device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND), str(path))
+        device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND | BINARY), str(path))
         return Destination(RecordWriter(device, None, **shared), ResumeState(), None)
     refuse_existing(path, force=True)
     open_options = OpenOptions(

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.commands.embed.items import (
@@ -25,6 +24,7 @@ from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
     OutputError,
@@ -110,7 +110,9 @@ class EmbedRun:
                     "one object for all lines is only there when the last is answered, and a run "
                     "that ends before could not go on"
                 ),
-                hint=Text("leave out --json (a line for each text), or > {path}", path=quote(path)),
+                hint=Text(
+                    "leave out --json (a line for each text), or > {path}", path=quote_word(path)
+                ),
             )
 
     def _refuse_own_input(self, path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from shlex import quote
 
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.decode.video import VideoTask
 from apiyi_cli.errors import Billed, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.store.video_tasks import VideoRecord
@@ -13,7 +13,7 @@ from apiyi_cli.text import Text, join_texts
 
 def resume_command(record: VideoRecord) -> str:
     """Return the command that goes on with a task."""
-    return f"apiyi video resume {quote(record.name)}"
+    return f"apiyi video resume {quote_word(record.name)}"
 
 
 def resume_hint(record: VideoRecord) -> str:
@@ -59,7 +59,7 @@ def explain_expiry(record: VideoRecord) -> IncompleteError:
         Text("{why}; {billing}", why=why, billing=describe_billing("maybe")),
         hint=Text(
             "the console's log says what it cost; apiyi video forget {name}",
-            name=quote(record.name),
+            name=quote_word(record.name),
         ),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from apiyi_cli.build.video import content_call
@@ -16,6 +15,7 @@ from apiyi_cli.cli.commands.video.messages import (
 )
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.decode.reply_body import classify_refusal
 from apiyi_cli.decode.video import BoxReader
 from apiyi_cli.errors import (
@@ -79,7 +79,7 @@ class VideoSaver:
             raise describe_unfinished(record) from failure
         except OutputError as failure:
             raise failure.with_hint(
-                f"apiyi video resume {quote(record.name)} -o OTHER"
+                f"apiyi video resume {quote_word(record.name)} -o OTHER"
             ) from failure
         except ApiyiError as failure:
             if record.dies is not None and self._ctx.process.clock.wall() > record.dies:

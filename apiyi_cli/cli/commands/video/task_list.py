@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from apiyi_cli.cli.commands.video.output import (
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.core.hosts import origin
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
     Interrupted,
@@ -228,7 +228,7 @@ def cancel(records: Sequence[VideoRecord] | None) -> None:
                     model=record.model,
                     billing=describe_billing("pending"),
                 ),
-                hint=f"apiyi video resume {shlex.quote(record.name)}",
+                hint=f"apiyi video resume {quote_word(record.name)}",
             )
 
 
@@ -263,7 +263,7 @@ def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> U
     why = Text("apiyi video {word} takes no words", word=word)
     if name is not None:
         why = Text("there is no task {name}", name=name)
-    quoted = shlex.quote(" ".join(words))
+    quoted = quote_word(" ".join(words))
     return UsageError(
         Text("cannot {word} tasks", word=word),
         why,
@@ -295,7 +295,7 @@ def _is_own(ctx: Context, record: VideoRecord) -> bool:
 
 def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
     """Raise an error for a task that has no video to wait for, or is not this profile's."""
-    name = shlex.quote(record.name)
+    name = quote_word(record.name)
     if record.is_open and not _is_own(ctx, record):
         raise UsageError(
             Text("cannot resume {name}", name=record.name),
@@ -304,7 +304,7 @@ def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
                 profile=record.profile,
                 host=record.host,
             ),
-            hint=f"apiyi --profile {shlex.quote(record.profile)} video resume {name}",
+            hint=f"apiyi --profile {quote_word(record.profile)} video resume {name}",
         )
     if record.is_open:
         return

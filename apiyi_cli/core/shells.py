@@ -1,0 +1,44 @@
+"""Words of hints as the user's shell takes them: POSIX shells, PowerShell, cmd.exe."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+Shell = Literal["posix", "powershell", "cmd"]
+
+
+def find_shell(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> Shell:
+    """Return the kind of shell that the program was probably started from.
+
+    A POSIX shell on Windows (Git, MSYS) sets SHELL. PowerShell adds the user's own folder to
+    PSModulePath, which cmd.exe has from the system without it.
+    """
+    if not windows or environ.get("SHELL"):
+        return "posix"
+    modules = environ.get("PSModulePath", "").lower()
+    own = environ.get("USERPROFILE", "").lower()
+    return "powershell" if own and own in modules else "cmd"
+
+
+def quote_word(word: str, shell: Shell | None = None) -> str:
+    """Return a word as the shell in use reads it back."""
+    shell = shell or find_shell(os.environ)
+    if shell == "posix":
+        return shlex.quote(word)
+    if re.fullmatch(r"[\w@+=:,./\\-]+", word, re.ASCII) and not word.startswith(("@", "-")):
+        return word
+    if shell == "powershell":
+        return "'{}'".format(word.replace("'", "''"))
+    # Backslashes before a quote are read as escapes by the C library that splits the line.
+    quoted = re.sub(r'(\\*)"', r'\1\1\\"', word)
+    quoted = re.sub(r"(\\+)$", r"\1\1", quoted)
+    return f'"{quoted}"'
+
+
+def quote_words(words: Iterable[str]) -> str:
+    """Return a command line as the shell in use reads it back."""
+    return " ".join(map(quote_word, words))
