@@ -79,7 +79,7 @@ class ChildProcess:
 
     def stop(self) -> None:
         """End the child as Ctrl-C would, and harder if it takes long; return when it is over."""
-        self.was_stopped = self._process.poll() is None
+        self.was_stopped = self.was_stopped or self._process.poll() is None
         for name in ("SIGINT", "SIGTERM"):
             self._signal(getattr(signal, name, signal.SIGTERM))
             if self.wait(SOFT_END_S) is not None:

@@ -71,6 +71,11 @@ class PageFacts:
         connection = Connection(profile=profile or self._program.profile)
         return Settings(connection, environ=self._program.environ, command=command)
 
+    @property
+    def usual_profile(self) -> str:
+        """Return the profile of a command line that names none."""
+        return Settings(environ=self._program.environ).profile
+
     def describe(self, profile: str, language: str) -> dict[str, Any]:
         """Return all that the page is made of: words, commands with their forms, profiles."""
         say = translator_of(language)

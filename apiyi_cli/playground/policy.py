@@ -102,6 +102,8 @@ DENIED: Final[dict[str, str]] = {
     "params": "belongs to --template",
     "edit": "opens an editor",
     "interactive": "needs a terminal",
+    "strict": "is about conversations on a terminal",
+    "no_keep": "is about conversations on a terminal",
     "models.grep": "the field for words does it",
     "api.input": "a body from a file: use -F fields",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -47,12 +48,18 @@ class RunStarter:
         self.uploads = UploadStore(scratch / "uploads")
         self.slots = ChildSlots()
         self._runs: dict[str, PageRun] = {}
+        self._streams = 0
+        self._changed = threading.Condition()
 
     def build(self, request: PageRequest, mode: str) -> CommandLine:
-        """Return the line of a request, with a profile that exists. Raises ApiyiError."""
+        """Return the line of a request, with a profile that exists. Raises ApiyiError.
+
+        The profile that a line without one has is left out.
+        """
         profile = self._facts.settings(request.profile).in_profile.name
+        named = "" if profile == self._facts.usual_profile else profile
         names = self._assign_names(request)
-        return build_line(request._replace(profile=profile), self._table, names, mode)
+        return build_line(request._replace(profile=named), self._table, names, mode)
 
     def start(
         self, request: PageRequest, mode: str, language: str, is_gone: Callable[[], bool]
@@ -111,14 +118,17 @@ class RunStarter:
         return next((path for path in files if path.name == name), None)
 
     def close(self) -> None:
-        """End the children."""
+        """End the children; return when the history has what they were asked."""
         self.slots.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._streams, EXIT_S)
 
     def _stream(
         self, run: PageRun, child: ChildProcess, is_gone: Callable[[], bool]
     ) -> Generator[bytes]:
         """Yield the events of a run; end the child with the stream."""
         shown: list[str] = []
+        self._count_streams(1)
         try:
             yield b""
             for name, data in run.events(child, is_gone):
@@ -136,6 +146,12 @@ class RunStarter:
         finally:
             self.slots.finish(child)
             self._keep(run, run.summarize(child.wait(0), was_stopped=True))
+            self._count_streams(-1)
+
+    def _count_streams(self, change: int) -> None:
+        with self._changed:
+            self._streams += change
+            self._changed.notify_all()
 
     def _keep(self, run: PageRun, end: dict[str, Any]) -> None:
         """Put a run into the history, once; previews leave nothing."""

@@ -132,7 +132,7 @@ class PageRun:
             "at": self._at,
             "command": request.command,
             "model": self.model,
-            "prompt": request.prompt,
+            "prompt": self._title(),
             "request": {**request._asdict(), "files": {}},
             "had_files": any(request.files.values()),
             "line": format_line(self.line),
@@ -162,6 +162,11 @@ class PageRun:
         if isinstance(model, list):
             model = model[0] if model else ""
         return model if isinstance(model, str) else ""
+
+    def _title(self) -> str:
+        """Return what the entry is known by: the prompt, else the input or the files."""
+        named = ", ".join(sorted(self._given))
+        return self.request.prompt or self.request.stdin[:200] or named
 
     def _choices(self) -> int:
         number = str(self.request.options.get("n") or 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from apiyi_cli.playground.policy import PAGE_COMMANDS
 from tests.conftest import KEY, Program
 from tests.playground.client import Playground
 from tests.test_readme import picture
@@ -126,7 +127,7 @@ def test_an_answer_is_sent_streamed_stopped_and_kept(tab: Tab) -> None:
     assert page.inner_text(".prose .code-frame code") == "print(1)\n"
     assert page.locator(".prose").get_attribute("aria-live") == "polite"
     line = page.inner_text(".line code")
-    assert line.startswith("$ apiyi chat --profile=default -- '# Title")
+    assert line.startswith("$ apiyi chat -- '# Title")
     page.keyboard.press("Control+Shift+C")
     assert page.evaluate("() => navigator.clipboard.readText()") == line.removeprefix("$ ")
     tab.send("wait", "fault:stall@6")
@@ -238,7 +239,7 @@ def test_the_history_is_opened_run_again_and_deleted(tab: Tab) -> None:
         page.locator(".entry").first.click()
         page.click("dialog button:text-is('Shell script')")
     text = Path(download.value.path()).read_text("utf-8")
-    assert "apiyi chat --profile=default -- 'remember me'" in text
+    assert "apiyi chat -- 'remember me'" in text
     page.click("dialog button:text-is('Delete')")
     page.locator(".entry").nth(1).wait_for(state="detached")
     page.click(".history-head button")
@@ -267,6 +268,21 @@ def test_a_hostile_answer_is_only_text(tab: Tab) -> None:
     }
     assert "<script>window.hit=1</script>" in page.inner_text(".prose")
     assert page.url.rstrip("/").endswith(page.evaluate("() => location.host"))
+
+
+def test_every_allowed_option_has_a_field(tab: Tab) -> None:
+    page = tab.page
+    commands = page.evaluate("() => fetch('/api/schema').then(r => r.json())")["commands"]
+    assert len(commands) == len(PAGE_COMMANDS)
+    for command in commands:
+        page.click(f".group button:text-is('{command['name']}')")
+        page.locator(".form-head h2", has_text=command["name"]).wait_for()
+        for button in page.locator(".beside button").all():
+            button.click()
+        names = "all => all.map(node => node.dataset.option)"
+        fields = set(page.eval_on_selector_all("[data-option]", names))
+        allowed = {item["name"] for part in command["sections"] for item in part["options"]}
+        assert fields == allowed, command["name"]
 
 
 def test_everything_works_by_keyboard_alone(tab: Tab) -> None:

@@ -49,7 +49,7 @@ def test_an_answer_streams_with_its_meaning_and_its_end(
     names = [name for name, _ in events]
     assert names[0] == "begin" and names[-1] == "end"
     begin, end = events[0][1], events[-1][1]
-    assert begin["line"]["bash"] == "apiyi chat --profile=default --temperature=0.5 -- hello"
+    assert begin["line"]["bash"] == "apiyi chat --temperature=0.5 -- hello"
     assert "--ndjson --verbose" in begin["executed"]
     assert (end["exit"], end["name"], end["status"], end["billed"]) == (0, "ok", 200, "")
     assert end["usage"]["completion"] and 0 < end["first_ms"] <= end["ms"]
@@ -173,7 +173,7 @@ def test_the_history_is_searched_exported_and_deleted(
         assert answered.status == 200, answered
         return str(answered.value["text"])
 
-    line = f"apiyi chat --profile=default --model={MODEL} -- 'the first'"
+    line = f"apiyi chat --model={MODEL} -- 'the first'"
     assert export("sh") == f"#!/usr/bin/env bash\nset -euo pipefail\n\n{line}\n"
     assert export("http").startswith("POST http://127.0.0.1:")
     assert "Authorization: Bearer {{apiyi_key}}" in export("http")
@@ -225,7 +225,7 @@ def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    process = started.start("playground --no-history", env={"TMPDIR": str(scratch)})
+    process = started.start("playground", env={"TMPDIR": str(scratch)})
     page = Playground(process)
     page.open()
     own = page.begin(command="chat", prompt="x", options={"model": ["fault:stall@3"]})
@@ -236,7 +236,19 @@ def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
     page.close()
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
-    assert list(scratch.iterdir()) == [] and history(started) == []
+    assert list(scratch.iterdir()) == []
+    (entry,) = history(started)
+    assert entry["stopped"] and entry["billed"] == "maybe"
+
+
+def test_without_a_history_nothing_is_kept(started: Program) -> None:
+    page = Playground(started.start("playground --no-open --no-history --profile sandbox"))
+    page.open()
+    events = page.run(command="chat", prompt="hi", profile="sandbox")
+    assert events[0][1]["line"]["bash"] == "apiyi chat --profile=sandbox -- hi"
+    assert page.get("/api/history").value["entries"] == []
+    page.close()
+    assert not (started.home / HISTORY).parent.exists()
 
 
 def test_over_ssh_it_says_how_to_reach_the_page(started: Program) -> None:
@@ -249,6 +261,21 @@ def test_over_ssh_it_says_how_to_reach_the_page(started: Program) -> None:
     port = out.decode().partition("127.0.0.1:")[2].partition("/")[0]
     assert out.count(b"\n") == 1
     assert f"ssh -L {port}:127.0.0.1:{port} anna@192.0.2.9" in err.decode()
+
+
+def test_on_a_terminal_it_opens_the_browser(started: Program, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    env = {"BROWSER": f"{browser} %s", "DISPLAY": ":0"}
+    for more, opens in (("", True), (" --no-open", False)):
+        screen = started.terminal(f"playground --idle 1s{more}", env=env, columns=120)
+        assert screen.code == 0 and "Ctrl-C ends it" in "\n".join(screen.lines)
+        opened = tmp_path / "opened"
+        assert opened.exists() is opens
+        if opens:
+            assert opened.read_text() == screen.lines[0]
+            opened.unlink()
 
 
 def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:

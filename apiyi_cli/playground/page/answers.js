@@ -52,7 +52,7 @@ function Hint({ hint, run }) {
     : html`<${CopyButton} text=${hint} />`}</p>`;
 }
 
-function Files({ run }) {
+export function Files({ run }) {
   const names = run.end ? run.end.files : run.files;
   const place = run.kept ? 'kept' : 'made';
   return names.map(name => {

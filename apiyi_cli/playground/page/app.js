@@ -51,8 +51,7 @@ function take(run, name, data) {
   } else if (name === 'restart') { run.texts = []; run.restarted = true; }
   else if (name === 'call') run.calls.push(data);
   else if (name === 'file') run.files.push(data.name);
-  else if (name === 'status') { run.status = data.status; run.reason = data.reason; run.log.push([data.ms, `< ${data.status} ${data.reason}`]); run.headers = []; }
-  else if (name === 'sent') run.log.push([data.ms, `> ${data.method} ${data.url}`]);
+  else if (name === 'status') { run.status = data.status; run.reason = data.reason; run.headers = []; }
   else if (name === 'log') {
     const header = /^< ([\w-]+): (.*)$/.exec(data.text);
     if (header) run.headers.push([header[1], header[2]]);

@@ -1,5 +1,6 @@
 // What lies over the page: the palette, the keys, a history entry, and questions.
-import { html, t, useState, useEffect, useRef, useMemo, modKey, usd, saveText, CopyButton } from './lib.js';
+import { html, t, useState, useEffect, useRef, useMemo, modKey, usd, saveText } from './lib.js';
+import { Files } from './answers.js';
 
 export function Dialog({ title, onClose, children, wide }) {
   const place = useRef(null);
@@ -58,6 +59,7 @@ export function EntryDialog({ entry, act, onClose }) {
     ${entry.billing && html`<p class="warn">⚠ ${entry.billing}</p>`}
     ${entry.had_files && html`<p class="muted">${t('Its uploads were deleted: add them again.')}</p>`}
     <div class="plain entry-answer" tabindex="0">${entry.text || entry.error?.message || ''}</div>
+    <${Files} run=${{ id: entry.id, kept: true, prompt: entry.prompt, end: entry }} />
     <div class="button-row">
       <button type="button" class="primary" autofocus onClick=${() => { onClose(); act.restore(entry); }}>${t('Open')}</button>
       <button type="button" onClick=${() => { onClose(); act.askAgain(entry); }}>${t('Run again')}${entry.cost != null ? ` · ${usd(entry.cost)}` : ''}</button>

@@ -22,7 +22,7 @@ function mark(entry) {
 function Entry({ entry, act }) {
   const [sign, word] = mark(entry);
   const time = new Date(entry.at * 1000);
-  const day = time.toDateString() === new Date().toDateString() ? time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : time.toLocaleDateString([], { month: '2-digit', day: '2-digit' });
+  const day = time.toDateString() === new Date().toDateString() ? time.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }) : time.toLocaleDateString([], { month: '2-digit', day: '2-digit' });
   return html`<li><button type="button" class="entry" onClick=${() => act.openEntry(entry.id)}>
     <span class="entry-top"><time>${day}</time> <strong>${entry.command}</strong> <span class=${entry.exit === 0 ? 'good' : 'bad'} title=${word}>${sign}<span class="offscreen">${word}</span></span>
       <span class="cost">${entry.cost != null ? usd(entry.cost) : entry.billed ? t('may be billed') : ''}</span></span>
