@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 LIMIT_S = 30.0
@@ -31,20 +31,29 @@ class Answered(NamedTuple):
 
 
 class Playground:
-    """One running `apiyi playground`; `cookie` is that of the browser that opened it."""
+    """One running playground; `cookie` is that of the browser that opened it."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        self.process = process
-        self.url = process.stdout.readline().decode().strip()
-        parts = urlsplit(self.url)
-        assert parts.port is not None, process.communicate()
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url = url
+        self.pid = pid
+        parts = urlsplit(url)
+        assert parts.port is not None, url
         self.port = parts.port
         self.host = f"127.0.0.1:{self.port}"
         self.origin = f"http://{self.host}"
         self.target = f"/?{parts.query}"
         self.cookie = ""
         self.received: list[bytes] = []
+
+    @classmethod
+    def started(cls, process: subprocess.Popen[bytes]) -> Self:
+        """Return the playground of a process that was just started."""
+        assert process.stdout is not None
+        page = cls(process.stdout.readline().decode().strip(), process.pid)
+        page.process = process
+        return page
 
     def connect(self, address: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection((address, self.port), LIMIT_S)

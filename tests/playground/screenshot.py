@@ -32,7 +32,7 @@ def take(path: Path, language: str) -> None:
         assert server.stdout is not None
         try:
             with sync_playwright() as started:
-                flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+                flags = ["--no-sandbox", "--disable-dev-shm-usage"]
                 browser = started.chromium.launch(executable_path=chromium, args=flags)
                 page = browser.new_page(viewport={"width": 1280, "height": 760})
                 page.goto(server.stdout.readline().strip())

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import stat
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,11 +30,13 @@ def until(done: object, *, limit_s: float = LIMIT_S) -> None:
 
 
 def children(playground: Playground) -> list[int]:
-    path = Path(f"/proc/{playground.process.pid}/task/{playground.process.pid}/children")
+    """Return the numbers of the requests' processes."""
     found: list[int] = []
-    for tasks in path.parents[1].glob("*/children"):
+    for tasks in Path(f"/proc/{playground.pid}/task").glob("*/children"):
         found += map(int, tasks.read_text().split())
-    return found
+    return [
+        pid for pid in found if b"-P\0-m\0apiyi_cli" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 def history(started: Program) -> list[dict[str, object]]:
@@ -59,6 +63,61 @@ def test_an_answer_streams_with_its_meaning_and_its_end(
     assert (entry["prompt"], entry["exit"], entry["text"]) == (*("hello", 0, answer),)
     assert stat.S_IMODE((started.home / HISTORY).stat().st_mode) == 0o600
     assert stat.S_IMODE((started.home / HISTORY).parent.stat().st_mode) == 0o700
+
+
+def test_answers_of_every_protocol_have_the_same_events(playground: Playground) -> None:
+    asked: list[dict[str, Any]] = [
+        {"command": "respond"},
+        {"command": "complete", "options": {"model": "gpt-3.5-turbo-instruct"}},
+        {"options": {"model": ["claude-opus-5"], "protocol": "anthropic"}},
+        {"options": {"model": ["gemini-3.6-flash"], "protocol": "google"}},
+        {"options": {"n": "2"}},
+        {"options": {"stream": False}},
+    ]
+    for request in asked:
+        events = playground.run(**{"command": "chat", "prompt": "hello", **request})
+        assert "hello" in text_of(events) and events[-1][1]["exit"] == 0, request
+        assert events[-1][1]["usage"]["completion"], request
+    tool = '{"name": "now", "parameters": {"type": "object"}}'
+    events = playground.run(command="chat", prompt="What time?", options={"tool": [tool]})
+    assert [data["name"] for name, data in events if name == "call"] == ["now"]
+    events = playground.run(command="embed", stdin="a\nb\n", options={"lines": True})
+    vectors = [json.loads(data["text"]) for name, data in events if name == "line"]
+    assert [row["text"] for row in vectors] == ["a", "b"] and events[0][1]["line"]["bash"] == (
+        "apiyi embed --lines <<'EOF'\na\nb\nEOF"
+    )
+    events = playground.run(command="models", prompt="show gpt-4o")
+    assert json.loads(events[-2][1]["text"])["id"] == "gpt-4o"
+    events = playground.run(command="api", prompt="models", method="GET")
+    assert events[0][1]["line"]["bash"] == "apiyi api -- GET models"
+    assert events[-1][1]["exit"] == 0
+
+
+@pytest.mark.off_schema
+def test_a_preview_gives_its_slot_to_a_request(playground: Playground) -> None:
+    stalled = {"command": "chat", "prompt": "x", "options": {"model": ["fault:stall@3"]}}
+    running = [playground.begin(**stalled) for _ in range(3)]
+    slow = threading.Thread(target=playground.get, args=("/api/models",), daemon=True)
+    slow.start()
+    until(lambda: len(children(playground)) == 4)
+    assert playground.run(command="chat", prompt="now")[-1][1]["exit"] == 0
+    slow.join(LIMIT_S)
+    for own in running:
+        own.close()
+    until(lambda: not children(playground))
+
+
+def test_a_history_that_was_damaged_is_read_as_far_as_it_goes(
+    playground: Playground, started: Program
+) -> None:
+    path = started.home / HISTORY
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"id": "0", "prompt": "old"}\n[1]\n{"id": "1", "pro')
+    assert [entry["prompt"] for entry in playground.get("/api/history").value["entries"]] == ["old"]
+    assert playground.post("/api/history/export", {"id": "9", "form": "sh"}).status == 404
+    assert playground.post("/api/history/export", {"id": "0", "form": "x"}).status == 400
+    assert playground.post("/api/history/delete", {"id": ""}).status == 400
+    assert playground.get("/kept/0/x").status == playground.get("/made/0/x").status == 404
 
 
 def test_an_error_is_the_command_lines_own_in_the_language_of_the_page(
@@ -152,8 +211,9 @@ def test_four_requests_run_and_the_fifth_is_refused(playground: Playground) -> N
     assert preview.status == 429
     assert len(children(playground)) == 4
     running.pop().close()
-    until(lambda: len(children(playground)) == 3)
-    assert playground.run(command="chat", prompt="now")[-1][1]["exit"] == 0
+    # The slot is free a moment after the child is gone.
+    fine = {"mode": "run", "request": {"command": "chat", "prompt": "now"}}
+    until(lambda: playground.post("/api/run", fine).status == 200)
     for own in running:
         own.close()
     until(lambda: not children(playground))
@@ -194,7 +254,7 @@ def test_the_page_hears_of_profiles_models_and_keys_but_no_key(playground: Playg
     options = {item["name"]: item for part in chat["sections"] for item in part["options"]}
     assert (options["temperature"]["low"], options["temperature"]["high"]) == (0, 2)
     assert options["model"]["value"] == MODEL and "APIYI_MODEL" in options["model"]["origin"]
-    assert options["reasoning_effort"]["choices"][0] == "none"
+    assert options["protocol"]["choices"][0] == "auto"
     assert options["max_tokens"]["wire"] == "max_tokens" and options["attach"]["file"]
     status = playground.get("/api/status").value
     assert status["key"] == "…3c2a" and status["source"]
@@ -210,7 +270,7 @@ def test_it_ends_when_nobody_uses_it_and_leaves_no_file(started: Program, tmp_pa
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     process = started.start("playground --idle 1s", env={"TMPDIR": str(scratch)})
-    page = Playground(process)
+    page = Playground.started(process)
     page.open()
     page.upload("a.txt", b"text")
     assert len(list(scratch.rglob("*"))) >= 3
@@ -226,7 +286,7 @@ def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     process = started.start("playground", env={"TMPDIR": str(scratch)})
-    page = Playground(process)
+    page = Playground.started(process)
     page.open()
     own = page.begin(command="chat", prompt="x", options={"model": ["fault:stall@3"]})
     (child,) = children(page)
@@ -242,7 +302,7 @@ def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
 
 
 def test_without_a_history_nothing_is_kept(started: Program) -> None:
-    page = Playground(started.start("playground --no-open --no-history --profile sandbox"))
+    page = Playground.started(started.start("playground --no-open --no-history --profile sandbox"))
     page.open()
     events = page.run(command="chat", prompt="hi", profile="sandbox")
     assert events[0][1]["line"]["bash"] == "apiyi chat --profile=sandbox -- hi"
@@ -280,7 +340,7 @@ def test_on_a_terminal_it_opens_the_browser(started: Program, tmp_path: Path) ->
 
 def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:
     assert started("models --update").code == 0
-    page = Playground(started.start("playground --no-open --max-cost 0.000001"))
+    page = Playground.started(started.start("playground --no-open --max-cost 0.000001"))
     page.open()
     end = page.run(command="chat", prompt="x" * 100, options={"model": [MODEL]})[-1][1]
     assert (end["exit"], end["name"]) == (9, "limit")

@@ -81,7 +81,7 @@ def playground(
     from apiyi_cli.playground.server import PlaygroundServer
 
     idle_s = _read_idle(starting.idle or IDLE)
-    program = _make_program(ctx, command, starting)
+    program = make_program(ctx, command, starting)
     server = PlaygroundServer(program, starting.port or 0)
     ctx.process.on_exit(server.close)
     server.start()
@@ -103,7 +103,7 @@ def _read_idle(text: str) -> float:
         raise UsageError(Text("cannot use --idle"), why, hint=f"--idle {IDLE}") from None
 
 
-def _make_program(ctx: Context, command: str | None, starting: Starting) -> PageProgram:
+def make_program(ctx: Context, command: str | None, starting: Starting) -> PageProgram:
     """Return what the server needs to know of the program. Raises UsageError, SetupError."""
     from apiyi_cli.cli.command_table import COMMANDS
     from apiyi_cli.cli.gateway.models import facts_file

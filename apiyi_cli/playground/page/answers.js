@@ -44,11 +44,24 @@ function Outcome({ run }) {
   </div>`;
 }
 
+// The one option that a hint names: with a value to use it, without one to leave out what was set.
+function findOption(hint, run) {
+  const found = [...hint.matchAll(/(--[a-z][a-z-]+)(?:[ =]([a-z0-9.]+)(?=[\s;,；，]|$))?/g)];
+  if (!run.act || found.length !== 1) return null;
+  const option = run.command.sections.flatMap(section => section.options).find(row => row.long === found[0][1]);
+  if (!option || option.many || option.file) return null;
+  const [, , value] = found[0];
+  if (option.kind === 'bool') return null;
+  if (value !== undefined && (option.kind === 'str' || !Number.isNaN(Number(value)))) return { ...option, value };
+  return option.name in run.request.options ? { ...option, value: undefined } : null;
+}
+
 function Hint({ hint, run }) {
+  const option = findOption(hint, run);
   const model = /^-m (\S+)$|^apiyi models show '?([^\s']+)'?$/.exec(hint.split(';')[0]);
   const name = model?.[1] ?? model?.[2];
-  return html`<p>${t('try:')} <code>${hint}</code> ${name && run.act
-    ? html`<button type="button" onClick=${() => run.act.setOption('model', name)}>${t('Use {name}', { name })}</button>`
+  return html`<p>${t('try:')} <code>${hint}</code> ${option ? html`<button type="button" onClick=${() => run.act.setOption(option.name, option.value)}>${option.value === undefined ? t('Clear {name}', { name: option.long }) : t('Use {name}', { name: `${option.long} ${option.value}` })}</button>`
+    : name && run.act ? html`<button type="button" onClick=${() => run.act.setOption('model', name)}>${t('Use {name}', { name })}</button>`
     : html`<${CopyButton} text=${hint} />`}</p>`;
 }
 

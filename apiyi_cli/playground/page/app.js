@@ -309,12 +309,15 @@ function App() {
 // Opens the section of an option and puts the cursor into its field.
 function showOption(name, section) {
   setTimeout(() => {
+    // While a dialog is open nothing behind it takes the focus.
+    if (document.querySelector('dialog[open]')) return showOption(name, section);
     const field = document.querySelector(`[data-option="${name}"]`);
     field?.closest('details')?.setAttribute('open', '');
     field?.querySelector('input:not([tabindex="-1"]), textarea, select, button')?.focus();
     field?.scrollIntoView({ block: 'center' });
     if (!field) document.querySelector(`[data-section="${section}"]`)?.setAttribute('open', '');
-  }, 60);
+    return undefined;
+  }, 40);
 }
 
 function Header({ schema, profile, setProfile, status, today, lang, setLang, theme, setTheme, openKeys, openPalette }) {
