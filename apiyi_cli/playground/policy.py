@@ -49,7 +49,7 @@ FORM: Final = frozenset(
     (
         "model", "force_model", "profile", "node", "timeout", "max_time", "retries",
         "retry_ambiguous", "max_retry_time", "failover", "rpm", "tpm", "limits", "header", "jobs",
-        "option", "cache", "no_cache", "max_cost", "encoding", "file", "system", "attach",
+        "option", "cache", "no_cache", "max_cost", "tag", "encoding", "file", "system", "attach",
         "messages", "session", "temperature", "top_p", "max_tokens", "n", "stop", "seed",
         "presence_penalty", "frequency_penalty", "logit_bias", "user", "logprobs", "top_logprobs",
         "reasoning_effort", "verbosity", "protocol", "cache_prompt", "schema", "json_mode",
@@ -99,7 +99,7 @@ DENIED: Final[dict[str, str]] = {
     "usage": "the page shows usage",
     "color": "the server decides the form of the output",
     "template": "reads a file of the configuration",
-    "params": "belongs to --template",
+    "param": "belongs to --template",
     "edit": "opens an editor",
     "interactive": "needs a terminal",
     "strict": "is about conversations on a terminal",
