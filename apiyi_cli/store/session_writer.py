@@ -136,8 +136,8 @@ def read_cut_line(line: bytes) -> dict[str, Any] | None:
         return None
     for torn in range(min(_LONGEST_TORN, len(line) - len(OPENING)) + 1):
         try:
-            message = read(line[: len(line) - torn] + b'","cut":true}')
-        except InvalidJSON:
+            message = read(line[: len(line) - torn].decode() + '","cut":true}')
+        except (InvalidJSON, UnicodeDecodeError):
             continue
         if isinstance(message, dict):
             return message

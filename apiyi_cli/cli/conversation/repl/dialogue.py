@@ -129,6 +129,7 @@ class Dialogue:
         """
         self.process.started_s = self.process.clock.monotonic()
         values = {**(options or {}), **({"model": list(models)} if models else {})}
+        self.interrupts.reset()
         self.log.begin_turn(base)
         self._record = None
         try:

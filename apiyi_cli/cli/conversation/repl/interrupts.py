@@ -13,10 +13,15 @@ class InterruptTimer:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._last_s: float | None = None
+        self.is_second = False
 
     def note(self) -> bool:
         """Take one Ctrl-C; return True if it is the second within a second."""
         now_s = self._monotonic()
-        is_second = self._last_s is not None and now_s - self._last_s <= QUICKLY_S
+        self.is_second = self._last_s is not None and now_s - self._last_s <= QUICKLY_S
         self._last_s = now_s
-        return is_second
+        return self.is_second
+
+    def reset(self) -> None:
+        """Take whatever else the user does: the next Ctrl-C is a first one again."""
+        self._last_s, self.is_second = None, False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
 from apiyi_cli.core.secret import redact
-from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 from apiyi_cli.store.prompt_history import PromptHistory
 from apiyi_cli.text import Text
 
@@ -31,16 +32,22 @@ def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
     draft = ""
     while True:
         try:
-            text = reader.read(draft)
+            draft = answer(dialogue, reader.read(draft), history)
         except EOFError:
             return
-        draft = answer(dialogue, text, history)
+        except Interrupted as stop:
+            # Also one that comes while nothing is read and nothing is answered.
+            interrupts = dialogue.interrupts
+            if stop.signum != SIGINT or interrupts.is_second or interrupts.note():
+                raise
+            draft = ""
 
 
 def answer(dialogue: Dialogue, text: str, history: PromptHistory) -> str:
     """Send a prompt or run a command; return the draft that the next prompt begins with."""
     if not text.strip():
         return ""
+    dialogue.interrupts.reset()
     if redact(text, dialogue.process.secrets) != text:
         dialogue.messages.error(
             UsageError(

@@ -25,6 +25,7 @@ from apiyi_cli.errors import Interrupted
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
     from prompt_toolkit.key_binding import KeyPressEvent
@@ -63,6 +64,7 @@ class ToolkitReader:
             input=create_input(sys.stdin),
             output=_make_output(),
         )
+        self._session.default_buffer.on_text_changed += self._note_typing
 
     def read(self, draft: str) -> str:
         """Return the next prompt; see `PromptReader`."""
@@ -70,7 +72,7 @@ class ToolkitReader:
         self._signal, self._is_double, self._hint = None, False, ""
         process.on_signal = self._on_signal
         try:
-            text = self._session.prompt(default=draft)
+            text = self._session.prompt(default=draft, pre_run=self._leave_if_stopped)
         except EOFError:
             if self._signal is None:
                 raise
@@ -87,6 +89,17 @@ class ToolkitReader:
         if self._is_double:
             raise Interrupted(SIGINT)
         return text
+
+    def _leave_if_stopped(self) -> None:
+        """End a prompt whose signal came before it could be ended."""
+        loop = get_app().loop
+        if self._signal is not None and loop is not None:
+            loop.call_soon_threadsafe(_leave)
+
+    def _note_typing(self, buffer: Buffer) -> None:
+        if buffer.text:
+            self._hint = ""
+            self._dialogue.interrupts.reset()
 
     def _on_signal(self, name: str, signum: int) -> float | None:
         """End the prompt for a signal, which `read` raises when the terminal is as before."""

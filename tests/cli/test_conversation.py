@@ -1,0 +1,491 @@
+"""`chat` as a conversation on the terminal, with and without prompt_toolkit."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
+from apiyi_cli.sandbox.server import Gateway
+from tests.talking import (
+    CTRL_C,
+    CTRL_D,
+    CTRL_J,
+    CTRL_L,
+    CTRL_O,
+    CTRL_R,
+    LEFT,
+    LIMIT_S,
+    PASTED,
+    UP,
+    Talk,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+SHAPED = "sk-" + "a1b2c3d4" * 4
+FIFTY = [f"line {number} of a paste" for number in range(50)]
+
+
+class Talks:
+    """Starts conversations, with prompt_toolkit or as if it were not installed."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._running: list[Talk] = []
+
+    def __call__(self, line: str = "chat", *, plain: bool = False, **how: Any) -> Talk:
+        env = dict(how.pop("env", None) or {})
+        if plain:
+            hidden = self._program.work.with_name("hidden")
+            hidden.mkdir(exist_ok=True)
+            (hidden / "prompt_toolkit.py").write_text("raise ImportError\n")
+            env["PYTHONPATH"] = str(hidden)
+        talk = Talk(self._program, line, env=env, **how)
+        self._running.append(talk)
+        return talk
+
+    def close(self) -> None:
+        for talk in self._running:
+            talk.close()
+
+
+@pytest.fixture
+def talks(started: Program) -> Iterator[Talks]:
+    running = Talks(started)
+    yield running
+    running.close()
+
+
+def state(apiyi: Program) -> Path:
+    return apiyi.home / "state" / "apiyi"
+
+
+def stored(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def sent(gateway: Gateway, request: int = -1) -> list[tuple[str, Any]]:
+    messages = gateway.posts[request].json["messages"]
+    return [(one["role"], one.get("content")) for one in messages]
+
+
+class Held:
+    """A streamed answer that stops before its last piece until it is let go."""
+
+    def __init__(self, *deltas: Any) -> None:
+        self.go = threading.Event()
+        whole = ScriptedReply.chat(*deltas, usage=usage(10, 5))
+        self.reply = whole.replace(wait=lambda piece: self._wait(piece, len(deltas)))
+
+    def _wait(self, piece: int, last: int) -> None:
+        if piece == last:
+            self.go.wait(LIMIT_S)
+
+
+def usage(prompt: int, completion: int) -> dict[str, int]:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> None:
+    talk = talks("chat --session trip")
+    talk.wait_for_prompt()
+    assert talk.text.startswith("apiyi 0.2.0 · gpt-4o · profile default · /help, Ctrl-D ends\n❯")
+
+    gateway.script(ScriptedReply.chat("Hello!", usage=usage(1000, 204)))
+    talk.say("hi", "gpt-4o · 1,204 tok · ")
+    assert "❯ hi\nHello!\ngpt-4o · 1,204 tok" in talk.text
+    talk.wait(lambda: talk.at_cursor.endswith("session trip · 2 messages · 1.2k/128k ctx"))
+
+    # A paste of fifty lines does not send itself, and is one request.
+    gateway.script(ScriptedReply.chat("read it"))
+    talk.type("\r".join(FIFTY).join(PASTED))
+    talk.wait_for(FIFTY[-1])
+    assert len(gateway.posts) == 1
+    talk.say("", "read it")
+    assert sent(gateway)[-1] == ("user", "\n".join(FIFTY))
+
+    # The cursor in the middle of wide characters; Ctrl-J is a new line.
+    gateway.script(ScriptedReply.chat("fine"))
+    talk.type(f"你好世界{LEFT}{LEFT}")
+    talk.wait(lambda: talk.at_cursor.replace(" ", "").startswith("❯你好世界"))
+    assert talk.screen.cursor.x == 6
+    talk.type("，")
+    talk.wait(lambda: talk.screen.cursor.x == 8)
+    talk.say(f"\x1b[F{CTRL_J}第二行", "fine")
+    assert sent(gateway)[-1] == ("user", "你好，世界\n第二行")
+
+    # An open fence keeps Enter from sending.
+    gateway.script(ScriptedReply.chat("code"))
+    talk.type("```py\rprint(1)\r")
+    talk.wait_for("print(1)")
+    talk.say("```", "code")
+    assert sent(gateway)[-1] == ("user", "```py\nprint(1)\n```")
+
+    # One entry of the history is one whole prompt; Ctrl-R searches; Ctrl-C clears.
+    talk.type(f"{UP}{UP}{UP}{UP}")
+    talk.wait_for("你好，世界\n  第二行")
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    talk.type(f"{CTRL_R}print")
+    talk.wait_for("I-search")
+    talk.type(f"\r{CTRL_C}")
+    talk.wait(lambda: "I-search" not in talk.text)
+    talk.wait_for_prompt()
+
+    # What looks like a key is refused, and stays where only the user sees it.
+    talk.type(f"my key is {SHAPED}\r")
+    talk.wait_for("it holds what looks like a key")
+    assert len(gateway.posts) == 4
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    gateway.script(ScriptedReply.chat("quiet"))
+    talk.say(" not for the history", "quiet")
+    assert sent(gateway)[-1] == ("user", " not for the history")
+    talk.type(CTRL_L)
+    talk.wait(lambda: talk.screen.cursor.y == 0)
+    assert talk.end() == 0
+
+    history = state(started) / "prompts.ndjson"
+    assert stored(history) == ["hi", "\n".join(FIFTY), "你好，世界\n第二行", "```py\nprint(1)\n```"]
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    session = state(started) / "sessions" / "trip.ndjson"
+    assert stat.S_IMODE(session.stat().st_mode) == 0o600
+    assert [one["content"] for one in stored(session)][1::2] == [
+        "Hello!",
+        "read it",
+        "fine",
+        "code",
+        "quiet",
+    ]
+    for path in started.home.rglob("*"):
+        assert not path.is_file() or SHAPED.encode() not in path.read_bytes(), path
+
+
+def test_without_prompt_toolkit_it_is_the_same_conversation(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    talk = talks("chat --session trip", plain=True)
+    talk.wait_for_prompt()
+    assert "prompt_toolkit" not in talk.text and "installed" not in talk.text
+    gateway.script(ScriptedReply.chat("Hello!", usage=usage(9, 3)))
+    talk.say("你好", "gpt-4o · 12 tok · ")
+    assert "session trip · 2 messages · 12/128k ctx\n❯" in talk.text
+    gateway.script(ScriptedReply.chat("read it"))
+    talk.type("\r".join(FIFTY).join(PASTED))
+    talk.wait_for(FIFTY[-1])
+    assert len(gateway.posts) == 1
+    talk.say("", "read it")
+    assert sent(gateway)[-1] == ("user", "\n".join(FIFTY))
+    gateway.script(ScriptedReply.chat("code"))
+    talk.type("```\rprint(1)\r")
+    talk.say("```", "code")
+    assert sent(gateway)[-1] == ("user", "```\nprint(1)\n```")
+    talk.type(f"my key is {SHAPED}\r")
+    talk.wait_for("it holds what looks like a key")
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    held = Held("half\n\n", " more")
+    gateway.script(held.reply)
+    talk.type("go\r")
+    talk.wait_for("half")
+    talk.type(CTRL_C)
+    talk.wait_for("marked cut; it may be billed")
+    held.go.set()
+    talk.wait_for_prompt()
+    talk.say("/he", "there is no command /he")
+    talk.say("/help", "pip install 'apiyi-cli[repl]'")
+    talk.type("/comp\t")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ /compare"))
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    assert talk.end() == 0
+    assert stored(state(started) / "sessions" / "trip.ndjson")[-1] == {
+        "role": "assistant",
+        "content": "half\n\n",
+        "cut": True,
+    }
+
+
+def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    talk = talks("chat --session trip")
+    talk.wait_for_prompt()
+    held = Held("the first half\n\n", " and the rest")
+    gateway.script(held.reply, ScriptedReply.chat("next"))
+    talk.type("tell me\r")
+    talk.wait_for("the first half")
+    # The terminal becomes narrower while the answer comes.
+    talk.resize(50, 30)
+    talk.type(CTRL_C)
+    talk.wait_for("what came is kept, marked cut")
+    held.go.set()
+    talk.wait_for_prompt()
+    talk.say("go on", "next")
+    assert sent(gateway) == [
+        ("user", "tell me"),
+        ("assistant", "the first half\n\n"),
+        ("user", "go on"),
+    ]
+    assert talk.end() == 0
+    shown = started("session show trip")
+    assert json.loads(shown.text.splitlines()[1])["cut"] is True
+    assert "assistant (cut): the first half" in started.terminal("session show trip").lines
+    chinese = started.terminal("session show trip", env={"LANG": "zh_CN.UTF-8"})
+    assert "assistant (截断): the first half" in chinese.lines
+    # What is shown can be sent again.
+    assert started(["chat", "hi", "--messages", "-"], stdin=shown.out).code == 0
+    assert "cut" not in gateway.posts[-1].json["messages"][1]
+
+
+def test_kill_at_any_event_loses_at_most_that_event(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    talk = talks("chat --session trip")
+    talk.wait_for_prompt()
+    held = Held('piece "one"\n', "二\n\n", "piece three")
+    gateway.script(ScriptedReply.chat("whole"), held.reply)
+    talk.say("first", "whole")
+    talk.type("second\r")
+    talk.wait_for("二")
+    assert talk.kill() == -signal.SIGKILL
+    held.go.set()
+    messages = [json.loads(line) for line in started("session show trip").text.splitlines()]
+    assert messages == [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "whole"},
+        {"role": "user", "content": "second"},
+        {"role": "assistant", "content": 'piece "one"\n二\n\n', "cut": True},
+    ]
+    assert started("chat again --session trip").code == 0
+    assert sent(gateway)[3:] == [("assistant", 'piece "one"\n二\n\n'), ("user", "again")]
+
+
+def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    talk = talks("chat --strict --retries 0 --session trip")
+    talk.wait_for_prompt()
+    gateway.script(
+        ScriptedReply.error(400, "bad thing", code="bad"),
+        ScriptedReply.chat("better"),
+        ScriptedReply.chat("half").cut(2),
+        ScriptedReply.error(429, "too fast"),
+    )
+    talk.type("the question\r")
+    talk.wait_for("bad thing")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ the question"))
+    assert not (state(started) / "sessions" / "trip.ndjson").exists()
+    talk.say("", "better")
+    # A cut one stays.
+    talk.say("then", "half")
+    talk.type("last\r")
+    talk.wait_for("too fast")
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    assert talk.end() == 5
+    assert [one["content"] for one in stored(state(started) / "sessions" / "trip.ndjson")] == [
+        "the question",
+        "better",
+        "then",
+        "half",
+    ]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_signals_end_it_and_nothing_is_lost(
+    started: Program, gateway: Gateway, talks: Talks, plain: bool
+) -> None:
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        talk = talks(plain=plain)
+        talk.wait_for_prompt()
+        assert talk.kill(signum) == -signum
+        name = f"s{signum}"
+        talk = talks(f"chat --session {name}", plain=plain)
+        talk.wait_for_prompt()
+        held = Held("half\n\n", " more")
+        gateway.script(held.reply)
+        talk.type("go\r")
+        talk.wait_for("half")
+        assert talk.kill(signum) == -signum
+        held.go.set()
+        assert stored(state(started) / "sessions" / f"{name}.ndjson")[1]["cut"] is True
+    talk = talks(plain=plain)
+    talk.wait_for_prompt()
+    assert talk.interrupt_twice() == -signal.SIGINT
+    talk = talks(plain=plain)
+    talk.wait_for_prompt()
+    held = Held("half\n\n", " more")
+    gateway.script(held.reply)
+    talk.type("go\r")
+    talk.wait_for("half")
+    talk.type(CTRL_C)
+    talk.wait_for("may be billed")
+    assert talk.interrupt_twice() == -signal.SIGINT
+    held.go.set()
+
+
+def test_every_command(started: Program, gateway: Gateway, talks: Talks) -> None:
+    (started.work / "notes.txt").write_text("some notes\n")
+    (started.work / "sys.txt").write_text("Be brief.")
+    editor = started.work.with_name("editor")
+    editor.write_text("#!/bin/sh\nprintf 'edited prompt\\n' > \"$1\"\n")
+    editor.chmod(0o755)
+    talk = talks(
+        "chat", rows=60, env={"EDITOR": str(editor), "APIYI_MODEL": "gpt-4o", "TERM": "xterm"}
+    )
+    talk.wait_for_prompt()
+    thinks = {"reasoning_content": "let me think"}
+    gateway.script(ScriptedReply.chat(thinks, "Use:\n```py\nprint(1)\n```\n", usage=usage(20, 10)))
+    talk.say("how?", "gpt-4o · 30 tok")
+    assert "▏thinking 0 s, ≈ 4 tokens" in talk.text and "let me think" not in talk.text
+    talk.say("/think", "let me think")
+    talk.say("/usage", "unknown")
+    talk.say("/copy code", "copied 9 characters (OSC 52)")
+    assert b"\x1b]52;c;cHJpbnQoMSkK\x07" in talk.raw or b"\x1b]52;c;cHJpbnQoMSk=\x07" in talk.raw
+    talk.say("/save answer.md", "saved as answer.md")
+    assert (started.work / "answer.md").read_text() == "Use:\n```py\nprint(1)\n```\n"
+    talk.say("/save answer.md", "the file exists")
+    talk.say("/save all.ndjson", "saved as all.ndjson")
+    assert [one["role"] for one in stored(started.work / "all.ndjson")] == ["user", "assistant"]
+
+    talk.say("/show request", '"Authorization":"Bearer ***"')
+    talk.say("/show raw", '"reasoning_content":"let me think"')
+    talk.say("/show code curl", "curl")
+    talk.say("/show nothing", "it is request, raw, or code")
+
+    talk.say("/model", "gpt-4o")
+    talk.say("/model gpt-4.1", "gpt-4.1")
+    talk.say("/set temperature 0.5", "❯")
+    talk.say("/set", "temperature 0.5")
+    talk.say("/set temprature 1", "/set temperature")
+    talk.say("/set temperature hot", "'hot' is not a number")
+    talk.say("/set temperature 9", "not between 0 and 2")
+    talk.say("/set stop END STOP", "❯")
+    talk.say("/set file x", "/file PATH")
+    talk.say("/system @sys.txt", "❯")
+    talk.say("/system", "Be brief.")
+    talk.say("/file notes.txt", "goes before the next prompt")
+    talk.wait(lambda: "+1 files" in talk.at_cursor)
+    gateway.script(ScriptedReply.chat("with notes"), ScriptedReply.chat("without"))
+    talk.say("what?", "with notes")
+    request = gateway.posts[-1].json
+    assert (request["model"], request["temperature"], request["stop"]) == (
+        "gpt-4.1",
+        0.5,
+        ["END", "STOP"],
+    )
+    assert request["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert request["messages"][-1] == {"role": "user", "content": "some notes\n\nwhat?"}
+    talk.say("/unset temperature", "❯")
+    talk.say("//etc/hosts", "without")
+    assert sent(gateway)[-1] == ("user", "/etc/hosts")
+    assert "temperature" not in gateway.posts[-1].json
+
+    gateway.script(ScriptedReply.chat("again"), ScriptedReply.chat("edited answer"))
+    talk.say("/retry -m gpt-4o", "again")
+    assert sent(gateway)[-1] == ("user", "/etc/hosts") and len(sent(gateway)) == 6
+    assert gateway.posts[-1].json["model"] == "gpt-4o"
+    talk.say("/edit", "edited answer")
+    assert sent(gateway)[-1] == ("user", "edited prompt") and len(sent(gateway)) == 6
+    assert gateway.posts[-1].json["model"] == "gpt-4.1"
+    gateway.script(ScriptedReply.chat("one"), ScriptedReply.chat("two"))
+    talk.say("/compare gpt-4o gpt-4.1", "two")
+    assert {one.json["model"] for one in gateway.posts[-2:]} == {"gpt-4o", "gpt-4.1"}
+    talk.type(CTRL_O)
+    talk.wait(lambda: talk.at_cursor.startswith("❯ edited prompt"))
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+    talk.type("/undo\r")
+    talk.wait_for("5 messages are left")
+    # The prompt is the draft again.
+    talk.wait(lambda: talk.at_cursor.startswith("❯ edited prompt"))
+    talk.type(CTRL_C)
+    talk.wait_for_prompt()
+
+    talk.say("/session", "no name yet: 5 messages")
+    talk.say("/session trip", "the conversation is kept as trip")
+    talk.say("/session fork", "kept as trip-2")
+    talk.say("/session list", "trip-2")
+    talk.say("/session trip", "going on with the session trip: 5 messages")
+    talk.say("/session new", "a new conversation")
+    talk.say("/retry", "there is no prompt yet")
+    talk.type("/sess\t")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ /session"))
+    talk.type(f"{CTRL_C}/set reasoning-ef\t")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ /set reasoning-effort"))
+    talk.type(f"{CTRL_C}")
+    talk.wait_for_prompt()
+    talk.say("/nothing", "there is no command /nothing")
+    talk.type(CTRL_C)
+    talk.say("/help", "the draft in $EDITOR")
+    assert talk.end() == 0
+    kept = stored(state(started) / "sessions" / "trip.ndjson")
+    assert kept == stored(state(started) / "sessions" / "trip-2.ndjson")
+    assert [one["role"] for one in kept] == ["system", "user", "assistant", "user", "assistant"]
+
+
+def test_how_it_begins_and_what_it_leaves(started: Program, gateway: Gateway, talks: Talks) -> None:
+    gateway.script(
+        ScriptedReply.chat("one"), ScriptedReply.chat("two"), ScriptedReply.chat("three")
+    )
+    talk = talks("chat -i --no-keep first words")
+    talk.wait_for("one")
+    talk.wait_for_prompt()
+    talk.say("second", "two")
+    assert talk.end() == 0
+    assert sent(gateway) == [("user", "first words"), ("assistant", "one"), ("user", "second")]
+    assert not (state(started) / "prompts.ndjson").exists()
+    assert not (state(started) / "terminals").exists()
+
+    talk = talks("chat")
+    talk.wait_for_prompt()
+    talk.say("hi", "three")
+    assert talk.end() == 0
+    (kept,) = (state(started) / "terminals").iterdir()
+    assert [one["content"] for one in stored(kept)] == ["hi", "three"]
+
+    assert "stdin is not a terminal" in started("chat -i").err
+    assert started("chat -i hello").code == 2
+    assert started("chat").code == 2
+    several = started.terminal("chat -i -m gpt-4o -m gpt-4.1")
+    assert several.code == 2 and any("/compare gpt-4o gpt-4.1" in line for line in several.lines)
+    keyless = started.terminal("chat", env={"APIYI_API_KEY": None})
+    assert keyless.code == 4
+
+
+def test_the_context_and_the_money_are_watched(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    assert started("models --update").code == 0
+    talk = talks("chat --max-cost 0.01")
+    talk.wait_for_prompt()
+    gateway.script(
+        ScriptedReply.chat("long", usage=usage(100_000, 5_000)),
+        ScriptedReply.chat("longer", usage=usage(110_000, 5_000)),
+    )
+    talk.say("/set max-cost 100", "❯")
+    talk.say("one", "fills 82 % of the context of gpt-4o")
+    talk.say("two", "longer")
+    assert talk.text.count("of the context of") == 1
+    talk.wait(lambda: "115k/128k ctx · $" in talk.at_cursor)
+    talk.type("/set max-cost 0.02\r")
+    talk.wait_for_prompt()
+    talk.type("three\r")
+    talk.wait_for("stopped by --max-cost")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ three"))
+    assert len(gateway.posts) == 2
+    assert talk.end(f"{CTRL_C}{CTRL_D}") == 0

@@ -1,0 +1,170 @@
+"""A conversation on a terminal of its own, as its user sees it.
+
+Nothing here sleeps for a time: each step waits for what the screen shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pyte
+
+if TYPE_CHECKING:
+    from tests.conftest import Program
+
+LIMIT_S = 30.0
+PROMPT = "❯"
+PASTED = "\x1b[200~", "\x1b[201~"
+CTRL_C, CTRL_D, CTRL_J, CTRL_L, CTRL_O, CTRL_R = "\x03", "\x04", "\n", "\x0c", "\x0f", "\x12"
+UP, LEFT = "\x1b[A", "\x1b[D"
+
+
+class Talk:
+    """A process on a terminal, what it has written there, and the screen that shows it."""
+
+    def __init__(
+        self,
+        program: Program,
+        line: str,
+        *,
+        columns: int = 100,
+        rows: int = 40,
+        env: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self._program = program
+        self._near, far = pty.openpty()
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        name = os.ttyname(far)
+        self.resize(columns, rows)
+        self.process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" <{name} >{name} 2>&1', "sh", *program._words(line)],
+            cwd=program.work,
+            env=program.environment(env),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._far: int | None = far
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        left = keys.encode()
+        while left:
+            left = left[os.write(self._near, left) :]
+            self._read(0)
+
+    def say(self, text: str, expected: str) -> None:
+        """Send a prompt or command of one line; wait for what is expected, and for the prompt."""
+        seen = len(self.raw)
+        self.type(f"{text}\r")
+        self.wait(lambda: expected in self.since(seen), expected)
+        self.wait_for_prompt()
+
+    def since(self, place: int) -> str:
+        """Return what was written behind a place, without the sequences of the terminal."""
+        screen = pyte.HistoryScreen(self.screen.columns, self.screen.lines, history=5000)
+        pyte.ByteStream(screen).feed(self.raw[place:])
+        above = [
+            "".join(line[at].data for at in range(screen.columns)) for line in screen.history.top
+        ]
+        return "\n".join(line.rstrip() for line in [*above, *screen.display])
+
+    def wait(self, ready: Callable[[], object], what: str = "") -> None:
+        """Read until something is so."""
+        ends = time.monotonic() + LIMIT_S
+        while not ready():
+            assert time.monotonic() < ends, f"{what!r} is not in\n{self.text}\n{self.raw[-2000:]!r}"
+            self._read(0.5)
+
+    def wait_for(self, text: str) -> None:
+        """Read until the screen shows a text."""
+        self.wait(lambda: text in self.text, text)
+
+    def wait_for_prompt(self) -> None:
+        """Read until the cursor is at the beginning of an empty prompt."""
+        self.wait(lambda: self.at_cursor.startswith(PROMPT) and self.screen.cursor.x == 2, PROMPT)
+
+    @property
+    def at_cursor(self) -> str:
+        """The line that the cursor is on."""
+        return self.screen.display[self.screen.cursor.y].rstrip()
+
+    @property
+    def text(self) -> str:
+        """The screen, without what is blank at the ends."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, and tell the process."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self._near, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def end(self, keys: str = CTRL_D) -> int:
+        """Press keys that end the conversation; return its exit code, negative for a signal."""
+        if keys:
+            self.type(keys)
+        self._let_go()
+        ends = time.monotonic() + LIMIT_S
+        while self.process.poll() is None:
+            assert time.monotonic() < ends, self.text
+            self._read(0.05)
+        while self._read(0):
+            pass
+        self._program.check_silence(self.raw)
+        assert b"Traceback" not in self.raw
+        return self.process.returncode
+
+    def kill(self, signum: int = signal.SIGKILL) -> int:
+        """Send a signal; return how the process ended."""
+        self.process.send_signal(signum)
+        return self.end("")
+
+    def interrupt_twice(self) -> int:
+        """Press Ctrl-C, and again at once when that has been seen; return the exit code.
+
+        On a busy machine the two may come more than a second apart, and count as first ones.
+        """
+        for _ in range(20):
+            seen = len(self.raw)
+            self.type(CTRL_C)
+            self.wait(lambda seen=seen: len(self.raw) > seen or self.process.poll() is not None)  # type: ignore[misc]
+            if self.process.poll() is not None:
+                break
+        return self.end("")
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._let_go()
+        os.close(self._near)
+
+    def _let_go(self) -> None:
+        if self._far is not None:
+            os.close(self._far)
+            self._far = None
+
+    def _read(self, wait_s: float) -> bytes:
+        if not select.select([self._near], [], [], wait_s)[0]:
+            return b""
+        with contextlib.suppress(OSError):
+            data = os.read(self._near, 65536)
+            self.raw += data
+            self._stream.feed(data)
+            return data
+        return b""
