@@ -152,6 +152,11 @@ async def _end(process: Process) -> None:
                 await stream.aclose()
     with anyio.move_on_after(EXIT_PATIENCE_S):
         await process.wait()
+    # A pipe that a grandchild holds would stay open; nothing public of asyncio or anyio closes it.
+    transport = getattr(getattr(process, "_process", None), "_transport", None)
+    if transport is not None:
+        transport.close()
+        await anyio.sleep(0)
 
 
 def _kill(process: Process) -> None:
