@@ -6,7 +6,9 @@ import json
 import signal
 import stat
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -489,3 +491,33 @@ def test_the_context_and_the_money_are_watched(
     talk.wait(lambda: talk.at_cursor.startswith("❯ three"))
     assert len(gateway.posts) == 2
     assert talk.end(f"{CTRL_C}{CTRL_D}") == 0
+
+
+def has_prompt_behind(talk: Talk, seen: int, text: str) -> bool:
+    """Return True if a prompt follows a text that came behind a place."""
+    return "❯".encode() in talk.raw[seen:].partition(text.encode())[2]
+
+
+@pytest.mark.nightly
+def test_the_five_hundredth_turn_is_like_the_fifth(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    talk = talks("chat --session long --no-limits")
+    talk.wait_for_prompt()
+    status = Path(f"/proc/{talk.process.pid}/status")
+    memory_kb: dict[int, int] = {}
+    seconds: dict[int, float] = {}
+    for number in range(1, 501):
+        gateway.script(ScriptedReply.chat(f"answer {number}.", usage=usage(5, 3)))
+        began_s, seen = time.monotonic(), len(talk.raw)
+        talk.type(f"q{number}\r")
+        talk.wait(partial(has_prompt_behind, talk, seen, f"answer {number}."))
+        seconds[number] = time.monotonic() - began_s
+        (line,) = (row for row in status.read_text().splitlines() if row.startswith("VmRSS"))
+        memory_kb[number] = int(line.split()[1])
+    # Of several turns the quickest, because the machine may be busy with something else.
+    early, late = (min(seconds[at] for at in range(start, start + 15)) for start in (5, 486))
+    assert late < 3 * early + 0.05
+    assert memory_kb[500] - memory_kb[5] < 8_000
+    assert talk.end() == 0
+    assert len(stored(state(started) / "sessions" / "long.ndjson")) == 1000
