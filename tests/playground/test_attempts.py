@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from apiyi_cli.sandbox.server import Gateway
 from tests.playground.client import Answered, Playground
@@ -187,6 +188,16 @@ def test_every_answer_says_what_a_browser_may_do_with_it(playground: Playground)
         assert answered.header("Referrer-Policy") == "no-referrer"
         assert answered.header("Cache-Control") == "no-store"
         assert answered.header("Connection") == "close"
+
+
+def test_it_listens_on_this_machine_alone(playground: Playground) -> None:
+    listening = set()
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            address, port = line.split()[1].split(":")
+            if int(port, 16) == playground.port and line.split()[3] == "0A":
+                listening.add(address)
+    assert listening == {"0100007F", "00000000000000000000000001000000"}
 
 
 def test_the_page_is_served_on_both_addresses_of_this_machine(playground: Playground) -> None:
