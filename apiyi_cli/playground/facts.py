@@ -76,6 +76,13 @@ class PageFacts:
         """Return the profile of a command line that names none."""
         return Settings(environ=self._program.environ).profile
 
+    def find_usual_model(self, command: str, profile: str) -> str:
+        """Return the model of a request that names none, "" without one."""
+        if "model" not in self._table.flags(command):
+            return ""
+        option = self._table.flags(command)["model"]
+        return _find_value(option, self.settings(profile, command))[0].partition(", ")[0]
+
     def describe(self, profile: str, language: str) -> dict[str, Any]:
         """Return all that the page is made of: words, commands with their forms, profiles."""
         say = translator_of(language)

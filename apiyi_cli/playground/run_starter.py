@@ -184,7 +184,15 @@ class RunStarter:
             return self._facts.estimate(model, request.profile, usage, made)
 
         say = translator_of(language)
-        return PageRun(request, line, folder, mode=mode, say=say, estimate=estimate)
+        return PageRun(
+            request,
+            line,
+            folder,
+            mode=mode,
+            say=say,
+            usual_model=self._facts.find_usual_model(request.command, request.profile),
+            estimate=estimate,
+        )
 
     def _assign_names(self, request: PageRequest) -> dict[str, str]:
         return self.uploads.assign_names(id for ids in request.files.values() for id in ids)

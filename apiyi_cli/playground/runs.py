@@ -44,6 +44,7 @@ class PageRun:
         *,
         mode: str,
         say: Translate,
+        usual_model: str,
         estimate: Callable[[str, Mapping[str, Any], int], float | None],
     ) -> None:
         self.id = secrets.token_hex(8)
@@ -53,6 +54,7 @@ class PageRun:
         self.mode = mode
         self._say = say
         self._estimate = estimate
+        self._usual_model = usual_model
         self._given = {path.name for path in folder.iterdir()}
         self._started_s = time.monotonic()
         self._at = time.time()
@@ -157,11 +159,11 @@ class PageRun:
 
     @property
     def model(self) -> str:
-        """Return the model that was asked for, "" for that of the profile."""
+        """Return the model that was asked for, by the page or by the profile."""
         model = self.request.options.get("model")
         if isinstance(model, list):
             model = model[0] if model else ""
-        return model if isinstance(model, str) else ""
+        return model if isinstance(model, str) and model else self._usual_model
 
     def _title(self) -> str:
         """Return what the entry is known by: the prompt, else the input or the files."""

@@ -294,6 +294,12 @@ def test_everything_works_by_keyboard_alone(tab: Tab) -> None:
     page.locator("dialog [role=option]", has_text="--temperature").wait_for()
     page.keyboard.press("Enter")
     page.locator("#f-temperature:focus, [aria-label='--temperature']:focus").wait_for()
+    page.locator("#f-model").focus()
+    page.keyboard.type("gpt-4.1-m")
+    page.locator("#f-model-list [role=option]", has_text="gpt-4.1-mini").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.input_value("#f-model") == "gpt-4.1-mini"
     page.keyboard.press("Control+k")
     page.keyboard.type("command respond")
     page.keyboard.press("Enter")

@@ -338,6 +338,20 @@ def test_on_a_terminal_it_opens_the_browser(started: Program, tmp_path: Path) ->
             opened.unlink()
 
 
+def test_what_an_answer_cost_is_known_from_the_price_list(
+    playground: Playground, started: Program
+) -> None:
+    assert started("models --update").code == 0
+    shown = playground.run("dry-run", command="chat", prompt="hello")[-1][1]
+    end = playground.run(command="chat", prompt="hello")[-1][1]
+    assert 0 < end["cost"] <= shown["estimate"]
+    assert playground.get("/api/today").value["usd"] == pytest.approx(end["cost"])
+    (entry,) = playground.get("/api/history").value["entries"]
+    assert (entry["model"], entry["cost"]) == (MODEL, end["cost"])
+    models = {row["id"]: row for row in playground.get("/api/models").value["models"]}
+    assert models[MODEL]["price"][:2] == [2.5, 10.0]
+
+
 def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:
     assert started("models --update").code == 0
     page = Playground.started(started.start("playground --no-open --max-cost 0.000001"))

@@ -133,10 +133,12 @@ export function ModelField({ id, option, value, models, command, onValue, single
   const current = many ? (value ?? [])[0] ?? '' : value ?? '';
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
+  // A name that was chosen hides no other; what is typed does.
+  const [typed, setTyped] = useState(false);
   const list = useRef(null);
-  const shown = useMemo(() => filterModels(models, current, command), [models, current, command]);
+  const shown = useMemo(() => filterModels(models, typed ? current : '', command), [models, typed, current, command]);
   const put = word => onValue(many ? (word ? [word, ...(value ?? []).slice(1)] : undefined) : word || undefined);
-  const choose = row => { put(row.id); setOpen(false); };
+  const choose = row => { put(row.id); setTyped(false); setOpen(false); };
   useEffect(() => { list.current?.children[at]?.scrollIntoView({ block: 'nearest' }); }, [at]);
   const onKeyDown = event => {
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
@@ -156,7 +158,7 @@ export function ModelField({ id, option, value, models, command, onValue, single
   return html`<div class="combo">
     <input type="text" role="combobox" id=${id} autocomplete="off" spellcheck=${false} aria-expanded=${open ? 'true' : 'false'} aria-controls=${`${id}-list`}
       aria-autocomplete="list" aria-activedescendant=${open && at >= 0 ? `${id}-o${at}` : undefined} value=${current} placeholder=${placeholder(option)}
-      onInput=${event => { put(event.target.value.trim()); setOpen(true); setAt(-1); }} onClick=${() => setOpen(true)}
+      onInput=${event => { put(event.target.value.trim()); setTyped(true); setOpen(true); setAt(-1); }} onClick=${() => setOpen(true)}
       onBlur=${() => setTimeout(() => setOpen(false), 150)} onKeyDown=${onKeyDown} />
     <ul role="listbox" id=${`${id}-list`} ref=${list} hidden=${!open || !shown.length} aria-label=${t('Models')}>
       ${shown.map((row, place) => html`<li role="option" id=${`${id}-o${place}`} aria-selected=${place === at ? 'true' : 'false'} class=${row.unfit.includes(command) ? 'unfit' : ''}
@@ -166,7 +168,7 @@ export function ModelField({ id, option, value, models, command, onValue, single
 }
 
 export function filterModels(models, text, command) {
-  const words = models.some(row => row.id === text) ? [] : text.toLowerCase().split(/\s+/);
+  const words = text.toLowerCase().split(/\s+/);
   const found = models.filter(row => words.every(word => row.id.toLowerCase().includes(word)));
   const fit = row => (row.unfit.includes(command) ? 1 : 0);
   return found.sort((one, other) => fit(one) - fit(other)).slice(0, 80);
