@@ -48,6 +48,8 @@ class Plan(PlainValue):
     cache where its URLs do not identify it (a sandbox has another port each time). `on_sent`
     gets every request that ended, for the usage ledger. `bulk` is a run of many requests, which
     the token limit holds back. `account` knows more of key, money and models than one refusal.
+    `on_throttled` gets each refusal for the key and returns for how many seconds all requests
+    should pause; without it they pause for as long as the one that was refused.
     `preconnection` is a connection that was begun before the plan was made.
     """
 
@@ -74,6 +76,7 @@ class Plan(PlainValue):
     bulk: bool = False
     tell_wait: Callable[[str], None] | None = None
     account: Account | None = None
+    on_throttled: Callable[[ApiyiError], float] | None = None
     preconnection: Preconnection | None = None
 
 
@@ -274,8 +277,8 @@ class Sender:
     def _note_failure(self, exchange: Exchange, failed: FailedAttempt) -> None:
         """Report a retry; one after an attempt that may be billed goes to the ledger as well."""
         plan, decision, error = self.plan, failed.decision, failed.error
-        if decision.pause_s and plan.limiter is not None:
-            plan.limiter.pause(decision.pause_s)
+        if decision.pause_s:
+            _pause(plan, error, decision.pause_s)
         if not decision.retry:
             return
         plan.tell(failed.message)
@@ -333,6 +336,14 @@ class Sender:
         except SetupError as error:
             # The answer is there and paid for; a cache that fails does not change it.
             self.plan.tell(error.summary())
+
+
+def _pause(plan: Plan, error: ApiyiError, pause_s: float) -> None:
+    """Let all requests of the key wait, as far as `on_throttled` finds that they should."""
+    if plan.on_throttled is not None:
+        pause_s = min(pause_s, plan.on_throttled(error))
+    if pause_s and plan.limiter is not None:
+        plan.limiter.pause(pause_s)
 
 
 def be_patient(timeouts: Timeouts) -> Timeouts:

@@ -6,49 +6,47 @@ from apiyi_cli.batch.run.gate import AimdLimit
 from apiyi_cli.core.clock import Clock
 
 
-def test_a_batch_halves_once_in_a_storm_and_grows_with_successes() -> None:
+def test_a_batch_is_cut_to_what_is_in_flight_and_grows_with_successes() -> None:
     now = [10.0]
-    pace = AimdLimit(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
-    pace.note_throttled(sent_at=9.0)
-    assert pace.allowed == 20
-    pace.note_throttled(sent_at=9.5)
-    pace.note_throttled(sent_at=10.0)
-    assert pace.allowed == 20
-    now[0] = 30.0
-    pace.note_throttled(sent_at=29.0)
-    assert pace.allowed == 10
+    limit = AimdLimit(40, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    limit.cut(in_flight=36)
+    assert limit.allowed == 35
+    limit.cut(in_flight=36)
+    assert limit.allowed == 35
+    limit.cut(in_flight=4)
+    assert limit.allowed == 17
     for _ in range(49):
-        pace.note_succeeded()
-    assert pace.allowed == 10
-    pace.note_succeeded()
-    assert pace.allowed == 11
+        limit.note_succeeded()
+    assert limit.allowed == 17
+    limit.note_succeeded()
+    assert limit.allowed == 18
     for _ in range(50 * 100):
-        pace.note_succeeded()
-    assert pace.allowed == 40
+        limit.note_succeeded()
+    assert limit.allowed == 40
 
 
 def test_a_batch_keeps_one_request_in_flight_at_least() -> None:
     now = [0.0]
-    pace = AimdLimit(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    limit = AimdLimit(3, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
     for moment in range(1, 6):
         now[0] = moment
-        pace.note_throttled(sent_at=moment - 0.5)
-    assert pace.allowed == 1
+        limit.cut(in_flight=1)
+    assert limit.allowed == 1
 
 
-def test_a_batch_of_slow_answers_is_at_full_rate_a_minute_after_a_storm() -> None:
+def test_a_batch_of_slow_answers_has_all_slots_seconds_after_a_storm() -> None:
     now = [0.0]
-    pace = AimdLimit(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
+    limit = AimdLimit(100, Clock(lambda: now[0], lambda: 0.0, lambda seconds: None))
     for moment in range(1, 31):
         now[0] = moment
-        pace.note_throttled(sent_at=moment - 0.5)
-    assert pace.allowed == 1
+        limit.cut(in_flight=1)
+    assert limit.allowed == 1
     allowed = []
-    for moment in range(31, 91, 3):
-        # Each answer takes three seconds: what is allowed comes back at once, all well.
+    for moment in range(31, 49, 2):
+        # Each answer takes two seconds: what is allowed comes back at once, all well.
         now[0] = moment
-        allowed.append(pace.allowed)
-        for _ in range(pace.allowed):
-            pace.note_succeeded()
-    assert allowed == sorted(allowed) and max(b - a for a, b in pairwise(allowed)) < 12
+        for _ in range(limit.allowed):
+            limit.note_succeeded()
+        allowed.append(limit.allowed)
+    assert allowed == sorted(allowed) and max(b - a for a, b in pairwise(allowed)) < 20
     assert allowed[-1] == 100

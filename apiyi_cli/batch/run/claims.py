@@ -7,6 +7,7 @@ from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.state.journal import Journal
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import Clock
+from apiyi_cli.errors import ApiyiError
 from apiyi_cli.wire.http.client import Observer
 from apiyi_cli.wire.http.proxies import Proxy
 from apiyi_cli.wire.http.request import HttpRequest
@@ -55,10 +56,15 @@ class ClaimWriter(Observer):
             self.url = request.url
             self.in_flight = True
             self._sent_at = self._clock.monotonic()
+            self._gate.note_sent()
         self._following.on_request(request)
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Report a 429 to the gate."""
-        if reply.status == 429:
-            self._gate.note_throttled(self._sent_at)
+        """Report to the gate that a request was not refused."""
+        if reply.status != 429:
+            self._gate.note_answered(self._sent_at)
         self._following.on_reply(reply, after_s)
+
+    def note_throttled(self, error: ApiyiError) -> float:
+        """Report to the gate that the key is throttled; return how long all should pause."""
+        return self._gate.note_refused(self._sent_at, error.facts.retry_after_s or 0.0)

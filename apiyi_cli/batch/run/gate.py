@@ -1,4 +1,4 @@
-"""How many rows of a batch have a concurrency slot, by what the gateway answers."""
+"""How many rows of a batch have a concurrency slot, and when, by what the gateway answers."""
 
 from __future__ import annotations
 
@@ -6,47 +6,45 @@ import math
 import threading
 from typing import Final
 
+from apiyi_cli.batch.run.pace import Pace
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
 
 
 class AimdLimit:
-    """How many requests may be in flight: half after a 429, one more per fifty successes.
+    """How many requests may be in flight: down to half where the gateway refuses too many.
 
-    Never less than 1 nor more than `most`. If answers are slow, fifty of them take minutes:
-    while any succeed, the limit rises with time as well, to `most` 45 s after the last 429.
+    Never less than 1 nor more than `most`. It grows by one per fifty successes and, because fifty
+    slow answers take minutes, with time while any succeed: to `most` 15 s after the last cut.
     Not locked.
     """
 
     GROW_AFTER: Final = 50
-    RECOVERED_S: Final = 45.0
+    RECOVERED_S: Final = 15.0
 
     def __init__(self, most: int, clock: Clock = CLOCK) -> None:
         self.most = most
         self.allowed = most
         self._clock = clock
-        self._halved_at = -math.inf
+        self._cut_at = -math.inf
         self._successes = 0
 
     def note_succeeded(self) -> None:
         """Count a success."""
+        if self.allowed == self.most:
+            return
         self._successes += 1
         if self._successes >= self.GROW_AFTER:
             self._successes = 0
             self.allowed += 1
-        quiet = min(1.0, (self._clock.monotonic() - self._halved_at) / self.RECOVERED_S)
+        quiet = min(1.0, (self._clock.monotonic() - self._cut_at) / self.RECOVERED_S)
         self.allowed = min(self.most, max(self.allowed, int(self.most * quiet)))
 
-    def note_throttled(self, sent_at: float) -> None:
-        """Halve the limit for a 429 of a request that was sent at this monotonic time.
-
-        Requests sent before the last halving do not count: one overload refuses many at once.
-        """
-        if sent_at <= self._halved_at:
-            return
-        self._halved_at = self._clock.monotonic()
+    def cut(self, in_flight: int) -> None:
+        """Reduce the limit to what is in flight without the request refused, at most to half."""
+        self._cut_at = self._clock.monotonic()
         self._successes = 0
-        self.allowed = max(1, self.allowed // 2)
+        self.allowed = max(1, self.allowed // 2, min(self.allowed, in_flight - 1))
 
 
 class Halted(Exception):
@@ -54,7 +52,7 @@ class Halted(Exception):
 
 
 class ConcurrencyGate:
-    """Bounds the rows with a concurrency slot: fewer after a 429, then slowly more.
+    """Bounds the rows with a concurrency slot, and their pace, by what the gateway refuses.
 
     A row has its slot from its claim until its record is durable, so that no more rows than
     slots are billed twice if the process dies.
@@ -62,8 +60,10 @@ class ConcurrencyGate:
 
     def __init__(self, most: int, clock: Clock = CLOCK) -> None:
         self._limit = AimdLimit(most, clock)
+        self._pace = Pace(clock)
         self._changed = threading.Condition()
         self._inside = 0
+        self._has_timer = False
         self._closed = threading.Event()
 
     @property
@@ -77,13 +77,30 @@ class ConcurrencyGate:
         return self._closed.is_set()
 
     def enter(self) -> None:
-        """Wait for a concurrency slot. Raises Halted once the gate is closed."""
+        """Wait for a concurrency slot and the pace. Raises Halted once the gate is closed."""
         with self._changed:
-            while not self.is_closed and self._inside >= self._limit.allowed:
-                self._changed.wait()
-            if self.is_closed:
-                raise Halted
-            self._inside += 1
+            while not self.is_closed:
+                has_slot = self._inside < self._limit.allowed
+                if has_slot and not (wait_s := self._pace.wait_s()):
+                    self._inside += 1
+                    self._pace.start()
+                    # Who enters wakes the next one, who waits for the pace or enters as well.
+                    if self._inside < self._limit.allowed:
+                        self._changed.notify()
+                    return
+                if has_slot and not self._has_timer:
+                    self._wait_with_timer(wait_s)
+                else:
+                    self._changed.wait()
+            raise Halted
+
+    def _wait_with_timer(self, wait_s: float) -> None:
+        """Wait for the pace: one does for all, so that a crowd does not wake for each start."""
+        self._has_timer = True
+        try:
+            self._changed.wait(wait_s)
+        finally:
+            self._has_timer = False
 
     def sleep(self, wait_s: float) -> None:
         """Wait, with or without a slot. Raises Halted if the gate is closed meanwhile."""
@@ -107,10 +124,25 @@ class ConcurrencyGate:
             self._inside -= 1
             self._changed.notify()
 
-    def note_throttled(self, sent_at: float) -> None:
-        """Reduce the slots, because a request that was sent at that time got a 429."""
+    def note_sent(self) -> None:
+        """Count a request that is sent now."""
         with self._changed:
-            self._limit.note_throttled(sent_at)
+            self._pace.note_sent()
+
+    def note_answered(self, sent_at: float) -> None:
+        """Note that a request that was sent at that time was not refused."""
+        with self._changed:
+            self._pace.note_answered(sent_at)
+            if self._has_timer:
+                self._changed.notify()
+
+    def note_refused(self, sent_at: float, retry_after_s: float) -> float:
+        """Count a request that was refused for the key; return how long all should pause."""
+        with self._changed:
+            is_cut, pause_s = self._pace.note_refused(sent_at, retry_after_s)
+            if is_cut:
+                self._limit.cut(self._inside)
+            return pause_s
 
     def close(self) -> None:
         """Close the gate: waiting workers raise Halted."""

@@ -54,6 +54,7 @@ class Worker:
         self._sender = Sender(
             plan._replace(
                 observer=self.claims,
+                on_throttled=self.claims.note_throttled,
                 counts=self._counts,
                 clock=plan.clock._replace(sleep=self._sleep),
                 retry_sleep=self._sleep_between_attempts,
