@@ -138,9 +138,11 @@ def test_a_man_page_has_every_option_and_no_other(title: str) -> None:
 @pytest.mark.parametrize("path", sorted(SECTIONS.rglob("*.md")), ids=lambda path: path.stem)
 def test_what_is_written_by_hand_names_only_options_that_exist(path: Any) -> None:
     known = {name for one in whole().walk() for name in spellings(one)}
-    # Of jq, git, mkdir, date, sbatch, parallel, curl, llm, test and PowerShell in the examples.
+    # Of jq, git, mkdir, date, Slurm, kill, parallel, curl, llm, test, PowerShell in the examples.
     foreign = {"-r", "-d", "-c", "-p", "-N", "-g", "-eq", "-Is", "-Raw", "--staged", "--cached"}
     foreign |= {"--array", "--sshlogin", "--workdir", "--retry", "--cid"}
+    foreign |= {"--batch", "--requeue", "--open-mode", "--signal", "-INT", "--joblog"}
+    foreign |= {"--resume-failed"}
     told = page(blocks(path.read_text("utf-8")), 100)
     assert set(SPELLING.findall(told)) - known - foreign == set()
     for name in re.findall(r"^ {4}(?:.*\| )?apiyi (?:--profile \w+ )?([a-z]+)", told, re.M):

@@ -2,10 +2,10 @@
 -- server's clock so that those of the hosts do not matter. A differential test holds the two
 -- together; what each step means is said there.
 --
--- KEYS: the rates, the places in flight, the means. ARGV: the step, its limits, its arguments.
+-- KEYS: the rates, the places in flight, the means, the limits in use. ARGV: the step, its limits, its arguments.
 -- Numbers are returned as text: Redis would cut them to integers.
 
-local RATES, PLACES, MEANS = KEYS[1], KEYS[2], KEYS[3]
+local RATES, PLACES, MEANS, LIMITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local step = ARGV[1]
 local window_s, burst_s, request_s, token_s = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local rpm, tpm = tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -229,6 +229,20 @@ function steps.alone()
   return { why, text(wait_s) }
 end
 
+-- Tokens, seconds; a request that was started so long ago is sent now.
+function steps.late()
+  local row = loaded()
+  local moment, tokens = now - argument(2), math.min(argument(1), tpm)
+  for of, amount in pairs({ [row.started_requests] = 1, [row.started_tokens] = tokens }) do
+    local cell = math.floor(moment * cells_in_window / window_s)
+    if of.newest - cell_count < cell and cell <= of.newest then
+      of.counts[cell] = math.max(0, (of.counts[cell] or 0) - amount)
+    end
+    count(of, now, amount)
+  end
+  save(row)
+end
+
 -- The gateway has answered 429 for tokens.
 function steps.throttled()
   local row = loaded()
@@ -249,7 +263,7 @@ function steps.mean()
   return known and text(cmsgpack.unpack(known)[2])
 end
 
--- A model, tokens.
+-- A model, tokens; returns the mean.
 function steps.learn()
   local known = redis.call('HGET', MEANS, ARGV[12])
   local one = known and cmsgpack.unpack(known) or { 0, 0 }
@@ -257,6 +271,7 @@ function steps.learn()
   one[2] = one[2] + (math.max(0, math.min(argument(2), HIGHEST_MEAN)) - one[2]) / one[1]
   redis.call('HSET', MEANS, ARGV[12], cmsgpack.pack(one))
   redis.call('EXPIRE', MEANS, MEANS_LAST_S)
+  return text(one[2])
 end
 
 -- How many places there are, seconds of a lease, the place wanted; returns 1 when it is given.
@@ -273,10 +288,28 @@ function steps.vacate()
   redis.call('ZREM', PLACES, ARGV[12])
 end
 
--- Seconds of a lease, the places held. A lease that was over is renewed too: its request is
--- still on its way.
+local function note_limits(lease_s, limits)
+  redis.call('ZREMRANGEBYSCORE', LIMITS, '-inf', text(now))
+  redis.call('ZADD', LIMITS, text(now + lease_s), limits)
+  redis.call('EXPIRE', LIMITS, math.ceil(2 * lease_s))
+end
+
+-- Seconds of a lease, the limits of this host; returns the other limits in use. It writes: a wrong
+-- password and a replica are found as well.
+function steps.join()
+  note_limits(argument(1), ARGV[13])
+  local others = {}
+  for _, limits in ipairs(redis.call('ZRANGE', LIMITS, 0, -1)) do
+    if limits ~= ARGV[13] then others[#others + 1] = limits end
+  end
+  return others
+end
+
+-- Seconds of a lease, the limits of this host, the places held. A lease that was over is renewed
+-- too: its request is still on its way.
 function steps.renew()
-  for n = 13, #ARGV do redis.call('ZADD', PLACES, text(now + argument(1)), ARGV[n]) end
+  note_limits(argument(1), ARGV[13])
+  for n = 14, #ARGV do redis.call('ZADD', PLACES, text(now + argument(1)), ARGV[n]) end
   redis.call('EXPIRE', PLACES, math.ceil(2 * argument(1)))
 end
 

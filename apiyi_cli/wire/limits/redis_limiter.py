@@ -1,37 +1,35 @@
 """The rate limits of a key, shared by several hosts through a Redis server.
 
 Every step is one run of `limits.lua` in the server, which is atomic and uses the server's clock;
-this side only waits. A concurrency slot is a lease that its holder renews, so that the slots of
-a dead host expire. While the server does not answer, no request starts. The keys in the server
-name a hash of the API key.
+this side only waits; `redis_store` sends the steps. A concurrency slot is a lease that its holder
+renews, so that the slots of a dead host expire. While the server does not answer, no request
+starts. The keys in the server name a hash of the API key.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.resources import files
 from typing import Any, Final, TypeVar
 
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
-from apiyi_cli.core.hosts import host_in_url, split_url
-from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
-from apiyi_cli.wire.limits import rates, windows
+from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.answer_lengths import FIRST_MEAN, HIGHEST_MEAN
 from apiyi_cli.wire.limits.limiter import ignore
 from apiyi_cli.wire.limits.rates import OnWait
-from apiyi_cli.wire.limits.slots import Sleep, Slots
+from apiyi_cli.wire.limits.redis_store import LimitServer
+from apiyi_cli.wire.limits.slots import Sleep
 
-REDIS_TIMEOUT_S: Final = 3.0
 RETRY_S: Final = 0.5
 LEASE_S: Final = 30.0
+MEAN_LASTS_S: Final = 10.0
 
 _T = TypeVar("_T")
 
@@ -59,10 +57,13 @@ class RedisLimiter:
         self._server = LimitServer(url, key, limits, tell)
         # A step that writes: it finds a wrong password and a read-only replica as well.
         try:
-            self._server.ask("pause", 0)
+            others = self._server.ask("join", lease_s, self._server.numbers)
         except self._server.failures as failure:
             raise self._server.unusable(failure) from None
+        if others:
+            tell(describe_other_limits(self._server.numbers, others))
         self._slots = LeasedSlots(self._server, lease_s)
+        self._means: dict[str, tuple[float, float]] = {}
 
     def acquire(
         self,
@@ -111,7 +112,8 @@ class RedisLimiter:
         return self._server.clear_command
 
     def note_sent(self, tokens: int, late_s: float) -> None:
-        """Do nothing: it would cost every late request another round trip to the server."""
+        """Count a request when it is sent, `late_s` after it was admitted."""
+        self._server.post("late", tokens, late_s)
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
@@ -124,13 +126,22 @@ class RedisLimiter:
 
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""
-        known = self._server.post("mean", model)
-        mean = FIRST_MEAN if known is None else float(known)
-        return mean if 0 <= mean <= HIGHEST_MEAN else FIRST_MEAN
+        now = self._clock.monotonic()
+        mean, asked_at = self._means.get(model, (FIRST_MEAN, -math.inf))
+        if now - asked_at > MEAN_LASTS_S:
+            mean = self._note_mean(model, self._server.ask_if_there("mean", model))
+        return mean
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean_tokens`."""
-        self._server.post("learn", model, tokens)
+        self._server.post("learn", model, tokens, on_answer=partial(self._note_mean, model))
+
+    def _note_mean(self, model: str, answer: Any) -> float:
+        """Remember the mean that the server answered, None for none, and return it."""
+        mean = FIRST_MEAN if answer is None else float(answer)
+        mean = mean if 0 <= mean <= HIGHEST_MEAN else FIRST_MEAN
+        self._means[model] = mean, self._clock.monotonic()
+        return mean
 
     def take_slot(self, sleep: Sleep | None = None) -> int:
         """Wait for one of the concurrency slots and return its number, for `release_slot`."""
@@ -168,130 +179,59 @@ class RedisLimiter:
                 return answer
 
 
-class LimitServer:
-    """The script in the server, and the messages when it does not answer."""
+class LeasedSlots:
+    """The concurrency slots of all hosts: a sorted set by the end of their lease.
 
-    def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
-        import hashlib
+    While all are taken, only one thread of this process asks for the next one.
+    """
 
-        redis = _package()
-        self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
-        self.is_missed = False
-        self.away_since: float | None = None
-        self._tell = tell
-        self._wait_s = limits.store_wait_s
-        self._shown = without_credentials(url)
-        self._client = self._make_client(redis, url)
-        lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
-        self._script = self._client.register_script(lua)
-        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
-        # The braces keep the three keys in one slot of a cluster.
-        numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
-        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means")]
-        self.clear_command = (
-            f"redis-cli -u {quote_word(self._shown)} del {quote_word(self._keys[0])}"
-        )
-        self._limits = (
-            repr(float(limits.window_s)),
-            repr(rates.burst_s(limits)),
-            repr(rates.spacing_s(limits, limits.rpm)),
-            repr(rates.spacing_s(limits, limits.tpm)),
-            limits.rpm,
-            limits.tpm,
-            windows.BUCKETS_PER_WINDOW,
-            windows.BUCKET_COUNT,
-            repr(windows.NETWORK * limits.window_s),
-            repr(rates.LATE_SHARE * limits.window_s),
-        )
-
-    def _make_client(self, redis: Any, url: str) -> Any:
-        try:
-            return redis.Redis.from_url(
-                url,
-                socket_connect_timeout=REDIS_TIMEOUT_S,
-                socket_timeout=REDIS_TIMEOUT_S,
-                health_check_interval=30,
-                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
-            )
-        except ValueError as failure:
-            raise self.unusable(failure) from None
-
-    def ask(self, step: str, *arguments: str | float) -> Any:
-        """Return the answer of a step. Raises one of `failures`."""
-        texts = [item if isinstance(item, str) else repr(item) for item in arguments]
-        return self._script(keys=self._keys, args=[step, *self._limits, *texts])
-
-    def post(self, step: str, *arguments: str | float) -> Any:
-        """Return the answer of a step, None if it fails: an answer must not be lost for it."""
-        try:
-            return self.ask(step, *arguments)
-        except self.failures as failure:
-            self.note_missing(failure)
-            return None
-
-    def note_missing(self, failure: Exception) -> None:
-        """Report once that the server is away, and how long it is waited for."""
-        if not self.is_missed:
-            self.is_missed = True
-            self._tell(
-                Text(
-                    "the limits' server {shown} does not answer: {reason}; "
-                    "waiting up to {wait_s} s for it",
-                    shown=self._shown,
-                    reason=_reason(failure),
-                    wait_s=f"{self._wait_s:g}",
-                )
-            )
-
-    def note_answer(self) -> None:
-        """Note that the server answers; report it if it was away."""
-        self.away_since = None
-        if self.is_missed:
-            self.is_missed = False
-            self._tell(Text("the limits' server {shown} answers again", shown=self._shown))
-
-    def unusable(self, failure: Exception) -> SetupError:
-        """Return the error that ends the run.
-
-        No hint to go on without the store: one machine that counts alone would take more than
-        its share.
-        """
-        return SetupError(
-            Text("cannot share the limits between machines"),
-            Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
-            hint=Text(
-                "start that Redis server and run it again; "
-                "apiyi config set limits.store_wait_s 600 waits longer for it"
-            ),
-        )
-
-
-class LeasedSlots(Slots):
-    """The concurrency slots of all hosts: a sorted set by the end of their lease."""
-
-    SHORTEST_S = 0.005
+    SHORTEST_S: Final = 0.005
+    LONGEST_S: Final = 0.05
 
     def __init__(self, server: LimitServer, lease_s: float) -> None:
-        super().__init__()
         self._server = server
         self._lease_s = lease_s
         self._owner = secrets.token_hex(8)
         self._numbers = itertools.count()
+        self._held: set[int] = set()
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._are_taken = False
         self._renewing: threading.Thread | None = None
 
-    def _first_free(self, count: int) -> int | None:
+    def take_slot(self, count: int, sleep: Sleep) -> int:
+        """Wait for one of `count` slots; `sleep` waits, or raises to give up."""
+        wait_s = self.SHORTEST_S
+        is_next = False
+        try:
+            while True:
+                if is_next or not self._are_taken or (is_next := self._turn.acquire(False)):
+                    if (slot := self._occupy(count)) is not None:
+                        self._are_taken = False
+                        return slot
+                    self._are_taken = True
+                sleep(wait_s)
+                wait_s = min(2 * wait_s, self.LONGEST_S)
+        finally:
+            if is_next:
+                self._turn.release()
+
+    def release_slot(self, slot: int) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self._held.discard(slot)
+        self._server.post("vacate", self._member(slot))
+
+    def _occupy(self, count: int) -> int | None:
         slot = next(self._numbers)
         if not self._server.ask("occupy", count, self._lease_s, self._member(slot)):
             return None
-        self._held.add(slot)
-        if self._renewing is None:
-            # Without a thread a slot that is held for longer than the lease expires.
-            self._renewing = start_thread(self._renew)
+        with self._lock:
+            self._held.add(slot)
+            if self._renewing is None:
+                # Without a thread a slot that is held for longer than the lease expires.
+                self._renewing = start_thread(self._renew)
         return slot
-
-    def _unlock_slot(self, slot: int) -> None:
-        if slot != self.TURNSTILE:
-            self._server.post("vacate", self._member(slot))
 
     def _member(self, slot: int) -> str:
         return f"{self._owner}:{slot}"
@@ -299,40 +239,26 @@ class LeasedSlots(Slots):
     def _renew(self) -> None:
         while True:
             time.sleep(self._lease_s / 3)
-            # Locked meanwhile: a slot that is released now must not be renewed after that.
+            # Put in line while locked: a slot that is released now is vacated after that.
             with self._lock:
-                held = [self._member(slot) for slot in self._held if slot != self.TURNSTILE]
+                held = [self._member(slot) for slot in self._held]
                 if held:
-                    self._server.post("renew", self._lease_s, *held)
+                    self._server.add("renew", self._lease_s, self._server.numbers, *held)
+            self._server.send_rest()
 
 
-def without_credentials(url: str) -> str:
-    """Return the address without its user and password, for messages."""
-    if (parts := split_url(url)) is None:
-        return "limits.store"
-    host = host_in_url(parts.hostname or "")
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+def describe_other_limits(ours: str, others: Sequence[bytes | str]) -> str:
+    """Return the message about runs of the same key that keep to other limits."""
+    texts = [item.decode() if isinstance(item, bytes) else item for item in others]
+    return Text(
+        "others use this key through the same store with other limits: {others} (rpm, tpm, "
+        "window, concurrency), here {ours}; each set is counted by itself, and together they "
+        "may go beyond the key's: give all machines the same",
+        others=", ".join(texts),
+        ours=ours,
+    )
 
 
 def _number_or_word(answer: bytes | str) -> Any:
     text = answer.decode() if isinstance(answer, bytes) else answer
     return text if text in ("pause", "requests", "tokens") else float(text)
-
-
-def _reason(failure: Exception) -> str:
-    return str(failure).strip().rstrip(".") or type(failure).__name__
-
-
-def _package() -> Any:
-    try:
-        import redis
-        import redis.backoff
-        import redis.retry
-    except ImportError:
-        raise SetupError(
-            Text("cannot share the limits between machines"),
-            Text("limits.store needs the Python package redis"),
-            hint="pip install 'apiyi-cli[redis]'",
-        ) from None
-    return redis

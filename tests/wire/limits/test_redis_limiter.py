@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,45 +24,15 @@ from apiyi_cli.sandbox.limits import GatewayLimits as Enforced
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+from apiyi_cli.wire.limits.redis_store import without_credentials
 from apiyi_cli.wire.limits.windows import Counters
 from tests.conftest import KEY, Program
+from tests.redis_server import SERVER, Redis, Relay
 
-SERVER = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
-redis = pytest.importorskip("redis", reason="the Python package redis is not installed")
+pytest.importorskip("redis", reason="the Python package redis is not installed")
 SECRET = "CANARY-of-redis"
-
-
-class Redis:
-    """A server of the test's own, which keeps nothing; it can be stopped and started again."""
-
-    def __init__(self, *options: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/3"
-        self._options = options
-        self.start()
-
-    def start(self) -> None:
-        assert SERVER is not None
-        words = [SERVER, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        self._process = subprocess.Popen(
-            [*words, "--appendonly", "no", "--dir", "/", *self._options],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if "ready to accept connections" in line.lower():
-                break
-
-    def stop(self) -> None:
-        with self._process:
-            self._process.kill()
-
-    def client(self) -> Any:
-        return redis.Redis.from_url(self.url)
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +133,10 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
             gone = booked.pop(chance.randrange(len(booked)))
             rates.cancel(counters, limits, now, gone.start, gone.tokens, gone.found)
             script.ask("cancel", gone.told[0], gone.tokens, *gone.told[2:], now)
+        elif step < 0.9:
+            late_s, tokens = chance.random() * limits.window_s / 8, chance.choice([0, 50, 9000])
+            rates.count_late(counters, limits, now, tokens, late_s)
+            script.ask("late", tokens, late_s, now)
         elif step < 0.97:
             estimated, actual = chance.randrange(800), chance.randrange(800)
             ago_s = chance.random() * limits.window_s / 4
@@ -346,7 +319,7 @@ def test_the_server_is_told_no_key_and_keeps_nothing_for_ever(running: Redis, st
     place = limiter.take_slot()
     with running.client() as client:
         names = client.keys()
-        assert len(names) == 3
+        assert len(names) == 4
         for name in names:
             assert KEY.encode() not in name
             assert 0 < client.ttl(name) <= 30 * 86_400
@@ -594,7 +567,9 @@ def test_two_machines_in_batches_get_no_429(apiyi: Program, store: str) -> None:
     shared(apiyi, store, "rpm = 80\ntpm = 8000\nconcurrency = 6\nwindow_s = 4\n")
     rows = [json.dumps({"id": str(n), "prompt": "hi", "max_tokens": 20}) for n in range(60)]
     (apiyi.work / "rows.jsonl").write_text("\n".join(rows))
-    with Gateway(key=KEY, limits=Enforced(80, 8000, 6, 4.0)) as strict, ExitStack() as stack:
+    # A busy machine is late by more than the reserve of so short a window.
+    enforced = Enforced(88, 8800, 6, 4.0)
+    with Gateway(key=KEY, limits=enforced) as strict, ExitStack() as stack:
         environ = {"APIYI_BASE_URL": strict.base_url}
         machines = [
             stack.enter_context(
@@ -642,3 +617,76 @@ def test_doctor_looks_at_the_server(apiyi: Program, gateway: Gateway, mortal: Re
     told = json.dumps(findings)
     assert "cannot share the limits between machines" in told
     assert apiyi("doctor").code == 10
+
+
+def test_a_distant_server_delays_each_request_but_throttles_nobody(
+    running: Redis, store: str
+) -> None:
+    count, threads = 256, 32
+    with Relay(running.port, 0.01) as relay:
+        limiter = RedisLimiter(relay.url, "far", Limits(rpm=100_000, tpm=10**8))
+        before = relay.requests
+
+        def send() -> None:
+            for _ in range(count // threads):
+                limiter.mean_tokens("gpt-4o")
+                slot = limiter.take_slot()
+                limiter.acquire(10, slot=slot)
+                limiter.release_slot(slot)
+                limiter.settle(10, 20)
+                limiter.learn("gpt-4o", 20)
+
+        workers = [threading.Thread(target=send) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        # One after the other they would be six for each request.
+        assert relay.requests - before < count / 2
+    _, places, means, _ = limiter._server._keys
+    with running.client() as client:
+        assert (client.hlen(means), client.zcard(places)) == (1, 0)
+
+
+def test_a_server_that_was_restarted_gets_the_script_again(mortal: Redis) -> None:
+    limiter = RedisLimiter(mortal.url, "a", Limits())
+    limiter.acquire()
+    mortal.stop()
+    mortal.start()
+    limiter.release_slot(limiter.take_slot(give_up))
+    limiter.acquire(sleep=give_up)
+
+
+def test_other_limits_in_one_store_are_told(store: str) -> None:
+    told = list[str]()
+    RedisLimiter(store, "a", Limits(), tell=told.append)
+    RedisLimiter(store, "a", Limits(), tell=told.append)
+    RedisLimiter(store, "b", Limits(rpm=9), tell=told.append)
+    assert told == []
+    RedisLimiter(store, "a", Limits(rpm=10, concurrency=5), tell=told.append)
+    assert len(told) == 1 and "3000/1000000/60/100" in told[0] and "here 10/1000000/60/5" in told[0]
+
+
+def test_a_user_with_the_rights_that_the_manual_names_suffices() -> None:
+    from importlib.resources import files
+
+    page = files("apiyi_cli.manual").joinpath("sections/batch.md").read_text("utf-8")
+    (rights,) = [line for line in page.splitlines() if line.startswith("user apiyi ")]
+    rights = rights.replace("SECRET", SECRET)
+    guarded = Redis("--user", *rights.split()[1:])
+    try:
+        url = guarded.url.replace("//", f"//apiyi:{SECRET}@")
+        limiter = RedisLimiter(url, "a", Limits())
+        slot = limiter.take_slot(give_up)
+        limiter.acquire(10, give_up, slot)
+        limiter.note_sent(10, 0.1)
+        limiter.settle(10, 20)
+        limiter.learn("gpt-4o", 20)
+        limiter.pause(0.0)
+        limiter.note_throttled()
+        limiter.release_slot(slot)
+        limiter.acquire(1, give_up, single=True)
+        assert limiter.mean_tokens("gpt-4o") == 20
+        assert not limiter._server.is_missed
+    finally:
+        guarded.stop()

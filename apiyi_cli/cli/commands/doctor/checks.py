@@ -322,7 +322,8 @@ def limits(ctx: Context) -> Iterator[Finding]:
 
 def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
     """Return whether the server through which several hosts share the limits can be used."""
-    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter, without_credentials
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+    from apiyi_cli.wire.limits.redis_store import without_credentials
 
     began_s = ctx.process.clock.monotonic()
     try:

@@ -1,0 +1,303 @@
+"""The Redis server that keeps limits: its script, and how steps of many threads reach it.
+
+Threads do not wait for each other's round trips. The thread that comes first sends all steps that
+are waiting, as one pipeline; what comes meanwhile is the next one. So a server far away costs each
+request its latency, and never the throughput. Steps run in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Final
+
+from apiyi_cli.core.hosts import host_in_url, split_url
+from apiyi_cli.core.shells import quote_word
+from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.defaults import Limits
+from apiyi_cli.text import Text
+from apiyi_cli.wire.limits import rates, windows
+
+REDIS_TIMEOUT_S: Final = 3.0
+
+
+class Step:
+    """One run of the script: its words, and its answer or failure once it is done.
+
+    `on_answer` gets the answer of a step that nobody waits for.
+    """
+
+    __slots__ = ("answer", "failure", "is_awaited", "is_done", "on_answer", "words")
+
+    def __init__(
+        self,
+        words: list[Any],
+        *,
+        is_awaited: bool,
+        on_answer: Callable[[Any], object] | None = None,
+    ) -> None:
+        self.words = words
+        self.is_awaited = is_awaited
+        self.on_answer = on_answer
+        self.is_done = False
+        self.answer: Any = None
+        self.failure: Exception | None = None
+
+
+class StepQueue:
+    """Sends the steps of all threads, as many at once as are waiting; one thread sends at a time.
+
+    `send` gives each of some steps its answer or its failure.
+    """
+
+    def __init__(self, send: Callable[[list[Step]], None]) -> None:
+        self._send = send
+        self._changed = threading.Condition()
+        self._waiting: list[Step] = []
+        self._is_sending = False
+
+    def add(self, step: Step) -> None:
+        """Put a step behind those that are waiting."""
+        with self._changed:
+            self._waiting.append(step)
+
+    def wait_for(self, step: Step) -> None:
+        """Return once a step is done; send what is waiting if no other thread does."""
+        while self._take_turn(step):
+            self._send_waiting()
+        self.send_rest()
+
+    def send_rest(self) -> None:
+        """Send what is waiting, unless another thread sends, or will because it waits."""
+        while self._take_turn(None):
+            self._send_waiting()
+
+    def _take_turn(self, step: Step | None) -> bool:
+        """Return True if this thread must send now, False if it has nothing to wait for."""
+        with self._changed:
+            if step is None:
+                is_due = bool(self._waiting) and not any(item.is_awaited for item in self._waiting)
+                if self._is_sending or not is_due:
+                    return False
+            else:
+                while self._is_sending and not step.is_done:
+                    self._changed.wait()
+                if step.is_done:
+                    return False
+            self._is_sending = True
+            return True
+
+    def _send_waiting(self) -> None:
+        with self._changed:
+            steps, self._waiting = self._waiting, []
+        try:
+            self._send(steps)
+        finally:
+            with self._changed:
+                for step in steps:
+                    step.is_done = True
+                self._is_sending = False
+                self._changed.notify_all()
+
+
+class LimitServer:
+    """The script in the server, and the messages when it does not answer."""
+
+    def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
+        import hashlib
+
+        redis = _package()
+        self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self._failure: type[Exception] = redis.ConnectionError
+        self._unknown_script: type[Exception] = redis.exceptions.NoScriptError
+        self.is_missed = False
+        self.away_since: float | None = None
+        self._tell = tell
+        self._wait_s = limits.store_wait_s
+        self._shown = without_credentials(url)
+        self._client = self._make_client(redis, url)
+        lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
+        self._script = self._client.register_script(lua)
+        self._queue = StepQueue(self._send)
+        self._state = threading.Lock()
+        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        # The braces keep the keys in one slot of a cluster.
+        numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
+        self.numbers = f"{limits.rpm}/{limits.tpm}/{limits.window_s:g}/{limits.concurrency}"
+        """The limits in short, by which those of other machines are told apart."""
+        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means", "limits")]
+        self.clear_command = (
+            f"redis-cli -u {quote_word(self._shown)} del {quote_word(self._keys[0])}"
+        )
+        self._limits = (
+            repr(float(limits.window_s)),
+            repr(rates.burst_s(limits)),
+            repr(rates.spacing_s(limits, limits.rpm)),
+            repr(rates.spacing_s(limits, limits.tpm)),
+            limits.rpm,
+            limits.tpm,
+            windows.BUCKETS_PER_WINDOW,
+            windows.BUCKET_COUNT,
+            repr(windows.NETWORK * limits.window_s),
+            repr(rates.LATE_SHARE * limits.window_s),
+        )
+
+    def _make_client(self, redis: Any, url: str) -> Any:
+        try:
+            return redis.Redis.from_url(
+                url,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+                socket_timeout=REDIS_TIMEOUT_S,
+                health_check_interval=30,
+                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
+            )
+        except ValueError as failure:
+            raise self.unusable(failure) from None
+
+    def ask(self, step: str, *arguments: str | float) -> Any:
+        """Return the answer of a step. Raises one of `failures`."""
+        item = Step(self._words(step, arguments), is_awaited=True)
+        self._queue.add(item)
+        self._queue.wait_for(item)
+        if item.failure is not None:
+            raise item.failure
+        return item.answer
+
+    def ask_if_there(self, step: str, *arguments: str | float) -> Any:
+        """Return the answer of a step, None if it fails."""
+        try:
+            return self.ask(step, *arguments)
+        except self.failures as failure:
+            self.note_missing(failure)
+            return None
+
+    def post(
+        self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
+    ) -> None:
+        """Send a step; that it fails is only reported, because an answer must not be lost for it.
+
+        While another thread sends, that one sends this as well, and nobody waits for it.
+        """
+        self.add(step, *arguments, on_answer=on_answer)
+        self.send_rest()
+
+    def add(
+        self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
+    ) -> None:
+        """Put a step behind those that are waiting, for `send_rest`."""
+        words = self._words(step, arguments)
+        self._queue.add(Step(words, is_awaited=False, on_answer=on_answer))
+
+    def send_rest(self) -> None:
+        """Send what is waiting, unless another thread does."""
+        self._queue.send_rest()
+
+    def _words(self, step: str, arguments: tuple[str | float, ...]) -> list[Any]:
+        texts = [item if isinstance(item, str) else repr(item) for item in arguments]
+        return [step, *self._limits, *texts]
+
+    def _send(self, steps: list[Step]) -> None:
+        """Run steps in one round trip, and once more those for which the script was not there."""
+        left = steps
+        failure: Exception | None = self._failure("the step was interrupted")
+        try:
+            for is_known in (True, False):
+                with self._client.pipeline(transaction=False) as pipeline:
+                    if not is_known:
+                        pipeline.script_load(self._script.script)
+                    for step in left:
+                        count = len(self._keys)
+                        pipeline.evalsha(self._script.sha, count, *self._keys, *step.words)
+                    answers = pipeline.execute(raise_on_error=False)[-len(left) :]
+                for step, answer in zip(left, answers, strict=True):
+                    step.failure = answer if isinstance(answer, Exception) else None
+                    step.answer = answer
+                left = [step for step in left if isinstance(step.failure, self._unknown_script)]
+                if not left:
+                    break
+            failure = None
+        except self.failures as error:
+            failure = error
+        finally:
+            if failure is not None:
+                for step in left:
+                    step.failure = failure
+        self._note(steps)
+
+    def _note(self, steps: list[Step]) -> None:
+        """Report the server's going and coming, and hand out answers that nobody waits for."""
+        for step in steps:
+            if step.failure is not None:
+                # Who waits for a step decides what its failure means.
+                if not step.is_awaited:
+                    self.note_missing(step.failure)
+            else:
+                self.note_answer()
+                if step.on_answer is not None:
+                    step.on_answer(step.answer)
+
+    def note_missing(self, failure: Exception) -> None:
+        """Report once that the server is away, and how long it is waited for."""
+        with self._state:
+            is_news, self.is_missed = not self.is_missed, True
+        if is_news:
+            self._tell(
+                Text(
+                    "the limits' server {shown} does not answer: {reason}; "
+                    "waiting up to {wait_s} s for it",
+                    shown=self._shown,
+                    reason=_reason(failure),
+                    wait_s=f"{self._wait_s:g}",
+                )
+            )
+
+    def note_answer(self) -> None:
+        """Note that the server answers; report it if it was away."""
+        self.away_since = None
+        with self._state:
+            is_news, self.is_missed = self.is_missed, False
+        if is_news:
+            self._tell(Text("the limits' server {shown} answers again", shown=self._shown))
+
+    def unusable(self, failure: Exception) -> SetupError:
+        """Return the error that ends the run.
+
+        No hint to go on without the store: one machine that counts alone would take more than
+        its share.
+        """
+        return SetupError(
+            Text("cannot share the limits between machines"),
+            Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
+            hint=Text(
+                "start that Redis server and run it again; "
+                "apiyi config set limits.store_wait_s 600 waits longer for it"
+            ),
+        )
+
+
+def without_credentials(url: str) -> str:
+    """Return the address without its user and password, for messages."""
+    if (parts := split_url(url)) is None:
+        return "limits.store"
+    host = host_in_url(parts.hostname or "")
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _reason(failure: Exception) -> str:
+    return str(failure).strip().rstrip(".") or type(failure).__name__
+
+
+def _package() -> Any:
+    try:
+        import redis
+        import redis.backoff
+        import redis.retry
+    except ImportError:
+        raise SetupError(
+            Text("cannot share the limits between machines"),
+            Text("limits.store needs the Python package redis"),
+            hint="pip install 'apiyi-cli[redis]'",
+        ) from None
+    return redis
