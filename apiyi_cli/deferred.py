@@ -37,12 +37,15 @@ def defer_modules(*names: str) -> None:
 
 
 def defer_package(name: str) -> None:
-    """Have a package's `__init__` run when it is first used; its submodules can be imported."""
-    if name in sys.modules:
+    """Have a package's `__init__` run when it is first used; its submodules can be imported.
+
+    What is not a package, or not in one, is left to an ordinary import and its error.
+    """
+    parent, _, _ = name.rpartition(".")
+    if name in sys.modules or (parent and parent not in sys.modules):
         return
     from importlib.machinery import PathFinder
 
-    parent, _, _ = name.rpartition(".")
     spec = PathFinder.find_spec(name, sys.modules[parent].__path__ if parent else None)
     if spec is not None and spec.submodule_search_locations:
         package = DeferredModule(name)

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 WRITING = 10
 """The step that writes: it pulls the answer out of the others, so it is entered before them."""
-UNUSED = {"cli/gateway/dry_run.py", "wire/cache.py", "wire/retry/failover.py"}
+UNUSED = {
+    "wire/http/preconnect.py",
+    "cli/gateway/dry_run.py",
+    "wire/cache.py",
+    "wire/retry/failover.py",
+}
 """Files that a plain run with one base URL does not need."""
 TABLES = {"cli/command_table.py"}
 """Files without a function."""
