@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.cli.app import load_command
 from apiyi_cli.cli.command_table import COMMANDS
 
-LEFT_OUT = frozenset(("sandbox", "auth login", "config edit"))
+LEFT_OUT = frozenset(("sandbox", "playground", "mcp", "auth login", "config edit"))
 """Commands that wait for somebody: a gateway in the foreground, a prompt, an editor."""
 
 NEVER = frozenset(("--help", "--help-all", "-h", "--run", "--mcp", "--profile", "--base-url"))

@@ -19,7 +19,7 @@ from tests.test_readme import picture
 ELSEWHERE = re.compile(
     r"auth (login|logout|token)"  # needs a keyring: tests/settings
     r"|Invoke-Expression"  # is PowerShell
-    r"|sandbox --port"  # stays in the foreground: tests/process
+    r"|sandbox --port|playground|apiyi mcp"  # stay in the foreground: tests/process
 )
 """Examples that other tests run, or that none can."""
 
