@@ -88,11 +88,23 @@ def write(path: Path, keys: Sequence[str], value: object) -> None:
     Raises UsageError when the key or its value is wrong, SetupError when the file was
     broken before or cannot be written.
     """
-    import tomlkit
+    write_several(path, [(keys, value)])
 
+
+def write_several(path: Path, values: Sequence[tuple[Sequence[str], object]]) -> None:
+    """Set several keys at once, all or none. Raises like `write`."""
     old = _text(path)
     document = _document(path, old)
-    node: Any = document
+    for keys, value in values:
+        _set(document, keys, value)
+    if values:
+        _replace(path, old, document.as_string(), *values[-1])
+
+
+def _set(document: Any, keys: Sequence[str], value: object) -> None:
+    import tomlkit
+
+    node = document
     for at, key in enumerate(keys[:-1]):
         if key not in node:
             # [profile.work] alone, without an empty [profile] before it.
@@ -104,7 +116,6 @@ def write(path: Path, keys: Sequence[str], value: object) -> None:
                 Text("{dotted} is a value", dotted=format_dotted(keys[: at + 1])),
             )
     node[keys[-1]] = value
-    _replace(path, old, document.as_string(), keys, value)
 
 
 def remove(path: Path, keys: Sequence[str]) -> bool:

@@ -50,8 +50,11 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
 
     With `ask` the user confirms each on the terminal; Enter takes the proposal.
     """
+    from apiyi_cli.settings.edit import write_several
+
     chosen: dict[str, str] = {}
     proposals = propose_models(names)
+    added: list[tuple[tuple[str, ...], str]] = []
     is_introduced = False
     for command in MODEL_ORDER:
         proposal, own = proposals.get(command), _find_model(ctx, command)
@@ -65,8 +68,9 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
             )
         model = _ask_model(ctx, command, proposal, names) if ask else proposal
         if model is not None:
-            _write_model(ctx, command, model)
+            added.append((_model_key(ctx, command), model))
             chosen[command] = model
+    write_several(ctx.settings.config_path, added)
     return chosen
 
 
@@ -84,13 +88,10 @@ def _find_model(ctx: Context, command: str) -> str | None:
     return None if own is None else str(own)
 
 
-def _write_model(ctx: Context, command: str, model: str) -> None:
-    from apiyi_cli.settings.edit import write
-
-    # The profile's own model is that of all text commands.
+def _model_key(ctx: Context, command: str) -> tuple[str, ...]:
+    """Return where the file keeps a command's model; the profile's own is that of all texts."""
     table = () if command == "chat" else (command,)
-    keys = ("profile", ctx.settings.profile, *table, "model")
-    write(ctx.settings.config_path, keys, model)
+    return ("profile", ctx.settings.profile, *table, "model")
 
 
 def _ask_model(ctx: Context, command: str, proposal: str, names: Iterable[str]) -> str | None:
