@@ -86,8 +86,13 @@ class Relay:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._to))
-                self._sockets += [near, far]
+                self._sockets.append(near)
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:
+                    near.shutdown(socket.SHUT_RDWR)
+                    continue
+                self._sockets.append(far)
                 turn = [""]
                 self._run(self._pass, near, far, "request", turn)
                 self._run(self._pass, far, near, "answer", turn)

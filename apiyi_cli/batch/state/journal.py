@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -119,7 +120,11 @@ class Journal:
 
     def begin(self, fields: Mapping[str, Any]) -> None:
         """Write the header of a run."""
-        self._append(_format("H", version=JOURNAL_VERSION, pid=os.getpid(), **fields))
+        self._append(
+            _format(
+                "H", version=JOURNAL_VERSION, pid=os.getpid(), run=secrets.token_hex(8), **fields
+            )
+        )
 
     def claim(self, row: Row, attempt: int, uuid: str, ambiguous: int = 0) -> None:
         """Note that an attempt is about to be sent. Raises OutputError: then it must not be.

@@ -18,6 +18,7 @@ from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 
+WAIT_FOR_IT: Final = Text("wait for it, or give this run an output of its own")
 LOCK_SUFFIX: Final = ".apiyi-lock"
 _LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
@@ -68,20 +69,20 @@ class LockedFile:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as failure:
             if failure.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _in_use(self.path, find_holder()) from None
+                raise in_use_error(self.path, find_holder()) from None
             if failure.errno not in _LOCKLESS:
                 raise _cannot_lock(self.path, failure) from failure
             self._make_lock_file()
 
     def _make_lock_file(self) -> None:
-        lock, ours = _lock_path(self.path), _describe_process()
+        lock, ours = _lock_path(self.path), describe_process()
         for _ in range(2):
             try:
                 fd = os.open(lock, EXCLUSIVE, 0o600)
             except FileExistsError:
                 theirs = _read_lock(lock)
-                if not _is_stale(theirs, ours):
-                    raise _in_use(self.path, theirs.get("pid"), theirs.get("host")) from None
+                if not is_stale(theirs, ours):
+                    raise in_use_error(self.path, theirs.get("pid"), theirs.get("host")) from None
                 with suppress(OSError):
                     lock.unlink()
                 continue
@@ -91,7 +92,7 @@ class LockedFile:
             os.close(fd)
             self._lock_file = lock
             return
-        raise _in_use(self.path, None)
+        raise in_use_error(self.path, None)
 
 
 def break_lock(path: Path) -> tuple[object, object]:
@@ -104,8 +105,8 @@ def break_lock(path: Path) -> tuple[object, object]:
         why = Text("no machine has left a lock file beside it")
         raise UsageError(Text("cannot unlock {path}", path=path), why)
     theirs = _read_lock(lock)
-    if theirs.get("host") == socket.gethostname() and not _is_stale(theirs, _describe_process()):
-        raise _in_use(path, theirs.get("pid"), theirs.get("host"))
+    if theirs.get("host") == socket.gethostname() and not is_stale(theirs, describe_process()):
+        raise in_use_error(path, theirs.get("pid"), theirs.get("host"))
     lock.unlink(missing_ok=True)
     return theirs.get("pid"), theirs.get("host")
 
@@ -114,7 +115,8 @@ def _lock_path(path: Path) -> Path:
     return path.with_name(path.name + LOCK_SUFFIX)
 
 
-def _describe_process() -> dict[str, Any]:
+def describe_process() -> dict[str, Any]:
+    """Return what names this process to other machines."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "boot": _boot_id()}
 
 
@@ -126,7 +128,7 @@ def _read_lock(lock: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_stale(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
+def is_stale(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
     """Return True if the process that made a lock file is known to be gone."""
     if theirs.get("host") != ours["host"] or not isinstance(theirs.get("pid"), int):
         return False
@@ -146,12 +148,13 @@ def _cannot_lock(path: Path, failure: OSError) -> SetupError:
     return SetupError(Text("cannot lock {path}", path=path), system_reason(failure))
 
 
-def _in_use(path: Path, pid: object, host: object = None) -> SetupError:
+def in_use_error(path: Path, pid: object, host: object = None) -> SetupError:
+    """Return the error for an output that another process writes to."""
     who = Text("process {pid}", pid=pid) if pid else Text("another process")
     why = Text("{who} is writing to it", who=who)
     if host:
         why = Text("{who} on {host} is writing to it", who=who, host=host)
-    hint = Text("wait for it, or give this run an output of its own")
+    hint = WAIT_FOR_IT
     if host not in (None, socket.gethostname()):
         quoted = quote_word(str(path))
         hint = Text("if that machine is gone: apiyi batch unlock {path}", path=quoted)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.rows.identity import SEEN
 from apiyi_cli.batch.rows.shard import Shard
@@ -49,6 +49,9 @@ from apiyi_cli.batch.state.verify import count_unmatched
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
 
+if TYPE_CHECKING:
+    from apiyi_cli.batch.state.store_lock import StoreLock
+
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
@@ -71,7 +74,13 @@ class OpenOptions:
 class OpenOutput:
     """An output that this run holds, with what earlier runs left of it in `past`."""
 
-    def __init__(self, output: Path, options: OpenOptions, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        output: Path,
+        options: OpenOptions,
+        note: Callable[[str], None],
+        lock: StoreLock | None = None,
+    ) -> None:
         self.output = output
         self.options = options
         self.past = ResumeState()
@@ -85,8 +94,11 @@ class OpenOutput:
         if not options.force:
             refuse_orphan(output, self._journal_path)
         finish_compaction(self._journal_path)
+        self._lock = lock
         self.held = LockedFile(output, lambda: find_holder(self._journal_path))
         try:
+            if lock is not None:
+                lock.take(output, self._journal_path)
             self._read()
             self.out = FileTarget(self.held.fd, str(output))
             if options.errors is not None:
@@ -130,6 +142,9 @@ class OpenOutput:
                 **header,
             }
         )
+        # A new journal says only now which output it is of.
+        if self._lock is not None:
+            self._lock.take(self.output, self._journal_path)
         return journal
 
     @property
@@ -142,6 +157,8 @@ class OpenOutput:
         for path, target in ((self.output, self.out), (self.options.errors, self.errors)):
             if path is not None and target is not None and (found := target.find_trouble(path)):
                 return found
+        if self._lock is not None and (found := self._lock.find_trouble()):
+            return found
         return None if self.journal is None else self.journal.find_trouble()
 
     def drop_replaced_errors(self) -> None:
@@ -182,6 +199,8 @@ class OpenOutput:
             os.close(self._errors_fd)
             self._errors_fd = -1
         self.held.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _read(self) -> None:
         options, past, journal = self.options, self.past, self._journal_path

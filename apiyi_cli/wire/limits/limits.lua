@@ -2,10 +2,10 @@
 -- server's clock so that those of the hosts do not matter. A differential test holds the two
 -- together; what each step means is said there.
 --
--- KEYS: the rates, the places in flight, the means, the limits in use. ARGV: the step, its limits, its arguments.
+-- KEYS: the rates, the places in flight, the means, the limits in use, the outputs held. ARGV: the step, its limits, its arguments.
 -- Numbers are returned as text: Redis would cut them to integers.
 
-local RATES, PLACES, MEANS, LIMITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local RATES, PLACES, MEANS, LIMITS, HELD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local step = ARGV[1]
 local window_s, burst_s, request_s, token_s = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local rpm, tpm = tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -311,6 +311,28 @@ function steps.renew()
   note_limits(argument(1), ARGV[13])
   for n = 14, #ARGV do redis.call('ZADD', PLACES, text(now + argument(1)), ARGV[n]) end
   redis.call('EXPIRE', PLACES, math.ceil(2 * argument(1)))
+end
+
+-- Seconds of a lease, an output, who wants to hold it, who may be replaced; returns who else has it.
+function steps.hold()
+  local output, ours, gone = ARGV[13], ARGV[14], ARGV[15]
+  for name, packed in pairs(redis.call('HGETALL', HELD)) do
+    if name % 2 == 0 then
+      local one = cmsgpack.unpack(packed)
+      if one[1] < now then redis.call('HDEL', HELD, one[3]) end
+    end
+  end
+  local known = redis.call('HGET', HELD, output)
+  local holder = known and cmsgpack.unpack(known)[2]
+  if holder and holder ~= ours and holder ~= gone then return holder end
+  redis.call('HSET', HELD, output, cmsgpack.pack({ now + argument(1), ours, output }))
+  redis.call('EXPIRE', HELD, math.ceil(2 * argument(1)))
+end
+
+-- An output, who holds it.
+function steps.drop()
+  local known = redis.call('HGET', HELD, ARGV[12])
+  if known and cmsgpack.unpack(known)[2] == ARGV[13] then redis.call('HDEL', HELD, ARGV[12]) end
 end
 
 return steps[step]()

@@ -63,6 +63,10 @@ class RedisLimiter:
         if others:
             tell(describe_other_limits(self._server.numbers, others))
         self._slots = LeasedSlots(self._server, lease_s)
+        self._lease_s = lease_s
+        self._holds: list[tuple[float, str, str]] = []
+        self.has_lost_output = False
+        """True once another run has an output that this one holds: its lease was over."""
         self._means: dict[str, tuple[float, float]] = {}
 
     def acquire(
@@ -153,6 +157,36 @@ class RedisLimiter:
     def release_slot(self, slot: int) -> None:
         """Give a concurrency slot back."""
         self._slots.release_slot(slot)
+
+    def hold_output(self, output: str, holder: str, gone: str = "") -> str | None:
+        """Hold an output for this run; return who else has it, None if it is held now.
+
+        It is a lease like that of a slot, kept until `release_output`. `gone` is a holder that is
+        known to be dead. Raises SetupError if the server is away for too long.
+        """
+        wanted = (self._lease_s, output, holder)
+        step = partial(self._server.ask, "hold", *wanted, gone)
+        answer = self._patiently(step, self._clock.sleep)
+        if answer is not None:
+            return bytes(answer).decode()
+        self._holds.append(wanted)
+        if len(self._holds) == 1:
+            start_thread(self._renew_holds)
+        return None
+
+    def release_output(self) -> None:
+        """Give back the outputs that this run holds."""
+        while self._holds:
+            self._server.post("drop", *self._holds.pop()[1:])
+
+    def _renew_holds(self) -> None:
+        while self._holds:
+            time.sleep(self._lease_s / 3)
+            for hold in list(self._holds):
+                self._server.post("hold", *hold, "", on_answer=self._note_hold)
+
+    def _note_hold(self, holder: bytes | None) -> None:
+        self.has_lost_output = self.has_lost_output or holder is not None
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
         """Return the answer of a step: numbers, and the cause of a wait as a word."""

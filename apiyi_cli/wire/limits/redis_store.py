@@ -126,7 +126,8 @@ class LimitServer:
         numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self.numbers = f"{limits.rpm}/{limits.tpm}/{limits.window_s:g}/{limits.concurrency}"
         """The limits in short, by which those of other machines are told apart."""
-        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in (numbers, "places", "means", "limits")]
+        kinds = (numbers, "places", "means", "limits", "held")
+        self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in kinds]
         self.clear_command = (
             f"redis-cli -u {quote_word(self._shown)} del {quote_word(self._keys[0])}"
         )

@@ -17,9 +17,11 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from apiyi_cli.batch.state.store_lock import StoreLock
     from apiyi_cli.cli.commands.batch.inputs import BatchInputs
     from apiyi_cli.cli.context import Context
     from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.wire.send import Plan
 
 
 class Destination(NamedTuple):
@@ -60,7 +62,7 @@ def refuse_shared_files(rows: str, target: str | None, options: Batching) -> Non
         raise UsageError(Text("cannot use --summary -"), why, hint="-o FILE")
 
 
-def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
+def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destination:
     """Open where the records go; of a file that resumes, read what is there."""
     from apiyi_cli.output.files import is_device, refuse_existing
 
@@ -91,7 +93,7 @@ def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
         fsync=options.fsync or "group",  # type: ignore[arg-type]
         shard=inputs.shard,
     )
-    output = OpenOutput(path, open_options, ctx.messages.note)
+    output = OpenOutput(path, open_options, ctx.messages.note, _make_store_lock(ctx, plan))
     ctx.process.on_exit(output.close)
     if inputs.table is not None:
         inputs.table.resume(path)
@@ -100,6 +102,17 @@ def open_destination(ctx: Context, inputs: BatchInputs) -> Destination:
         ctx.messages.note(message)
     writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
     return Destination(writer, output.past, output)
+
+
+def _make_store_lock(ctx: Context, plan: Plan) -> StoreLock | None:
+    """Return what holds the output for all machines, None if they share no store."""
+    if plan.limiter is None or ctx.settings.limits.store is None:
+        return None
+    from apiyi_cli.batch.state.store_lock import StoreLock
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+
+    assert isinstance(plan.limiter, RedisLimiter)
+    return StoreLock(plan.limiter, ctx.process.clock, ctx.messages.note)
 
 
 def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> Destination:

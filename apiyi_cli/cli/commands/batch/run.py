@@ -71,7 +71,7 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     rules = read_stop_rules(options, ctx.settings.request.max_cost)
     if rules.max_cost is not None:
         require_prices(prices)
-    destination = open_destination(ctx, inputs)
+    destination = open_destination(ctx, inputs, wire_plan)
     plan = _make_plan(ctx, inputs, destination, wire_plan, prices, (limited.jobs, rules))
     scheduler = Scheduler(plan, inputs.rows(destination.past), destination.past)
     open_worker = _make_worker_factory(inputs, destination, wire_plan)

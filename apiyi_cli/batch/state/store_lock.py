@@ -1,0 +1,97 @@
+"""Holds an output in the limits' store: file locks may be known to one machine only.
+
+The output is known by the first line of its journal, which every machine that sees the file sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from apiyi_cli.batch.state.files import END_OTHER_RUN
+from apiyi_cli.batch.state.locks import WAIT_FOR_IT, describe_process, in_use_error, is_stale
+from apiyi_cli.core.clock import Clock
+from apiyi_cli.core.jsontext import InvalidJSON, read, write
+from apiyi_cli.errors import OutputError
+from apiyi_cli.text import Text
+from apiyi_cli.wire.limits.redis_limiter import LEASE_S, RedisLimiter
+
+_WAIT_S: Final = 1.0
+
+
+class StoreLock:
+    """The hold of this run on its output, in a `store`."""
+
+    def __init__(self, store: RedisLimiter, clock: Clock, note: Callable[[str], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._note = note
+        self._path: Path | None = None
+
+    def take(self, path: Path, journal: Path) -> None:
+        """Hold an output, unless it has no journal yet; waits for the lease of a dead machine.
+
+        Raises SetupError if another machine goes on holding it.
+        """
+        if self._path is not None or (name := _name_of(journal)) is None:
+            return
+        # Containers may have the same process number: the run makes the holder unique.
+        ours = {**describe_process(), "run": secrets.token_hex(8)}
+        until_s, gone = self._clock.monotonic() + 1.2 * LEASE_S, ""
+        is_told = False
+        while holder := self._store.hold_output(name, write(ours).decode(), gone):
+            theirs = _parse(holder)
+            pid, host = theirs.get("pid"), theirs.get("host")
+            if is_stale(theirs, ours):
+                gone = holder
+                continue
+            is_neighbour = host == ours["host"] and pid != ours["pid"]
+            if is_neighbour or self._clock.monotonic() >= until_s:
+                raise in_use_error(path, pid, host).with_hint(WAIT_FOR_IT)
+            if not is_told:
+                is_told = True
+                self._note(
+                    Text(
+                        "{path} is held by process {pid} on {host}, says the limits' store; "
+                        "waiting up to {wait_s} s, in case it has died",
+                        path=path,
+                        pid=pid,
+                        host=host,
+                        wait_s=f"{1.2 * LEASE_S:g}",
+                    )
+                )
+            self._clock.sleep(_WAIT_S)
+        self._path = path
+
+    def find_trouble(self) -> OutputError | None:
+        """Return the error if another run has got the output, None if nobody has."""
+        if not self._store.has_lost_output:
+            return None
+        why = Text("the limits' store was away, and gave it to another run")
+        what = Text("somebody else writes to {name}", name=self._path)
+        return OutputError(what, why, hint=END_OTHER_RUN)
+
+    def release(self) -> None:
+        """Let others have the output."""
+        self._store.release_output()
+
+
+def _name_of(journal: Path) -> str | None:
+    """Return the hash of a journal's first line, None if there is none."""
+    try:
+        with open(journal, "rb") as file:
+            line = file.readline()
+    except OSError:
+        return None
+    return hashlib.sha256(line).hexdigest()[:32] if line.endswith(b"\n") else None
+
+
+def _parse(holder: str) -> dict[str, Any]:
+    try:
+        value = read(holder)
+    except InvalidJSON:
+        return {}
+    return value if isinstance(value, dict) else {}
