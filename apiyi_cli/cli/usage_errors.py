@@ -85,15 +85,15 @@ def _spellings(context: Any) -> list[str]:
 
 def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
     """Return a line to type for a word that is not a command: ours, or a question for `chat`."""
-    from shlex import join
+    from apiyi_cli.core.shells import quote_words
 
     words = context.meta.get(TYPED_WORDS) or [typed]
-    question = join(["apiyi", "chat", " ".join(words)])
+    question = quote_words(["apiyi", "chat", " ".join(words)])
     if near is None or len(typed.split()) > 1:
         return question
     if near not in FOREIGN_WORDS.values():
         return None
-    line = " ".join(["apiyi", near, *([join(words[1:])] if words[1:] else ())])
+    line = " ".join(["apiyi", near, *([quote_words(words[1:])] if words[1:] else ())])
     is_ours = FOREIGN_WORDS.get(typed.lower()) == near
     return (
         line if is_ours or not words[1:] else Text("{line}, or {other}", line=line, other=question)

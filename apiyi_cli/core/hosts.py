@@ -83,6 +83,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_private_way(url: str) -> bool:
+    """Return True if nobody between reads what is sent: https, or http to this machine."""
+    parts = split_url(url)
+    if parts is None or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+
+
 def is_inner_name(host: str) -> bool:
     """Return True for names that only a local network resolves (RFC 6762, RFC 8375)."""
     name = bare_host(host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from apiyi_cli.core.hosts import DEFAULT_PORTS, host_in_url, is_loopback
+from apiyi_cli.core.hosts import DEFAULT_PORTS, host_in_url, is_private_way
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.text import Text
 
@@ -44,7 +44,7 @@ def normalize_base_url(text: str, source: str) -> str:
     if (port := _port(parts, source)) not in (None, DEFAULT_PORTS[parts.scheme]):
         place += f":{port}"
     path = _normal_path(parts, f"{parts.scheme}://{place}", source)
-    if parts.scheme == "http" and not is_loopback(host):
+    if not is_private_way(f"{parts.scheme}://{place}"):
         raise SetupError(
             source,
             Text("plain http would show the key to everyone on the way to {host}", host=host),

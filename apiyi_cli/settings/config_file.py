@@ -368,14 +368,6 @@ def _describe(value: object) -> str:
 
 def _is_public_url(value: object) -> bool:
     """Return True for an https address; plain http only on this machine."""
-    if not isinstance(value, str):
-        return False
-    from urllib.parse import urlsplit
+    from apiyi_cli.core.hosts import is_private_way
 
-    from apiyi_cli.core.hosts import is_loopback
-
-    parts = urlsplit(value)
-    host = parts.hostname or ""
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    )
+    return isinstance(value, str) and is_private_way(value)

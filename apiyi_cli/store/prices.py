@@ -114,6 +114,11 @@ class Prices:
         return (price.input * prompt + price.output * completion - saved) / 1e6
 
 
+def has_price_list(value: Any) -> bool:
+    """Return True if the gateway's answer holds a list of models."""
+    return isinstance(value, dict) and isinstance(value.get("data"), list)
+
+
 def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
     """Return the file's content for the gateway's list (`GET /api/pricing`).
 

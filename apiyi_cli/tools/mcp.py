@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from apiyi_cli.build.content import Attachment
-from apiyi_cli.core.hosts import is_loopback, split_url
+from apiyi_cli.core.hosts import is_loopback, is_private_way, split_url
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed, write_text
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
@@ -116,10 +116,13 @@ class McpServers:
         """
         if value in self._connected:
             return self._connected[value]
+        is_url = value.startswith(("http://", "https://"))
+        if is_url:
+            _require_private_way(value)
         portal = self._open_portal()
         stderr = StderrTail()
-        if value.startswith(("http://", "https://")):
-            title = value.partition("?")[0].partition("#")[0]
+        if is_url:
+            title = _without_query(value)
             transport: Any = _connect_http(value)
         else:
             argv, title = self._split(value), value
@@ -247,6 +250,27 @@ async def _connect_http(url: str) -> Any:
         yield streams
 
 
+def _require_private_way(url: str) -> None:
+    """Refuse plain http over a network, as a base URL does: the tools' data is read on the way."""
+    if is_private_way(url):
+        return
+    title = _without_query(url)
+    parts = split_url(title)
+    if parts is None or not parts.hostname:
+        raise _cannot_use(title, Text("this is not a URL"))
+    why = Text(
+        "plain http would show what is sent to all on the way to {host}", host=parts.hostname
+    )
+    raise _cannot_use(
+        title, why, Text("use https://{place}{path}", place=parts.netloc, path=parts.path)
+    )
+
+
+def _without_query(url: str) -> str:
+    """Return a URL without what may be a secret."""
+    return url.partition("?")[0].partition("#")[0]
+
+
 def _is_loopback_url(url: str) -> bool:
     parts = split_url(url)
     return parts is not None and is_loopback(parts.hostname or "")
@@ -308,8 +332,8 @@ def _explain(failure: BaseException, stderr: StderrTail) -> str:
     return why
 
 
-def _cannot_use(title: str, why: str) -> SetupError:
-    return SetupError(Text("cannot use the MCP server {title}", title=title), why)
+def _cannot_use(title: str, why: str, hint: str | None = None) -> SetupError:
+    return SetupError(Text("cannot use the MCP server {title}", title=title), why, hint=hint)
 
 
 def _require_package() -> None:

@@ -130,6 +130,7 @@ def test_a_ledger_that_cannot_be_written_changes_nothing(apiyi: Program) -> None
 def test_costs_come_from_the_gateways_price_list(apiyi: Program, gateway: Gateway) -> None:
     price = {"model_name": "gpt-4o", "quota_type": 0, "model_ratio": 1.25, "completion_ratio": 4}
     gateway.script(ScriptedReply.json({"success": True, "data": [price]}), path="/api/pricing")
+    gateway.script(ScriptedReply.error(404, "gone"), path="/model-registry.json")
     assert apiyi("models --update-prices").code == 0
     gateway.script(ScriptedReply.chat("a", usage=USAGE), path="/chat/completions")
     # 1000 in at $2.50 and 500 out at $10 a million.
@@ -147,10 +148,17 @@ def test_costs_come_from_the_gateways_price_list(apiyi: Program, gateway: Gatewa
 def test_what_is_no_price_list_is_not_kept(
     apiyi: Program, gateway: Gateway, reply: ScriptedReply
 ) -> None:
-    gateway.script(reply)
+    kept = apiyi.home / "cache" / "apiyi" / "prices.json"
+    for _ in range(2):
+        gateway.script(reply, path="/api/pricing")
+    gateway.script(ScriptedReply.error(404, "gone"), path="/model-registry.json")
     ran = apiyi("models --update-prices --retries 0")
     assert ran.code in (6, 8)
-    assert not (apiyi.home / "cache" / "apiyi" / "prices.json").exists()
+    assert not kept.exists()
+    # The registry's prices take its place, and the user hears of it.
+    ran = apiyi("models --update-prices --retries 0")
+    assert (ran.code, kept.exists()) == (0, True)
+    assert "the price list cannot be read: " in ran.err and "list prices are used" in ran.err
 
 
 def test_time_and_group_can_be_chosen(apiyi: Program) -> None:

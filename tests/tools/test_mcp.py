@@ -146,6 +146,10 @@ def test_a_tool_with_an_invalid_schema_is_left_out(servers: McpServers) -> None:
         ("false", "Connection closed"),
         ("sh -c 'echo out of luck >&2; exit 1'", "out of luck"),
         ("http://127.0.0.1:{port}/mcp", ""),
+        ("http://mcp.example/sse?token=t", "plain http"),
+        ("http://10.0.0.5:{port}/mcp", "plain http"),
+        ("https://", "this is not a URL"),
+        ("http://[::1/mcp", "this is not a URL"),
     ],
 )
 def test_a_server_that_cannot_be_used_is_a_setup_error(
@@ -158,6 +162,7 @@ def test_a_server_that_cannot_be_used_is_a_setup_error(
             servers.connect(value)
     assert failure.value.exit_code == 10
     assert why in failure.value.why
+    assert "token" not in failure.value.sentence()
 
 
 @pytest.mark.parametrize("value", ["", "'torn"])

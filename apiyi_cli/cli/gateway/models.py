@@ -84,14 +84,16 @@ def update_catalogue(
     registry that cannot be read is said by `note`; the prices are kept all the same.
     """
     from apiyi_cli.settings.paths import private_dir, private_write
-    from apiyi_cli.store.prices import encode_price_list
+    from apiyi_cli.store.prices import encode_price_list, has_price_list
     from apiyi_cli.store.registry import format_facts, merge_facts, read_offers
 
     prices, refusal = None, None
     try:
         prices = fetch_pricing(ask, plan)
+        if not has_price_list(prices):
+            raise IncompleteError(Text("the answer has no list of models"), PRICING.path)
     except ApiyiError as failure:
-        refusal = failure
+        prices, refusal = None, failure
     registry, models = _fetch_registry(ask, plan, settings, note)
     if refusal is not None:
         if registry is None:

@@ -6,7 +6,6 @@ import os
 import threading
 from contextlib import suppress
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.commands.video.messages import describe_going_on
@@ -15,6 +14,7 @@ from apiyi_cli.cli.gateway.parallel import print_item_failure
 from apiyi_cli.cli.output.usage import UsageTotals
 from apiyi_cli.cli.records import describe_error, write_record
 from apiyi_cli.core.jsontext import as_line
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.decode.usage import usage
 from apiyi_cli.decode.video import VideoTask
 from apiyi_cli.errors import ApiyiError, OutputError
@@ -175,7 +175,7 @@ def write_out(ctx: Context, tasks: VideoTasks, record: VideoRecord | None) -> No
             )
             ctx.process.console.finish()
         except OutputError as failure:
-            kept = Text("the video is in {path}", path=quote(record.saved))
+            kept = Text("the video is in {path}", path=quote_word(record.saved))
             raise failure.with_hint(kept) from failure
     note_task(ctx, tasks, record._replace(saved="-"))
     with suppress(OSError):

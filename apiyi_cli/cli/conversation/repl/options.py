@@ -8,6 +8,7 @@ from typing import Any
 
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.core.options import Flag, Group, list_given, refusal
+from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -91,9 +92,7 @@ class ConversationOptions:
         lines = []
         for option, value in list_given(*self.groups):
             if option.name not in ELSEWHERE:
-                values = value if isinstance(value, list) else [value]
-                texts = " ".join(shlex.quote(_format(item)) for item in values)
-                lines.append(f"{option.long.lstrip('-')} {texts}")
+                lines.append(f"{option.long.lstrip('-')} {_format_values(value)}")
         return lines
 
 
@@ -156,6 +155,13 @@ def _no_value(option: Flag) -> UsageError:
 
 def _spellings(option: Flag) -> list[str]:
     return [name.lstrip("-") for names in option.names for name in names.split("/")]
+
+
+def _format_values(value: Any) -> str:
+    """Return a value as `/set` reads it: a list word by word as POSIX shells do, on Windows too."""
+    if not isinstance(value, list):
+        return _format(value)
+    return " ".join(quote_word(_format(item), "posix") for item in value)
 
 
 def _format(value: Any) -> str:
