@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Usage
-from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.core.events import Chunk, Delta, EventBatch, Notice, Reasoning, Usage
+from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.decode.answer import Answer, finish_reason
+from apiyi_cli.decode.attempts import AttemptFinder
 from apiyi_cli.decode.fields import read_object, read_objects, read_string
 from apiyi_cli.decode.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.usage import usage
@@ -43,6 +44,7 @@ class GenerateAnswer(Answer):
     def __init__(self, choices: int = 1) -> None:
         super().__init__(choices)
         self.blocked: str | None = None
+        self._attempts = AttemptFinder()
 
     def is_whole(self, value: dict[str, Any]) -> bool:
         """Return True for a response; a prompt that is refused has no candidates."""
@@ -50,6 +52,28 @@ class GenerateAnswer(Answer):
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one response, which is the next piece of a stream or all of it."""
+        if self.choices == 1:
+            self._check_attempt(value, out)
+        self._response(value, out)
+        return None
+
+    def _check_attempt(self, value: dict[str, Any], out: EventBatch) -> None:
+        """Begin the answer anew where this response, or the one before, is another attempt."""
+        previous = self._attempts.previous
+        anew = self._attempts.check(value)
+        if not anew:
+            return
+        self.blocked = None
+        chunk = out.pop() if out and type(out[-1]) is Chunk else None
+        self.begin_anew(out)
+        if anew == "before":
+            if chunk is not None:
+                out.append(Chunk(write(previous)))
+            self._response(previous, out)
+        if chunk is not None:
+            out.append(chunk)
+
+    def _response(self, value: dict[str, Any], out: EventBatch) -> None:
         self.note_about(value.get("responseId"), value.get("modelVersion"))
         if (counts := value.get("usageMetadata")) is not None:
             self.usage = google_usage(counts) or self.usage
@@ -60,7 +84,6 @@ class GenerateAnswer(Answer):
         for place, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
             if isinstance(candidate, dict):
                 self._candidate(candidate, place, out)
-        return None
 
     def _block(self, why: str) -> None:
         """Note that the prompt was refused: a finished answer without anything in it."""

@@ -213,7 +213,9 @@ def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
     streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
         return _response_reply(text, streamed=streamed)
-    return ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
+    return (
+        ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(make_completion(text))
+    )
 
 
 def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
@@ -221,7 +223,9 @@ def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
     streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
         return (
-            ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(_completion(text))
+            ScriptedReply.chat(*deltas(text))
+            if streamed
+            else ScriptedReply.json(make_completion(text))
         )
     return _response_reply(text, streamed=streamed)
 
@@ -233,7 +237,8 @@ def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
     return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
 
 
-def _completion(text: str) -> Fields:
+def make_completion(text: str) -> Fields:
+    """Return a whole answer of /chat/completions with this text."""
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}

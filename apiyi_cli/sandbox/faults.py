@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
@@ -171,15 +171,26 @@ def _identity(request: ReceivedRequest) -> str:
 
 def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -> ScriptedReply:
     """Return the reply with every fault worked in, those of its content before those of its end."""
+    native = _native_changes(request) if faults else {}
     for fault in faults:
         from apiyi_cli.sandbox import answer_faults
 
-        if reply.status == 200 and (change := answer_faults.CHANGES.get(fault.name)):
+        change = native.get(fault.name) or answer_faults.CHANGES.get(fault.name)
+        if reply.status == 200 and change:
             reply = change(reply, request, fault.at)
     for fault in faults:
-        if end := _CHANGES.get(fault.name):
+        if fault.name not in native and (end := _CHANGES.get(fault.name)):
             reply = end(reply, fault)
     return reply
+
+
+def _native_changes(request: ReceivedRequest) -> Mapping[str, Callable[..., ScriptedReply]]:
+    """Return the faults that look different in the request's protocol."""
+    from apiyi_cli.sandbox import native_faults
+
+    return (
+        native_faults.NATIVE_CHANGES if request.endpoint in native_faults.NATIVE_ENDPOINTS else {}
+    )
 
 
 def _status(name: str) -> int:

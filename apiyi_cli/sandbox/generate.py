@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -12,13 +11,12 @@ from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
+from apiyi_cli.sandbox.native_events import stream_events
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
-    MARK,
     RequestSummary,
     cut_short,
-    deltas,
     describe,
     reasoning_text,
     tokens,
@@ -58,7 +56,7 @@ def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
 def stream(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer streamGenerateContent: events with `alt=sse`, else one array."""
     whole = _answer(request, finish)
-    events = list(_events(whole))
+    events = list(stream_events(whole))
     count = whole["usageMetadata"]["totalTokenCount"]
     if "alt=sse" not in request.query.split("&"):
         return ScriptedReply.json(events, tokens=count)
@@ -207,24 +205,3 @@ def _lower_types(schema: Any) -> Any:
         name: value.lower() if name == "type" and isinstance(value, str) else _lower_types(value)
         for name, value in schema.items()
     }
-
-
-def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield whole responses with the next part each; the last has the finish reason."""
-    frame = {name: value for name, value in whole.items() if name != "candidates"}
-    early = {**frame, "usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1}}
-    for candidate in whole["candidates"]:
-        pieces = [piece for part in candidate["content"]["parts"] for piece in _pieces(part)]
-        for piece in pieces:
-            content = {"role": "model", "parts": [piece]}
-            yield {"candidates": [{"content": content, "index": candidate["index"]}], **early}
-        ended = {name: candidate[name] for name in ("finishReason", "index")}
-        if candidate["finishReason"] == "SAFETY":
-            ended["finishMessage"] = f"{MARK} I will not."
-        yield {"candidates": [ended], **frame}
-
-
-def _pieces(part: dict[str, Any]) -> list[dict[str, Any]]:
-    if "text" not in part:
-        return [part]
-    return [{**part, "text": text} for text in deltas(part["text"])]

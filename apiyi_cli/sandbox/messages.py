@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -10,12 +9,12 @@ from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.model_table import CACHES_FROM, NEWEST_CLAUDE, REFUSES_FORCED_TOOLS
+from apiyi_cli.sandbox.native_events import message_events
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     RequestSummary,
     cut_short,
-    deltas,
     describe,
     reasoning_text,
     tokens,
@@ -72,7 +71,7 @@ def messages(request: ReceivedRequest, finish: str) -> ScriptedReply:
         whole["stop_details"] = _STOP_DETAILS
     count = sum(number for number in whole["usage"].values() if isinstance(number, int))
     if fields.get("stream"):
-        return ScriptedReply.sse(*_events(whole), named=True, tokens=count)
+        return ScriptedReply.sse(*message_events(whole), named=True, tokens=count)
     return ScriptedReply.json(whole, tokens=count)
 
 
@@ -270,41 +269,3 @@ def _cache_counts(fields: dict[str, Any], model: str) -> dict[str, int]:
         "cache_creation_input_tokens": 0 if is_read else marked,
         "cache_read_input_tokens": marked if is_read else 0,
     }
-
-
-def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the events that build the message up."""
-    counts = {**whole["usage"], "output_tokens": 1}
-    opened = {**whole, "content": [], "stop_reason": None, "usage": counts}
-    opened.pop("stop_details", None)
-    yield {"type": "message_start", "message": opened}
-    yield {"type": "ping"}
-    for k, block in enumerate(whole["content"]):
-        place = {"index": k}
-        yield {"type": "content_block_start", **place, "content_block": _begin_block(block)}
-        for delta in _deltas(block):
-            yield {"type": "content_block_delta", **place, "delta": delta}
-        yield {"type": "content_block_stop", **place}
-    names = ("stop_reason", "stop_sequence", "stop_details")
-    delta = {name: whole[name] for name in names if name in whole}
-    counts = {"output_tokens": whole["usage"]["output_tokens"]}
-    yield {"type": "message_delta", "delta": delta, "usage": counts}
-    yield {"type": "message_stop"}
-
-
-def _begin_block(block: dict[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"text": "", "thinking": "", "signature": "", "input": {}}
-    return {name: empty.get(name, value) for name, value in block.items()}
-
-
-def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if block["type"] == "tool_use":
-        for piece in deltas(write(block["input"]).decode()):
-            yield {"type": "input_json_delta", "partial_json": piece}
-    elif block["type"] == "thinking":
-        for piece in deltas(block["thinking"]):
-            yield {"type": "thinking_delta", "thinking": piece}
-        yield {"type": "signature_delta", "signature": block["signature"]}
-    else:
-        for piece in deltas(block["text"]):
-            yield {"type": "text_delta", "text": piece}

@@ -15,6 +15,7 @@ from apiyi_cli.core.events import (
     Finish,
     InlineFile,
     Reasoning,
+    Restart,
     ToolCall,
     Usage,
 )
@@ -158,3 +159,59 @@ def test_the_pieces_of_a_stream_make_one_response() -> None:
         ],
         "usageMetadata": COUNTS,
     }
+
+
+def begun_anew(*pieces: tuple[str, str, int]) -> tuple[str, int]:
+    """Return the text of the last attempt, and how often the answer began anew.
+
+    A piece is a text, its event's responseId ("" for none) and the answer's tokens so far.
+    """
+    events = [
+        response({"text": text})
+        | ({"responseId": id} if id else {})
+        | ({"usageMetadata": {"candidatesTokenCount": count}} if count else {})
+        for text, id, count in pieces
+    ]
+    events[-1]["candidates"][0]["finishReason"] = "STOP"
+    texts: list[str] = []
+    attempts = 0
+    for event in read(*events):
+        if isinstance(event, Restart):
+            attempts += 1
+            texts.clear()
+        elif isinstance(event, Delta):
+            texts.append(event.text)
+    return "".join(texts), attempts
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "attempts"),
+    [
+        # The id changes, after it had stayed the same.
+        ([("Hel", "a", 0), ("lo wo", "a", 0), ("Good ", "b", 0), ("day", "b", 0)], "Good day", 1),
+        # After one event, with the same beginning; or known by the next event.
+        ([("Claude says", "a", 0), ("Claude says hi", "b", 0)], "Claude says hi", 1),
+        ([("Hello", "a", 0), ("Good ", "b", 0), ("day", "b", 0), ("!", "b", 0)], "Good day!", 1),
+        # Twice.
+        (
+            [("Hel", "a", 0), ("lo", "a", 0), ("Hel", "b", 0), ("Hel", "c", 0), ("lo!", "c", 0)],
+            "Hello!",
+            2,
+        ),
+        # Without ids: fewer tokens and the same beginning; or all that came, once more.
+        ([("Hello", "", 2), (" world", "", 4), ("Hello world", "", 3)], "Hello world", 1),
+        ([("Hello", "", 0), (" world, you", "", 0), ("Hello world, you all", "", 0)], None, 1),
+        # An id for each event, a word that returns, a refrain, counts by the event: no proof.
+        ([("Hi ", "a", 0), ("you ", "b", 0), ("two ", "c", 0), ("Hi ", "d", 0)], None, 0),
+        ([("ha ha ha ", "a", 1), ("ha ha ha ", "a", 2), ("ha ha ha ha ", "a", 3)], None, 0),
+        ([("one more line\n", "", 0)] * 2 + [("one more line\none more line\n", "", 0)], None, 0),
+        ([("Hello", "", 5), (" you", "", 3), (" two", "", 4)], None, 0),
+    ],
+)
+def test_an_answer_that_begins_anew_is_known_by_what_comes(
+    pieces: list[tuple[str, str, int]], text: str | None, attempts: int
+) -> None:
+    said, found = begun_anew(*pieces)
+    assert found == attempts
+    joined = "".join(piece for piece, _, _ in pieces)
+    assert said == (text or (pieces[-1][0] if attempts else joined))

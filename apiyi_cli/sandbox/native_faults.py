@@ -1,0 +1,210 @@
+"""The faults inside a paid answer, in the forms of Anthropic's and Google's own APIs.
+
+The words are those of `faults`; here they change the objects of /messages and of generateContent,
+whole or streamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, Endpoint
+from apiyi_cli.core.jsontext import read_strict, write, write_text
+from apiyi_cli.sandbox.answer_faults import make_completion
+from apiyi_cli.sandbox.native_events import message_events, stream_events
+from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.request_summary import MARK, deltas
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
+
+Fields = dict[str, Any]
+Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
+
+_BUSY = "您已达到请求数限制：1分钟内最多请求100次"
+_BROKEN = "[sandbox] the upstream channel broke off"
+_UNFIT_TEXT = f"{MARK} this is not what was asked for"
+_THOUGHT = f"{MARK} thinking, and nothing else."
+
+
+def _objects(reply: ScriptedReply) -> list[Fields]:
+    """Return the objects of a reply's events, or its one object."""
+    if isinstance(reply.body, tuple):
+        return [read_strict(piece.partition(b"data: ")[2]) for piece in reply.body]
+    return [read_strict(reply.body)] if isinstance(reply.body, bytes) else []
+
+
+def _outline(events: list[Fields]) -> Fields:
+    """Return the whole answer of a stream without its content, which every change replaces."""
+    if events[0].get("type") == "message_start":
+        message, last = events[0]["message"], events[-2]
+        return {**message, **last["delta"], "usage": {**message["usage"], **last["usage"]}}
+    ends = [one for event in events for one in event["candidates"] if "finishReason" in one]
+    return {**events[-1], "candidates": ends}
+
+
+def _rework(
+    change: Callable[[Fields, ReceivedRequest, float | None], Fields],
+) -> Change:
+    """Make the change of a whole answer; a stream is built anew from it."""
+
+    def rework(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+        objects = _objects(reply)
+        if not isinstance(reply.body, tuple):
+            return reply.replace(body=write(change(objects[0], request, at)))
+        whole = change(_outline(objects), request, at)
+        if request.endpoint is MESSAGES:
+            return _with_objects(reply, list(message_events(whole)))
+        return _with_objects(reply, list(stream_events(whole)))
+
+    return rework
+
+
+def _empty(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
+    """Take the content out; `@1` makes it null, `@2` leaves its field out."""
+    blank: list[Any] = []
+    for holder, name in _contents(whole):
+        holder[name] = blank if not at else None
+        if at == 2:
+            del holder[name]
+    return _end_well(whole)
+
+
+def _contents(whole: Fields) -> list[tuple[Fields, str]]:
+    """Return the places of the content: an object and its field."""
+    if "candidates" not in whole:
+        return [(whole, "content")]
+    return [(candidate.setdefault("content", {}), "parts") for candidate in whole["candidates"]]
+
+
+def _end_well(whole: Fields) -> Fields:
+    """Give an answer the finish of one without function calls."""
+    if whole.get("stop_reason") == "tool_use":
+        whole["stop_reason"] = "end_turn"
+    return whole
+
+
+def _reasoning_only(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
+    for holder, name in _contents(whole):
+        if "candidates" in whole:
+            holder[name] = [{"text": _THOUGHT, "thought": True}]
+        else:
+            holder[name] = [{"type": "thinking", "thinking": _THOUGHT, "signature": "c2FuZGJveA=="}]
+    return _end_well(whole)
+
+
+def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    """Answer with other JSON where a schema was asked for, else in the form of chat."""
+    config = request.fields.get("generationConfig") or {}
+    wants = config.get("responseSchema") or config.get("responseJsonSchema")
+    if wants or (request.fields.get("tool_choice") or {}).get("name"):
+        return _rework(_unfit_content)(reply, request, at)
+    if isinstance(reply.body, tuple):
+        return ScriptedReply.chat(*deltas(_UNFIT_TEXT))
+    return ScriptedReply.json(make_completion(_UNFIT_TEXT))
+
+
+def _unfit_content(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
+    text = write_text([_UNFIT_TEXT])
+    for holder, name in _contents(whole):
+        holder[name] = [{"text": text} if "candidates" in whole else {"type": "text", "text": text}]
+    return _end_well(whole)
+
+
+def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    """Count 10**9 tokens of each kind, 10**K with `@K`, in every event that counts."""
+    count = 10 ** (9 if at is None else int(at))
+    objects = [_set_usage(value, count) for value in _objects(reply)]
+    return _with_objects(reply, objects)
+
+
+def _set_usage(value: Any, count: int, *, inside: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _set_usage(inner, count, inside=inside or name in ("usage", "usageMetadata"))
+            for name, inner in value.items()
+        }
+    return count if inside and type(value) is int else value
+
+
+def _with_objects(reply: ScriptedReply, objects: list[Fields]) -> ScriptedReply:
+    if not isinstance(reply.body, tuple):
+        return reply.replace(body=write(objects[0]))
+    return reply.replace(body=tuple(frame(value, named="type" in value) for value in objects))
+
+
+def _restart(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    """Begin anew with another answer's id, as another channel gives one."""
+    if not isinstance(reply.body, tuple):
+        return reply
+    objects = _objects(reply)
+    half = len(objects) // 2 if at is None else int(at)
+    first = [
+        {**value, "responseId": f"{value['responseId']}-first"} if "responseId" in value else value
+        for value in objects[:half]
+    ]
+    return _with_objects(reply, [*first, *objects])
+
+
+def _error(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    return _break_off(reply, request, int(at or 0), _BUSY, 429)
+
+
+def _error_after_role(
+    reply: ScriptedReply, request: ReceivedRequest, at: float | None
+) -> ScriptedReply:
+    if not isinstance(reply.body, tuple) or request.endpoint is MESSAGES:
+        return _break_off(reply, request, 1, _BROKEN, 500)
+    opening = _objects(reply)[0]
+    for holder, name in _contents(opening):
+        holder[name] = [{"text": ""}]
+    return _break_off(reply.replace(body=(frame(opening),)), request, 1, _BROKEN, 500)
+
+
+def _break_off(
+    reply: ScriptedReply, request: ReceivedRequest, after: int, message: str, status: int
+) -> ScriptedReply:
+    """Put an error, in the protocol's own form, after some events or in place of an answer."""
+    if request.endpoint is MESSAGES:
+        kind = "rate_limit_error" if status == 429 else "api_error"
+        error: Fields = {"type": "error", "error": {"type": kind, "message": message}}
+    else:
+        kind = "RESOURCE_EXHAUSTED" if status == 429 else "INTERNAL"
+        error = {"error": {"code": status, "message": message, "status": kind}}
+    if not isinstance(reply.body, tuple):
+        return ScriptedReply.json(error, billed=False)
+    return reply.replace(body=(*reply.body[:after], frame(error, named="type" in error)))
+
+
+def _drop_finish(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    if not isinstance(reply.body, tuple):
+        return reply
+    kept = [
+        value
+        for value in _objects(reply)
+        if value.get("type") != "message_delta"
+        and not any("finishReason" in one for one in value.get("candidates") or ())
+    ]
+    return _with_objects(reply, kept)
+
+
+def _undone(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
+    """Leave out the event that ends a message; Google's streams have none."""
+    if not isinstance(reply.body, tuple) or request.endpoint is not MESSAGES:
+        return reply
+    return reply.replace(body=reply.body[:-1])
+
+
+NATIVE_ENDPOINTS: tuple[Endpoint, ...] = (MESSAGES, GENERATE, GENERATE_STREAM)
+
+NATIVE_CHANGES: dict[str, Change] = {
+    "error-after-role": _error_after_role,
+    "restart": _restart,
+    "empty": _rework(_empty),
+    "reasoning-only": _rework(_reasoning_only),
+    "huge-usage": _huge_usage,
+    "misfit": _misfit,
+    "error": _error,
+    "nofinish": _drop_finish,
+    "nodone": _undone,
+}
+"""Faults whose look is the protocol's; the others are the same in every form."""
