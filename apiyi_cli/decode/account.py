@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fields import read_number, read_object, read_objects, read_string
+from apiyi_cli.decode.fields import read_moment, read_number, read_object, read_objects, read_string
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 
@@ -76,7 +76,7 @@ def read_charges(value: Any) -> list[Charge]:
 
 
 def _charge(row: dict[str, Any]) -> Charge | None:
-    created_at, quota = read_number(row.get("created_at")), read_number(row.get("quota"))
+    created_at, quota = read_moment(row.get("created_at")), read_number(row.get("quota"))
     if created_at is None or quota is None:
         return None
     return Charge(

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 _WORD_CHARS = 60
+_LATEST_S = 1e11
+"""The year 5138: larger numbers are milliseconds."""
 
 
 def read_string(value: object) -> str:
@@ -45,6 +47,14 @@ def read_number(value: object) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def read_moment(value: object) -> float | None:
+    """Return a time in seconds since 1970, also where it counts milliseconds; else None."""
+    number = read_number(value)
+    if number is None or not 0 <= number < _LATEST_S * 1000:
+        return None
+    return number / 1000 if number >= _LATEST_S else number
 
 
 def is_markup(text: bytes) -> bool:

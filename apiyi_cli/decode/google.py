@@ -117,7 +117,7 @@ class GenerateAnswer(Answer):
             self._call(call, index)
         data = part.get("inlineData") or part.get("inline_data")
         if isinstance(data, dict) and isinstance(encoded := data.get("data"), str):
-            kind = data.get("mimeType") or data.get("mime_type") or ""
+            kind = read_string(data.get("mimeType") or data.get("mime_type"))
             self.attach(f"data:{kind};base64,{encoded}", index, out)
         file = part.get("fileData") or part.get("file_data")
         if isinstance(file, dict):
@@ -201,7 +201,8 @@ def _merge(known: dict[str, Any], candidate: dict[str, Any]) -> None:
         return
     merged = known.setdefault("content", {"parts": []})
     merged |= {name: value for name, value in content.items() if name != "parts"}
-    for part in content.get("parts") or ():
+    given = content.get("parts")
+    for part in given if isinstance(given, list) else ():
         last = merged["parts"][-1] if merged["parts"] else None
         if last and _are_texts(last, part):
             last["text"] += part["text"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.fields import read_count, read_number, read_object
+from apiyi_cli.decode.fields import read_count, read_moment, read_number, read_object
 from apiyi_cli.decode.reply_body import (
     classify_refusal,
     detect_kind,
@@ -136,7 +137,7 @@ def _first_text(holders: list[dict[str, Any]], *names: str) -> str | None:
     for holder in holders:
         for name in names:
             if isinstance(found := holder.get(name), str) and found:
-                return found
+                return whole_characters(found)
     return None
 
 
@@ -175,10 +176,9 @@ def _tokens(holders: list[dict[str, Any]]) -> int | None:
 def _finished(holders: list[dict[str, Any]]) -> float | None:
     for name in ("completed_at", "finished_at", "finish_time", "updated_at"):
         for holder in holders:
-            moment = holder.get(name)
-            if isinstance(moment, int | float) and moment >= _OLDEST_S:
-                # Some count milliseconds.
-                return moment / 1000 if moment >= _OLDEST_S * 100 else float(moment)
+            moment = read_moment(holder.get(name))
+            if moment is not None and moment >= _OLDEST_S:
+                return moment
     return None
 
 

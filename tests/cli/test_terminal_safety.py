@@ -113,6 +113,47 @@ ERROR_EVENT = ScriptedReply.sse(
     *chunks(content="x")[:1], {"error": {"message": EVIL, "code": EVIL}}
 )
 
+MESSAGE = {
+    "id": EVIL,
+    "type": "message",
+    "role": "assistant",
+    "model": EVIL,
+    "content": [{"type": "thinking", "thinking": EVIL}, {"type": "text", "text": EVIL}],
+    "stop_reason": EVIL,
+    "usage": {"input_tokens": 1, "output_tokens": 1, EVIL: EVIL},
+}
+GENERATED = {
+    "candidates": [
+        {
+            "content": {
+                "role": "model",
+                "parts": [{"text": EVIL, "thought": True}, {"text": EVIL}],
+            },
+            "finishReason": EVIL,
+            "index": 0,
+        }
+    ],
+    "modelVersion": EVIL,
+    "responseId": EVIL,
+}
+WITHHELD = {**GENERATED, "candidates": [{"finishReason": "SAFETY", "finishMessage": EVIL}]}
+SCORES = {
+    "model": EVIL,
+    "results": [{"index": n, "relevance_score": 0.5, "document": {"text": EVIL}} for n in (0, 1)],
+    "usage": USAGE,
+}
+TASK = {"id": EVIL, "task_id": EVIL, "status": EVIL, "request_id": EVIL}
+FAILED = {"status": "failed", "fail_reason": EVIL, "error": {"code": EVIL, "message": EVIL}}
+BALANCE = {"success": True, "data": {"quota": 7, "group": EVIL, "username": EVIL}}
+CHARGES = {"success": True, "data": [{"created_at": 1.7e9, "quota": 7, "model_name": EVIL}]}
+NO_ACCOUNT = {"success": False, "message": EVIL}
+REGISTRY = {
+    "schema_version": EVIL,
+    "models": [{"id": EVIL, "category": EVIL, "successor": EVIL, "groups": [EVIL]}],
+}
+CLAUDE = "-m claude-opus-5 --protocol anthropic"
+GEMINI = "-m gemini-3.6-flash --protocol google"
+
 LINES: dict[str, tuple[str, tuple[ScriptedReply, ...]]] = {
     "chat": ("chat hi", (SAID,)),
     "chat plain": ("chat hi --no-markdown --color never", (SAID,)),
@@ -197,6 +238,46 @@ LINES: dict[str, tuple[str, tuple[ScriptedReply, ...]]] = {
     "batch text": ("batch rows.jsonl --text", (WHOLE,)),
     "batch file": ("batch rows.jsonl -o out.jsonl", (BAD,)),
     "batch errors": ("batch rows.jsonl", (BAD,)),
+    "claude": (f"chat hi {CLAUDE} --no-stream", (ScriptedReply.json(MESSAGE),)),
+    "claude json": (f"chat hi {CLAUDE} --json --no-stream", (ScriptedReply.json(MESSAGE),)),
+    "claude error": (
+        f"chat hi {CLAUDE}",
+        (ScriptedReply.json({"type": "error", "error": {"type": EVIL, "message": EVIL}}, 400),),
+    ),
+    "gemini": (f"chat hi {GEMINI}", (ScriptedReply.sse(GENERATED),)),
+    "gemini json": (f"chat hi {GEMINI} --json", (ScriptedReply.sse(GENERATED),)),
+    "gemini withheld": (f"chat hi {GEMINI}", (ScriptedReply.sse(WITHHELD),)),
+    "gemini error": (
+        f"chat hi {GEMINI}",
+        (ScriptedReply.json({"error": {"code": 400, "message": EVIL, "status": EVIL}}, 400),),
+    ),
+    "rank": ("rank q -f evil.txt -f rows.jsonl", (ScriptedReply.json(SCORES),)),
+    "rank json": ("rank q --json -f evil.txt -f rows.jsonl", (ScriptedReply.json(SCORES),)),
+    "rank error": ("rank q -f evil.txt", (BAD,)),
+    "rank misfit": (
+        "rank q -f evil.txt -f rows.jsonl",
+        (ScriptedReply.json({"results": [{"index": EVIL}] * 2}),),
+    ),
+    "video failed": (
+        "video cat -m wan2.7-t2v --poll 0.1",
+        (ScriptedReply.json(TASK), ScriptedReply.json(FAILED)),
+    ),
+    "video failed json": (
+        "video cat -m wan2.7-t2v --poll 0.1 --ndjson",
+        (ScriptedReply.json(TASK), ScriptedReply.json(FAILED)),
+    ),
+    "video looks": (
+        "video cat -m wan2.7-t2v --poll 0.1 --max-time 2",
+        (ScriptedReply.json(TASK), ScriptedReply.json(TASK), BAD),
+    ),
+    "video error": ("video cat -m wan2.7-t2v", (BAD,)),
+    "balance": ("balance", (ScriptedReply.json(BALANCE),)),
+    "balance json": ("balance --json", (ScriptedReply.json(BALANCE),)),
+    "balance refused": ("balance", (ScriptedReply.json(NO_ACCOUNT, 401),)),
+    "charges": ("usage --remote --since 1h", (ScriptedReply.json(CHARGES),)),
+    "charges json": ("usage --remote --since 1h --json", (ScriptedReply.json(CHARGES),)),
+    "charges refused": ("usage --remote --since 1h", (ScriptedReply.json(NO_ACCOUNT, 403),)),
+    "registry": ("models --update", (ScriptedReply.json(REGISTRY),) * 3),
     "auth status": ("auth status", (BAD, BAD)),
     "doctor": ("doctor", (BAD,) * 6),
     "doctor json": ("doctor --json", (BAD,) * 6),
@@ -208,6 +289,9 @@ WITHOUT_WORDS = {
     "speak words": "came in place of audio",
     "embed": '"text":"hi"',
     "models unknown": "matches 'zzz'",
+    "rank": "evil.txt",
+    "balance": "left",
+    "registry": "no prices",
 }
 """What those lines show that print none of the server's words."""
 JSON_LINES = [name for name, (line, _) in LINES.items() if "json" in name and "error" not in name]
@@ -226,6 +310,7 @@ def check_harmless(screen: Screen) -> str:
 
 @pytest.fixture
 def files(apiyi: Program) -> Program:
+    apiyi.environ["APIYI_SYSTEM_TOKEN"] = "syscanary9f3c0123456789"
     (apiyi.work / "a.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt " + bytes(32))
     (apiyi.work / "rows.jsonl").write_text('{"id":"r1","prompt":"hi"}\n')
     (apiyi.work / "evil.txt").write_text(EVIL.replace("\r", ""))

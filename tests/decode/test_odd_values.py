@@ -10,15 +10,28 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from apiyi_cli.core.call import Reply
+from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Event, Usage
 from apiyi_cli.core.jsontext import read, write
-from apiyi_cli.decode import chat, complete, embed, image, respond, speak, transcribe
+from apiyi_cli.decode import (
+    account,
+    chat,
+    complete,
+    embed,
+    image,
+    rank,
+    respond,
+    speak,
+    transcribe,
+    video,
+)
 from apiyi_cli.decode.assemble import assemble_completion
+from apiyi_cli.decode.protocols import find_events
 from apiyi_cli.decode.reply_body import read_json
 from apiyi_cli.decode.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import ApiyiError
@@ -119,7 +132,7 @@ RESPONSE_EVENTS = [
     {"type": "response.function_call_arguments.delta", "item_id": "f", "delta": "{}"},
     {"type": "response.completed", "response": {**RESPONSE, "output": []}},
 ]
-MESSAGE_EVENTS = [
+MESSAGE_EVENTS: list[dict[str, Any]] = [
     {"type": "message_start", "message": {"id": "a", "model": "m", "usage": {"input_tokens": 1}}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}},
@@ -150,6 +163,94 @@ TRANSCRIPT_EVENTS = [
     {"type": "transcript.text.done", "text": "hello", "usage": {"total_tokens": 3}},
 ]
 SPOKEN = [{"type": "speech.audio.delta", "audio": "AAAA"}, {"type": "speech.audio.done"}]
+
+MESSAGE: dict[str, Any] = {
+    "id": "a",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        {"type": "text", "text": "hello"},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+    ],
+    "stop_reason": "end_turn",
+    "stop_details": {"type": "refusal", "explanation": "x"},
+    "usage": {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 3},
+}
+MESSAGE_STREAM: list[dict[str, Any]] = [
+    *MESSAGE_EVENTS[:3],
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block": MESSAGE["content"][2]},
+    {"type": "content_block_delta", "index": 1}
+    | {"delta": {"type": "input_json_delta", "partial_json": "{}"}},
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_details": {"type": "x"}}},
+    {"type": "message_stop"},
+]
+CANDIDATE = {
+    "content": {
+        "role": "model",
+        "parts": [
+            {"text": "hm", "thought": True},
+            {"text": "hello", "thoughtSignature": "s"},
+            {"functionCall": {"name": "f", "args": {"a": 1}, "id": "c"}},
+            {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+            {"fileData": {"fileUri": "https://example.com/a.png"}},
+            {"executableCode": {"code": "1"}},
+            {"codeExecutionResult": {"output": "1"}},
+        ],
+    },
+    "index": 0,
+    "finishMessage": "m",
+}
+GENERATED = {
+    "candidates": [{**CANDIDATE, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "thoughtsTokenCount": 3},
+    "modelVersion": "m",
+    "responseId": "r",
+}
+GENERATED_EVENTS: list[dict[str, Any]] = [
+    {**GENERATED, "candidates": [CANDIDATE]},
+    {**GENERATED, "candidates": [{"content": {"parts": [{"text": "you"}]}}]},
+    {"candidates": [{"finishReason": "STOP"}], "responseId": "r"},
+]
+BLOCKED = {"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "no"}}
+SCORES = {
+    "model": "r",
+    "results": [{"index": n, "relevance_score": 0.5, "document": {"text": "a"}} for n in range(2)],
+    "usage": {"prompt_tokens": 2, "total_tokens": 2},
+}
+SUBMITTED = {"request_id": "q", "output": {"task_id": "t", "task_status": "PENDING"}, "id": "t"}
+TASK = {
+    "id": "t",
+    "status": "completed",
+    "progress": "100%",
+    "content": {"video_url": "https://example.com/v.mp4"},
+    "result_url": "https://example.com/v.mp4",
+    "usage": {"completion_tokens": 3},
+    "completed_at": 1_700_000_000,
+}
+FAILED_TASK = {"status": "failed", "error": {"code": "c", "message": "m"}, "fail_reason": "why"}
+BALANCE = {
+    "success": True,
+    "data": {"quota": 1, "used_quota": 2, "request_count": 3, "group": "default"},
+}
+LOG = {
+    "success": True,
+    "data": {
+        "items": [
+            {
+                "request_id": "r",
+                "created_at": 1_700_000_000,
+                "model_name": "m",
+                "quota": 5,
+                "prompt_tokens": 1,
+                "completion_tokens": 2,
+            }
+        ],
+        "total": 1,
+    },
+}
 
 Answer = dict[str, Any] | list[dict[str, Any]]
 Reader = Callable[[Reply], Iterator[Any]]
@@ -188,6 +289,10 @@ def shown(events: Any, choices: int = 1) -> Callable[[Callable[[], Reply], bool]
     return run
 
 
+def chat_of(protocol: Any) -> Any:
+    return find_events(Call("POST", "/", protocol=protocol))
+
+
 def vectors_of(reply: Callable[[], Reply], is_whole: bool) -> None:
     try:
         found = embed.vectors(reply(), 2, keep_body=True)
@@ -218,6 +323,32 @@ def speech_of(reply: Callable[[], Reply], is_whole: bool) -> None:
     list(speak.audio(reply()))
 
 
+def scores_of(reply: Callable[[], Reply], is_whole: bool) -> None:
+    found = rank.scores(reply(), 2, keep_body=True)
+    read(rank.merge_scores([((0, 1), found.raw)], list(found.by_index.items())))
+    read(rank.merge_scores([((2, 3), found.raw), ((0, 1), found.raw)], [(0, 0.5), (2, 0.5)]))
+
+
+def task_of(reply: Callable[[], Reply], is_whole: bool) -> None:
+    found, raw = video.read_task(reply())
+    read(raw)
+    assert found.finished is None or found.finished < 1e11
+
+
+def submitted_of(reply: Callable[[], Reply], is_whole: bool) -> None:
+    video.task_id(read_json(reply())[0]).encode()
+
+
+def balance_of(reply: Callable[[], Reply], is_whole: bool) -> None:
+    write(list(account.read_balance(read_json(reply())[0])))
+
+
+def charges_of(reply: Callable[[], Reply], is_whole: bool) -> None:
+    for charge in account.read_charges(read_json(reply())[0]):
+        write(list(charge))
+        datetime.fromtimestamp(charge.created_at, UTC)
+
+
 def value_of(reply: Callable[[], Reply], is_whole: bool) -> None:
     read_json(reply())
 
@@ -234,6 +365,17 @@ SHAPES: dict[str, tuple[Any, Run]] = {
     "respond": (RESPONSE, shown(respond.events)),
     "respond stream": (RESPONSE_EVENTS, shown(respond.events)),
     "messages": (MESSAGE_EVENTS, shown(chat.events)),
+    "message": (MESSAGE, shown(chat_of("anthropic"))),
+    "message stream": (MESSAGE_STREAM, shown(chat_of("anthropic"))),
+    "generate": (GENERATED, shown(chat_of("google"))),
+    "generate stream": (GENERATED_EVENTS, shown(chat_of("google"))),
+    "blocked": (BLOCKED, shown(chat_of("google"))),
+    "rank": (SCORES, scores_of),
+    "video submitted": (SUBMITTED, submitted_of),
+    "video task": (TASK, task_of),
+    "failed video": (FAILED_TASK, task_of),
+    "balance": (BALANCE, balance_of),
+    "charges": (LOG, charges_of),
     "pictures from chat": (PICTURES, shown(chat.events)),
     "embed": (EMBEDDINGS, vectors_of),
     "image": (PICTURES, pictures_of),
