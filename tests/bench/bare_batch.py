@@ -1,4 +1,5 @@
 import os
+import ssl
 import sys
 import threading
 from queue import SimpleQueue
@@ -11,6 +12,8 @@ url = os.environ["APIYI_BASE_URL"] + "/chat/completions"
 headers = {"Authorization": "Bearer " + os.environ["APIYI_API_KEY"]}
 todo: SimpleQueue[dict[str, str] | None] = SimpleQueue()
 lock = threading.Lock()
+# One for all: a client that makes its own takes longer for that than for its requests.
+tls = ssl.create_default_context()
 
 
 def work(file: object) -> None:

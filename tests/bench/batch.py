@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -21,20 +22,90 @@ ROWS = 3_000
 JOBS = 100
 MANY_ROWS = 200_000
 ROUNDS = 3
+WEATHER_ROWS = 1_000
+ANSWER_S = "0.2"
 
 
 def batching() -> None:
     """Print the rates and the memory as ratios."""
-    server = subprocess.Popen([PYTHON, str(HERE / "tiny.py")], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        environ = _environ(server.stdout.readline().strip())
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        with _gateway("tiny.py") as environ:
             _rates(Path(folder), environ)
             _memory(Path(folder), environ)
+        _limits(Path(folder))
+        _single_refusals(Path(folder))
+        _sustained_limit(Path(folder))
+
+
+@contextmanager
+def _gateway(program: str, *arguments: str) -> Iterator[dict[str, str]]:
+    """Run a server as a process; yield the environment that leads to it."""
+    command = [PYTHON, str(HERE / program), *arguments]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield _environ(server.stdout.readline().strip())
     finally:
         server.terminate()
         server.wait()
+
+
+def _report(environ: Mapping[str, str]) -> dict[str, float]:
+    """Return what the server of `weather.py` has counted since the last report."""
+    import json
+    import urllib.request
+
+    with urllib.request.urlopen(environ["APIYI_BASE_URL"]) as reply:
+        numbers: dict[str, float] = json.load(reply)
+    return numbers
+
+
+def _limits(folder: Path) -> None:
+    """Print what limits cost that are never reached."""
+    rows, out = _rows(folder, ROWS), str(folder / "out")
+    batch = [*_batch(rows, out), "-j", str(JOBS)]
+    unreached = [*batch, "--rpm", str(10**7), "--tpm", str(10**10)]
+    unreached.remove("--no-limits")
+    commands = {"apiyi batch --no-limits": batch, "apiyi batch, limits not reached": unreached}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    with _gateway("weather.py", "0") as environ:
+        began_s, busy_s = time.perf_counter(), _report(environ)["busy_s"]
+        for _ in range(ROUNDS + 2):
+            for name, command in commands.items():
+                times[name].append(_measured(command, environ)[0])
+        busy = (_report(environ)["busy_s"] - busy_s) / (time.perf_counter() - began_s)
+    print(f"\n{ROWS} requests, {JOBS} at once ({ROUNDS + 2} rounds); server busy {busy:.0%}")
+    free, limited = (statistics.median(found) for found in times.values())
+    for name, took_s in zip(commands, (free, limited), strict=True):
+        print(f"  {name:34} {ROWS / took_s:9.0f} requests/s")
+    _ratio("with limits / without", free / limited, ">= 0.9")
+
+
+def _single_refusals(folder: Path) -> None:
+    """Print what three rows in a hundred cost whose first request is answered 429."""
+    rows = _rows(folder, WEATHER_ROWS)
+    times = []
+    print(f"\n{WEATHER_ROWS} rows of {ANSWER_S} s, 32 at once")
+    for weather in (("never", "0"), ("sparse", "3")):
+        with _gateway("weather.py", ANSWER_S, *weather) as environ:
+            times.append(_measured(_batch(rows, str(folder / "out")), environ)[0])
+            report = _report(environ)
+        print(f"  {report['refused']:4.0f} refused once {times[-1]:24.1f} s")
+    _ratio("with refusals / without", times[1] / times[0], "<= 1.2")
+
+
+def _sustained_limit(folder: Path) -> None:
+    """Print what a batch makes of a gateway that allows half of the configured rate."""
+    rows, allowed = _rows(folder, WEATHER_ROWS), 25.0
+    command = _batch(rows, str(folder / "out"))
+    command[command.index("--no-limits")] = "--rpm=3000"
+    with _gateway("weather.py", ANSWER_S, "bucket", str(allowed)) as environ:
+        _measured(command, environ)
+        report = _report(environ)
+    print(f"\n{WEATHER_ROWS} rows at 50 requests/s, of which the gateway allows {allowed:.0f}")
+    rate = report["accepted"] / report["seconds"]
+    _ratio("answered / allowed", rate / allowed, ">= 0.9")
+    _ratio("refused / answered", report["refused"] / report["accepted"], "<= 0.15")
 
 
 def _environ(base_url: str) -> dict[str, str]:

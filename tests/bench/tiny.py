@@ -29,6 +29,20 @@ ANSWER = (
 ) + BODY
 
 
+def read_requests(data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the whole requests in what was received, head and body, and what is left of it."""
+    requests = []
+    while (end := data.find(b"\r\n\r\n")) >= 0:
+        head = data[:end].lower()
+        at = head.find(b"content-length:")
+        size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(data) < end + 4 + size:
+            break
+        requests.append((head, data[end + 4 : end + 4 + size]))
+        data = data[end + 4 + size :]
+    return requests, data
+
+
 class Client(asyncio.Protocol):
     """One connection: whatever is asked, the answer is the same."""
 
@@ -37,14 +51,8 @@ class Client(asyncio.Protocol):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower()
-            at = head.find(b"content-length:")
-            size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self._buffer) < end + 4 + size:
-                return
-            self._buffer = self._buffer[end + 4 + size :]
+        requests, self._buffer = read_requests(self._buffer + data)
+        for _ in requests:
             self._transport.write(ANSWER)
 
 

@@ -3,7 +3,8 @@
 Owns two small files in the runtime folder, named after a hash of the key: one of numbers,
 mapped into memory and changed under `flock`, and one that is only locked, where byte n is the
 n-th concurrency slot. The kernel releases both kinds of lock however a process dies. Nobody
-sleeps while holding the first one.
+sleeps while holding the first one. A process with many requests takes it for a block of them
+(`blocks`), and writes what they took together.
 
 Without files or locks (another system, a full disk, a network file system) the limits are kept
 within this process. The arithmetic is in `rates`; `retry` decides what follows from a 429.
@@ -12,9 +13,11 @@ within this process. The arithmetic is in `rates`; `retry` decides what follows 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import threading
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,9 +32,13 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import answer_lengths, bookings, rates
+from apiyi_cli.wire.limits.blocks import StartBlock
+from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import Cause, OnWait, RateSnapshot
 from apiyi_cli.wire.limits.slots import Sleep, Slots, open_own, slots_of
 from apiyi_cli.wire.limits.windows import Counters
+
+MOST_NOTES: Final = 64
 
 
 def ignore(*values: object) -> None:
@@ -60,12 +67,16 @@ class Limiter:
     ) -> None:
         import hashlib
 
-        self.limits = rates.check_limits(limits)
+        self.limits = check_limits(limits)
         self._clock = clock
         name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
         self._path = folder / numbers
         fcntl = _fcntl()
+        self._starts = StartBlock(limits)
+        self._notes: deque[Callable[[Counters, float], None]] = deque()
+        self._means: dict[str, float] = {}
+        self._wrote_at = -math.inf
         try:
             if fcntl is None:
                 raise SetupError(Text("this system has no file locks"))
@@ -105,8 +116,11 @@ class Limiter:
         if single:
             self._start_single(tokens, sleep, slot, on_wait)
             return self._clock.monotonic() - began
-        while True:
-            cause, earlier, start = self._book(tokens, slot)
+        tokens = min(tokens, self.limits.tpm)
+        if self._starts.take(tokens, began):
+            return 0.0
+        while (turn := self._book(tokens, slot)) is not None:
+            cause, earlier, start = turn
             try:
                 while (wait_s := self._wait_s(start, tokens, slot)) is not None:
                     if wait_s <= 0:
@@ -119,13 +133,21 @@ class Limiter:
                     rates.cancel(counters, self.limits, now, start, tokens, earlier)
                     bookings.forget(counters, slot)
                 raise
+        return self._clock.monotonic() - began
 
-    def _book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float]:
-        """Book one request; return what it waits for, the numbers before it, and its start."""
+    def _book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float] | None:
+        """Start one request and return None, or book it.
+
+        Then returns what it waits for, the numbers before it, and its start.
+        """
         with self._counters as counters:
             now = self._clock.monotonic()
+            self._write_notes(counters, now)
             if slot >= 0:
                 bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
+            if self._starts.renew(counters, tokens, now):
+                bookings.forget(counters, slot)
+                return None
             cause = rates.cause_of(counters, self.limits, now)
             earlier = rates.snapshot(counters, now)
             start = rates.book(counters, self.limits, now, tokens)
@@ -153,9 +175,13 @@ class Limiter:
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
         if estimated != actual:
-            with self._counters as counters:
-                now = self._clock.monotonic()
-                rates.settle(counters, self.limits, now, estimated, actual, ago_s)
+            started_at = self._clock.monotonic() - ago_s
+            self._note(partial(self._settle, estimated, actual, started_at))
+
+    def _settle(
+        self, estimated: int, actual: int, started_at: float, counters: Counters, now: float
+    ) -> None:
+        rates.settle(counters, self.limits, now, estimated, actual, now - started_at)
 
     def pause(self, wait_s: float) -> None:
         """Allow no request to start for `wait_s` seconds, at most ten minutes."""
@@ -175,13 +201,32 @@ class Limiter:
 
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""
-        with self._counters as counters:
-            return answer_lengths.mean_tokens(counters, model)
+        mean = self._means.get(model)
+        if mean is None:
+            with self._counters as counters:
+                self._write_notes(counters, self._clock.monotonic())
+                mean = self._means[model] = answer_lengths.mean_tokens(counters, model)
+        return mean
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean_tokens`."""
-        with self._counters as counters:
-            answer_lengths.learn(counters, model, tokens)
+        self._note(lambda counters, now: answer_lengths.learn(counters, model, tokens))
+
+    def _note(self, note: Callable[[Counters, float], None]) -> None:
+        """Write to the numbers soon: with other notes, at once if nothing else is in flight."""
+        self._notes.append(note)
+        now = self._clock.monotonic()
+        is_due = now - self._wrote_at >= self._starts.lasts_s or len(self._notes) >= MOST_NOTES
+        if is_due or not self._slots.has_held:
+            with self._counters as counters:
+                self._write_notes(counters, now)
+
+    def _write_notes(self, counters: Counters, now: float) -> None:
+        """Write what was noted. Only with the lock of the counters."""
+        self._wrote_at = now
+        self._means.clear()
+        while self._notes:
+            self._notes.popleft()(counters, now)
 
     def take_slot(self, sleep: Sleep | None = None) -> int:
         """Wait for one of the concurrency slots and return its number, for `release_slot`."""

@@ -27,9 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
-from apiyi_cli.text import Text
 from apiyi_cli.wire.limits.windows import (
     BUCKET_COUNT,
     BUCKETS_PER_WINDOW,
@@ -50,35 +48,6 @@ TOKENS_COUNT_S: Final = 60.0
 """How long after a 429 for tokens a single request waits for tokens, too."""
 LATE_SHARE: Final = 0.1
 """The part of a window after which a start is so late that it has to be booked again."""
-
-_RANGES: Final = {
-    "rpm": (1, 10**12),
-    "tpm": (1, 10**12),
-    "concurrency": (1, 10_000),
-    "window_s": (0.01, 86_400),
-}
-
-
-def check_limits(limits: Limits) -> Limits:
-    """Return the limits; raise SetupError for one outside of its range."""
-    for name, (low, high) in _RANGES.items():
-        value = getattr(limits, name)
-        kinds = (int, float) if name == "window_s" else (int,)
-        if type(value) not in kinds or not low <= value <= high:
-            kind = Text("a number") if float in kinds else Text("a whole number")
-            raise SetupError(
-                Text("the rate limits cannot be used"),
-                Text(
-                    "{name} is {value}, not {message} from {low} to {high}",
-                    name=name,
-                    value=repr(value),
-                    message=kind,
-                    low=low,
-                    high=high,
-                ),
-                hint=f"apiyi config unset limits.{name}",
-            )
-    return limits
 
 
 def burst_s(limits: Limits) -> float:
@@ -118,6 +87,9 @@ def refresh(counters: Counters, now: float) -> None:
     The monotonic clock restarts at boot: numbers written "later" than now are from before it.
     Numbers far in the future are damage.
     """
+    if counters[_SEEN] == now:
+        # The same step has looked already.
+        return
     moments = (counters[_LAST], counters[_REQUESTS], counters[_TOKENS])
     # Comparisons in this direction are False for NaN.
     is_sound = (
@@ -372,6 +344,19 @@ def count_late(counters: Counters, limits: Limits, now: float, tokens: int, late
         window = SlidingWindow(counters, at, limits.window_s)
         window.subtract_at(now - late_s, amount)
         window.add(now, amount)
+
+
+def give_back_starts(
+    counters: Counters, limits: Limits, now: float, at: float, count: int, tokens: int
+) -> None:
+    """Give back starts counted `at` a moment whose requests were not sent, and their tokens."""
+    refresh(counters, now)
+    for index in (_REQUESTS, _STARTED):
+        # Only what is paid for later than now: an earlier payment holds nobody up.
+        less = counters[index] - count * spacing_s(limits, limits.rpm)
+        counters[index] = max(less, min(counters[index], now))
+    SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s).subtract_at(at, count)
+    settle(counters, limits, now, tokens, 0, now - at)
 
 
 def settle(

@@ -23,6 +23,7 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.answer_lengths import FIRST_MEAN, HIGHEST_MEAN
 from apiyi_cli.wire.limits.limiter import ignore
+from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import OnWait
 from apiyi_cli.wire.limits.redis_store import LimitServer
 from apiyi_cli.wire.limits.slots import Sleep
@@ -52,7 +53,7 @@ class RedisLimiter:
         tell: Callable[[str], None] = ignore,
         lease_s: float = LEASE_S,
     ) -> None:
-        self.limits = rates.check_limits(limits)
+        self.limits = check_limits(limits)
         self._clock = clock
         self._server = LimitServer(url, key, limits, tell)
         # A step that writes: it finds a wrong password and a read-only replica as well.

@@ -88,12 +88,14 @@ class SlidingWindow:
         # First where it was counted: older buckets leave the window sooner, and estimates that
         # are too high would stay in it. What is missing there comes from older buckets, so that
         # no later window looks emptier than it is.
-        last = self._bucket_at(moment)
-        for bucket in reversed(self._buckets(now)):
-            if bucket <= last:
-                less = min(self._counters[self._index(bucket)], amount)
-                self._counters[self._index(bucket)] -= less
-                amount -= less
+        buckets = self._buckets(now)
+        last = min(self._bucket_at(moment), buckets.stop - 1)
+        for bucket in range(last, buckets.start - 1, -1):
+            if amount <= 0:
+                break
+            less = min(self._counters[self._index(bucket)], amount)
+            self._counters[self._index(bucket)] -= less
+            amount -= less
 
     def trim(self, now: float) -> None:
         """Remove what was counted for later than now, and impossible amounts."""
@@ -101,7 +103,9 @@ class SlidingWindow:
         for bucket in range(last + 1, min(newest, last + BUCKET_COUNT) + 1):
             self._counters[self._index(bucket)] = 0.0
         self._counters[self._at] = min(newest, last)
-        if not all(0 <= amount <= _MOST_COUNTED for amount in self._all()):
+        amounts = list(self._all())
+        # The sum finds what is not a number, which `min` and `max` may pass over.
+        if not (sum(amounts) >= 0 and min(amounts) >= 0 and max(amounts) <= _MOST_COUNTED):
             for index in range(self._first, self._first + BUCKET_COUNT):
                 self._counters[index] = 0.0
 
