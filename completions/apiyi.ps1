@@ -86,7 +86,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
                 @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
-                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal, with --color always in a pipe as well.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
                 @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
                 @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }
@@ -170,7 +170,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
                 @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
-                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal, with --color always in a pipe as well.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
                 @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
                 @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }
@@ -250,7 +250,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-x', '--extract'); Help = 'Print the first fenced code block only (else all).' }
                 @{ Names = @('--save'); Help = 'Save pictures, sound and files of the answer, as ''out/{n}.{ext}'' or DIR/.'; Rule = 'file' }
                 @{ Names = @('-R', '--hide-reasoning'); Help = 'Do not show reasoning on stderr.' }
-                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal.' }
+                @{ Names = @('--markdown'); Help = 'Render Markdown on a terminal, with --color always in a pipe as well.' }
                 @{ Names = @('--no-markdown'); Help = 'The opposite of --markdown.' }
                 @{ Names = @('--newline'); Help = 'End the answer with a newline.' }
                 @{ Names = @('--no-newline'); Help = 'The opposite of --newline.' }

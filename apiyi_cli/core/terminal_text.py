@@ -15,11 +15,15 @@ from codecs import getincrementaldecoder
 from functools import cache
 from typing import Literal
 
-Content = Literal["text", "json", "styled", "raw"]
+Content = Literal["text", "json", "styled", "live", "raw"]
 """What bytes for stdout are: text; JSON, which has to stay JSON; text that our renderers have
-made safe and given colours; bytes that are not text (a picture)."""
+made safe and given colours, or also draw anew; bytes that are not text (a picture)."""
 
-_COLOUR = "(\x1b\\[[0-9;]*m)"
+_PASSING = {
+    "styled": "(\x1b\\[[0-9;]*m)",
+    # Also to the beginning of a row some rows above, to a column, and erase from there.
+    "live": "(\x1b\\[(?:[0-9;]*m|[0-9]{0,3}F|[0-9]{0,4}G|J|K))",
+}
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _C0 = tuple(code for code in range(0x20) if chr(code) not in "\t\n")
@@ -111,7 +115,8 @@ class TerminalEncoder:
 
     Bytes that are not UTF-8 become U+FFFD, which also disarms the one-byte forms of C1. Of
     `styled` output the colour sequences alone pass: a renderer that forgot to make a text
-    safe still cannot move the cursor or reach the clipboard.
+    safe still cannot move the cursor or reach the clipboard. Of `live` output those that draw
+    rows anew pass as well.
     """
 
     def __init__(self, content: Content) -> None:
@@ -133,9 +138,10 @@ class TerminalEncoder:
         return rest + self._neutralizer.close().encode()
 
     def _encode(self, text: str) -> bytes:
-        if self._content != "styled" or "\x1b" not in text:
+        passing = _PASSING.get(self._content)
+        if passing is None or "\x1b" not in text:
             return self._neutralizer.feed(text).encode()
-        pieces = re.split(_COLOUR, text)
+        pieces = re.split(passing, text)
         pieces[::2] = map(self._neutralizer.feed, pieces[::2])
         return "".join(pieces).encode()
 

@@ -29,6 +29,7 @@ from apiyi_cli.core.terminal_text import (
 )
 from apiyi_cli.errors import Interrupted, OutputError
 from apiyi_cli.output.rescue import SIGPIPE, Rescue, write_or_rescue
+from apiyi_cli.output.window import Window
 from apiyi_cli.text import Text, system_reason
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -60,6 +61,7 @@ class Console:
         self._answer_is_open = False
         self._speech_is_open = False
         self._lock = threading.RLock()
+        self.window = Window()
 
     @classmethod
     def opened(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
@@ -107,14 +109,7 @@ class Console:
     @property
     def width(self) -> int:
         """Return the columns of the terminal, 80 where there is none."""
-        if (columns := os.environ.get("COLUMNS", "")).isascii() and columns.isdigit():
-            return int(columns) or 80
-        for fd in (STDOUT, STDERR):
-            try:
-                return os.get_terminal_size(fd).columns or 80
-            except (OSError, AttributeError):
-                continue
-        return 80
+        return self.window.width
 
     def require_stdout(self) -> None:
         """Raise OutputError, before anything is sent, when no answer could be written."""
@@ -206,6 +201,7 @@ class Console:
         make_safe = neutralize_json if content == "json" else neutralize
         message = make_safe(self.redact(text))
         styled = f"\x1b[{style}m{message}\x1b[0m" if style else message
+        self._interrupt_answer(message)
         with self._lock:
             begin = _ERASE if self._status else ""
             if message and (self._answer_is_open or (self._speech_is_open and end)):
@@ -243,10 +239,22 @@ class Console:
         text must be shorter than the terminal is wide. Never raises.
         """
         line = neutralize_line(self.redact(text))
+        if threading.current_thread() is threading.main_thread():
+            self._interrupt_answer(line)
         with self._lock:
             before, self._status = self._status, line
             if before or line:
                 self._draw((_ERASE if before else "") + line)
+
+    def _interrupt_answer(self, message: str) -> None:
+        """Have the open part of the answer finished before a message follows it."""
+        if self.window.before_message is None or not message or not self._shares_terminal:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            self.window.messages_shown += 1
+            return
+        with suppress(OutputError, Interrupted):
+            self._write_bytes(encode_for_terminal(self.window.before_message(), "live"))
 
     def _draw(self, text: str) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import copy
 from typing import Literal, NamedTuple
 
 from apiyi_cli.render.fence import Fence
@@ -42,6 +43,7 @@ class Blocks:
     def __init__(self) -> None:
         self._partial: list[str] = []
         self._open: list[str] = []
+        self._raw: list[str] = []
         self._item: Block | None = None
         self._quoting = False
         self._fence: Fence | None = None
@@ -67,6 +69,23 @@ class Blocks:
             self._partial.clear()
         return [*blocks, *self._close_block()]
 
+    @property
+    def open_text(self) -> str:
+        """Return the source of what is open: of a code block the line, else the whole block."""
+        return "".join([*(line + "\n" for line in self._raw), *self._partial])
+
+    @property
+    def in_code(self) -> bool:
+        """Return True inside a fenced code block."""
+        return self._fence is not None
+
+    def peek(self, *, whole_lines: bool = False) -> list[Block]:
+        """Return what is open as `close` would, or its complete lines, and leave it open."""
+        other = copy(self)
+        other._partial = [] if whole_lines else [*self._partial]
+        other._open, other._raw = [*self._open], [*self._raw]
+        return other.close()
+
     def _line(self, line: str) -> Iterator[Block]:
         if self._fence is not None:
             yield self._code(line, self._fence)
@@ -91,12 +110,13 @@ class Blocks:
             if not self._quoting:
                 yield from self._close_block()
             self._quoting = True
-            self._open.append(line)
+            self._add(line, line)
         elif match := _HEADING.fullmatch(line):
             yield from self._close_block()
             yield Block("heading", match[2] or "", match[1])
         elif self._is_underline(line):
             mark = "#" if "=" in line else "##"
+            self._raw.clear()
             yield Block("heading", self._open.pop().strip(), mark)
         elif _RULE.fullmatch(line):
             yield from self._close_block()
@@ -105,7 +125,7 @@ class Blocks:
             yield from self._close_block()
             self._in_list = True
             self._item = Block("item", "", match[2], len(match[1].expandtabs(4)))
-            self._open.append(match[3] or "")
+            self._add(match[3] or "", line)
         else:
             yield from self._prose(line)
 
@@ -122,19 +142,24 @@ class Blocks:
 
     def _prose(self, line: str) -> Iterator[Block]:
         if self._open:
-            self._open.append(line)
+            self._add(line, line)
             return
         indent = len(line) - len(line.lstrip())
         self._in_list = self._in_list and indent > 0
         if not self._in_list and len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip()) >= 4:
             yield Block("verbatim", line)
             return
-        self._open.append(line)
+        self._add(line, line)
+
+    def _add(self, text: str, line: str) -> None:
+        self._open.append(text)
+        self._raw.append(line)
 
     def _close_block(self) -> Iterator[Block]:
         if not self._open:
             return
         lines, self._open = self._open, []
+        self._raw.clear()
         item, self._item = self._item, None
         quoting, self._quoting = self._quoting, False
         if item:

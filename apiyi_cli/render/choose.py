@@ -13,6 +13,7 @@ from apiyi_cli.render.text import EventHandler
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
+    from apiyi_cli.render.live import SharedScreen
     from apiyi_cli.render.whole import Assemble
 
 Form = Literal["text", "ndjson", "json", "extract"]
@@ -40,26 +41,28 @@ def choose(
     newline: bool = True,
     assemble: Assemble | None = None,
     program: Any = None,
+    screen: SharedScreen | None = None,
 ) -> Renderer:
     """Return the function that turns batches into what is written.
 
     `terminal` and `color` are those of the place written to; without a terminal the bytes
-    are exact and `markdown` has no effect. On a terminal Markdown is rendered when asked
-    for, or when nothing was said and there are styles to render it with. `assemble` is
-    needed for `json`; `program` (see `whole.compile_filter`) filters the two JSON forms.
+    are exact, unless Markdown and colour were asked for. On a terminal it is rendered if there
+    are styles; on a `screen` as it comes. `assemble` is for `json`; `program` filters JSON.
     """
-    if form == "text" and terminal and (color if markdown is None else markdown):
+    styles = (color if markdown is None else markdown) if terminal else bool(markdown and color)
+    if form == "text" and styles:
         from apiyi_cli.render.pretty import pretty
 
-        return Renderer(partial(pretty, on_event=on_event, width=width, color=color), "styled")
+        render = partial(pretty, on_event=on_event, width=width, color=color, screen=screen)
+        return Renderer(render, "styled" if screen is None else "live")
     if form in ("text", "extract"):
         from apiyi_cli.render.text import extract, text
 
         # Function calls are lines of JSON inside a text.
         json_text = neutralize_json if terminal else str
-        render = text if form == "text" else extract
+        plain = text if form == "text" else extract
         return Renderer(
-            partial(render, on_event=on_event, newline=newline, json_text=json_text), "text"
+            partial(plain, on_event=on_event, newline=newline, json_text=json_text), "text"
         )
     lines = _json_lines(form, on_event, assemble)
     if program is None:

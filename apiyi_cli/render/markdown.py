@@ -7,7 +7,7 @@ inline parser it brings. Colours are the terminal's own sixteen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.render.blocks import Block, Blocks
-from apiyi_cli.render.table import Cell, fits, layout, paint
+from apiyi_cli.render.table import Cell, Side, fits, layout, paint
 from apiyi_cli.render.wrap import cuts
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _HIGHLIGHTED_MAX = 16 << 10
 # What the parser may take seconds for is printed without styles.
 _PARSED_MAX = 32 << 10
 _QUOTES_MAX = 5
+_TASK = re.compile(r"\[([ xX])\][ \t]+")
 _BAR = re.compile(r"(?<!\\)\|")
 _BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,[A-Za-z0-9+/=_-]{32})[A-Za-z0-9+/=_-]{64,}")
 
@@ -56,7 +57,7 @@ class Markdown:
 
     def __init__(self, width: int, color: bool, depth: int = 1) -> None:
         self._depth = depth
-        self._width = max(width, 8)
+        self.width = max(width, 8)
         self._color = color
         self._code: list[str] = []
         self._code_size = 0
@@ -65,8 +66,15 @@ class Markdown:
         self._inline = _Inline("commonmark", {"html": False}).enable("strikethrough")
         self._inline.disable(["reference", "text_join"])
 
-    def render(self, blocks: Iterable[Block]) -> str:
+    def render(self, blocks: Sequence[Block]) -> str:
         """Return the terminal output for some blocks, each line with its end."""
+        try:
+            return self._render(blocks)
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            # A layout that fails must not take away an answer that was paid for.
+            return "".join(f"{block.text}\n" for block in blocks)
+
+    def _render(self, blocks: Iterable[Block]) -> str:
         out: list[str] = []
         for kind, group in groupby(blocks, key=lambda block: block.kind):
             if kind == "code":
@@ -86,7 +94,7 @@ class Markdown:
         elif block.kind == "verbatim":
             yield _style(block.text, _CODE)
         elif block.kind == "rule":
-            yield _style("─" * self._width, _DIM)
+            yield _style("─" * self.width, _DIM)
         elif block.kind == "heading":
             yield from self._heading(block)
         elif block.kind == "quote":
@@ -104,13 +112,14 @@ class Markdown:
         yield from self._wrap(words, Text(), 0)
 
     def _prose(self, block: Block) -> Iterator[Text]:
-        lead = Text(" " * min(block.indent, self._width // 2))
+        lead = Text(" " * min(block.indent, self.width // 2))
         hang = cell_len(lead.plain)
+        text = block.text
         if block.kind == "item":
-            mark = "•" if block.mark in "-*+" else block.mark
+            mark, text = _find_mark(block)
             lead.append(f"{mark} ", style=_MARK)
             hang = cell_len(lead.plain)
-        yield from self._wrap(self._words(block.text), lead, hang)
+        yield from self._wrap(self._words(text), lead, hang)
 
     def _quote(self, block: Block) -> Iterator[Text]:
         inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
@@ -121,7 +130,7 @@ class Markdown:
         if self._depth == _QUOTES_MAX:
             yield from map(Text, inner.split("\n"))
             return
-        deeper = Markdown(self._width - 2, self._color, self._depth + 1)
+        deeper = Markdown(self.width - 2, self._color, self._depth + 1)
         blocks = Blocks()
         for block in [*blocks.feed(inner), *blocks.close()]:
             if block.kind == "code":
@@ -132,7 +141,7 @@ class Markdown:
     def _wrap(self, words: Text, lead: Text, hang: int) -> Iterator[Text]:
         for line in words.split("\n", allow_blank=True):
             line.expand_tabs(4)
-            room = self._width - hang
+            room = self.width - hang
             for piece in line.divide(cuts(line.plain, room, room)):
                 piece.rstrip()
                 yield lead.copy().append_text(piece)
@@ -147,12 +156,11 @@ class Markdown:
         rows = [
             [*map(Cell, row), *(Cell(Text()) for _ in range(count - len(row)))] for row in texts
         ]
-        if not fits(rows, self._width, gap=3):
+        if not fits(rows, self.width, gap=3):
             yield from map(Text, block.text.split("\n"))
             return
-        right = [mark.endswith(":") and not mark.startswith(":") for mark in _split_row(marks)]
-        right += [False] * count
-        yield from layout(rows, right[:count], self._width, ruled=True)
+        sides = [_find_side(mark) for mark in _split_row(marks)] + ["left"] * count
+        yield from layout(rows, sides[:count], self.width, ruled=True)
 
     def _code_lines(self, blocks: list[Block]) -> Iterator[str]:
         lines = [block.text for block in blocks]
@@ -229,6 +237,22 @@ class Markdown:
         href, start = links.pop()
         if words.plain[start:] not in (href, href.removeprefix("mailto:")):
             words.append(f" ({neutralize(href)})", style=_DIM)
+
+
+def _find_mark(block: Block) -> tuple[str, str]:
+    """Return the mark and the text of a list item; a task has a box for its mark."""
+    if block.mark not in "-*+":
+        return block.mark, block.text
+    if task := _TASK.match(block.text):
+        return "☐" if task[1] == " " else "☑", block.text[task.end() :]
+    return "•", block.text
+
+
+def _find_side(mark: str) -> Side:
+    """Return where the cells of a table's column are, by the colons below its head."""
+    if not mark.endswith(":"):
+        return "left"
+    return "center" if mark.startswith(":") else "right"
 
 
 def _style(text: str, style: Style) -> Text:

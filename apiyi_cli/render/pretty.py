@@ -1,39 +1,58 @@
-"""Markdown on a terminal while it arrives.
-
-Nothing is ever erased or printed twice: a block is printed once it is closed, the lines of
-a code block one by one, so that the scrollback is the answer.
-"""
+"""Markdown on a terminal while it arrives, or block by block where nothing can be drawn twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
-from apiyi_cli.render.blocks import Block, Blocks
-from apiyi_cli.render.text import EventHandler, format_answer
+from apiyi_cli.render.blocks import Blocks
+from apiyi_cli.render.text import EventHandler, Through, format_answer
+
+if TYPE_CHECKING:
+    from apiyi_cli.render.live import SharedScreen
 
 
 def pretty(
-    batches: Iterable[EventBatch], *, on_event: EventHandler, width: int, color: bool
+    batches: Iterable[EventBatch],
+    *,
+    on_event: EventHandler,
+    width: int,
+    color: bool,
+    screen: SharedScreen | None = None,
 ) -> Iterator[bytes]:
-    """Yield the answer as `text.text` does, its Markdown rendered block by block.
+    """Yield the answer as `text.text` does, its Markdown rendered.
 
-    Lines are at most `width` columns wide, except code, which is never changed. All text is
-    made safe for a terminal; brackets and emoji codes stay as they are. What a cut stream
-    left unfinished is printed as far as it came.
+    With a `screen` each character is shown at once, and its block laid out when it is closed;
+    else a block is printed once it is closed, the lines of a code block one by one. Lines are
+    at most `width` columns wide, except code, which is never changed. All text is made safe
+    for a terminal; brackets and emoji codes stay as they are. What a cut stream left
+    unfinished is printed as far as it came.
     """
+    if screen is None:
+        return _format(batches, on_event, lambda: Rendered(width, color))
+    from apiyi_cli.render.live import LiveMarkdown
+
+    live: list[Through] = [LiveMarkdown(color, screen)]
+    # Other choices than the first one come whole, at the end.
+    return _format(batches, on_event, lambda: live.pop() if live else Rendered(width, color))
+
+
+def _format(
+    batches: Iterable[EventBatch], on_event: EventHandler, through: Callable[[], Through]
+) -> Iterator[bytes]:
     return format_answer(
         batches,
         on_event=on_event,
-        through=lambda: Rendered(width, color),
+        through=through,
         verbatim=neutralize,
         json_text=neutralize_json,
     )
 
 
 class Rendered:
-    """Turns pieces of Markdown into pieces of terminal output."""
+    """Turns pieces of Markdown into pieces of terminal output, block by block."""
 
     def __init__(self, width: int, color: bool) -> None:
         from apiyi_cli.render.markdown import Markdown
@@ -44,16 +63,9 @@ class Rendered:
 
     def feed(self, text: str) -> str:
         """Return what the blocks that are closed by now look like."""
-        return self._render(self._blocks.feed(self._neutralizer.feed(text)))
+        return self._markdown.render(self._blocks.feed(self._neutralizer.feed(text)))
 
     def close(self) -> str:
         """Return what the block still open looks like."""
         blocks = [*self._blocks.feed(self._neutralizer.close()), *self._blocks.close()]
-        return self._render(blocks)
-
-    def _render(self, blocks: list[Block]) -> str:
-        try:
-            return self._markdown.render(blocks)
-        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
-            # A layout that fails must not take away an answer that was paid for.
-            return "".join(f"{block.text}\n" for block in blocks)
+        return self._markdown.render(blocks)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
 from rich.text import Text
 
-from apiyi_cli.core.terminal_text import neutralize, neutralize_line
+from apiyi_cli.core.terminal_text import neutralize_line
 from apiyi_cli.render.wrap import clip, cuts
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.measure import Measurement
     from rich.table import Table
 
+Side = Literal["left", "center", "right"]
 NARROWEST_CELL = 4
 NARROWEST_TEXT = 24
 _UNLIMITED = 10_000
@@ -60,59 +61,45 @@ def format_table(
     width: int,
     color: bool,
     translate: Callable[[str], str] = str,
+    figures: Collection[int] = (),
 ) -> str:
     """Return the rows under their headers, one line each, every line with its end.
 
-    A column of numbers is right-aligned; None is an empty cell. What does not fit in
-    `width` columns is cut, widest columns first, and marked by `…`. Cells are made safe for
-    a terminal; those that are messages, and the headers, are translated.
+    A column of numbers is right-aligned, and those of `figures`, whatever they hold; None is
+    an empty cell. What does not fit in `width` columns is cut, widest columns first, and
+    marked by `…`. Cells are made safe for a terminal; those that are messages,
+    and the headers, are translated.
     """
     values = [list(row) for row in rows]
-    right = [_is_numeric([row[index] for row in values]) for index in range(len(headers))]
+    sides: list[Side] = [
+        "right" if index in figures or _is_numeric([row[index] for row in values]) else "left"
+        for index in range(len(headers))
+    ]
     cells = [
         [Cell(Text(_cell_text(value, translate)), one_line=True) for value in row]
         for row in (headers, *values)
     ]
     for cell in cells[0]:
         cell.text.stylize(_BOLD)
-    lines = list(layout(cells, right, width if fits(cells, width, gap=2) else _UNLIMITED))
+    lines = list(layout(cells, sides, width if fits(cells, width, gap=2) else _UNLIMITED))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return "".join(paint(line, color) + "\n" for line in lines)
 
 
-def format_side_by_side(texts: Sequence[tuple[str, str]], *, width: int, color: bool) -> str:
-    """Return titled texts beside each other, wrapped; below each other where it is narrow.
-
-    The texts are shown as they are but made safe; nothing in them is markup.
-    """
-    titles = [Text(neutralize_line(title), _BOLD) for title, _ in texts]
-    bodies = [Text(neutralize(text)) for _, text in texts]
-    lines: Iterable[Text]
-    if width // max(len(texts), 1) < NARROWEST_TEXT:
-        pairs = zip(titles, bodies, strict=True)
-        rows = [[Cell(text)] for title, body in pairs for text in (title, body, Text())]
-        lines = layout(rows, [False], width)
-    else:
-        rows = [[Cell(text) for text in row] for row in (titles, bodies)]
-        lines = layout(rows, [False] * len(texts), width, equal=True)
-    return "".join(paint(line, color) + "\n" for line in lines)
-
-
 def layout(
     rows: Sequence[Sequence[Cell]],
-    right: Sequence[bool],
+    sides: Sequence[Side],
     width: int,
     *,
     ruled: bool = False,
-    equal: bool = False,
 ) -> Iterator[Text]:
     """Yield the lines of a table, at most `width` columns wide, without line ends.
 
-    `right` says which columns stand to the right. `ruled` draws a line under the first row
-    and between columns; `equal` makes all columns equally wide and the table `width`.
+    `sides` says where the cells of each column are. `ruled` draws a line under the first row
+    and between columns.
     """
-    table = _build_table(rows, right, ruled, equal)
+    table = _build_table(rows, sides, ruled)
     console = plain_console()
     options = console.options.update(width=width)
     for segments in console.render_lines(table, options, pad=False):
@@ -123,9 +110,7 @@ def layout(
         yield line
 
 
-def _build_table(
-    rows: Sequence[Sequence[Cell]], right: Sequence[bool], ruled: bool, equal: bool
-) -> Table:
+def _build_table(rows: Sequence[Sequence[Cell]], sides: Sequence[Side], ruled: bool) -> Table:
     from rich.box import Box
     from rich.table import Table
 
@@ -137,13 +122,10 @@ def _build_table(
         show_header=ruled,
         header_style="",
         border_style="dim",
-        expand=equal,
     )
-    for index, is_right in enumerate(right):
+    for index, side in enumerate(sides):
         header = rows[0][index] if ruled else ""
-        table.add_column(
-            header, justify="right" if is_right else "left", ratio=1 if equal else None
-        )
+        table.add_column(header, justify=side)
     for row in rows[1:] if ruled else rows:
         table.add_row(*row)
     return table

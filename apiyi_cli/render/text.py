@@ -60,15 +60,18 @@ def format_answer(
     calls.
     """
     page = _Page(on_event, through, verbatim, json_text)
+    is_writing = False
     try:
         for batch in batches:
             if out := page.take(batch):
+                is_writing = True
                 yield encode(out)
+                is_writing = False
     except GeneratorExit:
         raise
     except BaseException:
         # A cut, a signal, a defect: what came was paid for, and is shown.
-        if out := page.rest(newline):
+        if out := (page.lose() if is_writing else "") + page.rest(newline):
             yield encode(out)
         raise
     if out := page.rest(newline):
@@ -163,6 +166,11 @@ class _Page:
         if out:
             self._tail = (self._tail + out[-2:])[-2:]
         return out
+
+    def lose(self) -> str:
+        """Return what is needed after a piece that may not have been written whole."""
+        lose = getattr(self._first, "lose", None)
+        return lose() if lose else ""
 
     def rest(self, newline: bool) -> str:
         """Return all that waited, and the newline that the answer lacks."""

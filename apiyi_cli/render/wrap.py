@@ -7,11 +7,17 @@ shares).
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len, get_character_cell_size
 
 _NOT_FIRST = frozenset("!),.:;?]}~¢°’”‰′″℃、。々〉》」』】〕〗〞︰！％），．：；？］｝～￠")
 _NOT_LAST = frozenset("$([{£¥‘“〈《「『【〔〖〝＄（［｛￡￥")
 _JOINER = "\u200d"
+_EMOJI_SELECTOR = "\ufe0f"
+# Terminals do not agree on the width of these: joiners, selectors, flags, skin tones.
+_UNCERTAIN = re.compile("[\u200d\ufe0f\u20e3\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
+_WIDE = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
 
 
 def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
@@ -25,8 +31,10 @@ def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
         return []
     offsets: list[int] = []
     start, column, good = 0, 0, -1
+    is_certain = has_certain_width(text)
     for at, character in enumerate(text):
-        cells = get_character_cell_size(character)
+        # A selector is counted with the character before it, which it may make wide.
+        cells = get_character_cell_size(character) if is_certain else _cells_at(text, at)
         if at > start and _may_break(text[at - 1], character):
             good = at
         # Once more where what moved to the new line leaves it too little room.
@@ -34,7 +42,7 @@ def cuts(text: str, width: int, first_width: int | None = None) -> list[int]:
             start = good if good > start else at
             offsets.append(start)
             room, good = max(1, width), -1
-            column = cell_len(text[start:at])
+            column = most_cells(text[start:at])
         column += cells
     return offsets
 
@@ -48,6 +56,30 @@ def _may_break(before: str, after: str) -> bool:
         return False
     wide = get_character_cell_size(before) == 2 or get_character_cell_size(after) == 2
     return wide and after not in _NOT_FIRST and before not in _NOT_LAST
+
+
+def has_certain_width(text: str) -> bool:
+    """Return True if all terminals agree on how many columns a text takes."""
+    return text.isascii() or not _UNCERTAIN.search(text)
+
+
+def most_cells(text: str) -> int:
+    """Return the most columns that a terminal may need for a text."""
+    if text.isascii():
+        return len(text)
+    cells = sum(map(get_character_cell_size, text))
+    if not has_certain_width(text):
+        cells += text.count(_EMOJI_SELECTOR)
+        cells += sum(2 - get_character_cell_size(character) for character in _WIDE.findall(text))
+    return cells
+
+
+def _cells_at(text: str, at: int) -> int:
+    """Return the columns of one character; a selector is counted with the one before it."""
+    if text[at] == _EMOJI_SELECTOR:
+        return 0
+    selected = text[at + 1 : at + 2] == _EMOJI_SELECTOR
+    return most_cells(text[at]) + selected
 
 
 def clip(text: str, width: int) -> str:

@@ -124,6 +124,17 @@ def test_they_stand_side_by_side_on_a_terminal(apiyi: Program) -> None:
     assert answers.count("[sandbox] You said: hi") == 2
 
 
+def test_each_is_shown_as_it_is_done_with_its_markdown(apiyi: Program, gateway: Gateway) -> None:
+    long = "\n\n".join(f"**part** {k}" for k in range(40))
+    gateway.script(ScriptedReply.chat("- **first**"), ScriptedReply.chat(long))
+    screen = apiyi.terminal(f"chat hi {BOTH}", columns=100)
+    history = ["".join(row[x].data for x in range(100)) for row in screen.rendered.history.top]
+    lines = [line.rstrip() for line in [*history, *screen.lines]]
+    assert screen.code == 0 and "**" not in "".join(lines)
+    assert [line for line in lines if line == "• first"] == ["• first"]
+    assert [line for line in lines if line.startswith("part ")] == [f"part {k}" for k in range(40)]
+
+
 @pytest.mark.parametrize(
     "options", ["--session a", "-c", "--n 2", '--tool \'{"name":"a"}\' --run a=cat --yes']
 )

@@ -136,7 +136,15 @@ def test_an_address_that_is_no_https_is_refused(
 def test_the_table_shows_kind_endpoints_price_and_groups(apiyi: Program) -> None:
     apiyi("models --update")
     text = "\n".join(apiyi.terminal("models gpt-4o", columns=160).lines)
-    for word in ("kind", "endpoints", "price", "groups", "chat, completions, responses", "default"):
+    for word in (
+        "kind",
+        "price",
+        "context",
+        "endpoints",
+        "groups",
+        "chat, completions, responses",
+        "default",
+    ):
         assert word in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,21 +60,38 @@ def test_without_styles_the_text_is_shown_as_it_is(
 def test_markdown_can_be_had_without_colour(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(ScriptedReply.chat(*MARKDOWN))
     screen = apiyi.terminal("chat hi --markdown --color never")
-    assert b"\x1b" not in screen.raw
+    assert not re.search(rb"\x1b\[[0-9;]*m", screen.raw)
     assert "**" not in "\n".join(screen.lines)
 
 
-@pytest.mark.parametrize("redirect", [">out", "| cat >out"])
-def test_in_a_pipe_or_file_markdown_is_never_rendered(
-    apiyi: Program, gateway: Gateway, redirect: str
+@pytest.mark.parametrize(
+    ("options", "rendered"),
+    [
+        ("--markdown --color always", True),
+        ("--markdown", False),
+        ("--color always", False),
+        ("", False),
+    ],
+)
+def test_in_a_pipe_markdown_is_rendered_when_it_and_colour_are_asked_for(
+    apiyi: Program, gateway: Gateway, options: str, rendered: bool
 ) -> None:
+    gateway.script(*[ScriptedReply.chat(*MARKDOWN)] * 2)
+    apiyi.shell(f"FORCE_COLOR=1 apiyi chat hi {options} | cat >out")
+    out = (apiyi.work / "out").read_text()
+    assert (out == f"{MARKDOWN}\n") is not rendered
+    if rendered:
+        assert "\x1b[1mbold\x1b[0m" in out and "**" not in out
+        # Nothing but colours: less -R shows it.
+        assert "\x1b" not in re.sub("\x1b\\[[0-9;]*m", "", out)
+    assert apiyi(f"chat hi {options} -o file.md").code == 0
+    assert (apiyi.work / "file.md").read_text() == f"{MARKDOWN}\n"
+
+
+def test_a_dumb_terminal_gets_markdown_block_by_block(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(ScriptedReply.chat(*MARKDOWN))
-    if redirect == ">out":
-        screen = apiyi.terminal("chat hi --markdown --color always", redirect=redirect)
-        assert screen.raw == b""
-    else:
-        apiyi.shell("apiyi chat hi --markdown --color always >out")
-    assert (apiyi.work / "out").read_text() == f"{MARKDOWN}\n"
+    screen = apiyi.terminal("chat hi --markdown", env={"TERM": "dumb"})
+    assert b"\x1b" not in screen.raw and "Some bold text" in screen.lines
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -23,6 +23,7 @@ import pytest
 
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
 from apiyi_cli.sandbox.server import Gateway
+from tests.conftest import Screen
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -149,7 +150,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("chat hi", "done\n\nMARK\nopen bold block"),
+        ("chat hi", "done\n\nopen bold block\nMARK"),
         ("chat hi --no-markdown", "done\n\nopen **bold** block\nMARK"),
     ],
 )
@@ -167,7 +168,7 @@ def test_a_signal_shows_what_had_come_and_ends_the_line(
     text = terminal.stop(signum)
     assert terminal.process.returncode == -signum
     assert text.endswith("\n")
-    assert plain(text).rstrip("\n") == shown
+    assert screen(terminal) == shown.split("\n")
 
 
 def test_a_signal_ends_the_line_even_where_none_was_to_be_added(
@@ -255,3 +256,35 @@ def test_reasoning_and_answer_never_share_a_line(
         assert (apiyi.work / "out").read_bytes() == b"sayend\n"
     else:
         assert shown == "think\nsay\nmore\nend"
+
+
+def test_each_character_is_on_the_terminal_before_the_next_is_sent(
+    apiyi: Program, gateway: Gateway, on_terminal: list[Terminal]
+) -> None:
+    said = "Plain, **bold** 中文 and 🎉\n\n- one\n- two"
+    seen = threading.Semaphore(0)
+
+    def wait(piece: int) -> None:
+        # Piece 0 is the role; the first character is piece 1.
+        if piece > 1:
+            seen.acquire(timeout=LIMIT_S)
+
+    gateway.script(ScriptedReply.chat(*said, wait=wait))
+    terminal = started(on_terminal, apiyi, "chat hi --color always")
+    for count in range(1, len(said) + 1):
+        ends = time.monotonic() + LIMIT_S
+        while letters("".join(screen(terminal))) != letters(said[:count]):
+            assert time.monotonic() < ends, screen(terminal)
+            terminal._read()
+        seen.release()
+    seen.release(9)
+    terminal.end()
+    assert screen(terminal) == ["Plain, bold 中文 and 🎉", "", "• one", "• two"]
+
+
+def screen(terminal: Terminal) -> list[str]:
+    return Screen(0, terminal.raw, 80).lines
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))

@@ -33,13 +33,19 @@ def printed(
     return encode_for_terminal(data, renderer.content) if terminal else data
 
 
-@pytest.mark.parametrize("markdown", [None, True, False])
-@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize(
+    ("markdown", "color"),
+    [(None, False), (None, True), (True, False), (False, False), (False, True)],
+)
 def test_without_a_terminal_every_form_is_byte_exact(markdown: bool | None, color: bool) -> None:
     assert printed("text", markdown=markdown, color=color) == b"**b** \x1b[2J\n```\nx\n```\n"
     assert printed("extract", markdown=markdown, color=color) == b"x\n"
     assert printed("ndjson", color=color) == b'{"t":"\x7f"}\n'
     assert printed("json") == b'{"n":1}\n'
+
+
+def test_without_a_terminal_markdown_needs_the_word_for_it_and_for_colour() -> None:
+    assert b"**" not in printed("text", markdown=True, color=True)
 
 
 def test_on_a_terminal_every_form_is_made_safe() -> None:

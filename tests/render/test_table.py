@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from apiyi_cli.render.table import format_side_by_side, format_table
+from apiyi_cli.render.table import format_table
 from apiyi_cli.text import Text
 
 
@@ -62,43 +62,11 @@ def test_headers_and_messages_are_translated_and_names_are_not() -> None:
     assert shown == "MODEL  COST\nmodel  UNKNOWN\n"
 
 
-TWO = [("left", "one two three"), ("right", "four\nfive")]
-
-
-def test_texts_stand_beside_each_other_under_their_titles() -> None:
-    lines = format_side_by_side(TWO, width=60, color=False).splitlines()
-    assert lines[0].split() == ["left", "right"]
-    assert lines[1].split() == ["one", "two", "three", "four"]
-    assert lines[2].split() == ["five"]
-    assert all(len(line) <= 60 for line in lines)
-
-
-def test_long_texts_are_wrapped_within_their_column() -> None:
-    shown = format_side_by_side([("a", "word " * 50), ("b", "x" * 100)], width=60, color=False)
-    assert shown.count("word") == 50
-    assert shown.count("x") == 100
-    assert all(len(line) <= 60 for line in shown.splitlines())
-
-
-def test_where_there_is_no_room_they_stand_below_each_other() -> None:
-    lines = format_side_by_side(TWO, width=40, color=False).splitlines()
-    assert [line for line in lines if line.strip()] == [
-        "left",
-        "one two three",
-        "right",
-        "four",
-        "five",
+def test_figures_are_right_aligned_whatever_they_hold() -> None:
+    rows: list[list[object]] = [["a", 1, "unknown"], ["b", 1000, "≈ $1.00"]]
+    table = format_table(rows, ["n", "count", "cost"], width=40, color=False, figures=(1, 2))
+    assert table.splitlines() == [
+        "n  count     cost",
+        "a      1  unknown",
+        "b  1,000  ≈ $1.00",
     ]
-
-
-def test_nothing_in_them_is_markup_or_acts() -> None:
-    hostile = "[red]list[int][/] :smile: \x1b]52;c;A\x07\x1b[2J\x9b1m"
-    for width in (30, 200):
-        shown = format_side_by_side([("a", hostile), ("b", "")], width=width, color=False)
-        assert "\x1b" not in shown and "\x9b" not in shown and "\x07" not in shown
-        assert ":smile:" in shown and "[/]" in shown
-
-
-def test_only_with_colour_are_titles_styled() -> None:
-    assert "\x1b[1m" in format_side_by_side(TWO, width=80, color=True)
-    assert "\x1b" not in format_side_by_side(TWO, width=80, color=False)

@@ -214,22 +214,30 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
 
 
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
-    """Add kind, endpoints, price and groups to a table, as far as `--update` has fetched them."""
+    """Add what `--update` has fetched to a table: kind, price, context, endpoints, groups."""
     from apiyi_cli.cli.output.ledger import load_prices
+    from apiyi_cli.core.context import find_context
     from apiyi_cli.store.registry import ModelFacts
 
     known = _load_facts(ctx)
     if not known:
         return
     prices = load_prices(ctx.settings)
-    headers += [Text("kind"), Text("endpoints"), Text("price"), Text("groups")]
+    headers += [
+        Text("kind"),
+        Text("price"),
+        Text("context"),
+        Text("endpoints"),
+        Text("groups"),
+    ]
     for row in rows:
         facts = known.get(row[0], ModelFacts())
         price = prices.of(row[0])
         row += [
             facts.kind,
-            ", ".join(facts.endpoints),
             "" if price is None else format_price(price),
+            facts.context or find_context(row[0], ctx.settings.families),
+            ", ".join(facts.endpoints),
             ", ".join(facts.groups),
         ]
 

@@ -9,15 +9,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.conversation.answer_files import AnswerFiles, is_folder, make_answer_files
-from apiyi_cli.cli.conversation.reply import find_decode, printed_text, require_fit
+from apiyi_cli.cli.conversation.answer_files import is_folder, make_answer_files
+from apiyi_cli.cli.conversation.compare_row import CompareRow
+from apiyi_cli.cli.conversation.reply import find_decode, require_fit
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
 from apiyi_cli.cli.gateway.parallel import silence_when_stopped
-from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
+from apiyi_cli.cli.output.stderr_events import empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import start_thread
-from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
 
@@ -29,75 +29,14 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
 
-class CompareRow:
-    """The answer of one model so far, how long it took, or how it failed.
-
-    A worker thread fills it while the main thread may read it. `warning` is what is wrong with
-    a complete answer, `defect` an unexpected exception.
-    """
-
-    def __init__(self, call: Call, form: str, saved: AnswerFiles | None) -> None:
-        self.call = call
-        self._saved = saved
-        self._form = form
-        self.model = call.model or ""
-        self.usage: Usage | None = None
-        self.from_cache = False
-        self.ms = 0
-        self.error: ApiyiError | None = None
-        self.defect: Exception | None = None
-        self.is_done = False
-        self.begin()
-
-    def begin(self) -> None:
-        """Drop what an earlier attempt left."""
-        self.texts: list[str] = []
-        self.calls: list[ToolCall] = []
-        self.files: list[InlineFile] = []
-        self.usage, self.warning, self.empty_reason = None, "", ""
-
-    @property
-    def text(self) -> str:
-        """Return the part of the text so far that is printed."""
-        return printed_text("".join(self.texts), self._form)
-
-    def save_files(self, keep_file: Callable[[InlineFile], str]) -> None:
-        """Save the files of the answer, or `keep_file` where the user has no place for them."""
-        texts, files = self.texts, self.files
-        if self._saved is not None:
-            keep_file = self._saved.keep
-            texts = [self._saved.name_files("".join(texts))]
-        self.texts, self.files = [*texts, *map(keep_file, files)], []
-        if self._saved is not None:
-            self.error = self.error or self._saved.failure
-
-    def add(self, burst: EventBatch) -> None:
-        """Add a batch of events."""
-        for event in burst:
-            if isinstance(event, Delta):
-                self.texts.append(event.text)
-            elif isinstance(event, ToolCall):
-                self.calls.append(event)
-            elif isinstance(event, Usage):
-                self.usage = event
-            elif isinstance(event, Finish):
-                self.warning = WARNINGS.get(event.reason, "")
-            elif isinstance(event, InlineFile):
-                self.files.append(event)
-            elif isinstance(event, Empty):
-                self.empty_reason = event.why
-            elif isinstance(event, Restart):
-                self.begin()
-
-
 def compare(
     ctx: Context, request: ConversationRequest, calls: Sequence[Call], decode: Decode
 ) -> None:
     """Send all calls at once and print each answer when it is complete.
 
     In a pipe one JSON object a line: `{"model","text","usage","ms","error"}`. On a terminal
-    the answers are side by side. A signal prints what has come. Raises PartialError if some
-    models failed, and the error itself if all failed alike.
+    each is shown as it is done, side by side where they fit. A signal prints what has come.
+    Raises PartialError if some models failed, and the error itself if all failed alike.
     """
     _refuse_unfit(request, calls)
     if ctx.settings.prints_request:
@@ -111,12 +50,16 @@ def compare(
     if not to_stdout:
         ctx.output.require_ready()
     rows = [CompareRow(call, request.form, files) for call, files in zip(calls, saved, strict=True)]
-    done = _ask_all(ctx, request, rows, decode)
+    done = _ask_all(ctx, request, rows, decode, _make_status(ctx, rows))
     if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
-        ctx.output.write(_page(ctx, rows, done), content="styled", to_stdout=to_stdout)
+        from apiyi_cli.cli.conversation.compare_page import ComparePage
+
+        page = ComparePage(ctx, rows, request.answer.markdown)
+        ctx.output.write(page.lines(done), content="live", to_stdout=to_stdout)
     else:
         lines = ctx.output.filter_lines(_records(ctx, rows, done))
         ctx.output.write(lines, content="json", to_stdout=to_stdout)
+    ctx.process.console.status("")
     _print_notes(ctx, rows)
     if failure := _find_failure(rows):
         raise failure
@@ -153,26 +96,16 @@ def _records(
         raise
 
 
-def _page(ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]) -> Iterator[bytes]:
-    """Yield the answers side by side when all are done, or as far as they have come."""
-    try:
-        for _ in done:
-            pass
-    except GeneratorExit:
-        raise
-    except BaseException:
-        if any(row.is_done or row.texts for row in rows):
-            yield _side_by_side(ctx, rows)
-        raise
-    yield _side_by_side(ctx, rows)
-
-
 def _ask_all(
-    ctx: Context, request: ConversationRequest, rows: Sequence[CompareRow], decode: Decode
+    ctx: Context,
+    request: ConversationRequest,
+    rows: Sequence[CompareRow],
+    decode: Decode,
+    show_status: Callable[[], None],
 ) -> Iterator[CompareRow]:
     """Ask all models, each on its own connection; yield each row when it is done.
 
-    An unexpected exception is raised after the last of them.
+    While it waits it calls `show_status`. An unexpected exception is raised after the last.
     """
     from apiyi_cli.wire.send import Sender
 
@@ -196,7 +129,7 @@ def _ask_all(
         if start_thread(partial(ask, row)) is None:
             ask(row)
     for _ in rows:
-        row = _wait_for(done)
+        row = _wait_for(done, show_status)
         # Here, so that no two threads look for a free name.
         row.save_files(ctx.output.keep_attachment)
         yield row
@@ -205,8 +138,26 @@ def _ask_all(
             raise row.defect
 
 
-def _wait_for(done: queue.SimpleQueue[CompareRow]) -> CompareRow:
+def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]:
+    """Return what shows on a terminal which models are done, and for how long it has waited."""
+    clock = ctx.process.clock
+    started_s = clock.monotonic()
+    if not ctx.process.console.stderr_is_terminal or ctx.process.environ.get("TERM") == "dumb":
+        return lambda: None
+
+    def show_status() -> None:
+        seconds = int(clock.monotonic() - started_s)
+        parts = (f"{row.model} ✓" if row.is_done else f"{row.model} … {seconds} s" for row in rows)
+        is_over = all(row.is_done for row in rows)
+        ctx.messages.status("" if is_over or not seconds else " · ".join(parts))
+
+    ctx.process.on_exit(lambda: ctx.process.console.status(""))
+    return show_status
+
+
+def _wait_for(done: queue.SimpleQueue[CompareRow], show_status: Callable[[], None]) -> CompareRow:
     while True:
+        show_status()
         # Polls, because a signal just before an endless wait would not end it.
         with suppress(queue.Empty):
             return done.get(timeout=QUEUE_POLL_S)
@@ -294,18 +245,3 @@ def _record(ctx: Context, row: CompareRow) -> dict[str, Any]:
             {"id": call.id, "name": call.name, "arguments": call.arguments} for call in row.calls
         ]
     return record
-
-
-def _side_by_side(ctx: Context, rows: Sequence[CompareRow]) -> bytes:
-    from apiyi_cli.render.table import format_side_by_side
-
-    cells = []
-    for row in rows:
-        title = f"{row.model} · {row.ms / 1000:.1f} s" if row.is_done else f"{row.model} · …"
-        text = row.text
-        if row.error is not None:
-            text = f"{text}\n({row.error})".lstrip("\n")
-        cells.append((title, text))
-    width = ctx.process.console.width
-    table = format_side_by_side(cells, width=width, color=ctx.output.color)
-    return table.encode("utf-8", "replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,13 @@ class AnswerOutput:
         lines = (write(record) + b"\n" for record in records)
         self.write(self.filter_lines(lines), content="json")
 
-    def format_table(self, rows: Sequence[Sequence[object]], headers: Sequence[str]) -> bytes:
-        """Return a table for people, as wide as the terminal."""
+    def format_table(
+        self,
+        rows: Sequence[Sequence[object]],
+        headers: Sequence[str],
+        figures: Collection[int] = (),
+    ) -> bytes:
+        """Return a table for people, as wide as the terminal; `figures` are columns of numbers."""
         from apiyi_cli.render.table import format_table
 
         table = format_table(
@@ -81,6 +86,7 @@ class AnswerOutput:
             width=self._console.width,
             color=self.color,
             translate=self._process.messages.translate,
+            figures=figures,
         )
         return table.encode("utf-8", "replace")
 
@@ -88,17 +94,25 @@ class AnswerOutput:
         """Return what turns event batches into bytes, by the options and by where they go."""
         from apiyi_cli.render.choose import choose
 
+        window = self._console.window
         return choose(
             form,  # type: ignore[arg-type]
             on_event=on_event,
             terminal=self.is_terminal,
-            markdown=answer.markdown,
+            markdown=answer.markdown if self._may_lay_out else False,
             color=self.color,
             width=self._console.width,
             newline=answer.newline is not False,
             assemble=_assemble,
             program=self.jq_filter,
+            screen=window if self.is_terminal and window.can_draw else None,
         )
+
+    @property
+    def _may_lay_out(self) -> bool:
+        """Return True for a terminal, and for a pipe whose reader wants colours (less -R)."""
+        is_file = self.options.output not in (None, "-")
+        return self.is_terminal or (self.options.color == "always" and not is_file)
 
     def require_ready(self) -> None:
         """Check, before anything is sent, that the answer will have a place to go."""

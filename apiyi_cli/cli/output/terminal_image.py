@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.filetypes import PNG, detect_picture
-from apiyi_cli.render.preview import chafa, iterm, kitty, protocol
+from apiyi_cli.render.preview import chafa, find_room, iterm, kitty, protocol
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ DRAWING_S = 20.0
 def show_picture(process: Process, path: str) -> None:
     """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
     content = Path(path).read_bytes()
+    room = find_room(*process.console.window.size)
     used = protocol(process.environ)
     if used == "iterm":
-        process.console.write(iterm(content), "raw")
+        process.console.write(iterm(content, room), "raw")
     elif used == "kitty" and detect_picture(content) is PNG:
-        process.console.write(kitty(content), "raw")
-    elif drawn := _draw(process, path):
+        process.console.write(kitty(content, room), "raw")
+    elif drawn := _draw(process, path, room):
         process.console.write(drawn, "raw")
     else:
         process.messages.note(
@@ -33,12 +34,12 @@ def show_picture(process: Process, path: str) -> None:
         )
 
 
-def _draw(process: Process, path: str) -> bytes:
+def _draw(process: Process, path: str, room: tuple[int, int]) -> bytes:
     if shutil.which("chafa") is None:
         return b""
     try:
         result = subprocess.run(
-            chafa(path, process.console.width),
+            chafa(path, room),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

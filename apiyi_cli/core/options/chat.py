@@ -157,7 +157,11 @@ class AnswerForm(Group, panel="Answer"):
         complete="file",
     )
     hide_reasoning = flag(bool, "-R", "--hide-reasoning", help="Do not show reasoning on stderr.")
-    markdown = flag(bool, "--markdown/--no-markdown", help="Render Markdown on a terminal.")
+    markdown = flag(
+        bool,
+        "--markdown/--no-markdown",
+        help="Render Markdown on a terminal, with --color always in a pipe as well.",
+    )
     newline = flag(bool, "--newline/--no-newline", help="End the answer with a newline.")
     strict_finish = flag(
         bool, "--strict-finish", help="Exit 8 when the answer is cut by length or filter."

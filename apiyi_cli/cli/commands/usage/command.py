@@ -23,6 +23,8 @@ REMOTE_SINCE = "7d"
 """Shorter, because the log is asked for day by day and in small pages."""
 BAR_WIDTH = 16
 LEAST_BAR_WIDTH = 6
+FIGURES = range(1, 6)
+"""The columns that hold numbers, or say that one is unknown."""
 HEADINGS = {
     "model": Text("model"),
     "day": Text("day"),
@@ -185,17 +187,24 @@ def _format_totals(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
     figures = format_table(rows, headers, width=width, color=False, translate=translate)
     room = min(BAR_WIDTH, width - 2 - max(map(display_width, figures.split("\n"))))
     if room >= LEAST_BAR_WIDTH:
-        most = max((total.total_tokens or 0 for total in totals), default=0)
-        headers.append(Text("tokens"))
-        for row, total in zip(rows, totals, strict=True):
-            row.append(_format_bar(total.total_tokens, most, room))
-    return ctx.output.format_table(rows, headers)
+        name, amounts = _find_amounts(totals)
+        headers.append(name)
+        for row, amount in zip(rows, amounts, strict=True):
+            row.append(_format_bar(amount, max(amounts), room))
+    return ctx.output.format_table(rows, headers, FIGURES)
 
 
-def _format_bar(tokens: int | None, most: int, room: int) -> str:
-    if not tokens or not most:
+def _find_amounts(totals: Sequence[Total]) -> tuple[Text, list[float]]:
+    """Return what the bars compare: money where a price is known, else tokens."""
+    if any(total.cost for total in totals):
+        return Text("by cost"), [total.cost or 0.0 for total in totals]
+    return Text("tokens"), [float(total.total_tokens or 0) for total in totals]
+
+
+def _format_bar(amount: float, most: float, room: int) -> str:
+    if not amount or not most:
         return ""
-    eighths = max(1, round(tokens / most * room * 8))
+    eighths = max(1, round(amount / most * room * 8))
     rest = " ▏▎▍▌▋▊▉"[eighths % 8].strip()
     return "█" * (eighths // 8) + rest
 

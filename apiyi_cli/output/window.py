@@ -1,0 +1,68 @@
+"""The size of the terminal, and what an answer that is drawn on it has to know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+
+_REFLOWING = (
+    "TMUX",
+    "VTE_VERSION",
+    "KITTY_WINDOW_ID",
+    "WEZTERM_PANE",
+    "ALACRITTY_WINDOW_ID",
+    "ITERM_SESSION_ID",
+    "WT_SESSION",
+    "GHOSTTY_RESOURCES_DIR",
+)
+"""Variables of terminals that break their lines anew when they get narrower."""
+
+
+class Window:
+    """The terminal that the answer shares with messages.
+
+    `before_message`, if set, returns what has to be written to the terminal before a message
+    interrupts the answer. `messages_shown` counts those of other threads, which could not ask.
+    """
+
+    def __init__(self) -> None:
+        self.before_message: Callable[[], bytes] | None = None
+        self.messages_shown = 0
+
+    @property
+    def width(self) -> int:
+        """Return the columns that the user wants or the terminal has, 80 where there is none."""
+        return _columns_wanted() or _terminal_size()[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return columns and rows of the terminal, of which no more columns are to be used."""
+        columns, rows = _terminal_size()
+        return min(_columns_wanted() or columns, columns), rows
+
+    @cached_property
+    def can_draw(self) -> bool:
+        """Return True if the terminal's cursor can be moved."""
+        return os.environ.get("TERM") != "dumb"
+
+    @cached_property
+    def reflows(self) -> bool:
+        """Return True if the terminal is known to break lines anew when it gets narrower."""
+        return any(os.environ.get(name) for name in _REFLOWING)
+
+
+def _terminal_size() -> tuple[int, int]:
+    for fd in (1, 2):
+        try:
+            size = os.get_terminal_size(fd)
+        except (OSError, AttributeError):
+            continue
+        return size.columns or 80, size.lines or 24
+    return 80, 24
+
+
+def _columns_wanted() -> int:
+    """Return the columns that the user has set, 0 if none."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() else 0
