@@ -207,7 +207,7 @@ class RedisLimiter:
                 server.note_missing(failure)
                 left_s = server.away_since + self.limits.store_wait_s - now
                 if left_s <= 0:
-                    raise server.unusable(failure) from None
+                    raise server.unusable(failure, has_waited=True) from None
                 sleep(min(RETRY_S, left_s))
             else:
                 server.note_answer()

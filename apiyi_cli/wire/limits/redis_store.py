@@ -261,19 +261,22 @@ class LimitServer:
         if is_news:
             self._tell(Text("the limits' server {shown} answers again", shown=self._shown))
 
-    def unusable(self, failure: Exception) -> SetupError:
-        """Return the error that ends the run.
+    def unusable(self, failure: Exception, *, has_waited: bool = False) -> SetupError:
+        """Return the error that ends the run, at its start or after it `has_waited`.
 
         No hint to go on without the store: one machine that counts alone would take more than
         its share.
         """
+        hint = Text("start that Redis server, or correct limits.store; then run it again")
+        if has_waited:
+            hint = Text(
+                "start that Redis server and run it again; "
+                "apiyi config set limits.store_wait_s 600 waits longer for it"
+            )
         return SetupError(
             Text("cannot share the limits between machines"),
             Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
-            hint=Text(
-                "start that Redis server and run it again; "
-                "apiyi config set limits.store_wait_s 600 waits longer for it"
-            ),
+            hint=hint,
         )
 
 

@@ -479,6 +479,7 @@ def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Red
         assert patient.now - began == pytest.approx(40.0)
         # One machine of many that counts on its own would take more than its share.
         assert "unset" not in (ended.value.hint or "")
+        assert "limits.store_wait_s" in (ended.value.hint or "")
     assert len(told) == 1
     assert "waiting up to 40 s" in told[0]
     assert f"redis://127.0.0.1:{mortal.port}/3 does not answer" in told[0]
