@@ -49,6 +49,8 @@ def interrupt(
     [
         ("chat hi --no-stream", signal.SIGINT),
         ("chat hi --json", signal.SIGTERM),
+        ("chat hi --json -m gpt-4o", signal.SIGINT),
+        ("respond hi --json -m gpt-5.4", signal.SIGTERM),
         ("chat hi -m gpt-4o -m gpt-4o-mini --no-stream", signal.SIGTERM),
         ("respond hi --no-stream --schema name", signal.SIGHUP),
         ("complete hi --no-stream", signal.SIGTERM),

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from apiyi_cli.cli.gateway.received_body import ReceivedBody
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
-from apiyi_cli.core.secret import Secret, redact_body
-from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
-from apiyi_cli.output.rescue import KEPT_MAX_BYTES, SIGPIPE
-from apiyi_cli.text import Text, join_texts
+from apiyi_cli.errors import ApiyiError
+from apiyi_cli.output.rescue import SIGPIPE
+from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from apiyi_cli.cli.gateway.cost_limit import CostLimit
     from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.output.waiting import WaitingLine
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
-    from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.store.registry import ModelFacts
     from apiyi_cli.wire.send import Plan, SentRequest
 
 T = TypeVar("T")
-
-PARSED_MAX_BYTES: Final = 8 << 20
 
 _VISIBLE = (Delta, Refusal, InlineFile, Restart)
 
@@ -76,9 +70,9 @@ class GatewayClient:
         received = None
         if call.cost != "free":
             received = ReceivedBody()
-            decode = received.record(decode)
-            if not call.stream:
-                # What came of a stream has been printed, or is in the hands of who prints it.
+            decode = received.record(decode, until_end=call.assembled)
+            if not call.stream or call.assembled:
+                # What came of another stream is printed, or is in the hands of who prints it.
                 self._unfinished.add(received)
         try:
             items = (sender or self.sender).answer(call, decode, shows=shows)
@@ -252,106 +246,6 @@ class GatewayClient:
         return read_cached_models(self._settings) or list_models(
             self.plan, self._settings, self._messages
         )
-
-
-class ReceivedBody:
-    """Remembers the body of a 2xx reply until a decoder has made something of it."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._is_used = False
-
-    def record(self, decode: Callable[[Reply], Iterator[T]]) -> Callable[[Reply], Iterator[T]]:
-        """Return the decoder, whose reply is remembered as it is read.
-
-        Each attempt begins anew. From the first item on nothing is kept: what was decoded is
-        the answer, and those who show it also keep it.
-        """
-
-        def decoded(reply: Reply) -> Iterator[T]:
-            self._forget()
-            self._is_used = not 200 <= reply.status < 300
-            if not self._is_used:
-                reply = reply._replace(chunks=self._copied(reply.chunks))
-            items = decode(reply)
-            for item in items:
-                self._is_used = True
-                self._forget()
-                yield item
-                yield from items
-
-        return decoded
-
-    def keep(
-        self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
-    ) -> str | None:
-        """Keep the body if the failure says that an answer came and cannot be used.
-
-        The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
-        page or the gateway's own refusal is not an answer: the message has its words.
-        """
-        if self._is_used or not self._size or not self._is_answer(failure):
-            return hint
-        path = self.keep_partial(rescue, secrets)
-        if path is None:
-            return hint
-        kept = Text("what came is in {path}", path=path)
-        return join_texts((hint, kept), "; ") if hint else kept
-
-    def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
-        """Keep what has come and was not decoded; return where, None if there is nothing."""
-        if self._is_used or not self._size:
-            return None
-        with suppress(OSError):
-            return rescue.keep([redact_body(b"".join(self._pieces), secrets)])
-        return None
-
-    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        pieces = iter(chunks)
-        for piece in pieces:
-            self._size += len(piece)
-            if self._is_used or self._size > KEPT_MAX_BYTES:
-                self._forget()
-                yield piece
-                yield from pieces
-                return
-            self._pieces.append(piece)
-            yield piece
-
-    def _forget(self) -> None:
-        self._pieces = []
-        self._size = 0
-
-    def _is_answer(self, failure: ApiyiError) -> bool:
-        if isinstance(failure, IncompleteError):
-            return True
-        return isinstance(failure, RejectedError) and self._is_foreign_json()
-
-    def _is_foreign_json(self) -> bool:
-        """Return True for JSON that is not an error: an answer in a form that we do not know.
-
-        A large body is judged by its first byte, because no error is large, and what a body
-        that unfolds without end becomes when it is parsed has no place in memory.
-        """
-        if (
-            not b"".join(self._pieces[:1])[:1024]
-            .lstrip(b"\xef\xbb\xbf \t\r\n")
-            .startswith((b"{", b"["))
-        ):
-            return False
-        return self._size > PARSED_MAX_BYTES or _is_foreign_json(b"".join(self._pieces))
-
-
-def _is_foreign_json(body: bytes) -> bool:
-    from apiyi_cli.core.jsontext import read
-    from apiyi_cli.decode.fault import classify_event
-
-    try:
-        value = read(body)
-    except ValueError:
-        return False
-    return isinstance(value, dict | list) and bool(value) and classify_event(value) is None
 
 
 def describe_assembly() -> Text:
