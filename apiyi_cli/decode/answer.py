@@ -181,6 +181,9 @@ class Answer:
         if isinstance(model, str) and model:
             self.model = whole_characters(model)
 
+    def release(self, out: EventBatch) -> None:
+        """Add text that was held back until the end, because the end will not be read."""
+
     def close(self, out: EventBatch) -> None:
         """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
         for kind, index in self._halves.flush():

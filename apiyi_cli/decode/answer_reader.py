@@ -142,6 +142,20 @@ class _Stream:
         except ApiyiError as error:
             cause = error
             problem = make_incomplete(error, self.reply, self.answer.phase, self.answer.progress)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # A signal: what was held back came all the same, and may be paid for.
+            self.answer.release(out)
+            if out:
+                yield out
+            raise
+        yield from self._end(out, problem, cause)
+
+    def _end(
+        self, out: EventBatch, problem: ApiyiError | None, cause: ApiyiError | None
+    ) -> Iterator[EventBatch]:
+        """Yield the last event batch; raise the error of an answer that is not proved whole."""
         self.reply.close()
         answer = self.answer
         if problem and cause is None and answer.proved:

@@ -97,13 +97,18 @@ class MessageAnswer(Answer):
         self._answer_places.clear()
         self._held.clear()
 
-    def close(self, out: EventBatch) -> None:
-        """Add what is known only at the end, and text that was held back."""
+    def release(self, out: EventBatch) -> None:
+        """Add text that was held back: beside an answer it is told, else it is the answer."""
         held = "".join(self._held)
+        self._held.clear()
         if self._answer_places and held.strip():
             out.append(Notice(Text("beside its answer the model said: {text}", text=held.strip())))
         elif held:
             self.say(Delta, held, 0, out)
+
+    def close(self, out: EventBatch) -> None:
+        """Add what is known only at the end, and text that was held back."""
+        self.release(out)
         if self._refusal and self.visible:
             out.append(Notice(Text("the rest was refused: {reason}", reason=self._refusal)))
         super().close(out)

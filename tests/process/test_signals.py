@@ -228,3 +228,44 @@ def test_rank_prints_what_was_ranked_before_it_dies_of_the_signal(
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
     assert (process.returncode, out) == (-signal.SIGTERM, b"text 99\ntext 98\n")
+
+
+MESSAGE_BEGUN = ScriptedReply.sse(
+    {"type": "message_start", "message": {"id": "m", "model": "c", "content": []}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "one two"}},
+    {"type": "ping"},
+    named=True,
+).stall(3)
+GENERATED_BEGUN = ScriptedReply.sse(
+    {"candidates": [{"content": {"parts": [{"text": "one two"}]}}]}, {"candidates": []}
+).stall(1)
+CHAT_BEGUN = ScriptedReply.chat("one ", "two").stall(3)
+CLAUDE = "-m claude-opus-5 --protocol anthropic"
+GEMINI = "-m gemini-3.6-flash --protocol google"
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        ("chat hi -m gpt-4o --json", CHAT_BEGUN),
+        (f"chat hi {CLAUDE} --json", MESSAGE_BEGUN),
+        # The text is held back until it is known whether the function is called.
+        (f"chat hi {CLAUDE} --schema a", MESSAGE_BEGUN),
+        (f"chat hi {GEMINI} --json", GENERATED_BEGUN),
+    ],
+)
+def test_a_signal_loses_nothing_that_came_in_any_protocol(
+    apiyi: Program, gateway: Gateway, stopped: Running, line: str, reply: ScriptedReply
+) -> None:
+    gateway.script(reply)
+    process = apiyi.start(line)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    # Nothing is printed before the end, and nothing tells when the last piece was read.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGTERM
+    assert b"one two" in out
