@@ -566,7 +566,9 @@ def test_a_preview_is_shown_in_kitty_and_iterm(apiyi: Program, gateway: Gateway)
     assert kitty.code == 0
     assert b"\x1b_Ga=T,f=100,q=2,m=0;" + b64encode(PNG) + b"\x1b\\" in kitty.raw
     iterm = apiyi.terminal(f"image dog {MODEL} --preview", env={"TERM_PROGRAM": "iTerm.app"})
-    assert b"\x1b]1337;File=inline=1;size=%d:" % len(JPEG) + b64encode(JPEG) + b"\x07" in iterm.raw
+    # Of the 50 rows of the window three are left for the file's name and the prompt.
+    fit = b"size=%d;width=80;height=47;preserveAspectRatio=1:" % len(JPEG)
+    assert b"\x1b]1337;File=inline=1;" + fit + b64encode(JPEG) + b"\x07" in iterm.raw
 
 
 def test_a_preview_is_drawn_by_chafa_where_the_terminal_has_no_pictures(
@@ -576,7 +578,7 @@ def test_a_preview_is_drawn_by_chafa_where_the_terminal_has_no_pictures(
     tool.write_text('#!/bin/sh\necho "drawn $1 $2 $(basename "$3")"\n')
     tool.chmod(0o755)
     screen = apiyi.terminal(f"image cat {MODEL} --size 16x16 --preview", columns=60)
-    assert (screen.code, screen.lines) == (0, ["cat-1.png", "drawn --size 60x cat-1.png"])
+    assert (screen.code, screen.lines) == (0, ["cat-1.png", "drawn --size 60x47 cat-1.png"])
     piped = apiyi(f"image dog {MODEL} --size 16x16 --preview")
     assert piped.text == "dog-1.png\n"
 
