@@ -22,7 +22,7 @@ made safe and given colours, or also draw anew; bytes that are not text (a pictu
 _PASSING = {
     "styled": "(\x1b\\[[0-9;]*m)",
     # Also to the beginning of a row some rows above, to a column, and erase from there.
-    "live": "(\x1b\\[(?:[0-9;]*m|[0-9]{0,3}F|[0-9]{0,4}G|J|K))",
+    "live": "(\x1b\\[(?:[0-9;]*m|[0-9]{0,3}F|[0-9]{0,4}G|K))",
 }
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))

@@ -89,7 +89,9 @@ class Draft:
         same = min(same, len(target) - 1)
         up = len(current) - 1 - same
         home = f"\x1b[{up}F" if up else "\x1b[G"
-        return home + "\x1b[J" + "\n".join(target[same:])
+        # Row by row: tmux moves a screen that is erased as a whole into the scrollback.
+        erase = "\x1b[K" + "\n\x1b[K" * up + (home if up else "")
+        return home + erase + "\n".join(target[same:])
 
     def take(self, rows: list[str], last: str) -> None:
         """Continue after rows that are on the screen; `last` is the text of the cursor's row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Generator, Iterator
 
 import pyte
@@ -261,6 +262,18 @@ def test_base64_is_never_shown_while_it_comes() -> None:
 def test_a_terminal_too_small_to_draw_on_gets_whole_blocks() -> None:
     terminal = show(Terminal(7, 3), pieces("some words\n\nmore words", 1))
     assert terminal.letters() == "somewordsmorewords"
+
+
+def test_no_screen_is_erased_as_a_whole_which_tmux_keeps_in_the_scrollback() -> None:
+    items = pretty(
+        [[Delta(piece)] for piece in pieces(EVERYTHING, 1)],
+        on_event=lambda event: None,
+        width=30,
+        color=True,
+        screen=Terminal(30, 10),
+    )
+    written = b"".join(items)
+    assert b"\x1b[K" in written and b"J" not in re.sub(rb"\x1b\[[0-9;]*[mKFG]", b"", written)
 
 
 @pytest.mark.nightly
