@@ -49,7 +49,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'template' }
                 @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
@@ -144,7 +144,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'template' }
                 @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('--suffix'); Help = 'Text that comes after the completion (insertion).'; Rule = 'text' }
@@ -220,7 +220,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
-                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'text' }
+                @{ Names = @('-t', '--template'); Help = 'Template of the prompt: templates/NAME.md in the configuration folder.'; Rule = 'template' }
                 @{ Names = @('-p', '--param'); Help = 'Value for a {name} of the template (repeatable).'; Many = $true; Rule = 'text' }
                 @{ Names = @('-e', '--edit'); Help = 'Write or change the prompt in $EDITOR first.' }
                 @{ Names = @('-s', '--system'); Help = 'System prompt (@FILE reads a file).'; Rule = 'at' }
@@ -1513,6 +1513,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                     $names += Get-Content -LiteralPath $file |
                         Where-Object { $_ -match '^[A-Za-z0-9._:/@+-]+$' }
                 }
+            }
+            'template' {
+                $folder = if ($env:APIYI_CONFIG) { Split-Path -Parent $env:APIYI_CONFIG }
+                    else { $configFolder }
+                $names += Get-ChildItem -Path "$folder/templates/*.md" -ErrorAction Ignore |
+                    ForEach-Object { $_.BaseName } |
+                    Where-Object { $_ -match '^[A-Za-z0-9_][A-Za-z0-9._-]*$' }
             }
             'profile' {
                 $names += @('default', 'sandbox')

@@ -13,7 +13,7 @@ from apiyi_cli.core.language import Translate
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
-Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"]
+Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile", "template"]
 
 
 HELP_ALL = "--help-all"

@@ -48,6 +48,8 @@ CASES = [
     ("apiyi chat --profile work -m ", "of-work"),
     ("apiyi --profile work chat -m ", "of-work"),
     ("apiyi chat --profile ../models/work -m ", ""),
+    ("apiyi chat -t ", "review translate.de"),
+    ("apiyi complete --template=t", "translate.de"),
     ("apiyi chat --no-st", "--no-stdin --no-stream"),
     ("apiyi chat --stream --no-st", "--no-stdin"),
     ("apiyi chat -n --no-st", "--no-stream"),
@@ -70,6 +72,10 @@ def user(home: Path) -> dict[str, str]:
     """A user with profiles and model lists, and the environment to run a shell in."""
     (home / "config" / "apiyi").mkdir(parents=True)
     (home / "config" / "apiyi" / "config.toml").write_text(CONFIG)
+    templates = home / "config" / "apiyi" / "templates"
+    templates.mkdir()
+    for name in ("review.md", "translate.de.md", "$(touch pwned).md", ".hidden.md", "notes.txt"):
+        (templates / name).touch()
     models = home / "cache" / "apiyi" / "models"
     models.mkdir(parents=True)
     (models / "default").write_text(MODELS)

@@ -16,7 +16,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from typing import Literal, TypedDict, Unpack
 
-    Complete = Literal["file", "dir", "model", "profile"]
+    Complete = Literal["file", "dir", "model", "profile", "template"]
 
     class FlagFacts(TypedDict, total=False):
         """What `flag` may be told besides kind, names and help."""

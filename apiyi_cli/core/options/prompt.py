@@ -40,6 +40,7 @@ class Drafting(Group, panel="Prompt"):
         "--template",
         help="Template of the prompt: templates/NAME.md in the configuration folder.",
         metavar="NAME",
+        complete="template",
         config=False,
     )
     param = flag(

@@ -97,6 +97,18 @@ _apiyi_models() {
     _apiyi_offer ${found[@]+"${found[@]}"}
 }
 
+_apiyi_templates() {
+    local config=$HOME/.config file found=() IFS=$'\n'
+    [[ ${XDG_CONFIG_HOME-} == /* ]] && config=$XDG_CONFIG_HOME
+    config=${APIYI_CONFIG:-$config/apiyi/config.toml}
+    [[ $config == */* ]] || config=./$config
+    for file in $(compgen -f -- "${config%/*}/templates/"); do
+        file=${file##*/}
+        [[ $file == [!.-]*.md && $file != *[!A-Za-z0-9._-]* ]] && found+=("${file%.md}")
+    done
+    _apiyi_offer ${found[@]+"${found[@]}"}
+}
+
 _apiyi_profiles() {
     local file=$HOME/.config line found=(default sandbox)
     local header='^[[:space:]]*\[[[:space:]]*profile[[:space:]]*\.[[:space:]]*'
@@ -121,6 +133,7 @@ _apiyi_value() {
         dir) _apiyi_files dirnames ;;
         model) _apiyi_models ;;
         profile) _apiyi_profiles ;;
+        template) _apiyi_templates ;;
         model=*) _apiyi_models; _apiyi_offer ${1#*=} ;;
         =*) _apiyi_offer ${1#=} ;;
     esac

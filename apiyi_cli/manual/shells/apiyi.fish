@@ -86,6 +86,8 @@ function __apiyi_complete
             set found (string split -n ' ' -- (string sub -s 7 -- $rule)) (__apiyi_models $profile)
         case profile
             set found (__apiyi_profiles)
+        case template
+            set found (__apiyi_templates)
         case '=*'
             set found (string split ' ' -- (string sub -s 2 -- $rule))
     end
@@ -110,6 +112,15 @@ function __apiyi_profiles
     test -r $file; or return
     set -l header '^\s*\[\s*profile\s*\.\s*(?:"([A-Za-z0-9._-]+)"|([A-Za-z0-9_-]+)).*'
     string replace -rf -- $header '$1$2' <$file
+end
+
+function __apiyi_templates
+    set -l file ~/.config
+    string match -q -- '/*' "$XDG_CONFIG_HOME"; and set file $XDG_CONFIG_HOME
+    set file $file/apiyi/config.toml
+    test -n "$APIYI_CONFIG"; and set file $APIYI_CONFIG
+    set -l found (dirname -- $file)/templates/*.md
+    string replace -rf -- '^.*/([A-Za-z0-9_][A-Za-z0-9._-]*)\.md$' '$1' $found
 end
 
 complete -c apiyi -f -a '(__apiyi_complete)'

@@ -72,6 +72,13 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                         Where-Object { $_ -match '^[A-Za-z0-9._:/@+-]+$' }
                 }
             }
+            'template' {
+                $folder = if ($env:APIYI_CONFIG) { Split-Path -Parent $env:APIYI_CONFIG }
+                    else { $configFolder }
+                $names += Get-ChildItem -Path "$folder/templates/*.md" -ErrorAction Ignore |
+                    ForEach-Object { $_.BaseName } |
+                    Where-Object { $_ -match '^[A-Za-z0-9_][A-Za-z0-9._-]*$' }
+            }
             'profile' {
                 $names += @('default', 'sandbox')
                 $file = if ($env:APIYI_CONFIG) { $env:APIYI_CONFIG }

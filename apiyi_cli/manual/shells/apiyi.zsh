@@ -32,6 +32,17 @@ __apiyi_profiles() {
   _wanted profiles expl 'profile' compadd -a - found
 }
 
+(( $+functions[__apiyi_templates] )) ||
+__apiyi_templates() {
+  local config=$HOME/.config
+  local -a found
+  [[ $XDG_CONFIG_HOME == /* ]] && config=$XDG_CONFIG_HOME
+  config=${APIYI_CONFIG:-$config/apiyi/config.toml}
+  found=( ${config:h}/templates/[A-Za-z0-9_]*.md(N:t:r) )
+  found=( ${found:#*[^A-Za-z0-9._-]*} )
+  _wanted templates expl 'template' compadd -a - found
+}
+
 (( $+functions[__apiyi_text] )) ||
 __apiyi_text() {
   if compset -P @; then _files; else _message -r 'text, or @FILE'; fi

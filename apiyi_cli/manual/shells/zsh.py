@@ -101,6 +101,8 @@ def _action(rule: ValueRule) -> str:
             return "_directories"
         case "profile":
             return "__apiyi_profiles"
+        case "template":
+            return "__apiyi_templates"
         case "model" if rule.choices:
             words = " ".join(rule.choices)
             return f"{{__apiyi_models; _wanted words expl word compadd - {words}}}"
