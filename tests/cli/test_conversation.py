@@ -469,6 +469,60 @@ def test_how_it_begins_and_what_it_leaves(started: Program, gateway: Gateway, ta
     assert keyless.code == 4
 
 
+def test_a_template_makes_the_next_prompt_alone(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    folder = started.home / "config" / "apiyi" / "templates"
+    folder.mkdir(parents=True)
+    text = "---\nmodel: gpt-4o-mini\ntemperature: 0.2\n---\nInto {lang}: {input}\n"
+    (folder / "translate.md").write_text(text)
+    (folder / "broken.md").write_text("---\nbase_url: https://x.example\n---\n{input}\n")
+    gateway.script(*(ScriptedReply.chat(word) for word in ("uno", "due", "tre")))
+    talk = talks("chat -i -t translate -p lang=Italian one", rows=60)
+    talk.wait_for("uno")
+    talk.wait_for_prompt()
+    first = gateway.posts[-1].json
+    assert first["messages"] == [{"role": "user", "content": "Into Italian: one"}]
+    assert (first["model"], first["temperature"]) == ("gpt-4o-mini", 0.2)
+
+    talk.type("/template tr\t")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ /template translate"))
+    talk.say("", "it wants -p lang=VALUE")
+    talk.say("/template", "broken\ntranslate")
+    talk.say("/template transalte", "did you mean translate?")
+    talk.say("/template broken", "broken.md:2: a templ")
+    talk.say("/template translate lang='Old Norse'", "the next prompt goes through translate")
+    talk.wait(lambda: "template translate" in talk.at_cursor)
+    talk.say("two", "due")
+    assert sent(gateway)[-1] == ("user", "Into Old Norse: two")
+    talk.say("three", "tre")
+    assert sent(gateway)[-1] == ("user", "three")
+    assert gateway.posts[-1].json["model"] == "gpt-4o"
+    assert "temperature" not in gateway.posts[-1].json
+    assert talk.end() == 0
+
+
+def test_options_of_one_prompt_begin_no_conversation(
+    started: Program, gateway: Gateway, talks: Talks
+) -> None:
+    own = started.work / "editor"
+    own.write_text("#!/bin/sh\nprintf 'from the editor' > \"$1\"\n")
+    own.chmod(0o755)
+    env = {"EDITOR": str(own)}
+    gateway.script(*(ScriptedReply.chat(word) for word in ("edited", "in it", "on")))
+    assert started.terminal("chat -e", env=env).code == 0
+    assert sent(gateway) == [("user", "from the editor")]
+    for line in ("chat -p lang=x", "chat -t nothing", "chat -i -t nothing", "chat -i -p lang=x"):
+        assert started.terminal(line).code == 2
+    talk = talks("chat -i -e", env=env)
+    talk.wait_for("in it")
+    talk.wait_for_prompt()
+    talk.say("more", "on")
+    assert [text for _, text in sent(gateway)] == ["from the editor", "in it", "more"]
+    assert talk.end() == 0
+    assert len(gateway.posts) == 3
+
+
 def test_the_context_and_the_money_are_watched(
     started: Program, gateway: Gateway, talks: Talks
 ) -> None:

@@ -63,7 +63,8 @@ def chat(
     if interactive.interactive or _is_conversation(ctx, prompt, source, surroundings, drafting):
         from apiyi_cli.cli.conversation.repl.start import converse
 
-        groups = (model, source, surroundings, sessions, interactive, sampling, protocols)
+        drafts = (model, source, drafting, surroundings)
+        groups = (*drafts, sessions, interactive, sampling, protocols)
         converse(ctx, prompt, (*groups, answer, tools, running, connection, output, request), _send)
         return
     asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
@@ -82,7 +83,7 @@ def _is_conversation(
     """Return True if there is nothing to send yet, and a user to ask for it."""
     if prompt or source.file or surroundings.attach or surroundings.messages:
         return False
-    if drafting.template or drafting.edit:
+    if drafting.template or drafting.edit or drafting.param:
         return False
     console = ctx.process.console
     return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal

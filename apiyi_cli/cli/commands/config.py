@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -116,6 +115,7 @@ def path(ctx: Context, *, connection: Connection) -> None:
 
 def edit(ctx: Context, *, connection: Connection) -> None:
     """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
+    from apiyi_cli.cli.inputs.editor import edit_file
     from apiyi_cli.settings.config_file import decode_text, parse
     from apiyi_cli.settings.paths import private_write
 
@@ -133,7 +133,11 @@ def edit(ctx: Context, *, connection: Connection) -> None:
         ctx.messages.note(Text("going on with {copy}, which was not taken over before", copy=copy))
     else:
         private_write(copy, old)
-    _run_editor(ctx, copy)
+    try:
+        edit_file(ctx.process, copy, Text("nothing is changed"))
+    except SetupError:
+        copy.unlink()
+        raise
     new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
     parse(decode_text(copy, new), copy)
@@ -144,36 +148,6 @@ def edit(ctx: Context, *, connection: Connection) -> None:
         note = Text("{target} is changed", target=target)
     copy.unlink()
     ctx.messages.note(note)
-
-
-def _run_editor(ctx: Context, file: Path) -> None:
-    """Run the user's editor on the file, without the key in its environment."""
-    import shlex
-    import subprocess
-
-    environ = ctx.process.environ
-    named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
-    try:
-        words = shlex.split(named)
-        process = subprocess.run(
-            [*words, str(file)], env=ctx.process.child_environment(), check=False
-        )
-    except (OSError, ValueError) as failure:
-        file.unlink()
-        why = getattr(failure, "strerror", None) or str(failure)
-        raise SetupError(
-            Text("cannot start the editor {named}", named=repr(named)), why, hint=Text("set EDITOR")
-        ) from None
-    if process.returncode:
-        file.unlink()
-        raise SetupError(
-            Text("nothing is changed"),
-            Text(
-                "the editor {named} ended with status {returncode}",
-                named=repr(named),
-                returncode=process.returncode,
-            ),
-        )
 
 
 def _find_value(ctx: Context, key: str) -> Any:

@@ -8,13 +8,11 @@ rest is the text, with `{input}` for the prompt and `{name}` for `-p name=value`
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from apiyi_cli.cli.inputs.editor import edit_text
 from apiyi_cli.cli.inputs.prompt import join_pieces
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.nearest import find_nearest
@@ -25,10 +23,8 @@ from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
 
-STDERR: Final = 2
 INPUT: Final = "input"
 _NAME: Final = re.compile(r"[\w.-]+")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
@@ -81,26 +77,43 @@ def finish_draft(ctx: Context, template: PromptTemplate | None, text: str | None
     """Return the text of the prompt, filled into the template and changed in the editor."""
     drafting = ctx.settings.fill(Drafting())
     if template is None and drafting.param:
-        raise UsageError(Text("cannot use -p"), Text("there is no template"), hint="-t NAME")
+        raise _no_template_error()
     if template is not None:
         text = template.fill(text, _read_params(drafting.param or ()))
     if drafting.edit:
-        text = edit_text(ctx.process, text or "")
+        text = edit_text(ctx.process, text or "", Text("nothing was sent"))
         if not text.strip():
             raise UsageError(Text("nothing to send"), Text("the edited prompt is empty"))
     return text
 
 
+def check_template(settings: CommandSettings, name: str | None, params: Sequence[str]) -> None:
+    """Raise UsageError or SetupError for a template that would fail with the next prompt."""
+    if name is None:
+        raise _no_template_error()
+    read_template(settings, name).fill("", _read_params(params))
+
+
+def list_templates(settings: CommandSettings) -> list[str]:
+    """Return the names of the user's templates, sorted."""
+    return sorted(path.stem for path in template_folder(settings).glob("*.md"))
+
+
+def template_folder(settings: CommandSettings) -> Path:
+    """Return the folder of the templates; it may not exist."""
+    return settings.config_path.parent / "templates"
+
+
 def read_template(settings: CommandSettings, name: str) -> PromptTemplate:
     """Return the template of a name. Raises UsageError, or SetupError for a bad file."""
-    folder = settings.config_path.parent / "templates"
+    folder = template_folder(settings)
     path = folder / f"{name}.md"
     if not _NAME.fullmatch(name) or name.startswith("."):
-        raise _no_template(name, folder)
+        raise _no_template(name, settings)
     try:
         data = read_regular(path)
     except FileNotFoundError:
-        raise _no_template(name, folder) from None
+        raise _no_template(name, settings) from None
     except OSError as failure:
         raise SetupError(Text("cannot read {path}", path=path), system_reason(failure)) from None
     try:
@@ -111,53 +124,12 @@ def read_template(settings: CommandSettings, name: str) -> PromptTemplate:
     return PromptTemplate(path, body.strip("\n"), _read_options(settings, path, header))
 
 
-def edit_text(process: Process, text: str) -> str:
-    """Return the text as the user leaves it in `$VISUAL`, `$EDITOR` or vi.
-
-    The editor gets the terminal even where stdin or stdout is a pipe. Raises SetupError when it
-    cannot be run or ends with an error.
-    """
-    path = process.make_scratch_folder() / "prompt.md"
-    path.write_text(text, "utf-8")
-    environ = process.environ
-    named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
-    try:
-        status = _run_editor(process, [*shlex.split(named), str(path)])
-    except (OSError, ValueError) as failure:
-        why = system_reason(failure) if isinstance(failure, OSError) else str(failure)
-        what = Text("cannot start the editor {named}", named=repr(named))
-        raise SetupError(what, why, hint=Text("set EDITOR")) from None
-    if status:
-        raise SetupError(
-            Text("nothing was sent"),
-            Text(
-                "the editor {named} ended with status {returncode}",
-                named=repr(named),
-                returncode=status,
-            ),
-        )
-    return path.read_text("utf-8").rstrip("\n")
+def _no_template_error() -> UsageError:
+    return UsageError(Text("cannot use -p"), Text("there is no template"), hint="-t NAME")
 
 
-def _run_editor(process: Process, words: Sequence[str]) -> int:
-    """Return the status of the editor, which gets the terminal where there is one."""
-    console = process.console
-    with ExitStack() as stack:
-        terminal: Any = None
-        if not (console.stdin_is_terminal and console.stdout_is_terminal):
-            with suppress(OSError):
-                terminal = stack.enter_context(open("/dev/tty", "r+b", buffering=0))
-        return subprocess.run(
-            words,
-            stdin=None if console.stdin_is_terminal else terminal,
-            stdout=None if console.stdout_is_terminal else terminal or STDERR,
-            env=process.child_environment(),
-            check=False,
-        ).returncode
-
-
-def _no_template(name: str, folder: Path) -> UsageError:
-    known = sorted(path.stem for path in folder.glob("*.md"))
+def _no_template(name: str, settings: CommandSettings) -> UsageError:
+    known, folder = list_templates(settings), template_folder(settings)
     near = find_nearest(name, known)
     why: str = Text("there is none in {folder}", folder=folder)
     if near:

@@ -11,6 +11,7 @@ COMMAND_HELP = (
     ("system", "TEXT|@FILE", Text("set the system prompt; alone: show it")),
     ("file", "PATH", Text("add a text file before the next prompt")),
     ("attach", "PATH|URL", Text("attach an image, audio or PDF to the next prompt")),
+    ("template", "NAME [NAME=VALUE…]", Text("make the next prompt from a template; alone: list")),
     ("retry", "[-m MODEL]", Text("ask the last prompt again, in place of its answer")),
     ("edit", "", Text("change the last prompt in the editor and ask it again")),
     ("undo", "", Text("take the last exchange out of the conversation")),

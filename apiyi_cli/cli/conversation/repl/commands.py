@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.conversation.drafting import check_template, list_templates, template_folder
 from apiyi_cli.cli.conversation.repl.command_names import (
     COMMAND_HELP,
     COMMAND_NAMES,
@@ -13,7 +14,13 @@ from apiyi_cli.cli.conversation.repl.command_names import (
     PLAIN_KEYS,
 )
 from apiyi_cli.cli.conversation.repl.options import literal, read_value
-from apiyi_cli.cli.conversation.repl.questions import ask_again, compare_models, edit_last, undo
+from apiyi_cli.cli.conversation.repl.questions import (
+    ask_again,
+    compare_models,
+    edit_last,
+    split_words,
+    undo,
+)
 from apiyi_cli.cli.conversation.repl.results import copy, save, show, show_reasoning, show_usage
 from apiyi_cli.cli.conversation.repl.sessions import change_session
 from apiyi_cli.core.nearest import find_nearest
@@ -108,6 +115,22 @@ def attach(dialogue: Dialogue, rest: str) -> None:
     dialogue.messages.note(Text("{path} goes with the next prompt", path=path))
 
 
+def use_template(dialogue: Dialogue, rest: str) -> None:
+    """Make the next prompt from a template; without a name list them."""
+    settings = dialogue.context.settings
+    name, *params = split_words(rest) or [""]
+    if not name:
+        names = list_templates(settings)
+        folder = template_folder(settings)
+        dialogue.messages.print(
+            "\n".join(names) or Text("there is no template in {folder}", folder=folder)
+        )
+        return
+    check_template(settings, name, params)
+    dialogue.pending.set_template(name, params)
+    dialogue.messages.note(Text("the next prompt goes through {name}", name=name))
+
+
 def show_help(dialogue: Dialogue, rest: str) -> None:
     """Print the commands and keys."""
     translate = dialogue.messages.translate
@@ -134,6 +157,7 @@ _COMMANDS: Mapping[str, Command] = {
     "system": set_system,
     "file": add_file,
     "attach": attach,
+    "template": use_template,
     "retry": ask_again,
     "edit": edit_last,
     "undo": undo,

@@ -96,13 +96,9 @@ def _list_session_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
 
 
 def _list_template_names(dialogue: Dialogue, rest: str) -> Sequence[str]:
-    from apiyi_cli.settings.paths import config_dir
+    from apiyi_cli.cli.conversation.drafting import list_templates
 
-    try:
-        names = os.listdir(config_dir(dialogue.process.environ) / "templates")
-    except OSError:
-        return ()
-    return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
+    return list_templates(dialogue.context.settings)
 
 
 _ARGUMENTS: dict[str, Callable[[Dialogue, str], Sequence[str]]] = {

@@ -41,6 +41,13 @@ class PendingInput:
         self.files = list(files)
         self.attach = list(attach)
         self.messages = messages
+        self.template: str | None = None
+        self.params: list[str] = []
+
+    def set_template(self, name: str | None, params: Sequence[str]) -> None:
+        """Make the prompt from a template, with values for its places."""
+        self.template = name
+        self.params = list(params)
 
 
 class Dialogue:
@@ -176,6 +183,8 @@ class Dialogue:
             file=pending.files or None,
             attach=pending.attach or None,
             messages=pending.messages,
+            template=pending.template,
+            param=pending.params or None,
             hide_reasoning=True,
             **values,
         )
@@ -184,7 +193,7 @@ class Dialogue:
         self, context: Context, text: str | None, content: dict[str, Any] | None
     ) -> None:
         """Send what a turn asks: a text with what goes with it, or a message once more."""
-        words = ["…"] if text is None else [text]
+        words = ["…"] if text is None else [text] if text else []
         groups = Prompt(), Conversation(), AnswerForm(), Tools(), Running(), SessionOptions()
         asked = read_request(context, words, *groups, self.log)
         if content is not None:

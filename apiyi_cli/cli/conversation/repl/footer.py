@@ -53,7 +53,10 @@ def describe_pending(dialogue: Dialogue, translate: Callable[[str], str]) -> lis
     """Return what goes with the next prompt."""
     pending = dialogue.pending
     count = len(pending.files) + len(pending.attach) + (pending.messages is not None)
-    return [translate(Text("+{count} files", count=count))] if count else []
+    files = [translate(Text("+{count} files", count=count))] if count else []
+    if pending.template is None:
+        return files
+    return [translate(Text("template {name}", name=pending.template)), *files]
 
 
 def format_count(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.conversation.repl.draft import edit_text
+from apiyi_cli.cli.inputs.editor import edit_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def ask_again(dialogue: Dialogue, rest: str) -> None:
     """Ask the last prompt again; its answer is replaced. `-m MODEL` asks another one once."""
     place, message = _find_last(dialogue)
-    words = _split(rest)
+    words = split_words(rest)
     if words and (len(words) != 2 or words[0] not in ("-m", "--model")):
         raise UsageError(
             Text("cannot ask again"), Text("only a model can be given"), hint="/retry -m MODEL"
@@ -28,13 +28,13 @@ def edit_last(dialogue: Dialogue, rest: str) -> None:
     """Open the last prompt in the editor and ask it again as it was left."""
     place = dialogue.log.last_exchange()
     if place is None:
-        text = edit_text(dialogue.process, "")
+        text = edit_text(dialogue.process, "", Text("nothing was sent"))
         if text.strip():
             dialogue.ask(text)
         return
     message = dialogue.log.messages()[place]
     old = _read_text(message)
-    text = edit_text(dialogue.process, old)
+    text = edit_text(dialogue.process, old, Text("nothing was sent"))
     if not text.strip() or text == old:
         dialogue.messages.note(Text("the prompt is unchanged; /retry asks it again"))
         return
@@ -55,7 +55,7 @@ def undo(dialogue: Dialogue, rest: str) -> str:
 def compare_models(dialogue: Dialogue, rest: str) -> None:
     """Ask the last prompt of several models; the conversation stays as it is."""
     place, message = _find_last(dialogue)
-    models = _split(rest)
+    models = split_words(rest)
     if len(models) < 2:
         raise UsageError(
             Text("cannot compare"), Text("it takes two models"), hint="/compare MODEL MODEL"
@@ -72,7 +72,8 @@ def _find_last(dialogue: Dialogue) -> tuple[int, dict[str, Any]]:
     return place, dialogue.log.messages()[place]
 
 
-def _split(rest: str) -> list[str]:
+def split_words(rest: str) -> list[str]:
+    """Return the words of a line, split as POSIX shells do. Raises UsageError."""
     try:
         return shlex.split(rest)
     except ValueError as failure:

@@ -20,7 +20,7 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
 
-_FOR_ONE_PROMPT = ("file", "attach", "messages")
+_FOR_ONE_PROMPT = ("file", "attach", "messages", "template", "param", "edit")
 
 
 def converse(
@@ -44,6 +44,7 @@ def converse(
     dialogue.pending.files = list(options.value("file") or ())
     dialogue.pending.attach = list(options.value("attach") or ())
     dialogue.pending.messages = options.value("messages")
+    _set_template(dialogue, options)
     if "-" in (*dialogue.pending.files, dialogue.pending.messages):
         raise UsageError(
             Text("cannot read stdin in a conversation"), Text("that is where the prompts come from")
@@ -53,11 +54,22 @@ def converse(
     # A missing key ends the run, not each turn.
     _ = dialogue.context.gateway
     process.messages.print_faint(describe_start(dialogue))
-    if words:
-        dialogue.ask(" ".join(words))
+    if words or options.value("edit"):
+        dialogue.ask(" ".join(words or ()), options={"edit": options.value("edit")})
     run_loop(dialogue, keeps_history=not kept.no_keep)
     if dialogue.is_strict:
         process.exit_code = dialogue.exit_code
+
+
+def _set_template(dialogue: Dialogue, options: ConversationOptions) -> None:
+    """Take the template of the first prompt. Raises UsageError or SetupError for a mistake."""
+    name, params = options.value("template"), options.value("param") or ()
+    if name is None and not params:
+        return
+    from apiyi_cli.cli.conversation.drafting import check_template
+
+    check_template(dialogue.context.settings, name, params)
+    dialogue.pending.set_template(name, params)
 
 
 def _require_terminal(ctx: Context) -> None:

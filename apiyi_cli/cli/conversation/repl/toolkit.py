@@ -161,12 +161,12 @@ class ToolkitReader:
         event.app.layout.focus(buffer)
 
     def _edit(self, event: KeyPressEvent) -> None:
-        from apiyi_cli.cli.conversation.repl.draft import edit_text
+        from apiyi_cli.cli.inputs.editor import edit_text
         from apiyi_cli.errors import ApiyiError
 
         buffer = event.current_buffer
         try:
-            text = edit_text(self._dialogue.process, buffer.text)
+            text = edit_text(self._dialogue.process, buffer.text, Text("the draft is unchanged"))
         except ApiyiError as failure:
             self._dialogue.messages.error(failure)
             return
