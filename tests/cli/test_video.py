@@ -305,6 +305,19 @@ def test_a_gateway_that_forgot_the_task_still_serves_its_link(
     assert (apiyi.work / "cat.mp4").exists()
 
 
+def test_a_task_that_the_gateway_does_not_know_may_be_billed(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(
+        ScriptedReply.json({"id": "resp_1", "object": "response"}), path="/video-synthesis"
+    )
+    ran = apiyi("video cat --poll 0.1 -o cat.mp4")
+    assert ran.code == 8
+    assert "cannot ask for the task resp_1" in ran.err and "task_not_exist" in ran.err
+    assert "try: apiyi video resume resp_1" in ran.err
+    assert [row["id"] for row in listed(apiyi)] == ["resp_1"]
+
+
 def test_an_expired_result_says_when_it_was_deleted(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(*[ScriptedReply(status=410)] * 2, path=".mp4")
     apiyi("video cat -o cat.mp4")

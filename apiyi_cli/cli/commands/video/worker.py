@@ -25,6 +25,7 @@ from apiyi_cli.errors import (
     Interrupted,
     LimitError,
     OutputError,
+    RejectedError,
     TemporaryError,
 )
 from apiyi_cli.text import Text, system_reason
@@ -121,13 +122,11 @@ class VideoWorker:
                 failed_looks += 1
                 if failed_looks < MOST_FAILED_LOOKS:
                     continue
-                why = failure.summary()
-                raise IncompleteError(
-                    Text("cannot ask for the task {name}", name=record.name),
-                    why,
-                    hint=resume_hint(record),
-                ) from failure
+                raise _make_unreadable(record, failure) from failure
             except ApiyiError as failure:
+                if isinstance(failure, RejectedError) and not record.url:
+                    # The task was taken: a refusal to tell of it does not make it free.
+                    raise _make_unreadable(record, failure) from failure
                 raise failure.with_hint(resume_hint(record)) from failure.__cause__
             failed_looks = 0
             self._show(record, look.task)
@@ -183,6 +182,15 @@ class VideoWorker:
             return look._replace(failure=failure)
         note_task(self._ctx, self._tasks, record._replace(stage="expired", message=task.message))
         return look._replace(failure=explain_expiry(record))
+
+
+def _make_unreadable(record: VideoRecord, failure: ApiyiError) -> IncompleteError:
+    return IncompleteError(
+        Text("cannot ask for the task {name}", name=record.name),
+        failure.summary(),
+        hint=resume_hint(record),
+        facts=failure.facts._replace(billed="maybe"),
+    )
 
 
 def _is_free(failure: ApiyiError) -> bool:
