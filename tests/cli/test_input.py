@@ -227,12 +227,13 @@ def test_the_null_device_alone_is_empty_input(apiyi: Program, gateway: Gateway) 
     assert gateway.ledger == []
 
 
+@pytest.mark.parametrize("command", ["respond", "complete"])
 def test_a_terminal_without_a_prompt_gets_usage_and_no_hang(
-    apiyi: Program, gateway: Gateway
+    apiyi: Program, gateway: Gateway, command: str
 ) -> None:
-    screen = apiyi.terminal("chat")
+    screen = apiyi.terminal(command)
     assert screen.code == 2
-    assert any("apiyi chat --help" in line for line in screen.lines)
+    assert f"apiyi {command} --help" in " ".join(" ".join(screen.lines).split())
     assert gateway.ledger == []
 
 
