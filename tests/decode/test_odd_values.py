@@ -17,7 +17,7 @@ import pytest
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Event, Usage
-from apiyi_cli.core.jsontext import read, write
+from apiyi_cli.core.jsontext import as_line, read, write
 from apiyi_cli.decode import (
     account,
     chat,
@@ -331,7 +331,7 @@ def scores_of(reply: Callable[[], Reply], is_whole: bool) -> None:
 
 def task_of(reply: Callable[[], Reply], is_whole: bool) -> None:
     found, raw = video.read_task(reply())
-    read(raw)
+    read(as_line(raw))  # as --json prints it
     assert found.finished is None or found.finished < 1e11
 
 
