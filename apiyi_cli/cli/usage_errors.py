@@ -64,8 +64,9 @@ def make_usage_error(complaint: Any) -> UsageError:
     elif typed in FOREIGN_HINTS:
         hint = FOREIGN_HINTS[str(typed)]
     why = Text("did you mean {near}?", near=near) if near else ""
-    if switch := _find_switch(message):
-        why = Text("its two forms are {names}", names=switch)
+    if switches := _find_switch(message):
+        why = Text("its two forms are {names}", names=" / ".join(switches))
+        hint = Text("{name} alone, or {other}", name=switches[0], other=switches[1])
     elif typed is not None and near == typed:
         why = Text("it needs a value, and a command behind it")
     return UsageError(parse_complaint(plain), why, hint=hint)
@@ -100,17 +101,15 @@ def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
     )
 
 
-def _find_switch(message: str) -> str | None:
-    """Return both spellings of a switch that was given a value, None for other complaints."""
+def _find_switch(message: str) -> list[str]:
+    """Return both spellings of a switch that was given a value, none for other complaints."""
     match = re.match(r"Option '--([\w-]+)' does not take a value", message)
     if match is None:
-        return None
+        return []
     from apiyi_cli.settings.values import find_options
 
     flags = find_options(match[1].removeprefix("no-").replace("-", "_"))
-    return next(
-        (name.replace("/", " / ") for flag in flags for name in flag.names if "/" in name), None
-    )
+    return next((name.split("/") for flag in flags for name in flag.names if "/" in name), [])
 
 
 def parse_complaint(sentence: str) -> str:
