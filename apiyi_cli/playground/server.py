@@ -68,6 +68,10 @@ class PlaygroundServer:
             # Not in one go: a signal just before an endless wait would not end it.
             self._is_closed.wait(min(max(left_s, 0.05), 1.0))
 
+    def mark_used(self) -> None:
+        """Count the time without use anew: the page asked, not a stranger who tries the port."""
+        self._last_s = time.monotonic()
+
     def close(self) -> None:
         """Stop listening, end the children, delete the temporary files."""
         self._is_closed.set()
@@ -92,12 +96,10 @@ class PlaygroundServer:
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
-            self._last_s = time.monotonic()
             # What a client breaks off, or sends as nonsense, is its own affair.
             with suppress(OSError, ValueError):
                 PageHandler(connection, address, self)  # type: ignore[arg-type]
         finally:
-            self._last_s = time.monotonic()
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
@@ -153,6 +155,7 @@ class PageHandler(BaseHTTPRequestHandler):
             elif not checked.is_known:
                 raise HttpRefusal(401, "")
             else:
+                self.server.mark_used()
                 answer = find(path, query)
         except HttpRefusal as refusal:
             answer = _refused(refusal.status)
@@ -163,6 +166,7 @@ class PageHandler(BaseHTTPRequestHandler):
         cookie = self.server.guard.trade(token)
         if cookie is None and not is_known:
             raise HttpRefusal(401, "")
+        self.server.mark_used()
         headers = [("Location", "/")]
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))

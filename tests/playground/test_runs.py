@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +279,19 @@ def test_it_ends_when_nobody_uses_it_and_leaves_no_file(started: Program, tmp_pa
     assert process.wait(LIMIT_S) == 0
     page.close()
     assert list(scratch.iterdir()) == []
+
+
+def test_who_is_not_let_in_does_not_keep_it_running(started: Program) -> None:
+    process = started.start("playground --idle 1s --no-open")
+    assert process.stdout is not None
+    port = int(process.stdout.readline().decode().partition("127.0.0.1:")[2].partition("/")[0])
+    while process.poll() is None:
+        # Each is answered before the next: a second without any is what ends it otherwise.
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), LIMIT_S) as stranger:
+            stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            stranger.recv(1)
+    process.communicate()
+    assert process.returncode == 0
 
 
 @pytest.mark.off_schema
