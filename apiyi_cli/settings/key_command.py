@@ -6,18 +6,21 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError
 from apiyi_cli.text import Text
 
+if TYPE_CHECKING:
+    import subprocess
+
 LIMIT_S = 10.0
 _LONGEST_NOTE = 300
 _LONGEST_KEY = 1000
 _MOST_BYTES = 65_536
-_LAST_WORDS_S = 0.5
-"""How long the end of the output is awaited of a program that has ended."""
+_PIPE_END_S = 0.5
+"""Seconds to wait for the end of the output after the program has ended."""
 
 
 def read_printed_key(
@@ -27,31 +30,18 @@ def read_printed_key(
     what: str,
     limit_s: float = LIMIT_S,
 ) -> str:
-    """Return what the program printed.
+    """Return what the program printed on stdout.
 
-    No shell, and no stdin: that is the prompt's. It runs in `folder`, so that no relative
-    name means the user's working directory. Raises AuthError, with the program's own words
-    redacted, when it does not start, fails, or takes longer than `limit_s`.
+    It runs without a shell and without stdin, which belongs to the prompt, and in `folder`, so
+    that relative names do not depend on the user's working directory. `what` names the setting
+    in errors. Raises AuthError, with the program's stderr redacted, if it does not start, fails
+    or takes longer than `limit_s` seconds.
     """
     import subprocess
 
     program = os.path.expanduser(command[0])
-    try:
-        child = subprocess.Popen(
-            [program, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder if folder.is_dir() else "/",
-            env=environ,
-            bufsize=0,
-        )
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise AuthError(
-            Text("{what} did not start", what=what), f"{program}: {why}", hint=_hint()
-        ) from error
-    printed, complained = PipeReader(child.stdout), PipeReader(child.stderr)
+    child = _start([program, *command[1:]], environ, folder, what)
+    stdout, stderr = PipeReader(child.stdout), PipeReader(child.stderr)
     try:
         child.wait(limit_s)
     except subprocess.TimeoutExpired:
@@ -62,23 +52,44 @@ def read_printed_key(
     finally:
         child.kill()
         child.wait()
-    out, err = printed.text(), complained.text()
-    text = out.decode("utf-8", "replace")
+    text = stdout.text().decode("utf-8", "replace")
     if child.returncode:
         why = Text(
             "{program} ended with status {returncode}", program=program, returncode=child.returncode
         )
-        if complaint := _one_line(err, text):
+        if complaint := _one_line(stderr.text(), text):
             why += f": {complaint}"
         raise AuthError(Text("{what} failed", what=what), why, hint=_hint())
     return text
 
 
-class PipeReader:
-    """Reads a pipe to its end, or as much as can be a key.
+def _start(
+    argv: Sequence[str], environ: Mapping[str, str], folder: Path, what: str
+) -> subprocess.Popen[bytes]:
+    import subprocess
 
-    Read in a thread: a program that never stops printing is not read for ever, and what
-    it has left running in the background (an agent) may hold the pipe open.
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder if folder.is_dir() else "/",
+            env=environ,
+            bufsize=0,
+        )
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise AuthError(
+            Text("{what} did not start", what=what), f"{argv[0]}: {why}", hint=_hint()
+        ) from error
+
+
+class PipeReader:
+    """Reads a pipe in a thread until its end or 64 KiB, more than any key.
+
+    The thread may be left behind: a process that the program started in the background (an
+    agent) may keep the pipe open.
     """
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
@@ -94,8 +105,8 @@ class PipeReader:
                 self._data += data
 
     def text(self) -> bytes:
-        """Return what has come, once the program has ended."""
-        self._thread.join(_LAST_WORDS_S)
+        """Return what was read; call it after the program has ended."""
+        self._thread.join(_PIPE_END_S)
         return bytes(self._data)
 
 
@@ -104,9 +115,9 @@ def _hint() -> str:
 
 
 def _one_line(complaint: bytes, printed: str) -> str:
-    """Return the program's complaint on one line, without whatever it printed as a key.
+    """Return the program's stderr on one line, with everything it printed on stdout redacted.
 
-    Nothing is told of one that printed more than any key: taking all of that out takes long.
+    "" if it printed more than any key has: redacting all of that would take long.
     """
     if len(printed) > _LONGEST_KEY:
         return ""

@@ -1,14 +1,14 @@
 """The two stores of keys: the keyring of the operating system, and a 0600 file.
 
-Each entry holds the key and the servers it may be sent to. The keyring is spoken to from a
-thread that can be abandoned, because a locked or broken one may never answer. Who may
-use which key is `settings.secrets`.
+Each entry holds a key and the origins that it may be sent to. The keyring is called in a
+daemon thread, because a locked or broken one may never answer. Which key a request uses is
+decided in `settings.secrets`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,8 +30,7 @@ KEYRING_LIMIT_S = 3.0
 
 
 class KeyPlace(NamedTuple):
-    """One place where a key may be, and what was found there: `present` is None for "cannot
-    tell", and `note` then says why."""
+    """A place where a key may be; `present` is None if that is unknown, and `note` says why."""
 
     name: str
     present: bool | None
@@ -39,40 +38,40 @@ class KeyPlace(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A stored key and the origins it may go to; None: those that the profile names."""
+    """A stored key and the origins it may be sent to; None means those of the profile."""
 
     key: str
     origins: tuple[str, ...] | None = None
 
 
 class NoKeyring(AuthError):
-    """The machine has no keyring at all, which is normal for a server."""
+    """This machine has no keyring, which is normal for a server."""
 
 
 def read_keyring(profile: str) -> Entry | None:
-    """Return what the keyring has for the profile.
+    """Return the profile's entry in the keyring, None if it has none.
 
-    A bare key that another program put there is an entry without origins. Raises AuthError
-    when the keyring is locked, broken or silent, NoKeyring when there is none.
+    A bare key that another program stored is an entry without origins. Raises AuthError if the
+    keyring is locked, broken or does not answer, NoKeyring if there is none.
     """
     text = _ask_keyring("read", lambda ring: ring.get_password(SERVICE, profile))
     return _parse_entry(text, KEYRING) if text else None
 
 
 def require_keyring(profile: str) -> None:
-    """Raise AuthError unless the keyring can keep a key; NoKeyring when there is none.
+    """Raise AuthError unless the keyring can keep a key; NoKeyring if there is none.
 
-    Nothing is written: a keyring that fails only then is told by `write_keyring`.
+    Nothing is written: a keyring that fails only on writing is reported by `write_keyring`.
     """
 
-    def look(ring: Any) -> bool:
+    def check(ring: Any) -> bool:
         _refuse_plaintext(ring)
         if type(ring).__module__.endswith((".fail", ".null")):
             raise NoKeyring(Text("the keyring cannot be used"), Text("this machine has none"))
         ring.get_password(SERVICE, profile)
         return True
 
-    _ask_keyring("read", look)
+    _ask_keyring("read", check)
 
 
 def _refuse_plaintext(ring: Any) -> None:
@@ -84,17 +83,17 @@ def _refuse_plaintext(ring: Any) -> None:
 
 
 def write_keyring(profile: str, entry: Entry) -> None:
-    """Put the entry into the keyring and read it back; raises AuthError.
+    """Store the entry in the keyring and read it back; raises AuthError.
 
-    A backend that keeps passwords in a plain file is refused unless the user chose it by
-    name (`PYTHON_KEYRING_BACKEND`): storing in the clear has its own option.
+    A backend that keeps passwords in a plain file is refused unless the user chose it by name
+    (`PYTHON_KEYRING_BACKEND`): plain text has its own option, `--insecure-storage`.
     """
     text = write_ascii(_as_json(entry))
 
     def write(ring: Any) -> bool:
         _refuse_plaintext(ring)
         ring.set_password(SERVICE, profile, text)
-        # The null backend takes everything and keeps nothing.
+        # The null backend accepts every password and stores none.
         return bool(ring.get_password(SERVICE, profile) == text)
 
     if not _ask_keyring("written", write, Secret(entry.key)):
@@ -104,7 +103,7 @@ def write_keyring(profile: str, entry: Entry) -> None:
 
 
 def delete_keyring(profile: str) -> bool:
-    """Remove the profile's entry; return whether there was one; raises like `read_keyring`."""
+    """Remove the profile's entry; return True if there was one. Raises like `read_keyring`."""
 
     def delete(ring: Any) -> bool:
         if ring.get_password(SERVICE, profile) is None:
@@ -116,26 +115,26 @@ def delete_keyring(profile: str) -> bool:
 
 
 def file_path(environ: Mapping[str, str]) -> Path:
-    """Return where `auth login --insecure-storage` keeps keys; the file may not exist."""
+    """Return the path of the file of `auth login --insecure-storage`; it may not exist."""
     return config_dir(environ) / "keys.json"
 
 
 def read_file(environ: Mapping[str, str], profile: str) -> Entry | None:
-    """Return what the file has for the profile.
+    """Return the profile's entry in the file, None if it has none.
 
-    Raises SetupError for a file that others can read or that is damaged.
+    Raises SetupError if other users can read the file or if it is damaged.
     """
     return _read(file_path(environ)).get(profile)
 
 
 def write_file(environ: Mapping[str, str], profile: str, entry: Entry) -> None:
-    """Put the entry into the file, 0600 in a folder of mode 0700; raises SetupError."""
+    """Store the entry in the file, mode 0600 in a folder of mode 0700; raises SetupError."""
     path = file_path(environ)
     _write(path, {**_read(path), profile: entry})
 
 
 def delete_file(environ: Mapping[str, str], profile: str) -> bool:
-    """Remove the profile's entry from the file; return whether there was one."""
+    """Remove the profile's entry from the file; return True if there was one."""
     path = file_path(environ)
     entries = _read(path)
     if entries.pop(profile, None) is None:
@@ -145,10 +144,10 @@ def delete_file(environ: Mapping[str, str], profile: str) -> bool:
 
 
 def find_storage(settings: Settings, *, insecure: bool = False) -> str | None:
-    """Return where a key of the profile can be kept, None where only the user may say so.
+    """Return the store for the profile's key: `KEYRING`, the file's path, or None.
 
-    None means that this machine has no keyring: the 0600 file is then for the user to choose.
-    Raises AuthError when the keyring is there and does not answer.
+    None means that this machine has no keyring and the user must decide whether the 0600 file
+    may be used. Raises AuthError if there is a keyring and it does not answer.
     """
     if insecure:
         return str(file_path(settings.environ))
@@ -163,27 +162,26 @@ def find_storage(settings: Settings, *, insecure: bool = False) -> str | None:
 
 
 def system_user(profile: str) -> str:
-    """Return the name under which the stores keep the system token of a profile."""
-    # No profile has a slash in its name.
+    """Return the user name under which the stores keep a profile's system token."""
+    # A profile's name cannot contain a slash.
     return f"{profile}/system"
 
 
 def store_key(
     settings: Settings, key: Secret, *, insecure: bool = False, user: str | None = None
 ) -> str:
-    """Keep the key for the profile in use, bound to its servers; return where it is kept.
+    """Store the key of the current profile, bound to its origins; return where it is.
 
-    `user` is the name of another secret of the profile (`system_user`).
-
-    It goes into the keyring, or, only when `insecure`, into a 0600 file; the copy in the
-    other place is removed, so that no old key is left to be found. Raises AuthError when
-    the keyring cannot keep it: nothing falls back to a file by itself.
+    `user` is the name of another secret of the profile (`system_user`). The key goes into the
+    keyring or, only if `insecure`, into the 0600 file; a copy in the other store is removed, so
+    that no old key is used later. Raises AuthError if the keyring cannot keep it: there is no
+    automatic fallback to the file.
     """
     entry = Entry(key.value, tuple(origins(settings.base_urls)))
     user = user or settings.profile
     if insecure:
         write_file(settings.environ, user, entry)
-        _quietly_forget_keyring(user)
+        _try_delete_keyring(user)
         return str(file_path(settings.environ))
     write_keyring(user, entry)
     delete_file(settings.environ, user)
@@ -191,10 +189,10 @@ def store_key(
 
 
 def forget_key(settings: Settings) -> list[str]:
-    """Remove the profile's key and system token from every store; return the stores that had any.
+    """Remove the profile's key and system token from both stores; return those that had any.
 
-    Raises AuthError after the file was cleaned when the keyring does not answer: a key may
-    still be in it.
+    If the keyring does not answer, AuthError is raised after the file was cleaned: a key may
+    still be in the keyring.
     """
     removed: list[str] = []
     users = (settings.profile, system_user(settings.profile))
@@ -212,11 +210,11 @@ def forget_key(settings: Settings) -> list[str]:
 
 
 def list_places(settings: Settings) -> list[KeyPlace]:
-    """Return every place of a key in the order of `find_key`, and whether it has one."""
-    named = settings.value("key_file")
+    """Return the places of a key in the order in which `find_key` looks at them."""
+    key_file = settings.value("key_file")
     command = settings.in_profile.key_command
-    found = [
-        KeyPlace(Text("key file"), bool(named), str(named or "")),
+    places = [
+        KeyPlace(Text("key file"), bool(key_file), str(key_file or "")),
         KeyPlace(
             Text("environment {key_variable}", key_variable=KEY_VARIABLE),
             bool(settings.environ.get(KEY_VARIABLE)),
@@ -225,23 +223,23 @@ def list_places(settings: Settings) -> list[KeyPlace]:
     ]
     try:
         entry = read_keyring(settings.profile)
-        found.append(KeyPlace(KEYRING, entry is not None))
+        places.append(KeyPlace(KEYRING, entry is not None))
     except AuthError as error:
-        found.append(KeyPlace(KEYRING, None, error.why))
+        places.append(KeyPlace(KEYRING, None, error.why))
     entry = read_file(settings.environ, settings.profile)
-    found.append(KeyPlace(str(file_path(settings.environ)), entry is not None))
+    places.append(KeyPlace(str(file_path(settings.environ)), entry is not None))
     for path, _ in list_vendor_files(settings.environ):
         if path.exists():
             secret = find_in_vendor_files(settings, "key", only=path)
-            found.append(KeyPlace(str(path), secret is not None))
-    return found
+            places.append(KeyPlace(str(path), secret is not None))
+    return places
 
 
-def _quietly_forget_keyring(user: str) -> None:
+def _try_delete_keyring(user: str) -> None:
     try:
         delete_keyring(user)
     except AuthError:
-        # --insecure-storage is for machines whose keyring does not work.
+        # Expected: --insecure-storage is for machines whose keyring does not work.
         return
 
 
@@ -255,7 +253,7 @@ def _read(path: Path) -> dict[str, Entry]:
         return {}
     except OSError as error:
         raise SetupError(Text("cannot read {path}", path=path), system_reason(error)) from error
-    # The parser's own message would repeat what it found.
+    # The parser's own message would quote the file, and so a key.
     except (ValueError, AttributeError):
         raise SetupError(
             Text("{path} is damaged", path=path),
@@ -274,7 +272,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
 
 
 def _parse_entry(text: str, source: str) -> Entry:
-    """Read an entry of the keyring, or a bare key, which never begins with a brace."""
+    """Return the entry written as this text: JSON, or a bare key, which has no brace."""
     if not text.lstrip().startswith("{"):
         return Entry(text)
     try:
@@ -285,14 +283,10 @@ def _parse_entry(text: str, source: str) -> Entry:
 
 
 def _check_entry(value: Any, source: str) -> Entry:
-    """Return the entry that was written as this JSON value.
-
-    Raises AuthError, which never repeats the value, if it is not an entry.
-    """
+    """Return the entry of a JSON value; raises AuthError, which does not quote it."""
     fields = value if isinstance(value, dict) else {}
     key, origins = fields.get("key"), fields.get("origins")
-    known = origins is None or isinstance(origins, list)
-    if not isinstance(key, str) or not known:
+    if not isinstance(key, str) or not isinstance(origins, list | None):
         raise AuthError(
             Text("no usable key"), Text("the entry in {source} is damaged", source=source)
         )
@@ -300,9 +294,10 @@ def _check_entry(value: Any, source: str) -> Entry:
 
 
 def _ask_keyring(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
-    """Return what `ask` says of the keyring, or raise AuthError after `KEYRING_LIMIT_S`.
+    """Return the result of `ask(keyring)`; AuthError if it fails or exceeds `KEYRING_LIMIT_S`.
 
-    The import is part of it: choosing a backend already talks to the desktop's bus.
+    `verb` completes "the keyring cannot be …". `secrets` are redacted in the keyring's message.
+    The import runs in the thread too, because choosing a backend already uses the desktop's bus.
     """
     import threading
 
@@ -317,27 +312,29 @@ def _ask_keyring(verb: str, ask: Callable[[Any], T], *secrets: Secret) -> T:
         except Exception as error:
             failures.append(error)
 
-    # A daemon: the process must be able to end while the keyring stays silent.
+    # A daemon thread: the process must be able to end while the keyring does not answer.
     thread = threading.Thread(target=run, name="keyring", daemon=True)
     thread.start()
     thread.join(KEYRING_LIMIT_S)
     if answers:
         return answers[0]
     what = Text("the keyring cannot be {verb}", verb=verb)
-    why: str
     if not failures:
-        why = Text(
+        limit = Text(
             "it gave no answer within {keyring_limit_s} s (is it locked?)",
             keyring_limit_s=f"{KEYRING_LIMIT_S:g}",
         )
-        raise AuthError(what, why, hint=LOGIN_HINT)
-    error = failures[0]
+        raise AuthError(what, limit, hint=LOGIN_HINT)
+    # The cause is cut off: a traceback through the backend would show the arguments.
+    raise _keyring_error(what, failures[0], secrets) from None
+
+
+def _keyring_error(what: Text, error: Exception, secrets: Iterable[Secret]) -> AuthError:
     if isinstance(error, AuthError):
-        raise error
+        return error
     why = redact(" ".join(str(error).split()) or type(error).__name__, secrets)
     if type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
-        raise NoKeyring(what, Text("this machine has none"), hint=LOGIN_HINT) from None
+        return NoKeyring(what, Text("this machine has none"), hint=LOGIN_HINT)
     if type(error).__name__ == "KeyringLocked":
         why = Text("it is locked: {why}", why=why)
-    # The cause is cut off: a traceback through the backend would show the arguments.
-    raise AuthError(what, why, hint=LOGIN_HINT) from None
+    return AuthError(what, why, hint=LOGIN_HINT)
