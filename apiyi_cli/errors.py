@@ -58,7 +58,7 @@ class Facts(PlainValue):
     tells that the connection had served a request before; `after_s` is the time from the end
     of sending to the failure. `retry_after_s` is how long the gateway asked to wait,
     `should_retry` its `x-should-retry`; None is "not told".
-    `cause` names the row of `decode.error_table` that judged a refusal, `billed` what it says of
+    `cause` names the row of `decode.errors.error_table` that judged a refusal, `billed` what it says of
     the money. `ends_run` is what a free question found about the key or the account: whether
     further items of the run would fail as well; None where nobody asked. `param` is the field of
     the body that a refusal names.

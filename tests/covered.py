@@ -31,7 +31,7 @@ AREAS = {
         *(("wire/limits/redis_limiter.py",) if shutil.which("redis-server") else ()),
     ),
     "cache": ("wire/cache.py",),
-    "sse": ("decode/sse.py",),
+    "sse": ("decode/frames/sse.py",),
     "redaction": ("core/secret.py",),
     "safe text": ("core/terminal_text.py",),
     "output names": ("output/names.py",),

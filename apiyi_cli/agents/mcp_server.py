@@ -276,7 +276,7 @@ def _decode(data: bytearray) -> str:
 
 
 def _find_misfit(schema: dict[str, Any], arguments: Mapping[str, Any]) -> str | None:
-    from apiyi_cli.build.answer_check import check_answer
+    from apiyi_cli.build.schemas.answer_check import check_answer
 
     check = check_answer(schema, write_text(arguments))
     return check.misfit or check.unfinished

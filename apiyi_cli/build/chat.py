@@ -114,7 +114,7 @@ def chat_call(
     if text.protocol != "openai" and (
         text.protocol != "auto" or text.cache_prompt or "reasoning_effort" in body
     ):
-        from apiyi_cli.build.protocols import build_native_call
+        from apiyi_cli.build.native.protocols import build_native_call
 
         native = build_native_call(body, family, text)
         if native is not None:
@@ -155,7 +155,7 @@ def answer_messages(
     """Return the messages that a finished answer adds to the conversation.
 
     The first is the assistant's, with its function calls; one for each result follows. `native`
-    is the turn as it came, which the same protocol gets back (see `decode.turns`).
+    is the turn as it came, which the same protocol gets back (see `decode.answers.turns`).
     """
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
     if calls:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
-from apiyi_cli.build.google import generate_path
 from apiyi_cli.build.image_inputs import (
     check_inputs,
     file_parts,
@@ -20,6 +19,7 @@ from apiyi_cli.build.image_inputs import (
     generate_parts,
     inline_urls,
 )
+from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.build.upload import Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
 from apiyi_cli.core.endpoints import (

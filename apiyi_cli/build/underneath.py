@@ -1,7 +1,7 @@
 """Requests for a whole answer that ask for a stream, so that silence ends no long answer.
 
 A proxy or a client that waits ten minutes for one object sees nothing of the work and gives up;
-a stream moves. The object is put together from the events (`decode.assemble`). What a stream of
+a stream moves. The object is put together from the events (`decode.answers.assemble`). What a stream of
 the protocol is not known to say in full is asked for whole.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apiyi_cli.build.google import generate_path
+from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import CHAT, MESSAGES, RESPOND
 from apiyi_cli.core.families import Overrides, find_family

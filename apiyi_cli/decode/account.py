@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fields import read_moment, read_number, read_object, read_objects, read_string
+from apiyi_cli.decode.frames.fields import (
+    read_moment,
+    read_number,
+    read_object,
+    read_objects,
+    read_string,
+)
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import EventBatch
-from apiyi_cli.decode.answer_reader import read_answer
-from apiyi_cli.decode.chat_answer import ChatAnswer
+from apiyi_cli.decode.answers.answer_reader import read_answer
+from apiyi_cli.decode.answers.chat_answer import ChatAnswer
 
 
 def events(

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read, read_first, value_end, write
-from apiyi_cli.decode.fields import read_count, read_object, read_objects
-from apiyi_cli.decode.reply_body import facts_of, read_body, read_json
-from apiyi_cli.decode.usage import usage
+from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
+from apiyi_cli.decode.frames.reply_body import facts_of, read_body, read_json
+from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 

@@ -12,17 +12,17 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.fields import read_object, read_string
+from apiyi_cli.decode.errors.fault import classify_event
+from apiyi_cli.decode.frames.fields import read_object, read_string
+from apiyi_cli.decode.frames.reply_body import facts_of, find_refusal, parse_body, read_whole
+from apiyi_cli.decode.frames.sse import frames, json_events
+from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.image_items import (
     describe_refusal,
     describe_words,
     find_items,
     shorten,
 )
-from apiyi_cli.decode.reply_body import facts_of, find_refusal, parse_body, read_whole
-from apiyi_cli.decode.sse import frames, json_events
-from apiyi_cli.decode.usage import usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
@@ -103,7 +103,7 @@ def _no_picture(answer: Any, lost: Sequence[Lost], reply: Reply) -> ApiyiError:
 
 def _usage(answer: dict[str, Any]) -> Usage | None:
     if "usageMetadata" in answer:
-        from apiyi_cli.decode.google import google_usage
+        from apiyi_cli.decode.answers.google import google_usage
 
         return google_usage(answer["usageMetadata"])
     return usage(answer.get("usage"))
@@ -206,7 +206,7 @@ def _merge_events(raw: bytes) -> dict[str, Any]:
             continue
         counts = event.get("usage") or counts
     if not data:
-        from apiyi_cli.decode.assemble import assemble_completion
+        from apiyi_cli.decode.answers.assemble import assemble_completion
 
         # A model that draws in chat may stream without being asked to.
         return assemble_completion(frame.data for batch in frames([raw]) for frame in batch)

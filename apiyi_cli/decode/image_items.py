@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fields import read_object, read_objects, read_string
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string
 from apiyi_cli.text import Text
 
 _SHOWN_CHARS = 200

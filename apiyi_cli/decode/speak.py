@@ -9,8 +9,8 @@ from itertools import chain
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import read_event, trim
-from apiyi_cli.decode.fields import read_object
-from apiyi_cli.decode.reply_body import (
+from apiyi_cli.decode.frames.fields import read_object
+from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     facts_of,
     find_refusal,
@@ -18,7 +18,7 @@ from apiyi_cli.decode.reply_body import (
     parse_body,
     read_body,
 )
-from apiyi_cli.decode.sse import json_events
+from apiyi_cli.decode.frames.sse import json_events
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 from apiyi_cli.text import Text
 

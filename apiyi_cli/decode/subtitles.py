@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from apiyi_cli.decode.fields import read_number, read_string
+from apiyi_cli.decode.frames.fields import read_number, read_string
 
 _TIMES = re.compile(
     r"^[ \t]*(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]*-->"

@@ -9,16 +9,16 @@ from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.fields import read_count, read_moment, read_number, read_object
-from apiyi_cli.decode.reply_body import (
+from apiyi_cli.decode.errors.fault import classify_event
+from apiyi_cli.decode.frames.fields import read_count, read_moment, read_number, read_object
+from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
     facts_of,
     parse_body,
     read_body,
 )
-from apiyi_cli.decode.usage import BELIEVED_TOKENS
+from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 

@@ -187,7 +187,7 @@ def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
         from apiyi_cli.decode.respond import events as respond_events
 
         return respond_events
-    from apiyi_cli.decode.protocols import find_events
+    from apiyi_cli.decode.answers.protocols import find_events
 
     if kind in ("message_start", "message"):
         return find_events(Call("POST", "", protocol="anthropic"))

@@ -16,7 +16,7 @@ import pytest
 
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
-from tests.talking import (
+from tests.terminal_session import (
     CTRL_C,
     CTRL_D,
     CTRL_J,

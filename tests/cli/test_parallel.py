@@ -44,7 +44,7 @@ def chat(prompt: str) -> Call:
 
 def ask(sender: Sender, prompt: str) -> str:
     def decode(reply: Reply) -> Iterator[int]:
-        from apiyi_cli.decode.reply_body import read_json
+        from apiyi_cli.decode.frames.reply_body import read_json
 
         read_json(reply, cost="text")
         yield reply.status

@@ -22,7 +22,7 @@ from apiyi_cli.core.events import (
     ToolCall,
     Usage,
 )
-from apiyi_cli.decode.answer import finish_reason
+from apiyi_cli.decode.answers.answer import finish_reason
 from apiyi_cli.decode.chat import events
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, TemporaryError
 

@@ -12,9 +12,9 @@ import pytest
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode import chat, complete, respond
-from apiyi_cli.decode.assemble import assemble_completion
-from apiyi_cli.decode.fault import classify_event, classify_reply
-from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.answers.assemble import assemble_completion
+from apiyi_cli.decode.errors.fault import classify_event, classify_reply
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError
 
 JUNK: list[Any] = [

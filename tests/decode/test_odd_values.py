@@ -30,10 +30,10 @@ from apiyi_cli.decode import (
     transcribe,
     video,
 )
-from apiyi_cli.decode.assemble import assemble_completion
-from apiyi_cli.decode.protocols import find_events
-from apiyi_cli.decode.reply_body import read_json
-from apiyi_cli.decode.usage import BELIEVED_TOKENS
+from apiyi_cli.decode.answers.assemble import assemble_completion
+from apiyi_cli.decode.answers.protocols import find_events
+from apiyi_cli.decode.frames.reply_body import read_json
+from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.render.ndjson import ndjson
 from apiyi_cli.render.text import text

@@ -10,8 +10,8 @@ import pytest
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import one_line, read_first
-from apiyi_cli.decode.assemble import assemble_completion
-from apiyi_cli.decode.reply_body import detect_kind, read_body, read_json
+from apiyi_cli.decode.answers.assemble import assemble_completion
+from apiyi_cli.decode.frames.reply_body import detect_kind, read_body, read_json
 from apiyi_cli.errors import (
     ApiyiError,
     AuthError,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.answer_check import check_answer
+from apiyi_cli.build.schemas.answer_check import check_answer
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.errors import UsageError
 from apiyi_cli.tools.run import AT_ONCE, Tool, parse_run_options, run_tools

@@ -12,7 +12,7 @@ from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Delta, EventBatch, Usage
 from apiyi_cli.decode.chat import events
-from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, TemporaryError
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway

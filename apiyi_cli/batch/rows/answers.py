@@ -34,7 +34,7 @@ Reader = Callable[[Call, Reply], Iterator[Any]]
 def read_chat(call: Call, reply: Reply) -> Iterator[Any]:
     """Read an answer of chat."""
     if call.protocol != "openai":
-        from apiyi_cli.decode.protocols import find_events
+        from apiyi_cli.decode.answers.protocols import find_events
 
         return _read_text(find_events(call), call, reply, _count_choices(call))
     from apiyi_cli.decode.chat import events
@@ -162,7 +162,7 @@ def _read_text(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[
 
 
 def _assemble(chunks: list[bytes]) -> bytes:
-    from apiyi_cli.decode.assemble import assemble_completion
+    from apiyi_cli.decode.answers.assemble import assemble_completion
 
     return write(assemble_completion(chunks))
 

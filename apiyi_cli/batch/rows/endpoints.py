@@ -20,12 +20,12 @@ from apiyi_cli.batch.rows.media import (
     build_speech,
     build_transcript,
 )
-from apiyi_cli.build.anthropic import HEADERS
 from apiyi_cli.build.body import TextRequest, post
 from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
-from apiyi_cli.build.google import generate_path
+from apiyi_cli.build.native.anthropic import HEADERS
+from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.build.rank import rank_call
 from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints

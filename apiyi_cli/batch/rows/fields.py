@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from apiyi_cli.build.content import Attachment
-from apiyi_cli.build.schema import read_schema, wrap_schema
+from apiyi_cli.build.schemas.schema import read_schema, wrap_schema
 from apiyi_cli.build.tools import parse_tool_choice, read_tools
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import read_regular
@@ -16,7 +16,7 @@ from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.jsontext import read_strict, write_text
 from apiyi_cli.core.options import Flag, Group
-from apiyi_cli.decode.fields import read_object
+from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.values import InvalidValue, convert_value, describe_expected, parse_value
 from apiyi_cli.text import Text
@@ -313,7 +313,7 @@ def _google_schema(call: Call, config: Mapping[str, Any]) -> Any:
         return call.answer_schema
     if "responseJsonSchema" in config:
         return config["responseJsonSchema"]
-    from apiyi_cli.build.openapi_schema import json_schema
+    from apiyi_cli.build.schemas.openapi_schema import json_schema
 
     return json_schema(config.get("responseSchema"))
 

@@ -148,7 +148,7 @@ class RowReader:
         schema = find_schema(call)
         if not isinstance(schema, dict) or schema is self._noted_schema:
             return
-        from apiyi_cli.build.json_schema import describe_unchecked
+        from apiyi_cli.build.schemas.json_schema import describe_unchecked
 
         self._noted_schema = schema
         for text in describe_unchecked(schema, "--schema"):

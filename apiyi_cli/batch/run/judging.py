@@ -90,7 +90,7 @@ def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
     wanted = find_schema(call)
     if wanted is None:
         return None
-    from apiyi_cli.build.answer_check import CHECK_S, check_answer
+    from apiyi_cli.build.schemas.answer_check import CHECK_S, check_answer
 
     error = check_answer(wanted, text, limit_s=max(0.0, min(CHECK_S, left_s))).error()
     return None if error is None else error.add_facts(code="misfit", status=200)

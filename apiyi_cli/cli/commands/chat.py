@@ -125,7 +125,7 @@ def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
     """Return the turn as it came, None where nobody needs it."""
     if reply.call is None:
         return None
-    from apiyi_cli.decode.turns import read_turn
+    from apiyi_cli.decode.answers.turns import read_turn
 
     return read_turn(reply.call, reply.chunks)
 

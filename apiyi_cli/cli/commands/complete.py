@@ -147,7 +147,7 @@ def _completed_lines(
     """Send the calls and yield a JSON line for each completion; count usage and finishes."""
     from apiyi_cli.cli.gateway.parallel import send_in_order
     from apiyi_cli.core.jsontext import write
-    from apiyi_cli.decode.reply_body import read_json
+    from apiyi_cli.decode.frames.reply_body import read_json
     from apiyi_cli.wire.send import find_usage
 
     def read(reply: Reply) -> Any:

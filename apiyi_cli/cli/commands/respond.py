@@ -21,7 +21,7 @@ from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.core.options.respond import Responding
-from apiyi_cli.decode.output import output_items
+from apiyi_cli.decode.answers.output import output_items
 from apiyi_cli.decode.respond import events
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text

@@ -121,7 +121,7 @@ def find_decode(call: Call, openai: Decode) -> Decode:
     """Return the decoder for the protocol of a call; `openai` is the command's own."""
     if call.protocol == "openai":
         return openai
-    from apiyi_cli.decode.protocols import find_events
+    from apiyi_cli.decode.answers.protocols import find_events
 
     return find_events(call)
 
@@ -147,7 +147,7 @@ def require_fit(schema: dict[str, Any] | None, text: str, left_s: float) -> None
     """
     if schema is None:
         return
-    from apiyi_cli.build.answer_check import CHECK_S, check_answer
+    from apiyi_cli.build.schemas.answer_check import CHECK_S, check_answer
 
     check = check_answer(schema["schema"], text, limit_s=min(CHECK_S, left_s))
     if check.unfinished and left_s < CHECK_S:

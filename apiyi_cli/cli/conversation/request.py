@@ -18,8 +18,8 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.drafting import PromptTemplate
     from apiyi_cli.cli.conversation.history import MessageHistory
+    from apiyi_cli.cli.conversation.prompt_template import PromptTemplate
     from apiyi_cli.cli.conversation.tools import ToolCommands
     from apiyi_cli.cli.inputs.prompt import Inputs
     from apiyi_cli.core.events import ToolCall
@@ -106,7 +106,7 @@ class ConversationRequest(PlainValue):
         if self.history is not None and self.history.notice is not None:
             notices.append(self.history.notice)
         if self.schema is not None:
-            from apiyi_cli.build.json_schema import describe_unchecked
+            from apiyi_cli.build.schemas.json_schema import describe_unchecked
 
             notices += describe_unchecked(self.schema["schema"], "--schema")
         return notices if self.commands is None else [*notices, *self.commands.notices()]
@@ -158,7 +158,7 @@ def begin_draft(ctx: Context) -> PromptTemplate | None:
     """Return the template of the run, whose options are in force from now on; None without."""
     if ctx.settings.fill(Drafting()).template is None:
         return None
-    from apiyi_cli.cli.conversation.drafting import begin_draft
+    from apiyi_cli.cli.conversation.prompt_template import begin_draft
 
     return begin_draft(ctx.settings)
 
@@ -180,7 +180,7 @@ def read_prompt(
     files = ctx.settings.fill(source).file or ()
     text = ctx.inputs.prompt(words or (), files, needed=needed and not is_drafted)
     if is_drafted:
-        from apiyi_cli.cli.conversation.drafting import finish_draft
+        from apiyi_cli.cli.conversation.prompt_template import finish_draft
 
         text = finish_draft(ctx, template, text)
     if text is None and needed:
@@ -239,7 +239,7 @@ def _read_attachment(inputs: Inputs, name: str) -> Attachment:
 def _read_schema(inputs: Inputs, value: str | None) -> dict[str, Any] | None:
     if value is None:
         return None
-    from apiyi_cli.build.schema import read_schema
+    from apiyi_cli.build.schemas.schema import read_schema
 
     return read_schema(inputs.text_or_file(value, "--schema"))
 

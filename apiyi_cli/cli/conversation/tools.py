@@ -43,7 +43,7 @@ class ToolCommands(NamedTuple):
 
     def notices(self) -> list[str]:
         """Return what to say once about parameters that cannot be checked."""
-        from apiyi_cli.build.json_schema import describe_unchecked
+        from apiyi_cli.build.schemas.json_schema import describe_unchecked
 
         return [
             notice
@@ -142,7 +142,7 @@ class ToolRunner:
 
     def _find_misfit(self, schema: dict[str, Any], arguments: str) -> str | None:
         """Return why arguments are not used: they do not fit, or could not be checked."""
-        from apiyi_cli.build.answer_check import CHECK_S, check_answer
+        from apiyi_cli.build.schemas.answer_check import CHECK_S, check_answer
 
         check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._ctx.gateway.left_s))
         return check.misfit or check.unfinished

@@ -10,7 +10,7 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import ACCOUNT, ACCOUNT_LOG, KEY_LOG
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.decode.account import AccountBalance, Charge, read_balance, read_charges
-from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, AuthError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender

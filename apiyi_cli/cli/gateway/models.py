@@ -11,8 +11,8 @@ from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.endpoints import PRICING
 from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.fields import read_object
-from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.frames.fields import read_object
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender

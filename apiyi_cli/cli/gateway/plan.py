@@ -197,7 +197,7 @@ def _make_account(settings: CommandSettings, messages: Messages, plan: Plan) -> 
     from apiyi_cli.wire.retry.account import Account
 
     def ask_account(call: Call) -> Any:
-        from apiyi_cli.decode.reply_body import read_json
+        from apiyi_cli.decode.frames.reply_body import read_json
 
         return _ask_probe(plan, call, lambda reply: read_json(reply, cost="free")[0])
 

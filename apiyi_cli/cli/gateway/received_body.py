@@ -122,7 +122,7 @@ class ReceivedBody:
 
 def _is_foreign_json(body: bytes) -> bool:
     from apiyi_cli.core.jsontext import read
-    from apiyi_cli.decode.fault import classify_event
+    from apiyi_cli.decode.errors.fault import classify_event
 
     try:
         value = read(body)

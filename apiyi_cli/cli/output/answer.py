@@ -183,6 +183,6 @@ class AnswerOutput:
 
 def _assemble(chunks: list[bytes]) -> Any:
     # Imported here: most answers are text.
-    from apiyi_cli.decode.assemble import assemble_completion
+    from apiyi_cli.decode.answers.assemble import assemble_completion
 
     return assemble_completion(chunks)

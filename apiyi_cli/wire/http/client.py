@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.decode.filler import Filler
+from apiyi_cli.decode.frames.filler import Filler
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -262,7 +262,7 @@ def _note_complete(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[by
     longer than an answer are not kept for this.
     """
     from apiyi_cli.core.jsontext import trim
-    from apiyi_cli.decode.reply_body import is_complete
+    from apiyi_cli.decode.frames.reply_body import is_complete
 
     kept = bytearray()
     deadlines.is_whole = lambda: is_complete(bytes(kept))

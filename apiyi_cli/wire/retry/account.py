@@ -134,7 +134,7 @@ class Account:
     def _funds(self, error: ApiyiError) -> Standing:
         from apiyi_cli.core.endpoints import CREDIT, CREDIT_USED
         from apiyi_cli.decode.account import left_usd
-        from apiyi_cli.decode.error_class import needed_usd
+        from apiyi_cli.decode.errors.error_class import needed_usd
 
         try:
             left = left_usd(self._ask(CREDIT.call()), self._ask(CREDIT_USED.call()))

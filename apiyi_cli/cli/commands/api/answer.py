@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.jsontext import read_first
-from apiyi_cli.decode.fault import classify_event
-from apiyi_cli.decode.reply_body import (
+from apiyi_cli.decode.errors.fault import classify_event
+from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
     facts_of,

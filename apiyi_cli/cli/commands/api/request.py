@@ -154,7 +154,7 @@ def _in_protocol(call: Call, path: str) -> Call:
     if endpoint is GENERATE_STREAM:
         call = call._replace(stream="alt=sse" in path)
     if endpoint.protocol == "anthropic":
-        from apiyi_cli.build.anthropic import HEADERS
+        from apiyi_cli.build.native.anthropic import HEADERS
 
         call = call._replace(headers=HEADERS)
     return call._replace(auth=endpoint.auth, protocol=endpoint.protocol)

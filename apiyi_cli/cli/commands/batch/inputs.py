@@ -205,7 +205,7 @@ def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:
 
 
 def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
-    from apiyi_cli.build.schema import read_schema
+    from apiyi_cli.build.schemas.schema import read_schema
     from apiyi_cli.build.tools import parse_tool_choice, read_tools
 
     inputs, settings = ctx.inputs, ctx.settings

@@ -159,7 +159,7 @@ def _refused_host(ctx: Context, sender: Sender, base_url: str, failure: AuthErro
 def _measure_host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
     from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
-    from apiyi_cli.decode.reply_body import read_json
+    from apiyi_cli.decode.frames.reply_body import read_json
 
     clock = ctx.process.clock
     began_s = clock.monotonic()

@@ -16,7 +16,7 @@ from apiyi_cli.cli.commands.video.messages import (
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.decode.reply_body import classify_refusal
+from apiyi_cli.decode.frames.reply_body import classify_refusal
 from apiyi_cli.decode.video import BoxReader
 from apiyi_cli.errors import (
     ApiyiError,

@@ -17,7 +17,7 @@ from apiyi_cli.cli.commands.video.messages import (
 )
 from apiyi_cli.cli.commands.video.saver import VideoSaver, note_task
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.decode.reply_body import read_json
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.decode.video import VideoTask, read_task, task_id
 from apiyi_cli.errors import (
     ApiyiError,

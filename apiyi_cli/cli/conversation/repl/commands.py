@@ -6,7 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from apiyi_cli.cli.conversation.drafting import check_template, list_templates, template_folder
+from apiyi_cli.cli.conversation.prompt_template import (
+    check_template,
+    list_templates,
+    template_folder,
+)
 from apiyi_cli.cli.conversation.repl.command_names import (
     COMMAND_HELP,
     COMMAND_NAMES,

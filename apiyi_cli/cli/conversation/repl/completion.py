@@ -96,7 +96,7 @@ def _list_session_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
 
 
 def _list_template_names(dialogue: Dialogue, rest: str) -> Sequence[str]:
-    from apiyi_cli.cli.conversation.drafting import list_templates
+    from apiyi_cli.cli.conversation.prompt_template import list_templates
 
     return list_templates(dialogue.context.settings)
 

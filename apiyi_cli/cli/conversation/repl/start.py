@@ -66,7 +66,7 @@ def _set_template(dialogue: Dialogue, options: ConversationOptions) -> None:
     name, params = options.value("template"), options.value("param") or ()
     if name is None and not params:
         return
-    from apiyi_cli.cli.conversation.drafting import check_template
+    from apiyi_cli.cli.conversation.prompt_template import check_template
 
     check_template(dialogue.context.settings, name, params)
     dialogue.pending.set_template(name, params)

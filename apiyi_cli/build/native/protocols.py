@@ -1,0 +1,189 @@
+"""A chat completion request in the protocol that an option, or its model, needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, post
+from apiyi_cli.build.native.anthropic import HEADERS, messages_body, schema_name
+from apiyi_cli.build.native.google import generate_body, generate_path
+from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
+from apiyi_cli.core.families import Family
+from apiyi_cli.core.shells import quote_word
+from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.text import Text
+
+_ENDPOINTS = {
+    "anthropic": "/v1/messages",
+    "google": "/v1beta/models/…:generateContent",
+    "openai": "/v1/chat/completions",
+}
+
+
+def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -> Call | None:
+    """Return the request in another protocol than OpenAI's, None if that one is to be used.
+
+    `body` is the chat completion's, without the `-O` values, which go into the final one.
+    Raises RejectedError if the model's family is known not to have the protocol's endpoint.
+    """
+    model: str = body["model"]
+    protocol = _choose_protocol(body, family, text)
+    if not text.force and family.is_known and protocol not in family.protocols:
+        raise _refuse_protocol(model, protocol, family, text)
+    if protocol == "openai":
+        return None
+    if text.cache_prompt and protocol == "google":
+        raise UsageError(
+            Text("cannot use --cache-prompt with --protocol google"),
+            Text("only /v1/messages keeps a prompt on request"),
+        )
+    warnings = family_warnings(body, family, ignored=False)
+    if protocol == "anthropic":
+        return _build_messages_call(body, family, text, warnings)
+    contents, notes = generate_body(body)
+    sources = _move_sources(text.sources, body, contents)
+    apply_options(contents, text.options)
+    stream = body.get("stream") is True
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
+    asked = body.get("response_format", {}).get("json_schema", {})
+    return call._replace(
+        path=generate_path(model, stream=stream),
+        sources=sources,
+        answer_schema=asked.get("schema"),
+    )
+
+
+def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:
+    """Return the protocol: with "auto" the one that the options need."""
+    if text.protocol != "auto":
+        return text.protocol
+    if text.cache_prompt or ("reasoning_effort" in body and family.thinking is not None):
+        return "anthropic"
+    return "openai"
+
+
+def _refuse_protocol(model: str, protocol: str, family: Family, text: TextRequest) -> RejectedError:
+    option = f"--protocol {protocol}" if text.protocol == protocol else "--cache-prompt"
+    others = ", ".join(_ENDPOINTS[name] for name in family.protocols)
+    return RejectedError(
+        Text("cannot use {option} with {model}", option=option, model=model),
+        Text(
+            "its family has no {endpoint}, only {others}",
+            endpoint=_ENDPOINTS[protocol],
+            others=others,
+        ),
+        hint=Text(
+            "leave {option} out; --force-model sends {model} all the same",
+            option=option,
+            model=quote_word(model),
+        ),
+    )
+
+
+def _build_messages_call(
+    body: dict[str, Any], family: Family, text: TextRequest, warnings: tuple[str, ...]
+) -> Call:
+    message, notes = messages_body(
+        body, family, cache_prompt=text.cache_prompt, cached_chars=text.cached_chars
+    )
+    if text.cache_prompt:
+        warnings = (*warnings, *_describe_cache(message, family))
+    sources = _move_sources(text.sources, body, message)
+    apply_options(message, text.options)
+    return post(
+        MESSAGES,
+        message,
+        headers=HEADERS,
+        notes=(*warnings, *notes),
+        answer_tool=schema_name(body),
+        sources=sources,
+    )
+
+
+def _move_sources(
+    sources: Sequence[Source], chat: dict[str, Any], native: dict[str, Any]
+) -> tuple[Source, ...]:
+    """Return the sources of a chat body's strings at the places where another body has them.
+
+    A string may have lost what follows its files, or the head of a data URL.
+    """
+    moved: list[Source] = []
+    strings = list(_find_strings(native)) if sources else []
+    for place in dict.fromkeys(source.place for source in sources):
+        files = [source for source in sources if source.place == place]
+        text = _string_at(chat, place)
+        head = files[0].prefix if files[0].length is None else ""
+        for start in dict.fromkeys(("", head)):
+            at = _find_text(strings, text[len(start) :], files)
+            if at is not None:
+                strings = [string for string in strings if string[0] != at]
+                if start:
+                    files = [file._replace(prefix="") for file in files]
+                moved += (file._replace(place=at) for file in files)
+                break
+    return tuple(moved)
+
+
+def _find_text(
+    strings: Sequence[tuple[str, str]], text: str, files: Sequence[Source]
+) -> str | None:
+    """Return the place of a text, or of its start with all files in it; None if it has none."""
+    if files[-1].length is None:
+        return next((at for at, string in strings if string == text), None)
+    covered = text[: sum(len(file.prefix) + (file.length or 0) for file in files)]
+    return next((at for at, string in strings if string.startswith(covered)), None)
+
+
+def _find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each string of a body with its place."""
+    if isinstance(value, str):
+        yield place, value
+        return
+    items = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else items:
+        yield from _find_strings(item, f"{place}.{key}" if place else str(key))
+
+
+def _string_at(value: Any, place: str) -> str:
+    for key in place.split("."):
+        value = value[int(key) if isinstance(value, list) else key]
+    return str(value)
+
+
+def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
+    """Say why a prompt will not be cached: nothing is marked, or it is too short."""
+    from apiyi_cli.build.tokens import estimate_text_tokens
+
+    marked = _marked_prefix(body)
+    if marked is None:
+        return (Text("nothing is marked for the cache: there is no system text and no -f file"),)
+    tokens, least = estimate_text_tokens(marked), family.cache_minimum_tokens
+    if least is None or tokens >= least:
+        return ()
+    return (
+        Text(
+            "the prompt is too short to be cached: about {tokens} tokens; {model} needs {least}",
+            tokens=tokens,
+            model=body["model"],
+            least=least,
+        ),
+    )
+
+
+def _marked_prefix(body: dict[str, Any]) -> Any:
+    """Return what the cache would hold, up to the last mark; None without a mark."""
+    parts: list[Any] = list(body.get("tools", ()))
+    marked: list[Any] | None = None
+    system = body.get("system", ())
+    blocks = [] if isinstance(system, str) else list(system)
+    for message in body["messages"]:
+        content = message["content"]
+        blocks += [content] if isinstance(content, str) else content
+    for block in blocks:
+        parts.append(block)
+        if isinstance(block, dict) and "cache_control" in block:
+            marked = list(parts)
+    return marked

@@ -1,0 +1,268 @@
+"""State of one answer while it arrives, and whether it is proved complete.
+
+Each endpoint that answers with text has its own subclass, which gives meaning to its objects.
+`decode.answers.answer_reader` reads the objects and raises the errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, ClassVar, Generic, TypeVar
+
+from apiyi_cli.core.events import (
+    About,
+    Chunk,
+    Delta,
+    Empty,
+    EventBatch,
+    Finish,
+    InlineFile,
+    Notice,
+    Reasoning,
+    Refusal,
+    Restart,
+    ToolCall,
+    Usage,
+)
+from apiyi_cli.core.jsontext import whole_characters
+from apiyi_cli.decode.answers.toolcalls import ToolCalls
+from apiyi_cli.errors import Phase
+from apiyi_cli.text import Text, join_texts
+
+# A piece shorter than this may well come twice; a longer one is the whole text, repeated.
+_SHORT = 12
+_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+}
+_KNOWN = frozenset(_REASONS.values())
+Spoken = type[Delta] | type[Reasoning] | type[Refusal]
+Key = TypeVar("Key", bound=Hashable)
+
+
+class SurrogateJoiner(Generic[Key]):
+    """Joins characters whose two halves arrive in different pieces of a text.
+
+    JSON writes a character beyond U+FFFF as two escapes, and a server that cuts its text by
+    escapes sends one in each piece. There is one text per `key`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, str] = {}
+
+    def join(self, key: Key, piece: str) -> str:
+        """Return the characters that are complete; a first half at the end is kept back."""
+        piece = self._waiting.pop(key, "") + piece
+        if "\ud800" <= piece[-1:] <= "\udbff":
+            self._waiting[key] = piece[-1]
+            piece = piece[:-1]
+        return whole_characters(piece)
+
+    def flush(self) -> list[Key]:
+        """Return the keys of texts that ended in half a character; forget the halves."""
+        keys = list(self._waiting)
+        self._waiting.clear()
+        return keys
+
+
+class Answer:
+    """What is known of one answer so far; subclasses give meaning to its objects.
+
+    `key` is the field that an event of this endpoint must have, `whole_key` that of an answer in
+    one piece. `ended` is set by an object after which nothing more can come. `torn`: strings may
+    hold halves of characters; `visible`: some text is more than blanks; `others`: the kinds
+    of what came and cannot be printed.
+    """
+
+    key: ClassVar[str] = "choices"
+    whole_key: ClassVar[str] = "choices"
+
+    def __init__(self, choices: int = 1) -> None:
+        self.choices = choices
+        self.started = False
+        self.ended = False
+        self.torn = False
+        self.pieces = 0
+        self.chars = 0
+        self.reasoned = False
+        self.visible = False
+        self.after_link = False
+        self.others: list[str] = []
+        self.id: str | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.reasons: dict[int, str] = {}
+        self.indices: set[int] = set()
+        self.calls: dict[int, ToolCalls] = {}
+        self._halves: SurrogateJoiner[tuple[Spoken, int]] = SurrogateJoiner()
+        self._attached: set[int] = set()
+
+    def is_whole(self, value: dict[str, Any]) -> bool:
+        """Return True if an object is an answer of this endpoint in one piece."""
+        return self.whole_key in value
+
+    def take(self, value: dict[str, Any], out: EventBatch) -> object:
+        """Add the events of one object to `out`; return the error that it holds, or None."""
+        raise NotImplementedError
+
+    def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
+        """Do the same for an answer that came in one piece."""
+        return self.take(value, out)
+
+    def say(self, kind: Spoken, text: str, index: int, out: EventBatch) -> None:
+        """Add a piece of text; half a character waits for its other half."""
+        if self.torn:
+            text = self._halves.join((kind, index), text)
+        if text:
+            self.pieces += 1
+            if kind is Reasoning:
+                self.reasoned = True
+            else:
+                self.after_link = False
+                self.visible = self.visible or not text.isspace()
+                if kind is Delta:
+                    self.chars += len(text)
+            out.append(kind(text, index))
+
+    def attach(
+        self, address: object, index: int, out: EventBatch, kind: str = Text("a picture")
+    ) -> None:
+        """Add a picture, sound or file: its link as text, `data:` and base64 as an attachment."""
+        if not isinstance(address, str) or not address or hash(address) in self._attached:
+            return
+        self._attached.add(hash(address))
+        if address.startswith(("http://", "https://")):
+            # On a separate line, because text after a link would become part of it.
+            line = f"{address}\n" if self.after_link or not self.chars else f"\n{address}\n"
+            self.say(Delta, line, index, out)
+            self.after_link = True
+            return
+        head, comma, data = address.partition(",")
+        if comma and head.startswith("data:"):
+            type_ = head[5:].partition(";")[0]
+        else:
+            type_, data = "", address
+        self.pieces += 1
+        self.visible = True
+        self.others.append(kind)
+        out.append(InlineFile(whole_characters(type_), data))
+
+    def begin_anew(self, out: EventBatch) -> None:
+        """Forget what came, because the gateway begins its answer anew in the same stream."""
+        at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
+        out.insert(at, Restart())
+        self.chars = 0
+        self.reasoned = self.visible = False
+        self.after_link = False
+        self.others.clear()
+        self.reasons.clear()
+        self.indices.clear()
+        self.calls.clear()
+        self._halves = SurrogateJoiner()
+        self._attached.clear()
+
+    def note_about(self, id: object, model: object) -> None:
+        """Keep the first id and the last model."""
+        if self.id is None and isinstance(id, str) and id:
+            self.id = whole_characters(id)
+        if isinstance(model, str) and model:
+            self.model = whole_characters(model)
+
+    def release(self, out: EventBatch) -> None:
+        """Add text that was held back until the end, because the end will not be read."""
+
+    def close(self, out: EventBatch) -> None:
+        """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
+        for kind, index in self._halves.flush():
+            out.append(kind("\ufffd", index))
+            out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
+        called = False
+        for index in sorted(self.calls):
+            for place, call in enumerate(self.calls[index].calls):
+                if call.name and (self.proved or call.is_complete):
+                    id = call.id or f"call_{index}_{place}"
+                    out.append(ToolCall(id, call.name, call.arguments, index))
+                    called = True
+        if self.proved and not self.visible and not called:
+            out.append(Empty(self._describe_emptiness()))
+        out.extend(Finish(self.reasons[index], index) for index in sorted(self.reasons))
+        if self.id is not None or self.model is not None:
+            out.append(About(self.id, self.model))
+        if self.usage is not None:
+            out.append(self.usage)
+
+    def _describe_emptiness(self) -> str:
+        """Return what came in place of something to print."""
+        reasons = self.reasons.values()
+        if "content_filter" in reasons:
+            return Text("a content filter withheld it")
+        if self.reasoned and "length" in reasons:
+            return Text("all tokens went into reasoning: raise --max-tokens")
+        if self.reasoned:
+            return Text("only reasoning came")
+        if self.chars:
+            return Text("only blanks came")
+        if self.others:
+            return Text("only {kinds} came", kinds=join_texts(dict.fromkeys(self.others)))
+        if self.calls:
+            return Text("only a function call without a name came")
+        return Text("its content is empty")
+
+    @property
+    def proved(self) -> bool:
+        """Return True if every choice asked for or begun has finished."""
+        return len(self.reasons) >= self.choices and self.indices <= self.reasons.keys()
+
+    @property
+    def phase(self) -> Phase:
+        """Return how far the answer got: whether anything of it was seen."""
+        return "content" if self.pieces or self.calls else "opened"
+
+    @property
+    def progress(self) -> str:
+        """Return how much had come, for a message."""
+        if not self.pieces and not self.calls:
+            return Text("nothing of the answer had come")
+        characters = "character" if self.chars == 1 else "characters"
+        pieces = "piece" if self.pieces == 1 else "pieces"
+        return Text(
+            "{chars} {characters} in {pieces} {pieces2} had come",
+            chars=self.chars,
+            characters=characters,
+            pieces=self.pieces,
+            pieces2=pieces,
+        )
+
+
+def finish_reason(value: object) -> str | None:
+    """Return the reason in the API's own words; None where the choice is not finished.
+
+    What other vendors say is translated; an unknown word stays as it came.
+    """
+    if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
+        return None
+    word = value.strip().lower()
+    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
+
+
+def next_piece(previous: str, full: str, finish: object) -> str:
+    """Return what a further message of a stream adds to the text before it.
+
+    A message is the whole text so far, or its next piece, or at the end the text once more.
+    """
+    if full == previous:
+        return "" if finish is not None or len(previous) >= _SHORT else full
+    return full.removeprefix(previous)

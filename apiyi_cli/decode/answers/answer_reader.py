@@ -1,0 +1,310 @@
+"""Reads answers in text to their end and judges whether they are complete.
+
+What is common to all endpoints that answer with text lives here: streams and whole bodies give
+the same event batches, errors may come at any place, and success must be proved. An `Answer`, of
+which each endpoint has a subclass, gives the objects their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.core.events import Chunk, EventBatch, Notice
+from apiyi_cli.core.jsontext import InvalidJSON, as_line, one_line, read, read_plain
+from apiyi_cli.decode.answers.answer import Answer
+from apiyi_cli.decode.frames.reply_body import (
+    classify_refusal,
+    detect_kind,
+    facts_of,
+    find_refusal,
+    make_incomplete,
+    parse_body,
+    read_body,
+)
+from apiyi_cli.decode.frames.sse import Frame, frames
+from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
+from apiyi_cli.text import Text, join_texts
+
+_EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
+
+
+def read_answer(
+    reply: Reply, answer: Answer, *, verbatim: bool = False, cost: Cost = "text"
+) -> Iterator[EventBatch]:
+    """Yield the events of a reply, one list for each read that brought some; none is empty.
+
+    With `verbatim` each object of the server comes before its meaning, as a `Chunk` on one line.
+    Reading stops at `[DONE]`, at an error, or where the answer is over; the reply is closed then,
+    and whenever the iterator is. Everything that came is yielded before anything is raised:
+    IncompleteError unless the answer was proved complete, the classified error for one that the
+    gateway reports before any of the answer, RejectedError for what is not the API's answer. A
+    transport that breaks after a proved answer is not an error.
+    """
+    try:
+        if reply.status >= 300:
+            raise classify_refusal(reply, cost=cost)
+        kind, chunks = detect_kind(reply)
+        if kind == "sse":
+            yield from _Stream(reply, answer, verbatim, cost).batches(chunks)
+            return
+        raw = read_body(reply, chunks)
+        if kind == "text" and _EVENT_LINE.search(raw):
+            # Events after a line of other text, a proxy's perhaps: they are paid for.
+            yield from _Stream(reply, answer, verbatim, cost).batches([raw])
+            return
+        yield from _read_whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
+    finally:
+        reply.close()
+
+
+def _one_line(data: bytes) -> bytes:
+    """Return an event's JSON on one line; nearly always it is that, and nothing else."""
+    if data[:1] == b"{" and data[-1:] == b"}" and b"\n" not in data:
+        return data
+    return one_line(data)
+
+
+def _read_whole(
+    reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
+) -> Iterator[EventBatch]:
+    """Yield the events of an answer that came as one object."""
+    if error := find_refusal(reply, value, cost):
+        raise error
+    notice: EventBatch = []
+    if isinstance(value, dict) and not answer.is_whole(value):
+        answer = _read_as_other(value, answer, notice)
+    if not isinstance(value, dict) or not answer.is_whole(value):
+        raise RejectedError(
+            Text("what answered is not the API"),
+            Text("its JSON has no “{whole_key}”", whole_key=answer.whole_key),
+            hint=Text("check the base URL and the model: they may belong to another endpoint"),
+            facts=facts_of(reply, "opened"),
+        )
+    out: EventBatch = [Chunk(as_line(raw), whole=True), *notice] if verbatim else notice
+    answer.torn = True
+    trouble = answer.take_whole(value, out)
+    answer.close(out)
+    if out:
+        yield out
+    if trouble is not None:
+        raise _make_reported(trouble, reply, answer, cost, begun=False)
+    if not answer.proved:
+        raise _make_unproved(reply, answer, whole=True)
+
+
+def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> Answer:
+    """Return the reader for an answer of another API, said once; else `answer` itself."""
+    from apiyi_cli.decode.answers.dialects import find_dialect
+
+    dialect = find_dialect(value, answer)
+    if dialect is None:
+        return answer
+    path, other = dialect
+    other.torn = answer.torn
+    out.append(Notice(Text("the gateway answered in the form of {path}", path=path)))
+    return other
+
+
+class _Stream:
+    """Reads one answer that comes as events."""
+
+    def __init__(self, reply: Reply, answer: Answer, verbatim: bool, cost: Cost) -> None:
+        self.reply = reply
+        self.answer = answer
+        self.verbatim = verbatim
+        self.cost = cost
+        self._noticed: set[str] = set()
+        self._strangers: list[str] = []
+
+    def batches(self, chunks: Iterable[bytes]) -> Iterator[EventBatch]:
+        """Yield the event batches of the stream, then raise the error it ended with."""
+        tick = self.reply.tick
+        out: EventBatch = []
+        problem: ApiyiError | None = None
+        cause: ApiyiError | None = None
+        try:
+            for batch in frames(chunks):
+                tick()
+                trouble = self._take(batch, out)
+                if trouble is not None:
+                    # The gateway bills a stream that it has opened, whatever comes in it.
+                    problem = _make_reported(
+                        trouble, self.reply, self.answer, self.cost, begun=self.answer.started
+                    )
+                if problem or self.answer.ended:
+                    break
+                if out:
+                    yield out
+                    out = []
+        except ApiyiError as error:
+            cause = error
+            problem = make_incomplete(error, self.reply, self.answer.phase, self.answer.progress)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # A signal: what was held back came all the same, and may be paid for.
+            self.answer.release(out)
+            if out:
+                yield out
+            raise
+        yield from self._end(out, problem, cause)
+
+    def _end(
+        self, out: EventBatch, problem: ApiyiError | None, cause: ApiyiError | None
+    ) -> Iterator[EventBatch]:
+        """Yield the last event batch; raise the error of an answer that is not proved whole."""
+        self.reply.close()
+        answer = self.answer
+        if problem and cause is None and answer.proved:
+            out.append(
+                Notice(Text("after its answer the gateway reported: {why}", why=problem.why))
+            )
+        answer.close(out)
+        if out:
+            yield out
+        if not answer.proved:
+            raise (problem or _make_unproved(self.reply, answer, self._strangers)) from cause
+
+    def _take(self, batch: list[Frame], out: EventBatch) -> object:
+        """Add the events of what one read brought; return the error that stops it, or None."""
+        answer = self.answer
+        key, take, verbatim = answer.key, answer.take, self.verbatim
+        is_opening = answer.phase == "opened"
+        for data, event in batch:
+            if data.startswith(b"[DONE]"):
+                answer.ended = True
+                return None
+            try:
+                value = read_plain(data)
+            except InvalidJSON:
+                value = self._repair(data, event, out)
+                data = as_line(data)
+            if type(value) is dict and key in value and not value.get("error") and event != "error":
+                if not answer.started and key == "type":
+                    answer = self._follow(value, out)
+                    key, take = answer.key, answer.take
+                if verbatim:
+                    chunk = Chunk(_one_line(data))
+                    out.append(chunk)
+                    trouble = take(value, out)
+                    if is_opening:
+                        chunk.opening = is_opening = answer.phase == "opened"
+                else:
+                    trouble = take(value, out)
+            else:
+                trouble = self._take_other(value, data, event, out)
+                answer = self.answer
+                key, take = answer.key, answer.take
+            if trouble is not None:
+                return trouble
+        return None
+
+    def _repair(self, data: bytes, event: str, out: EventBatch) -> Any:
+        """Read what is not quite JSON; say once for the whole stream that it was not."""
+        self.answer.torn = True
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            self._notice(Text("bytes that are not UTF-8 were replaced by U+FFFD"), out)
+        try:
+            return read(data)
+        except ValueError:
+            if event == "error":
+                return data.decode("utf-8", "replace")
+            if data.strip():
+                self._notice(Text("a part of the stream that is not JSON was passed over"), out)
+            return None
+
+    def _take_other(self, value: Any, data: bytes, event: str, out: EventBatch) -> object:
+        """Take an object that is not of this endpoint; return the error that it is, or None."""
+        if event == "error" and value:
+            is_error = isinstance(value, dict) and (
+                value.get("error") or value.get("type") == "error"
+            )
+            return value if is_error else {"error": value}
+        if isinstance(value, dict | list) and value:
+            from apiyi_cli.decode.errors.fault import classify_event
+
+            if classify_event(value):
+                return value
+            if isinstance(value, dict):
+                answer = self._follow(value, out)
+            if self.verbatim:
+                out.append(Chunk(one_line(data), opening=self.answer.phase == "opened"))
+            if isinstance(value, dict):
+                return answer.take(value, out)
+        return None
+
+    def _follow(self, value: dict[str, Any], out: EventBatch) -> Answer:
+        """Return what reads an object; another API's answer is read as that, if nothing came."""
+        if not self.answer.started:
+            self.answer = _read_as_other(value, self.answer, out)
+            if self.answer.key not in value or self.answer.key == "type":
+                from apiyi_cli.decode.answers.dialects import name_object
+
+                self._strangers.append(name_object(value))
+                del self._strangers[8:]
+        return self.answer
+
+    def _notice(self, text: str, out: EventBatch) -> None:
+        if text not in self._noticed:
+            self._noticed.add(text)
+            out.append(Notice(text))
+
+
+def _make_reported(
+    trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool
+) -> ApiyiError:
+    """Return the error that the gateway reported in place of the answer's rest.
+
+    Before any of the answer it keeps its class; in a stream that had `begun` its facts say
+    that it may have been billed.
+    """
+    phase = answer.phase
+    error = find_refusal(reply, trouble, cost, phase=phase) or IncompleteError(
+        Text("the gateway reported an error"), Text("no reason given"), facts=facts_of(reply, phase)
+    )
+    if answer.proved:
+        return error
+    if phase == "opened":
+        billed = "maybe" if begun else error.facts.billed
+        return error.replace_facts(billed=billed)
+    return IncompleteError(
+        Text("the answer was cut by an error"),
+        join_texts((error.why, answer.progress), "; "),
+        hint=describe_billing("maybe", *filter(None, (error.hint,))),
+        facts=error.facts._replace(billed="maybe"),
+    )
+
+
+def _make_unproved(
+    reply: Reply, answer: Answer, strangers: Sequence[str] = (), *, whole: bool = False
+) -> IncompleteError:
+    """Return the error for an answer that ended without a sign that it is complete.
+
+    `strangers` are names of unknown objects in its place. What was `whole` comes the same again.
+    """
+    if not answer.started and (strangers or whole):
+        from apiyi_cli.decode.answers.dialects import describe_strangers, make_misfit
+
+        why = describe_strangers(strangers) if strangers else Text("there is no answer in it")
+        return make_misfit(reply, why)
+    facts = facts_of(reply, answer.phase, kind="misfit" if whole else "cut")
+    if not answer.started:
+        return IncompleteError(
+            Text("the answer is empty"), Text("it ended before it began"), facts=facts
+        )
+    finished = len(answer.reasons.keys() & answer.indices) if answer.choices > 1 else 0
+    why = (
+        Text(
+            "{finished} of {choices} choices are complete",
+            finished=finished,
+            choices=answer.choices,
+        )
+        if answer.choices > 1
+        else Text("it ended without a sign that it is complete")
+    )
+    return IncompleteError(Text("the answer was cut"), f"{why}; {answer.progress}", facts=facts)

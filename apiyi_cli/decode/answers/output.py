@@ -1,0 +1,156 @@
+"""The output items of a response, as the server would have sent them.
+
+The last event of a stream should carry the whole response. Gateways of this family send it
+with an empty `output`, or without; then the items are put together from the events before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apiyi_cli.core.jsontext import read_exact, whole_characters
+from apiyi_cli.decode.frames.fields import read_objects
+
+_TEXTS = {
+    "response.output_text": ("output_text", "text"),
+    "response.refusal": ("refusal", "refusal"),
+    "response.reasoning_text": ("reasoning_text", "text"),
+    "response.reasoning_summary_text": ("summary_text", "text"),
+}
+_ARGUMENTS = {
+    "response.function_call_arguments": ("function_call", "arguments"),
+    "response.custom_tool_call_input": ("custom_tool_call", "input"),
+}
+_OWNERS = {"reasoning_text": "reasoning", "summary_text": "reasoning"}
+
+
+def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Return the `output` of a reply's JSON objects: events of a stream, or one whole response."""
+    values = []
+    for chunk in chunks:
+        try:
+            values.append(read_exact(chunk))
+        except ValueError:
+            continue
+    whole = assemble_response(read_objects(values))
+    return read_objects(whole.get("output"))
+
+
+def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the response that events make together; {} if none of them belongs to one.
+
+    That is the last response which an event carries, its `output` made of the other events
+    where it has none. An object without `type` is taken for a whole response.
+    """
+    whole: dict[str, Any] = {}
+    items = _Items()
+    for event in events:
+        kind = event.get("type")
+        if not isinstance(kind, str):
+            if "output" in event:
+                whole = event
+            continue
+        if kind == "response.created":
+            items = _Items()
+        if isinstance(response := event.get("response"), dict):
+            whole = response
+        else:
+            items.take(kind, event)
+    if not whole.get("output"):
+        output = items.build(complete=whole.get("status") == "completed")
+        whole = {"object": "response", **whole, "output": output} if output else whole
+    return whole
+
+
+class _Items:
+    """Output items as far as events have told of them, by their place."""
+
+    def __init__(self) -> None:
+        self._items: dict[object, dict[str, Any]] = {}
+        self._texts: dict[object, dict[tuple[str, int], list[str]]] = {}
+        self._arguments: dict[object, list[str]] = {}
+        self._done: set[object] = set()
+        self._places: dict[object, object] = {}
+
+    def take(self, kind: str, event: dict[str, Any]) -> None:
+        """Take one event of the stream."""
+        name, _, stage = kind.rpartition(".")
+        place = self._place(event)
+        if name == "response.output_item" and isinstance(item := event.get("item"), dict):
+            self._items[place] = {**self._items.get(place, {}), **item}
+            if stage == "done":
+                self._done.add(place)
+        elif name in _TEXTS:
+            self._text(_TEXTS[name], stage, place, event)
+        elif name in _ARGUMENTS:
+            kind, field = _ARGUMENTS[name]
+            self._begin(place, kind, event)
+            if stage == "delta" and isinstance(piece := event.get("delta"), str):
+                self._arguments.setdefault(place, []).append(piece)
+            elif stage == "done" and isinstance(full := event.get(field), str) and full:
+                self._arguments[place] = [full]
+
+    def build(self, *, complete: bool) -> list[dict[str, Any]]:
+        """Return the items in their order in the output."""
+        places = sorted(self._items, key=lambda place: place if isinstance(place, int) else 1 << 30)
+        return [self._finish(place, complete) for place in places]
+
+    def _place(self, event: dict[str, Any]) -> object:
+        """Return the key of an item: its number, or its id without one."""
+        item = event.get("item")
+        id = item.get("id") if isinstance(item, dict) else event.get("item_id")
+        number = event.get("output_index")
+        id = id if isinstance(id, str) and id else None
+        if isinstance(number, int) and not isinstance(number, bool) and abs(number) < 1 << 20:
+            if id is not None:
+                self._places.setdefault(id, number)
+            return number
+        return self._places.get(id, id) if id is not None else 0
+
+    def _begin(self, place: object, kind: str, event: dict[str, Any]) -> None:
+        if place not in self._items:
+            id = event.get("item_id")
+            self._items[place] = {"type": kind, **({"id": id} if isinstance(id, str) else {})}
+
+    def _text(
+        self, part: tuple[str, str], stage: str, place: object, event: dict[str, Any]
+    ) -> None:
+        kind, field = part
+        self._begin(place, _OWNERS.get(kind, "message"), event)
+        number = event.get("summary_index" if kind == "summary_text" else "content_index")
+        where = (kind, number if isinstance(number, int) else 0)
+        texts = self._texts.setdefault(place, {})
+        if stage == "delta" and isinstance(piece := event.get("delta"), str):
+            texts.setdefault(where, []).append(piece)
+        elif stage == "done" and isinstance(full := event.get(field), str) and full:
+            texts[where] = [full]
+
+    def _finish(self, place: object, complete: bool) -> dict[str, Any]:
+        """Return an item with the texts and arguments that came for it."""
+        item = dict(self._items[place])
+        kind = item.get("type")
+        field = "input" if kind == "custom_tool_call" else "arguments"
+        if place in self._arguments and not item.get(field):
+            item[field] = "".join(self._arguments[place])
+        texts = self._texts.get(place, {})
+        for name, kinds in (
+            ("content", ("output_text", "refusal", "reasoning_text")),
+            ("summary", ("summary_text",)),
+        ):
+            wanted = [(part, pieces) for part, pieces in texts.items() if part[0] in kinds]
+            if wanted and not item.get(name):
+                item[name] = [_part(part[0], pieces) for part, pieces in wanted]
+        if kind == "message":
+            item.setdefault("role", "assistant")
+        if place not in self._done:
+            item["status"] = "completed" if complete else "incomplete"
+        return item
+
+
+def _part(kind: str, pieces: list[str]) -> dict[str, Any]:
+    text = whole_characters("".join(pieces))
+    if kind == "refusal":
+        return {"type": kind, "refusal": text}
+    extra: dict[str, Any] = {"annotations": []} if kind == "output_text" else {}
+    return {"type": kind, "text": text, **extra}

@@ -1,0 +1,384 @@
+"""The table of refusals: what a status, a type, a code and words come to, and why we say so.
+
+Read from the top, the first row that fits counts; `decode.errors.error_class` reads it. One gateway
+reports one trouble in several ways (an exhausted quota has been seen as 401, 403, 429 and 200),
+so codes and words decide first, and the status last. Who speaks matters as much: the gateway
+knows this key and this account, while an upstream channel that refuses speaks of the gateway's
+own key.
+
+`sources` name where a row comes from: files of the gateway software (new-api, one-api), the
+gateway's pages by section (gateway-8), or a run against that software (measured).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from apiyi_cli.errors import (
+    ApiyiError,
+    AuthError,
+    Billed,
+    FundsError,
+    IncompleteError,
+    RejectedError,
+    TemporaryError,
+    UnknownModelError,
+)
+from apiyi_cli.text import Text
+
+Speaker = Literal["gateway", "upstream"]
+
+IN_ANSWER = 200
+"""The status of an error inside a 2xx that names no status."""
+
+BROKEN = frozenset((IN_ANSWER, *range(500, 504)))
+"""Statuses that leave open what the trouble is: the code tells."""
+
+LATE = frozenset((504, 524, 598, 599))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
+class Rule(NamedTuple):
+    """One row: what it matches, and what follows.
+
+    Matches an error body if `speaker` and `statuses` (None: any) do and one of these: `always` has
+    the status, `codes` is the whole of the code or the type, `code` the whole of the code (or
+    of the type, without a code), `words` occur in the message. `billed` "maybe" means that a
+    retry may pay twice; a TemporaryError with "no" is repeated for free.
+    """
+
+    cause: str
+    error: type[ApiyiError]
+    what: str
+    sources: tuple[str, ...]
+    hint: str | None = None
+    billed: Billed = "no"
+    speaker: Speaker | None = None
+    statuses: frozenset[int] | None = None
+    always: frozenset[int] = frozenset()
+    codes: re.Pattern[str] | None = None
+    code: re.Pattern[str] | None = None
+    words: re.Pattern[str] | None = None
+
+
+_FUNDS_CODES = _pattern(
+    r"insufficient_(?:quota|balance|credits?|funds)|quota_(?:exceeded|exhausted|not_enough)"
+    r"|billing_\w+|credit_balance_\w+|payment_required|account_overdue\w*|arrearage"
+)
+_FUNDS_WORDS = _pattern(
+    r"额度(?:不足|已用尽|已耗尽|失败)|余额不足|欠费|quota\b.*\bnot enough|TokenStatusExhausted"
+    r"|exceeded your current quota|insufficient (?:user )?(?:quota|balance|credits?|funds)"
+    r"|credit balance is too low|quota (?:is )?exhausted"
+)
+_AUTH_CODES = _pattern(
+    r"invalid_api_key|invalid_token|invalid_key|authentication_error|unauthori[sz]ed"
+    r"|unauthenticated|account_deactivated|auth_\w*invalid|token_expired"
+)
+_AUTH_WORDS = _pattern(
+    r"无效的令牌|令牌无效|未提供令牌|该令牌已过期|该令牌状态不可用|access token 无效"
+    r"|invalid token\b|incorrect api key|invalid (?:x-)?api[- ]key"
+)
+_FORBIDDEN_CODES = _pattern(r"permission_(?:error|denied)|access_denied|forbidden")
+_FORBIDDEN_WORDS = _pattern(r"无权|已被封禁|令牌允许访问的列表|不支持指定渠道|只能在指定网段使用")
+_CHANNEL_ACCOUNT_WORDS = _pattern(
+    r"your access was terminated|api[- ]key (?:not valid|expired)"
+    r"|organization has been (?:disabled|restricted)"
+    r"|account (?:is |has been )?(?:deactivated|suspended|disabled|not active)"
+)
+_MODEL_WORDS = _pattern(
+    r"无可用渠道|可用渠道(?:失败|不存在)|no available channels?|模型不存在|不支持的模型"
+    r"|model not exist|model\b.{0,80}\b(?:does not exist|not found|is no longer available)"
+)
+_TOO_LARGE_WORDS = _pattern(
+    r"request (?:is |was )?too large|tokens must be reduced|请求(?:体|内容)?(?:过大|太大)"
+    r"|context.?length|maximum context|prompt is too long"
+)
+_UNREAD_CODES = _pattern(
+    r"(?!bad_response_status_code$)"
+    r"(?:read|unmarshal|marshal|parse|decode|close|copy|write|convert|get|scan|handle|process"
+    r"|unexpected|invalid|empty|bad)_(?:\w+_)?response(?:_\w+)?"
+    r"|get_text_from_body_\w+|\w+_response_(?:failed|error|err|invalid)"
+)
+_UNREAD_WORDS = _pattern(
+    r"looking for beginning of value|unexpected end of json input|cannot unmarshal \w+ into go"
+)
+_WRONG_REQUEST_CODES = _pattern(
+    r"invalid_(?!api_key|token|key|response)\w+|bad_request(?:_\w+)?|unsupported_\w+"
+    r"|(?:convert|parse|marshal|unmarshal|read|bind|validate|new|build|close)_(?:\w+_)?request"
+    r"(?:_\w+)?_(?:failed|error|err)|count_tokens?_(?:failed|error)|gen_relay_info_failed"
+    r"|model_price_error|unknown_parameter|missing_\w+|(?:api_)?not_implemented"
+    r"|context_length_exceeded|string_above_max_length|not_found_error|request_too_large"
+)
+_CONTENT_CODES = _pattern(
+    r"moderation(?:_blocked)?|content_(?:filter|policy|moderation)\w*|responsibleaipolicyviolation"
+    r"|sensitive_words_detected|prompt_blocked|no_image|invalid_prompt|violation_fee\.\S+"
+    r"|data_inspection_failed"
+)
+_CONTENT_WORDS = _pattern(
+    r"rejected by (?:the|our) safety system|content[ _]policy|content management policy"
+    r"|safety_violations|敏感词|内容审核|内容安全"
+)
+
+_FULL = Text(
+    "run it again in a minute, choose another model, or add a fallback group to the key in the "
+    "console"
+)
+_LATER = Text("run it again in a minute")
+_OTHER_CHANNEL = Text(
+    "it is not your key: run it again; if it stays, choose another model, or the key's group in "
+    "the console"
+)
+_CHECK_LOG = Text("look at the log in the console before repeating it")
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "own-quota",
+        FundsError,
+        Text("the quota is used up"),
+        ("new-api:types/error.go", "one-api:relay/controller/helper.go", "gateway-3.3"),
+        codes=_pattern(
+            r"insufficient_user_quota|pre_consume_token_quota_failed|quota_not_enough"
+            r"|entitlement_\w+|(?:token|user)_quota_(?!failed)\w+"
+        ),
+    ),
+    Rule(
+        "own-quota",
+        FundsError,
+        Text("the quota is used up"),
+        ("one-api:model/token.go", "new-api:i18n/locales/zh-CN.yaml", "gateway-7"),
+        speaker="gateway",
+        always=frozenset((402,)),
+        codes=_FUNDS_CODES,
+        words=_FUNDS_WORDS,
+    ),
+    Rule(
+        "upstream-quota",
+        TemporaryError,
+        Text("an upstream channel of the gateway has no funds"),
+        ("one-api:monitor/manage.go", "new-api:types/error.go", "gateway-7", "measured"),
+        Text(
+            "it is not your balance: run it again; if it stays, choose another model, or the key's "
+            "group in the console"
+        ),
+        speaker="upstream",
+        always=frozenset((402,)),
+        codes=_FUNDS_CODES,
+        words=_FUNDS_WORDS,
+    ),
+    Rule(
+        "content",
+        RejectedError,
+        Text("the content was refused"),
+        ("new-api:types/error.go", "gateway-5.3"),
+        Text("change the prompt; repeating it will not help"),
+        codes=_CONTENT_CODES,
+        words=_CONTENT_WORDS,
+    ),
+    Rule(
+        "content",
+        RejectedError,
+        Text("the content was refused"),
+        ("gateway-5.3",),
+        Text("change the prompt; repeating it will not help"),
+        statuses=frozenset((403,)),
+        words=_pattern(r"\bmoderation\b|审核|违规"),
+    ),
+    Rule(
+        "database",
+        TemporaryError,
+        Text("the gateway has a problem"),
+        ("one-api:model/token.go", "new-api:middleware/auth.go", "gateway-7"),
+        _LATER,
+        statuses=frozenset((IN_ANSWER, 401, 403, 500, 503)),
+        codes=_pattern(
+            r"(?:query|update)_data_error|(?:get|decrease)_user_quota_failed|auth_internal_error"
+        ),
+        words=_pattern(
+            r"令牌(?:验证|校验)(?:失败|出错)|获取令牌信息失败|数据库(?:错误|一致性|查询|连接|繁忙|异常)"
+            r"|database (?:error|is locked|is busy|query|connection)"
+            r"|fail\w* to (?:verify|validate|check) (?:the )?token"
+            r"|token (?:verification|validation) failed"
+        ),
+    ),
+    Rule(
+        "not-now",
+        TemporaryError,
+        Text("the gateway has a problem"),
+        ("new-api:i18n/locales/zh-CN.yaml",),
+        _LATER,
+        statuses=frozenset((401, 403)),
+        words=_pattern(r"稍[后候]再?[试重]|(?:try|retry) (?:it )?again later|系统繁忙|服务繁忙"),
+    ),
+    Rule(
+        "channel",
+        TemporaryError,
+        Text("the gateway's upstream channel has a problem"),
+        ("new-api:types/error.go", "new-api:controller/relay.go"),
+        _LATER,
+        codes=_pattern(r"channel:\S+|get_channel_failed"),
+        words=_pattern(r"渠道\S{0,12}[（(]retry[)）]"),
+    ),
+    Rule(
+        "upstream-key",
+        TemporaryError,
+        Text("an upstream channel refused the gateway's own key"),
+        ("gateway-7", "gateway-8", "one-api:monitor/manage.go", "measured"),
+        _OTHER_CHANNEL,
+        speaker="upstream",
+        always=frozenset((401,)),
+        codes=_AUTH_CODES,
+        words=_CHANNEL_ACCOUNT_WORDS,
+    ),
+    Rule(
+        "key",
+        AuthError,
+        Text("the gateway refused the key"),
+        ("one-api:model/token.go", "new-api:middleware/auth.go", "gateway-7"),
+        speaker="gateway",
+        statuses=frozenset((IN_ANSWER, 401, 403)),
+        always=frozenset((401,)),
+        codes=_AUTH_CODES,
+        words=_AUTH_WORDS,
+    ),
+    Rule(
+        "upstream-permission",
+        TemporaryError,
+        Text("an upstream channel does not let the gateway do this"),
+        ("one-api:monitor/manage.go", "gateway-7"),
+        _OTHER_CHANNEL,
+        speaker="upstream",
+        statuses=frozenset((IN_ANSWER, 403)),
+        always=frozenset((403,)),
+        codes=_FORBIDDEN_CODES,
+    ),
+    Rule(
+        "permission",
+        AuthError,
+        Text("the key may not do this"),
+        ("one-api:middleware/auth.go", "new-api:i18n/locales/zh-CN.yaml"),
+        Text("check the key's group, models and allowed addresses in the console"),
+        speaker="gateway",
+        statuses=frozenset((IN_ANSWER, 403)),
+        always=frozenset((403,)),
+        codes=_FORBIDDEN_CODES,
+        words=_FORBIDDEN_WORDS,
+    ),
+    Rule(
+        "too-large",
+        RejectedError,
+        Text("the gateway refused the request"),
+        ("openai:guides/rate-limits", "gateway-8"),
+        Text("shorten the input, or choose a model with a longer context"),
+        statuses=frozenset((*BROKEN, 429, 529)),
+        codes=_pattern(r"context_length_exceeded|request_too_large|string_above_max_length"),
+        words=_TOO_LARGE_WORDS,
+    ),
+    Rule(
+        "saturated",
+        TemporaryError,
+        Text("the model's upstream channels are full"),
+        (
+            "one-api:controller/relay.go",
+            "new-api:i18n/locales/zh-CN.yaml",
+            "gateway-2",
+            "gateway-8",
+        ),
+        _FULL,
+        statuses=frozenset((*BROKEN, 429)),
+        words=_pattern(r"负载已?饱和|上游\S{0,8}饱和|\bsaturat(?:ed|ion)\b"),
+    ),
+    Rule(
+        "saturated",
+        TemporaryError,
+        Text("the model's upstream channels are full"),
+        ("gateway-8",),
+        _FULL,
+        statuses=frozenset((429,)),
+        codes=_pattern(r"content-type-not-allowed"),
+    ),
+    Rule(
+        "unread",
+        IncompleteError,
+        Text("the gateway could not read the answer of the model"),
+        ("one-api:relay/adaptor/openai/main.go", "new-api:types/error.go", "measured"),
+        _CHECK_LOG,
+        "maybe",
+        statuses=BROKEN,
+        codes=_UNREAD_CODES,
+    ),
+    Rule(
+        "wrong-request",
+        RejectedError,
+        Text("the gateway refused the request"),
+        ("new-api:types/error.go", "new-api:controller/relay.go", "measured"),
+        statuses=frozenset((500,)),
+        code=_WRONG_REQUEST_CODES,
+    ),
+    Rule(
+        "wrong-request",
+        RejectedError,
+        Text("the gateway refused the request"),
+        ("openai:guides/error-codes", "vllm:entrypoints/openai/protocol.py"),
+        statuses=frozenset((IN_ANSWER,)),
+        codes=_WRONG_REQUEST_CODES,
+    ),
+    Rule(
+        "unread",
+        IncompleteError,
+        Text("the gateway could not read the answer of the model"),
+        ("one-api:relay/adaptor/openai/main.go",),
+        _CHECK_LOG,
+        "maybe",
+        statuses=BROKEN,
+        words=_UNREAD_WORDS,
+    ),
+    Rule(
+        "late",
+        IncompleteError,
+        Text("the gateway stopped waiting for the answer"),
+        ("new-api:setting/operation_setting", "gateway-3.3", "gateway-8"),
+        _CHECK_LOG,
+        "maybe",
+        statuses=frozenset((*BROKEN, *LATE)),
+        always=LATE,
+        codes=_pattern(
+            r"timeout_error|deadline_exceeded|(?:gateway|upstream|response)_timeout"
+            r"|response_time_exceeded"
+        ),
+    ),
+    Rule(
+        "model",
+        UnknownModelError,
+        Text("no such model for this key"),
+        ("one-api:middleware/distributor.go", "new-api:middleware/distributor.go", "gateway-8"),
+        statuses=frozenset((IN_ANSWER, 400, 404, 500, 503)),
+        codes=_pattern(r"model_not_found|model_not_exist|unknown_model"),
+        words=_MODEL_WORDS,
+    ),
+    Rule(
+        "throttled",
+        TemporaryError,
+        Text("the gateway is too busy for this request"),
+        ("new-api:middleware/model-rate-limit.go", "gateway-3.1"),
+        Text("wait a little, then run it again; --rpm sends fewer a minute"),
+        always=frozenset((429,)),
+        codes=_pattern(
+            r"rate_limit_\w+|resource_exhausted|overloaded_error|too_many_requests"
+            r"|token_concurrency_\w+"
+        ),
+        words=_pattern(r"请求数限制|rate limit|too many requests|overloaded"),
+    ),
+)
+
+FIREWALL = Rule(
+    "firewall",
+    AuthError,
+    Text("a firewall in front of the gateway refused the request"),
+    ("cloudflare:1xxx-errors", "wire-3.1"),
+    Text("check the base URL and the network: a firewall answered"),
+)
+"""For a 401 or 403 whose body is not JSON: the gateway itself always speaks JSON."""

@@ -1,0 +1,215 @@
+"""A refusal → the error to raise, with the facts about it.
+
+The wire decides about retries by these `facts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from apiyi_cli.core.call import Cost, request_id_in
+from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
+from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error
+from apiyi_cli.decode.errors.error_table import FIREWALL, RULES
+from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
+from apiyi_cli.text import Text
+
+_NO_HEADERS: Mapping[str, str] = {}
+_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
+_RESET = "x-ratelimit-reset-"
+
+
+def classify_reply(
+    status: int,
+    headers: Mapping[str, str],
+    raw: bytes,
+    *,
+    host: str,
+    cost: Cost,
+    model: str | None = None,
+    url: str = "",
+    now_wall: float | None = None,
+) -> ApiyiError:
+    """Return the error, ready to be raised, for a reply whose status is not 2xx.
+
+    `raw` is its body, as far as it came. The facts have the status, the code, the request id (from
+    a header, the body, or the tail of the message), the wait that was asked for, and the phase
+    "status". The class follows the table of exit codes: 408 is incomplete for a `cost` of
+    "heavy", whose work may go on and be billed, and temporary otherwise.
+    """
+    if 300 <= status < 400:
+        return _redirect(status, headers, host)
+    body = read_error_body(raw, headers)
+    found = classify_error(body, status, cost, model, url)
+    if status in (401, 403) and _is_firewall(body, found, headers):
+        found = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
+    elif status == 502 and not raw.strip() and not _request_id(headers, body):
+        found = found._replace(
+            hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
+        )
+    return _error(found, body, status, headers, host, "status", now_wall)
+
+
+def classify_event(
+    value: Any,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    host: str = "",
+    cost: Cost = "text",
+    model: str | None = None,
+    phase: Phase = "opened",
+) -> ApiyiError | None:
+    """Return the error inside a value of a 2xx reply or of a stream.
+
+    None where the value is an answer. The class is that of the status which the body names, or
+    else of its code, type and words; a refusal that says nothing known counts as temporary.
+    """
+    body = find_error(value)
+    if body is None:
+        return None
+    found = classify_error(body, body.status or 200, cost, model)
+    if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
+        found = ErrorClass(RejectedError, Text("the gateway refused the request"))
+    return _error(found, body, status, headers, host, phase, None)
+
+
+def _is_firewall(body: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
+    """Return True if something before the gateway refused: the gateway itself speaks JSON.
+
+    Plain words that a row of the table knows may still be the gateway's.
+    """
+    if "cf-mitigated" in headers or body.form == "page":
+        return True
+    return body.form == "text" and not _knows_words(body, found)
+
+
+def _knows_words(body: ErrorBody, found: ErrorClass) -> bool:
+    rules = (rule for rule in RULES if rule.cause == found.cause and rule.words)
+    return any(rule.words.search(body.message) for rule in rules if rule.words)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
+    """Return the seconds that the gateway asks to wait, None if not valid.
+
+    In this order: `retry-after-ms`, `retry-after` in seconds or as a date, and the
+    `x-ratelimit-reset-*` of the limits that are used up. A date counts from the reply's own
+    `date`, since the two clocks may differ, or else from `now_wall` (seconds since 1970). A date
+    in the past and anything negative or infinite is garbage.
+    """
+    asked = _read_wait_s(headers, now_wall)
+    return asked if asked is not None else _reset_s(headers)
+
+
+def _read_wait_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
+    wait_ms = _parse_number(headers.get("retry-after-ms"))
+    if wait_ms is not None:
+        return wait_ms / 1000
+    text = headers.get("retry-after")
+    wait_s = _parse_number(text)
+    if wait_s is not None or text is None:
+        return wait_s
+    then = _seconds_since_1970(text)
+    now = _seconds_since_1970(headers.get("date", ""))
+    now = now_wall if now is None else now
+    return then - now if then is not None and now is not None and then >= now else None
+
+
+def _parse_number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) and number >= 0 else None
+
+
+def _seconds_since_1970(date: str) -> float | None:
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
+
+    try:
+        then = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return then.timestamp()
+
+
+def _reset_s(headers: Mapping[str, str]) -> float | None:
+    """Return the time until the last of the used-up limits is renewed (`1s`, `6m0s`, `20ms`)."""
+    waits = []
+    for name, text in headers.items():
+        if not name.startswith(_RESET):
+            continue
+        left = headers.get(f"x-ratelimit-remaining-{name.removeprefix(_RESET)}")
+        found = _SPAN.fullmatch(text.strip())
+        if found and any(found.groups()) and (left is None or left.strip() == "0"):
+            hours, minutes, seconds, milliseconds = (
+                _parse_number(part) or 0 for part in found.groups()
+            )
+            waits.append(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+    return max(waits, default=None)
+
+
+def _error(
+    found: ErrorClass,
+    body: ErrorBody,
+    status: int,
+    headers: Mapping[str, str],
+    host: str,
+    phase: Phase,
+    now_wall: float | None,
+) -> ApiyiError:
+    """Build the error; only a 429 or 503 waits for a rate limit's renewal."""
+    limited = status in (429, 503)
+    again = headers.get("x-should-retry", "").strip().lower()
+    return found.error(
+        found.what,
+        body.message
+        or (
+            Text("upstream status {status}", status=body.status)
+            if body.status
+            else Text("no reason given")
+        ),
+        hint=found.hint,
+        facts=Facts(
+            status=status,
+            code=body.code or body.type,
+            cause=found.cause,
+            billed=found.billed,
+            request_id=_request_id(headers, body),
+            host=host or None,
+            phase=phase,
+            retry_after_s=(
+                retry_after_s(headers, now_wall=now_wall)
+                if limited
+                else _read_wait_s(headers, now_wall)
+            ),
+            should_retry={"true": True, "false": False}.get(again),
+            param=body.param or None,
+        ),
+    )
+
+
+def _request_id(headers: Mapping[str, str], body: ErrorBody) -> str | None:
+    """Return the gateway's id of the request, rather than that of Cloudflare before it."""
+    return request_id_in(headers) or body.request_id or headers.get("cf-ray")
+
+
+def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
+    target = headers.get("location", "")
+    return RejectedError(
+        Text("the gateway redirects elsewhere, which is not followed with a key"),
+        (Text("to {target}", target=target) if target else Text("it does not say where")),
+        hint=Text("set the address meant as base URL (--base-url) if you trust it"),
+        facts=Facts(
+            status=status,
+            host=host or None,
+            request_id=_request_id(headers, ErrorBody()),
+            phase="status",
+        ),
+    )

@@ -1,0 +1,343 @@
+"""Replies that are read to their end, and which kind of body came.
+
+The kind is judged by the first bytes and by the content type together: gateways send HTML and
+errors with status 200, events as `text/plain`, and objects where events were asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Literal
+
+from apiyi_cli.core.call import Cost, Reply
+from apiyi_cli.core.jsontext import read_first, read_plain, trim
+from apiyi_cli.decode.frames.fields import is_markup
+from apiyi_cli.decode.frames.filler import MOST_FILLER_BYTES, drop_endless_filler
+from apiyi_cli.decode.frames.sse import frames
+from apiyi_cli.errors import (
+    ApiyiError,
+    Facts,
+    IncompleteError,
+    LimitError,
+    Phase,
+    RejectedError,
+)
+from apiyi_cli.text import Text, join_texts
+
+Kind = Literal["sse", "json", "html", "empty", "text"]
+
+_MAX_BODY = 512 * 2**20
+_MAX_REFUSAL = 2**20
+_UNDECIDED = b"[deir\xef"
+_EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
+_EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
+
+
+def read_body(
+    reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY
+) -> bytes:
+    """Read the body to its end: from `chunks`, where `detect_kind` has begun to read it.
+
+    A JSON text that is complete counts as the end, even if the connection breaks after it (some
+    gateways send everything but the last chunk's mark). Raises IncompleteError where it breaks
+    earlier, and RejectedError for a body of more than `limit` bytes.
+    """
+    parts: list[bytes] = []
+    size = judged = 0
+    try:
+        for chunk in drop_endless_filler(reply.chunks if chunks is None else chunks):
+            if not chunk:
+                # Some servers keep a connection alive so for ever; nothing is lost with them.
+                if judged != size and is_complete(b"".join(parts)):
+                    break
+                judged = size
+                continue
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise RejectedError(
+                    Text("the answer cannot be read"),
+                    Text("it is larger than {limit} MB", limit=limit // 2**20),
+                    facts=facts_of(reply, "content"),
+                )
+    except RejectedError as error:
+        raise make_incomplete(error, reply, "content", "") from None
+    except ApiyiError as error:
+        raw = b"".join(parts)
+        if is_complete(raw):
+            return raw
+        raise make_incomplete(
+            error, reply, "content" if size else "opened", Text("{size} bytes had come", size=size)
+        ) from error
+    finally:
+        reply.close()
+    return b"".join(parts)
+
+
+def read_json(
+    reply: Reply, *, cost: Cost = "text", model: str | None = None
+) -> tuple[dict[str, Any] | list[Any], bytes]:
+    """Read a reply that is one JSON object or array; return it with its bytes.
+
+    Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
+    2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
+    nobody asked for are put together as in `assemble_completion`.
+    """
+    try:
+        if reply.status >= 300:
+            raise classify_refusal(reply, cost=cost, model=model)
+        kind, chunks = detect_kind(reply)
+        raw = read_body(reply, _events_of(chunks) if kind == "sse" else chunks)
+        value = _merge_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
+        if error := find_refusal(reply, value, cost, model):
+            raise error
+        return value, raw
+    finally:
+        reply.close()
+
+
+def read_whole(reply: Reply, cost: Cost, model: str | None) -> tuple[Kind, bytes]:
+    """Return what kind of answer came, and its whole body; raise the error of a refusal."""
+    try:
+        if reply.status >= 300:
+            raise classify_refusal(reply, cost=cost, model=model)
+        kind, chunks = detect_kind(reply)
+        return kind, read_body(reply, chunks)
+    finally:
+        reply.close()
+
+
+def find_refusal(
+    reply: Reply,
+    value: Any,
+    cost: Cost,
+    model: str | None = None,
+    phase: Phase = "opened",
+) -> ApiyiError | None:
+    """Return the error in a value of a 2xx reply, None for an answer."""
+    from apiyi_cli.decode.errors.fault import classify_event
+
+    return classify_event(
+        value,
+        status=reply.status,
+        headers=reply.headers,
+        host=reply.host,
+        cost=cost,
+        model=model,
+        phase=phase,
+    )
+
+
+def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
+    """Return the error of a reply whose status is not 2xx."""
+    raw = bytearray()
+    try:
+        for chunk in reply.chunks:
+            raw += chunk
+            if len(raw) >= _MAX_REFUSAL:
+                break
+    except LimitError:
+        raise
+    except ApiyiError:
+        pass  # The status says enough.
+    finally:
+        reply.close()
+    from apiyi_cli.decode.errors.fault import classify_reply
+
+    return classify_reply(
+        reply.status,
+        reply.headers,
+        bytes(raw),
+        host=reply.host,
+        cost=cost,
+        model=model,
+        url=reply.url,
+    )
+
+
+def detect_kind(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
+    """Return the kind of an answer, and its whole body.
+
+    The iterator gives every byte, those that were read for the purpose included. Raises
+    IncompleteError where the connection breaks before the kind is known.
+    """
+    declared = reply.headers.get("content-type", "").lower()
+    chunks = iter(reply.chunks)
+    read: list[bytes] = []
+    blanks = 0
+    head = b""
+    try:
+        for chunk in chunks:
+            head = trim(head + chunk)
+            blanks = 0 if head else blanks + len(chunk)
+            if blanks < MOST_FILLER_BYTES:
+                # More of them mean no more, and they may come without end.
+                read.append(chunk)
+            if len(head) >= 6 or (head and head[:1] not in _UNDECIDED):
+                break
+    except ApiyiError as error:
+        raise make_incomplete(
+            error, reply, "opened", Text("nothing of the answer had come")
+        ) from error
+    return _kind(head, declared), chain(read, chunks)
+
+
+def _kind(head: bytes, declared: str) -> Kind:
+    if not head:
+        return "empty"
+    if is_markup(head):
+        return "html"
+    cut_start = any(start.startswith(head) for start in _EVENT_STARTS) and head != b"["
+    if head.startswith(_EVENT_STARTS) or cut_start:
+        return "sse"
+    if head[:1] in b"{[":
+        return "json"
+    # Plain words stay words, whatever a proxy calls them; events may begin with an unknown field.
+    if "event-stream" in declared and _EVENT_FIELD.match(head):
+        return "sse"
+    return "json" if "json" in declared else "text"
+
+
+def parse_body(
+    reply: Reply, kind: Kind, raw: bytes, *, large: bool = False
+) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or array of a 2xx answer.
+
+    `large`: in megabytes of base64 no integers of 19 digits are looked for, which takes longest.
+    Raises IncompleteError when it is empty or cut, RejectedError if not the API answered.
+    """
+    if kind == "empty" or not trim(raw):
+        raise IncompleteError(
+            Text("the answer is empty"),
+            Text("the gateway sent status {status} and nothing else", status=reply.status),
+            facts=facts_of(reply, "opened"),
+        )
+    if kind == "html":
+        raise _make_page_error(reply, raw)
+    try:
+        value = _read_large(raw) if large else read_first(raw)
+    except ValueError as error:
+        if trim(raw)[:1] in (b"{", b"["):
+            why = Text("its {count} bytes are not complete JSON", count=len(raw))
+            facts = facts_of(reply, "content")
+            raise IncompleteError(Text("the answer was cut"), why, facts=facts) from error
+        value = None
+    if not isinstance(value, dict | list):
+        raise _make_text_error(reply, raw)
+    return value
+
+
+def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
+    """Return the error for a web page in the place of an answer."""
+    from apiyi_cli.decode.errors.error_body import describe_address_check, read_error_page
+
+    page = read_error_page(trim(raw), reply.headers)
+    return RejectedError(
+        Text("what answered is not the API"),
+        Text(
+            "{message} instead of JSON, from {url}",
+            message=page.message,
+            url=reply.url or reply.host or "the gateway",
+        ),
+        hint=describe_address_check(reply.url),
+        facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
+    )
+
+
+def _read_large(raw: bytes) -> Any:
+    try:
+        return read_plain(raw)
+    except ValueError:
+        return read_first(raw)
+
+
+def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
+    """Return the error for plain text in place of JSON."""
+    from apiyi_cli.decode.errors.error_body import describe_address_check, quote_text
+
+    quote = quote_text(trim(raw), reply.headers)
+    known = find_refusal(reply, {"error": quote}, "text")
+    if known is not None and known.facts.cause is not None:
+        return known
+    return RejectedError(
+        Text("what answered is not the API"),
+        Text("text instead of JSON: {said}", said=quote),
+        hint=describe_address_check(reply.url),
+        facts=facts_of(reply, "opened"),
+    )
+
+
+def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
+    """Return what a reply tells about a failure that its status does not show."""
+    return Facts(
+        status=reply.status,
+        request_id=reply.request_id,
+        host=reply.host or None,
+        phase=phase,
+        kind=kind,
+    )
+
+
+def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:
+    """Return the IncompleteError for a transport that broke while the body came.
+
+    What the transport knew (how it broke, after what time) is kept. A limit that the user set,
+    and a body that cannot be decoded at all, stay the errors that they are.
+    """
+    if isinstance(error, LimitError | RejectedError):
+        return error.add_facts(status=reply.status, host=reply.host or None, phase=phase)
+    known = error.facts._replace(
+        status=reply.status,
+        request_id=error.facts.request_id or reply.request_id,
+        host=error.facts.host or reply.host or None,
+        phase=phase,
+    )
+    what = Text("the answer was cut")
+    cause = error.why if error.what == what else error.summary()
+    return IncompleteError(what, join_texts((cause, why), "; "), hint=error.hint, facts=known)
+
+
+def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
+    """Return the object that events make together; raise the error that one of them is."""
+    data = [frame.data for batch in frames([raw]) for frame in batch]
+    for place, event in enumerate(data):
+        try:
+            value = read_first(event)
+        except ValueError:
+            continue
+        if error := find_refusal(reply, value, cost):
+            if place:
+                # The gateway bills a stream that it has opened, whatever comes in it.
+                error = error.replace_facts(billed="maybe")
+            raise error
+    from apiyi_cli.decode.answers.assemble import assemble_completion
+
+    if answer := assemble_completion(data):
+        return answer
+    raise IncompleteError(
+        Text("the answer is empty"),
+        Text("the gateway sent events without an answer in them"),
+        facts=facts_of(reply, "opened"),
+    )
+
+
+def _events_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the events of a stream without its comments, which may come without end."""
+    for batch in frames(chunks):
+        for frame in batch:
+            yield b"data: %s\n\n" % frame.data.replace(b"\n", b"\ndata: ")
+            if frame.data.startswith(b"[DONE]"):
+                return
+
+
+def is_complete(raw: bytes) -> bool:
+    """Return True if the bytes are one whole JSON object or array."""
+    if trim(raw)[:1] not in (b"{", b"["):
+        return False
+    try:
+        read_first(raw)
+    except ValueError:
+        return False
+    return True
