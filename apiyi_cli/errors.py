@@ -1,4 +1,4 @@
-"""Every way a run can fail, and the exit code that tells a script about it.
+"""The tree of errors, each with the exit code that tells scripts about it.
 
     ApiyiError
     ├── UsageError        2   options, arguments, unreadable or undecodable input
@@ -38,7 +38,7 @@ _BILLING = {
 
 
 def describe_billing(billed: Billed, *advice: str, many: bool = False) -> str:
-    """Return the words that say whether a request (or `many`) was billed, then the advice.
+    """Return the sentence on whether a request (or `many`) was billed, with the advice.
 
     No other place words this.
     """
@@ -51,17 +51,17 @@ Phase = Literal["connect", "sent", "status", "opened", "content"]
 
 
 class Facts(PlainValue):
-    """What is known about a failure besides its words, for messages and the retry decision.
+    """The facts about a failure besides its message, for messages and retry decisions.
 
     `kind` is how the transport failed: dns, refused, timeout, reset, tls, certificate,
     proxy, protocol, cut; "misfit" is a whole answer that is not what was asked for. `reused`
-    tells that the connection had served a request before; `after_s` is the time from the end
+    is True if the connection had served a request before; `after_s` is the time from the end
     of sending to the failure. `retry_after_s` is how long the gateway asked to wait,
     `should_retry` its `x-should-retry`; None is "not told".
-    `cause` names the row of `decode.errors.error_table` that judged a refusal, `billed` what it says of
-    the money. `ends_run` is what a free question found about the key or the account: whether
-    further items of the run would fail as well; None where nobody asked. `param` is the field of
-    the body that a refusal names.
+    `cause` is the matching row of `decode.errors.error_table`, `billed` what that says about the
+    charge. `ends_run` is the result of a free request about key or account: whether further items
+    of the run would fail as well; None if it was not sent. `param` is the field of the body that
+    a refusal names.
     """
 
     status: int | None = None
@@ -81,7 +81,7 @@ class Facts(PlainValue):
 
 
 class ApiyiError(Exception):
-    """What failed, why, and what to do about it.
+    """What failed, why, and what the user can do.
 
     `what` and `why` make the first line, `hint` the second one: a command to type, or a
     short imperative. `received` is what came and could not be used, to be kept.
@@ -107,7 +107,7 @@ class ApiyiError(Exception):
         self.received = received
 
     def add_facts(self, **facts: Any) -> Self:
-        """Return the same error with facts that a lower place could not know.
+        """Return the error with facts that a lower level could not know.
 
         Those that it has already stay.
         """
@@ -115,19 +115,19 @@ class ApiyiError(Exception):
         return self.replace_facts(**new)
 
     def replace_facts(self, **facts: Any) -> Self:
-        """Return the same error with other facts."""
+        """Return the error with other facts."""
         error = copy(self)
         error.facts = self.facts._replace(**facts)
         return error
 
     def with_hint(self, hint: str | None) -> Self:
-        """Return the same error with another hint."""
+        """Return the error with another hint."""
         error = copy(self)
         error.hint = hint
         return error
 
     def for_item(self, name: str) -> Self:
-        """Return the same error with the name of the item that it is about before it."""
+        """Return the error with the name of its item in front."""
         error = copy(self)
         error.what = Text("{name}: {what}", name=name, what=self.what)
         return error
@@ -177,7 +177,7 @@ class UsageError(ApiyiError):
 
 
 class PartialError(ApiyiError):
-    """Several requests were asked for, the end was reached, some failed."""
+    """Several requests were made to the end, and some failed."""
 
     exit_code = 3
 
@@ -239,7 +239,7 @@ class OutputError(ApiyiError):
 
 
 def fails_every_item(error: ApiyiError, *, waits_for_network: bool = False) -> bool:
-    """Return True if the error would meet every further item of a run as well.
+    """Return True if every further item of a run would fail with this error.
 
     A run that `waits_for_network` (a batch, whose rows are tried again later) goes on where the
     gateway cannot be reached; others end there.
@@ -257,7 +257,7 @@ _ABOUT_THE_ENDPOINT = frozenset((401, 402, 403, 404, 405, 501))
 
 
 def is_about_item(refusal: RejectedError) -> bool:
-    """Return True if another item may be accepted where this one is refused."""
+    """Return True if another item may be accepted although this one was refused."""
     facts = refusal.facts
     if isinstance(refusal, UnknownModelError) or facts.phase not in (None, "status"):
         return False
@@ -268,7 +268,7 @@ def is_about_item(refusal: RejectedError) -> bool:
 class Interrupted(BaseException):
     """A signal asked the process to stop: `main` cleans up and dies by `signum`.
 
-    Not an `Exception`, so that nothing on the way mistakes it for a failure. `note` is what
+    Not an `Exception`, so that no handler mistakes it for a failure. `note` is what
     the user has to know all the same, such as where an answer was kept.
     """
 

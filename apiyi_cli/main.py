@@ -214,12 +214,12 @@ def _make_signal_handler(process: Process) -> Callable[[int, FrameType | None], 
             raise Interrupted(signum)
         left_s = process.on_signal(signal.Signals(signum).name, signum)
         if left_s is not None:
-            _end_in(left_s, signum)
+            _interrupt_after(left_s, signum)
 
     return handle
 
 
-def _end_in(left_s: float, signum: int) -> None:
+def _interrupt_after(left_s: float, signum: int) -> None:
     """Interrupt the run after so long, where the system can: it may hang in a full pipe."""
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))

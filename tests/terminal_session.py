@@ -30,7 +30,7 @@ CTRL_C, CTRL_D, CTRL_J, CTRL_L, CTRL_O, CTRL_R = "\x03", "\x04", "\n", "\x0c", "
 UP, LEFT = "\x1b[A", "\x1b[D"
 
 
-class Talk:
+class TerminalSession:
     """A process on a terminal, what it has written there, and the screen that shows it."""
 
     def __init__(

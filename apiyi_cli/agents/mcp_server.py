@@ -53,7 +53,7 @@ class ServerOptions(NamedTuple):
     cost_report: str
 
 
-class _Ended(NamedTuple):
+class _EndedCommand(NamedTuple):
     """How a command ended: its exit code (negative: the signal), what it printed."""
 
     code: int
@@ -193,7 +193,7 @@ class _Session:
 
 async def _run_command(
     words: Sequence[str], stdin: bytes, environ: Mapping[str, str], folder: Path, session: Any
-) -> _Ended:
+) -> _EndedCommand:
     """Run the program with these words; when this is cancelled, end it."""
     import anyio
 
@@ -217,9 +217,11 @@ async def _run_command(
         with anyio.CancelScope(shield=True):
             await _end(process)
     if len(out) > MOST_ANSWER_BYTES:
-        return _Ended(11, "", "the answer is too large for a tool: write it to a file (output)")
+        return _EndedCommand(
+            11, "", "the answer is too large for a tool: write it to a file (output)"
+        )
     code = process.returncode
-    return _Ended(1 if code is None else code, _decode(out), _decode(notes))
+    return _EndedCommand(1 if code is None else code, _decode(out), _decode(notes))
 
 
 async def _feed(process: Process, stdin: bytes) -> None:

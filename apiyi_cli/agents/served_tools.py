@@ -250,7 +250,7 @@ def make_line(
 def answer_without_output(tool: ServedTool, arguments: Mapping[str, Any], folder: Path) -> str:
     """Return what to answer where the command printed nothing: the path that it wrote."""
     output = arguments.get("output")
-    return "" if output is None else _absolute(output, folder)
+    return "" if output is None else _resolve_path(output, folder)
 
 
 def _parameter(long: str) -> str:
@@ -263,11 +263,11 @@ def _option_words(long: str, value: Any, folder: Path) -> Sequence[str]:
     if value is True:
         return (long,)
     if long == "--output":
-        value = _absolute(value, folder)
+        value = _resolve_path(value, folder)
     return [f"{long}={item}" for item in (value if isinstance(value, list) else [value])]
 
 
-def _absolute(path: str, folder: Path) -> str:
+def _resolve_path(path: str, folder: Path) -> str:
     """Return a path below the folder; a slash at its end, which names a folder, stays."""
     end = "/" if path.endswith("/") else ""
     return str(folder / path).removesuffix("/") + end

@@ -8,7 +8,7 @@ from apiyi_cli.build.body import apply_options, option_fields, post
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import COMPLETE
 from apiyi_cli.core.options.chat import Sampling
-from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.complete import CompleteOptions
 
 
 def complete_call(
@@ -16,7 +16,7 @@ def complete_call(
     model: str,
     prompt: str | Sequence[str],
     sampling: Sampling,
-    completing: Completing,
+    complete_options: CompleteOptions,
     stream: bool,
     options: Sequence[str] | None = None,
 ) -> Call:
@@ -24,7 +24,7 @@ def complete_call(
     body = {
         "model": model,
         "prompt": prompt if isinstance(prompt, str) else list(prompt),
-        **option_fields(sampling, completing),
+        **option_fields(sampling, complete_options),
     }
     if stream:
         body["stream"] = True

@@ -9,7 +9,7 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import EMBED
 from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
-from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -22,7 +22,7 @@ def embed_call(
     *,
     model: str,
     inputs: Sequence[str],
-    embedding: Embedding,
+    embed_options: EmbedOptions,
     options: Sequence[str] | None = None,
     families: Overrides | None = None,
 ) -> Call:
@@ -30,9 +30,9 @@ def embed_call(
     body = {
         "model": model,
         "input": inputs[0] if len(inputs) == 1 else list(inputs),
-        **option_fields(embedding),
+        **option_fields(embed_options),
     }
-    if embedding.base64:
+    if embed_options.base64:
         body["encoding_format"] = "base64"
     apply_options(body, options)
     return post(EMBED, body, notes=family_warnings(body, find_family(model, families)))

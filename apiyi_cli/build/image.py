@@ -31,7 +31,7 @@ from apiyi_cli.core.endpoints import (
     Endpoint,
 )
 from apiyi_cli.core.families import Family, Overrides, PictureSupport, find_family
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -49,7 +49,7 @@ def image_call(
     *,
     model: str,
     prompt: str | None,
-    imaging: Imaging,
+    image_options: ImageOptions,
     inputs: Sequence[Upload | str] = (),
     mask: Upload | None = None,
     n: int | None = None,
@@ -65,11 +65,11 @@ def image_call(
     family = find_family(model, families)
     picture = family.picture
     inline = takes_inline(picture)
-    if inline and imaging.vary:
+    if inline and image_options.vary:
         raise UsageError(Text("cannot use --vary"), Text("{model} makes none", model=model))
     files = check_inputs(picture, model, inputs, mask, inline=inline)
     body: dict[str, Any] = {"model": model} | ({} if prompt is None else {"prompt": prompt})
-    body |= option_fields(imaging) | ({} if n is None else {"n": n})
+    body |= option_fields(image_options) | ({} if n is None else {"n": n})
     if picture.one_each and body.get("n") == 1:
         del body["n"]
     if picture.route == "gemini":
@@ -81,10 +81,10 @@ def image_call(
         apply_options(body, options)
         return post(IMAGE, body, notes=_collect_notes(family, body), sources=sources)
     apply_options(body, options)
-    is_single = imaging.vary or len(files) == 1 or picture.route == "repeated"
+    is_single = image_options.vary or len(files) == 1 or picture.route == "repeated"
     parts = file_parts("image" if is_single else "image[]", files)
     parts += file_parts("mask", [mask] if mask else [])
-    return _form_call(family, IMAGE_VARIATION if imaging.vary else IMAGE_EDIT, body, parts)
+    return _form_call(family, IMAGE_VARIATION if image_options.vary else IMAGE_EDIT, body, parts)
 
 
 def takes_inline(picture: PictureSupport) -> bool:
@@ -92,9 +92,11 @@ def takes_inline(picture: PictureSupport) -> bool:
     return picture.route in _JSON_ROUTES
 
 
-def expected_extension(model: str, imaging: Imaging, families: Overrides | None = None) -> str:
+def expected_extension(
+    model: str, image_options: ImageOptions, families: Overrides | None = None
+) -> str:
     """Return the extension that pictures will probably have; their bytes decide."""
-    name = imaging.output_format or find_family(model, families).picture.format
+    name = image_options.output_format or find_family(model, families).picture.format
     return {"jpeg": "jpg"}.get(name, name)
 
 

@@ -154,14 +154,19 @@ def _url_error(url: str, model: str) -> UsageError:
 def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
     kind = detect_type(upload.head)
     if kind is None or kind.extension not in taken:
-        found = (
+        description = (
             Text("no picture")
             if kind is None or kind.family != "image"
             else Text("a {extension}", extension=kind.extension)
         )
         names = ", ".join(taken)
         raise upload.error(
-            Text("it is {message}; {taker} takes {names}", message=found, taker=taker, names=names),
+            Text(
+                "it is {message}; {taker} takes {names}",
+                message=description,
+                taker=taker,
+                names=names,
+            ),
             hint=Text("ffmpeg -i {upload} picture.png", upload=quote_word(upload.name)),
         )
 

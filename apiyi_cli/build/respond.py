@@ -23,7 +23,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import RESPOND
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.families import find_family
-from apiyi_cli.core.options.respond import Responding
+from apiyi_cli.core.options.respond import RespondOptions
 from apiyi_cli.text import Text
 
 
@@ -55,7 +55,7 @@ def build_items(
 def respond_call(
     model: str,
     items: str | Sequence[dict[str, Any]],
-    responding: Responding,
+    respond_options: RespondOptions,
     text: TextRequest = TextRequest(),
     *,
     instructions: str | None = None,
@@ -64,13 +64,13 @@ def respond_call(
     body: dict[str, Any] = {"model": model, "input": items}
     if instructions is not None:
         body["instructions"] = instructions
-    body.update(option_fields(responding, text.tools))
+    body.update(option_fields(respond_options, text.tools))
     if text.schema is not None:
         body.setdefault("text", {})["format"] = {"type": "json_schema", **text.schema}
     elif text.json_mode:
         body.setdefault("text", {})["format"] = {"type": "json_object"}
     tools = [_flatten_tool(tool) for tool in text.functions]
-    if responding.web_search:
+    if respond_options.web_search:
         tools.append({"type": "web_search"})
     if tools:
         body["tools"] = tools

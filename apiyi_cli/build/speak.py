@@ -8,7 +8,7 @@ from typing import Any
 from apiyi_cli.build.body import apply_options, option_fields
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import SPEAK
-from apiyi_cli.core.options.speak import Speaking
+from apiyi_cli.core.options.speak import SpeakOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -27,7 +27,7 @@ FORMATS = {
 
 
 def speak_call(
-    *, model: str, text: str, speaking: Speaking, options: Sequence[str] | None = None
+    *, model: str, text: str, speak_options: SpeakOptions, options: Sequence[str] | None = None
 ) -> Call:
     """Return the request, with the default voice if none was given (the API requires one).
 
@@ -47,7 +47,7 @@ def speak_call(
         "model": model,
         "input": text,
         "voice": VOICE,
-        **option_fields(speaking),
+        **option_fields(speak_options),
     }
     apply_options(body, options)
     notes: tuple[str, ...] = ()

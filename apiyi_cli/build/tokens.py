@@ -90,19 +90,19 @@ def _tokens_of(value: Any, key: str = "", low_detail: bool = False) -> Iterator[
     """Yield the tokens of everything in a JSON value. Depth is bounded by a stack."""
     waiting: list[tuple[Any, str, bool]] = [(value, key, low_detail)]
     while waiting:
-        one, name, low = waiting.pop()
-        if isinstance(one, str):
-            yield _tokens_of_text(one, name, low)
-        elif isinstance(one, Mapping):
-            yield sum(map(len, map(str, one))) / BYTES_IN_TOKEN
-            low = low or one.get("detail") == "low"
-            waiting += [(inner, str(field), low) for field, inner in one.items()]
-        elif isinstance(one, list | tuple):
-            if one and isinstance(one[0], int) and all(type(item) is int for item in one):
+        node, name, low = waiting.pop()
+        if isinstance(node, str):
+            yield _tokens_of_text(node, name, low)
+        elif isinstance(node, Mapping):
+            yield sum(map(len, map(str, node))) / BYTES_IN_TOKEN
+            low = low or node.get("detail") == "low"
+            waiting += [(inner, str(field), low) for field, inner in node.items()]
+        elif isinstance(node, list | tuple):
+            if node and isinstance(node[0], int) and all(type(item) is int for item in node):
                 # Tokens, given as their numbers.
-                yield len(one)
+                yield len(node)
             else:
-                waiting += [(inner, name, low) for inner in one]
+                waiting += [(inner, name, low) for inner in node]
 
 
 def _tokens_of_text(text: str, name: str, low_detail: bool) -> float:
@@ -138,8 +138,8 @@ def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = Fal
     if family == "image":
         if low_detail:
             return TOKENS_IN_SMALL_PICTURE
-        found = picture_size(head)
-        return picture_tokens(*found) if found is not None else TOKENS_IN_UNKNOWN_PICTURE
+        pixels = picture_size(head)
+        return picture_tokens(*pixels) if pixels is not None else TOKENS_IN_UNKNOWN_PICTURE
     if family == "audio":
         return TOKENS_IN_SECOND * sound_seconds(head, size)
     if family in ("document", "office", "application"):

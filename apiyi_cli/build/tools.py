@@ -112,20 +112,20 @@ def _wrap(item: Any) -> dict[str, Any]:
 
 def _unify(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return a function's fields as OpenAI calls them; those of other dialects go."""
-    found = [spelling for spelling in _PARAMETERS if fields.get(spelling) is not None]
-    if len(found) > 1:
+    spellings = [spelling for spelling in _PARAMETERS if fields.get(spelling) is not None]
+    if len(spellings) > 1:
         raise _refuse(
             Text(
                 "{name} has both {first} and {second}",
                 name=name,
-                first=found[0],
-                second=found[1],
+                first=spellings[0],
+                second=spellings[1],
             )
         )
-    is_foreign = bool(found) and found[0] != "parameters"
+    is_foreign = bool(spellings) and spellings[0] != "parameters"
     function = {}
     for field, value in fields.items():
-        if field in found:
+        if field in spellings:
             function["parameters"] = require_schema(value, f"--tool {name}")
         elif field in _PARAMETERS or (is_foreign and field in _FOREIGN):
             continue

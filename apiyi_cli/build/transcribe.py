@@ -10,7 +10,7 @@ from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
 from apiyi_cli.core.filetypes import detect_type
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -46,7 +46,7 @@ def transcribe_call(
     upload: Upload,
     *,
     model: str,
-    transcribing: Transcribing,
+    transcribe_options: TranscribeOptions,
     options: Sequence[str] | None = None,
 ) -> Call:
     """Return the request for one recording, which is sent from disk.
@@ -54,36 +54,36 @@ def transcribe_call(
     Without `--format` the answer is JSON with the text. Raises UsageError for options that
     exclude each other, and for a file that is not a recording.
     """
-    _check_options(transcribing)
+    _check_options(transcribe_options)
     filename, mime = upload_name(upload)
-    body: dict[str, Any] = {"model": model, **option_fields(transcribing)}
-    if asked := response_format(transcribing):
+    body: dict[str, Any] = {"model": model, **option_fields(transcribe_options)}
+    if asked := response_format(transcribe_options):
         body["response_format"] = asked
-    if transcribing.timestamps:
-        body["timestamp_granularities"] = transcribing.timestamps.split(",")
-    if transcribing.diarize:
+    if transcribe_options.timestamps:
+        body["timestamp_granularities"] = transcribe_options.timestamps.split(",")
+    if transcribe_options.diarize:
         # Required for more than 30 s.
         body["chunking_strategy"] = "auto"
-    if transcribing.stream:
+    if transcribe_options.stream:
         body["stream"] = True
     apply_options(body, options)
     file = Part("file", path=upload.path, filename=filename, type=mime)
-    endpoint = TRANSLATE if transcribing.translate else TRANSCRIBE
+    endpoint = TRANSLATE if transcribe_options.translate else TRANSCRIBE
     return endpoint.call(
         parts=(*form_fields(body), file),
         stream=body.get("stream") is True,
         model=body["model"],
-        notes=_describe_limits(model, asked, transcribing),
+        notes=_describe_limits(model, asked, transcribe_options),
     )
 
 
-def response_format(transcribing: Transcribing) -> str | None:
+def response_format(transcribe_options: TranscribeOptions) -> str | None:
     """Return the format to ask for, None for the API's default (json)."""
-    if transcribing.diarize:
+    if transcribe_options.diarize:
         return "diarized_json"
-    if transcribing.timestamps:
+    if transcribe_options.timestamps:
         return "verbose_json"
-    return transcribing.format
+    return transcribe_options.format
 
 
 def asks_json(call: Call) -> bool:
@@ -125,7 +125,7 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _check_options(options: Transcribing) -> None:
+def _check_options(options: TranscribeOptions) -> None:
     refused = ""
     if options.timestamps and (options.format not in (None, "verbose_json") or options.diarize):
         refused = Text("--timestamps come with --format verbose_json, without --diarize")
@@ -147,11 +147,13 @@ def _check_options(options: Transcribing) -> None:
         raise UsageError(Text("these options do not go together"), refused)
 
 
-def _describe_limits(model: str, asked: str | None, transcribing: Transcribing) -> tuple[str, ...]:
+def _describe_limits(
+    model: str, asked: str | None, transcribe_options: TranscribeOptions
+) -> tuple[str, ...]:
     name = model.rsplit("/", 1)[-1]
     notes = []
     diarizes = name.endswith("-diarize")
-    if transcribing.diarize and not diarizes:
+    if transcribe_options.diarize and not diarizes:
         notes.append(
             Text("{model} may not tell speakers apart: gpt-4o-transcribe-diarize does", model=model)
         )
@@ -159,6 +161,6 @@ def _describe_limits(model: str, asked: str | None, transcribing: Transcribing) 
         notes.append(
             Text("{model} is known to refuse {asked}; whisper-1 has it", model=model, asked=asked)
         )
-    if transcribing.stream and name.startswith("whisper"):
+    if transcribe_options.stream and name.startswith("whisper"):
         notes.append(Text("{model} does not stream: the text comes in one piece", model=model))
     return tuple(notes)

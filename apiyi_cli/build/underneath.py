@@ -1,8 +1,8 @@
-"""Requests for a whole answer that ask for a stream, so that silence ends no long answer.
+"""Streams requests for whole answers, so that no silence ends a long one.
 
 A proxy or a client that waits ten minutes for one object sees nothing of the work and gives up;
-a stream moves. The object is put together from the events (`decode.answers.assemble`). What a stream of
-the protocol is not known to say in full is asked for whole.
+a stream moves. The object is assembled from the events (`decode.answers.assemble`). Requests whose
+stream may lack a part of the object are sent unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FUNCTIONS = {"functionDeclarations"}
 
 
 def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
-    """Return the request as one for a stream; unchanged where the object could be another.
+    """Return the request as a stream; unchanged if the resulting object could differ.
 
     That is so for a family that is not known to stream, where the body says anything of streams
     itself or has a field whose effect on the stream is not known, and for a body that the user

@@ -50,7 +50,7 @@ class Process:
     @classmethod
     def start(cls, environ: Mapping[str, str]) -> Process:
         """Take over the standard streams; to be called before any file is opened."""
-        process = cls(Console.opened(), environ, CLOCK)
+        process = cls(Console.open(), environ, CLOCK)
         if key := environ.get("APIYI_API_KEY", "").strip():
             # Known before anything can fail with it in its message.
             process.secrets.append(Secret(key))

@@ -189,12 +189,12 @@ def require_file(path: Path) -> None:
         refuse_irregular(path.lstat())
 
 
-def is_same_file(one: Path, other: Path) -> bool:
+def is_same_file(item: Path, other: Path) -> bool:
     """Return True if two names stand for one file: by path, symbolic link or hard link."""
     try:
-        return one.samefile(other)
+        return item.samefile(other)
     except (OSError, ValueError):
-        return Path(os.path.realpath(one)) == Path(os.path.realpath(other))
+        return Path(os.path.realpath(item)) == Path(os.path.realpath(other))
 
 
 def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:

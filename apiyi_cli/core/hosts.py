@@ -130,4 +130,4 @@ def _unwrap(parsed: IPv6Address) -> list[str]:
     is_isatap = (int(parsed) >> 32) & 0xFFFFFFFF in _ISATAP
     if is_isatap or _is_nat64(parsed):
         inner.append(low)
-    return [str(one) for one in inner if one is not None]
+    return [str(item) for item in inner if item is not None]

@@ -183,8 +183,8 @@ def split_vector(line: bytes) -> tuple[bytes, bytes | None]:
 
     The vector is the last member, as `with_vector` puts it; None where there is none.
     """
-    before, found, vector = line.rpartition(b',"embedding":[')
-    if not found or not line.endswith(b"]}\n"):
+    before, key, vector = line.rpartition(b',"embedding":[')
+    if not key or not line.endswith(b"]}\n"):
         return line, None
     return before + b"}\n", b"[" + vector[:-2]
 

@@ -45,7 +45,7 @@ class Picture(NamedTuple):
     whole: bool = True
 
 
-class Lost(NamedTuple):
+class UnreadablePicture(NamedTuple):
     """An item that holds no usable picture: why, and what it held."""
 
     why: str
@@ -59,7 +59,7 @@ class Pictures(NamedTuple):
     """
 
     items: list[Picture]
-    lost: list[Lost]
+    lost: list[UnreadablePicture]
     usage: Usage | None
     raw: bytes
 
@@ -80,13 +80,13 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
         raise error
     read = [_read_item(item) for item in find_items(answer)]
     items = [item for item in read if isinstance(item, Picture)]
-    lost = [item for item in read if isinstance(item, Lost)]
+    lost = [item for item in read if isinstance(item, UnreadablePicture)]
     if not items:
         raise _no_picture(answer, lost, reply)
     return Pictures(items, lost, _usage(read_object(answer)), raw)
 
 
-def _no_picture(answer: Any, lost: Sequence[Lost], reply: Reply) -> ApiyiError:
+def _no_picture(answer: Any, lost: Sequence[UnreadablePicture], reply: Reply) -> ApiyiError:
     """Return the error of an answer without a picture: declined, or not what was asked for."""
     facts = facts_of(reply, "content")
     if not lost and (refusal := describe_refusal(answer)):
@@ -140,12 +140,12 @@ def _closes_itself(svg: bytes) -> bool:
     return root is not None and root[0].endswith(b"/>")
 
 
-def join_reasons(lost: Iterable[Lost]) -> str:
+def join_reasons(lost: Iterable[UnreadablePicture]) -> str:
     """Return why items hold no picture, each reason once."""
     return join_texts(dict.fromkeys(item.why for item in lost), "; ")
 
 
-def _read_item(item: Any) -> Picture | Lost:
+def _read_item(item: Any) -> Picture | UnreadablePicture:
     """Return the picture of an item, or why there is none."""
     fields = item if isinstance(item, dict) else {"url": item}
     revised = whole_characters(read_string(fields.get("revised_prompt"))) or None
@@ -154,14 +154,14 @@ def _read_item(item: Any) -> Picture | Lost:
         packed, url = "", packed
     if _DATA_URL.match(url):
         packed, url = packed or url, ""
-    lost: Lost | None = None
+    lost: UnreadablePicture | None = None
     if packed:
         content = _decode_base64(packed)
         if content is None:
             packed_bytes = packed.encode("utf-8", "replace")
-            lost = Lost(Text("it is not valid base64"), packed_bytes)
+            lost = UnreadablePicture(Text("it is not valid base64"), packed_bytes)
         elif detect_picture(content) is None:
-            lost = Lost(Text("its bytes are no picture"), content)
+            lost = UnreadablePicture(Text("its bytes are no picture"), content)
         elif (whole := is_whole(content)) or not url:
             return Picture(content, None, revised, whole)
     if url:
@@ -169,8 +169,8 @@ def _read_item(item: Any) -> Picture | Lost:
     if lost is not None:
         return lost
     if revised:
-        return Lost(Text("text instead of a picture: {text}", text=shorten(revised)))
-    return Lost(Text("it is empty"))
+        return UnreadablePicture(Text("text instead of a picture: {text}", text=shorten(revised)))
+    return UnreadablePicture(Text("it is empty"))
 
 
 def _decode_base64(packed: str) -> bytes | None:

@@ -98,12 +98,12 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
     if _PAGE.match(raw):
         parse_body(reply, "html", raw)
     try:
-        found = read_event(trim(raw))
+        value = read_event(trim(raw))
     except ValueError:
         if "audio" in declared or "octet-stream" in declared:
             return
-        found = parse_body(reply, "json", raw)
-    raise find_refusal(reply, found, "heavy", model) or IncompleteError(
+        value = parse_body(reply, "json", raw)
+    raise find_refusal(reply, value, "heavy", model) or IncompleteError(
         Text("the answer is not what was asked for"),
         Text("JSON came in place of audio"),
         facts=facts_of(reply, "opened"),

@@ -75,8 +75,8 @@ def task_id(value: Any) -> str:
     holders = [_inner(value, "output"), _inner(value, "data")]
     if isinstance(value, dict):
         holders.append(value)
-    if found := _first_text(holders, "task_id", "id") or _first_text(holders, "request_id"):
-        return found
+    if text := _first_text(holders, "task_id", "id") or _first_text(holders, "request_id"):
+        return text
     raise IncompleteError(
         Text("the task has no id"),
         Text("the gateway took the request and did not say which task it is"),
@@ -95,17 +95,17 @@ def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
             raise classify_refusal(reply, cost="free")
         kind, chunks = detect_kind(reply)
         raw = read_body(reply, chunks)
-        told = parse_body(reply, kind, raw)
+        value = parse_body(reply, kind, raw)
     finally:
         reply.close()
-    if _first_text(_levels(told), *_STATE_NAMES) is None:
-        failure = classify_event(told, status=reply.status, headers=reply.headers, host=reply.host)
+    if _first_text(_levels(value), *_STATE_NAMES) is None:
+        failure = classify_event(value, status=reply.status, headers=reply.headers, host=reply.host)
         raise failure or IncompleteError(
             Text("the answer is not what was asked for"),
             Text("it does not tell the state of a task"),
             facts=facts_of(reply, "content"),
         )
-    return video_task(told), raw
+    return video_task(value), raw
 
 
 def video_task(value: Any) -> VideoTask:
@@ -119,7 +119,7 @@ def video_task(value: Any) -> VideoTask:
         _url(holders),
         _message(holders) if known in ("failed", "expired") else None,
         _tokens(holders),
-        _finished(holders) if known == "done" else None,
+        _read_finish_time(holders) if known == "done" else None,
     )
 
 
@@ -136,8 +136,8 @@ def _inner(value: Any, name: str) -> dict[str, Any]:
 def _first_text(holders: list[dict[str, Any]], *names: str) -> str | None:
     for holder in holders:
         for name in names:
-            if isinstance(found := holder.get(name), str) and found:
-                return whole_characters(found)
+            if isinstance(text := holder.get(name), str) and text:
+                return whole_characters(text)
     return None
 
 
@@ -156,8 +156,8 @@ def _percent(holders: list[dict[str, Any]]) -> int | None:
 def _url(holders: list[dict[str, Any]]) -> str | None:
     inner = [_inner(holder, name) for holder in holders for name in ("content", "video", "result")]
     names = ("video_url", "result_url", "url")
-    found = _first_text([*holders, *inner], *names)
-    return found if found and found.startswith(("http://", "https://")) else None
+    text = _first_text([*holders, *inner], *names)
+    return text if text and text.startswith(("http://", "https://")) else None
 
 
 def _message(holders: list[dict[str, Any]]) -> str | None:
@@ -173,7 +173,7 @@ def _tokens(holders: list[dict[str, Any]]) -> int | None:
     return None
 
 
-def _finished(holders: list[dict[str, Any]]) -> float | None:
+def _read_finish_time(holders: list[dict[str, Any]]) -> float | None:
     for name in ("completed_at", "finished_at", "finish_time", "updated_at"):
         for holder in holders:
             moment = read_moment(holder.get(name))

@@ -76,17 +76,17 @@ def _json(plan: ProgramPlan) -> str:
 
 
 def _part(field: Field) -> str:
-    about = f'name="{_form_quoted(field.name)}"'
+    about = f'name="{_quote_for_form(field.name)}"'
     if field.value is not None:
         content, kind = f"Encoding.UTF8.GetBytes({csharp(field.value)})", "null"
     else:
         content = _EXPRESSIONS.content(field)
-        about += f'; filename="{_form_quoted(field.filename)}"'
+        about += f'; filename="{_quote_for_form(field.filename)}"'
         kind = csharp(field.type)
     return f"body.Add(Part({content}, {csharp(about)}, {kind}));"
 
 
-def _form_quoted(text: str) -> str:
+def _quote_for_form(text: str) -> str:
     quoted = text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     return re.sub(r"[^\x20-\x7e]", "_", quoted)
 

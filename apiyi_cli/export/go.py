@@ -53,24 +53,24 @@ def _body(plan: ProgramPlan, templates: Templates) -> tuple[str, str, str]:
         text = json_text(plan.body, str, "`")
         return f"\nconst body = `{text}`", "", "strings.NewReader(body)"
     if plan.body is not None:
-        return "", "\n".join(_pieced(plan, templates)), "strings.NewReader(body)"
+        return "", "\n".join(_read_pieces(plan, templates)), "strings.NewReader(body)"
     text_or_none = blob_text(plan.raw) if plan.raw is not None else None
     if text_or_none is not None:
         return f"\nconst body = {go(text_or_none)}", "", "strings.NewReader(body)"
     if plan.sends_raw:
-        return "", _checked(templates, "body", _EXPRESSIONS.raw(plan)), "bytes.NewReader(body)"
+        return "", _read_checked(templates, "body", _EXPRESSIONS.raw(plan)), "bytes.NewReader(body)"
     if plan.fields:
         return "", "\n".join(_form(plan, templates)), "&body"
     return "", "", "nil"
 
 
-def _pieced(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
+def _read_pieces(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
     names: dict[FilePiece, str] = {}
     for piece in plan.reads:
         if piece not in names:
             names[piece] = f"file{len(names) + 1}"
             read = "textOf" if piece.text else "base64Of"
-            yield _checked(templates, names[piece], f"{read}({go(piece.path)})")
+            yield _read_checked(templates, names[piece], f"{read}({go(piece.path)})")
     text = json_text(plan.body, lambda piece: f"` + {names[piece]} + `", "`")
     yield f"body := `{text}`"
 
@@ -83,14 +83,14 @@ def _form(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
             written = f"form.WriteField({go(field.name)}, {go(field.value)})"
         else:
             content = f"file{number}"
-            yield _checked(templates, content, _EXPRESSIONS.content(field))
+            yield _read_checked(templates, content, _EXPRESSIONS.content(field))
             about = ", ".join(map(go, (field.name, field.filename, field.type)))
             written = f"addFile(form, {about}, {content})"
         yield f"if err := {written}; err != nil {{\n\treturn err\n}}"
     yield "if err := form.Close(); err != nil {\n\treturn err\n}"
 
 
-def _checked(templates: Templates, name: str, expression: str) -> str:
+def _read_checked(templates: Templates, name: str, expression: str) -> str:
     return templates.fill("checked_value", name=name, expression=expression)
 
 

@@ -84,20 +84,22 @@ def _form(plan: ProgramPlan) -> Iterator[str]:
     yield "String boundary = UUID.randomUUID().toString();"
     yield "BodyPublisher[] parts = {"
     for field in plan.fields:
-        name = _form_quoted(field.name)
+        name = _quote_for_form(field.name)
         head = f'\r\nContent-Disposition: form-data; name="{name}"'
         if field.value is not None:
             head += f"\r\n\r\n{field.value}\r\n"
             yield f'    BodyPublishers.ofString("--" + boundary + {_string(head)}),'
             continue
-        head += f'; filename="{_form_quoted(field.filename)}"\r\nContent-Type: {field.type}\r\n\r\n'
+        head += (
+            f'; filename="{_quote_for_form(field.filename)}"\r\nContent-Type: {field.type}\r\n\r\n'
+        )
         content = _EXPRESSIONS.content(field)
         yield f'    file("--" + boundary + {java(head)}, {content}),'
     yield '    BodyPublishers.ofString("--" + boundary + "--\\r\\n"),'
     yield "};"
 
 
-def _form_quoted(text: str) -> str:
+def _quote_for_form(text: str) -> str:
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -59,7 +59,7 @@ _NOTATION = Notation(
 
 def _body(plan: ProgramPlan) -> tuple[str, str]:
     """Return the statements before the request, and the option that sends the body."""
-    if plan.body is not None and _ordered(plan.body):
+    if plan.body is not None and _keeps_order(plan.body):
         return f"const body = {layout(plan.body, _NOTATION)};", "body: JSON.stringify(body),"
     if plan.body is not None:
         # JSON text, because an object would round a number or move a key.
@@ -74,14 +74,14 @@ def _body(plan: ProgramPlan) -> tuple[str, str]:
     return "", ""
 
 
-def _ordered(value: Any) -> bool:
+def _keeps_order(value: Any) -> bool:
     """Return True if an object literal keeps every number and the order of every key."""
     if isinstance(value, dict):
         whole = [key for key in value if re.fullmatch(r"0|[1-9]\d*", key, re.ASCII)]
         in_place = whole == sorted(whole, key=int) == list(value)[: len(whole)]
-        return in_place and all(map(_ordered, value.values()))
+        return in_place and all(map(_keeps_order, value.values()))
     if isinstance(value, list):
-        return all(map(_ordered, value))
+        return all(map(_keeps_order, value))
     return not isinstance(value, int) or abs(value) < _EXACT
 
 

@@ -28,14 +28,14 @@ def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
 
 
 def _functions(plan: ProgramPlan) -> Iterator[str]:
-    if _repeats(plan):
+    if _has_repeated_names(plan):
         yield "multipart"
-    reads = _repeats(plan) and any(field.path is not None for field in plan.fields)
+    reads = _has_repeated_names(plan) and any(field.path is not None for field in plan.fields)
     if plan.raw_path is not None or reads:
         yield "text"
 
 
-def _repeats(plan: ProgramPlan) -> bool:
+def _has_repeated_names(plan: ProgramPlan) -> bool:
     """Return True if fields have the same name, which PHP's own forms cannot send."""
     return len({field.name for field in plan.fields}) < len(plan.fields)
 
@@ -77,7 +77,7 @@ def _options(plan: ProgramPlan, templates: Templates) -> Iterator[str]:
     ]
     key = '"Authorization: Bearer $key"' if plan.auth == "bearer" else f'"{plan.auth}: $key"'
     lines = "".join(f"    {header},\n" for header in [key, *headers])
-    if _repeats(plan):
+    if _has_repeated_names(plan):
         lines += '    "Content-Type: multipart/form-data; boundary=$boundary",\n'
     yield f"CURLOPT_HTTPHEADER => [\n{lines}]"
     if plan.body is not None:
@@ -120,7 +120,7 @@ def _body(plan: ProgramPlan) -> str:
         return f"$body = {_EXPRESSIONS.raw(plan)};"
     if not plan.fields:
         return ""
-    if not _repeats(plan):
+    if not _has_repeated_names(plan):
         lines = "".join(f"    {_key(field.name)}{_field(field)},\n" for field in plan.fields)
         return f"$body = [\n{lines}];"
     lines = "".join(f"    {_row(field)},\n" for field in plan.fields)
@@ -132,7 +132,7 @@ def _field(field: Field) -> str:
         return php(field.value)
     about = f"{php(field.filename)}, {php(field.type)}"
     if field.path is None:
-        return f"new CURLStringFile({_EXPRESSIONS.decoded(field.content)}, {about})"
+        return f"new CURLStringFile({_EXPRESSIONS.format_bytes(field.content)}, {about})"
     return f"new CURLFile({php(field.path)}, {php(field.type)}, {php(field.filename)})"
 
 

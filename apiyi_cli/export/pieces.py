@@ -21,7 +21,7 @@ class FilePiece:
 
 
 @dataclass(frozen=True, slots=True)
-class Pieced:
+class SplitString:
     """A string of the body made of literal stretches and of files."""
 
     pieces: tuple[str | FilePiece, ...]
@@ -48,7 +48,7 @@ def _replace_string(value: Any, keys: list[str], files: list[Source]) -> Any:
     return value
 
 
-def _split_string(text: str, files: list[Source]) -> str | Pieced:
+def _split_string(text: str, files: list[Source]) -> str | SplitString:
     pieces: list[str | FilePiece] = []
     literal, at = "", 0
     for source in files:
@@ -66,12 +66,16 @@ def _split_string(text: str, files: list[Source]) -> str | Pieced:
         literal = ""
     if tail := literal + text[at:]:
         pieces.append(tail)
-    return Pieced(tuple(pieces)) if any(isinstance(piece, FilePiece) for piece in pieces) else text
+    return (
+        SplitString(tuple(pieces))
+        if any(isinstance(piece, FilePiece) for piece in pieces)
+        else text
+    )
 
 
 def find_pieces(value: Any) -> Iterator[FilePiece]:
     """Yield the files that a body is read from."""
-    if isinstance(value, Pieced):
+    if isinstance(value, SplitString):
         yield from (piece for piece in value.pieces if isinstance(piece, FilePiece))
     elif isinstance(value, dict):
         for item in value.values():

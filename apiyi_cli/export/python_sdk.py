@@ -100,8 +100,8 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
 
     Raises UsageError for a method that the package does not send.
     """
-    typed = _typed(plan) if plan.is_below_base else None
-    request = typed or _untyped(plan)
+    typed = _call_method(plan) if plan.is_below_base else None
+    request = typed or _call_verb(plan)
     if plan.kind in ("messages", "generate"):
         return _show_native(plan, templates, request)
     if plan.stream and not typed:
@@ -134,7 +134,7 @@ def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:
     return f"{asked}{checked}\n{write_answer(plan, templates)}"
 
 
-def _typed(plan: ProgramPlan) -> str | None:
+def _call_method(plan: ProgramPlan) -> str | None:
     """Return the call of a method that sends this request, None without one."""
     method = SDK_METHODS.get(plan.path)
     given = _form(plan.fields) if plan.fields else plan.body or {}
@@ -152,10 +152,10 @@ def _typed(plan: ProgramPlan) -> str | None:
         lines.append(f"extra_headers={write_value(headers, 1)},")
     if extra:
         lines.append(f"extra_body={write_value(extra, 1)},")
-    return _called(f"client.{method.name}", lines)
+    return _format_call(f"client.{method.name}", lines)
 
 
-def _untyped(plan: ProgramPlan) -> str:
+def _call_verb(plan: ProgramPlan) -> str:
     verb = plan.method.lower()
     if verb not in _VERBS or (verb == "get" and plan.has_body):
         raise UsageError(
@@ -188,10 +188,10 @@ def _untyped(plan: ProgramPlan) -> str:
         lines.append(f'options={{\n        "headers": {{\n{inner}\n        }},\n    }},')
     elif headers:
         lines.append(f"options={write_value({'headers': headers}, 1)},")
-    return _called(f"client.{verb}", lines)
+    return _format_call(f"client.{verb}", lines)
 
 
-def _called(name: str, lines: list[str]) -> str:
+def _format_call(name: str, lines: list[str]) -> str:
     if not lines:
         return f"{name}()"
     return "\n".join([f"{name}(", *(f"    {line}" for line in lines), ")"])

@@ -28,7 +28,7 @@ def _read(piece: FilePiece) -> str:
 _NOTATION = Notation(
     string=python,
     key=lambda key: f"{python(key)}: ",
-    pieced=join_pieces(python, _read),
+    format_pieces=join_pieces(python, _read),
     null="None",
     true="True",
     false="False",

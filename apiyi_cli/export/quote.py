@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from apiyi_cli.export.pieces import FilePiece, Pieced
+from apiyi_cli.export.pieces import FilePiece, SplitString
 from apiyi_cli.export.plan import Field, ProgramPlan, blob_text, number
 
 # Controls, soft hyphen, bidirectional and other invisible format characters, line separators,
@@ -47,7 +47,7 @@ def _real(code: int) -> int:
     return 0xFFFD if 0xD800 <= code < 0xE000 else code
 
 
-def _braced(code: int) -> str:
+def _escape_braced(code: int) -> str:
     return f"\\u{{{_real(code):x}}}"
 
 
@@ -92,12 +92,12 @@ def go(text: str) -> str:
 def php(text: str) -> str:
     """Return a PHP string."""
     plain = {**_COMMON, "$": "\\$"}
-    return f'"{_escape(text, plain, _braced)}"'
+    return f'"{_escape(text, plain, _escape_braced)}"'
 
 
 def ruby(text: str) -> str:
     """Return a Ruby string."""
-    written = _escape(text, _COMMON, _braced)
+    written = _escape(text, _COMMON, _escape_braced)
     return '"' + re.sub(r"#(?=[{$@])", r"\\#", written) + '"'
 
 
@@ -122,7 +122,7 @@ class Notation(NamedTuple):
 
     string: Callable[[str], str]
     key: Callable[[str], str]
-    pieced: Callable[[tuple[str | FilePiece, ...]], str]
+    format_pieces: Callable[[tuple[str | FilePiece, ...]], str]
     braces: Callable[[Iterable[str]], tuple[str, str]] = lambda keys: ("{", "}")
     null: str = "null"
     true: str = "true"
@@ -152,14 +152,14 @@ class Expressions(NamedTuple):
     decode: str
     text: str = "{}"
 
-    def decoded(self, content: bytes) -> str:
+    def format_bytes(self, content: bytes) -> str:
         """Return the expression for bytes that the program carries."""
         return self.decode.format(b64encode(content).decode())
 
     def content(self, field: Field) -> str:
         """Return the expression for the content of a file field."""
         if field.path is None:
-            return self.decoded(field.content)
+            return self.format_bytes(field.content)
         return self.file.format(self.string(field.path))
 
     def raw(self, plan: ProgramPlan) -> str:
@@ -168,7 +168,7 @@ class Expressions(NamedTuple):
             return self.file.format(self.string(plan.raw_path))
         text = blob_text(plan.raw or b"")
         if text is None:
-            return self.decoded(plan.raw or b"")
+            return self.format_bytes(plan.raw or b"")
         return self.text.format(self.string(text))
 
 
@@ -200,8 +200,8 @@ def layout(value: Any, notation: Notation, depth: int = 0, *, top: bool = True) 
 
 
 def _scalar(value: Any, notation: Notation) -> str:
-    if isinstance(value, Pieced):
-        return notation.pieced(value.pieces)
+    if isinstance(value, SplitString):
+        return notation.format_pieces(value.pieces)
     if isinstance(value, str):
         return notation.string(value)
     if isinstance(value, bool):
@@ -213,7 +213,7 @@ def _scalar(value: Any, notation: Notation) -> str:
 def json_text(value: Any, splice: Callable[[FilePiece], str], also: str = "") -> str:
     """Return `value` as JSON text for a raw literal; `splice` returns the place of a file."""
 
-    def pieced(pieces: tuple[str | FilePiece, ...]) -> str:
+    def format_pieces(pieces: tuple[str | FilePiece, ...]) -> str:
         inside = (
             splice(piece) if isinstance(piece, FilePiece) else json_string(piece, also)[1:-1]
             for piece in pieces
@@ -223,7 +223,7 @@ def json_text(value: Any, splice: Callable[[FilePiece], str], also: str = "") ->
     notation = Notation(
         string=lambda text: json_string(text, also),
         key=lambda key: f"{json_string(key, also)}: ",
-        pieced=pieced,
+        format_pieces=format_pieces,
         last_comma=False,
     )
     return layout(value, notation)

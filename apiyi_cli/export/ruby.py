@@ -49,7 +49,7 @@ def _body(plan: ProgramPlan) -> str:
 def _field(field: Field) -> str:
     if field.value is not None:
         return f"[{ruby(field.name)}, {ruby(field.value)}]"
-    content = f"StringIO.new({_EXPRESSIONS.decoded(field.content)})"
+    content = f"StringIO.new({_EXPRESSIONS.format_bytes(field.content)})"
     if field.path is not None:
         content = f'File.open({ruby(field.path)}, "rb")'
     about = f"{{ filename: {ruby(field.filename)}, content_type: {ruby(field.type)} }}"

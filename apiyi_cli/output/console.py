@@ -64,7 +64,7 @@ class Console:
         self.window = Window()
 
     @classmethod
-    def opened(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
+    def open(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
         """Return the console, with the null device in place of descriptors 0-2 that are closed.
 
         To be called before any file is opened: the lowest free number goes to the next file,

@@ -75,7 +75,7 @@ class AtomicFile:
             if kind is None:
                 self._finish()
         except FileExistsError:
-            raise _exists(self.path) from None
+            raise _make_exists_error(self.path) from None
         except OSError as failure:
             raise _cannot_write(self.path, failure) from failure
         finally:
@@ -179,7 +179,7 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
             hint=Text("name a file in it"),
         )
     if not force and (path.exists() or path.is_symlink()):
-        raise _exists(path)
+        raise _make_exists_error(path)
     parent = path.parent
     if not parent.is_dir():
         from apiyi_cli.core.shells import quote_word
@@ -240,7 +240,7 @@ class ExistingFileError(OutputError):
     """The file that an answer is to become exists already."""
 
 
-def _exists(path: Path) -> ExistingFileError:
+def _make_exists_error(path: Path) -> ExistingFileError:
     return ExistingFileError(
         Text("cannot write {path}", path=path),
         Text("it exists"),

@@ -108,7 +108,7 @@ class DistinctNames:
     def __init__(self, taken: Iterable[Path] = ()) -> None:
         self._taken = {_fold(path) for path in taken}
 
-    def distinct(self, path: Path) -> Path:
+    def make_distinct(self, path: Path) -> Path:
         """Return the path, or the next one with a number that this run has not used."""
         candidate, count = path, 1
         while _fold(candidate) in self._taken:
@@ -160,7 +160,7 @@ class PathTemplate:
             open_part += [False] * len(more)
             if field == "dir":
                 folder = str(values.get(field) or ".")
-                parts[-1] = folder if len(parts) == 1 else _below(folder)
+                parts[-1] = folder if len(parts) == 1 else _make_relative(folder)
             elif field:
                 parts[-1] += _fill(values.get(field), spec)
                 open_part[-1] = True
@@ -228,7 +228,7 @@ def _fill(value: object, spec: str) -> str:
     return safe_name("" if value is None else str(value), max_bytes=VALUE_MAX_BYTES)
 
 
-def _below(folder: str) -> str:
+def _make_relative(folder: str) -> str:
     """Return a folder as one below another: without a root, `..` replaced."""
     path = PurePath(folder)
     parts = path.parts[1:] if path.anchor else path.parts

@@ -56,7 +56,7 @@ class Rescue(PlainValue):
             try:
                 fd, path = self._create(directory)
                 with os.fdopen(fd, "wb", buffering=0) as file:
-                    for piece in buffer.again():
+                    for piece in buffer.replay():
                         write_all(fd, piece)
                         size += len(piece)
                     os.fsync(file.fileno())
@@ -119,7 +119,7 @@ class AnswerBuffer:
         """Return True if all that has come is remembered."""
         return self._size <= KEPT_MAX_BYTES
 
-    def again(self) -> Iterator[bytes]:
+    def replay(self) -> Iterator[bytes]:
         """Yield what has come and is remembered, then the rest as it comes."""
         yield from [*self._came]
         yield from self

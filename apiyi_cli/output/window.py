@@ -33,13 +33,13 @@ class Window:
     @property
     def width(self) -> int:
         """Return the columns that the user wants or the terminal has, 80 where there is none."""
-        return _columns_wanted() or _terminal_size()[0]
+        return _read_columns() or _terminal_size()[0]
 
     @property
     def size(self) -> tuple[int, int]:
         """Return columns and rows of the terminal, of which no more columns are to be used."""
         columns, rows = _terminal_size()
-        return min(_columns_wanted() or columns, columns), rows
+        return min(_read_columns() or columns, columns), rows
 
     @cached_property
     def can_draw(self) -> bool:
@@ -62,7 +62,7 @@ def _terminal_size() -> tuple[int, int]:
     return 80, 24
 
 
-def _columns_wanted() -> int:
+def _read_columns() -> int:
     """Return the columns that the user has set, 0 if none."""
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isascii() and columns.isdigit() else 0

@@ -25,7 +25,7 @@ from apiyi_cli.playground.words import PAGE_WORDS
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.store.ledger import Ledger
-from apiyi_cli.store.prices import Prices, Used
+from apiyi_cli.store.prices import BilledUnits, Prices
 from apiyi_cli.store.registry import ModelFacts
 from apiyi_cli.text import Text
 
@@ -125,7 +125,7 @@ class PageFacts:
             )
         return models
 
-    def spent_today(self) -> float | None:
+    def sum_today(self) -> float | None:
         """Return what today's requests cost by the ledger, None where nobody knows."""
         midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
         try:
@@ -135,14 +135,16 @@ class PageFacts:
         return sum(total.cost or 0.0 for total in totals)
 
     def estimate(
-        self, model: str, profile: str, usage: Mapping[str, Any], made: int
+        self, model: str, profile: str, usage: Mapping[str, Any], count: int
     ) -> float | None:
         """Return what an answer cost, as far as it is known."""
         settings = self.settings(profile)
         if settings.sandbox:
             return None
-        used = Used(usage.get("prompt"), usage.get("completion"), usage.get("cached"), max(1, made))
-        return self._program.load_prices(settings).estimate(model, used)
+        units = BilledUnits(
+            usage.get("prompt"), usage.get("completion"), usage.get("cached"), max(1, count)
+        )
+        return self._program.load_prices(settings).estimate(model, units)
 
     def estimate_request(self, shown: Any, profile: str) -> float | None:
         """Return what the request that `--dry-run` printed may cost, None if unknown."""

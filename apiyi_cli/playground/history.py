@@ -49,7 +49,7 @@ class PageHistory:
             for path in files:
                 shutil.copyfile(path, place / path.name)
                 (place / path.name).chmod(0o600)
-        with self._locked():
+        with self._hold_lock():
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             fd = open_regular(self._folder / FILE_NAME, flags)
             try:
@@ -87,13 +87,13 @@ class PageHistory:
         """Remove an entry and its files; "" removes all. Raises OSError."""
         if self._folder is None or not self._folder.is_dir():
             return
-        with self._locked():
+        with self._hold_lock():
             entries = self._entries()
             kept = [entry for entry in entries if id and entry.get("id") != id]
             self._replace(kept, entries)
 
     def _drop_old(self) -> None:
-        with self._locked():
+        with self._hold_lock():
             entries = self._entries()
             if len(entries) > MOST_ENTRIES + MOST_ENTRIES // 10:
                 self._replace(entries[-MOST_ENTRIES:], entries)
@@ -126,7 +126,7 @@ class PageHistory:
         return entries
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """Hold the lock of this process and, where the system has one, of the folder."""
         assert self._folder is not None
         with self._lock:

@@ -81,7 +81,7 @@ class PageRoutes:
         if path in self._assets:
             return self._assets[path]
         if path in self._reads:
-            return self._worded(query.get("lang", ""), lambda: self._reads[path](query))
+            return self._translate_errors(query.get("lang", ""), lambda: self._reads[path](query))
         kind, _, rest = path.removeprefix("/").partition("/")
         id, _, name = rest.partition("/")
         if kind == "made":
@@ -100,12 +100,12 @@ class PageRoutes:
             raise HttpRefusal(400, "the body is not JSON") from None
         if not isinstance(value, dict):
             raise HttpRefusal(400, "the body is not an object")
-        return self._worded(value.get("lang"), lambda: self._writes[path](value, is_gone))
+        return self._translate_errors(value.get("lang"), lambda: self._writes[path](value, is_gone))
 
     def upload(self, name: str, size: int, read: Callable[[int], bytes], lang: str) -> HttpAnswer:
         """Keep a file that is uploaded."""
         uploads = self._starter.uploads
-        return self._worded(lang, lambda: _as_json(uploads.take(name, size, read)))
+        return self._translate_errors(lang, lambda: _as_json(uploads.take(name, size, read)))
 
     @property
     def is_busy(self) -> bool:
@@ -117,7 +117,7 @@ class PageRoutes:
         self._starter.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _worded(self, language: object, answer: Callable[[], HttpAnswer]) -> HttpAnswer:
+    def _translate_errors(self, language: object, answer: Callable[[], HttpAnswer]) -> HttpAnswer:
         """Return the answer, or the error in the language of the page."""
         say = translator_of(self._language(language))
         try:
@@ -140,7 +140,7 @@ class PageRoutes:
         return _as_json(self._facts.describe(query.get("profile", ""), language))
 
     def _today(self, query: Mapping[str, str]) -> HttpAnswer:
-        return _as_json({"usd": self._facts.spent_today()})
+        return _as_json({"usd": self._facts.sum_today()})
 
     def _status(self, query: Mapping[str, str]) -> HttpAnswer:
         """Return whether there is a key, its tail and source, as `auth status` says."""

@@ -114,7 +114,7 @@ class RunStarter:
     def find_file(self, id: str, name: str) -> Path | None:
         """Return the path of a file that a run made, None where it is gone."""
         run = self._runs.get(id)
-        files = run.made_files() if run is not None else ()
+        files = run.list_files() if run is not None else ()
         return next((path for path in files if path.name == name), None)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class RunStarter:
             self.slots.finish(child)
             end = run.summarize(child.wait(0), was_stopped=child.was_stopped)
             if shown and not end["exit"]:
-                end["estimate"] = self._estimate_shown(shown[0], run.request.profile)
+                end["estimate"] = self._estimate_for_page(shown[0], run.request.profile)
             self._keep(run, end)
             yield _as_event("end", end)
         finally:
@@ -166,7 +166,7 @@ class RunStarter:
             self._runs.pop(id).close()
         if self._history.is_on:
             try:
-                self._history.add(run.entry(end), run.made_files())
+                self._history.add(run.entry(end), run.list_files())
             except OSError as failure:
                 end["history_error"] = str(failure)
 
@@ -180,8 +180,8 @@ class RunStarter:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-        def estimate(model: str, usage: Mapping[str, Any], made: int) -> float | None:
-            return self._facts.estimate(model, request.profile, usage, made)
+        def estimate(model: str, usage: Mapping[str, Any], count: int) -> float | None:
+            return self._facts.estimate(model, request.profile, usage, count)
 
         say = translator_of(language)
         return PageRun(
@@ -206,7 +206,7 @@ class RunStarter:
         flags = self._table.flags(request.command)
         if limit is None or mode != "run" or settings.sandbox or "max_cost" not in flags:
             return line
-        left = limit - (self._facts.spent_today() or 0.0)
+        left = limit - (self._facts.sum_today() or 0.0)
         if left <= 0:
             raise LimitError(
                 Text("stopped by --max-cost"),
@@ -219,7 +219,7 @@ class RunStarter:
         argv = tuple(word for word in line.argv if not word.startswith("--max-cost="))
         return line._replace(argv=argv, added=(*line.added, f"--max-cost={left:.6f}"))
 
-    def _estimate_shown(self, text: str, profile: str) -> float | None:
+    def _estimate_for_page(self, text: str, profile: str) -> float | None:
         try:
             return self._facts.estimate_request(read_event(text.encode()), profile)
         except (InvalidJSON, ApiyiError):

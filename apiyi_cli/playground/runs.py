@@ -102,7 +102,7 @@ class PageRun:
         row = next((row for row in EXIT_CODES if row.code == code), None)
         completion = self._usage.get("completion")
         writing_ms = ms - (ms if self._first_ms is None else self._first_ms)
-        files = [path.name for path in self.made_files()]
+        files = [path.name for path in self.list_files()]
         billed = self._judge_billing(code, was_stopped)
         if code:
             # The lines for people come last: they are in the language of the page.
@@ -143,7 +143,7 @@ class PageRun:
             **end,
         }
 
-    def made_files(self) -> list[Path]:
+    def list_files(self) -> list[Path]:
         """Return the files that the run made, by name."""
         with suppress(OSError):
             return sorted(

@@ -92,17 +92,17 @@ class Guard:
         where there is one, is that of the same host. What changes or runs something is a POST
         with the exact Origin, from the same origin by the browser's word, with our header.
         """
-        host = _only(head, "Host", 421)
+        host = _read_single(head, "Host", 421)
         if host not in self._hosts:
             raise HttpRefusal(421, "this server answers for its own address alone")
-        origin = _only(head, "Origin", 403, required=method == "POST")
+        origin = _read_single(head, "Origin", 403, required=method == "POST")
         if origin is not None and origin != f"http://{host}":
             raise HttpRefusal(403, "the request comes from another origin")
-        site = _only(head, "Sec-Fetch-Site", 403, required=method == "POST")
+        site = _read_single(head, "Sec-Fetch-Site", 403, required=method == "POST")
         if method == "POST":
             if site != "same-origin":
                 raise HttpRefusal(403, "the request comes from another site")
-            if _only(head, OWN_HEADER, 403) != OWN_VALUE:
+            if _read_single(head, OWN_HEADER, 403) != OWN_VALUE:
                 raise HttpRefusal(403, "the request was not made by the page")
         return CheckedHead(host, self._has_cookie(head))
 
@@ -111,7 +111,7 @@ class Guard:
         if head.get_all("Sec-Fetch-Site") not in (None, ["same-origin"], ["none"]):
             raise HttpRefusal(403, "the request comes from another site")
 
-    def trade(self, token: str) -> str | None:
+    def exchange_token(self, token: str) -> str | None:
         """Return the Set-Cookie line for the token, None for a wrong or used one."""
         fits = hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
         with self._lock:
@@ -136,7 +136,9 @@ class Guard:
         )
 
 
-def _only(head: RequestHead, name: str, status: int, *, required: bool | None = None) -> str | None:
+def _read_single(
+    head: RequestHead, name: str, status: int, *, required: bool | None = None
+) -> str | None:
     """Return the value of a line that may come once. Raises HttpRefusal."""
     lines: Sequence[str] = head.get_all(name) or ()
     if len(lines) > 1 or (not lines and (required or (required is None))):

@@ -137,7 +137,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request whose first lines cannot be read."""
-        self._send(_refused(int(code)))
+        self._send(_make_refusal(int(code)))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the address of a request may hold the token."""
@@ -151,19 +151,19 @@ class PageHandler(BaseHTTPRequestHandler):
             if path in PUBLIC and self.command == "GET":
                 answer = self.server.routes.read(path, {})
             elif path == "/" and "t" in query and self.command == "GET":
-                answer = self._trade(query["t"], checked.is_known)
+                answer = self._exchange_token(query["t"], checked.is_known)
             elif not checked.is_known:
                 raise HttpRefusal(401, "")
             else:
                 self.server.mark_used()
                 answer = find(path, query)
         except HttpRefusal as refusal:
-            answer = _refused(refusal.status)
+            answer = _make_refusal(refusal.status)
         self._send(answer)
 
-    def _trade(self, token: str, is_known: bool) -> HttpAnswer:
+    def _exchange_token(self, token: str, is_known: bool) -> HttpAnswer:
         """Answer the printed address: a cookie for the token, and the way to the page."""
-        cookie = self.server.guard.trade(token)
+        cookie = self.server.guard.exchange_token(token)
         if cookie is None and not is_known:
             raise HttpRefusal(401, "")
         self.server.mark_used()
@@ -242,7 +242,7 @@ class PageHandler(BaseHTTPRequestHandler):
             pieces.close()
 
 
-def _refused(status: int) -> HttpAnswer:
+def _make_refusal(status: int) -> HttpAnswer:
     """Return the page for a request that is refused."""
     page = LOCKED_PAGE if status == 401 else REFUSED_PAGE
     body = page.replace(b"%STATUS%", str(status).encode())

@@ -100,7 +100,7 @@ class Blocks:
             yield from self._words(line)
 
     def _code(self, line: str, fence: Fence) -> Block:
-        if fence.closes(line):
+        if fence.is_closed_by(line):
             self._fence = None
             return Block("fence", line)
         return Block("code", line, fence.info.split(" ")[0])

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.plain_value import PlainValue
-from apiyi_cli.render.pretty import Rendered
+from apiyi_cli.render.pretty import BlockRenderer
 from apiyi_cli.render.table import NARROWEST_TEXT, paint
 from apiyi_cli.render.wrap import clip, cuts
 
@@ -62,7 +62,7 @@ def _format_column(column: Column, width: int, style: ColumnStyle) -> Iterator[T
     yield Text().append(clip(neutralize_line(column.title), width), _BOLD)
     text = neutralize(column.text)
     if style.markdown:
-        rendered = Rendered(width, style.color)
+        rendered = BlockRenderer(width, style.color)
         text = rendered.feed(column.text) + rendered.close()
     for line in text.removesuffix("\n").split("\n") if text else ():
         # Code is not broken by the renderer; here it would run into the next column.

@@ -132,10 +132,10 @@ class Draft:
         """Return what shows a line that is too wide for the row, which shows a part of it."""
         edges = [0, *cuts(line, self.width), len(line)]
         out = []
-        current = self._line[: _fitting(self._line, self._column)]
+        current = self._line[: _count_fitting(self._line, self._column)]
         for number, (start, end) in enumerate(pairwise(edges)):
             row = line[start:end]
-            visible = row.rstrip() if end < len(line) else row[: _fitting(row, self.width)]
+            visible = row.rstrip() if end < len(line) else row[: _count_fitting(row, self.width)]
             if number:
                 self.rows.append(self._row)
                 out.append("\n" + visible)
@@ -167,7 +167,7 @@ class Draft:
         return ""
 
 
-def _fitting(row: str, width: int) -> int:
+def _count_fitting(row: str, width: int) -> int:
     """Return how many characters of a row fit; only spaces are beyond."""
     column = 0
     for at, character in enumerate(row):

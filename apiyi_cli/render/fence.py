@@ -25,7 +25,7 @@ class Fence(NamedTuple):
         match = _OPENING.fullmatch(line.rstrip("\r\n"))
         return cls(match[1], match[2], match[3].strip()) if match else None
 
-    def closes(self, line: str) -> bool:
+    def is_closed_by(self, line: str) -> bool:
         """Return True if a line closes this fence: the same character, at least as often."""
         bare = line.strip()
         return bare.startswith(self.run) and not bare.strip(self.run[0])
@@ -84,7 +84,7 @@ class FirstBlock:
             else:
                 self._before.clear()
             return ""
-        if self._fence.closes(line):
+        if self._fence.is_closed_by(line):
             self._closed = True
             return ""
         return self._fence.inner(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
 from apiyi_cli.render.blocks import Blocks
-from apiyi_cli.render.text import EventHandler, Through, format_answer
+from apiyi_cli.render.text import EventHandler, TextFilter, format_answer
 
 if TYPE_CHECKING:
     from apiyi_cli.render.live import SharedScreen
@@ -31,16 +31,16 @@ def pretty(
     unfinished is printed as far as it came.
     """
     if screen is None:
-        return _format(batches, on_event, lambda: Rendered(width, color))
+        return _format(batches, on_event, lambda: BlockRenderer(width, color))
     from apiyi_cli.render.live import LiveMarkdown
 
-    live: list[Through] = [LiveMarkdown(color, screen)]
+    live: list[TextFilter] = [LiveMarkdown(color, screen)]
     # Other choices than the first one come whole, at the end.
-    return _format(batches, on_event, lambda: live.pop() if live else Rendered(width, color))
+    return _format(batches, on_event, lambda: live.pop() if live else BlockRenderer(width, color))
 
 
 def _format(
-    batches: Iterable[EventBatch], on_event: EventHandler, through: Callable[[], Through]
+    batches: Iterable[EventBatch], on_event: EventHandler, through: Callable[[], TextFilter]
 ) -> Iterator[bytes]:
     return format_answer(
         batches,
@@ -51,7 +51,7 @@ def _format(
     )
 
 
-class Rendered:
+class BlockRenderer:
     """Turns pieces of Markdown into pieces of terminal output, block by block."""
 
     def __init__(self, width: int, color: bool) -> None:

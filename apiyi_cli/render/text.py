@@ -15,7 +15,7 @@ EventHandler = Callable[[Event], None]
 """Takes every event that is not the answer itself, in order of arrival."""
 
 
-class Through(Protocol):
+class TextFilter(Protocol):
     """What a choice's text passes through on its way out."""
 
     def feed(self, text: str) -> str:
@@ -50,7 +50,7 @@ def format_answer(
     *,
     on_event: EventHandler,
     newline: bool = True,
-    through: Callable[[], Through] | None = None,
+    through: Callable[[], TextFilter] | None = None,
     verbatim: Callable[[str], str] = str,
     json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
@@ -110,7 +110,7 @@ class _Page:
     def __init__(
         self,
         on_event: EventHandler,
-        through: Callable[[], Through] | None,
+        through: Callable[[], TextFilter] | None,
         verbatim: Callable[[str], str],
         json_text: Callable[[str], str],
     ) -> None:

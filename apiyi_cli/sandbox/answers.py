@@ -94,8 +94,8 @@ def _find_handler(request: ReceivedRequest) -> Handler:
 def _load(place: str) -> Handler:
     if place not in _loaded:
         module, name = place.split(":")
-        found: Handler = getattr(import_module(f"apiyi_cli.sandbox.{module}"), name)
-        _loaded[place] = found
+        handler: Handler = getattr(import_module(f"apiyi_cli.sandbox.{module}"), name)
+        _loaded[place] = handler
     return _loaded[place]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,9 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "chat")
     _check(fields, model)
     if model in DRAWS_IN_CHAT:
-        from apiyi_cli.sandbox.images import drawn_in_chat
+        from apiyi_cli.sandbox.images import draw_in_chat
 
-        return drawn_in_chat(request, model, fields)
+        return draw_in_chat(request, model, fields)
     if model in DRAWS_IN_WORDS:
         from apiyi_cli.sandbox.picture_models import draw_in_words
 
@@ -72,7 +73,8 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     choices = [_choice(fields, model, summary, finish, k) for k in range(fields.get("n") or 1)]
     usage = _usage(summary, choices)
     if fields.get("stream"):
-        return _stream_chunks(fields, frame, choices, usage)
+        frame = {"object": "chat.completion.chunk", **frame}
+        return stream_choices(fields, frame, [_chunks(choice) for choice in choices], usage)
     whole = {"object": "chat.completion", **frame, "choices": choices, "usage": usage}
     return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
@@ -176,13 +178,13 @@ def _logprobs(fields: dict[str, Any], text: str) -> dict[str, Any]:
         raw = list(token.encode("utf-8", "surrogatepass"))
         return {"token": token, "logprob": -0.125 * (place + 1), "bytes": raw}
 
-    def likeliest(token: str) -> list[dict[str, Any]]:
+    def list_likely(token: str) -> list[dict[str, Any]]:
         return [
             row(token if k == 0 else f"{token}{k}", k)
             for k in range(fields.get("top_logprobs") or 0)
         ]
 
-    found = [{**row(token, 0), "top_logprobs": likeliest(token)} for token in deltas(text)]
+    found = [{**row(token, 0), "top_logprobs": list_likely(token)} for token in deltas(text)]
     return {"content": found, "refusal": None}
 
 
@@ -205,18 +207,16 @@ def _usage(summary: RequestSummary, choices: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def _stream_chunks(
+def stream_choices(
     fields: dict[str, Any],
     frame: dict[str, Any],
-    choices: list[dict[str, Any]],
+    choices: Sequence[list[dict[str, Any]]],
     usage: dict[str, Any],
 ) -> ScriptedReply:
     """Return the stream of the same choices; those of several choices come in turn."""
-    frame = {"object": "chat.completion.chunk", **frame}
-    runs = [list(_chunks(choice)) for choice in choices]
     events: list[Any] = []
-    for step in range(max(len(run) for run in runs)):
-        events += [{**frame, "choices": [run[step]]} for run in runs if step < len(run)]
+    for step in range(max(len(chunks) for chunks in choices)):
+        events += [{**frame, "choices": [chunks[step]]} for chunks in choices if step < len(chunks)]
     if (fields.get("stream_options") or {}).get("include_usage"):
         events.append({**frame, "choices": [], "usage": usage})
     return ScriptedReply.sse(*events, DONE, tokens=usage["total_tokens"])

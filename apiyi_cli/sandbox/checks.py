@@ -63,8 +63,8 @@ def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None
     """Return a field that must be one of these words, None where not given; raises Refused."""
     value = fields.get(name)
     if value is not None and value not in choices:
-        told = ", ".join(choices)
-        raise invalid(f"Invalid value for '{name}': must be one of {told}", name)
+        listed = ", ".join(choices)
+        raise invalid(f"Invalid value for '{name}': must be one of {listed}", name)
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import CREATED, model_of
+from apiyi_cli.sandbox.chat import stream_choices
 from apiyi_cli.sandbox.received import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     MARK,
@@ -16,7 +17,7 @@ from apiyi_cli.sandbox.request_summary import (
     describe,
     tokens,
 )
-from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, invalid
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 _STRUCTURE = frozenset(("model", "prompt", "stream", "stream_options", "suffix"))
 _BOUNDS: checks.Bounds = {
@@ -39,9 +40,13 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
         for at, prompt in enumerate(prompts)
         for k in range(count)
     ]
-    asked = sum(tokens(prompt) for prompt in prompts)
-    said = sum(tokens(choice["text"]) for choice in choices)
-    usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    prompt_tokens = sum(tokens(prompt) for prompt in prompts)
+    answer_tokens = sum(tokens(choice["text"]) for choice in choices)
+    usage = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": answer_tokens,
+        "total_tokens": prompt_tokens + answer_tokens,
+    }
     frame = {
         "id": f"cmpl-sandbox{sha256(request.body).hexdigest()[:16]}",
         "object": "text_completion",
@@ -49,8 +54,10 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
         "model": model,
     }
     if fields.get("stream"):
-        return _stream_chunks(fields, frame, choices, usage)
-    return ScriptedReply.json({**frame, "choices": choices, "usage": usage}, tokens=asked + said)
+        return stream_choices(fields, frame, [_chunks(choice) for choice in choices], usage)
+    return ScriptedReply.json(
+        {**frame, "choices": choices, "usage": usage}, tokens=prompt_tokens + answer_tokens
+    )
 
 
 def _choice(fields: dict[str, Any], prompt: str, finish: str, index: int, k: int) -> dict[str, Any]:
@@ -66,48 +73,35 @@ def _choice(fields: dict[str, Any], prompt: str, finish: str, index: int, k: int
 
 
 def _logprobs(text: str, top: int) -> dict[str, Any]:
-    found = deltas(text)
+    pieces = deltas(text)
     offsets, at = [], 0
-    for token in found:
+    for token in pieces:
         offsets.append(at)
         at += len(token)
     return {
-        "tokens": found,
-        "token_logprobs": [-0.125] * len(found),
-        "top_logprobs": [{token: -0.125} for token in found] if top else None,
+        "tokens": pieces,
+        "token_logprobs": [-0.125] * len(pieces),
+        "top_logprobs": [{token: -0.125} for token in pieces] if top else None,
         "text_offset": offsets,
     }
 
 
-def _stream_chunks(
-    fields: dict[str, Any],
-    frame: dict[str, Any],
-    choices: list[dict[str, Any]],
-    usage: dict[str, Any],
-) -> ScriptedReply:
-    runs = []
-    for choice in choices:
-        blank = {"index": choice["index"], "logprobs": None, "finish_reason": None}
-        run = [{**blank, "text": piece} for piece in deltas(choice["text"])]
-        runs.append([*run, {**blank, "text": "", "finish_reason": choice["finish_reason"]}])
-    events: list[Any] = []
-    for step in range(max(len(run) for run in runs)):
-        events += [{**frame, "choices": [run[step]]} for run in runs if step < len(run)]
-    if (fields.get("stream_options") or {}).get("include_usage"):
-        events.append({**frame, "choices": [], "usage": usage})
-    return ScriptedReply.sse(*events, DONE, tokens=usage["total_tokens"])
+def _chunks(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    blank = {"index": choice["index"], "logprobs": None, "finish_reason": None}
+    texts = [{**blank, "text": piece} for piece in deltas(choice["text"])]
+    return [*texts, {**blank, "text": "", "finish_reason": choice["finish_reason"]}]
 
 
 def _prompts(prompt: Any) -> list[str]:
     """Return the prompts as texts: a text, several, or token lists as they are."""
     if isinstance(prompt, str):
         return [prompt]
-    if isinstance(prompt, list) and all(isinstance(one, str) for one in prompt):
+    if isinstance(prompt, list) and all(isinstance(item, str) for item in prompt):
         return list(prompt)
-    if isinstance(prompt, list) and all(isinstance(one, int) for one in prompt):
+    if isinstance(prompt, list) and all(isinstance(item, int) for item in prompt):
         return [f"tokens {prompt}"]
-    if isinstance(prompt, list) and all(isinstance(one, list) for one in prompt):
-        return [f"tokens {one}" for one in prompt]
+    if isinstance(prompt, list) and all(isinstance(item, list) for item in prompt):
+        return [f"tokens {item}" for item in prompt]
     raise invalid("Invalid 'prompt': a string or an array", "prompt", "invalid_type")
 
 

@@ -108,16 +108,16 @@ def _encode(vector: array[float], form: str | None) -> Any:
 def _texts(given: Any) -> list[str]:
     """Return the inputs as texts: one, several, or token lists."""
     inputs = given if isinstance(given, list) else [given]
-    if inputs and all(isinstance(one, int) for one in inputs):
+    if inputs and all(isinstance(item, int) for item in inputs):
         inputs = [inputs]
     if len(inputs) > INPUTS_MAX:
         raise invalid(f"'input' must have at most {INPUTS_MAX} items", "input")
     texts = []
-    for one in inputs:
-        if isinstance(one, list) and one and all(isinstance(token, int) for token in one):
-            texts.append(" ".join(map(str, one)))
-        elif isinstance(one, str) and one:
-            texts.append(one)
+    for item in inputs:
+        if isinstance(item, list) and item and all(isinstance(token, int) for token in item):
+            texts.append(" ".join(map(str, item)))
+        elif isinstance(item, str) and item:
+            texts.append(item)
         else:
             raise invalid("'input' must be texts or token lists, none of them empty", "input")
     return texts

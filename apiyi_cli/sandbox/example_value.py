@@ -59,14 +59,14 @@ class _ExampleWriter:
         self.text = text
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
-        schema = self.flat(schema, depth)
+        schema = self.flatten(schema, depth)
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
             return schema["enum"][0]
         return getattr(self, f"_{_type_of(schema)}")(schema, name, depth)
 
-    def flat(self, schema: Any, depth: int) -> dict[str, Any]:
+    def flatten(self, schema: Any, depth: int) -> dict[str, Any]:
         """Return a schema with its references and alternatives resolved into one object."""
         seen = 0
         while isinstance(schema, dict) and seen < DEPTH_MAX:
@@ -76,8 +76,8 @@ class _ExampleWriter:
                 schema = _merge_schemas(self.target(schema["$ref"]), rest)
             elif "allOf" in schema:
                 rest = {k: v for k, v in schema.items() if k != "allOf"}
-                for one in schema["allOf"]:
-                    rest = _merge_schemas(rest, self.flat(one, depth))
+                for item in schema["allOf"]:
+                    rest = _merge_schemas(rest, self.flatten(item, depth))
                 schema = rest
             elif alternatives := schema.get("anyOf") or schema.get("oneOf"):
                 rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
@@ -90,17 +90,17 @@ class _ExampleWriter:
         """Return the first alternative, deep down the simplest: recursion has to end."""
         if depth < DEPTH_MAX // 2:
             return alternatives[0]
-        simple = [a for a in alternatives if _type_of(self.flat(a, depth)) in _SIMPLE]
+        simple = [a for a in alternatives if _type_of(self.flatten(a, depth)) in _SIMPLE]
         return (simple or alternatives)[0]
 
     def target(self, reference: str) -> Any:
-        found = self.root
+        node = self.root
         for step in reference.removeprefix("#").split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, dict) or step not in found:
+            if not isinstance(node, dict) or step not in node:
                 return {}
-            found = found[step]
-        return found
+            node = node[step]
+        return node
 
     def _object(self, schema: dict[str, Any], name: str, depth: int) -> dict[str, Any]:
         known = schema.get("properties") or {}
@@ -110,12 +110,12 @@ class _ExampleWriter:
         else:
             wanted = [key for key in wanted if depth < DEPTH_MAX * 2]
         ordered = [key for key in known if key in wanted] + [k for k in wanted if k not in known]
-        made = {key: self.value(known.get(key, {}), key, depth + 1) for key in ordered}
+        result = {key: self.value(known.get(key, {}), key, depth + 1) for key in ordered}
         extra = schema.get("additionalProperties")
-        for k in range(len(made), int(schema.get("minProperties") or 0)):
+        for k in range(len(result), int(schema.get("minProperties") or 0)):
             inner = extra if isinstance(extra, dict) else {}
-            made[f"key{k + 1}"] = self.value(inner, name, depth + 1)
-        return made
+            result[f"key{k + 1}"] = self.value(inner, name, depth + 1)
+        return result
 
     def _array(self, schema: dict[str, Any], name: str, depth: int) -> list[Any]:
         first = schema.get("prefixItems") or []
@@ -123,10 +123,10 @@ class _ExampleWriter:
         size = max(fewest, len(first), 1 if depth < DEPTH_MAX // 2 else 0)
         size = min(size, int(most)) if most is not None else size
         items = schema.get("items")
-        made = [
+        result = [
             self.value(first[k] if k < len(first) else items, name, depth + 1) for k in range(size)
         ]
-        return _unlike(made) if schema.get("uniqueItems") else made
+        return _unlike(result) if schema.get("uniqueItems") else result
 
     def _string(self, schema: dict[str, Any], name: str, depth: int) -> str:
         if schema.get("format") in _FORMATS:
@@ -136,8 +136,8 @@ class _ExampleWriter:
 
             return matching(pattern)
         fewest, most = int(schema.get("minLength") or 0), schema.get("maxLength")
-        made = f"[sandbox] {self.text or name}".ljust(fewest, ".")
-        return made if most is None else made[: int(most)]
+        result = f"[sandbox] {self.text or name}".ljust(fewest, ".")
+        return result if most is None else result[: int(most)]
 
     def _integer(self, schema: dict[str, Any], name: str, depth: int) -> int:
         return int(_number(schema, 1))
@@ -183,8 +183,8 @@ def _number(schema: dict[str, Any], whole_step: int) -> float | int:
     low, high = _lowest(schema, step), _highest(schema, step)
     if not step:
         return min(max(1, low), high)
-    made = math.ceil(max(1, low) / step) * step
-    return made if made <= high else math.floor(high / step) * step
+    result = math.ceil(max(1, low) / step) * step
+    return result if result <= high else math.floor(high / step) * step
 
 
 def _lowest(schema: dict[str, Any], step: float) -> float:
@@ -210,10 +210,10 @@ def _nudge(schema: dict[str, Any]) -> float:
     return 0.5 if low is None or high is None else (high - low) / 4
 
 
-def _unlike(made: list[Any]) -> list[Any]:
+def _unlike(result: list[Any]) -> list[Any]:
     """Return the same values with equal strings and numbers made different."""
     seen: list[Any] = []
-    for k, value in enumerate(made):
+    for k, value in enumerate(result):
         if value in seen and isinstance(value, str):
             value = f"{value} {k + 1}"
         elif value in seen and isinstance(value, int | float):

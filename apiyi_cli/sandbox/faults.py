@@ -69,10 +69,10 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the terms of a spec. Raises ValueError naming the term that is not one."""
     faults = []
     for term in spec.split("+"):
-        found = _TERM.fullmatch(term.strip())
-        if not found or not (found[1] in _fault_names() or _status(found[1])):
+        match = _TERM.fullmatch(term.strip())
+        if not match or not (match[1] in _fault_names() or _status(match[1])):
             raise ValueError(f"not a fault: {term!r}")
-        name, at, times, percent = found.groups()
+        name, at, times, percent = match.groups()
         faults.append(
             Fault(
                 name,

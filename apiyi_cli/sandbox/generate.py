@@ -172,9 +172,9 @@ def _parts(
     calling = (fields.get("toolConfig") or {}).get("functionCallingConfig") or {}
     named = next(iter(calling.get("allowedFunctionNames") or ()), None)
     tools = [
-        ToolSpec(one["name"], one.get("parameters") or {})
+        ToolSpec(row["name"], row.get("parameters") or {})
         for tool in fields.get("tools") or ()
-        for one in tool.get("functionDeclarations") or ()
+        for row in tool.get("functionDeclarations") or ()
     ]
     heeded = {"tool_choice": "none" if calling.get("mode") == "NONE" else "auto"}
     calls = () if summary.results else choose_calls(tools, named, heeded, summary.prompt)

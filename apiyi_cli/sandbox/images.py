@@ -51,13 +51,13 @@ def variations(request: ReceivedRequest, finish: str) -> ScriptedReply:
 
 def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /files/{name}: the picture that the name describes."""
-    found = _FILE.fullmatch(request.path)
-    if not found:
+    match = _FILE.fullmatch(request.path)
+    if not match:
         return ScriptedReply.text("not found", status=404)
-    seed, width, height = bytes.fromhex(found[1]), int(found[2]), int(found[3])
+    seed, width, height = bytes.fromhex(match[1]), int(match[2]), int(match[3])
     if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
         return ScriptedReply.text("not found", status=404)
-    if found[4] and request.at > int(found[4]):
+    if match[4] and request.at > int(match[4]):
         return ScriptedReply.text("the link has expired", status=403)
     return ScriptedReply(body=png(seed, width, height), content_type="image/png")
 
@@ -93,9 +93,9 @@ def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Scri
     _check(request, fields, model)
     width, height = _size(fields)
     prompt = fields.get("prompt", "")
-    told = repr(sorted((k, v) for k, v in fields.items() if k not in ("n", "stream")))
+    request_text = repr(sorted((k, v) for k, v in fields.items() if k not in ("n", "stream")))
     seeds = [
-        sha256(f"{k}\0{told}".encode("utf-8", "surrogatepass")).digest()
+        sha256(f"{k}\0{request_text}".encode("utf-8", "surrogatepass")).digest()
         for k in range(_count(fields, model))
     ]
     usage = _usage(prompt, fields, len(seeds))
@@ -111,7 +111,7 @@ def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Scri
         whole |= {
             "background": "opaque",
             "output_format": "png",
-            "quality": _drawn_quality(fields),
+            "quality": _choose_quality(fields),
             "size": f"{width}x{height}",
             "usage": usage,
         }
@@ -147,7 +147,7 @@ def picture_url(
     return f"{request.origin}/files/{seed.hex()}-{width}x{height}{until}.png"
 
 
-def drawn_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
+def draw_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
     """Answer a chat with a model that draws: no chat object, never streamed."""
     seed = sha256(request.body).digest()
     url = picture_url(request, seed, _ORDINARY, _ORDINARY)
@@ -181,7 +181,7 @@ def _by_url(model: str, response_format: str | None) -> bool:
     return response_format == "url"
 
 
-def _drawn_quality(fields: dict[str, Any]) -> str:
+def _choose_quality(fields: dict[str, Any]) -> str:
     """Return the quality that was chosen: an answer never says `auto`."""
     asked = fields.get("quality") or "auto"
     return "high" if asked == "auto" else str(asked)
@@ -194,7 +194,7 @@ def _stream_pictures(
     about = {
         "created_at": CREATED,
         "size": f"{size[0]}x{size[1]}",
-        "quality": _drawn_quality(fields),
+        "quality": _choose_quality(fields),
         "background": "opaque",
         "output_format": "png",
     }
@@ -215,19 +215,19 @@ def _stream_pictures(
 def _usage(prompt: str, fields: dict[str, Any], count: int) -> dict[str, Any]:
     text = tokens(prompt)
     seen = 85 * len(fields.get("pictures", ()))
-    made = 1056 * count
+    output_tokens = 1056 * count
     return {
         "input_tokens": text + seen,
         "input_tokens_details": {"text_tokens": text, "image_tokens": seen},
-        "output_tokens": made,
-        "total_tokens": text + seen + made,
+        "output_tokens": output_tokens,
+        "total_tokens": text + seen + output_tokens,
     }
 
 
 def _size(fields: dict[str, Any]) -> tuple[int, int]:
     """Return width and height in pixels. `aspect_ratio` keeps the area of a square."""
-    if found := _SIZE.fullmatch(str(fields.get("size") or "")):
-        width, height = int(found[1]), int(found[2])
+    if match := _SIZE.fullmatch(str(fields.get("size") or "")):
+        width, height = int(match[1]), int(match[2])
         if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
             raise invalid(f"Invalid 'size': at most {SIDE_MAX} pixels a side", "size")
         return width, height
@@ -238,10 +238,10 @@ def _size(fields: dict[str, Any]) -> tuple[int, int]:
     ratio = fields.get("aspect_ratio")
     if ratio is None:
         return _ORDINARY, _ORDINARY
-    found = _RATIO.fullmatch(str(ratio))
-    if not found or not int(found[1]) or not int(found[2]):
+    match = _RATIO.fullmatch(str(ratio))
+    if not match or not int(match[1]) or not int(match[2]):
         raise invalid("Invalid 'aspect_ratio': like 16:9", "aspect_ratio")
-    across, down = int(found[1]), int(found[2])
+    across, down = int(match[1]), int(match[2])
     width = _ORDINARY * (across / down) ** 0.5
     return _round_side(width), _round_side(width * down / across)
 

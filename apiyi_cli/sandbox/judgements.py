@@ -40,9 +40,9 @@ def moderations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "moderate", "text-moderation-stable")
     given = checks.require_field(fields, "input")
     inputs = given if isinstance(given, list) else [given]
-    if all(isinstance(one, dict) for one in inputs):
-        inputs = ["\n".join(one.get("text", "") for one in inputs)]
-    elif not all(isinstance(one, str) for one in inputs):
+    if all(isinstance(item, dict) for item in inputs):
+        inputs = ["\n".join(item.get("text", "") for item in inputs)]
+    elif not all(isinstance(item, str) for item in inputs):
         raise invalid("Invalid 'input': texts or content parts", "input", "invalid_type")
     name = f"modr-sandbox{sha256(request.body).hexdigest()[:16]}"
     results = [_moderate(text) for text in inputs]
@@ -71,12 +71,12 @@ def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
     checks.check_bounds(fields, {"top_n": (int, 1, 1 << 31)})
     if not isinstance(query, str):
         raise invalid("Invalid 'query': a string", "query", "invalid_type")
-    if not isinstance(documents, list) or not all(isinstance(one, str) for one in documents):
+    if not isinstance(documents, list) or not all(isinstance(item, str) for item in documents):
         raise invalid("Invalid 'documents': strings only", "documents", "invalid_type")
     _check_lengths(query, documents)
     wanted = unit_vector(query, _RERANK_DIMENSIONS)
     scored = [(_likeness(wanted, text), k, text) for k, text in enumerate(documents)]
-    scored.sort(key=lambda one: (-one[0], one[1]))
+    scored.sort(key=lambda item: (-item[0], item[1]))
     used = tokens(query) * len(documents) + sum(tokens(text) for text in documents)
     results = [
         {"index": k, "relevance_score": score, "document": {"text": text}}

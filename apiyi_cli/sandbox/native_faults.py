@@ -38,7 +38,7 @@ def _outline(events: list[Fields]) -> Fields:
     if events[0].get("type") == "message_start":
         message, last = events[0]["message"], events[-2]
         return {**message, **last["delta"], "usage": {**message["usage"], **last["usage"]}}
-    ends = [one for event in events for one in event["candidates"] if "finishReason" in one]
+    ends = [item for event in events for item in event["candidates"] if "finishReason" in item]
     return {**events[-1], "candidates": ends}
 
 
@@ -182,7 +182,7 @@ def _drop_finish(reply: ScriptedReply, request: ReceivedRequest, at: float | Non
         value
         for value in _objects(reply)
         if value.get("type") != "message_delta"
-        and not any("finishReason" in one for one in value.get("candidates") or ())
+        and not any("finishReason" in item for item in value.get("candidates") or ())
     ]
     return _with_objects(reply, kept)
 

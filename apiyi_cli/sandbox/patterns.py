@@ -35,9 +35,9 @@ class _MatchWriter:
         self.groups: dict[int, str] = {}
 
     def text(self, tree: Any) -> str:
-        return "".join(self.one(str(op), value) for op, value in tree)
+        return "".join(self.item(str(op), value) for op, value in tree)
 
-    def one(self, op: str, value: Any) -> str:
+    def item(self, op: str, value: Any) -> str:
         if op == "LITERAL":
             return chr(value)
         if op in ("IN", "NOT_LITERAL"):
@@ -49,10 +49,10 @@ class _MatchWriter:
         if op == "BRANCH":
             return self.text(value[1][0])
         if op == "SUBPATTERN":
-            made = self.text(value[3])
+            matched = self.text(value[3])
             if value[0] is not None:
-                self.groups[value[0]] = made
-            return made
+                self.groups[value[0]] = matched
+            return matched
         if op == "ATOMIC_GROUP":
             return self.text(value)
         return self.groups.get(value, "") if op == "GROUPREF" else ""

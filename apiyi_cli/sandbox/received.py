@@ -121,7 +121,7 @@ class HttpReader:
         self.sock = sock
         self.buffer = b""
 
-    def head(self) -> bytes | None:
+    def read_head(self) -> bytes | None:
         """Return the bytes up to the blank line, None when the client has left."""
         while (end := self.buffer.find(b"\r\n\r\n")) < 0:
             if len(self.buffer) > HEAD_MAX_BYTES or not self._more():
@@ -129,7 +129,7 @@ class HttpReader:
         head, self.buffer = self.buffer[:end], self.buffer[end + 4 :]
         return head
 
-    def exactly(self, size: int) -> bytes:
+    def read_exactly(self, size: int) -> bytes:
         """Return `size` bytes, fewer when the client leaves before."""
         if len(self.buffer) < size:
             pieces, have = [self.buffer], len(self.buffer)
@@ -140,7 +140,7 @@ class HttpReader:
         body, self.buffer = self.buffer[:size], self.buffer[size:]
         return body
 
-    def line(self) -> bytes:
+    def read_line(self) -> bytes:
         """Return one line without its end."""
         while (end := self.buffer.find(b"\n")) < 0:
             if not self._more():
@@ -153,18 +153,18 @@ class HttpReader:
         pieces: list[bytes] = []
         while True:
             try:
-                size = int(self.line().split(b";")[0], 16)
+                size = int(self.read_line().split(b";")[0], 16)
             except ValueError:
                 return b"".join(pieces), False
             if size == 0:
-                while self.line():
+                while self.read_line():
                     pass
                 return b"".join(pieces), True
-            piece = self.exactly(size)
+            piece = self.read_exactly(size)
             pieces.append(piece)
             if len(piece) < size:
                 return b"".join(pieces), False
-            self.line()
+            self.read_line()
 
     def _more(self) -> bool:
         piece = self.sock.recv(65536)
@@ -204,7 +204,7 @@ def read_body(request: ReceivedRequest, reader: HttpReader, go_on: Callable[[], 
     if "chunked" in headers.get("transfer-encoding", "").lower():
         request.body, request.complete = reader.read_chunked()
     elif size := int(headers.get("content-length") or 0):
-        request.body = reader.exactly(size)
+        request.body = reader.read_exactly(size)
         request.complete = len(request.body) == size
 
 
@@ -215,10 +215,10 @@ _EXTENDED = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
 
 def form_parts(content_type: str, body: bytes) -> tuple[FormPart, ...]:
     """Return the parts of a multipart/form-data body in their order (RFC 7578)."""
-    found = _BOUNDARY.search(content_type)
-    if not found:
+    match = _BOUNDARY.search(content_type)
+    if not match:
         return ()
-    mark = b"\r\n--" + (found[1] or found[2]).encode("latin-1")
+    mark = b"\r\n--" + (match[1] or match[2]).encode("latin-1")
     parts = []
     for piece in (b"\r\n" + body).split(mark)[1:]:
         head, blank, content = piece.partition(b"\r\n\r\n")

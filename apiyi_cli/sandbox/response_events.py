@@ -12,18 +12,18 @@ def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the typed events that build the whole response up, numbered in their order."""
     opened = {**whole, "status": "in_progress", "output": [], "usage": None}
     opened["incomplete_details"] = None
-    found: list[dict[str, Any]] = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": opened},
         {"type": "response.in_progress", "response": opened},
     ]
     for k, item in enumerate(whole["output"]):
         place = {"output_index": k, "item_id": item["id"]}
         started = _announce_item(item)
-        found.append({"type": "response.output_item.added", "output_index": k, "item": started})
-        found += _ITEM_EVENTS[item["type"]](item, place)
-        found.append({"type": "response.output_item.done", "output_index": k, "item": item})
-    found.append({"type": f"response.{whole['status']}", "response": whole})
-    for number, event in enumerate(found):
+        events.append({"type": "response.output_item.added", "output_index": k, "item": started})
+        events += _ITEM_EVENTS[item["type"]](item, place)
+        events.append({"type": "response.output_item.done", "output_index": k, "item": item})
+    events.append({"type": f"response.{whole['status']}", "response": whole})
+    for number, event in enumerate(events):
         yield {**event, "sequence_number": number}
 
 

@@ -177,7 +177,7 @@ def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | Non
 
 def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
     functions = (tool for tool in fields.get("tools") or () if tool.get("type") == "function")
-    return [ToolSpec(one["name"], one.get("parameters") or {}) for one in functions]
+    return [ToolSpec(value["name"], value.get("parameters") or {}) for value in functions]
 
 
 def _find_forced_tool(fields: dict[str, Any]) -> str | None:

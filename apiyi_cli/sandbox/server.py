@@ -156,8 +156,9 @@ class Gateway:
         reader = HttpReader(sock)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while (head := reader.head()) is not None and self._serve_request(reader, head, number):
-                pass
+            while (head := reader.read_head()) is not None:
+                if not self._serve_request(reader, head, number):
+                    break
         except OSError:
             pass  # the client, or `close`, dropped the connection
         finally:

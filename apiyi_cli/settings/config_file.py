@@ -142,7 +142,7 @@ class _ConfigChecker:
             self.place(keys), Text("{key}: {why}", key=format_dotted(keys), why=why), hint=hint
         )
 
-    def unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
+    def refuse_unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
         """Refuse a name; what it was set to may be a key and is not repeated."""
         name = keys[-1]
         if name.lower().replace("-", "_") in _KEY_NAMES:
@@ -178,7 +178,7 @@ class _ConfigChecker:
     def config(self, document: Mapping[str, Any]) -> Config:
         for key in document:
             if key not in _TOP:
-                self.unknown([key], [*_TOP, *_LISTS, "limits", *configurable_names()])
+                self.refuse_unknown([key], [*_TOP, *_LISTS, "limits", *configurable_names()])
         language = document.get("language")
         if language is not None and language not in LOCALES:
             self.fail(
@@ -255,16 +255,16 @@ class _ConfigChecker:
         name = keys[-1]
         if name in ("rpm", "tpm"):
             self.fail(keys, Text("stands in {dotted}", dotted=format_dotted([*keys[:2], "limits"])))
-        found = find_options(name)
-        if not found:
-            self.unknown(keys, [*_LISTS, "limits", "group", *configurable_names()])
-        if not any(item.config for item in found) and not any(
+        candidates = find_options(name)
+        if not candidates:
+            self.refuse_unknown(keys, [*_LISTS, "limits", "group", *configurable_names()])
+        if not any(item.config for item in candidates) and not any(
             item.config for item in options(name)
         ):
             hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
             self.fail(
                 keys,
-                Text("{long} is for one command, a profile cannot set it", long=found[0].long),
+                Text("{long} is for one command, a profile cannot set it", long=candidates[0].long),
                 hint,
             )
         try:
@@ -277,7 +277,7 @@ class _ConfigChecker:
         for name, limit in table.items():
             at = [*keys, name]
             if name not in Limits._fields:
-                self.unknown(at, Limits._fields)
+                self.refuse_unknown(at, Limits._fields)
             if name == "store":
                 if not isinstance(limit, str) or not limit.startswith(STORES):
                     self.fail(
@@ -324,7 +324,7 @@ class _ConfigChecker:
     ) -> dict[str, Any]:
         for name, value in table.items():
             if name not in known:
-                self.unknown([*at, name], (*known, *further))
+                self.refuse_unknown([*at, name], (*known, *further))
             if not _is_of_type(value, known[name]):
                 self.fail([*at, name], Text("expected {kind}", kind=_EXPECTED[str(known[name])]))
         return dict(table)

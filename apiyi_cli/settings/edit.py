@@ -66,8 +66,8 @@ def parse_words(keys: Sequence[str], words: Sequence[str]) -> object:
     with the whole file, later. Raises UsageError.
     """
     name = keys[-1]
-    found = _options_at(keys)
-    many = name in _LISTS or any(option.many for option in found)
+    candidates = _options_at(keys)
+    many = name in _LISTS or any(option.many for option in candidates)
     if many and len(words) == 1 and words[0].lstrip().startswith("["):
         return _array(name, words[0])
     if name in _LISTS:
@@ -162,17 +162,17 @@ def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
 
 def _single(keys: Sequence[str], word: str) -> object:
     name = keys[-1]
-    found = _options_at(keys)
-    for option in found:
+    candidates = _options_at(keys)
+    for option in candidates:
         try:
             value = parse_value(option, word)
         except InvalidValue:
             continue
         return value[0] if option.many else value
-    if found:
+    if candidates:
         raise UsageError(
             Text("cannot set {keys}", keys=format_dotted(keys)),
-            Text("expected {expected}", expected=describe_expected(found[0])),
+            Text("expected {expected}", expected=describe_expected(candidates[0])),
         )
     if name in Limits._fields or name == "usage_ledger":
         return _toml_value(word)
@@ -211,7 +211,7 @@ def _document(path: Path, text: str) -> Any:
         parse(text, path)
         raise
     except TOMLKitError as error:
-        raise _by_hand(path) from error
+        raise _make_manual_error(path) from error
 
 
 def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object) -> None:
@@ -221,11 +221,11 @@ def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object)
     try:
         node: Any = tomllib.loads(new)
     except tomllib.TOMLDecodeError as error:
-        raise _by_hand(path) from error
+        raise _make_manual_error(path) from error
     for key in keys:
         node = node.get(key) if isinstance(node, dict) else None
     if node != value:
-        raise _by_hand(path)
+        raise _make_manual_error(path)
     try:
         parse(new, path)
     except SetupError as error:
@@ -237,7 +237,7 @@ def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object)
     private_write(path, new.encode())
 
 
-def _by_hand(path: Path) -> SetupError:
+def _make_manual_error(path: Path) -> SetupError:
     return SetupError(
         Text("cannot edit {path}", path=path),
         Text("its layout needs a person"),

@@ -30,7 +30,7 @@ class Price(NamedTuple):
     request: float | None
 
 
-class Used(NamedTuple):
+class BilledUnits(NamedTuple):
     """What a request used; None is "not known".
 
     `cached` are those of the prompt's tokens that the gateway had cached, `made` the things
@@ -40,7 +40,7 @@ class Used(NamedTuple):
     prompt: int | None = None
     completion: int | None = None
     cached: int | None = None
-    made: int = 1
+    items: int = 1
     seconds: float | None = None
 
 
@@ -80,7 +80,7 @@ class Prices:
             return None
         return Price(*(None if price is None else price * self._ratio for price in row))
 
-    def of_cached(self, model: str) -> float | None:
+    def find_cached(self, model: str) -> float | None:
         """Return the price of a million input tokens that the gateway had cached."""
         reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
         return None if reduced is None else reduced * self._ratio
@@ -89,9 +89,9 @@ class Prices:
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
     ) -> float | None:
         """Estimate one request by its tokens alone."""
-        return self.estimate(model, Used(prompt_tokens, completion_tokens))
+        return self.estimate(model, BilledUnits(prompt_tokens, completion_tokens))
 
-    def estimate(self, model: str, used: Used) -> float | None:
+    def estimate(self, model: str, units: BilledUnits) -> float | None:
         """Estimate one request in US dollars, None when the price or the tokens are unknown.
 
         A price for each request counts once for each thing made. Sound without tokens counts
@@ -101,15 +101,15 @@ class Prices:
         if price is None:
             return None
         if price.request is not None:
-            return price.request * max(1, used.made)
-        prompt, completion = used.prompt, used.completion
-        if prompt is None and completion is None and used.seconds is not None:
-            prompt, completion = round(used.seconds * TOKENS_IN_MINUTE / 60), 0
+            return price.request * max(1, units.items)
+        prompt, completion = units.prompt, units.completion
+        if prompt is None and completion is None and units.seconds is not None:
+            prompt, completion = round(units.seconds * TOKENS_IN_MINUTE / 60), 0
         if price.input is None or price.output is None or prompt is None or completion is None:
             return None
         prompt, completion = min(prompt, PRICED_MOST_TOKENS), min(completion, PRICED_MOST_TOKENS)
-        cached = min(max(0, used.cached or 0), prompt)
-        reduced = self.of_cached(model)
+        cached = min(max(0, units.cached or 0), prompt)
+        reduced = self.find_cached(model)
         saved = 0.0 if reduced is None else cached * (price.input - reduced)
         return (price.input * prompt + price.output * completion - saved) / 1e6
 

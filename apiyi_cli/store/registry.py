@@ -60,7 +60,7 @@ def read_registry(value: Any) -> dict[str, ModelFacts]:
             next(filter(None, (_count(row.get(name)) for name in _CONTEXT_NAMES)), None),
             _text(row.get("docs_url")),
         )
-        for name, row in _named(rows, "id")
+        for name, row in _find_named_rows(rows, "id")
     }
     if not models:
         raise ValueError(Text("it has no list of models"))
@@ -75,7 +75,7 @@ def read_offers(value: Any) -> dict[str, ModelFacts]:
             endpoints=_texts(row.get("supported_endpoint_types")),
             groups=_texts(row.get("enable_groups")),
         )
-        for name, row in _named(rows, "model_name")
+        for name, row in _find_named_rows(rows, "model_name")
     }
 
 
@@ -116,7 +116,7 @@ def load_facts(path: Path) -> dict[str, ModelFacts]:
         return {}
 
 
-def _named(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
+def _find_named_rows(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the objects of a list that have a name, by their name."""
     objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return [(_text(row.get(key)), row) for row in objects if _text(row.get(key))]

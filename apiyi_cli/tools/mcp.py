@@ -163,10 +163,10 @@ class McpServers:
         if not argv:
             raise UsageError(Text("cannot use --mcp"), Text("the command is empty"), hint=_EXAMPLE)
         # On Windows npx is npx.cmd, which a process without a shell does not find by itself.
-        found = shutil.which(argv[0], path=self._environ.get("PATH"))
-        if found is None:
+        program = shutil.which(argv[0], path=self._environ.get("PATH"))
+        if program is None:
             raise _cannot_use(argv[0], Text("there is no such program"))
-        return [found, *argv[1:]]
+        return [program, *argv[1:]]
 
 
 def offer_tools(

@@ -229,7 +229,7 @@ class Sender:
         request = build_request(call, base_url, plan.extra, exchange.request_id, plan.key)
         try:
             with self._limit(exchange) as on_send:
-                timeouts = be_patient(plan.timeouts) if call.assembled else plan.timeouts
+                timeouts = extend_timeouts(plan.timeouts) if call.assembled else plan.timeouts
                 reply = self._client.send(request, timeouts, on_send)
                 yield from self._read(exchange, _copy_for_cache(exchange, reply), decode)
         except ApiyiError as error:
@@ -346,7 +346,7 @@ def _pause(plan: Plan, error: ApiyiError, pause_s: float) -> None:
         plan.limiter.pause(pause_s)
 
 
-def be_patient(timeouts: Timeouts) -> Timeouts:
+def extend_timeouts(timeouts: Timeouts) -> Timeouts:
     """Return the timeouts for a stream whose object is wanted: no silence ends it sooner."""
     longest_s = max(timeouts.headers_s, timeouts.events_s)
     return timeouts._replace(bytes_s=max(timeouts.bytes_s, longest_s), events_s=longest_s)

@@ -28,7 +28,7 @@ from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, RejectedError
 
 
-class Sending:
+class AnswerWorker:
     """Answers each row with what a function makes of it."""
 
     in_flight = False
@@ -42,7 +42,7 @@ class Sending:
         return
 
 
-class Retrying(Sending):
+class Retrying(AnswerWorker):
     """Has the first rows wait to be tried again until all others are answered."""
 
     def __init__(self, waiting: int, others: threading.Semaphore, count: int) -> None:
@@ -62,7 +62,7 @@ class Retrying(Sending):
         return RowOutcome(row, body=b"{}")
 
 
-class Hasty:
+class FastClock:
     """A clock on which a second passes at each look."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def batch(
     jobs: int = 2,
     rules: StopRules = StopRules(),
     room: int = 8,
-    sending: Callable[[], Sending] | None = None,
+    sending: Callable[[], AnswerWorker] | None = None,
     **more: Any,
 ) -> tuple[BatchRun, Scheduler, list[bytes]]:
     path = folder / "rows.jsonl"
@@ -91,7 +91,7 @@ def batch(
     plan = BatchPlan(jobs, **{"rules": rules, "read_ahead": room, **more})
     feed = Scheduler(plan, rows, ResumeState())
     lines: list[bytes] = []
-    opened: Any = sending or (lambda: Sending(answer))
+    opened: Any = sending or (lambda: AnswerWorker(answer))
     made = BatchRun(
         plan, feed, RecordWriter(StreamTarget(lines.append), None), lambda gate: opened()
     )
@@ -155,7 +155,7 @@ def test_a_defect_while_writing_counts_or_shows_loses_no_answer(tmp_path: Path) 
     hows: list[dict[str, Any]] = [{"price": broken}, {"show": broken}, {"check_run": broken}]
     for how in hows:
         answered.clear()
-        running, _, lines = batch(tmp_path, 9, answer, clock=Hasty(), **how)
+        running, _, lines = batch(tmp_path, 9, answer, clock=FastClock(), **how)
         ended = running.run()
         assert isinstance(ended.defect, OverflowError), how
         assert b"".join(lines).count(b"\n") == len(answered) == ended.counts.done

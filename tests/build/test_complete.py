@@ -6,17 +6,17 @@ from typing import Any
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.core.options.chat import Sampling
-from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.complete import CompleteOptions
 
 
 def body(prompt: Any = "p", *, stream: bool = False, **values: Any) -> dict[str, Any]:
-    ours = {name: values.pop(name) for name in list(values) if name in vars(Completing())}
+    ours = {name: values.pop(name) for name in list(values) if name in vars(CompleteOptions())}
     options = values.pop("options", None)
     call = complete_call(
         model="m",
         prompt=prompt,
         sampling=Sampling(**values),
-        completing=Completing(**ours),
+        complete_options=CompleteOptions(**ours),
         stream=stream,
         options=options,
     )

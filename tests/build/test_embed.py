@@ -5,21 +5,23 @@ from __future__ import annotations
 import pytest
 
 from apiyi_cli.build.embed import embed_call, read_text_field
-from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import UsageError
 
 
 def test_one_input_is_a_string_and_several_are_a_list() -> None:
-    one = embed_call(model="m", inputs=["a"], embedding=Embedding())
-    two = embed_call(model="m", inputs=["a", "b"], embedding=Embedding())
+    one = embed_call(model="m", inputs=["a"], embed_options=EmbedOptions())
+    two = embed_call(model="m", inputs=["a", "b"], embed_options=EmbedOptions())
     assert one.json == {"model": "m", "input": "a"}
     assert two.json == {"model": "m", "input": ["a", "b"]}
     assert (one.path, one.cost, one.stream) == ("/embeddings", "light", False)
 
 
 def test_the_options_of_the_endpoint_have_their_places() -> None:
-    embedding = Embedding(dimensions=8, base64=True, user="u", batch_size=3, lines=True)
-    call = embed_call(model="m", inputs=["a"], embedding=embedding, options=["input_type=query"])
+    embed_options = EmbedOptions(dimensions=8, base64=True, user="u", batch_size=3, lines=True)
+    call = embed_call(
+        model="m", inputs=["a"], embed_options=embed_options, options=["input_type=query"]
+    )
     assert call.json == {
         "model": "m",
         "input": "a",

@@ -7,7 +7,7 @@ import pytest
 from apiyi_cli.build.image import expected_extension, image_call
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Part
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
@@ -18,8 +18,8 @@ def picture(name: str = "a.png", size: int = 58) -> Upload:
 
 
 def test_the_fields_that_a_family_refuses_are_warned_of_and_sent() -> None:
-    imaging = Imaging(style="vivid", quality="hd", n=2)
-    call = image_call(model="gpt-image-1", prompt="x", imaging=imaging)
+    image_options = ImageOptions(style="vivid", quality="hd", n=2)
+    call = image_call(model="gpt-image-1", prompt="x", image_options=image_options)
     assert call.json == {
         "model": "gpt-image-1",
         "prompt": "x",
@@ -31,8 +31,10 @@ def test_the_fields_that_a_family_refuses_are_warned_of_and_sent() -> None:
         "gpt-image-1 is known to refuse style",
         "gpt-image-1 is known to refuse quality hd",
     ]
-    assert image_call(model="dall-e-3", prompt="x", imaging=Imaging(n=2)).notes
-    assert not image_call(model="dall-e-3", prompt="x", imaging=Imaging(quality="hd")).notes
+    assert image_call(model="dall-e-3", prompt="x", image_options=ImageOptions(n=2)).notes
+    assert not image_call(
+        model="dall-e-3", prompt="x", image_options=ImageOptions(quality="hd")
+    ).notes
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_the_fields_that_a_family_refuses_are_warned_of_and_sent() -> None:
 def test_a_family_bounds_number_and_size(model: str, count: int, size: int, fits: bool) -> None:
     inputs = [picture(size=size)] * count
     try:
-        call = image_call(model=model, prompt="x", imaging=Imaging(), inputs=inputs)
+        call = image_call(model=model, prompt="x", image_options=ImageOptions(), inputs=inputs)
     except UsageError:
         assert not fits
     else:
@@ -61,10 +63,10 @@ def test_a_family_bounds_number_and_size(model: str, count: int, size: int, fits
 
 
 def test_the_extension_to_expect_is_the_one_asked_for_or_the_familys() -> None:
-    assert expected_extension("flux-2-pro", Imaging()) == "jpg"
-    assert expected_extension("gpt-image-1", Imaging()) == "png"
-    assert expected_extension("gpt-image-1", Imaging(output_format="jpeg")) == "jpg"
-    assert expected_extension("gpt-image-1", Imaging(output_format="webp")) == "webp"
+    assert expected_extension("flux-2-pro", ImageOptions()) == "jpg"
+    assert expected_extension("gpt-image-1", ImageOptions()) == "png"
+    assert expected_extension("gpt-image-1", ImageOptions(output_format="jpeg")) == "jpg"
+    assert expected_extension("gpt-image-1", ImageOptions(output_format="webp")) == "webp"
 
 
 def test_a_form_writes_values_as_json_does_and_lists_as_several_parts() -> None:

@@ -11,7 +11,7 @@ from apiyi_cli.build.content import Attachment
 from apiyi_cli.build.respond import answer_items, build_items, respond_call
 from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.options.chat import Tools
-from apiyi_cli.core.options.respond import Responding
+from apiyi_cli.core.options.respond import RespondOptions
 from apiyi_cli.errors import UsageError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
@@ -32,10 +32,12 @@ HISTORY: list[dict[str, Any]] = [
 
 
 def body(
-    responding: Responding | None = None, *, instructions: str | None = None, **fields: Any
+    respond_options: RespondOptions | None = None, *, instructions: str | None = None, **fields: Any
 ) -> dict[str, Any]:
     text = TextRequest(stream=False, **fields)
-    call = respond_call("m", "hi", responding or Responding(), text, instructions=instructions)
+    call = respond_call(
+        "m", "hi", respond_options or RespondOptions(), text, instructions=instructions
+    )
     json: dict[str, Any] = call.json
     return json
 
@@ -88,7 +90,7 @@ def test_sound_is_refused_with_the_way_out() -> None:
 def test_tools_are_flat_and_a_choice_names_one() -> None:
     choice = {"type": "function", "function": {"name": "now"}}
     found = body(
-        responding=Responding(web_search=True),
+        respond_options=RespondOptions(web_search=True),
         functions=[TOOL],
         tool_choice=choice,
         tools=Tools(parallel_tools=False),
@@ -103,7 +105,7 @@ def test_tools_are_flat_and_a_choice_names_one() -> None:
 
 def test_options_nest_where_the_endpoint_has_them() -> None:
     found = body(
-        responding=Responding(
+        respond_options=RespondOptions(
             reasoning_effort="low",
             reasoning_summary="auto",
             verbosity="high",
@@ -161,5 +163,5 @@ def test_parts_of_a_chat_message_get_the_endpoints_names() -> None:
 
 
 def test_a_stream_is_asked_for_in_the_body_and_told_of_the_call() -> None:
-    call = respond_call("m", "hi", Responding())
+    call = respond_call("m", "hi", RespondOptions())
     assert (call.stream, call.json["stream"], call.path) == (True, True, "/responses")

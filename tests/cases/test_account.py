@@ -37,7 +37,7 @@ def failed(apiyi: Program) -> list[str]:
     return [record["error"]["class"] for record in records if record["error"]]
 
 
-def asked(gateway: Gateway) -> list[str]:
+def list_gets(gateway: Gateway) -> list[str]:
     """Return the paths of the free questions."""
     return [one.path.removeprefix("/v1/") for one in gateway.ledger if one.method == "GET"]
 
@@ -49,7 +49,7 @@ def posts(gateway: Gateway) -> int:
 def test_a_key_that_works_when_asked_is_tried_again(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(WRONG_KEY, path="/completions")
     assert run(apiyi).code == 0
-    assert asked(gateway) == ["models"] and posts(gateway) == 7
+    assert list_gets(gateway) == ["models"] and posts(gateway) == 7
 
 
 def test_a_key_that_is_refused_when_asked_ends_the_run(apiyi: Program, gateway: Gateway) -> None:
@@ -66,7 +66,7 @@ def test_money_that_is_left_goes_on_and_none_ends_the_run(
 ) -> None:
     gateway.script(refusal, path="/completions")
     assert run(apiyi).code == 0
-    assert asked(gateway) == ["dashboard/billing/subscription", "dashboard/billing/usage"]
+    assert list_gets(gateway) == ["dashboard/billing/subscription", "dashboard/billing/usage"]
 
     (apiyi.work / "out.jsonl").unlink()
     gateway.script(refusal, path="/completions")
@@ -116,7 +116,7 @@ def test_what_a_working_key_may_not_do_is_a_matter_of_its_row(
 def test_an_upstreams_refusal_asks_nothing(apiyi: Program, gateway: Gateway) -> None:
     gateway.script(ScriptedReply.error(401, "m", type="invalid_request_error"), path="/completions")
     assert run(apiyi).code == 0
-    assert asked(gateway) == []
+    assert list_gets(gateway) == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_several_recordings_ask_as_well(apiyi: Program, gateway: Gateway) -> Non
     (apiyi.work / "b.wav").write_bytes((apiyi.work / "a.wav").read_bytes())
     gateway.script(WRONG_KEY, path="/transcriptions")
     assert apiyi("transcribe a.wav b.wav -j 1 -m whisper-1").code == 0
-    assert asked(gateway) == ["models"]
+    assert list_gets(gateway) == ["models"]
 
 
 def test_one_request_alone_asks_nothing(apiyi: Program, gateway: Gateway) -> None:
@@ -149,7 +149,7 @@ def test_one_request_alone_asks_nothing(apiyi: Program, gateway: Gateway) -> Non
     assert apiyi("image cat -m dall-e-3 -o cat.png").code == 4
     gateway.script(WRONG_KEY)
     assert apiyi("chat hi").code == 4
-    assert asked(gateway) == []
+    assert list_gets(gateway) == []
 
 
 def test_a_shortage_of_channels_passes_where_the_model_is_listed(

@@ -82,7 +82,7 @@ def test_02_a_line_moved_costs_nothing_for_the_others(case: Case, change: str, m
     assert len(case.posts) == 12 + more
 
 
-def said(content: Any, finish: str = "stop", **more: Any) -> bytes:
+def chat_reply(content: Any, finish: str = "stop", **more: Any) -> bytes:
     return json_reply(completion({"role": "assistant", "content": content, **more}, finish))
 
 
@@ -95,7 +95,7 @@ def said(content: Any, finish: str = "stop", **more: Any) -> bytes:
     ],
 )
 def test_03_unfit_json_is_an_error_record(case: Case, text: str, finish: str) -> None:
-    case.reply(said(text, finish))
+    case.reply(chat_reply(text, finish))
     case.write("r.jsonl", rows({"id": "a", "prompt": "x"}))
     assert case(f"{RUN} --schema 'label, score float'").code == 3
     assert len(case.posts) == 1
@@ -104,10 +104,10 @@ def test_03_unfit_json_is_an_error_record(case: Case, text: str, finish: str) ->
 @pytest.mark.parametrize(
     "reply",
     [
-        said("The three reasons are: first,", "length"),
-        said("", "content_filter"),
-        said(None, refusal="I can't help with that."),
-        said(""),
+        chat_reply("The three reasons are: first,", "length"),
+        chat_reply("", "content_filter"),
+        chat_reply(None, refusal="I can't help with that."),
+        chat_reply(""),
     ],
     ids=["length", "filter", "refusal", "empty"],
 )
@@ -120,7 +120,7 @@ def test_03_what_is_incomplete_is_counted_and_said(case: Case, reply: bytes) -> 
 
 
 def test_03_half_a_pair_is_written_readably(case: Case) -> None:
-    case.reply(said("smile \ud83d end"))
+    case.reply(chat_reply("smile \ud83d end"))
     case.write("r.jsonl", rows({"id": "a", "prompt": "x"}))
     assert case(RUN).code == 0
     body = case.records("o")[0]["response"]["body"]

@@ -20,7 +20,7 @@ DATA = f"data:image/png;base64,{b64encode(PNG).decode()}"
 ASK = "chat -n draw -m gpt-4o"
 
 
-def said(text: str) -> ScriptedReply:
+def text_reply(text: str) -> ScriptedReply:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return ScriptedReply.json({"id": "x", "object": "chat.completion", "choices": [choice]})
@@ -39,7 +39,7 @@ def test_a_data_url_in_the_text_becomes_a_file_that_the_text_names(
     apiyi: Program, gateway: Gateway, line: str, path: str
 ) -> None:
     (apiyi.work / "out").mkdir()
-    gateway.script(said(f"Here: ![cat]({DATA})\nDone"))
+    gateway.script(text_reply(f"Here: ![cat]({DATA})\nDone"))
     ran = apiyi(f"{ASK} --no-stream {line}")
     assert (ran.code, ran.text) == (0, f"Here: ![cat]({path})\nDone\n"), ran.err
     assert (apiyi.work / path).read_bytes() == PNG
@@ -47,7 +47,7 @@ def test_a_data_url_in_the_text_becomes_a_file_that_the_text_names(
 
 def test_a_link_is_downloaded_and_the_text_names_the_file(apiyi: Program, gateway: Gateway) -> None:
     url = f"{gateway.origin}/files/{'ab' * 32}-16x16.png"
-    gateway.script(said(f"![cat]({url}) and a page: https://example.com/about"))
+    gateway.script(text_reply(f"![cat]({url}) and a page: https://example.com/about"))
     ran = apiyi(f"{ASK} --no-stream --save cat.png")
     text = "![cat](cat-1.png) and a page: https://example.com/about\n"
     assert (ran.code, ran.text) == (0, text), ran.err
@@ -55,7 +55,7 @@ def test_a_link_is_downloaded_and_the_text_names_the_file(apiyi: Program, gatewa
 
 
 def test_a_link_that_fails_stays_in_the_text_and_exits_8(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(said("![cat](http://127.0.0.1:1/cat.png)"))
+    gateway.script(text_reply("![cat](http://127.0.0.1:1/cat.png)"))
     ran = apiyi(f"{ASK} --no-stream --save cat.png")
     assert (ran.code, ran.text) == (8, "![cat](http://127.0.0.1:1/cat.png)\n")
 
@@ -69,7 +69,7 @@ def test_a_folder_that_is_missing_is_said_before_anything_is_sent(
 
 def test_several_models_save_the_files_of_their_answers(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "out").mkdir()
-    drawn = said(f"Here: ![cat]({DATA})")
+    drawn = text_reply(f"Here: ![cat]({DATA})")
     models = "-m gpt-4o -m gpt-4.1 --no-stream"
     for line, paths in (
         ("-o out/", ["out/gpt-4.1-1.png", "out/gpt-4o-1.png"]),
@@ -87,7 +87,7 @@ def test_several_models_save_the_files_of_their_answers(apiyi: Program, gateway:
 def test_a_file_that_one_of_several_models_cannot_give_is_its_failure(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(said("![cat](http://127.0.0.1:1/cat.png)"), said("no picture"))
+    gateway.script(text_reply("![cat](http://127.0.0.1:1/cat.png)"), text_reply("no picture"))
     ran = apiyi("chat -n draw -m gpt-4o -m gpt-4.1 --no-stream --save cat.png")
     assert ran.code == 3
     failed = [row for row in map(json.loads, ran.text.splitlines()) if row["error"]]

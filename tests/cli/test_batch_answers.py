@@ -27,7 +27,7 @@ def reply(content: str | None, finish: str = "stop", **message: Any) -> Scripted
     return ScriptedReply(body=json.dumps({**body, "usage": usage}).encode())
 
 
-def sent(play: ScriptedReply) -> Any:
+def read_body(play: ScriptedReply) -> Any:
     assert isinstance(play.body, bytes)
     return json.loads(play.body)
 
@@ -56,7 +56,7 @@ def test_an_answer_that_does_not_fit_is_a_failure_and_is_kept(
     code, record, summary, _ = batch(apiyi, "--schema", SCHEMA)
     assert code == 3 and len(gateway.ledger) == 1
     assert (record["error"]["class"], record["error"]["code"]) == ("incomplete", "misfit")
-    assert record["response"]["body"] == sent(play)
+    assert record["response"]["body"] == read_body(play)
     assert record["usage"]["total_tokens"] == 13 and summary["prompt_tokens"] == 9
     again = apiyi(["batch", "r.jsonl", "-m", "m", "-o", "o", "--schema", SCHEMA])
     assert again.code == 3 and len(gateway.ledger) == 1
@@ -128,7 +128,7 @@ def test_a_remarkable_answer_is_counted_told_and_an_error_only_when_asked(
     code, record, summary, _ = batch(apiyi, "--strict-finish")
     assert code == 3 and summary[remark] == 1
     assert (record["error"]["class"], record["error"]["code"]) == ("incomplete", remark)
-    assert record["response"]["body"] == sent(play)
+    assert record["response"]["body"] == read_body(play)
 
 
 def test_join_puts_the_row_into_its_record(apiyi: Program, gateway: Gateway) -> None:

@@ -17,11 +17,11 @@ GBK_TABLE = "编号,text,说明\r\n1,hello,一\r\n2,质量很好,二\r\n3,bye,�
 ARRAY = json.dumps([{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}])
 
 
-def said(gateway: Gateway) -> list[str]:
+def list_prompts(gateway: Gateway) -> list[str]:
     return sorted(one.json["messages"][-1]["content"] for one in gateway.ledger)
 
 
-def put(apiyi: Program, name: str, content: bytes | str) -> Path:
+def write_input(apiyi: Program, name: str, content: bytes | str) -> Path:
     path = apiyi.work / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
@@ -47,7 +47,7 @@ FOREIGN = [
 def test_a_file_that_is_not_utf8_as_a_whole_sends_nothing_and_leaves_nothing(
     apiyi: Program, gateway: Gateway, name: str, content: bytes, encoding: str, offset: int
 ) -> None:
-    put(apiyi, name, content)
+    write_input(apiyi, name, content)
     line = f"batch {name} --template {{text}} -o out.jsonl"
     ran = apiyi(line)
     assert ran.code == 2 and gateway.ledger == []
@@ -57,21 +57,21 @@ def test_a_file_that_is_not_utf8_as_a_whole_sends_nothing_and_leaves_nothing(
 
 
 def test_after_converting_the_same_output_is_begun(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "t.csv", GBK_TABLE)
+    write_input(apiyi, "t.csv", GBK_TABLE)
     assert apiyi("batch t.csv --template {说明} -o out.jsonl").code == 2
-    put(apiyi, "t.csv", GBK_TABLE.decode("gbk"))
+    write_input(apiyi, "t.csv", GBK_TABLE.decode("gbk"))
     assert apiyi("batch t.csv --template {说明} -o out.jsonl").code == 0
-    assert said(gateway) == sorted(["一", "二", "三"])
+    assert list_prompts(gateway) == sorted(["一", "二", "三"])
 
 
 @pytest.mark.parametrize("line", ["batch t.csv", "batch - --format csv"])
 def test_encoding_reads_a_table_in_any_encoding(
     apiyi: Program, gateway: Gateway, line: str
 ) -> None:
-    put(apiyi, "t.csv", GBK_TABLE)
+    write_input(apiyi, "t.csv", GBK_TABLE)
     ran = apiyi(f"{line} --encoding gbk --template {{说明}}", stdin=GBK_TABLE)
     assert ran.code == 0, ran.err
-    assert said(gateway) == sorted(["一", "二", "三"])
+    assert list_prompts(gateway) == sorted(["一", "二", "三"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-8"])
@@ -80,10 +80,10 @@ def test_a_byte_order_mark_is_obeyed(
     apiyi: Program, gateway: Gateway, encoding: str, stdin: bool
 ) -> None:
     content = "\ufeff第一行\nline two\n".encode(encoding)
-    put(apiyi, "lines", content)
+    write_input(apiyi, "lines", content)
     ran = apiyi(f"batch --lines {'-' if stdin else 'lines'}", stdin=content)
     assert ran.code == 0, ran.err
-    assert said(gateway) == ["line two", "第一行"]
+    assert list_prompts(gateway) == ["line two", "第一行"]
 
 
 def test_a_bad_row_behind_the_beginning_of_a_pipe_is_a_bad_row(
@@ -128,17 +128,17 @@ TABLES = [
 def test_a_table_is_read_as_it_stands(
     apiyi: Program, gateway: Gateway, name: str, content: str, texts: list[str], options: str
 ) -> None:
-    put(apiyi, name, content)
+    write_input(apiyi, name, content)
     ran = apiyi(f"batch {name} --template {{text}} {options}")
     assert ran.code == 0, ran.err
-    assert said(gateway) == sorted(texts)
+    assert list_prompts(gateway) == sorted(texts)
 
 
 def test_a_double_column_matters_only_when_it_is_used(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "t.csv", "id,text,text\n1,a,b\n")
+    write_input(apiyi, "t.csv", "id,text,text\n1,a,b\n")
     ran = apiyi("batch t.csv --template {text}")
     assert ran.code == 2 and "t.csv:1 has the column text twice" in ran.err
-    put(apiyi, "t.csv", "prompt,temperature,temperature\na,1,1\n")
+    write_input(apiyi, "t.csv", "prompt,temperature,temperature\na,1,1\n")
     assert apiyi("batch t.csv").code == 2
     assert gateway.ledger == []
 
@@ -180,7 +180,7 @@ def test_another_form_is_refused_with_the_line_that_converts_it(
     hint: str,
     piped: bool,
 ) -> None:
-    path = put(apiyi, name, content)
+    path = write_input(apiyi, name, content)
     line = ["batch", "-" if piped else name, "-o", "out.jsonl"]
     ran = apiyi(line, stdin=path.read_bytes())
     assert ran.code == 2 and gateway.ledger == []
@@ -192,19 +192,19 @@ def test_another_form_is_refused_with_the_line_that_converts_it(
 
 
 def test_the_line_that_converts_can_be_pasted(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "it's.csv.gz", gzip.compress(b"id,prompt\n1,hello\n", mtime=0))
+    write_input(apiyi, "it's.csv.gz", gzip.compress(b"id,prompt\n1,hello\n", mtime=0))
     ran = apiyi(["batch", "it's.csv.gz"])
     line = ran.err.rpartition("try: ")[2].strip()
     pasted = apiyi.shell(f"{line} -o out.jsonl")
     assert pasted.code == 0, pasted.err
-    assert said(gateway) == ["hello"]
+    assert list_prompts(gateway) == ["hello"]
 
 
 PHONES = "id,brand,model,n,user,stop,review\n1,Acme,X200,3,r@example.com,and,good and cheap\n"
 
 
 def test_with_a_template_all_columns_are_data(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "t.csv", PHONES)
+    write_input(apiyi, "t.csv", PHONES)
     ran = apiyi(["batch", "t.csv", "--template", "Rate {id}: {review}", "--no-stream"])
     assert ran.code == 0, ran.err
     assert gateway.ledger[0].json == {
@@ -221,13 +221,13 @@ def test_with_a_template_all_columns_are_data(apiyi: Program, gateway: Gateway) 
 def test_without_a_template_it_is_said_which_columns_are_fields(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    put(apiyi, "t.csv", "prompt,n,temperature\nx,2,0.5\ny,1,1\n")
+    write_input(apiyi, "t.csv", "prompt,n,temperature\nx,2,0.5\ny,1,1\n")
     ran = apiyi("batch t.csv")
     assert ran.code == 0
     assert ran.err.count("columns sent as request fields: n, temperature (--params") == 1
     assert apiyi("batch t.csv --params n --strict").code == 0
     assert [one.json.get("temperature") for one in gateway.ledger[-2:]] == [None, None]
-    put(apiyi, "r.jsonl", '{"prompt":"x","n":1}\n')
+    write_input(apiyi, "r.jsonl", '{"prompt":"x","n":1}\n')
     assert "columns" not in apiyi("batch r.jsonl").err
 
 
@@ -235,18 +235,18 @@ def test_without_a_template_it_is_said_which_columns_are_fields(
 def test_a_template_that_names_no_column_sends_nothing(
     apiyi: Program, gateway: Gateway, template: str
 ) -> None:
-    put(apiyi, "t.csv", "id,text\n1,a\n")
-    put(apiyi, "prompt.txt", "Rate this")
+    write_input(apiyi, "t.csv", "id,text\n1,a\n")
+    write_input(apiyi, "prompt.txt", "Rate this")
     ran = apiyi(["batch", "t.csv", "--template", template])
     assert ran.code == 2 and gateway.ledger == []
     assert "it names no column" in ran.err and "try: --template '{text}'" in ran.err
 
 
 def test_a_template_is_read_from_a_file(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "t.csv", "id,text\n1,a\n")
-    put(apiyi, "prompt.txt", "翻译: {text}".encode("gbk"))
+    write_input(apiyi, "t.csv", "id,text\n1,a\n")
+    write_input(apiyi, "prompt.txt", "翻译: {text}".encode("gbk"))
     assert apiyi("batch t.csv --template @prompt.txt --encoding gbk").code == 0
-    assert said(gateway) == ["翻译: a"]
+    assert list_prompts(gateway) == ["翻译: a"]
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_a_picture_that_a_row_names_is_attached(
     apiyi: Program, gateway: Gateway, picture: Path, field: str, endpoint: str
 ) -> None:
     row: dict[str, Any] = {"prompt": "what is on it", field: "pic.png"}
-    put(apiyi, "r.jsonl", json.dumps(row) + "\n" + json.dumps({**row, field: "gone.png"}))
+    write_input(apiyi, "r.jsonl", json.dumps(row) + "\n" + json.dumps({**row, field: "gone.png"}))
     before = len(gateway.ledger)
     ran = apiyi(f"batch r.jsonl --endpoint {endpoint} -o o.jsonl")
     assert ran.code == 3
@@ -271,33 +271,33 @@ def test_a_picture_that_a_row_names_is_attached(
 
 
 def test_what_the_api_itself_calls_audio_is_left(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "r.jsonl", '{"prompt":"x","audio":{"voice":"alloy","format":"wav"}}\n')
+    write_input(apiyi, "r.jsonl", '{"prompt":"x","audio":{"voice":"alloy","format":"wav"}}\n')
     ran = apiyi("batch r.jsonl --dry-run")
     assert json.loads(ran.out)["body"]["audio"] == {"voice": "alloy", "format": "wav"}
 
 
 def test_a_mask_is_sent_with_its_picture(apiyi: Program, gateway: Gateway, picture: Path) -> None:
     row = {"id": "1", "prompt": "snow", "image": "pic.png", "mask": "pic.png"}
-    put(apiyi, "r.jsonl", json.dumps(row))
+    write_input(apiyi, "r.jsonl", json.dumps(row))
     ran = apiyi("batch r.jsonl --endpoint image -m gpt-image-1 --dry-run")
     shown = json.loads(ran.out)
     assert shown["url"].endswith("/images/edits")
     assert [part["name"] for part in shown["body"] if "filename" in part] == ["image", "mask"]
     del row["image"]
-    put(apiyi, "r.jsonl", json.dumps(row))
+    write_input(apiyi, "r.jsonl", json.dumps(row))
     assert "mask: it belongs to a picture" in apiyi("batch r.jsonl --endpoint image --check").err
 
 
 def test_speech_rows_are_served_and_saved(apiyi: Program, gateway: Gateway) -> None:
     body = {"model": "tts-1", "input": "hello", "voice": "alloy"}
     row = {"custom_id": "s", "method": "POST", "url": "/v1/audio/speech", "body": body}
-    put(apiyi, "r.jsonl", json.dumps(row))
+    write_input(apiyi, "r.jsonl", json.dumps(row))
     ran = apiyi("batch r.jsonl -o out.jsonl")
     assert ran.code == 0, ran.err
     record = json.loads((apiyi.work / "out.jsonl").read_text())
     assert record["response"]["body"]["path"] == "s.mp3"
     assert gateway.ledger[0].json == body
-    put(apiyi, "t.csv", "id,input,format\nw,hello,wav\n")
+    write_input(apiyi, "t.csv", "id,input,format\nw,hello,wav\n")
     ran = apiyi("batch t.csv --endpoint speak -m tts-1 --voice coral --save {id}-x.{ext}")
     assert ran.code == 0, ran.err
     assert (apiyi.work / "w-x.wav").read_bytes().startswith(b"RIFF")
@@ -307,8 +307,8 @@ def test_speech_rows_are_served_and_saved(apiyi: Program, gateway: Gateway) -> N
 def test_speech_that_cannot_be_saved_is_saved_later_and_not_paid_for_again(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    put(apiyi, "r.jsonl", '{"id":"s","input":"hello"}\n')
-    put(apiyi, "folder", b"in the way")
+    write_input(apiyi, "r.jsonl", '{"id":"s","input":"hello"}\n')
+    write_input(apiyi, "folder", b"in the way")
     line = "batch r.jsonl --endpoint speak -m tts-1 -o out.jsonl --save folder/{id}.{ext}"
     assert apiyi(line).code == 3
     (apiyi.work / "folder").unlink()
@@ -355,7 +355,7 @@ def test_files_whose_names_are_not_utf8_work_wherever_a_file_is_named(
 def test_a_file_with_some_rows_keeps_what_is_none_as_bad_rows(
     apiyi: Program, gateway: Gateway, bad: str
 ) -> None:
-    put(apiyi, "r.jsonl", f"{bad}\n" * 3 + '{"prompt":"good"}\n')
+    write_input(apiyi, "r.jsonl", f"{bad}\n" * 3 + '{"prompt":"good"}\n')
     ran = apiyi("batch r.jsonl -m gpt-4o --errors e -o o")
     assert ran.code == 3 and len(gateway.ledger) == 1
     errors = [json.loads(line) for line in (apiyi.work / "e").read_text().splitlines()]

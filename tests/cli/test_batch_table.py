@@ -21,7 +21,7 @@ def read(path: Path, delimiter: str = ",") -> list[list[str]]:
         return list(csv.reader(file, delimiter=delimiter, strict=True))
 
 
-def put(apiyi: Program, text: str, name: str = "in.csv") -> None:
+def write_table(apiyi: Program, text: str, name: str = "in.csv") -> None:
     (apiyi.work / name).write_bytes(text.encode())
 
 
@@ -45,7 +45,7 @@ def test_every_answer_comes_back_from_the_table_as_it_was(
 
 
 def test_a_table_is_written_as_the_input_was(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "\ufeffid;t;;t2;t2\r\n1;一;x;;\r\n")
+    write_table(apiyi, "\ufeffid;t;;t2;t2\r\n1;一;x;;\r\n")
     assert apiyi(f"{RUN} --answer 答案").code == 0
     content = (apiyi.work / "out.csv").read_bytes().decode()
     assert content.startswith("\ufeffid;t;;t2;t2;答案\r\n1;一;x;;;")
@@ -57,14 +57,14 @@ def test_rows_without_columns_have_a_line_or_an_id_beside_the_answer(apiyi: Prog
     assert ran.code == 0
     table = read(apiyi.work / "l.csv")
     assert [row[0] for row in table] == ["line", "one, two", " three"]
-    put(apiyi, '{"id":"k","prompt":"x"}\n{"prompt":"y"}\n', "r.jsonl")
+    write_table(apiyi, '{"id":"k","prompt":"x"}\n{"prompt":"y"}\n', "r.jsonl")
     assert apiyi("batch r.jsonl -m gpt-4o --ordered -o r.csv").code == 0
     table = read(apiyi.work / "r.csv")
     assert table[0] == ["id", "answer"] and table[1][0] == "k" and table[2][0].startswith("~")
 
 
 def test_what_failed_has_no_line_until_it_succeeds(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "id,t\n1,a\n2,b\n3,c\n")
+    write_table(apiyi, "id,t\n1,a\n2,b\n3,c\n")
     gateway.script(
         ScriptedReply(status=400, body=b'{"error":{"message":"no"}}'), reply("B"), reply("C")
     )
@@ -88,16 +88,16 @@ def test_what_failed_has_no_line_until_it_succeeds(apiyi: Program, gateway: Gate
 def test_a_row_that_failed_is_named_where_no_file_takes_its_record(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    put(apiyi, "id,t\n1,a\n2,b,c\n")
+    write_table(apiyi, "id,t\n1,a\n2,b,c\n")
     ran = apiyi(RUN)
     assert ran.code == 3 and "row ~" in ran.err and "in.csv:3" in ran.err
     assert len(read(apiyi.work / "out.csv")) == 2
 
 
 def test_added_rows_run_and_the_header_stays_alone(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "id,t\n1,a\n")
+    write_table(apiyi, "id,t\n1,a\n")
     assert apiyi(RUN).code == 0
-    put(apiyi, "id,t\n1,a\n2,b\n")
+    write_table(apiyi, "id,t\n1,a\n2,b\n")
     ran = apiyi(RUN)
     assert ran.code == 0 and "1 records in it" in ran.err and len(gateway.posts) == 2
     assert [row[:2] for row in read(apiyi.work / "out.csv")] == [
@@ -111,14 +111,14 @@ def test_added_rows_run_and_the_header_stays_alone(apiyi: Program, gateway: Gate
 def test_the_answer_is_what_text_would_print(
     apiyi: Program, gateway: Gateway, more: tuple[str, ...]
 ) -> None:
-    put(apiyi, "t\na\n")
+    write_table(apiyi, "t\na\n")
     gateway.script(reply(f"Here:\n```json\n{GOOD}\n```"))
     assert apiyi([*RUN.split(), "-x", *more]).code == 0
     assert read(apiyi.work / "out.csv")[1] == ["a", GOOD]
 
 
 def test_half_characters_do_not_make_a_table_unreadable(apiyi: Program, gateway: Gateway) -> None:
-    put(apiyi, "t\na\n")
+    write_table(apiyi, "t\na\n")
     gateway.script(reply("x\ud83d y\0"))
     assert apiyi(RUN).code == 0
     assert b"a,x\xef\xbf\xbd y\0\n" in (apiyi.work / "out.csv").read_bytes()
@@ -129,7 +129,9 @@ def test_a_column_that_is_there_is_not_used_for_the_answers(
     apiyi: Program, gateway: Gateway, form: str
 ) -> None:
     column = {"csv": "answer", "lines": "line", "jsonl": "id"}[form]
-    put(apiyi, {"csv": "t,answer\na,b\n", "lines": "a\n", "jsonl": '{"prompt":"a"}\n'}[form], "in")
+    write_table(
+        apiyi, {"csv": "t,answer\na,b\n", "lines": "a\n", "jsonl": '{"prompt":"a"}\n'}[form], "in"
+    )
     template = ["--template", "{t}"] if form == "csv" else []
     line = ["batch", "in", "-m", "gpt-4o", "--format", form, *template, "-o", "out.csv"]
     ran = apiyi([*line, "--answer", column])
@@ -152,7 +154,7 @@ def test_a_column_that_is_there_is_not_used_for_the_answers(
 def test_options_that_make_no_table_are_refused(
     apiyi: Program, gateway: Gateway, line: str, told: str
 ) -> None:
-    put(apiyi, "t\na\n")
+    write_table(apiyi, "t\na\n")
     ran = apiyi(line)
     assert ran.code == 2 and told in ran.err and not gateway.ledger
 
@@ -160,15 +162,15 @@ def test_options_that_make_no_table_are_refused(
 def test_a_table_of_other_columns_or_of_records_is_not_appended_to(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    put(apiyi, "id,t\n1,a\n")
+    write_table(apiyi, "id,t\n1,a\n")
     assert apiyi(RUN).code == 0
     before = (apiyi.work / "out.csv").read_bytes()
-    put(apiyi, "id,t,more\n1,a,x\n2,b,x\n")
+    write_table(apiyi, "id,t,more\n1,a,x\n2,b,x\n")
     ran = apiyi(RUN)
     assert ran.code == 10 and "has other columns" in ran.err and len(gateway.posts) == 1
     assert apiyi(f"{RUN} --answer reply").code == 10
     assert (apiyi.work / "out.csv").read_bytes() == before
-    put(apiyi, "t\na\n")
+    write_table(apiyi, "t\na\n")
     assert apiyi("batch in.csv -m gpt-4o --template {t} -o x.jsonl").code == 0
     (apiyi.work / "x.jsonl").rename(apiyi.work / "x.csv")
     (apiyi.work / "x.jsonl.apiyi-journal").rename(apiyi.work / "x.csv.apiyi-journal")
@@ -179,7 +181,7 @@ def test_a_table_of_other_columns_or_of_records_is_not_appended_to(
 def test_verify_tells_what_a_table_lacks_and_compact_says_why_it_cannot(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    put(apiyi, "id,t\n1,a\n2,b\n")
+    write_table(apiyi, "id,t\n1,a\n2,b\n")
     assert apiyi(RUN).code == 0
     whole = (apiyi.work / "out.csv").read_bytes()
     ran = apiyi("batch compact out.csv")

@@ -185,7 +185,7 @@ def test_a_batch_knows_whether_its_number_of_retries_was_given(
         "APIYI_API_KEY": "sk-CANARY-9f3c",
         "APIYI_BASE_URL": "https://a.example/v1",
     }
-    process = Process(Console.opened(), known, CLOCK)
+    process = Process(Console.open(), known, CLOCK)
     ctx = make_context(process, Connection(**typed), command="batch")
     assert ctx.settings.fill(Connection()).retries is not None
 

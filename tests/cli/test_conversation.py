@@ -27,7 +27,7 @@ from tests.terminal_session import (
     LIMIT_S,
     PASTED,
     UP,
-    Talk,
+    TerminalSession,
 )
 
 if TYPE_CHECKING:
@@ -37,21 +37,21 @@ SHAPED = "sk-" + "a1b2c3d4" * 4
 FIFTY = [f"line {number} of a paste" for number in range(50)]
 
 
-class Talks:
+class ConversationStarter:
     """Starts conversations, with prompt_toolkit or as if it were not installed."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._running: list[Talk] = []
+        self._running: list[TerminalSession] = []
 
-    def __call__(self, line: str = "chat", *, plain: bool = False, **how: Any) -> Talk:
+    def __call__(self, line: str = "chat", *, plain: bool = False, **how: Any) -> TerminalSession:
         env = dict(how.pop("env", None) or {})
         if plain:
             hidden = self._program.work.with_name("hidden")
             hidden.mkdir(exist_ok=True)
             (hidden / "prompt_toolkit.py").write_text("raise ImportError\n")
             env["PYTHONPATH"] = str(hidden)
-        talk = Talk(self._program, line, env=env, **how)
+        talk = TerminalSession(self._program, line, env=env, **how)
         self._running.append(talk)
         return talk
 
@@ -61,8 +61,8 @@ class Talks:
 
 
 @pytest.fixture
-def talks(started: Program) -> Iterator[Talks]:
-    running = Talks(started)
+def talks(started: Program) -> Iterator[ConversationStarter]:
+    running = ConversationStarter(started)
     yield running
     running.close()
 
@@ -75,12 +75,12 @@ def stored(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def sent(gateway: Gateway, request: int = -1) -> list[tuple[str, Any]]:
+def list_sent_messages(gateway: Gateway, request: int = -1) -> list[tuple[str, Any]]:
     messages = gateway.posts[request].json["messages"]
     return [(one["role"], one.get("content")) for one in messages]
 
 
-class Held:
+class HeldAnswer:
     """A streamed answer that stops before its last piece until it is let go."""
 
     def __init__(self, *deltas: Any) -> None:
@@ -101,7 +101,7 @@ def usage(prompt: int, completion: int) -> dict[str, int]:
     }
 
 
-def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> None:
+def test_keys_and_drafts(started: Program, gateway: Gateway, talks: ConversationStarter) -> None:
     talk = talks("chat --session trip")
     talk.wait_for_prompt()
     assert talk.text.startswith("apiyi 0.2.0 · gpt-4o · profile default · /help, Ctrl-D ends\n❯")
@@ -117,7 +117,7 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> No
     talk.wait_for(FIFTY[-1])
     assert len(gateway.posts) == 1
     talk.say("", "read it")
-    assert sent(gateway)[-1] == ("user", "\n".join(FIFTY))
+    assert list_sent_messages(gateway)[-1] == ("user", "\n".join(FIFTY))
 
     # The cursor in the middle of wide characters; Ctrl-J is a new line.
     gateway.script(ScriptedReply.chat("fine"))
@@ -127,14 +127,14 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> No
     talk.type("，")
     talk.wait(lambda: talk.screen.cursor.x == 8)
     talk.say(f"\x1b[F{CTRL_J}第二行", "fine")
-    assert sent(gateway)[-1] == ("user", "你好，世界\n第二行")
+    assert list_sent_messages(gateway)[-1] == ("user", "你好，世界\n第二行")
 
     # An open fence keeps Enter from sending.
     gateway.script(ScriptedReply.chat("code"))
     talk.type("```py\rprint(1)\r")
     talk.wait_for("print(1)")
     talk.say("```", "code")
-    assert sent(gateway)[-1] == ("user", "```py\nprint(1)\n```")
+    assert list_sent_messages(gateway)[-1] == ("user", "```py\nprint(1)\n```")
 
     # One entry of the history is one whole prompt; Ctrl-R searches; Ctrl-C clears.
     talk.type(f"{UP}{UP}{UP}{UP}")
@@ -155,7 +155,7 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> No
     talk.wait_for_prompt()
     gateway.script(ScriptedReply.chat("quiet"))
     talk.say(" not for the history", "quiet")
-    assert sent(gateway)[-1] == ("user", " not for the history")
+    assert list_sent_messages(gateway)[-1] == ("user", " not for the history")
     talk.type(CTRL_L)
     talk.wait(lambda: talk.screen.cursor.y == 0)
     assert talk.end() == 0
@@ -177,7 +177,7 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Talks) -> No
 
 
 def test_without_prompt_toolkit_it_is_the_same_conversation(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session trip", plain=True)
     talk.wait_for_prompt()
@@ -190,16 +190,16 @@ def test_without_prompt_toolkit_it_is_the_same_conversation(
     talk.wait_for(FIFTY[-1])
     assert len(gateway.posts) == 1
     talk.say("", "read it")
-    assert sent(gateway)[-1] == ("user", "\n".join(FIFTY))
+    assert list_sent_messages(gateway)[-1] == ("user", "\n".join(FIFTY))
     gateway.script(ScriptedReply.chat("code"))
     talk.type("```\rprint(1)\r")
     talk.say("```", "code")
-    assert sent(gateway)[-1] == ("user", "```\nprint(1)\n```")
+    assert list_sent_messages(gateway)[-1] == ("user", "```\nprint(1)\n```")
     talk.type(f"my key is {SHAPED}\r")
     talk.wait_for("it holds what looks like a key")
     talk.type(CTRL_C)
     talk.wait_for_prompt()
-    held = Held("half\n\n", " more")
+    held = HeldAnswer("half\n\n", " more")
     gateway.script(held.reply)
     talk.type("go\r")
     talk.wait_for("half")
@@ -222,11 +222,11 @@ def test_without_prompt_toolkit_it_is_the_same_conversation(
 
 
 def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session trip")
     talk.wait_for_prompt()
-    held = Held("the first half\n\n", " and the rest")
+    held = HeldAnswer("the first half\n\n", " and the rest")
     gateway.script(held.reply, ScriptedReply.chat("next"))
     talk.type("tell me\r")
     talk.wait_for("the first half")
@@ -237,7 +237,7 @@ def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
     held.go.set()
     talk.wait_for_prompt()
     talk.say("go on", "next")
-    assert sent(gateway) == [
+    assert list_sent_messages(gateway) == [
         ("user", "tell me"),
         ("assistant", "the first half\n\n"),
         ("user", "go on"),
@@ -254,11 +254,11 @@ def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
 
 
 def test_kill_at_any_event_loses_at_most_that_event(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session trip")
     talk.wait_for_prompt()
-    held = Held('piece "one"\n', "二\n\n", "piece three")
+    held = HeldAnswer('piece "one"\n', "二\n\n", "piece three")
     gateway.script(ScriptedReply.chat("whole"), held.reply)
     talk.say("first", "whole")
     talk.type("second\r")
@@ -273,11 +273,14 @@ def test_kill_at_any_event_loses_at_most_that_event(
         {"role": "assistant", "content": 'piece "one"\n二\n\n', "cut": True},
     ]
     assert started("chat again --session trip").code == 0
-    assert sent(gateway)[3:] == [("assistant", 'piece "one"\n二\n\n'), ("user", "again")]
+    assert list_sent_messages(gateway)[3:] == [
+        ("assistant", 'piece "one"\n二\n\n'),
+        ("user", "again"),
+    ]
 
 
 def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --strict --retries 0 --session trip")
     talk.wait_for_prompt()
@@ -309,7 +312,7 @@ def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_signals_end_it_and_nothing_is_lost(
-    started: Program, gateway: Gateway, talks: Talks, plain: bool
+    started: Program, gateway: Gateway, talks: ConversationStarter, plain: bool
 ) -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP):
         talk = talks(plain=plain)
@@ -318,7 +321,7 @@ def test_signals_end_it_and_nothing_is_lost(
         name = f"s{signum}"
         talk = talks(f"chat --session {name}", plain=plain)
         talk.wait_for_prompt()
-        held = Held("half\n\n", " more")
+        held = HeldAnswer("half\n\n", " more")
         gateway.script(held.reply)
         talk.type("go\r")
         talk.wait_for("half")
@@ -330,7 +333,7 @@ def test_signals_end_it_and_nothing_is_lost(
     assert talk.interrupt_twice() == -signal.SIGINT
     talk = talks(plain=plain)
     talk.wait_for_prompt()
-    held = Held("half\n\n", " more")
+    held = HeldAnswer("half\n\n", " more")
     gateway.script(held.reply)
     talk.type("go\r")
     talk.wait_for("half")
@@ -340,7 +343,7 @@ def test_signals_end_it_and_nothing_is_lost(
     held.go.set()
 
 
-def test_every_command(started: Program, gateway: Gateway, talks: Talks) -> None:
+def test_every_command(started: Program, gateway: Gateway, talks: ConversationStarter) -> None:
     (started.work / "notes.txt").write_text("some notes\n")
     (started.work / "sys.txt").write_text("Be brief.")
     editor = started.work.with_name("editor")
@@ -394,15 +397,21 @@ def test_every_command(started: Program, gateway: Gateway, talks: Talks) -> None
     assert request["messages"][-1] == {"role": "user", "content": "some notes\n\nwhat?"}
     talk.say("/unset temperature", "❯")
     talk.say("//etc/hosts", "without")
-    assert sent(gateway)[-1] == ("user", "/etc/hosts")
+    assert list_sent_messages(gateway)[-1] == ("user", "/etc/hosts")
     assert "temperature" not in gateway.posts[-1].json
 
     gateway.script(ScriptedReply.chat("again"), ScriptedReply.chat("edited answer"))
     talk.say("/retry -m gpt-4o", "again")
-    assert sent(gateway)[-1] == ("user", "/etc/hosts") and len(sent(gateway)) == 6
+    assert (
+        list_sent_messages(gateway)[-1] == ("user", "/etc/hosts")
+        and len(list_sent_messages(gateway)) == 6
+    )
     assert gateway.posts[-1].json["model"] == "gpt-4o"
     talk.say("/edit", "edited answer")
-    assert sent(gateway)[-1] == ("user", "edited prompt") and len(sent(gateway)) == 6
+    assert (
+        list_sent_messages(gateway)[-1] == ("user", "edited prompt")
+        and len(list_sent_messages(gateway)) == 6
+    )
     assert gateway.posts[-1].json["model"] == "gpt-4.1"
     gateway.script(ScriptedReply.chat("one"), ScriptedReply.chat("two"))
     talk.say("/compare gpt-4o gpt-4.1", "two")
@@ -440,7 +449,9 @@ def test_every_command(started: Program, gateway: Gateway, talks: Talks) -> None
     assert [one["role"] for one in kept] == ["system", "user", "assistant", "user", "assistant"]
 
 
-def test_how_it_begins_and_what_it_leaves(started: Program, gateway: Gateway, talks: Talks) -> None:
+def test_how_it_begins_and_what_it_leaves(
+    started: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
     gateway.script(
         ScriptedReply.chat("one"), ScriptedReply.chat("two"), ScriptedReply.chat("three")
     )
@@ -449,7 +460,11 @@ def test_how_it_begins_and_what_it_leaves(started: Program, gateway: Gateway, ta
     talk.wait_for_prompt()
     talk.say("second", "two")
     assert talk.end() == 0
-    assert sent(gateway) == [("user", "first words"), ("assistant", "one"), ("user", "second")]
+    assert list_sent_messages(gateway) == [
+        ("user", "first words"),
+        ("assistant", "one"),
+        ("user", "second"),
+    ]
     assert not (state(started) / "prompts.ndjson").exists()
     assert not (state(started) / "terminals").exists()
 
@@ -470,7 +485,7 @@ def test_how_it_begins_and_what_it_leaves(started: Program, gateway: Gateway, ta
 
 
 def test_a_template_makes_the_next_prompt_alone(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     folder = started.home / "config" / "apiyi" / "templates"
     folder.mkdir(parents=True)
@@ -494,16 +509,16 @@ def test_a_template_makes_the_next_prompt_alone(
     talk.say("/template translate lang='Old Norse'", "the next prompt goes through translate")
     talk.wait(lambda: "template translate" in talk.at_cursor)
     talk.say("two", "due")
-    assert sent(gateway)[-1] == ("user", "Into Old Norse: two")
+    assert list_sent_messages(gateway)[-1] == ("user", "Into Old Norse: two")
     talk.say("three", "tre")
-    assert sent(gateway)[-1] == ("user", "three")
+    assert list_sent_messages(gateway)[-1] == ("user", "three")
     assert gateway.posts[-1].json["model"] == "gpt-4o"
     assert "temperature" not in gateway.posts[-1].json
     assert talk.end() == 0
 
 
 def test_options_of_one_prompt_begin_no_conversation(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     own = started.work / "editor"
     own.write_text("#!/bin/sh\nprintf 'from the editor' > \"$1\"\n")
@@ -511,20 +526,20 @@ def test_options_of_one_prompt_begin_no_conversation(
     env = {"EDITOR": str(own)}
     gateway.script(*(ScriptedReply.chat(word) for word in ("edited", "in it", "on")))
     assert started.terminal("chat -e", env=env).code == 0
-    assert sent(gateway) == [("user", "from the editor")]
+    assert list_sent_messages(gateway) == [("user", "from the editor")]
     for line in ("chat -p lang=x", "chat -t nothing", "chat -i -t nothing", "chat -i -p lang=x"):
         assert started.terminal(line).code == 2
     talk = talks("chat -i -e", env=env)
     talk.wait_for("in it")
     talk.wait_for_prompt()
     talk.say("more", "on")
-    assert [text for _, text in sent(gateway)] == ["from the editor", "in it", "more"]
+    assert [text for _, text in list_sent_messages(gateway)] == ["from the editor", "in it", "more"]
     assert talk.end() == 0
     assert len(gateway.posts) == 3
 
 
 def test_the_context_and_the_money_are_watched(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     assert started("models --update").code == 0
     talk = talks("chat --max-cost 0.01")
@@ -547,14 +562,14 @@ def test_the_context_and_the_money_are_watched(
     assert talk.end(f"{CTRL_C}{CTRL_D}") == 0
 
 
-def has_prompt_behind(talk: Talk, seen: int, text: str) -> bool:
+def has_prompt_behind(talk: TerminalSession, seen: int, text: str) -> bool:
     """Return True if a prompt follows a text that came behind a place."""
     return "❯".encode() in talk.raw[seen:].partition(text.encode())[2]
 
 
 @pytest.mark.nightly
 def test_the_five_hundredth_turn_is_like_the_fifth(
-    started: Program, gateway: Gateway, talks: Talks
+    started: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session long --no-limits")
     talk.wait_for_prompt()

@@ -32,7 +32,7 @@ def records(apiyi: Program) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (apiyi.work / "v").read_bytes().splitlines()]
 
 
-def asked(gateway: Gateway) -> Counter[str]:
+def count_inputs(gateway: Gateway) -> Counter[str]:
     found: Counter[str] = Counter()
     for one in gateway.ledger:
         given = one.json["input"]
@@ -58,7 +58,7 @@ def test_lines_that_were_added_are_all_that_is_paid(apiyi: Program, gateway: Gat
     gateway.ledger.clear()
     # Whatever the requests look like this time.
     assert apiyi(LINE.replace("4", "3") + " -j 1", stdin=lines(13)).code == 0
-    assert set(asked(gateway)) == {"text 10", "text 11", "text 12"}
+    assert set(count_inputs(gateway)) == {"text 10", "text 11", "text 12"}
     assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(13)]
 
 
@@ -78,11 +78,11 @@ def test_what_came_before_a_failure_stays_and_what_came_beside_it_too(
     def answered() -> bool:
         return sum(one.status == 200 for one in gateway.ledger) >= 3
 
-    def let_go() -> None:
+    def release_others() -> None:
         gateway.wait_for(answered)
         others.set()
 
-    waiter = threading.Thread(target=let_go)
+    waiter = threading.Thread(target=release_others)
     waiter.start()
     ran = apiyi(LINE + " -j 4 --retries 0 --no-failover", stdin=lines(16))
     waiter.join()
@@ -92,8 +92,8 @@ def test_what_came_before_a_failure_stays_and_what_came_beside_it_too(
     assert ("may be billed twice" in again.err) == (ran.code == 8)
     assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(16)]
     # Only the request that failed is repeated.
-    assert sum(count == 2 for count in asked(gateway).values()) == 4
-    assert max(asked(gateway).values()) == 2
+    assert sum(count == 2 for count in count_inputs(gateway).values()) == 4
+    assert max(count_inputs(gateway).values()) == 2
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_torn_line_is_asked_for_again_and_nothing_else(apiyi: Program, gateway
     gateway.ledger.clear()
     ran = apiyi(LINE, stdin=lines(8))
     assert ran.code == 0, ran.err
-    assert set(asked(gateway)) == {"text 7"}
+    assert set(count_inputs(gateway)) == {"text 7"}
     assert (apiyi.work / "v").read_bytes() == whole
 
 
@@ -187,7 +187,7 @@ def test_lines_through_jq_resume_too(apiyi: Program, gateway: Gateway, program: 
     assert apiyi(line, stdin=lines(10)).code == 0
     gateway.ledger.clear()
     assert apiyi(line, stdin=lines(13)).code == 0
-    assert set(asked(gateway)) == {"text 10", "text 11", "text 12"}
+    assert set(count_inputs(gateway)) == {"text 10", "text 11", "text 12"}
     assert (apiyi.work / "v").read_bytes() == expected
     for other in ([*line[:6], "-o", "v"], [*line, "--jq", ".text"]):
         refused = apiyi(other, stdin=lines(13))

@@ -28,7 +28,7 @@ def answer(*items: dict[str, Any]) -> ScriptedReply:
     return ScriptedReply.json({"created": 1, "data": list(items)})
 
 
-def packed(content: bytes = PNG) -> str:
+def encode_picture(content: bytes = PNG) -> str:
     return b64encode(content).decode()
 
 
@@ -75,7 +75,7 @@ def parts(gateway: Gateway) -> list[tuple[str, str | None, str | None]]:
 def test_only_what_was_set_is_sent(
     apiyi: Program, gateway: Gateway, line: str, body: dict[str, Any]
 ) -> None:
-    gateway.script(*[answer({"b64_json": packed()}, {"b64_json": packed()})])
+    gateway.script(*[answer({"b64_json": encode_picture()}, {"b64_json": encode_picture()})])
     ran = apiyi(f"image a cat {line}")
     assert ran.code == 0, ran.err
     assert gateway.posts[0].path == "/v1/images/generations"
@@ -133,9 +133,9 @@ def test_flux_edits_on_the_generations_route_with_data_urls(
     assert ran.json["body"] == {
         "model": "flux-2-pro",
         "prompt": "mix",
-        "input_image": f"data:image/jpeg;base64,{packed(JPEG)}",
+        "input_image": f"data:image/jpeg;base64,{encode_picture(JPEG)}",
         "input_image_2": "https://example.com/x.png",
-        "input_image_3": f"data:image/png;base64,{packed(PNG)}",
+        "input_image_3": f"data:image/png;base64,{encode_picture(PNG)}",
     }
 
 
@@ -157,13 +157,13 @@ def test_a_picture_may_come_from_stdin(apiyi: Program, gateway: Gateway) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        packed(),
-        f"data:image/png;base64,{packed()}",
-        f"data:image/png;;base64,{packed()}",
-        "\r\n".join(packed()[at : at + 76] for at in range(0, len(packed()), 76)),
+        encode_picture(),
+        f"data:image/png;base64,{encode_picture()}",
+        f"data:image/png;;base64,{encode_picture()}",
+        "\r\n".join(encode_picture()[at : at + 76] for at in range(0, len(encode_picture()), 76)),
         urlsafe_b64encode(PNG).decode(),
-        packed().rstrip("="),
-        f"  {packed()}\n",
+        encode_picture().rstrip("="),
+        f"  {encode_picture()}\n",
     ],
 )
 def test_base64_in_any_clothes_is_the_same_picture(
@@ -182,7 +182,7 @@ def test_base64_in_any_clothes_is_the_same_picture(
 def test_the_extension_follows_the_bytes(
     apiyi: Program, gateway: Gateway, content: bytes, name: str
 ) -> None:
-    gateway.script(answer({"b64_json": packed(content)}))
+    gateway.script(answer({"b64_json": encode_picture(content)}))
     ran = apiyi(f"image cat {MODEL} --output-format png")
     assert (ran.code, ran.text) == (0, f"{name}\n")
     assert files(apiyi.work) == [name]
@@ -191,7 +191,7 @@ def test_the_extension_follows_the_bytes(
 def test_a_name_without_fields_is_kept_and_what_it_holds_is_said(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(answer({"b64_json": packed(JPEG)}))
+    gateway.script(answer({"b64_json": encode_picture(JPEG)}))
     ran = apiyi(f"image cat {MODEL} -o cat.png")
     assert (ran.code, ran.text) == (0, "cat.png\n")
     assert "cat.png holds jpg" in ran.err
@@ -206,8 +206,8 @@ def test_a_name_without_fields_is_kept_and_what_it_holds_is_said(
         ({"data": [{"revised_prompt": "I cannot draw that"}]}, "I cannot draw that"),
         ({"choices": [{"message": {"content": "Sorry, no."}}]}, "Sorry, no."),
         ({"data": [{"b64_json": "%%%"}]}, "not valid base64"),
-        ({"data": [{"b64_json": packed()[:-7]}]}, "base64"),
-        ({"data": [{"b64_json": packed(b"<html>no</html>")}]}, "no picture"),
+        ({"data": [{"b64_json": encode_picture()[:-7]}]}, "base64"),
+        ({"data": [{"b64_json": encode_picture(b"<html>no</html>")}]}, "no picture"),
     ],
 )
 def test_an_answer_without_a_picture_exits_8_and_leaves_no_file(
@@ -224,7 +224,7 @@ def test_a_cut_picture_is_no_file_and_its_bytes_are_kept_elsewhere(
     apiyi: Program, gateway: Gateway
 ) -> None:
     half = PNG[: len(PNG) // 2]
-    gateway.script(answer({"b64_json": packed(half)}))
+    gateway.script(answer({"b64_json": encode_picture(half)}))
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, files(apiyi.work)) == (8, [])
     (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
@@ -233,7 +233,7 @@ def test_a_cut_picture_is_no_file_and_its_bytes_are_kept_elsewhere(
 
 
 def test_two_of_four_pictures_are_saved_and_exit_8(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(answer({"b64_json": packed()}, {"b64_json": packed(JPEG)}))
+    gateway.script(answer({"b64_json": encode_picture()}, {"b64_json": encode_picture(JPEG)}))
     ran = apiyi(f"image cat {MODEL} --n 4")
     assert (ran.code, ran.text) == (8, "cat-1.png\ncat-2.jpg\n")
     assert "2 of 4 pictures" in ran.err
@@ -334,7 +334,7 @@ def test_a_name_from_the_prompt_cannot_leave_the_directory(
 
 
 def test_stdout_takes_the_bytes_of_one_picture(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(answer({"b64_json": packed()}))
+    gateway.script(answer({"b64_json": encode_picture()}))
     ran = apiyi(f"image cat {MODEL} -o -")
     assert (ran.code, ran.out, files(apiyi.work)) == (0, PNG, [])
 
@@ -348,7 +348,7 @@ def test_json_is_the_servers_object_and_ndjson_a_record_for_each(
     apiyi: Program, gateway: Gateway
 ) -> None:
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
-    item = {"b64_json": packed(), "revised_prompt": "a very red cat"}
+    item = {"b64_json": encode_picture(), "revised_prompt": "a very red cat"}
     body = {"created": 1, "data": [item, item], "usage": usage}
     gateway.script(ScriptedReply.json(body), ScriptedReply.json(body))
     ran = apiyi(f"image cat {MODEL} --n 2 --json")
@@ -502,7 +502,7 @@ def test_a_stopped_run_saves_what_is_under_way_and_pays_for_nothing_twice(
     line = f"image --lines {MODEL} --size 16x16 -j 3 --skip-existing"
     process = apiyi.start(line, stdin=subprocess.PIPE)
     stopped.append(process)
-    held = [answer({"b64_json": packed()}).replace(delay_s=0.4) for _ in prompts]
+    held = [answer({"b64_json": encode_picture()}).replace(delay_s=0.4) for _ in prompts]
     gateway.script(*held)
     assert process.stdin is not None
     process.stdin.write(text)
@@ -552,7 +552,7 @@ def test_a_picture_that_cannot_be_written_is_kept_elsewhere(
     apiyi: Program, gateway: Gateway
 ) -> None:
     made = apiyi.work / "cat.png"
-    reply = answer({"b64_json": packed()}).replace(wait=lambda k: made.write_bytes(b"mine"))
+    reply = answer({"b64_json": encode_picture()}).replace(wait=lambda k: made.write_bytes(b"mine"))
     gateway.script(reply)
     ran = apiyi(f"image cat {MODEL} -o cat.png")
     assert (ran.code, made.read_bytes()) == (11, b"mine")
@@ -561,7 +561,9 @@ def test_a_picture_that_cannot_be_written_is_kept_elsewhere(
 
 
 def test_a_preview_is_shown_in_kitty_and_iterm(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(answer({"b64_json": packed()}), answer({"b64_json": packed(JPEG)}))
+    gateway.script(
+        answer({"b64_json": encode_picture()}), answer({"b64_json": encode_picture(JPEG)})
+    )
     kitty = apiyi.terminal(f"image cat {MODEL} --preview", env={"KITTY_WINDOW_ID": "1"})
     assert kitty.code == 0
     assert b"\x1b_Ga=T,f=100,q=2,m=0;" + b64encode(PNG) + b"\x1b\\" in kitty.raw

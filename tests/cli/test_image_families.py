@@ -28,7 +28,7 @@ SEEDREAM = "seedream-5-0-260128"
 GEMINI = "gemini-3-pro-image"
 
 
-def packed(content: bytes = PNG) -> str:
+def encode_picture(content: bytes = PNG) -> str:
     return b64encode(content).decode()
 
 
@@ -37,11 +37,11 @@ def generated(*parts: dict[str, Any], **more: Any) -> ScriptedReply:
     return ScriptedReply.json({"candidates": [candidate]})
 
 
-def drawn(content: bytes = PNG) -> dict[str, Any]:
-    return {"inlineData": {"mimeType": "image/png", "data": packed(content)}}
+def inline_picture(content: bytes = PNG) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": "image/png", "data": encode_picture(content)}}
 
 
-def rescued(apiyi: Program) -> list[Path]:
+def list_rescued(apiyi: Program) -> list[Path]:
     folder = apiyi.home / "state" / "apiyi" / "rescue"
     return sorted(folder.iterdir()) if folder.exists() else []
 
@@ -66,7 +66,7 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
             "model": SEEDREAM,
             "prompt": "cat",
             "size": "1280x720",
-            "image": [f"data:image/png;base64,{packed()}", "https://example.com/b.png"],
+            "image": [f"data:image/png;base64,{encode_picture()}", "https://example.com/b.png"],
         },
     ),
     (
@@ -127,8 +127,8 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
                     "role": "user",
                     "parts": [
                         {"text": "cat"},
-                        {"inlineData": {"mimeType": "image/png", "data": packed()}},
-                        {"inlineData": {"mimeType": "image/jpeg", "data": packed(JPEG)}},
+                        {"inlineData": {"mimeType": "image/png", "data": encode_picture()}},
+                        {"inlineData": {"mimeType": "image/jpeg", "data": encode_picture(JPEG)}},
                         {"fileData": {"fileUri": "https://example.com/c.png"}},
                     ],
                 }
@@ -153,7 +153,7 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
                         {"type": "text", "text": "cat"},
                         {
                             "type": "image_url",
-                            "image_url": {"url": f"data:image/png;base64,{packed()}"},
+                            "image_url": {"url": f"data:image/png;base64,{encode_picture()}"},
                         },
                     ],
                 }
@@ -166,8 +166,8 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
         {
             "model": "flux-2-pro",
             "prompt": "cat",
-            "input_image": f"data:image/png;base64,{packed()}",
-            "input_image_2": f"data:image/jpeg;base64,{packed(JPEG)}",
+            "input_image": f"data:image/png;base64,{encode_picture()}",
+            "input_image_2": f"data:image/jpeg;base64,{encode_picture(JPEG)}",
         },
     ),
 ]
@@ -179,7 +179,9 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
 def test_each_family_is_asked_in_its_own_way(
     apiyi: Program, gateway: Gateway, line: str, path: str, body: dict[str, Any]
 ) -> None:
-    gateway.script(ScriptedReply.json({"data": [{"b64_json": packed()}] * body.get("n", 1)}))
+    gateway.script(
+        ScriptedReply.json({"data": [{"b64_json": encode_picture()}] * body.get("n", 1)})
+    )
     ran = apiyi(f"image cat {line}")
     assert ran.code == 0, ran.err
     (post,) = gateway.posts
@@ -274,8 +276,8 @@ def test_every_picture_of_a_series_is_saved(apiyi: Program, gateway: Gateway) ->
 def test_extra_pictures_of_one_request_leave_the_names_of_the_others(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(generated(drawn(), drawn(GIF)))
-    gateway.script(generated(drawn()))
+    gateway.script(generated(inline_picture(), inline_picture(GIF)))
+    gateway.script(generated(inline_picture()))
     ran = apiyi(f"image cat -m {GEMINI} --n 2 -j 1")
     assert (ran.code, ran.text.split()) == (0, ["cat-1.png", "cat-3.gif", "cat-2.png"])
 
@@ -283,8 +285,8 @@ def test_extra_pictures_of_one_request_leave_the_names_of_the_others(
 def test_thoughts_and_words_beside_a_picture_are_no_pictures(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    draft = {**drawn(GIF), "thought": True}
-    gateway.script(generated(draft, {"text": "Here you are"}, drawn()))
+    draft = {**inline_picture(GIF), "thought": True}
+    gateway.script(generated(draft, {"text": "Here you are"}, inline_picture()))
     ran = apiyi(f"image cat -m {GEMINI}")
     assert (ran.code, ran.text) == (0, "cat-1.png\n"), ran.err
 
@@ -349,7 +351,7 @@ def test_an_answer_of_gemini_that_cannot_be_used_is_kept(
     gateway.script(ScriptedReply.json(body))
     ran = apiyi(f"image cat -m {GEMINI}")
     assert ran.code == 8, ran.err
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert str(kept) in ran.err
     assert json.loads(kept.read_bytes()) == body
 
@@ -357,8 +359,8 @@ def test_an_answer_of_gemini_that_cannot_be_used_is_kept(
 @pytest.mark.parametrize(
     "content",
     [
-        f"Here:\n\n![cat](data:image/png;base64,{packed()})",
-        [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{packed()}"}}],
+        f"Here:\n\n![cat](data:image/png;base64,{encode_picture()})",
+        [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encode_picture()}"}}],
     ],
 )
 def test_a_data_url_in_a_chat_answer_is_a_picture(
@@ -413,7 +415,7 @@ def test_a_variation_is_refused_where_there_is_none(apiyi: Program, gateway: Gat
 def test_a_value_that_is_not_known_is_warned_of_and_sent(
     apiyi: Program, gateway: Gateway, line: str, warning: str
 ) -> None:
-    gateway.script(ScriptedReply.json({"data": [{"b64_json": packed()}]}))
+    gateway.script(ScriptedReply.json({"data": [{"b64_json": encode_picture()}]}))
     ran = apiyi(f"image cat {line}")
     assert (ran.code, len(gateway.posts)) == (0, 1), ran.err
     assert warning in ran.err
@@ -441,7 +443,7 @@ def test_the_users_own_family_has_the_last_word_on_the_route(
     config = apiyi.home / "config" / "apiyi" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text('[families."nano-*"]\npicture = {route = "gemini", one_each = true}\n')
-    gateway.script(generated(drawn()))
+    gateway.script(generated(inline_picture()))
     ran = apiyi("image cat -m nano-banana --aspect-ratio 1:1")
     assert (ran.code, ran.text) == (0, "cat-1.png\n"), ran.err
     assert gateway.posts[0].path == "/v1beta/models/nano-banana:generateContent"

@@ -24,12 +24,12 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><path/></svg>"
 MODEL = "-m gpt-image-1"
 
 
-def packed(*contents: bytes, prefix: str = "") -> ScriptedReply:
+def picture_reply(*contents: bytes, prefix: str = "") -> ScriptedReply:
     items = [{"b64_json": prefix + base64.b64encode(one).decode()} for one in contents]
     return ScriptedReply.json({"created": 1, "data": items})
 
 
-def rescued(apiyi: Program) -> list[Path]:
+def list_rescued(apiyi: Program) -> list[Path]:
     folder = apiyi.home / "state" / "apiyi" / "rescue"
     return sorted(folder.iterdir()) if folder.exists() else []
 
@@ -37,7 +37,7 @@ def rescued(apiyi: Program) -> list[Path]:
 def test_pictures_beyond_those_asked_for_are_saved_beside_a_fixed_name(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(packed(PNG, PNG, GIF))
+    gateway.script(picture_reply(PNG, PNG, GIF))
     ran = apiyi(f"image cat {MODEL} -o cat.png")
     assert ran.code == 0
     assert ran.text.split() == ["cat.png", "cat-2.png", "cat-3.gif"]
@@ -46,13 +46,13 @@ def test_pictures_beyond_those_asked_for_are_saved_beside_a_fixed_name(
 
 
 def test_they_take_the_next_numbers_of_a_template(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(packed(PNG, PNG, PNG))
+    gateway.script(picture_reply(PNG, PNG, PNG))
     ran = apiyi(f"image cat {MODEL} --n 2")
     assert (ran.code, ran.text.split()) == (0, ["cat-1.png", "cat-2.png", "cat-3.png"])
 
 
 def test_they_never_replace_a_file(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(packed(PNG, GIF))
+    gateway.script(picture_reply(PNG, GIF))
     (apiyi.work / "cat-2.gif").write_bytes(b"mine")
     ran = apiyi(f"image cat {MODEL} -o cat.png")
     assert ran.code == 0
@@ -61,15 +61,15 @@ def test_they_never_replace_a_file(apiyi: Program, gateway: Gateway) -> None:
 
 
 def test_beside_stdout_they_go_to_the_rescue_folder(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(packed(PNG, GIF))
+    gateway.script(picture_reply(PNG, GIF))
     ran = apiyi(f"image cat {MODEL} -o -")
     assert (ran.code, ran.out) == (0, PNG)
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert kept.read_bytes() == GIF and str(kept) in ran.err
 
 
 def test_records_name_each_of_them(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(packed(PNG, GIF))
+    gateway.script(picture_reply(PNG, GIF))
     ran = apiyi(f"image cat {MODEL} --ndjson")
     records = [json.loads(line) for line in ran.out.splitlines()]
     assert [(one["n"], one["path"]) for one in records] == [(1, "cat-1.png"), (2, "cat-2.gif")]
@@ -105,7 +105,7 @@ def test_a_name_that_exists_for_a_second_picture_is_said_before_anything_is_sent
 def test_a_picture_is_saved_by_its_bytes(
     apiyi: Program, gateway: Gateway, content: bytes, name: str, prefix: str
 ) -> None:
-    gateway.script(packed(content, prefix=prefix))
+    gateway.script(picture_reply(content, prefix=prefix))
     ran = apiyi(f"image cat {MODEL}")
     assert (ran.code, ran.text) == (0, f"{name}\n")
     assert (apiyi.work / name).read_bytes() == content
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_kept_and_its_place_told(
 ) -> None:
     gateway.script(ScriptedReply.json({"data": [item]}))
     ran = apiyi(f"image cat {MODEL}")
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert ran.code == 8 and str(kept) in ran.err
     assert json.loads(kept.read_bytes()) == {"data": [item]}
     assert len(gateway.posts) == 1
@@ -148,9 +148,9 @@ def test_what_cannot_be_read_is_kept_and_its_place_told(
 def test_one_picture_that_cannot_be_read_does_not_hide_the_other(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    gateway.script(packed(PNG, b"\x01\x02 unknown"))
+    gateway.script(picture_reply(PNG, b"\x01\x02 unknown"))
     ran = apiyi(f"image cat {MODEL} --n 2")
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert ran.code == 8 and str(kept) in ran.err and kept.read_bytes() == b"\x01\x02 unknown"
     assert ran.text == "cat-1.png\n"
 
@@ -192,7 +192,7 @@ def test_a_file_behind_a_link_that_is_no_picture_is_kept(apiyi: Program, gateway
         ScriptedReply.json({"data": [{"url": f"{gateway.origin}/x.png"}]}), odd, odd, odd
     )
     ran = apiyi("image cat -m dall-e-3")
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert ran.code == 8 and str(kept) in ran.err and kept.read_bytes() == b"\x01\x02 no picture"
 
 
@@ -220,7 +220,7 @@ def test_a_body_that_cannot_be_used_is_kept(
     ran = apiyi(f"{line} --retries 0")
     # What is no chat answer at all comes from something that is not the API.
     assert ran.code == (6 if line.startswith(("chat", "respond")) else 8)
-    (kept,) = rescued(apiyi)
+    (kept,) = list_rescued(apiyi)
     assert str(kept) in ran.err and kept.read_bytes() == reply.body
 
 
@@ -228,7 +228,7 @@ def test_sound_of_a_kind_that_is_not_known_is_the_answer(apiyi: Program, gateway
     gateway.script(ScriptedReply(body=b"\x00\x01odd", content_type="audio/odd"))
     assert apiyi("speak hi -m tts-1 -o a.mp3 --retries 0").code == 0
     assert (apiyi.work / "a.mp3").read_bytes() == b"\x00\x01odd"
-    assert rescued(apiyi) == []
+    assert list_rescued(apiyi) == []
 
 
 @pytest.mark.off_schema
@@ -246,4 +246,4 @@ def test_a_refusal_is_no_answer_and_leaves_nothing(
 ) -> None:
     gateway.script(*[reply] * 6)
     apiyi(f"{line} --retries 0")
-    assert rescued(apiyi) == []
+    assert list_rescued(apiyi) == []

@@ -71,7 +71,7 @@ STATE: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def put(home: Path, name: str, kind: str) -> None:
+def make_odd_file(home: Path, name: str, kind: str) -> None:
     path = home / name
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def put(home: Path, name: str, kind: str) -> None:
 def test_the_answer_does_not_depend_on_a_state_file(
     apiyi: Program, gateway: Gateway, name: str, kind: str
 ) -> None:
-    put(apiyi.home, name, kind)
+    make_odd_file(apiyi.home, name, kind)
     ran = apiyi(STATE[name][0])
     assert (ran.code, ran.out) == (0, ANSWER), ran.err
     assert len(gateway.ledger) == 1
@@ -94,7 +94,7 @@ def test_the_answer_does_not_depend_on_a_state_file(
 def test_the_next_address_is_tried_whatever_stands_for_the_memory_of_those_that_are_down(
     apiyi: Program, gateway: Gateway, kind: str
 ) -> None:
-    put(apiyi.home, "state/apiyi/breaker.json", kind)
+    make_odd_file(apiyi.home, "state/apiyi/breaker.json", kind)
     config = apiyi.home / "config" / "apiyi" / "config.toml"
     urls = f'["http://127.0.0.1:9/v1", "{gateway.base_url}"]'
     config.write_text(f"[profile.default]\nbase_urls = {urls}\n")
@@ -106,7 +106,7 @@ def test_the_next_address_is_tried_whatever_stands_for_the_memory_of_those_that_
 def test_a_batch_goes_on_without_its_cache_and_says_so_once(
     apiyi: Program, gateway: Gateway, kind: str
 ) -> None:
-    put(apiyi.home, "cache/apiyi/replies.sqlite3", kind)
+    make_odd_file(apiyi.home, "cache/apiyi/replies.sqlite3", kind)
     ran = apiyi("batch - --lines --text --cache -j 1", stdin=b"hi\nho\nha\n")
     assert ran.code == 0 and ran.text.count("[sandbox]") == 3
     assert ran.err.count("going on without the cache") == (kind != "folder")
@@ -134,7 +134,7 @@ def test_a_batch_goes_on_without_its_cache_and_says_so_once(
 def test_what_is_about_an_odd_file_says_so(
     apiyi: Program, gateway: Gateway, name: str, line: str, codes: tuple[int, ...], kind: str
 ) -> None:
-    put(apiyi.home, name, kind)
+    make_odd_file(apiyi.home, name, kind)
     ran = apiyi(line)
     assert ran.code in codes, ran.err
     assert ran.code == 0 or ran.err.startswith("apiyi: ")

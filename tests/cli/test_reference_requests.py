@@ -33,7 +33,7 @@ CLAUDE = "chat hi -m claude-opus-5 --protocol anthropic --no-stream"
 GOOGLE = "chat hi -m gemini-3.6-flash --protocol google --no-stream"
 
 
-def packed(name: str) -> str:
+def encode_file(name: str) -> str:
     return b64encode(FILES[name]).decode()
 
 
@@ -217,7 +217,7 @@ EXAMPLES = {
                             "source": {
                                 "type": "base64",
                                 "media_type": "image/png",
-                                "data": packed("a.png"),
+                                "data": encode_file("a.png"),
                             },
                         },
                         {
@@ -225,7 +225,7 @@ EXAMPLES = {
                             "source": {
                                 "type": "base64",
                                 "media_type": "application/pdf",
-                                "data": packed("a.pdf"),
+                                "data": encode_file("a.pdf"),
                             },
                             "title": "a.pdf",
                         },
@@ -348,9 +348,9 @@ EXAMPLES = {
         f"{GEMINI}:generateContent",
         contents(
             {"text": "hi"},
-            {"inlineData": {"mimeType": "image/png", "data": packed("a.png")}},
-            {"inlineData": {"mimeType": "audio/wav", "data": packed("a.wav")}},
-            {"inlineData": {"mimeType": "application/pdf", "data": packed("a.pdf")}},
+            {"inlineData": {"mimeType": "image/png", "data": encode_file("a.png")}},
+            {"inlineData": {"mimeType": "audio/wav", "data": encode_file("a.wav")}},
+            {"inlineData": {"mimeType": "application/pdf", "data": encode_file("a.pdf")}},
         ),
     ),
     "generateContent with tools": Example(
@@ -544,8 +544,8 @@ def test_what_the_gateway_does_not_have_is_said(
     assert said in ran.err
 
 
-def drawn() -> ScriptedReply:
-    return ScriptedReply.json({"data": [{"b64_json": packed("a.png")}] * 2})
+def picture_reply() -> ScriptedReply:
+    return ScriptedReply.json({"data": [{"b64_json": encode_file("a.png")}] * 2})
 
 
 def set_families(apiyi: Program, text: str) -> None:
@@ -565,7 +565,7 @@ def test_an_unknown_family_is_asked_in_the_plain_form(apiyi: Program, gateway: G
     assert gateway.ledger[-1].json == chat(
         "nova-9", max_tokens=9, temperature=1.5, stop=["X"], reasoning_effort="odd"
     )
-    gateway.script(drawn(), path="/v1/images/generations")
+    gateway.script(picture_reply(), path="/v1/images/generations")
     ran = apiyi("image cat -m painter-9 --size 5x7 --quality odd --n 2 --seed 3 -o {n}.png")
     assert (ran.code, ran.err) == (0, ""), ran.err
     assert gateway.ledger[-1].json == {
@@ -576,7 +576,7 @@ def test_an_unknown_family_is_asked_in_the_plain_form(apiyi: Program, gateway: G
         "quality": "odd",
         "seed": 3,
     }
-    gateway.script(reply_to(MESSAGES) or drawn(), path=MESSAGES)
+    gateway.script(reply_to(MESSAGES) or picture_reply(), path=MESSAGES)
     assert apiyi("chat hi -m nova-9 --protocol anthropic --no-stream").code == 0
     assert gateway.ledger[-1].path == MESSAGES
 

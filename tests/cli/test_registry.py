@@ -21,7 +21,7 @@ def registry(*rows: Any, **more: Any) -> ScriptedReply:
     return ScriptedReply.json({"schema_version": 1, "models": list(rows), **more})
 
 
-def kept(apiyi: Program) -> dict[str, Any]:
+def read_registry(apiyi: Program) -> dict[str, Any]:
     path = apiyi.home / "cache" / "apiyi" / "registry.json"
     models: dict[str, Any] = json.loads(path.read_bytes())["models"]
     return models
@@ -33,7 +33,7 @@ def test_both_are_fetched_without_the_key(apiyi: Program, gateway: Gateway) -> N
     assert [request.path for request in gateway.ledger] == ["/api/pricing", REGISTRY]
     assert all("authorization" not in request.headers for request in gateway.ledger)
     assert all("x-mine" not in request.headers for request in gateway.ledger)
-    assert kept(apiyi)["gpt-4o"] == {
+    assert read_registry(apiyi)["gpt-4o"] == {
         "kind": "text",
         "endpoints": ["chat", "completions", "responses"],
         "groups": ["default"],
@@ -62,7 +62,7 @@ def test_a_registry_that_is_none_is_said_and_the_prices_are_kept(
     assert ran.code == 0
     assert "cannot be read" in ran.err
     assert "kept the prices" in ran.err
-    assert kept(apiyi)["gpt-4o"]["groups"] == ["default"]
+    assert read_registry(apiyi)["gpt-4o"]["groups"] == ["default"]
 
 
 def test_a_registry_from_the_future_is_read_as_far_as_it_is_understood(
@@ -74,7 +74,7 @@ def test_a_registry_from_the_future_is_read_as_far_as_it_is_understood(
     ran = apiyi("models --update")
     assert ran.code == 0
     assert "schema version 9" in ran.err
-    assert kept(apiyi)["new-1"] == {
+    assert read_registry(apiyi)["new-1"] == {
         "kind": "hologram",
         "endpoints": [],
         "groups": ["VIP"],
@@ -116,7 +116,7 @@ def test_the_registry_may_be_elsewhere(apiyi: Program, gateway: Gateway) -> None
     config.chmod(0o600)
     gateway.script(registry({"id": "m-1"}), path="/mirror.json")
     assert apiyi("models --update").code == 0
-    assert "m-1" in kept(apiyi)
+    assert "m-1" in read_registry(apiyi)
 
 
 @pytest.mark.parametrize("value", ["3", '"http://example.com/r.json"', '"file:///etc/passwd"'])

@@ -20,7 +20,7 @@ def folder(apiyi: Program) -> Path:
     return apiyi.home / "state" / "apiyi" / "sessions"
 
 
-def sent(gateway: Gateway, request: int = -1) -> list[Any]:
+def list_sent_messages(gateway: Gateway, request: int = -1) -> list[Any]:
     messages = gateway.ledger[request].json["messages"]
     return [(one["role"], one.get("content")) for one in messages]
 
@@ -35,7 +35,11 @@ def test_a_conversation_goes_on_under_its_name(apiyi: Program, gateway: Gateway)
     gateway.script(ScriptedReply.chat("hello"), ScriptedReply.chat("again"))
     assert apiyi("chat hi --session a").text == "hello\n"
     assert apiyi("chat there --session a").text == "again\n"
-    assert sent(gateway) == [("user", "hi"), ("assistant", "hello"), ("user", "there")]
+    assert list_sent_messages(gateway) == [
+        ("user", "hi"),
+        ("assistant", "hello"),
+        ("user", "there"),
+    ]
     path = folder(apiyi) / "a.ndjson"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(path.read_text().splitlines()) == 4
@@ -46,7 +50,11 @@ def test_the_last_one_used_is_continued(apiyi: Program, gateway: Gateway) -> Non
     assert apiyi("chat two --session b").code == 0
     assert apiyi("chat three --session a").code == 0
     assert apiyi("chat four -c").code == 0
-    assert [text for role, text in sent(gateway) if role == "user"] == ["one", "three", "four"]
+    assert [text for role, text in list_sent_messages(gateway) if role == "user"] == [
+        "one",
+        "three",
+        "four",
+    ]
 
 
 def test_what_is_continued_is_said(apiyi: Program) -> None:
@@ -64,7 +72,10 @@ def shell_terminal(apiyi: Program, script: str) -> str:
 def test_the_last_exchange_on_the_terminal_is_continued(apiyi: Program, gateway: Gateway) -> None:
     shown = shell_terminal(apiyi, "apiyi chat one; apiyi chat two; apiyi chat three -c")
     assert "the last exchange on this terminal" in shown
-    assert [text for role, text in sent(gateway) if role == "user"] == ["two", "three"]
+    assert [text for role, text in list_sent_messages(gateway) if role == "user"] == [
+        "two",
+        "three",
+    ]
     assert apiyi("session list").out == b""
 
 
@@ -77,9 +88,12 @@ def test_another_terminal_does_not_go_on_with_it(apiyi: Program, gateway: Gatewa
 
 def test_the_later_of_terminal_and_session_is_continued(apiyi: Program, gateway: Gateway) -> None:
     shell_terminal(apiyi, "apiyi chat one; apiyi chat two --session s; apiyi chat three -c")
-    assert [text for role, text in sent(gateway) if role == "user"] == ["two", "three"]
+    assert [text for role, text in list_sent_messages(gateway) if role == "user"] == [
+        "two",
+        "three",
+    ]
     shell_terminal(apiyi, "apiyi chat four --session s; apiyi chat five; apiyi chat six -c")
-    assert [text for role, text in sent(gateway) if role == "user"] == ["five", "six"]
+    assert [text for role, text in list_sent_messages(gateway) if role == "user"] == ["five", "six"]
 
 
 def test_a_terminal_without_a_state_folder_gets_its_answer(apiyi: Program) -> None:
@@ -128,10 +142,10 @@ def test_a_broken_line_is_named_and_nothing_is_sent_or_lost(
 def test_the_system_text_is_kept_once(apiyi: Program, gateway: Gateway) -> None:
     for text in ("one", "two", "three"):
         assert apiyi(f"chat {text} --session a -s brief").code == 0
-    assert [role for role, _ in sent(gateway)].count("system") == 1
-    assert sent(gateway)[0] == ("system", "brief")
+    assert [role for role, _ in list_sent_messages(gateway)].count("system") == 1
+    assert list_sent_messages(gateway)[0] == ("system", "brief")
     assert apiyi("chat four --session a -s kind").code == 0
-    assert ("system", "kind") in sent(gateway)
+    assert ("system", "kind") in list_sent_messages(gateway)
 
 
 def test_messages_that_were_given_belong_to_the_conversation(
@@ -146,7 +160,7 @@ def test_messages_that_were_given_belong_to_the_conversation(
     line = ["chat", "--session", "a", "--messages", "result", *tool]
     assert apiyi(line).text == "It is noon.\n"
     assert apiyi("chat thanks --session a").code == 0
-    assert [role for role, _ in sent(gateway)] == [
+    assert [role for role, _ in list_sent_messages(gateway)] == [
         "user",
         "assistant",
         "tool",
@@ -160,7 +174,7 @@ def test_what_is_shown_is_what_messages_reads(apiyi: Program, gateway: Gateway) 
     assert apiyi("chat hi --session a").code == 0
     ran = apiyi.shell("apiyi session show a | apiyi chat more --messages -")
     assert ran.code == 0
-    assert sent(gateway) == [("user", "hi"), ("assistant", "hello"), ("user", "more")]
+    assert list_sent_messages(gateway) == [("user", "hi"), ("assistant", "hello"), ("user", "more")]
 
 
 def test_conversations_are_listed_the_last_one_first(apiyi: Program) -> None:

@@ -29,13 +29,13 @@ def recordings(apiyi: Program) -> None:
         path.write_bytes(WAV)
 
 
-def said(*texts: str) -> list[ScriptedReply]:
+def text_replies(*texts: str) -> list[ScriptedReply]:
     return [ScriptedReply.json({"text": text}) for text in texts]
 
 
 @pytest.mark.usefixtures("recordings")
 def test_only_recordings_without_a_transcript_are_sent(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(*said("B", "C"))
+    gateway.script(*text_replies("B", "C"))
     (apiyi.work / "a.txt").write_text("mine\n")
     line = f"{TRANSCRIBE} a.wav b.wav sub/a.wav -o '{{dir}}/{{stem}}.txt' --skip-existing"
     ran = apiyi(line)
@@ -51,7 +51,7 @@ def test_only_recordings_without_a_transcript_are_sent(apiyi: Program, gateway: 
 
 @pytest.mark.usefixtures("recordings")
 def test_a_run_that_failed_in_part_goes_on_with_the_rest(apiyi: Program, gateway: Gateway) -> None:
-    gateway.script(*said("A"), ScriptedReply.error(400, "no"), *said("B"))
+    gateway.script(*text_replies("A"), ScriptedReply.error(400, "no"), *text_replies("B"))
     line = f"{TRANSCRIBE} a.wav b.wav -o '{{stem}}.{{ext}}'"
     first = apiyi(line)
     assert first.code == 3 and "--skip-existing" in first.err
@@ -66,7 +66,7 @@ def test_a_folder_twice_is_refused_with_the_way(
     apiyi: Program, gateway: Gateway, output: str
 ) -> None:
     (apiyi.work / "out").mkdir()
-    gateway.script(*said("A", "B"))
+    gateway.script(*text_replies("A", "B"))
     line = f"{TRANSCRIBE} a.wav b.wav -o {output}"
     assert apiyi(line).code == 0
     assert (apiyi.work / "out/b.txt").read_text() == "B\n"
@@ -133,7 +133,7 @@ def test_a_folder_in_the_way_is_no_transcript(apiyi: Program, gateway: Gateway) 
 def test_a_folder_below_another_never_leads_upwards(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "out/_").mkdir(parents=True)
     (apiyi.work / "out/sub").mkdir()
-    gateway.script(*said("A", "B"))
+    gateway.script(*text_replies("A", "B"))
     line = f"{TRANSCRIBE} sub/a.wav ../{apiyi.work.name}/b.wav -o 'out/{{dir}}/{{stem}}.txt'"
     (apiyi.work / "out/_" / apiyi.work.name).mkdir()
     assert apiyi(line).code == 0

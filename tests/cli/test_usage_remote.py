@@ -148,7 +148,7 @@ def test_a_cut_answer_names_the_command_that_tells_what_was_billed(
     }
 
 
-def sent(home: Path, *, ago_s: float, request_id: str | None) -> None:
+def add_record(home: Path, *, ago_s: float, request_id: str | None) -> None:
     record = Record(
         at=time.time() - ago_s,
         profile="default",
@@ -194,7 +194,7 @@ def test_a_request_is_found_by_its_id_or_its_absence(
     billed: bool | None,
     usd: float | None,
 ) -> None:
-    sent(home, ago_s=ago_s, request_id=request_id)
+    add_record(home, ago_s=ago_s, request_id=request_id)
     gateway.script(NO_KEY_LOG, path=KEY_LOG)
     gateway.script(
         log(*(row(id_, time.time() - ago_s, quota) for id_, quota in rows)), log(), path=LOG
@@ -213,7 +213,7 @@ def test_nothing_uncertain_asks_nothing(apiyi: Program, gateway: Gateway) -> Non
 
 
 def test_no_log_at_all_is_said(apiyi: Program, gateway: Gateway, home: Path) -> None:
-    sent(home, ago_s=HOUR_S, request_id="r-1")
+    add_record(home, ago_s=HOUR_S, request_id="r-1")
     gateway.script(NO_KEY_LOG, path=KEY_LOG)
     ran = apiyi("usage --reconcile")
     assert (ran.code, ran.out) == (4, b"")
@@ -223,7 +223,7 @@ def test_no_log_at_all_is_said(apiyi: Program, gateway: Gateway, home: Path) -> 
 def test_the_log_of_the_key_alone_may_be_too_short(
     apiyi: Program, gateway: Gateway, home: Path
 ) -> None:
-    sent(home, ago_s=HOUR_S, request_id="r-1")
+    add_record(home, ago_s=HOUR_S, request_id="r-1")
     gateway.script(log(row("r-9", time.time())), path=KEY_LOG)
     ran = apiyi("usage --reconcile")
     (verdict,) = lines(ran.text)

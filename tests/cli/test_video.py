@@ -45,7 +45,7 @@ def records(apiyi: Program) -> list[dict[str, Any]]:
     return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
 
 
-def listed(apiyi: Program) -> list[dict[str, Any]]:
+def list_videos(apiyi: Program) -> list[dict[str, Any]]:
     ran = apiyi("video list")
     assert ran.code == 0
     return [json.loads(line) for line in ran.out.splitlines()]
@@ -59,7 +59,7 @@ def test_a_video_of_each_family_is_saved_and_its_path_printed(
     assert (ran.code, ran.text, ran.err) == (0, "cat.mp4\n", "")
     assert (apiyi.work / "cat.mp4").read_bytes() == make_movie("a cat surfs")
     assert len(submissions(gateway)) == 1
-    assert [row["state"] for row in listed(apiyi)] == ["saved"]
+    assert [row["state"] for row in list_videos(apiyi)] == ["saved"]
 
 
 def test_the_link_of_wan_is_fetched_without_the_key_and_groks_file_with_it(
@@ -226,14 +226,14 @@ def test_a_task_that_failed_tells_the_gateways_words(
     ran = apiyi(f"video cat -m {model}")
     assert (ran.code, ran.out) == (6, b"")
     assert "[sandbox] the video was refused" in ran.err and billing in ran.err
-    assert [row["state"] for row in listed(apiyi)] == ["failed"]
+    assert [row["state"] for row in list_videos(apiyi)] == ["failed"]
 
 
 def test_an_expired_task_is_said_to_be_gone(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("video cat -m fault:expired/wan2.7-t2v")
     assert ran.code == 8
     assert "gone" in ran.err and "it may have been billed" in ran.err
-    assert [row["state"] for row in listed(apiyi)] == ["expired"]
+    assert [row["state"] for row in list_videos(apiyi)] == ["expired"]
 
 
 def test_a_download_that_fails_is_repeated_by_resume_and_never_made_again(
@@ -241,7 +241,7 @@ def test_a_download_that_fails_is_repeated_by_resume_and_never_made_again(
 ) -> None:
     gateway.script(ScriptedReply(status=410), path=".mp4")
     ran = apiyi("video cat -o cat.mp4")
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     assert (ran.code, ran.out, row["state"]) == (8, b"", "done")
     assert f"apiyi video resume {row['id']}" in ran.err and row["url"] in ran.err
     assert row["dies"] == pytest.approx(row["finished"] + 86400)
@@ -299,7 +299,7 @@ def test_a_gateway_that_forgot_the_task_still_serves_its_link(
     gateway.script(ScriptedReply(status=410), path=".mp4")
     apiyi("video cat -o cat.mp4")
     gateway.script(
-        ScriptedReply.error(404, "gone", code="task_not_exist"), path=listed(apiyi)[0]["id"]
+        ScriptedReply.error(404, "gone", code="task_not_exist"), path=list_videos(apiyi)[0]["id"]
     )
     assert apiyi("video resume").code == 0
     assert (apiyi.work / "cat.mp4").exists()
@@ -315,7 +315,7 @@ def test_a_task_that_the_gateway_does_not_know_may_be_billed(
     assert ran.code == 8
     assert "cannot ask for the task resp_1" in ran.err and "task_not_exist" in ran.err
     assert "try: apiyi video resume resp_1" in ran.err
-    assert [row["id"] for row in listed(apiyi)] == ["resp_1"]
+    assert [row["id"] for row in list_videos(apiyi)] == ["resp_1"]
 
 
 def test_an_expired_result_says_when_it_was_deleted(apiyi: Program, gateway: Gateway) -> None:
@@ -327,7 +327,7 @@ def test_an_expired_result_says_when_it_was_deleted(apiyi: Program, gateway: Gat
     gateway.script(ScriptedReply.error(404, "gone", code="task_not_exist"), path=record["task"])
     ran = apiyi("video resume")
     assert ran.code == 8 and "was deleted on 2023-11-1" in ran.err and "billed" in ran.err
-    assert [row["state"] for row in listed(apiyi)] == ["expired"]
+    assert [row["state"] for row in list_videos(apiyi)] == ["expired"]
 
 
 def test_the_bytes_decide_the_extension(apiyi: Program, gateway: Gateway) -> None:
@@ -338,7 +338,7 @@ def test_the_bytes_decide_the_extension(apiyi: Program, gateway: Gateway) -> Non
 
 def test_max_time_leaves_the_task_running(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("video cat -m fault:running/wan2.7-t2v --max-time 2")
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     assert (ran.code, row["state"]) == (8, "running")
     assert f"apiyi video resume {row['id']}" in ran.err and "goes on" in ran.err
 
@@ -347,7 +347,7 @@ def test_some_failed_looks_do_not_end_the_waiting(apiyi: Program, gateway: Gatew
     gateway.script(ScriptedReply.error(502, "busy"), path="/tasks/x")
     refused = [ScriptedReply(status=502, headers=(("retry-after", "0"),))] * 3
     apiyi("video cat -m wan2.7-t2v -o a.mp4")
-    task = listed(apiyi)[0]["id"]
+    task = list_videos(apiyi)[0]["id"]
     assert task
     gateway.script(*refused, path=task)
     assert apiyi("video cat -o b.mp4").code == 0
@@ -397,13 +397,13 @@ def test_a_claim_stays_only_where_a_task_may_have_begun(
     assert [record["stage"] for record in records(apiyi)] == ([stage] if stage else [])
     if stage != "claimed":
         return
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     assert row["state"] == "unknown" and row["id"] in ran.err
     count = len(gateway.ledger)
     assert apiyi("video resume").code == 0
     assert apiyi(f"video resume {row['id']}").code == 2
     assert len(gateway.ledger) == count, "nothing submits it again"
-    assert apiyi(f"video forget {row['id']}").code == 0 and listed(apiyi) == []
+    assert apiyi(f"video forget {row['id']}").code == 0 and list_videos(apiyi) == []
 
 
 def test_the_cache_never_gives_the_task_of_an_earlier_video(
@@ -416,12 +416,12 @@ def test_the_cache_never_gives_the_task_of_an_earlier_video(
 
 def test_no_family_cancels_and_nothing_is_forgotten(apiyi: Program, gateway: Gateway) -> None:
     apiyi("video cat -m fault:running/wan2.7-t2v --max-time 2")
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     ran = apiyi(f"video cancel {row['id']}")
     assert ran.code == 6 and "no cancelling" in ran.err
-    assert listed(apiyi) == [row]
+    assert list_videos(apiyi) == [row]
     ran = apiyi(f"video forget {row['id']}")
-    assert ran.code == 0 and "not cancelled" in ran.err and listed(apiyi) == []
+    assert ran.code == 0 and "not cancelled" in ran.err and list_videos(apiyi) == []
 
 
 def test_resume_names_the_file_and_never_overwrites_unasked(
@@ -430,7 +430,7 @@ def test_resume_names_the_file_and_never_overwrites_unasked(
     gateway.script(ScriptedReply(status=410), path=".mp4")
     apiyi("video cat -o cat.mp4")
     (apiyi.work / "cat.mp4").write_bytes(b"mine")
-    task = listed(apiyi)[0]["id"]
+    task = list_videos(apiyi)[0]["id"]
     ran = apiyi(f"video resume {task}")
     assert ran.code == 11 and "-o OTHER" in ran.err
     assert (apiyi.work / "cat.mp4").read_bytes() == b"mine"
@@ -443,7 +443,7 @@ def test_resume_names_the_file_and_never_overwrites_unasked(
 
 def test_a_task_of_another_address_is_not_asked_for_here(apiyi: Program, gateway: Gateway) -> None:
     apiyi("video cat -m fault:running/wan2.7-t2v --max-time 2")
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     with Gateway() as other:
         env = {"APIYI_BASE_URL": other.base_url}
         ran = apiyi("video resume", env=env)
@@ -489,7 +489,7 @@ def test_a_video_goes_to_a_pipe_and_leaves_no_file(apiyi: Program, gateway: Gate
     ran = apiyi("video 'a cat surfs' -o -")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == make_movie("a cat surfs")
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     assert (row["state"], row["path"]) == ("saved", "-")
     folder = apiyi.home / "state" / "apiyi" / "video"
     assert [path.suffix for path in folder.iterdir()] == [".json"]
@@ -502,7 +502,7 @@ def test_a_video_goes_to_a_pipe_and_leaves_no_file(apiyi: Program, gateway: Gate
 def test_a_video_that_stdout_does_not_take_stays_on_disk(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi.shell("apiyi video 'a cat surfs' -o - > /dev/full")
     assert ran.code == 11, ran.err
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     assert row["state"] == "saved" and row["path"] in ran.err
     assert Path(row["path"]).read_bytes() == make_movie("a cat surfs")
     assert len(submissions(gateway)) == 1
@@ -510,7 +510,7 @@ def test_a_video_that_stdout_does_not_take_stays_on_disk(apiyi: Program, gateway
 
 def test_a_task_that_was_left_running_goes_to_a_pipe(apiyi: Program, gateway: Gateway) -> None:
     assert apiyi("video 'a cat surfs' -o cat.mp4 --max-time 0.5 --poll 5").code == 8
-    (row,) = listed(apiyi)
+    (row,) = list_videos(apiyi)
     ran = apiyi(f"video resume {row['id']} -o -")
     assert (ran.code, ran.out) == (0, make_movie("a cat surfs")), ran.err
     assert len(submissions(gateway)) == 1
@@ -536,7 +536,7 @@ def test_what_a_video_costs_is_estimated_by_its_price_for_each(
     assert ran.code == code, ran.err
     assert word in ran.err
     assert len(submissions(gateway)) == (code == 0)
-    assert listed(apiyi) == [] or code == 0
+    assert list_videos(apiyi) == [] or code == 0
 
 
 def test_no_line_of_progress_is_drawn_behind_the_last_path(apiyi: Program) -> None:

@@ -26,7 +26,7 @@ def item(index: int | None, embedding: str) -> str:
     return f'{{"object":"embedding",{told}"embedding":{embedding}}}'
 
 
-def listed(*items: str) -> bytes:
+def make_list(*items: str) -> bytes:
     data = ",".join(items)
     return f'{{"object":"list","data":[{data}],"model":"m","usage":{json.dumps(USAGE)}}}'.encode()
 
@@ -41,19 +41,19 @@ def texts(found: Vectors) -> list[bytes]:
 
 def test_numbers_keep_the_digits_that_the_server_wrote() -> None:
     odd = "[ 0.12345678901234567,-1e-7 ,1E+5,\n0.10, 3,-0.0]"
-    found = read(listed(item(0, odd)), 1)
+    found = read(make_list(item(0, odd)), 1)
     assert texts(found) == [odd.encode()]
     assert found.length == 6
     assert found.usage == Usage(4, 0, 4, raw=USAGE)
 
 
 def test_vectors_are_put_in_the_order_of_their_index() -> None:
-    found = read(listed(item(2, "[3]"), item(0, "[1]"), item(1, "[2]")), 3)
+    found = read(make_list(item(2, "[3]"), item(0, "[1]"), item(1, "[2]")), 3)
     assert texts(found) == [b"[1]", b"[2]", b"[3]"]
 
 
 def test_without_an_index_the_order_is_that_of_the_list() -> None:
-    assert texts(read(listed(item(None, "[1]"), item(None, "[2]")), 2)) == [b"[1]", b"[2]"]
+    assert texts(read(make_list(item(None, "[1]"), item(None, "[2]")), 2)) == [b"[1]", b"[2]"]
 
 
 def test_the_key_may_come_before_or_after_the_vector_and_with_spaces() -> None:
@@ -72,7 +72,7 @@ def test_the_word_in_other_places_is_not_taken_for_a_vector() -> None:
 def test_base64_gives_the_same_text_as_numbers() -> None:
     numbers = array("f", [0.1, -2.5, 1e-8])
     packed = b64encode(numbers.tobytes()).decode()
-    (text,) = texts(read(listed(item(0, f'"{packed}"')), 1))
+    (text,) = texts(read(make_list(item(0, f'"{packed}"')), 1))
     assert json.loads(text) == numbers.tolist()
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_paired_for_certain_is_refused(
     items: list[str], wanted: int, why: str
 ) -> None:
     with pytest.raises(IncompleteError, match=why):
-        read(listed(*items), wanted)
+        read(make_list(*items), wanted)
 
 
 @pytest.mark.parametrize(
@@ -122,28 +122,28 @@ def test_what_cannot_be_paired_for_certain_is_refused(
 def test_vectors_without_usable_numbers_are_taken_in_their_order(
     items: list[str], found: list[bytes]
 ) -> None:
-    assert texts(read(listed(*items), len(items))) == found
+    assert texts(read(make_list(*items), len(items))) == found
     count = len(items)
     numbers = [range(count), range(count, 2 * count)]
-    both = json.loads(merge_replies([listed(*items), listed(*items)], numbers))["data"]
+    both = json.loads(merge_replies([make_list(*items), make_list(*items)], numbers))["data"]
     assert [one["index"] for one in both] == list(range(2 * len(items)))
     assert [one["embedding"] for one in both] == [json.loads(one) for one in found] * 2
 
 
 def test_a_length_that_was_not_asked_for_is_refused() -> None:
     with pytest.raises(IncompleteError, match="has 3 numbers, not 2"):
-        read(listed(item(0, "[1,2,3]")), 1, 2)
+        read(make_list(item(0, "[1,2,3]")), 1, 2)
 
 
 def test_no_answer_shorter_than_the_whole_is_taken() -> None:
-    body = listed(item(0, "[1,2]"), item(1, "[3,4]"))
+    body = make_list(item(0, "[1,2]"), item(1, "[3,4]"))
     for cut in range(len(body) - 1):
         with pytest.raises((IncompleteError, RejectedError)):
             read(body[:cut], 2)
 
 
 def test_the_body_is_kept_only_when_it_is_asked_for() -> None:
-    body = listed(item(0, "[1]"))
+    body = make_list(item(0, "[1]"))
     assert read(body, 1).raw == b""
     assert read(body, 1, keep_body=True).raw == body
 
@@ -179,8 +179,8 @@ def test_a_vector_is_added_to_an_object_whose_other_members_keep_their_bytes(
 
 
 def test_several_replies_become_one_in_the_order_of_the_inputs() -> None:
-    first = listed(item(1, "[2]"), item(0, "[1]"))
-    second = listed(item(None, "[3]"), item(None, "[4]"))
+    first = make_list(item(1, "[2]"), item(0, "[1]"))
+    second = make_list(item(None, "[3]"), item(None, "[4]"))
     found = json.loads(merge_replies([first, second], [[0, 1], [2, 3]]))
     assert [(one["index"], one["embedding"]) for one in found["data"]] == [
         (0, [1]),

@@ -101,12 +101,12 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value[name], (*at, name))
 
 
-def spoiled(value: Any, at: tuple[Any, ...], junk: Any) -> Any:
+def insert_junk(value: Any, at: tuple[Any, ...], junk: Any) -> Any:
     """Return the value with junk in one place."""
     if not at:
         return junk
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[at[0]] = spoiled(value[at[0]], at[1:], junk)
+    copy[at[0]] = insert_junk(value[at[0]], at[1:], junk)
     return copy
 
 
@@ -123,7 +123,7 @@ def survives(read: Callable[..., Iterator[EventBatch]], raw: bytes, **how: Any) 
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
 def test_a_chat_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None:
     for at in places(CHUNK):
-        raw = json.dumps(spoiled(CHUNK, at, junk)).encode()
+        raw = json.dumps(insert_junk(CHUNK, at, junk)).encode()
         for read in (chat.events, complete.events):
             survives(read, b"data: " + raw + b"\n\ndata: " + raw + b"\n\n", verbatim=True)
             survives(read, raw, choices=2)
@@ -133,10 +133,10 @@ def test_a_chat_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None:
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
 def test_a_response_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None:
     for at in places(RESPONSE):
-        survives(respond.events, json.dumps(spoiled(RESPONSE, at, junk)).encode())
+        survives(respond.events, json.dumps(insert_junk(RESPONSE, at, junk)).encode())
     for at in places(EVENTS):
         if at:
-            stream = [json.dumps(event).encode() for event in spoiled(EVENTS, at, junk)]
+            stream = [json.dumps(event).encode() for event in insert_junk(EVENTS, at, junk)]
             survives(respond.events, b"".join(b"data: " + one + b"\n\n" for one in stream))
             assemble_completion(stream)
 
@@ -144,7 +144,7 @@ def test_a_response_with_junk_in_any_place_is_read_or_refused(junk: Any) -> None
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
 def test_an_error_with_junk_in_any_place_is_an_error_or_none(junk: Any) -> None:
     for at in places(ERROR):
-        spoilt = spoiled(ERROR, at, junk)
+        spoilt = insert_junk(ERROR, at, junk)
         for part in (spoilt, [spoilt], {"error": spoilt}):
             raw = json.dumps(part).encode()
             told = classify_reply(500, {}, raw, host="h", cost="text")

@@ -35,7 +35,7 @@ USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 COUNTED = Usage(3, 2, 5, raw=USAGE)
 
 
-def sent(kind: str, **fields: Any) -> bytes:
+def make_event(kind: str, **fields: Any) -> bytes:
     data = json.dumps({"type": kind, **fields})
     return f"event: {kind}\ndata: {data}\n\n".encode()
 
@@ -44,12 +44,12 @@ def text(piece: str, item: str | None = "m1", output: int = 0, part: int = 0) ->
     told: dict[str, Any] = {"output_index": output, "content_index": part, "delta": piece}
     if item is not None:
         told["item_id"] = item
-    return sent("response.output_text.delta", **told)
+    return make_event("response.output_text.delta", **told)
 
 
 def text_done(full: str, item: str | None = "m1", output: int = 0, part: int = 0) -> bytes:
     told = {"output_index": output, "content_index": part, "text": full}
-    return sent("response.output_text.done", **told, **({"item_id": item} if item else {}))
+    return make_event("response.output_text.done", **told, **({"item_id": item} if item else {}))
 
 
 def message(full: str, id: str = "m1") -> dict[str, Any]:
@@ -61,7 +61,7 @@ def response(status: str = "completed", *items: dict[str, Any], **rest: Any) -> 
 
 
 def completed(*items: dict[str, Any], **rest: Any) -> bytes:
-    return sent("response.completed", response=response("completed", *items, **rest))
+    return make_event("response.completed", response=response("completed", *items, **rest))
 
 
 def read(chunks: Iterable[bytes], **how: Any) -> tuple[list[Event], ApiyiError | None]:
@@ -76,7 +76,9 @@ def read(chunks: Iterable[bytes], **how: Any) -> tuple[list[Event], ApiyiError |
 
 ABOUT = About("r1", "m")
 END: list[Event] = [Finish("stop"), ABOUT]
-CREATED = sent("response.created", response={"id": "r1", "model": "m", "status": "in_progress"})
+CREATED = make_event(
+    "response.created", response={"id": "r1", "model": "m", "status": "in_progress"}
+)
 CALL = {"type": "function_call", "id": "f1", "call_id": "c1", "name": "f", "arguments": ""}
 
 STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
@@ -98,11 +100,11 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     "done behind the end": ([text("a"), completed(), b"data: [DONE]\n\n"], [Delta("a"), *END]),
     "unknown events": (
         [
-            sent("response.web_search_call.searching", item_id="w"),
-            sent("response.something.new", delta="no"),
-            sent("keepalive"),
+            make_event("response.web_search_call.searching", item_id="w"),
+            make_event("response.something.new", delta="no"),
+            make_event("keepalive"),
             text("a"),
-            sent("response.output_text.annotation.added", annotation={}),
+            make_event("response.output_text.annotation.added", annotation={}),
             completed(),
         ],
         [Delta("a"), *END],
@@ -117,7 +119,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "no pieces, only the item": (
         [
-            sent("response.output_item.done", output_index=0, item=message("Hello")),
+            make_event("response.output_item.done", output_index=0, item=message("Hello")),
             completed(message("Hello")),
         ],
         [Delta("Hello"), *END],
@@ -159,17 +161,23 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "refusal": (
         [
-            sent("response.refusal.delta", item_id="m1", content_index=0, delta="I won't"),
-            sent("response.refusal.done", item_id="m1", content_index=0, refusal="I won't."),
+            make_event("response.refusal.delta", item_id="m1", content_index=0, delta="I won't"),
+            make_event("response.refusal.done", item_id="m1", content_index=0, refusal="I won't."),
             completed(),
         ],
         [Refusal("I won't"), Refusal("."), *END],
     ),
     "summaries of reasoning": (
         [
-            sent("response.reasoning_summary_text.delta", item_id="s", summary_index=0, delta="a"),
-            sent("response.reasoning_summary_text.done", item_id="s", summary_index=0, text="a"),
-            sent("response.reasoning_summary_text.delta", item_id="s", summary_index=1, delta="b"),
+            make_event(
+                "response.reasoning_summary_text.delta", item_id="s", summary_index=0, delta="a"
+            ),
+            make_event(
+                "response.reasoning_summary_text.done", item_id="s", summary_index=0, text="a"
+            ),
+            make_event(
+                "response.reasoning_summary_text.delta", item_id="s", summary_index=1, delta="b"
+            ),
             text("x"),
             completed(
                 {
@@ -187,19 +195,21 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "reasoning in the open beside its summary": (
         [
-            sent("response.reasoning_text.delta", item_id="s", content_index=0, delta="raw"),
-            sent("response.reasoning_summary_text.delta", item_id="s", summary_index=0, delta="s"),
+            make_event("response.reasoning_text.delta", item_id="s", content_index=0, delta="raw"),
+            make_event(
+                "response.reasoning_summary_text.delta", item_id="s", summary_index=0, delta="s"
+            ),
             completed(),
         ],
         [Reasoning("raw"), Reasoning("\n\ns"), Empty("only reasoning came"), *END],
     ),
     "a function call in pieces": (
         [
-            sent("response.output_item.added", output_index=0, item=CALL),
-            sent("response.function_call_arguments.delta", item_id="f1", delta='{"x"'),
-            sent("response.function_call_arguments.delta", item_id="f1", delta=": 1}"),
-            sent("response.function_call_arguments.done", item_id="f1", arguments='{"x": 1}'),
-            sent("response.output_item.done", item={**CALL, "arguments": '{"x": 1}'}),
+            make_event("response.output_item.added", output_index=0, item=CALL),
+            make_event("response.function_call_arguments.delta", item_id="f1", delta='{"x"'),
+            make_event("response.function_call_arguments.delta", item_id="f1", delta=": 1}"),
+            make_event("response.function_call_arguments.done", item_id="f1", arguments='{"x": 1}'),
+            make_event("response.output_item.done", item={**CALL, "arguments": '{"x": 1}'}),
             completed({**CALL, "arguments": '{"x": 1}'}),
         ],
         [ToolCall("c1", "f", '{"x": 1}'), Finish("tool_calls"), ABOUT],
@@ -210,22 +220,22 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "a function call by its place only": (
         [
-            sent("response.output_item.added", output_index=1, item=CALL),
-            sent("response.function_call_arguments.delta", output_index=1, delta='{"x": 1}'),
+            make_event("response.output_item.added", output_index=1, item=CALL),
+            make_event("response.function_call_arguments.delta", output_index=1, delta='{"x": 1}'),
             completed(),
         ],
         [ToolCall("c1", "f", '{"x": 1}'), Finish("tool_calls"), ABOUT],
     ),
     "two function calls": (
         [
-            sent("response.output_item.added", output_index=0, item=CALL),
-            sent(
+            make_event("response.output_item.added", output_index=0, item=CALL),
+            make_event(
                 "response.output_item.added",
                 output_index=1,
                 item={**CALL, "id": "f2", "call_id": "c2", "name": "g"},
             ),
-            sent("response.function_call_arguments.delta", item_id="f2", delta='{"y": 2}'),
-            sent("response.function_call_arguments.delta", item_id="f1", delta='{"x": 1}'),
+            make_event("response.function_call_arguments.delta", item_id="f2", delta='{"y": 2}'),
+            make_event("response.function_call_arguments.delta", item_id="f1", delta='{"x": 1}'),
             completed(),
         ],
         [
@@ -236,18 +246,18 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
         ],
     ),
     "a call without arguments": (
-        [sent("response.output_item.added", output_index=0, item=CALL), completed(CALL)],
+        [make_event("response.output_item.added", output_index=0, item=CALL), completed(CALL)],
         [ToolCall("c1", "f", "{}"), Finish("tool_calls"), ABOUT],
     ),
     "a custom tool": (
         [
-            sent(
+            make_event(
                 "response.output_item.added",
                 output_index=0,
                 item={"type": "custom_tool_call", "id": "f1", "call_id": "c1", "name": "f"},
             ),
-            sent("response.custom_tool_call_input.delta", item_id="f1", delta="1+"),
-            sent("response.custom_tool_call_input.done", item_id="f1", input="1+1"),
+            make_event("response.custom_tool_call_input.delta", item_id="f1", delta="1+"),
+            make_event("response.custom_tool_call_input.done", item_id="f1", input="1+1"),
             completed(),
         ],
         [ToolCall("c1", "f", "1+1"), Finish("tool_calls"), ABOUT],
@@ -256,7 +266,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     "incomplete by length": (
         [
             text("a"),
-            sent(
+            make_event(
                 "response.incomplete",
                 response=response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
             ),
@@ -265,7 +275,7 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "incomplete by filter": (
         [
-            sent(
+            make_event(
                 "response.incomplete",
                 response=response("incomplete", incomplete_details={"reason": "content_filter"}),
             )
@@ -274,10 +284,12 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
     ),
     "ids and indices of wrong types": (
         [
-            sent("response.output_text.delta", item_id={"a": 1}, output_index=[], delta="a"),
-            sent("response.output_text.delta", item_id={"a": 1}, content_index=[], delta=7),
-            sent("response.output_item.done", output_index={}, item={"type": "message", "id": []}),
-            sent("response.output_item.done", item=None),
+            make_event("response.output_text.delta", item_id={"a": 1}, output_index=[], delta="a"),
+            make_event("response.output_text.delta", item_id={"a": 1}, content_index=[], delta=7),
+            make_event(
+                "response.output_item.done", output_index={}, item={"type": "message", "id": []}
+            ),
+            make_event("response.output_item.done", item=None),
             completed(),
         ],
         [Delta("a"), *END],
@@ -328,13 +340,13 @@ FAILED = {"code": "server_error", "message": "it broke"}
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [
-        (sent("response.failed", response=response("failed", error=FAILED)), TemporaryError),
-        (sent("response.failed", response=response("failed", error=None)), TemporaryError),
-        (sent("error", code="insufficient_quota", message="m", param=None), FundsError),
-        (sent("error", error={"code": "invalid_prompt", "message": "m"}), RejectedError),
+        (make_event("response.failed", response=response("failed", error=FAILED)), TemporaryError),
+        (make_event("response.failed", response=response("failed", error=None)), TemporaryError),
+        (make_event("error", code="insufficient_quota", message="m", param=None), FundsError),
+        (make_event("error", error={"code": "invalid_prompt", "message": "m"}), RejectedError),
         (b'data: {"error":{"message":"m","type":"rate_limit_error"}}\n\n', TemporaryError),
         (b'event: error\ndata: {"message":"m","code":"insufficient_quota"}\n\n', FundsError),
-        (sent("response.completed", response=response("cancelled")), TemporaryError),
+        (make_event("response.completed", response=response("cancelled")), TemporaryError),
     ],
 )
 def test_a_failed_response_raises_its_class_or_8_after_content(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Call, Part, Source
-from apiyi_cli.export.pieces import FilePiece, Pieced
+from apiyi_cli.export.pieces import FilePiece, SplitString
 from apiyi_cli.export.plan import plan_program
 
 BASE = "https://api.apiyi.com/v1"
@@ -107,7 +107,7 @@ def test_a_file_over_8_kb_is_read_from_its_path_and_a_small_one_is_written_out()
     )
     plan = plan_program(call, BASE)
     message = plan.body["messages"][0]
-    assert message == {"a": Pieced((prefix, FilePiece("big.png"))), "b": prefix + "QUJD"}
+    assert message == {"a": SplitString((prefix, FilePiece("big.png"))), "b": prefix + "QUJD"}
     assert plan.reads == (FilePiece("big.png"),)
     assert call.json["messages"][0]["a"] == prefix + BIG
 
@@ -122,7 +122,7 @@ def test_several_files_of_one_string_follow_one_another() -> None:
     )
     first, second = FilePiece("a.txt", True), FilePiece("c.txt", True)
     body = plan_program(call, BASE).body
-    assert body["prompt"] == Pieced((first, "\n\nshort\n\n", second, "\n\nquestion"))
+    assert body["prompt"] == SplitString((first, "\n\nshort\n\n", second, "\n\nquestion"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiyi_cli.export import quote
-from apiyi_cli.export.pieces import FilePiece, Pieced
+from apiyi_cli.export.pieces import FilePiece, SplitString
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PIECES = [
@@ -108,7 +108,7 @@ def test_a_lone_surrogate_becomes_a_replacement_where_a_language_has_no_way_to_w
 NOTATION = quote.Notation(
     string=quote.python,
     key=lambda key: f"{quote.python(key)}: ",
-    pieced=lambda pieces: " + ".join(map(repr, pieces)),
+    format_pieces=lambda pieces: " + ".join(map(repr, pieces)),
     null="None",
     true="True",
     false="False",
@@ -140,7 +140,7 @@ def test_short_values_stay_on_one_line_and_long_ones_are_broken() -> None:
 
 
 def test_json_text_leaves_a_place_for_a_file_inside_its_string() -> None:
-    value = {"url": Pieced(('say "', FilePiece("a.png"), "`"))}
+    value = {"url": SplitString(('say "', FilePiece("a.png"), "`"))}
     text = quote.json_text(value, lambda piece: f"<{piece.path}>", "`")
     assert text == '{\n  "url": "say \\"<a.png>\\u0060"\n}'
 

@@ -51,7 +51,7 @@ class Line(NamedTuple):
     stdin: bytes
 
 
-class Known(NamedTuple):
+class KnownCommand(NamedTuple):
     """A command by its words, and its options: spelling, kind of value ('' for a flag)."""
 
     words: tuple[str, ...]
@@ -59,7 +59,7 @@ class Known(NamedTuple):
 
 
 @cache
-def known() -> tuple[Known, ...]:
+def known() -> tuple[KnownCommand, ...]:
     """Return every command that ends by itself."""
     found = []
     for name, entry in COMMANDS.items():
@@ -68,7 +68,7 @@ def known() -> tuple[Known, ...]:
         tree |= {(name, one): built.commands[one] for one in entry.commands}
         for words, one in tree.items():
             if " ".join(words) not in LEFT_OUT:
-                found.append(Known(words, tuple(_options(one))))
+                found.append(KnownCommand(words, tuple(_options(one))))
     return tuple(found)
 
 
@@ -88,7 +88,7 @@ def lines(count: int, seed: int) -> Iterator[Line]:
         yield _line(draw, chosen)
 
 
-def _line(draw: random.Random, chosen: Known) -> Line:
+def _line(draw: random.Random, chosen: KnownCommand) -> Line:
     words = list(chosen.words)
     for _ in range(draw.choice((0, 1, 1, 1, 2, 3))):
         words.append(draw.choice(WORDS))

@@ -45,7 +45,7 @@ ROWS = "".join(f'{{"id": "{word}", "prompt": "{word}"}}\n' for word in ("one", "
 SPOOLED = '[1.5,"default","gpt-4o","/chat/completions",5,6,11,30,0,"id",false,null]\n'
 
 
-class Left(NamedTuple):
+class RunFiles(NamedTuple):
     """How a run ended, and the files that it left."""
 
     code: int
@@ -54,7 +54,7 @@ class Left(NamedTuple):
     files: dict[str, bytes]
 
     @classmethod
-    def of(cls, code: int, files: dict[str, str]) -> Left:
+    def of(cls, code: int, files: dict[str, str]) -> RunFiles:
         found = {name: base64.b64decode(content) for name, content in files.items()}
         found.pop("stdin")
         return cls(code, found.pop("out"), found.pop("err").decode(), found)
@@ -72,7 +72,7 @@ class Scenario(NamedTuple):
 
     name: str
     line: str
-    answers: Callable[[Left], list[bytes]] = lambda left: []
+    answers: Callable[[RunFiles], list[bytes]] = lambda left: []
     stdin: str = ""
     files: dict[str, str] = {}  # noqa: RUF012 - never written to
     sends: bool = True
@@ -80,19 +80,19 @@ class Scenario(NamedTuple):
     again: str = ""
 
 
-def printed(left: Left) -> list[bytes]:
+def printed(left: RunFiles) -> list[bytes]:
     return [left.out]
 
 
-def lines(left: Left) -> list[bytes]:
+def lines(left: RunFiles) -> list[bytes]:
     return left.out.splitlines(keepends=True)
 
 
-def saved(left: Left) -> list[bytes]:
+def saved(left: RunFiles) -> list[bytes]:
     return [v for k, v in left.below("work").items() if k != "work/talk.wav"]
 
 
-def recorded(left: Left) -> list[bytes]:
+def recorded(left: RunFiles) -> list[bytes]:
     records = map(json.loads, left.files["work/out.jsonl"].splitlines())
     done = {one["custom_id"] for one in records if one["error"] is None}
     return [f'"{id}"'.encode() for id in sorted(done)]
@@ -196,17 +196,17 @@ def check(
 ) -> None:
     """Have each call fail, with `each` of its errors or one of them, and judge every run."""
     clean, *runs = tortured(scenario, gateway, folder, runner, each=each)
-    undisturbed = Left.of(clean["code"], clean["files"])
+    undisturbed = RunFiles.of(clean["code"], clean["files"])
     assert undisturbed.code == 0, undisturbed.err
     paid = Counter(one.headers.get("x-run") for one in gateway.posts)
     for told in runs:
         where = told["operation"]
-        left = Left.of(told["code"], told["files"])
+        left = RunFiles.of(told["code"], told["files"])
         judge_end(scenario, where, undisturbed, left, met=told["met"])
         judge_files(scenario, where, undisturbed, left)
         judge_answers(scenario, where, undisturbed, left, paid[where])
         if told["again"] is not None:
-            judge_again(scenario, where, undisturbed, Left.of(told["again"], told["after"]))
+            judge_again(scenario, where, undisturbed, RunFiles.of(told["again"], told["after"]))
     met = sum(told["met"] for told in runs)
     assert met >= 5
 
@@ -249,7 +249,9 @@ def tortured(
     return told
 
 
-def judge_end(scenario: Scenario, where: str, clean: Left, left: Left, *, met: bool) -> None:
+def judge_end(
+    scenario: Scenario, where: str, clean: RunFiles, left: RunFiles, *, met: bool
+) -> None:
     assert left.code in CODES, (where, left.code, left.err)
     assert "Traceback" not in left.err, (where, left.err)
     assert left.code == 0 or left.err, where
@@ -261,7 +263,7 @@ def judge_end(scenario: Scenario, where: str, clean: Left, left: Left, *, met: b
         assert KEY.encode() not in content or name.endswith("apiyi/keys.json"), (where, name)
 
 
-def judge_files(scenario: Scenario, where: str, clean: Left, left: Left) -> None:
+def judge_files(scenario: Scenario, where: str, clean: RunFiles, left: RunFiles) -> None:
     for name, content in left.files.items():
         assert not UNFINISHED.search(name), (where, name)
         assert not name.startswith("tmp/"), (where, name)
@@ -274,7 +276,9 @@ def judge_files(scenario: Scenario, where: str, clean: Left, left: Left) -> None
         assert left.below("work").keys() == clean.below("work").keys(), where
 
 
-def judge_answers(scenario: Scenario, where: str, clean: Left, left: Left, paid: int) -> None:
+def judge_answers(
+    scenario: Scenario, where: str, clean: RunFiles, left: RunFiles, paid: int
+) -> None:
     """Find what was paid for; an error may say that it is gone, but has to say it."""
     places = (left.out, *left.files.values())
     found = sum(any(one in place for place in places) for one in scenario.answers(clean))
@@ -282,6 +286,6 @@ def judge_answers(scenario: Scenario, where: str, clean: Left, left: Left, paid:
     assert found >= paid or said, (where, paid, left.err)
 
 
-def judge_again(scenario: Scenario, where: str, clean: Left, left: Left) -> None:
+def judge_again(scenario: Scenario, where: str, clean: RunFiles, left: RunFiles) -> None:
     assert left.code == 0, (where, left.err)
     assert scenario.answers(left) == scenario.answers(clean), where

@@ -18,7 +18,7 @@ from apiyi_cli.errors import ApiyiError, Interrupted
 from apiyi_cli.output.console import Console
 from apiyi_cli.output.rescue import Rescue
 from pathlib import Path
-console = Console.opened()
+console = Console.open()
 def report(code):
     os.write(3, repr(code).encode())
 """

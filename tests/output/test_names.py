@@ -198,11 +198,11 @@ def test_a_slug_is_the_words_in_lower_case(text: str, short: str) -> None:
 
 def test_names_that_some_file_systems_take_for_one_are_numbered() -> None:
     numbered = DistinctNames([Path("d/cat.png")])
-    assert numbered.distinct(Path("d/Cat.png")) == Path("d/Cat-2.png")
-    assert numbered.distinct(Path("d/CAT.PNG")) == Path("d/CAT-3.PNG")
-    assert numbered.distinct(Path("e/cat.png")) == Path("e/cat.png")
-    assert numbered.distinct(Path("e\u0301")) == Path("e\u0301")
-    assert numbered.distinct(Path("\u00e9")) == Path("\u00e9-2")
+    assert numbered.make_distinct(Path("d/Cat.png")) == Path("d/Cat-2.png")
+    assert numbered.make_distinct(Path("d/CAT.PNG")) == Path("d/CAT-3.PNG")
+    assert numbered.make_distinct(Path("e/cat.png")) == Path("e/cat.png")
+    assert numbered.make_distinct(Path("e\u0301")) == Path("e\u0301")
+    assert numbered.make_distinct(Path("\u00e9")) == Path("\u00e9-2")
 
 
 @pytest.mark.parametrize(

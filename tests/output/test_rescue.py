@@ -29,7 +29,7 @@ class Disk:
         self.took.append(data)
 
 
-def rescued(directory: Path) -> bytes:
+def read_rescued(directory: Path) -> bytes:
     (path,) = directory.iterdir()
     return path.read_bytes()
 
@@ -45,7 +45,7 @@ def test_the_whole_answer_is_kept_when_its_output_is_full(tmp_path: Path, room: 
     place = tmp_path / "state" / "rescue"
     with pytest.raises(OutputError) as caught:
         write_or_rescue(iter([b"a\n", b"b\n", b"c\n"]), Disk(room).write, Rescue((place,), CLOCK))
-    assert rescued(place) == b"a\nb\nc\n"
+    assert read_rescued(place) == b"a\nb\nc\n"
     (path,) = place.iterdir()
     assert path.name == f"20250615T150640Z-{os.getpid()}"
     assert caught.value.hint == f"take the answer from {path}"
@@ -61,7 +61,7 @@ def test_a_stream_cut_while_it_is_rescued_is_kept_as_far_as_it_came(tmp_path: Pa
 
     with pytest.raises(OutputError):
         write_or_rescue(cut(), Disk(0).write, Rescue((tmp_path,), CLOCK))
-    assert rescued(tmp_path) == b"ab"
+    assert read_rescued(tmp_path) == b"ab"
 
 
 def test_a_cut_stream_whose_text_was_written_is_no_business_of_the_rescue(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_of_a_very_long_output_only_the_rest_is_kept(tmp_path: Path) -> None:
     long = b"x" * (KEPT_MAX_BYTES // 2 + 1)
     with pytest.raises(OutputError) as caught:
         write_or_rescue([long, long, b"the", b"rest"], Disk(2).write, Rescue((tmp_path,), CLOCK))
-    assert rescued(tmp_path) == b"therest"
+    assert read_rescued(tmp_path) == b"therest"
     assert "the rest of the answer" in (caught.value.hint or "")
 
 
@@ -123,7 +123,7 @@ def test_what_had_come_is_kept_when_its_file_cannot_even_be_made(tmp_path: Path)
     rescue = Rescue((tmp_path / "kept",), CLOCK)
     with pytest.raises(OutputError) as caught:
         write_file([b"paid", b" for"], tmp_path / "file" / "out", rescue=rescue)
-    assert rescued(tmp_path / "kept") == b"paid for"
+    assert read_rescued(tmp_path / "kept") == b"paid for"
     assert str(tmp_path / "kept") in (caught.value.hint or "")
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 LIMIT_S = 30.0
 
 
-class Answered(NamedTuple):
+class PageAnswer(NamedTuple):
     """What came back: the status, the head as it came, the body."""
 
     status: int
@@ -58,7 +58,7 @@ class Playground:
     def connect(self, address: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection((address, self.port), LIMIT_S)
 
-    def raw(self, data: bytes, address: str = "127.0.0.1") -> Answered:
+    def raw(self, data: bytes, address: str = "127.0.0.1") -> PageAnswer:
         """Send bytes as they are and return the answer."""
         with self.connect(address) as own:
             own.sendall(data)
@@ -68,7 +68,7 @@ class Playground:
         self.received.append(received)
         head, _, body = received.partition(b"\r\n\r\n")
         status = re.match(rb"HTTP/1\.1 (\d{3})", head)
-        return Answered(int(status[1]) if status else 0, f"{head.decode('latin-1')}\r\n", body)
+        return PageAnswer(int(status[1]) if status else 0, f"{head.decode('latin-1')}\r\n", body)
 
     def open(self) -> None:
         """Trade the printed address for the cookie, as a browser does."""
@@ -96,10 +96,10 @@ class Playground:
         shown = "".join(f"{name}: {line}\r\n" for name, line in head.items() if line is not None)
         return f"{method} {path} HTTP/1.1\r\n{shown}\r\n".encode("latin-1") + body
 
-    def get(self, path: str, **lines: str | None) -> Answered:
+    def get(self, path: str, **lines: str | None) -> PageAnswer:
         return self.raw(self.request("GET", path, **lines))
 
-    def post(self, path: str, value: Any, **lines: str | None) -> Answered:
+    def post(self, path: str, value: Any, **lines: str | None) -> PageAnswer:
         return self.raw(self.request("POST", path, json.dumps(value).encode(), **lines))
 
     def upload(self, name: str, content: bytes) -> dict[str, Any]:

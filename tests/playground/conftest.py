@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiyi_cli.cli.commands.playground import Starting, make_program
+from apiyi_cli.cli.commands.playground import PlaygroundOptions, make_program
 from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.typer_options import make_context
 from apiyi_cli.core.clock import CLOCK
@@ -21,8 +21,8 @@ def playground(started: Program) -> Iterator[Playground]:
 
     It runs in this process, where its branches are measured; its children are real ones.
     """
-    context = make_context(Process(Console(), started.environ, CLOCK), Starting())
-    server = PlaygroundServer(make_program(context, None, Starting()))
+    context = make_context(Process(Console(), started.environ, CLOCK), PlaygroundOptions())
+    server = PlaygroundServer(make_program(context, None, PlaygroundOptions()))
     server.start()
     page = Playground(server.url, os.getpid())
     try:

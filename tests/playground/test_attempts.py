@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apiyi_cli.sandbox.server import Gateway
-from tests.playground.client import Answered, Playground
+from tests.playground.client import PageAnswer, Playground
 
 RUN = json.dumps({"mode": "run", "request": {"command": "chat", "prompt": "pay"}}).encode()
 POSTS = ("/api/run", "/api/line", "/api/history/delete", "/api/history/export", "/api/upload/drop")
@@ -143,7 +143,7 @@ def _smuggled(page: Playground) -> Iterator[tuple[str, bytes, tuple[int, ...]]]:
 
 
 def test_no_attempt_of_the_table_gets_anything(playground: Playground, gateway: Gateway) -> None:
-    answers: list[tuple[str, tuple[int, ...], Answered]] = []
+    answers: list[tuple[str, tuple[int, ...], PageAnswer]] = []
     for what, request, statuses in attempts(playground):
         answers.append((what, statuses, playground.raw(request)))
     assert len(answers) >= 40

@@ -58,7 +58,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-class Chaotic(Gateway):
+class ChaoticGateway(Gateway):
     """Answers well, but for a `share` of the replies."""
 
     def __init__(self, share: float, seed: int) -> None:
@@ -78,14 +78,14 @@ class Chaotic(Gateway):
 
 
 @pytest.fixture
-def chaotic() -> Iterator[Chaotic]:
-    with Chaotic(0.15, seed=11) as gateway:
+def chaotic() -> Iterator[ChaoticGateway]:
+    with ChaoticGateway(0.15, seed=11) as gateway:
         yield gateway
 
 
 def check(
     apiyi: Program,
-    gateway: Chaotic,
+    gateway: ChaoticGateway,
     stopped: list[subprocess.Popen[bytes]],
     *,
     rows: int,
@@ -144,13 +144,13 @@ def answers(apiyi: Program, rows: int) -> tuple[dict[str, str], Counter[str]]:
 
 
 def test_a_batch_comes_through_chaos_complete_and_counted(
-    apiyi: Program, chaotic: Chaotic, stopped: list[subprocess.Popen[bytes]]
+    apiyi: Program, chaotic: ChaoticGateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     check(apiyi, chaotic, stopped, rows=600, jobs=50, kill_after_s=0.9, kills=3)
 
 
 @pytest.mark.nightly
 def test_a_large_batch_comes_through_chaos_complete_and_counted(
-    apiyi: Program, chaotic: Chaotic, stopped: list[subprocess.Popen[bytes]]
+    apiyi: Program, chaotic: ChaoticGateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     check(apiyi, chaotic, stopped, rows=10_000, jobs=100, kill_after_s=8, kills=5)

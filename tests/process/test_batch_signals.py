@@ -25,7 +25,7 @@ def write(program: Program, count: int) -> None:
     (program.work / "rows.jsonl").write_text("".join(f"{row}\n" for row in rows))
 
 
-def held(gateway: Gateway, count: int) -> None:
+def stall_requests(gateway: Gateway, count: int) -> None:
     """Have the next requests wait until they are given up."""
     gateway.script(*[ScriptedReply.json({}).stall()] * count)
 
@@ -88,7 +88,7 @@ def test_two_interrupts_abandon_within_a_second_and_the_journal_says_so(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 10)
-    held(gateway, 2)
+    stall_requests(gateway, 2)
     process = apiyi.start(LINE)
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
@@ -113,7 +113,7 @@ def test_rows_in_flight_when_a_run_died_can_be_left_alone_or_end_the_next_run(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 5)
-    held(gateway, 2)
+    stall_requests(gateway, 2)
     process = apiyi.start(LINE)
     stopped.append(process)
     assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
@@ -185,7 +185,7 @@ def test_the_user_signal_shows_how_far_it_is(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     write(apiyi, 3)
-    held(gateway, 1)
+    stall_requests(gateway, 1)
     process = apiyi.start("batch rows.jsonl -o out.jsonl -j 2 -q")
     stopped.append(process)
     assert gateway.wait_for(lambda: sum(one.done for one in gateway.ledger) == 2)
@@ -203,7 +203,7 @@ def test_the_user_signal_shows_how_far_it_is(
 def test_the_user_signal_still_ends_other_commands(
     apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    held(gateway, 1)
+    stall_requests(gateway, 1)
     process = apiyi.start("chat -n hi")
     stopped.append(process)
     assert gateway.wait_for(lambda: gateway.ledger)

@@ -35,7 +35,7 @@ os.urandom = urandom
 """
 
 
-def meddle(folder: Path, code: str) -> dict[str, str | None]:
+def make_site(folder: Path, code: str) -> dict[str, str | None]:
     """Have the interpreter run some code before the program."""
     place = folder / "site"
     place.mkdir()
@@ -53,7 +53,7 @@ def test_a_batch_gets_along_with_the_threads_that_there_are(
     apiyi: Program, gateway: Gateway, tmp_path: Path, allowed: int
 ) -> None:
     prompts(apiyi, 30)
-    env = {**meddle(tmp_path, FEW), "THREADS_LEFT": str(allowed)}
+    env = {**make_site(tmp_path, FEW), "THREADS_LEFT": str(allowed)}
     ran = apiyi("batch rows.jsonl -o out.jsonl -j 8", env=env)
     assert ran.code == 0, ran.err
     assert len((apiyi.work / "out.jsonl").read_bytes().splitlines()) == 30
@@ -65,7 +65,7 @@ def test_a_batch_gets_along_with_the_threads_that_there_are(
 def test_other_runs_of_many_requests_do_so_as_well(
     apiyi: Program, gateway: Gateway, tmp_path: Path, allowed: int
 ) -> None:
-    env = {**meddle(tmp_path, FEW), "THREADS_LEFT": str(allowed)}
+    env = {**make_site(tmp_path, FEW), "THREADS_LEFT": str(allowed)}
     line = "embed --lines --batch-size 1 -j 4 -m text-embedding-3-small --dimensions 8"
     ran = apiyi(line, stdin=b"one\ntwo\nthree\nfour\nfive\n", env=env)
     assert ran.code == 0, ran.err
@@ -78,7 +78,7 @@ def test_a_defect_in_one_row_keeps_the_answers_of_the_others_and_exits_1(
     apiyi: Program, gateway: Gateway, tmp_path: Path
 ) -> None:
     prompts(apiyi, 60)
-    ran = apiyi("batch rows.jsonl -o out.jsonl -j 4", env=meddle(tmp_path, BREAKING))
+    ran = apiyi("batch rows.jsonl -o out.jsonl -j 4", env=make_site(tmp_path, BREAKING))
     assert ran.code == 1 and "internal error: ZeroDivisionError: a defect" in ran.err
     records = [json.loads(line) for line in (apiyi.work / "out.jsonl").read_bytes().splitlines()]
     assert len([one for one in records if one["error"] is None]) == len(gateway.ledger) < 60

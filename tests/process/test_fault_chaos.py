@@ -34,7 +34,7 @@ SLOW = {"saturated", "blanks"}
 """Faults that cost seconds each: nightly."""
 
 
-class Suffering(Gateway):
+class FaultyGateway(Gateway):
     """Answers well, but for a share of the requests, which meet one of the faults."""
 
     def __init__(self, share: float, seed: int, faults: tuple[str, ...]) -> None:
@@ -67,7 +67,7 @@ class Suffering(Gateway):
 def run(
     apiyi: Program,
     stopped: list[subprocess.Popen[bytes]],
-    gateway: Suffering,
+    gateway: FaultyGateway,
     *,
     rows: int,
     kills: int,
@@ -103,7 +103,7 @@ def text_of(body: dict[str, Any]) -> str:
     return (body["choices"][0]["message"].get("content") or "").strip()
 
 
-def check(apiyi: Program, gateway: Suffering, rows: int) -> None:
+def check(apiyi: Program, gateway: FaultyGateway, rows: int) -> None:
     """Hold what was recorded against what the gateway was sent and charged for."""
     answers: dict[str, str] = {}
     unfit: Counter[str] = Counter()
@@ -137,7 +137,7 @@ def test_a_batch_comes_through_the_sandboxs_faults(
     apiyi: Program, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     quick = tuple(spec for spec in FAULTS if spec not in SLOW)
-    with Suffering(0.2, seed=5, faults=quick) as gateway:
+    with FaultyGateway(0.2, seed=5, faults=quick) as gateway:
         run(apiyi, stopped, gateway, rows=200, kills=2)
         assert gateway.played.total() > 20
 
@@ -146,6 +146,6 @@ def test_a_batch_comes_through_the_sandboxs_faults(
 def test_a_large_batch_comes_through_the_sandboxs_faults(
     apiyi: Program, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    with Suffering(0.2, seed=6, faults=FAULTS) as gateway:
+    with FaultyGateway(0.2, seed=6, faults=FAULTS) as gateway:
         run(apiyi, stopped, gateway, rows=10_000, kills=5)
         assert set(gateway.played) == set(FAULTS)

@@ -24,7 +24,7 @@ def limited(program: Program, line: str, blocks: int = 1) -> tuple[int, str]:
     return ran.code, ran.out.decode()
 
 
-def kept(said: str) -> bytes:
+def read_rescued(said: str) -> bytes:
     found = re.search(r"(?:kept, in|in|from) (/\S*rescue/\S+)", said)
     assert found, said
     return Path(found[1]).read_bytes()
@@ -39,7 +39,7 @@ def test_the_beginning_of_an_answer_is_kept_and_named_as_that(
     for target in ("-o out", "> out"):
         code, said = limited(started, f"apiyi chat hi -m gpt-4o --no-stream {target}")
         assert code == 11 and "only the beginning of the answer" in said, said
-        assert kept(said) == text.encode()[:BLOCK]
+        assert read_rescued(said) == text.encode()[:BLOCK]
         assert not (started.work / "out").exists() or "-o" not in target
         (started.work / "out").unlink(missing_ok=True)
 
@@ -48,7 +48,7 @@ def test_what_fits_elsewhere_is_kept_whole(started: Program, gateway: Gateway) -
     (started.work / "out").write_bytes(bytes(BLOCK - 3))
     code, said = limited(started, "apiyi chat hello -m gpt-4o >> out")
     assert code == 11 and "take the answer from" in said
-    assert b"hello" in kept(said)
+    assert b"hello" in read_rescued(said)
 
 
 def test_vectors_that_no_file_takes_are_kept_and_the_run_says_so(
@@ -57,7 +57,7 @@ def test_vectors_that_no_file_takes_are_kept_and_the_run_says_so(
     line = f"seq 40 | {EMBED} --batch-size 2 -j 2 -o v"
     code, said = limited(started, line)
     assert code == 11 and "lines that could not be written are in" in said, said
-    lines = [json.loads(one) for one in kept(said).splitlines()]
+    lines = [json.loads(one) for one in read_rescued(said).splitlines()]
     there = [json.loads(one) for one in (started.work / "v").read_bytes().splitlines()]
     journal = (started.work / "v.apiyi-journal").read_bytes().splitlines()
     waiting = [one for one in map(json.loads, journal) if one["t"] == "W"]

@@ -97,7 +97,7 @@ def chunk(**delta: object) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": delta}]}
 
 
-def held(*texts: str) -> ScriptedReply:
+def stalled_reply(*texts: str) -> ScriptedReply:
     """Return a reply that says these texts, thinks MARK so that one sees them there, and waits."""
     said = [chunk(content=text) for text in texts]
     return ScriptedReply.sse(*said, chunk(reasoning_content="MARK")).stall(len(texts) + 1)
@@ -162,7 +162,7 @@ def test_a_signal_shows_what_had_come_and_ends_the_line(
     line: str,
     shown: str,
 ) -> None:
-    gateway.script(held("done\n\n", "open **bold**", " block"))
+    gateway.script(stalled_reply("done\n\n", "open **bold**", " block"))
     terminal = started(on_terminal, apiyi, line)
     terminal.read_until(b"MARK")
     text = terminal.stop(signum)

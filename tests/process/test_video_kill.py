@@ -53,7 +53,7 @@ def start(apiyi: Program, place: int, line: str) -> int:
     return ran.returncode
 
 
-def listed(apiyi: Program | Quick) -> list[dict[str, Any]]:
+def list_videos(apiyi: Program | Quick) -> list[dict[str, Any]]:
     return [json.loads(line) for line in apiyi("video list").out.splitlines()]
 
 
@@ -62,7 +62,7 @@ def submissions(gateway: Gateway) -> int:
 
 
 def clear(apiyi: Program | Quick, gateway: Gateway, work: Path) -> None:
-    for row in listed(apiyi):
+    for row in list_videos(apiyi):
         apiyi(f"video forget {row['id']}")
     (work / "cat.mp4").unlink(missing_ok=True)
     gateway.ledger.clear()
@@ -79,7 +79,7 @@ def test_kill_9_before_any_step_loses_no_video_and_submits_nothing_twice(
             break
         assert code == -signal.SIGKILL, place
         sent = submissions(gateway)
-        rows = listed(apiyi)
+        rows = list_videos(apiyi)
         stages.append(rows[0]["state"] if rows else "")
         if stages[-1] in ("", "unknown"):
             assert not (started.work / "cat.mp4").exists()
@@ -87,7 +87,7 @@ def test_kill_9_before_any_step_loses_no_video_and_submits_nothing_twice(
             ran = apiyi("video resume")
             assert ran.code == 0, ran.err
             assert (started.work / "cat.mp4").read_bytes() == MOVIE, place
-            assert listed(apiyi)[0]["state"] == "saved"
+            assert list_videos(apiyi)[0]["state"] == "saved"
         assert sent <= 1 and submissions(gateway) == sent, place
         # A task that may be billed is never forgotten.
         assert rows or not sent
@@ -95,7 +95,7 @@ def test_kill_9_before_any_step_loses_no_video_and_submits_nothing_twice(
     assert code == 0 and {"", "unknown", "running", "done"} <= set(stages)
 
 
-class Killing(Gateway):
+class KillingGateway(Gateway):
     """Kills its client as soon as a request has come, before it is answered."""
 
     victim = 0
@@ -124,7 +124,7 @@ def test_kill_9_while_a_request_is_answered(
     path: str,
     state: str,
 ) -> None:
-    class At(Killing):
+    class At(KillingGateway):
         def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
             self.path = request.path if path in request.path else "\0"
             return super()._reply_to(request)
@@ -137,7 +137,7 @@ def test_kill_9_while_a_request_is_answered(
         gateway.victim = process.pid
         process.communicate(b"cat\n", timeout=30)
         assert process.returncode == -signal.SIGKILL
-        assert [row["state"] for row in listed(apiyi)] == [state]
+        assert [row["state"] for row in list_videos(apiyi)] == [state]
         ran = apiyi("video resume", env=environ)
         assert ran.code == 0
         assert (started.work / "cat.mp4").exists() == (state != "unknown")
@@ -173,7 +173,7 @@ def test_a_signal_leaves_the_task_running_and_says_how_to_go_on(
     assert process.stderr is not None
     error = process.stderr.read().decode()
     assert process.returncode == -number
-    rows = listed(started)
+    rows = list_videos(started)
     assert [row["state"] for row in rows] == ["running"] * looks
     assert ("apiyi video resume" if lines else f"apiyi video resume {rows[0]['id']}") in error
     assert submissions(gateway) == looks

@@ -12,7 +12,7 @@ from apiyi_cli.render.whole import compile_filter
 BURST: EventBatch = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
 
 
-def printed(
+def render(
     form: Form,
     *,
     terminal: bool = False,
@@ -38,19 +38,19 @@ def printed(
     [(None, False), (None, True), (True, False), (False, False), (False, True)],
 )
 def test_without_a_terminal_every_form_is_byte_exact(markdown: bool | None, color: bool) -> None:
-    assert printed("text", markdown=markdown, color=color) == b"**b** \x1b[2J\n```\nx\n```\n"
-    assert printed("extract", markdown=markdown, color=color) == b"x\n"
-    assert printed("ndjson", color=color) == b'{"t":"\x7f"}\n'
-    assert printed("json") == b'{"n":1}\n'
+    assert render("text", markdown=markdown, color=color) == b"**b** \x1b[2J\n```\nx\n```\n"
+    assert render("extract", markdown=markdown, color=color) == b"x\n"
+    assert render("ndjson", color=color) == b'{"t":"\x7f"}\n'
+    assert render("json") == b'{"n":1}\n'
 
 
 def test_without_a_terminal_markdown_needs_the_word_for_it_and_for_colour() -> None:
-    assert b"**" not in printed("text", markdown=True, color=True)
+    assert b"**" not in render("text", markdown=True, color=True)
 
 
 def test_on_a_terminal_every_form_is_made_safe() -> None:
     for form in get_args(Form):
-        data = printed(form, terminal=True)
+        data = render(form, terminal=True)
         assert b"\x1b" not in data and b"\x7f" not in data
 
 
@@ -67,14 +67,14 @@ def test_on_a_terminal_every_form_is_made_safe() -> None:
 def test_markdown_is_rendered_when_asked_for_or_when_there_are_styles_for_it(
     markdown: bool | None, color: bool, rendered: bool
 ) -> None:
-    data = printed("text", terminal=True, markdown=markdown, color=color)
+    data = render("text", terminal=True, markdown=markdown, color=color)
     assert (b"**b**" not in data) == rendered
 
 
 def test_a_jq_program_filters_both_json_forms() -> None:
-    assert printed("ndjson", program=compile_filter(".t")) == b"\x7f\n"
-    assert printed("ndjson", program=compile_filter(".t"), terminal=True) == b"\\u007f\n"
-    assert printed("json", program=compile_filter(".n")) == b"1\n"
+    assert render("ndjson", program=compile_filter(".t")) == b"\x7f\n"
+    assert render("ndjson", program=compile_filter(".t"), terminal=True) == b"\\u007f\n"
+    assert render("json", program=compile_filter(".n")) == b"1\n"
 
 
 def test_json_without_a_way_to_assemble_is_a_mistake_of_the_caller() -> None:

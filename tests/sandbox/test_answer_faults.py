@@ -29,7 +29,7 @@ STREAMED = tuple(ASKED)[:3]
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 
 
-def played(fault: str, path: str, **more: Any) -> ScriptedReply:
+def apply_fault(fault: str, path: str, **more: Any) -> ScriptedReply:
     body = json.dumps({"model": "fault:200", **ASKED[path], **more}).encode()
     headers = {"content-type": "application/json"}
     return Faults(fault).reply(ReceivedRequest(0, 0.0, "POST", path, "", headers, body), answer)
@@ -46,7 +46,7 @@ def whole(reply: ScriptedReply) -> Any:
     return json.loads(reply.body)
 
 
-def said(found: list[Any], name: str = "content") -> str:
+def join_content(found: list[Any], name: str = "content") -> str:
     chunks = [event for event in found if event != "[DONE]" and event.get("choices")]
     return "".join(c["choices"][0].get("delta", {}).get(name) or "" for c in chunks)
 
@@ -55,7 +55,7 @@ def said(found: list[Any], name: str = "content") -> str:
 @pytest.mark.parametrize("fault", [*CHANGES, "saturated*1", "upstream-401*1"])
 def test_every_endpoint_suffers_every_fault(fault: str, path: str) -> None:
     for stream in (False, True) if path in STREAMED else (False,):
-        good, reply = (played(name, path, stream=stream) for name in ("200", fault))
+        good, reply = (apply_fault(name, path, stream=stream) for name in ("200", fault))
         assert reply.status in (200, 401, 429)
         left_well = fault == "restart" or (fault == "huge-usage" and path not in USES)
         assert stream or left_well == (reply.body == good.body)
@@ -66,15 +66,15 @@ USES = tuple(path for path in ASKED if path not in ("/v1/audio/speech", "/v1/mod
 
 @pytest.mark.parametrize("path", STREAMED)
 def test_an_error_after_the_role_comes_before_any_text(path: str) -> None:
-    found = events(played("error-after-role", path, stream=True))
+    found = events(apply_fault("error-after-role", path, stream=True))
     assert found[-1] == "[DONE]" and found[-2]["error"]["type"] == "upstream_error"
-    assert said(found) == ""
+    assert join_content(found) == ""
     assert len(found) == {"/v1/chat/completions": 3, "/v1/completions": 2}.get(path, 4)
 
 
 def test_a_restart_repeats_the_first_events_of_the_stream() -> None:
-    good = events(played("200", "/v1/chat/completions", stream=True))
-    found = events(played("restart@3", "/v1/chat/completions", stream=True))
+    good = events(apply_fault("200", "/v1/chat/completions", stream=True))
+    found = events(apply_fault("restart@3", "/v1/chat/completions", stream=True))
     assert found == good[:3] + good
     roles = [event for event in found[:-1] if "role" in event["choices"][0]["delta"]]
     assert len(roles) == 2
@@ -82,11 +82,11 @@ def test_a_restart_repeats_the_first_events_of_the_stream() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_empty_answer_is_whole_and_without_content(stream: bool) -> None:
-    reply = played("empty", "/v1/chat/completions", stream=stream, tools=tool())
+    reply = apply_fault("empty", "/v1/chat/completions", stream=stream, tools=tool())
     if stream:
         found = events(reply)
         assert [event["choices"][0]["finish_reason"] for event in found[:-1]] == [None, "stop"]
-        assert said(found) == ""
+        assert join_content(found) == ""
     else:
         choice = whole(reply)["choices"][0]
         assert choice["message"] == {"role": "assistant", "content": ""}
@@ -103,7 +103,7 @@ def tool() -> list[dict[str, Any]]:
     [("empty@1", {"role": "assistant", "content": None}), ("empty@2", {"role": "assistant"})],
 )
 def test_no_content_can_be_null_or_absent(spec: str, message: dict[str, Any]) -> None:
-    assert whole(played(spec, "/v1/chat/completions"))["choices"][0]["message"] == message
+    assert whole(apply_fault(spec, "/v1/chat/completions"))["choices"][0]["message"] == message
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_no_content_can_be_null_or_absent(spec: str, message: dict[str, Any]) ->
     ],
 )
 def test_other_endpoints_answer_with_an_empty_list(path: str, name: str) -> None:
-    assert whole(played("empty", path))[name] == []
+    assert whole(apply_fault("empty", path))[name] == []
 
 
 def test_an_empty_response_streams_no_item() -> None:
-    found = events(played("empty", "/v1/responses", stream=True))
+    found = events(apply_fault("empty", "/v1/responses", stream=True))
     assert [event["type"].rpartition(".")[2] for event in found] == [
         "created",
         "in_progress",
@@ -131,81 +131,85 @@ def test_an_empty_response_streams_no_item() -> None:
 
 def test_reasoning_alone_is_an_answer_without_content() -> None:
     path = "/v1/chat/completions"
-    found = events(played("reasoning-only", path, stream=True))
-    assert said(found, "reasoning_content") and not said(found)
-    message = whole(played("reasoning-only", path))["choices"][0]["message"]
+    found = events(apply_fault("reasoning-only", path, stream=True))
+    assert join_content(found, "reasoning_content") and not join_content(found)
+    message = whole(apply_fault("reasoning-only", path))["choices"][0]["message"]
     assert message["reasoning_content"] and message["content"] == ""
-    items = whole(played("reasoning-only", "/v1/responses"))["output"]
+    items = whole(apply_fault("reasoning-only", "/v1/responses"))["output"]
     assert [item["type"] for item in items] == ["reasoning"]
 
 
 @pytest.mark.parametrize(("spec", "count"), [("huge-usage", HUGE), ("huge-usage@30", 10**30)])
 @pytest.mark.parametrize("path", USES)
 def test_huge_counts_stand_in_every_answer_that_counts(spec: str, count: int, path: str) -> None:
-    assert whole(played(spec, path))["usage"]["total_tokens"] == count
+    assert whole(apply_fault(spec, path))["usage"]["total_tokens"] == count
     if path in STREAMED:
-        found = events(played(spec, path, stream=True))
+        found = events(apply_fault(spec, path, stream=True))
         counted = [e.get("response", e).get("usage") for e in found if isinstance(e, dict)]
         assert [u["total_tokens"] for u in counted if u] == [count]
 
 
 def test_blanks_never_end() -> None:
-    body = played("blanks", "/v1/chat/completions").body
+    body = apply_fault("blanks", "/v1/chat/completions").body
     assert isinstance(body, Callable)  # type: ignore[arg-type]
     assert b"".join(islice(body(), 1000)).strip() == b""  # type: ignore[operator]
 
 
 def test_a_misfit_has_other_json_than_its_schema_wants() -> None:
     path = "/v1/chat/completions"
-    text = whole(played("misfit", path, response_format=SCHEMA))["choices"][0]["message"]["content"]
+    text = whole(apply_fault("misfit", path, response_format=SCHEMA))["choices"][0]["message"][
+        "content"
+    ]
     assert isinstance(json.loads(text), list)
-    found = events(played("misfit", path, response_format=SCHEMA, stream=True))
-    assert isinstance(json.loads(said(found)), list)
+    found = events(apply_fault("misfit", path, response_format=SCHEMA, stream=True))
+    assert isinstance(json.loads(join_content(found)), list)
     mode = {"type": "json_object"}
-    text = whole(played("misfit", path, response_format=mode))["choices"][0]["message"]["content"]
+    text = whole(apply_fault("misfit", path, response_format=mode))["choices"][0]["message"][
+        "content"
+    ]
     with pytest.raises(ValueError):
         json.loads(text)
 
 
 def test_a_misfit_without_a_wish_speaks_another_dialect() -> None:
-    assert whole(played("misfit", "/v1/chat/completions"))["object"] == "response"
-    assert whole(played("misfit", "/v1/responses"))["object"] == "chat.completion"
-    found = events(played("misfit", "/v1/completions", stream=True))
+    assert whole(apply_fault("misfit", "/v1/chat/completions"))["object"] == "response"
+    assert whole(apply_fault("misfit", "/v1/responses"))["object"] == "chat.completion"
+    found = events(apply_fault("misfit", "/v1/completions", stream=True))
     assert found[-1]["type"] == "response.completed"
 
 
 def test_misfitting_vectors_differ_in_number_size_and_place() -> None:
-    data = whole(played("misfit", "/v1/embeddings", dimensions=8))["data"]
+    data = whole(apply_fault("misfit", "/v1/embeddings", dimensions=8))["data"]
     assert [(len(item["embedding"]), item["index"]) for item in data] == [(4, 0)] * 3
 
 
 def test_other_misfits_are_of_their_endpoint() -> None:
-    assert "index" in whole(played("misfit", "/v1/rerank"))["results"][0]
-    assert whole(played("misfit", "/v1/rerank"))["results"][0]["index"] >= 1000
-    assert len(whole(played("misfit", "/v1/moderations"))["results"]) == 4
-    picture = whole(played("misfit", "/v1/images/generations"))["data"][0]
+    assert "index" in whole(apply_fault("misfit", "/v1/rerank"))["results"][0]
+    assert whole(apply_fault("misfit", "/v1/rerank"))["results"][0]["index"] >= 1000
+    assert len(whole(apply_fault("misfit", "/v1/moderations"))["results"]) == 4
+    picture = whole(apply_fault("misfit", "/v1/images/generations"))["data"][0]
     assert picture["b64_json"] and "url" not in picture
-    assert "sound" in whole(played("misfit", "/v1/audio/speech"))
+    assert "sound" in whole(apply_fault("misfit", "/v1/audio/speech"))
 
 
 def test_refusals_that_are_not_about_the_caller() -> None:
-    full = played("saturated", "/v1/embeddings")
+    full = apply_fault("saturated", "/v1/embeddings")
     assert (full.status, whole(full)["error"]["code"]) == (429, "content-type-not-allowed")
     assert "负载已饱和" in whole(full)["error"]["message"]
-    foreign = played("upstream-401", "/v1/embeddings")
+    foreign = apply_fault("upstream-401", "/v1/embeddings")
     assert foreign.status == 401
     assert not whole(foreign)["error"]["type"].endswith("_api_error")
     assert not full.is_billed and not foreign.is_billed
 
 
 def test_a_refusal_comes_even_where_the_request_has_mistakes() -> None:
-    assert played("saturated", "/v1/chat/completions", messages=3).status == 429
+    assert apply_fault("saturated", "/v1/chat/completions", messages=3).status == 429
     with pytest.raises(Refused):
-        played("empty", "/v1/chat/completions", messages=3)
+        apply_fault("empty", "/v1/chat/completions", messages=3)
 
 
 def test_faults_of_the_answer_combine_with_those_of_its_end() -> None:
-    reply = played("cut@2+restart@3*1", "/v1/chat/completions", stream=True)
+    reply = apply_fault("cut@2+restart@3*1", "/v1/chat/completions", stream=True)
     assert reply.stop is not None and reply.stop.k == 2
-    again = played("saturated*1+misfit", "/v1/embeddings")
+    again = apply_fault("saturated*1+misfit", "/v1/embeddings")
     assert again.status == 429

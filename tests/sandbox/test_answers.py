@@ -94,7 +94,7 @@ def wav(seconds: float, rate: int = 16000) -> bytes:
     return buffer.getvalue()
 
 
-def said(gateway: Gateway, **fields: Any) -> str:
+def ask_chat(gateway: Gateway, **fields: Any) -> str:
     answer = posted(gateway, CHAT, {"model": "sandbox-1", "messages": HI, **fields})
     return str(answer["choices"][0]["message"]["content"])
 
@@ -112,7 +112,7 @@ def test_all_that_came_with_the_prompt_is_told(gateway: Gateway) -> None:
         {"role": "assistant", "content": "yes"},
         {"role": "user", "content": content},
     ]
-    assert said(gateway, messages=messages, temperature=0.5, stop=["x"]) == (
+    assert ask_chat(gateway, messages=messages, temperature=0.5, stop=["x"]) == (
         "[sandbox] You said: look\nSystem: be brief\nAttachments: 2 image, 1 file\n"
         'Earlier messages: 2\nOptions: stop=["x"], temperature=0.5'
     )
@@ -140,10 +140,10 @@ def test_a_reasoner_thinks_first_unless_told_not_to(gateway: Gateway) -> None:
 
 
 def test_the_form_that_was_asked_for_is_kept(gateway: Gateway) -> None:
-    assert json.loads(said(gateway, response_format={"type": "json_object"}))["sandbox"] is True
+    assert json.loads(ask_chat(gateway, response_format={"type": "json_object"}))["sandbox"] is True
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    assert json.loads(said(gateway, response_format=wanted)) == {"n": 1}
+    assert json.loads(ask_chat(gateway, response_format=wanted)) == {"n": 1}
 
 
 def test_tools_are_chosen_by_name_or_not_at_all(gateway: Gateway) -> None:
@@ -166,7 +166,7 @@ def test_log_probabilities_cover_the_text(gateway: Gateway) -> None:
 
 
 def test_a_very_long_prompt_is_repeated_in_part(gateway: Gateway) -> None:
-    text = said(gateway, messages=[{"role": "user", "content": "word " * 10_000}])
+    text = ask_chat(gateway, messages=[{"role": "user", "content": "word " * 10_000}])
     assert len(text) < 9000
     assert "(50000 characters in all)" in text
 
@@ -279,13 +279,13 @@ def test_a_picture_has_the_size_that_was_asked_for(
 
 
 def test_pictures_differ_by_prompt_and_number_and_by_nothing_else(gateway: Gateway) -> None:
-    def drawn(prompt: str) -> list[str]:
+    def draw(prompt: str) -> list[str]:
         fields = {"model": "sandbox-image-1", "prompt": prompt, "n": 2, "size": "32x32"}
         answer = posted(gateway, "/v1/images/generations", fields)
         return [row["b64_json"] for row in answer["data"]]
 
-    assert drawn("a cat") == drawn("a cat")
-    assert len({*drawn("a cat"), *drawn("a dog")}) == 4
+    assert draw("a cat") == draw("a cat")
+    assert len({*draw("a cat"), *draw("a dog")}) == 4
 
 
 def test_a_flux_picture_comes_by_url_from_the_same_server(gateway: Gateway) -> None:

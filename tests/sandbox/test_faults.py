@@ -240,14 +240,14 @@ def test_the_servers_spec_holds_for_every_request() -> None:
 
 
 def test_a_share_of_requests_suffers_and_the_same_one_for_a_seed() -> None:
-    def struck(seed: int) -> list[int]:
+    def list_statuses(seed: int) -> list[int]:
         with Gateway(fault="503%30", seed=seed) as gateway:
             return [posted(gateway, body_of("sandbox-1")).status for _ in range(100)]
 
-    first = struck(1)
+    first = list_statuses(1)
     assert 15 <= first.count(503) <= 45
-    assert first == struck(1)
-    assert first != struck(2)
+    assert first == list_statuses(1)
+    assert first != list_statuses(2)
 
 
 @pytest.mark.parametrize(

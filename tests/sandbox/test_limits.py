@@ -12,7 +12,7 @@ from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 
-class Hands:
+class ManualClock:
     """A clock whose hands are moved by the test."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Hands:
 
 
 def test_the_window_slides() -> None:
-    hands = Hands()
+    hands = ManualClock()
     windows = Windows(GatewayLimits(rpm=2, window_s=10), hands.clock)
     assert windows.refusal(1, 1) is None
     hands.now += 6
@@ -38,7 +38,7 @@ def test_the_window_slides() -> None:
 
 
 def test_tokens_are_counted_and_one_big_request_passes_alone() -> None:
-    hands = Hands()
+    hands = ManualClock()
     windows = Windows(GatewayLimits(tpm=100, window_s=10), hands.clock)
     assert windows.refusal(500, 1) is None
     assert windows.refusal(1, 1) is not None
@@ -49,13 +49,13 @@ def test_tokens_are_counted_and_one_big_request_passes_alone() -> None:
 
 
 def test_what_is_refused_is_not_counted() -> None:
-    windows = Windows(GatewayLimits(rpm=1, concurrency=2), Hands().clock)
+    windows = Windows(GatewayLimits(rpm=1, concurrency=2), ManualClock().clock)
     assert windows.refusal(1, 3) is not None
     assert windows.refusal(1, 2) is None
 
 
 def test_the_gateway_answers_429_and_bills_only_what_it_admitted() -> None:
-    hands = Hands()
+    hands = ManualClock()
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]})
     with Gateway(limits=GatewayLimits(rpm=3), clock=hands.clock) as gateway:
         client = HTTPConnection("127.0.0.1", gateway.port, timeout=10)

@@ -29,7 +29,7 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def asked(model: str, endpoint: str, **more: Any) -> ScriptedReply:
+def ask_model(model: str, endpoint: str, **more: Any) -> ScriptedReply:
     path, fields = ASKED[endpoint]
     body = json.dumps({"model": model, **fields, **more}).encode()
     headers = {"content-type": "application/json"}
@@ -48,7 +48,7 @@ def body(reply: ScriptedReply) -> Any:
 @pytest.mark.parametrize("model", SERVED_AT)
 def test_a_model_serves_its_own_endpoints_and_no_other(model: str) -> None:
     for endpoint in ASKED:
-        reply = asked(model, endpoint)
+        reply = ask_model(model, endpoint)
         assert (reply.status == 200) == (endpoint in SERVED_AT[model]), endpoint
         if reply.status != 200:
             assert body(reply)["error"]["type"] in ("invalid_request_error", "shell_api_error")
@@ -65,7 +65,7 @@ def test_what_a_hint_proposes_is_not_refused(command: str, model: str) -> None:
 
 
 def test_a_fault_is_served_everywhere() -> None:
-    assert [asked("fault:200", endpoint).status for endpoint in ASKED] == [200] * len(ASKED)
+    assert [ask_model("fault:200", endpoint).status for endpoint in ASKED] == [200] * len(ASKED)
 
 
 @pytest.mark.parametrize(
@@ -83,38 +83,40 @@ def test_a_fault_is_served_everywhere() -> None:
 def test_a_family_refuses_what_its_kind_refuses(
     model: str, fields: dict[str, Any], param: str
 ) -> None:
-    reply = asked(model, "chat", **fields)
+    reply = ask_model(model, "chat", **fields)
     assert (reply.status, body(reply)["error"]["param"]) == (400, param)
 
 
 def test_tools_are_taken_where_reasoning_is_off() -> None:
-    assert asked("gpt-5.6-luna", "chat", tools=[FUNCTION], reasoning_effort="none").status == 200
+    assert (
+        ask_model("gpt-5.6-luna", "chat", tools=[FUNCTION], reasoning_effort="none").status == 200
+    )
 
 
 def test_a_family_ignores_what_its_kind_ignores() -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
-    reply = asked("deepseek-v4-flash-ga-260731", "chat", n=3, response_format=wanted)
+    reply = ask_model("deepseek-v4-flash-ga-260731", "chat", n=3, response_format=wanted)
     (choice,) = body(reply)["choices"]
     assert choice["message"]["content"].startswith("[sandbox] You said: hi")
-    warm = asked("claude-opus-5", "chat", temperature=0.5)
+    warm = ask_model("claude-opus-5", "chat", temperature=0.5)
     assert "temperature" not in body(warm)["choices"][0]["message"]["content"]
 
 
 def test_a_text_model_refuses_pictures() -> None:
     parts = [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
     messages = [{"role": "user", "content": parts}]
-    reply = asked("deepseek-v4-flash-ga-260731", "chat", messages=messages)
+    reply = ask_model("deepseek-v4-flash-ga-260731", "chat", messages=messages)
     assert body(reply)["error"]["message"] == "Model do not support image input"
 
 
 def test_reasoning_ends_without_a_line_break_and_is_not_always_shown() -> None:
-    message = body(asked("deepseek-r1", "chat"))["choices"][0]["message"]
+    message = body(ask_model("deepseek-r1", "chat"))["choices"][0]["message"]
     assert message["reasoning_content"][-1] not in "\n "
-    assert "reasoning_content" not in body(asked("gpt-4o", "chat"))["choices"][0]["message"]
+    assert "reasoning_content" not in body(ask_model("gpt-4o", "chat"))["choices"][0]["message"]
 
 
 def test_the_first_chunk_has_an_id_and_a_role_and_no_content() -> None:
-    reply = asked("gpt-4o", "chat", stream=True)
+    reply = ask_model("gpt-4o", "chat", stream=True)
     assert isinstance(reply.body, tuple)
     first = json.loads(reply.body[0].removeprefix(b"data: "))
     assert first["id"].startswith("chatcmpl-")
@@ -128,24 +130,24 @@ def test_the_first_chunk_has_an_id_and_a_role_and_no_content() -> None:
 
 def test_a_model_that_draws_answers_a_chat_with_pictures() -> None:
     for stream in (False, True):
-        answered = body(asked("gpt-image-2-vip", "chat", stream=stream))
+        answered = body(ask_model("gpt-image-2-vip", "chat", stream=stream))
         assert "choices" not in answered and answered["data"][0]["url"].startswith("http")
 
 
 def test_a_series_of_pictures_is_as_long_as_the_model_likes() -> None:
     series = {"sequential_image_generation": "auto"}
-    answered = body(asked("seedream-5-0-260128", "image", n=1, **series))
+    answered = body(ask_model("seedream-5-0-260128", "image", n=1, **series))
     assert len(answered["data"]) == answered["usage"]["generated_images"] == 3
-    assert len(body(asked("seedream-5-0-260128", "image", n=4))["data"]) == 1
-    assert asked("seedream-5-0-pro-260628", "image", **series).status == 400
+    assert len(body(ask_model("seedream-5-0-260128", "image", n=4))["data"]) == 1
+    assert ask_model("seedream-5-0-pro-260628", "image", **series).status == 400
 
 
 def test_relayed_pictures_have_a_prefix_and_no_counts() -> None:
-    answered = body(asked("gpt-image-2-all", "image", n=3))
+    answered = body(ask_model("gpt-image-2-all", "image", n=3))
     (picture,) = answered["data"]
     assert picture["b64_json"].startswith("data:image/png;base64,")
     assert "usage" not in answered
-    plain = body(asked("gpt-image-2", "image"))["data"][0]["b64_json"]
+    plain = body(ask_model("gpt-image-2", "image"))["data"][0]["b64_json"]
     assert base64.b64decode(plain, validate=True).startswith(b"\x89PNG")
 
 

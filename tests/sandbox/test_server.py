@@ -49,7 +49,7 @@ def until_closed(sock: socket.socket) -> bytes:
     return received
 
 
-def told(gateway: Gateway, request: bytes) -> bytes:
+def send_raw(gateway: Gateway, request: bytes) -> bytes:
     """Send a request, close the sending side, return all that is answered."""
     with connected(gateway) as sock:
         sock.sendall(request)
@@ -57,7 +57,7 @@ def told(gateway: Gateway, request: bytes) -> bytes:
         return until_closed(sock)
 
 
-def asked(gateway: Gateway, play: ScriptedReply, request: bytes | None = None) -> bytes:
+def ask(gateway: Gateway, play: ScriptedReply, request: bytes | None = None) -> bytes:
     """Return everything that a play puts on the wire."""
     gateway.script(play)
     with connected(gateway) as sock:
@@ -86,7 +86,7 @@ def test_a_connection_serves_many_requests(gateway: Gateway) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
-    answer = told(gateway, post(chat_body("first")) + post(chat_body("second")))
+    answer = send_raw(gateway, post(chat_body("first")) + post(chat_body("second")))
     assert answer.index(b"first") < answer.index(b"second")
 
 
@@ -94,7 +94,7 @@ def test_a_chunked_request_is_read_whole(gateway: Gateway) -> None:
     body = chat_body("in chunks")
     chunks = b"".join(b"%x;x=y\r\n%b\r\n" % (1, body[k : k + 1]) for k in range(len(body)))
     head = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-    answer = told(gateway, head + chunks + b"0\r\nTrailer: z\r\n\r\n")
+    answer = send_raw(gateway, head + chunks + b"0\r\nTrailer: z\r\n\r\n")
     assert b"You said: in chunks" in answer
     assert gateway.ledger[0].body == body
 
@@ -111,7 +111,7 @@ def test_a_client_that_waits_for_100_continue_gets_it(gateway: Gateway) -> None:
 
 def test_the_ledger_knows_what_came_and_what_went(gateway: Gateway) -> None:
     request = post(chat_body("é"), f"{CHAT}?a=1", "X-Own: one\r\nX-Own: two\r\n")
-    answer = told(gateway, request)
+    answer = send_raw(gateway, request)
     assert gateway.wait_for(lambda: gateway.ledger and gateway.ledger[0].done)
     one = gateway.ledger[0]
     assert (one.method, one.path, one.query) == ("POST", CHAT, "a=1")
@@ -131,7 +131,7 @@ def test_a_multipart_form_is_taken_apart(gateway: Gateway) -> None:
     )
     request = post(form, "/v1/audio/transcriptions")
     request = request.replace(b"application/json", b'multipart/form-data; boundary="b"')
-    told(gateway, request)
+    send_raw(gateway, request)
     model, file = gateway.ledger[0].parts
     assert (model.name, model.text, model.filename) == ("model", "whisper-1", None)
     assert (file.filename, file.type) == ('a "b".wav', "audio/wav")
@@ -140,17 +140,19 @@ def test_a_multipart_form_is_taken_apart(gateway: Gateway) -> None:
 
 
 def test_a_body_that_breaks_off_is_noted_and_not_answered(gateway: Gateway) -> None:
-    assert told(gateway, post(chat_body())[:-5]) == b""
+    assert send_raw(gateway, post(chat_body())[:-5]) == b""
     assert not gateway.ledger[0].complete
     assert gateway.posts == []
 
 
 def test_an_unknown_api_path_is_404_and_any_other_the_website(gateway: Gateway) -> None:
-    assert b"Invalid URL (POST /v1/x)" in told(gateway, post(b"{}", "/v1/x"))
-    assert b"Invalid URL (GET /v1/chat" in told(gateway, f"GET {CHAT} HTTP/1.1\r\n\r\n".encode())
-    website = told(gateway, post(b"{}", "/chat/completions"))
+    assert b"Invalid URL (POST /v1/x)" in send_raw(gateway, post(b"{}", "/v1/x"))
+    assert b"Invalid URL (GET /v1/chat" in send_raw(
+        gateway, f"GET {CHAT} HTTP/1.1\r\n\r\n".encode()
+    )
+    website = send_raw(gateway, post(b"{}", "/chat/completions"))
     assert website.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/html")
-    assert b"api_not_implemented" in told(gateway, post(b"{}", "/v1/files"))
+    assert b"api_not_implemented" in send_raw(gateway, post(b"{}", "/v1/files"))
     assert [one.status for one in gateway.ledger] == [404, 404, 200, 501]
 
 
@@ -164,21 +166,23 @@ def test_an_unknown_api_path_is_404_and_any_other_the_website(gateway: Gateway) 
     ],
 )
 def test_what_is_no_http_gets_400_and_is_not_in_the_ledger(gateway: Gateway, head: bytes) -> None:
-    assert told(gateway, head + b"\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request")
+    assert send_raw(gateway, head + b"\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request")
     assert gateway.ledger == []
 
 
 def test_head_answers_without_a_body(gateway: Gateway) -> None:
-    answer = told(gateway, b"HEAD /v1/models HTTP/1.1\r\n\r\n")
+    answer = send_raw(gateway, b"HEAD /v1/models HTTP/1.1\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n")
     assert int(answer.partition(b"Content-Length: ")[2].split()[0]) > 1000
 
 
 def test_the_key_is_asked_for_below_v1_alone() -> None:
     with Gateway(key="sk-right") as gateway:
-        wrong = told(gateway, b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer sk-no\r\n\r\n")
-        right = told(gateway, b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer sk-right\r\n\r\n")
-        price = told(gateway, b"GET /api/pricing HTTP/1.1\r\n\r\n")
+        wrong = send_raw(gateway, b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer sk-no\r\n\r\n")
+        right = send_raw(
+            gateway, b"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer sk-right\r\n\r\n"
+        )
+        price = send_raw(gateway, b"GET /api/pricing HTTP/1.1\r\n\r\n")
     assert wrong.startswith(b"HTTP/1.1 401")
     assert b"sk-no" not in wrong
     assert right.startswith(b"HTTP/1.1 200")
@@ -187,7 +191,7 @@ def test_the_key_is_asked_for_below_v1_alone() -> None:
 
 def test_a_complaint_of_the_validator_is_kept_and_answered() -> None:
     with Gateway(validate=lambda request: f"no {request.model}") as gateway:
-        answer = told(gateway, post(chat_body()))
+        answer = send_raw(gateway, post(chat_body()))
     assert answer.startswith(b"HTTP/1.1 400")
     assert gateway.complaints == ["no gpt-4o"]
     assert gateway.posts == []
@@ -195,33 +199,33 @@ def test_a_complaint_of_the_validator_is_kept_and_answered() -> None:
 
 def test_the_same_request_gets_the_same_bytes(gateway: Gateway) -> None:
     request = post(chat_body("again", stream=True, n=2))
-    first, second = (told(gateway, request).partition(b"\r\n\r\n")[2] for _ in range(2))
+    first, second = (send_raw(gateway, request).partition(b"\r\n\r\n")[2] for _ in range(2))
     assert first == second
 
 
 def test_scripts_go_by_path_and_then_end(gateway: Gateway) -> None:
     gateway.script(ScriptedReply.text("one"), ScriptedReply.text("two"), path="/embeddings")
-    assert b"You said" in told(gateway, post(chat_body()))
-    assert told(gateway, post(b"{}", "/v1/embeddings")).endswith(b"one")
-    assert told(gateway, post(b"{}", "/v1/embeddings")).endswith(b"two")
-    assert told(gateway, post(b"{}", "/v1/embeddings")).startswith(b"HTTP/1.1 400")
+    assert b"You said" in send_raw(gateway, post(chat_body()))
+    assert send_raw(gateway, post(b"{}", "/v1/embeddings")).endswith(b"one")
+    assert send_raw(gateway, post(b"{}", "/v1/embeddings")).endswith(b"two")
+    assert send_raw(gateway, post(b"{}", "/v1/embeddings")).startswith(b"HTTP/1.1 400")
 
 
 def test_a_stream_is_one_chunk_per_event(gateway: Gateway) -> None:
-    wire = asked(gateway, ScriptedReply.sse({"a": 1}, DONE, keep_alive=False))
+    wire = ask(gateway, ScriptedReply.sse({"a": 1}, DONE, keep_alive=False))
     assert b"Content-Type: text/event-stream\r\n" in wire
     assert dechunked(wire) == [b'data: {"a":1}\n\n', b"data: [DONE]\n\n", b""]
 
 
 def test_named_events_tell_their_type(gateway: Gateway) -> None:
-    wire = asked(gateway, ScriptedReply.sse({"type": "x.y"}, named=True, keep_alive=False))
+    wire = ask(gateway, ScriptedReply.sse({"type": "x.y"}, named=True, keep_alive=False))
     assert dechunked(wire)[0] == b'event: x.y\ndata: {"type":"x.y"}\n\n'
 
 
 @pytest.mark.parametrize("split", ["one", "bytes", "random", (3, 2)])
 def test_a_body_is_split_as_asked_and_stays_the_same(gateway: Gateway, split: Any) -> None:
     play = ScriptedReply.sse({"text": "é" * 50}, DONE, keep_alive=False)
-    chunks = dechunked(asked(gateway, play.replace(split=split, seed=7)))
+    chunks = dechunked(ask(gateway, play.replace(split=split, seed=7)))
     assert isinstance(play.body, tuple)
     assert b"".join(chunks) == b"".join(play.body)
     sizes = [len(chunk) for chunk in chunks[:-1]]
@@ -234,13 +238,13 @@ def test_a_body_is_split_as_asked_and_stays_the_same(gateway: Gateway, split: An
 
 @pytest.mark.parametrize("off", [5, -5])
 def test_content_length_can_lie(gateway: Gateway, off: int) -> None:
-    wire = asked(gateway, ScriptedReply.text("0123456789", length_off=off))
+    wire = ask(gateway, ScriptedReply.text("0123456789", length_off=off))
     assert f"Content-Length: {10 + off}\r\n".encode() in wire
     assert wire.endswith(b"0123456789")
 
 
 def test_a_body_can_end_with_the_connection_in_http_1_0(gateway: Gateway) -> None:
-    wire = asked(gateway, ScriptedReply.text("bye", transfer="close", version="1.0"))
+    wire = ask(gateway, ScriptedReply.text("bye", transfer="close", version="1.0"))
     assert wire.startswith(b"HTTP/1.0 200 OK\r\n")
     assert b"Content-Length" not in wire
     assert b"chunked" not in wire
@@ -248,7 +252,7 @@ def test_a_body_can_end_with_the_connection_in_http_1_0(gateway: Gateway) -> Non
 
 
 def test_interim_answers_come_first(gateway: Gateway) -> None:
-    wire = asked(gateway, ScriptedReply.text("x", interim=(100, 103), keep_alive=False))
+    wire = ask(gateway, ScriptedReply.text("x", interim=(100, 103), keep_alive=False))
     assert wire.startswith(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200"
     )
@@ -256,7 +260,7 @@ def test_interim_answers_come_first(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("play", [ScriptedReply.json({"a": 1}), ScriptedReply.sse({"a": 1})])
 def test_a_body_can_be_gzipped(gateway: Gateway, play: ScriptedReply) -> None:
-    wire = asked(gateway, play.replace(gzip=True, keep_alive=False))
+    wire = ask(gateway, play.replace(gzip=True, keep_alive=False))
     assert b"Content-Encoding: gzip\r\n" in wire
     body = wire.partition(b"\r\n\r\n")[2]
     if b"chunked" in wire:
@@ -265,20 +269,20 @@ def test_a_body_can_be_gzipped(gateway: Gateway, play: ScriptedReply) -> None:
 
 
 def test_raw_bytes_are_sent_as_they_are(gateway: Gateway) -> None:
-    assert asked(gateway, ScriptedReply(raw=b"\x00 not HTTP")) == b"\x00 not HTTP"
-    assert asked(gateway, ScriptedReply(raw=b"\x00 not HTTP").cut(at=3)) == b"\x00 n"
+    assert ask(gateway, ScriptedReply(raw=b"\x00 not HTTP")) == b"\x00 not HTTP"
+    assert ask(gateway, ScriptedReply(raw=b"\x00 not HTTP").cut(at=3)) == b"\x00 n"
 
 
 def test_the_reason_and_the_headers_are_the_plays(gateway: Gateway) -> None:
     play = ScriptedReply(status=299, reason="Odd \x1b[2J", headers=(("X-A", "1"), ("X-A", "2")))
-    wire = asked(gateway, play.replace(keep_alive=False))
+    wire = ask(gateway, play.replace(keep_alive=False))
     assert wire.startswith(b"HTTP/1.1 299 Odd \x1b[2J\r\n")
     assert b"X-A: 1\r\nX-A: 2\r\n" in wire
 
 
 def test_a_head_can_drip(gateway: Gateway) -> None:
     places: list[int] = []
-    wire = asked(
+    wire = ask(
         gateway, ScriptedReply.text("x", drip_head=True, keep_alive=False, wait=places.append)
     )
     assert wire.endswith(b"\r\n\r\nx")
@@ -286,7 +290,7 @@ def test_a_head_can_drip(gateway: Gateway) -> None:
 
 
 def test_pings_come_before_each_event(gateway: Gateway) -> None:
-    chunks = dechunked(asked(gateway, ScriptedReply.sse(DONE, pings=2, keep_alive=False)))
+    chunks = dechunked(ask(gateway, ScriptedReply.sse(DONE, pings=2, keep_alive=False)))
     assert chunks == [b": PING\n\n", b": PING\n\n", b"data: [DONE]\n\n", b""]
 
 
@@ -294,7 +298,7 @@ def test_pings_come_before_each_event(gateway: Gateway) -> None:
 @pytest.mark.parametrize("k", range(4))
 def test_a_stream_ends_exactly_after_event_k(gateway: Gateway, end: str, k: int) -> None:
     play = ScriptedReply.sse("a", "b", DONE)
-    wire = asked(gateway, play.cut(k) if end == "cut" else play.reset(k))
+    wire = ask(gateway, play.cut(k) if end == "cut" else play.reset(k))
     assert wire.endswith(b"<RST>") == (end == "reset")
     chunks = dechunked(wire.removesuffix(b"<RST>"))
     assert chunks == [b"data: a\n\n", b"data: b\n\n", b"data: [DONE]\n\n"][:k]
@@ -303,14 +307,14 @@ def test_a_stream_ends_exactly_after_event_k(gateway: Gateway, end: str, k: int)
 
 @pytest.mark.parametrize("k", [0, 1, 7])
 def test_a_whole_body_is_cut_at_byte_k(gateway: Gateway, k: int) -> None:
-    wire = asked(gateway, ScriptedReply.text("0123456789").cut(at=k))
+    wire = ask(gateway, ScriptedReply.text("0123456789").cut(at=k))
     assert b"Content-Length: 10\r\n" in wire
     assert wire.partition(b"\r\n\r\n")[2] == b"0123456789"[:k]
 
 
 def test_a_reply_can_end_before_its_headers(gateway: Gateway) -> None:
-    assert asked(gateway, ScriptedReply().cut()) == b""
-    assert asked(gateway, ScriptedReply().reset()) == b"<RST>"
+    assert ask(gateway, ScriptedReply().cut()) == b""
+    assert ask(gateway, ScriptedReply().reset()) == b"<RST>"
     assert len(gateway.posts) == 2
 
 

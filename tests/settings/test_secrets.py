@@ -201,10 +201,10 @@ def test_what_cannot_be_a_key_is_refused_and_never_repeated(
         with pytest.raises(AuthError) as caught:
             find_key(made)
         assert why in caught.value.why
-        assert "CANARY" not in told(caught.value)
+        assert "CANARY" not in describe_error(caught.value)
 
 
-def told(error: ApiyiError) -> str:
+def describe_error(error: ApiyiError) -> str:
     """Return all that the error and what it hangs on would show."""
     return f"{error} {error.hint} {error!r} {error.__cause__!r}"
 
@@ -273,7 +273,7 @@ def test_a_key_command_that_fails_tells_its_own_words_without_the_key(
     with pytest.raises(AuthError) as caught:
         find_key(settings(tmp_path, command(code)))
     assert caught.value.why.endswith(why)
-    assert "CANARY" not in told(caught.value)
+    assert "CANARY" not in describe_error(caught.value)
 
 
 def test_a_key_command_that_hangs_is_stopped_with_all_it_holds_open(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_stored_key_goes_to_its_own_servers_only(tmp_path: Path, ring: MemoryR
     for other in ("https://evil.example/v1", "https://api.apiyi.com:8443/v1"):
         with pytest.raises(AuthError, match="is not sent to") as caught:
             find_key(settings(tmp_path, APIYI_BASE_URL=other))
-        assert "CANARY" not in told(caught.value)
+        assert "CANARY" not in describe_error(caught.value)
 
 
 def test_a_key_of_the_gateway_goes_to_all_of_its_nodes_by_their_names(
@@ -388,7 +388,7 @@ def test_a_keyring_that_does_not_keep_is_told_without_the_key(
     with pytest.raises(AuthError) as caught:
         store_key(settings(tmp_path), Secret(KEY))
     assert why in caught.value.why
-    assert "CANARY" not in told(caught.value)
+    assert "CANARY" not in describe_error(caught.value)
 
 
 def test_a_locked_keyring_is_the_reason_when_no_key_is_found(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.store.prices import Price, Prices, Used, encode_price_list, format_cost
+from apiyi_cli.store.prices import BilledUnits, Price, Prices, encode_price_list, format_cost
 
 ROWS: list[Any] = [
     {"model_name": "tokens", "quota_type": 0, "model_ratio": "2.5", "completion_ratio": 6},
@@ -157,10 +157,10 @@ def test_the_registry_fills_what_the_price_list_does_not_have(tmp_path: Path) ->
 
 def test_cached_tokens_cost_what_the_registry_says(tmp_path: Path) -> None:
     found = with_registry(tmp_path, group_ratio={"default": 1})
-    used = Used(prompt=1_000_000, completion=0, cached=600_000)
+    used = BilledUnits(prompt=1_000_000, completion=0, cached=600_000)
     assert found.estimate("tokens", used) == pytest.approx(0.4 * 5 + 0.6 * 0.4)
     own = [{**ROWS[0], "cache_ratio": 0.5}]
-    assert with_registry(tmp_path, data=own).of_cached("tokens") == pytest.approx(2.5 * 0.9)
+    assert with_registry(tmp_path, data=own).find_cached("tokens") == pytest.approx(2.5 * 0.9)
 
 
 def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None
     for name in ("ClaudeCode", "claudecode"):
         found = with_registry(tmp_path, name)
         assert found.cost("listed", 1_000_000, 0) == pytest.approx(0.95)
-        assert found.of_cached("tokens") == pytest.approx(0.38)
+        assert found.find_cached("tokens") == pytest.approx(0.38)
     # The gateway's own word counts before the vendor's page.
     later = with_registry(tmp_path, "claudecode", group_ratio={"default": 1, "ClaudeCode": 0.8})
     assert later.cost("listed", 1_000_000, 0) == pytest.approx(0.8)
@@ -178,4 +178,4 @@ def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None
 def test_the_registry_alone_is_a_price_list(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     path.write_bytes(encode_price_list({"success": False}, 1000.0, REGISTRY))
-    assert Prices(path).estimate("drawn", Used()) == pytest.approx(0.027)
+    assert Prices(path).estimate("drawn", BilledUnits()) == pytest.approx(0.027)

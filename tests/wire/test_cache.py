@@ -30,7 +30,7 @@ DAY_S = 86_400.0
 STREAM = b'data: {"id":1}\r\n\r\ndata: [DONE]\n\n'
 
 
-class Now:
+class FixedClock:
     """A wall clock that stands still."""
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class Now:
 
 
 @pytest.fixture
-def now() -> Now:
-    return Now()
+def now() -> FixedClock:
+    return FixedClock()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "apiyi" / "replies.db"
 
 
-def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: Now) -> None:
+def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: FixedClock) -> None:
     headers = {"content-type": "text/event-stream", "x-request-id": "r-1", "set-cookie": "s=1"}
     with closing(now.cache(path)) as cache:
         assert cache.find("k", DAY_S) is None
@@ -62,7 +62,7 @@ def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: Now) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\0" * 10, bytes(range(256)) * 5000], ids=len)
-def test_every_body_is_kept_exactly(path: Path, now: Now, body: bytes) -> None:
+def test_every_body_is_kept_exactly(path: Path, now: FixedClock, body: bytes) -> None:
     with closing(now.cache(path, 10_000_000)) as cache:
         cache.store("k", 201, {}, body)
         found = cache.find("k", 1)
@@ -70,7 +70,7 @@ def test_every_body_is_kept_exactly(path: Path, now: Now, body: bytes) -> None:
         assert (found.status, found.body) == (201, body)
 
 
-def test_an_entry_is_used_until_its_time_is_over(path: Path, now: Now) -> None:
+def test_an_entry_is_used_until_its_time_is_over(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("k", 200, {}, b"x")
         now.wall += 99.9
@@ -85,7 +85,7 @@ def test_an_entry_is_used_until_its_time_is_over(path: Path, now: Now) -> None:
         assert cache.stats().entries == 1
 
 
-def test_an_entry_from_the_future_is_not_used_but_kept(path: Path, now: Now) -> None:
+def test_an_entry_from_the_future_is_not_used_but_kept(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("k", 200, {}, b"x")
         now.wall -= 59
@@ -96,7 +96,7 @@ def test_an_entry_from_the_future_is_not_used_but_kept(path: Path, now: Now) -> 
         assert cache.find("k", 100)
 
 
-def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: Now) -> None:
+def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
         for name in "abc":
             cache.store(name, 200, {}, bytes(2000))
@@ -110,7 +110,7 @@ def test_the_least_recently_used_go_first_when_it_is_full(path: Path, now: Now) 
         assert 6000 < stats.bytes <= 10_000
 
 
-def test_a_new_entry_stays_though_the_clock_went_back(path: Path, now: Now) -> None:
+def test_a_new_entry_stays_though_the_clock_went_back(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
         for name in "abc":
             cache.store(name, 200, {}, bytes(2000))
@@ -119,7 +119,7 @@ def test_a_new_entry_stays_though_the_clock_went_back(path: Path, now: Now) -> N
         assert cache.find("d", DAY_S)
 
 
-def test_an_answer_larger_than_the_cache_is_not_kept(path: Path, now: Now) -> None:
+def test_an_answer_larger_than_the_cache_is_not_kept(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path, cap_bytes=10_000)) as cache:
         cache.store("a", 200, {}, b"a")
         cache.store("b", 200, {}, bytes(10_000))
@@ -127,7 +127,7 @@ def test_an_answer_larger_than_the_cache_is_not_kept(path: Path, now: Now) -> No
         assert cache.find("b", DAY_S) is None
 
 
-def test_the_file_stays_small_when_much_passes_through(path: Path, now: Now) -> None:
+def test_the_file_stays_small_when_much_passes_through(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path, cap_bytes=100_000)) as cache:
         for number in range(300):
             cache.store(str(number), 200, {}, os.urandom(5000))
@@ -135,7 +135,7 @@ def test_the_file_stays_small_when_much_passes_through(path: Path, now: Now) -> 
     assert path.stat().st_size < 300_000
 
 
-def test_clear_removes_everything_and_stats_count(path: Path, now: Now) -> None:
+def test_clear_removes_everything_and_stats_count(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         assert cache.stats() == CacheStats(path, 0, 0, 1_000_000)
         cache.clear()
@@ -151,7 +151,7 @@ def test_clear_removes_everything_and_stats_count(path: Path, now: Now) -> None:
         cache.close()
 
 
-def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: Now) -> None:
+def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: FixedClock) -> None:
     before = os.umask(0)
     try:
         with closing(now.cache(path)) as cache:
@@ -164,7 +164,7 @@ def test_folder_and_files_are_private_whatever_the_umask(path: Path, now: Now) -
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def _sound(path: Path, now: Now) -> bytes:
+def _sound(path: Path, now: FixedClock) -> bytes:
     with closing(now.cache(path)) as cache:
         cache.store("first", 200, {"content-type": "text/plain"}, b"the first answer " * 9)
         cache.store("second", 200, {"content-type": "text/plain"}, b"the second answer " * 9)
@@ -181,7 +181,7 @@ def _flipped(path: Path, sound: bytes, offset: int) -> None:
 
 
 def test_a_flipped_byte_of_an_answer_is_a_miss_and_the_answer_is_removed(
-    path: Path, now: Now
+    path: Path, now: FixedClock
 ) -> None:
     sound = _sound(path, now)
     at = sound.index(b"the first answer")
@@ -193,7 +193,7 @@ def test_a_flipped_byte_of_an_answer_is_a_miss_and_the_answer_is_removed(
             assert cache.find("second", DAY_S)
 
 
-def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: Now) -> None:
+def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: FixedClock) -> None:
     sound = _sound(path, now)
     with closing(now.cache(path)) as cache:
         right = (cache.find("first", DAY_S), cache.find("second", DAY_S))
@@ -218,7 +218,7 @@ def test_no_flipped_byte_anywhere_gives_a_wrong_answer(path: Path, now: Now) -> 
 
 @pytest.mark.parametrize("offset", [0, 16, 21, 100])
 def test_a_damaged_file_is_told_by_stats_and_mended_by_clear(
-    path: Path, now: Now, offset: int
+    path: Path, now: FixedClock, offset: int
 ) -> None:
     sound = _sound(path, now)
     _flipped(path, sound, offset)
@@ -231,7 +231,9 @@ def test_a_damaged_file_is_told_by_stats_and_mended_by_clear(
         assert not cache.stats().is_damaged
 
 
-def test_a_damaged_cache_that_cannot_be_removed_is_a_setup_error(path: Path, now: Now) -> None:
+def test_a_damaged_cache_that_cannot_be_removed_is_a_setup_error(
+    path: Path, now: FixedClock
+) -> None:
     _flipped(path, _sound(path, now), 16)
     beside = path.with_name(f"{path.name}-shm")
     beside.mkdir()
@@ -241,7 +243,7 @@ def test_a_damaged_cache_that_cannot_be_removed_is_a_setup_error(path: Path, now
     assert (beside / "kept").exists()
 
 
-def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: Now) -> None:
+def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path)) as other, other:
@@ -254,7 +256,7 @@ def test_a_cache_damaged_while_it_is_open_is_mended_by_clear(path: Path, now: No
         assert cache.find("a", DAY_S)
 
 
-def test_a_total_that_is_wrong_does_not_hang(path: Path, now: Now) -> None:
+def test_a_total_that_is_wrong_does_not_hang(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path)) as other, other:
@@ -263,7 +265,7 @@ def test_a_total_that_is_wrong_does_not_hang(path: Path, now: Now) -> None:
         assert cache.find("b", DAY_S)
 
 
-def test_a_row_of_other_types_is_a_miss(path: Path, now: Now) -> None:
+def test_a_row_of_other_types_is_a_miss(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         for column in ("stored", "status", "headers", "body", "checksum"):
             cache.store("a", 200, {}, b"x")
@@ -273,7 +275,7 @@ def test_a_row_of_other_types_is_a_miss(path: Path, now: Now) -> None:
             assert cache.stats().entries == 0
 
 
-def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path, now: Now) -> None:
+def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path, now: FixedClock) -> None:
     path.parent.mkdir(parents=True)
     for application_id in (0, APPLICATION_ID + 1):
         path.unlink(missing_ok=True)
@@ -295,7 +297,7 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path, now: 
 
 @pytest.mark.parametrize("text", [b"a diary, not a cache " * 100, b"diary"], ids=["long", "short"])
 def test_a_file_that_is_no_database_is_refused_and_left_alone(
-    path: Path, now: Now, text: bytes
+    path: Path, now: FixedClock, text: bytes
 ) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(text)
@@ -309,7 +311,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("name", ["folder", "file"])
-def test_a_cache_of_another_user_is_refused(path: Path, now: Now, name: str) -> None:
+def test_a_cache_of_another_user_is_refused(path: Path, now: FixedClock, name: str) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("a", 200, {}, b"x")
     os.chown(path.parent if name == "folder" else path, 12345, 12345)
@@ -317,7 +319,7 @@ def test_a_cache_of_another_user_is_refused(path: Path, now: Now, name: str) -> 
         cache.find("a", DAY_S)
 
 
-def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) -> None:
+def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: FixedClock) -> None:
     other = path.parents[2] / "mine.db"
     other.write_bytes(b"")
     other.chmod(0o640)
@@ -328,20 +330,20 @@ def test_a_link_in_the_place_of_the_cache_is_not_followed(path: Path, now: Now) 
     assert other.read_bytes() == b"" and other.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
+def test_a_folder_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: FixedClock) -> None:
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with closing(now.cache(folder / "replies.db")) as cache, pytest.raises(SetupError):
             cache.store("a", 200, {}, b"x")
 
 
-def test_a_file_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: Now) -> None:
+def test_a_file_that_cannot_be_made_is_a_setup_error(tmp_path: Path, now: FixedClock) -> None:
     path = tmp_path / ("x" * 300)
     with closing(now.cache(path)) as cache, pytest.raises(SetupError, match="too long"):
         cache.find("a", DAY_S)
 
 
-def test_a_full_disk_is_a_miss(path: Path, now: Now) -> None:
+def test_a_full_disk_is_a_miss(path: Path, now: FixedClock) -> None:
     import resource
 
     with closing(now.cache(path)) as cache:
@@ -358,7 +360,9 @@ def test_a_full_disk_is_a_miss(path: Path, now: Now) -> None:
         assert cache.find("b", DAY_S)
 
 
-def test_while_another_process_writes_a_look_succeeds_all_the_same(path: Path, now: Now) -> None:
+def test_while_another_process_writes_a_look_succeeds_all_the_same(
+    path: Path, now: FixedClock
+) -> None:
     with closing(now.cache(path)) as cache:
         cache.store("a", 200, {}, b"x")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -368,7 +372,7 @@ def test_while_another_process_writes_a_look_succeeds_all_the_same(path: Path, n
 
 
 def test_a_cache_that_another_process_makes_at_the_same_time_is_used(
-    path: Path, tmp_path: Path, now: Now
+    path: Path, tmp_path: Path, now: FixedClock
 ) -> None:
     with closing(now.cache(tmp_path / "model" / "replies.db")) as cache:
         cache.store("a", 200, {}, b"x")
@@ -393,7 +397,7 @@ def test_a_cache_that_another_process_makes_at_the_same_time_is_used(
         assert cache.find("a", DAY_S)
 
 
-def test_threads_share_one_cache(path: Path, now: Now) -> None:
+def test_threads_share_one_cache(path: Path, now: FixedClock) -> None:
     with closing(now.cache(path)) as cache:
         wrong: list[str] = []
 

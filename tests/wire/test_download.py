@@ -21,7 +21,7 @@ def fine(content: bytes, declared: str) -> str | None:
     return None if content.startswith(b"picture") else f"{declared} is no picture"
 
 
-class Waits:
+class RecordingClock:
     """A clock that does not wait, and knows for how long it was asked to."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ def plan(gateway: Gateway | None = None, **rest: Any) -> Plan:
         "key": lambda base_url: "sk-never-sent",
         "tell": print,
         "environ": {},
-        "clock": Waits().clock,
+        "clock": RecordingClock().clock,
         **rest,
     }
     return Plan(**settings)
@@ -105,7 +105,7 @@ def test_the_gateways_own_origin_is_trusted_and_gets_no_key(server: Gateway) -> 
     ],
 )
 def test_an_address_that_is_not_public_is_refused_without_a_second_try(address: str) -> None:
-    waits = Waits()
+    waits = RecordingClock()
     with pytest.raises(IncompleteError) as failure:
         download(address, plan(clock=waits.clock), accepted=fine)
     assert waits.seconds == []
@@ -152,7 +152,7 @@ def test_allow_private_lifts_it_all() -> None:
     ],
 )
 def test_what_may_pass_is_tried_three_times(server: Gateway, reply: ScriptedReply) -> None:
-    waits = Waits()
+    waits = RecordingClock()
     own = plan(server, clock=waits.clock)
     server.script(reply, reply, PICTURE)
     assert download(f"{server.origin}/x", own, accepted=fine) == b"picture"

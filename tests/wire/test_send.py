@@ -46,7 +46,7 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
     made.close()
 
 
-class Desk:
+class SenderSetup:
     """A plan for some gateways that never really waits, and all that it was told."""
 
     def __init__(self, *base_urls: str, state: Path | None = None, **more: Any) -> None:
@@ -87,18 +87,18 @@ class Desk:
 
 
 def test_every_attempt_of_a_request_has_its_id_and_each_request_another(server: Gateway) -> None:
-    desk = Desk(server.base_url)
+    setup = SenderSetup(server.base_url)
     server.script(ScriptedReply.error(500, "x"), ScriptedReply.error(429, "y"))
-    assert desk.text().startswith("[sandbox]")
-    desk.text()
+    assert setup.text().startswith("[sandbox]")
+    setup.text()
     ids = [one.headers["idempotency-key"] for one in server.ledger]
     assert ids[0] == ids[1] == ids[2] != ids[3]
-    assert len(desk.waits) == len(desk.told) == 2
+    assert len(setup.waits) == len(setup.told) == 2
 
 
 def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
     server.script(ScriptedReply.chat("one ", "two").cut(2))
-    sender = Sender(Desk(server.base_url).plan)
+    sender = Sender(SenderSetup(server.base_url).plan)
     seen: list[EventBatch] = []
     with pytest.raises(IncompleteError):
         seen.extend(sender.answer(CALL, lambda reply: events(reply), shows=bool))
@@ -109,7 +109,7 @@ def test_nothing_is_asked_again_once_a_part_was_shown(server: Gateway) -> None:
 
 def test_a_reader_who_goes_away_ends_the_request(server: Gateway) -> None:
     server.script(ScriptedReply.chat("one ", "two").stall(2))
-    sender = Sender(Desk(server.base_url).plan)
+    sender = Sender(SenderSetup(server.base_url).plan)
     answer = sender.answer(CALL, lambda reply: events(reply), shows=bool)
     next(answer)
     answer.close()  # type: ignore[attr-defined]
@@ -122,11 +122,11 @@ def test_a_dead_address_is_left_and_remembered(
 ) -> None:
     dead = server.base_url
     server.close()
-    desk = Desk(dead, second.base_url, state=tmp_path)
-    assert desk.text().startswith("[sandbox]")
-    assert any("going on with" in text for text in desk.told)
+    setup = SenderSetup(dead, second.base_url, state=tmp_path)
+    assert setup.text().startswith("[sandbox]")
+    assert any("going on with" in text for text in setup.told)
     assert second.ledger[0].headers["authorization"] == "Bearer key"
-    again = Desk(dead, second.base_url, state=tmp_path)
+    again = SenderSetup(dead, second.base_url, state=tmp_path)
     again.text()
     assert again.told == [] and again.waits == []
 
@@ -137,7 +137,7 @@ def test_trouble_in_front_moves_on_after_a_second_try(
 ) -> None:
     trouble = ScriptedReply.text("<html>", "text/html", status=status)
     server.script(trouble, trouble)
-    Desk(server.base_url, second.base_url, state=tmp_path).text()
+    SenderSetup(server.base_url, second.base_url, state=tmp_path).text()
     assert (len(server.ledger), len(second.ledger)) == (2, 1)
 
 
@@ -147,7 +147,7 @@ def test_a_refusal_of_the_api_stays_where_it_is(
 ) -> None:
     server.script(*[ScriptedReply.error(status, "no")] * 3)
     with pytest.raises(ApiyiError):
-        Desk(server.base_url, second.base_url, state=tmp_path).text()
+        SenderSetup(server.base_url, second.base_url, state=tmp_path).text()
     assert second.ledger == []
 
 
@@ -156,29 +156,29 @@ def test_what_may_have_been_billed_is_not_sent_to_the_other_address(
 ) -> None:
     server.script(ScriptedReply.chat("x").cut(1), ScriptedReply.chat("x").cut(1))
     with pytest.raises(IncompleteError):
-        Desk(server.base_url, second.base_url, state=tmp_path).text()
+        SenderSetup(server.base_url, second.base_url, state=tmp_path).text()
     assert second.ledger == []
 
 
 def test_a_complete_answer_is_kept_and_replayed_byte_for_byte(
     server: Gateway, cache: Cache
 ) -> None:
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0)
     play = ScriptedReply.chat("a", "b", usage=USAGE, split="random", seed=3)
     server.script(play)
-    first = desk.raw(CALL)
-    assert desk.raw(CALL) == first == b"".join(play.body)  # type: ignore[arg-type]
+    first = setup.raw(CALL)
+    assert setup.raw(CALL) == first == b"".join(play.body)  # type: ignore[arg-type]
     assert len(server.ledger) == 1
-    assert desk.text() == "ab" and desk.from_cache
-    assert [one.from_cache for one in desk.sent] == [False, True, True]
+    assert setup.text() == "ab" and setup.from_cache
+    assert [one.from_cache for one in setup.sent] == [False, True, True]
 
 
 def test_neither_another_key_nor_another_order_of_fields_makes_another_request(
     server: Gateway, cache: Cache
 ) -> None:
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
-    desk.text()
-    other = Desk(
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0)
+    setup.text()
+    other = SenderSetup(
         server.base_url, cache=cache, cache_ttl_s=60.0, key=lambda url: "other", extra=("X: 1",)
     )
     other.text(CALL._replace(json=dict(reversed(BODY.items()))))
@@ -190,11 +190,11 @@ def test_neither_another_key_nor_another_order_of_fields_makes_another_request(
 def test_another_gateway_has_answers_of_its_own(
     server: Gateway, second: Gateway, cache: Cache
 ) -> None:
-    Desk(server.base_url, cache=cache, cache_ttl_s=60.0).text()
-    Desk(second.base_url, cache=cache, cache_ttl_s=60.0).text()
+    SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0).text()
+    SenderSetup(second.base_url, cache=cache, cache_ttl_s=60.0).text()
     assert len(second.ledger) == 1
     for running in (server, second):
-        Desk(running.base_url, cache=cache, cache_ttl_s=60.0, family="sandbox").text()
+        SenderSetup(running.base_url, cache=cache, cache_ttl_s=60.0, family="sandbox").text()
     assert (len(server.ledger), len(second.ledger)) == (2, 1)
 
 
@@ -212,52 +212,52 @@ def test_another_gateway_has_answers_of_its_own(
 def test_only_complete_and_successful_answers_are_kept(
     server: Gateway, cache: Cache, play: ScriptedReply
 ) -> None:
-    policy = Desk(server.base_url).plan.policy._replace(attempts=1)
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0, policy=policy)
+    policy = SenderSetup(server.base_url).plan.policy._replace(attempts=1)
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0, policy=policy)
     server.script(play)
     with pytest.raises(ApiyiError):
-        desk.text()
+        setup.text()
     assert cache.stats().entries == 0
-    assert desk.text().startswith("[sandbox]")
+    assert setup.text().startswith("[sandbox]")
 
 
 def test_of_several_attempts_only_the_last_ones_bytes_are_kept(
     server: Gateway, cache: Cache
 ) -> None:
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0)
     server.script(ScriptedReply.chat("first").cut(2), ScriptedReply.chat("second"))
-    assert desk.text() == "second"
-    assert desk.text() == "second"
+    assert setup.text() == "second"
+    assert setup.text() == "second"
     assert len(server.ledger) == 2
 
 
 def test_an_answer_too_large_to_keep_is_not_kept_in_part(server: Gateway, cache: Cache) -> None:
     piece = bytes(1 << 20)
     server.script(ScriptedReply(body=lambda: (piece for _ in range((MOST_CACHED_BYTES >> 20) + 1))))
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
-    assert len(desk.raw(CALL)) == MOST_CACHED_BYTES + (1 << 20)
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0)
+    assert len(setup.raw(CALL)) == MOST_CACHED_BYTES + (1 << 20)
     assert cache.stats().entries == 0
 
 
 def test_lists_are_never_answered_from_the_cache(server: Gateway, cache: Cache) -> None:
-    desk = Desk(server.base_url, cache=cache, cache_ttl_s=60.0)
+    setup = SenderSetup(server.base_url, cache=cache, cache_ttl_s=60.0)
     call = Call("GET", "/models", cost="free")
-    desk.raw(call)
-    desk.raw(call)
+    setup.raw(call)
+    setup.raw(call)
     assert len(server.ledger) == 2
 
 
 def test_the_ledger_is_told_of_every_request_once(server: Gateway) -> None:
-    desk = Desk(server.base_url)
+    setup = SenderSetup(server.base_url)
     server.script(
         ScriptedReply.error(500, "x"),
         ScriptedReply.chat("a", usage=USAGE),
         ScriptedReply.error(400, "no"),
     )
-    desk.text()
+    setup.text()
     with pytest.raises(RejectedError):
-        desk.text()
-    good, bad = desk.sent
+        setup.text()
+    good, bad = setup.sent
     assert (good.call, good.host, good.error) == (CALL, "127.0.0.1", None)
     assert good.usage is not None and good.usage.total_tokens == 5
     assert good.request_id == "2025010100000000000001"
@@ -265,11 +265,11 @@ def test_the_ledger_is_told_of_every_request_once(server: Gateway) -> None:
 
 
 def test_a_request_that_reached_nothing_is_told_too(server: Gateway) -> None:
-    desk = Desk(server.base_url)
+    setup = SenderSetup(server.base_url)
     server.close()
     with pytest.raises(TemporaryError):
-        desk.text()
-    (sent,) = desk.sent
+        setup.text()
+    (sent,) = setup.sent
     assert (sent.host, sent.request_id, type(sent.error)) == ("", None, TemporaryError)
 
 
@@ -283,13 +283,15 @@ def test_of_many_long_waits_for_the_limits_the_first_is_told(
 
     clock = Clock(monotonic=lambda: now[0], sleep=sleep)
     limits = Limits(rpm=1, tpm=10**6, concurrency=9, window_s=60.0)
-    desk = Desk(server.base_url, clock=clock, limiter=Limiter(tmp_path, "k", limits, clock=clock))
-    sender = Sender(desk.plan)
+    setup = SenderSetup(
+        server.base_url, clock=clock, limiter=Limiter(tmp_path, "k", limits, clock=clock)
+    )
+    sender = Sender(setup.plan)
     for _ in range(4):
         list(sender.answer(CALL, lambda reply: events(reply), shows=bool))
     sender.close()
     assert now[0] > 1150
-    (told,) = desk.told
+    (told,) = setup.told
     assert told.split(" for ")[1] == (
         "the key's limit of 1 requests in 60 s (--rpm N or --no-limits goes on)"
     )
@@ -310,8 +312,8 @@ def test_usage_is_found_in_bursts_objects_and_values() -> None:
 
 
 def test_a_whole_object_tells_its_usage(server: Gateway) -> None:
-    desk = Desk(server.base_url)
-    sender = Sender(desk.plan)
+    setup = SenderSetup(server.base_url)
+    sender = Sender(setup.plan)
 
     def decode(reply: Reply) -> Iterator[Any]:
         yield read_json(reply)[0]
@@ -319,5 +321,5 @@ def test_a_whole_object_tells_its_usage(server: Gateway) -> None:
     whole = CALL._replace(json={**BODY, "stream": False}, stream=False)
     list(sender.answer(whole, decode, shows=lambda found: False))
     sender.close()
-    assert desk.sent[0].usage is not None
-    assert desk.sent[0].usage.prompt_tokens
+    assert setup.sent[0].usage is not None
+    assert setup.sent[0].usage.prompt_tokens

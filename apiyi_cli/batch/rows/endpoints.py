@@ -32,12 +32,12 @@ from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.core.options.chat import ChatSampling, Sampling, Tools
-from apiyi_cli.core.options.complete import Completing
-from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.core.options.image import Imaging
-from apiyi_cli.core.options.respond import Responding
-from apiyi_cli.core.options.speak import Speaking
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.complete import CompleteOptions
+from apiyi_cli.core.options.embed import EmbedOptions
+from apiyi_cli.core.options.image import ImageOptions
+from apiyi_cli.core.options.respond import RespondOptions
+from apiyi_cli.core.options.speak import SpeakOptions
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.text import Text
 
 
@@ -80,7 +80,7 @@ class RowEndpoint:
                 return call._replace(stream=True)
         return call
 
-    def unknown(self, fields: Mapping[str, Any]) -> str | None:
+    def find_unknown(self, fields: Mapping[str, Any]) -> str | None:
         """Return the first field that nobody knows, None if all are known."""
         own = {"id", "custom_id", "model", self.input, *self.known}
         return next((name for name in fields if name not in own and name not in self.options), None)
@@ -109,7 +109,7 @@ def _build_complete(row: RowFields) -> Call:
         model=row.model,
         prompt=prompt,
         sampling=row.group(Sampling),
-        completing=row.group(Completing),
+        complete_options=row.group(CompleteOptions),
         stream=False,
         options=row.defaults.options,
     )
@@ -128,7 +128,7 @@ def _build_respond(row: RowFields) -> Call:
     return respond_call(
         row.model,
         value,
-        row.group(Responding),
+        row.group(RespondOptions),
         _text_request(row),
         instructions=row.defaults.system if own is None else own,
     )
@@ -161,7 +161,7 @@ def _build_embed(row: RowFields) -> Call:
     return embed_call(
         model=row.model,
         inputs=texts,
-        embedding=row.group(Embedding),
+        embed_options=row.group(EmbedOptions),
         options=row.defaults.options,
     )
 
@@ -215,7 +215,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.COMPLETE,
             "prompt",
-            (Sampling, Completing),
+            (Sampling, CompleteOptions),
             _build_complete,
             answers.read_complete,
             _names("stream stream_options"),
@@ -223,7 +223,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.RESPOND,
             "input",
-            (Responding, Tools),
+            (RespondOptions, Tools),
             _build_respond,
             answers.read_respond,
             _CONVERSATION | _RESPOND_FIELDS,
@@ -231,7 +231,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.EMBED,
             "input",
-            (Embedding,),
+            (EmbedOptions,),
             _build_embed,
             answers.read_embed,
             _names("encoding_format prompt text"),
@@ -247,7 +247,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.IMAGE,
             "prompt",
-            (Imaging,),
+            (ImageOptions,),
             build_image,
             answers.read_pictures,
             _IMAGE_FIELDS,
@@ -255,7 +255,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.TRANSCRIBE,
             "file",
-            (Transcribing,),
+            (TranscribeOptions,),
             build_transcript,
             answers.read_transcript,
             _names("audio path input response_format chunking_strategy include"),
@@ -263,7 +263,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
         RowEndpoint(
             endpoints.SPEAK,
             "input",
-            (Speaking,),
+            (SpeakOptions,),
             build_speech,
             answers.read_speech,
             _names("text prompt response_format stream_format"),

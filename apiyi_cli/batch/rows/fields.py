@@ -83,20 +83,20 @@ class CommandDefaults:
 
         Raises UsageError for a flag that the command does not know.
         """
-        found = self._by_command.get(command)
-        if found is None:
-            found = self._by_command[command] = {}
+        values = self._by_command.get(command)
+        if values is None:
+            values = self._by_command[command] = {}
             for name, value in self.values.items():
                 option = table.get(name)
                 if option is not None:
-                    found[option.name] = convert_value(option, value)
+                    values[option.name] = convert_value(option, value)
                 elif name in self.typed:
                     flag = f"--{name.replace('_', '-')}"
                     raise UsageError(
                         Text("cannot use {option}", option=flag),
                         Text("apiyi {command} has no such option", command=command),
                     )
-        return dict(found)
+        return dict(values)
 
 
 class InvalidField(ValueError):
@@ -243,7 +243,7 @@ class RowFields:
         The first field holds nothing else; in the others what is not a text is the API's own form
         (`"audio": {"voice": …}`) and stays.
         """
-        found: list[tuple[str, str]] = []
+        paths: list[tuple[str, str]] = []
         for name in names:
             own = self.fields.get(name)
             given: list[Any] = own if isinstance(own, list) else [own]
@@ -251,10 +251,10 @@ class RowFields:
                 self.fields.pop(name, None)
             elif all(isinstance(path, str) and path for path in given):
                 self.fields.pop(name)
-                found += [(name, path) for path in given]
+                paths += [(name, path) for path in given]
             elif name == names[0]:
                 raise InvalidField(name, Text("expected paths or URLs"))
-        return found
+        return paths
 
 
 class MissingModel(Exception):
@@ -269,16 +269,16 @@ class MissingModel(Exception):
 @cache
 def index_options(groups: tuple[type[Group], ...]) -> Mapping[str, Flag]:
     """Return the options that go into the body, by each of their spellings."""
-    found: dict[str, Flag] = {}
+    options: dict[str, Flag] = {}
     for group in groups:
         for option in group.flags.values():
             if option.wire is not None or option.name in _UNWIRED:
-                found[option.name] = option
+                options[option.name] = option
                 for spelling in option.names:
                     plain = spelling.split("/")[0].lstrip("-").replace("-", "_")
                     if len(plain) > 1:
-                        found.setdefault(plain, option)
-    return found
+                        options.setdefault(plain, option)
+    return options
 
 
 def find_schema(call: Call) -> Any:

@@ -43,8 +43,8 @@ class IdTable:
         keys = self._keys
         mask = len(keys) - 1
         place = key & mask
-        while (found := keys[place]) != key:
-            if not found:
+        while (entry := keys[place]) != key:
+            if not entry:
                 keys[place] = key
                 self._count += 1
                 break

@@ -12,9 +12,9 @@ from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import HEAD_BYTES
-from apiyi_cli.core.options.image import Imaging
-from apiyi_cli.core.options.speak import Speaking
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.image import ImageOptions
+from apiyi_cli.core.options.speak import SpeakOptions
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.text import Text
 
 _URLS = ("https://", "http://", "data:")
@@ -30,12 +30,12 @@ def build_image(row: RowFields) -> Call:
     prompt = row.text("prompt")
     if prompt is None and not vary:
         raise InvalidField("", Text("the row has no prompt"))
-    imaging = row.group(Imaging).replace(vary=vary or None)
-    _refuse_count(row, imaging.n)
+    image_options = row.group(ImageOptions).replace(vary=vary or None)
+    _refuse_count(row, image_options.n)
     return image_call(
         model=row.model,
         prompt=prompt,
-        imaging=imaging,
+        image_options=image_options,
         inputs=[
             name if name.startswith(_URLS) else _read_upload(name, field, whole=True)
             for field, name in inputs
@@ -68,7 +68,7 @@ def build_transcript(row: RowFields) -> Call:
     return transcribe_call(
         recording,
         model=row.model,
-        transcribing=row.group(Transcribing),
+        transcribe_options=row.group(TranscribeOptions),
         options=[*row.defaults.options, *row.rest()],
     )
 
@@ -78,7 +78,7 @@ def build_speech(row: RowFields) -> Call:
     return speak_call(
         model=row.model,
         text=row.prompt("input", "text", "prompt"),
-        speaking=row.group(Speaking),
+        speak_options=row.group(SpeakOptions),
         options=[*row.defaults.options, *row.rest()],
     )
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 
 from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.chat import AnswerForm, ChatSampling, ProtocolOptions, Tools
-from apiyi_cli.core.options.complete import Completing
-from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.complete import CompleteOptions
+from apiyi_cli.core.options.embed import EmbedOptions
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.core.options.prompt import Conversation
-from apiyi_cli.core.options.respond import Responding
-from apiyi_cli.core.options.speak import Speaking
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.respond import RespondOptions
+from apiyi_cli.core.options.speak import SpeakOptions
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 
 
 class RowDefaults(Group):
@@ -29,11 +29,11 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
     (ProtocolOptions, ("protocol",)),
     (AnswerForm, ("schema", "json_mode")),
     (Tools, None),
-    (Completing, ("suffix", "echo", "best_of")),
-    (Responding, ("web_search", "reasoning_summary")),
-    (Embedding, ("dimensions", "base64")),
+    (CompleteOptions, ("suffix", "echo", "best_of")),
+    (RespondOptions, ("web_search", "reasoning_summary")),
+    (EmbedOptions, ("dimensions", "base64")),
     (
-        Imaging,
+        ImageOptions,
         (
             "size",
             "quality",
@@ -45,8 +45,8 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
             "allow_private",
         ),
     ),
-    (Transcribing, ("language", "timestamps", "diarize", "translate")),
-    (Speaking, ("voice", "speed", "instructions")),
+    (TranscribeOptions, ("language", "timestamps", "diarize", "translate")),
+    (SpeakOptions, ("voice", "speed", "instructions")),
 )
 
 

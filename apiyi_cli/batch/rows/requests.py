@@ -76,7 +76,7 @@ def build_request(record: SourceRecord, options: RowOptions) -> tuple[RowEndpoin
         fields = {endpoint.input: fields["line"]}
     elif options.params is not None:
         fields = _pick(fields, (endpoint.input, "messages", *options.params))
-    if options.strict and (name := endpoint.unknown(fields)):
+    if options.strict and (name := endpoint.find_unknown(fields)):
         why = Text("apiyi {endpoint} has no such option or field", endpoint=endpoint.name)
         raise InvalidField(name, why)
     is_table = options.form in ("csv", "tsv")

@@ -26,7 +26,7 @@ class AnswerRules(NamedTuple):
     extract: bool = False
     strict_finish: bool = False
     retry_misfit: int = 0
-    as_sent: Callable[[Call], Call] = lambda call: call
+    prepare: Callable[[Call], Call] = lambda call: call
 
 
 class Judgement(NamedTuple):

@@ -7,7 +7,7 @@ from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stopping import StopSwitch, check_rules, price_unknown
+from apiyi_cli.batch.run.stopping import StopSwitch, check_rules, make_unpriced_error
 from apiyi_cli.batch.state.output import OrderedBuffer, RecordWriter, UnwrittenError
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.errors import OutputError, fails_every_item
@@ -110,4 +110,6 @@ class ResultHandler:
             self.counts.add(outcome, cost)
         self.throughput.add(outcome.attempts, (usage.total_tokens or 0) if usage else 0)
         if self._plan.rules.max_cost is not None and usage is not None and cost is None:
-            self._stop.stop(price_unknown(outcome.row.call.model if outcome.row.call else None))
+            self._stop.stop(
+                make_unpriced_error(outcome.row.call.model if outcome.row.call else None)
+            )

@@ -168,8 +168,8 @@ class Scheduler:
     def _count(self, row: Row, state: RowState, sends: bool) -> None:
         if state == "unknown":
             self.counts.unknown += 1
-            self.counts.twice += sends * self._past.lost(row.id)
-        elif state == "again" and self._past.billed(row):
+            self.counts.twice += sends * self._past.count_lost(row.id)
+        elif state == "again" and self._past.may_be_billed(row):
             self.counts.twice += sends
 
     def _policy(self, row: Row) -> OnUnknown:

@@ -35,7 +35,7 @@ def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
     return None
 
 
-def price_unknown(model: str | None) -> LimitError:
+def make_unpriced_error(model: str | None) -> LimitError:
     """Return the error for a request without a known price under `--max-cost`."""
     return LimitError(
         Text("cannot keep to --max-cost"),

@@ -120,7 +120,7 @@ class Worker:
 
     def _ask(self, row: Row, outcome: RowOutcome) -> None:
         assert row.call is not None and row.endpoint is not None
-        call, read = self._answers.as_sent(row.call), row.endpoint.read
+        call, read = self._answers.prepare(row.call), row.endpoint.read
         if row.unsaved is not None:
             outcome.body, outcome.status = row.unsaved, 200
             self._save(row, outcome)

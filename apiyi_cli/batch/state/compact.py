@@ -79,7 +79,7 @@ class Compaction:
             for path, target in evidence.files:
                 part = self._add_part(parts, path)
                 mode = path.stat().st_mode & 0o777
-                write_new(part, self._kept_lines(path, target), mode)
+                write_new(part, self._list_kept_lines(path, target), mode)
                 if target == "out":
                     # Locked before it has its name, so that nobody else can lock it meanwhile.
                     fresh = LockedFile(part, lambda: None)
@@ -116,7 +116,7 @@ class Compaction:
                     newest.shas[newest.slot(line.value["custom_id"])] = line.offset + 1
         return newest
 
-    def _kept_lines(self, path: Path, target: str) -> Iterator[bytes]:
+    def _list_kept_lines(self, path: Path, target: str) -> Iterator[bytes]:
         past, newest = self._evidence.past, self._newest
         size = 0
         old_end = path.stat().st_size if past.is_old else past.old_ends.get(target, 0)

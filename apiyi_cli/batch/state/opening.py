@@ -155,10 +155,10 @@ class OpenOutput:
     def find_trouble(self) -> OutputError | None:
         """Return the error if somebody else changed a file of this run, None if nobody did."""
         for path, target in ((self.output, self.out), (self.options.errors, self.errors)):
-            if path is not None and target is not None and (found := target.find_trouble(path)):
-                return found
-        if self._lock is not None and (found := self._lock.find_trouble()):
-            return found
+            if path is not None and target is not None and (trouble := target.find_trouble(path)):
+                return trouble
+        if self._lock is not None and (trouble := self._lock.find_trouble()):
+            return trouble
         return None if self.journal is None else self.journal.find_trouble()
 
     def drop_replaced_errors(self) -> None:

@@ -127,11 +127,11 @@ class ResumeState:
         pending = self.waiting.get(id)
         return self.claims.get(id) == sha or (pending is not None and pending.sha == sha)
 
-    def billed(self, row: Row) -> bool:
+    def may_be_billed(self, row: Row) -> bool:
         """Return True if an earlier failure of the same row may have been billed."""
         return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
 
-    def lost(self, id: str) -> int:
+    def count_lost(self, id: str) -> int:
         """Return how many requests of a row have no answer and were reported by no run."""
         return 1 + self.ambiguous.get(id, 0)
 

@@ -75,7 +75,7 @@ class VectorsFile:
             written = sum(1 for flag in past.ids.flags if flag & WRITTEN)
             self.known = written + len(past.waiting)
             self.waiting = len(past.waiting)
-            self.lost = sum(past.lost(id) for id in past.claims)
+            self.lost = sum(past.count_lost(id) for id in past.claims)
             self.is_first = past.is_first
             if matrix is not None:
                 self._matrix = MatrixFile(matrix, _count_lines(path), force=force)
@@ -191,8 +191,8 @@ class VectorsFile:
             file.seek(max(0, size - (1 << 20)))
             lines = file.read().split(b"\n")
         for line in reversed(lines):
-            _, found, vector = line.rpartition(b'"embedding":[')
-            if found and line.endswith(b"]}"):
+            _, key, vector = line.rpartition(b'"embedding":[')
+            if key and line.endswith(b"]}"):
                 return vector.count(b",") + 1
         return 0
 

@@ -157,7 +157,7 @@ def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
     """Say why a prompt will not be cached: nothing is marked, or it is too short."""
     from apiyi_cli.build.tokens import estimate_text_tokens
 
-    marked = _marked_prefix(body)
+    marked = _find_marked_prefix(body)
     if marked is None:
         return (Text("nothing is marked for the cache: there is no system text and no -f file"),)
     tokens, least = estimate_text_tokens(marked), family.cache_minimum_tokens
@@ -173,7 +173,7 @@ def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
     )
 
 
-def _marked_prefix(body: dict[str, Any]) -> Any:
+def _find_marked_prefix(body: dict[str, Any]) -> Any:
     """Return what the cache would hold, up to the last mark; None without a mark."""
     parts: list[Any] = list(body.get("tools", ()))
     marked: list[Any] | None = None

@@ -136,8 +136,8 @@ def validator_class(dialect: Dialect) -> Any:
     base = getattr(jsonschema, dialect.validator)
     keywords = {**base.VALIDATORS, **_own_keywords(base.VALIDATORS)}
     bounded = {name: _bound_keyword(keyword) for name, keyword in keywords.items()}
-    made: Any = jsonschema.validators.extend(base, bounded)  # type: ignore[no-untyped-call]
-    evolve = made.evolve
+    extended: Any = jsonschema.validators.extend(base, bounded)  # type: ignore[no-untyped-call]
+    evolve = extended.evolve
 
     def stay(self: Any, **changes: Any) -> Any:
         # The library takes its own class for a subschema that names a dialect.
@@ -147,8 +147,8 @@ def validator_class(dialect: Dialect) -> Any:
             changes["schema"] = bare
         return evolve(self, **changes)
 
-    made.evolve = stay
-    return made
+    extended.evolve = stay
+    return extended
 
 
 class _State(threading.local):
@@ -211,11 +211,11 @@ def _check_clock() -> float:
     """Return the seconds that are left; raise CheckStop when there are none."""
     left_s = _state.ends_at - time.monotonic()
     if left_s <= 0:
-        raise _late()
+        raise _make_timeout()
     return left_s
 
 
-def _late() -> CheckStop:
+def _make_timeout() -> CheckStop:
     return CheckStop(Text("the check did not end within {limit} s", limit=f"{_state.limit_s:.3g}"))
 
 
@@ -256,7 +256,7 @@ def _matches(text: str, value: str) -> bool | None:
     try:
         return search(pattern.source, value, left_s)
     except SearchTimeout:
-        raise _late() from None
+        raise _make_timeout() from None
 
 
 def _pattern(validator: Any, text: str, value: Any, schema: Any) -> Iterator[Any]:

@@ -144,9 +144,9 @@ class _Walk:
             for name in _REFERENCES:
                 if name in schema and self._knows(name):
                     reference = schema[name]
-                    found = self._resolve(reference, resolver)
-                    edges.append((id(found.contents), reference))
-                    self._left.append((found.contents, found.resolver))
+                    resolved = self._resolve(reference, resolver)
+                    edges.append((id(resolved.contents), reference))
+                    self._left.append((resolved.contents, resolved.resolver))
             if not (self._dialect.hides_siblings and "$ref" in schema):
                 edges += [(id(inner), "") for inner in _on_same_value(schema)]
             for inner in self._specification.subresources_of(schema):
@@ -189,7 +189,7 @@ class _Walk:
         if not isinstance(reference, str):
             raise self._refuse(Text("its $ref {ref} is not a text", ref=quoted))
         try:
-            found = resolver.lookup(reference)
+            resolved = resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
             raise self._refuse(Text("its $ref {ref} leads nowhere", ref=quoted)) from None
         except Exception:
@@ -198,9 +198,9 @@ class _Walk:
             if reference.startswith("#"):
                 why = Text("its $ref {ref} leads nowhere", ref=quoted)
             raise self._refuse(why) from None
-        if not isinstance(found.contents, (dict, bool)):
+        if not isinstance(resolved.contents, (dict, bool)):
             raise self._refuse(Text("its $ref {ref} leads to what is no schema", ref=quoted))
-        return found
+        return resolved
 
     def _refuse(self, why: str) -> UsageError:
         return UsageError(

@@ -52,22 +52,22 @@ def json_schema(schema: Any, depth: int = 0) -> dict[str, Any]:
     """Return a schema of OpenAPI 3.0, with Google's names of types, as JSON Schema."""
     if not isinstance(schema, Mapping) or depth > _MOST_DEPTH:
         return {}
-    made = {name: value for name, value in schema.items() if name in _SAME}
+    result = {name: value for name, value in schema.items() if name in _SAME}
     if isinstance(kind := schema.get("type"), str) and kind.lower() in _TYPES:
-        made["type"] = kind.lower()
+        result["type"] = kind.lower()
     if isinstance(properties := schema.get("properties"), Mapping):
-        made["properties"] = {
+        result["properties"] = {
             name: json_schema(value, depth + 1) for name, value in properties.items()
         }
     if isinstance(schema.get("items"), Mapping):
-        made["items"] = json_schema(schema["items"], depth + 1)
+        result["items"] = json_schema(schema["items"], depth + 1)
     if isinstance(choices := schema.get("anyOf"), list) and choices:
-        made["anyOf"] = [json_schema(choice, depth + 1) for choice in choices]
+        result["anyOf"] = [json_schema(choice, depth + 1) for choice in choices]
     for name in ("minItems", "maxItems", "minLength", "maxLength", "minProperties"):
         # Google's own clients write 64-bit numbers as texts.
-        if isinstance(value := made.get(name), str) and value.isdecimal():
-            made[name] = int(value)
-    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") is True else made
+        if isinstance(value := result.get(name), str) and value.isdecimal():
+            result[name] = int(value)
+    return {"anyOf": [result, {"type": "null"}]} if schema.get("nullable") is True else result
 
 
 def _convert(schema: Any, definitions: Mapping[str, Any], depth: int) -> dict[str, Any]:
@@ -78,47 +78,47 @@ def _convert(schema: Any, definitions: Mapping[str, Any], depth: int) -> dict[st
         schema = {**_as_mapping(definitions.get(reference)), **rest}
     for part in schema.get("allOf") or ():
         schema = {**_as_mapping(part), **{k: v for k, v in schema.items() if k != "allOf"}}
-    made = {name: value for name, value in schema.items() if name in _KEPT}
-    _set_type(made)
+    result = {name: value for name, value in schema.items() if name in _KEPT}
+    _set_type(result)
     if "const" in schema:
-        made["enum"] = [schema["const"]]
+        result["enum"] = [schema["const"]]
     if isinstance(properties := schema.get("properties"), Mapping):
-        made["properties"] = {
+        result["properties"] = {
             name: _convert(value, definitions, depth + 1) for name, value in properties.items()
         }
-        made["propertyOrdering"] = list(properties)
+        result["propertyOrdering"] = list(properties)
     if isinstance(items := schema.get("items"), Mapping):
-        made["items"] = _convert(items, definitions, depth + 1)
+        result["items"] = _convert(items, definitions, depth + 1)
     choices = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(choices, list):
-        _set_choices(made, [_convert(one, definitions, depth + 1) for one in choices])
-    return made
+        _set_choices(result, [_convert(item, definitions, depth + 1) for item in choices])
+    return result
 
 
 def _as_mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _set_type(made: dict[str, Any]) -> None:
+def _set_type(result: dict[str, Any]) -> None:
     """Turn a list of types into one type that may be null, or into a choice of them."""
-    kinds = made.get("type")
+    kinds = result.get("type")
     if not isinstance(kinds, list):
         return
     others = [kind for kind in kinds if kind != "null"]
-    del made["type"]
+    del result["type"]
     if len(others) < len(kinds):
-        made["nullable"] = True
+        result["nullable"] = True
     if len(others) == 1:
-        made["type"] = others[0]
+        result["type"] = others[0]
     elif others:
-        made["anyOf"] = [{"type": kind} for kind in others]
+        result["anyOf"] = [{"type": kind} for kind in others]
 
 
-def _set_choices(made: dict[str, Any], choices: list[dict[str, Any]]) -> None:
+def _set_choices(result: dict[str, Any], choices: list[dict[str, Any]]) -> None:
     others = [choice for choice in choices if choice.get("type") != "null"]
     if len(others) < len(choices):
-        made["nullable"] = True
+        result["nullable"] = True
     if len(others) == 1:
-        made |= others[0]
+        result |= others[0]
     else:
-        made["anyOf"] = others
+        result["anyOf"] = others

@@ -27,7 +27,7 @@ _SET_IN_CLASS: Final = re.compile(r"(-?)(\\[dDwWsS])(-?)")
 _NAMED_REFERENCE: Final = re.compile(r"\\k<([^\W\d]\w*)>")
 
 
-class Ways(NamedTuple):
+class MatchCost(NamedTuple):
     """In how many ways a pattern may be tried at one place of a text of length n.
 
     That is 2 ** `log` * n ** `degree`, or beyond every power of n when `is_explosive`.
@@ -39,25 +39,25 @@ class Ways(NamedTuple):
     is_explosive: bool = False
     volume: float = 0.0
 
-    def then(self, other: Ways) -> Ways:
+    def join(self, other: MatchCost) -> MatchCost:
         """Return the ways of this and then another part."""
-        return Ways(
+        return MatchCost(
             self.log + other.log,
             self.degree + other.degree,
             self.is_explosive or other.is_explosive,
             max(self.volume, other.volume),
         )
 
-    def repeated(self, least: int, most: float) -> Ways:
+    def repeat(self, least: int, most: float) -> MatchCost:
         """Return the ways of this part repeated."""
         is_plain = not (self.log or self.degree or self.is_explosive)
         if math.isinf(most):
-            return Ways(0.0, float(is_plain), not is_plain, self.volume)
+            return MatchCost(0.0, float(is_plain), not is_plain, self.volume)
         choices = math.log2(max(1.0, most - least + 1))
         volume = self.volume + math.log2(max(1.0, most))
         if is_plain:
-            return Ways(choices, volume=volume)
-        return Ways(self.log * most + choices, self.degree * most, self.is_explosive, volume)
+            return MatchCost(choices, volume=volume)
+        return MatchCost(self.log * most + choices, self.degree * most, self.is_explosive, volume)
 
 
 class Pattern(NamedTuple):
@@ -65,7 +65,7 @@ class Pattern(NamedTuple):
 
     source: str
     compiled: re.Pattern[str]
-    ways: Ways
+    ways: MatchCost
     is_anchored: bool
 
     def is_cheap(self, length: int) -> bool:
@@ -102,13 +102,13 @@ class _Reader:
         self.out: list[str] = []
         self.has_branches = False
 
-    def read(self) -> Ways:
+    def read(self) -> MatchCost:
         ways = self._alternatives(0)
         if self.at < len(self.text):
             raise ValueError("unbalanced parenthesis")
         return ways
 
-    def _alternatives(self, depth: int) -> Ways:
+    def _alternatives(self, depth: int) -> MatchCost:
         branches = [self._sequence(depth)]
         while self._take("|"):
             self.out.append("|")
@@ -119,25 +119,25 @@ class _Reader:
         # 2 ** 60 is as good as endless, and a float holds what comes of it.
         log = math.log2(sum(2.0 ** min(60.0, branch.log) for branch in branches))
         degree = max(branch.degree for branch in branches)
-        return Ways(
+        return MatchCost(
             log,
             degree,
             any(branch.is_explosive for branch in branches),
             max(branch.volume for branch in branches),
         )
 
-    def _sequence(self, depth: int) -> Ways:
-        ways = Ways()
+    def _sequence(self, depth: int) -> MatchCost:
+        ways = MatchCost()
         while self.at < len(self.text) and self.text[self.at] not in "|)":
             part = self._atom(depth)
-            if found := _QUANTIFIER.match(self.text, self.at):
-                self.at = found.end()
-                self.out.append(found[0])
-                part = part.repeated(*_bounds(found))
-            ways = ways.then(part)
+            if match := _QUANTIFIER.match(self.text, self.at):
+                self.at = match.end()
+                self.out.append(match[0])
+                part = part.repeat(*_bounds(match))
+            ways = ways.join(part)
         return ways
 
-    def _atom(self, depth: int) -> Ways:
+    def _atom(self, depth: int) -> MatchCost:
         char = self.text[self.at]
         if char == "(":
             return self._group(depth)
@@ -152,44 +152,44 @@ class _Reader:
         else:
             self.out.append(char)
             self.at += 1
-        return Ways()
+        return MatchCost()
 
-    def _group(self, depth: int) -> Ways:
+    def _group(self, depth: int) -> MatchCost:
         self.at += 1
         self.out.append("(")
         if self.text.startswith("?", self.at):
-            found = _GROUP.match(self.text, self.at)
-            if found is None:
+            match = _GROUP.match(self.text, self.at)
+            if match is None:
                 raise ValueError("unknown group")
-            self.at = found.end()
-            self.out.append(f"?P<{found['name']}>" if found["name"] else found[0])
-            if found[0].endswith(")"):
-                return Ways()
+            self.at = match.end()
+            self.out.append(f"?P<{match['name']}>" if match["name"] else match[0])
+            if match[0].endswith(")"):
+                return MatchCost()
         ways = self._alternatives(depth + 1)
         if not self._take(")"):
             raise ValueError("missing parenthesis")
         self.out.append(")")
         return ways
 
-    def _escape(self) -> Ways:
-        if found := _NAMED_REFERENCE.match(self.text, self.at):
-            self.out.append(f"(?P={found[1]})")
-            self.at = found.end()
-            return Ways(0.0, 1.0)
+    def _escape(self) -> MatchCost:
+        if match := _NAMED_REFERENCE.match(self.text, self.at):
+            self.out.append(f"(?P={match[1]})")
+            self.at = match.end()
+            return MatchCost(0.0, 1.0)
         is_reference = self.text[self.at + 1 : self.at + 2] in "123456789"
         self._convert_escape()
-        return Ways(0.0, 1.0) if is_reference else Ways()
+        return MatchCost(0.0, 1.0) if is_reference else MatchCost()
 
     def _convert_escape(self) -> None:
-        if found := _CODE_POINT.match(self.text, self.at):
-            self.out.append(re.escape(chr(int(found[1], 16))))
-        elif found := _CONTROL.match(self.text, self.at):
-            self.out.append(re.escape(chr(ord(found[1]) % 32)))
+        if match := _CODE_POINT.match(self.text, self.at):
+            self.out.append(re.escape(chr(int(match[1], 16))))
+        elif match := _CONTROL.match(self.text, self.at):
+            self.out.append(re.escape(chr(ord(match[1]) % 32)))
         else:
             self.out.append(self.text[self.at : self.at + 2])
             self.at += 2
             return
-        self.at = found.end()
+        self.at = match.end()
 
     def _class(self) -> None:
         if self.text.startswith("[^]", self.at):
@@ -205,10 +205,10 @@ class _Reader:
         self.out.append("[")
         self.at += 1
         while self.at < len(self.text) and self.text[self.at] != "]":
-            if found := _SET_IN_CLASS.match(self.text, self.at):
+            if match := _SET_IN_CLASS.match(self.text, self.at):
                 # In JavaScript a `-` beside a set is itself, in Python it is a mistake.
-                self.out += ["\\-" if found[1] else "", found[2], "\\-" if found[3] else ""]
-                self.at = found.end()
+                self.out += ["\\-" if match[1] else "", match[2], "\\-" if match[3] else ""]
+                self.at = match.end()
             elif self.text[self.at] == "\\":
                 self._convert_escape()
             else:
@@ -226,10 +226,10 @@ class _Reader:
         return True
 
 
-def _bounds(found: re.Match[str]) -> tuple[int, float]:
+def _bounds(match: re.Match[str]) -> tuple[int, float]:
     """Return how often a quantifier repeats, at least and at most."""
-    if found[1] is None:
-        return {"*": (0, math.inf), "+": (1, math.inf), "?": (0, 1.0)}[found[0][0]]
-    if found[2] is None:
-        return int(found[1]), float(found[1])
-    return int(found[1]), float(found[2]) if found[2] else math.inf
+    if match[1] is None:
+        return {"*": (0, math.inf), "+": (1, math.inf), "?": (0, 1.0)}[match[0][0]]
+    if match[2] is None:
+        return int(match[1]), float(match[1])
+    return int(match[1]), float(match[2]) if match[2] else math.inf

@@ -19,15 +19,15 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
-    Interactive,
+    InteractiveOptions,
     ProtocolOptions,
-    Running,
     SessionOptions,
+    ToolRunOptions,
     Tools,
 )
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
+from apiyi_cli.core.options.prompt import Conversation, DraftOptions, Prompt
 from apiyi_cli.core.options.request import Models, Request
 from apiyi_cli.decode.chat import events
 
@@ -41,15 +41,15 @@ def chat(
     *,
     model: Models,
     source: Prompt,
-    drafting: Drafting,
+    draft_options: DraftOptions,
     surroundings: Conversation,
     sessions: SessionOptions,
-    interactive: Interactive,
+    interactive: InteractiveOptions,
     sampling: ChatSampling,
     protocols: ProtocolOptions,
     answer: AnswerForm,
     tools: Tools,
-    running: Running,
+    tool_run: ToolRunOptions,
     connection: Connection,
     output: Output,
     request: Request,
@@ -60,14 +60,18 @@ def chat(
 
         print_last_answer(ctx, sessions, answer)
         return
-    if interactive.interactive or _is_conversation(ctx, prompt, source, surroundings, drafting):
+    if interactive.interactive or _is_conversation(
+        ctx, prompt, source, surroundings, draft_options
+    ):
         from apiyi_cli.cli.conversation.repl.start import converse
 
-        drafts = (model, source, drafting, surroundings)
+        drafts = (model, source, draft_options, surroundings)
         groups = (*drafts, sessions, interactive, sampling, protocols)
-        converse(ctx, prompt, (*groups, answer, tools, running, connection, output, request), _send)
+        converse(
+            ctx, prompt, (*groups, answer, tools, tool_run, connection, output, request), _send
+        )
         return
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, tool_run, sessions)
     for notice in asked.notices():
         ctx.messages.note(notice)
     _send(ctx, asked)
@@ -78,12 +82,12 @@ def _is_conversation(
     prompt: Words,
     source: Prompt,
     surroundings: Conversation,
-    drafting: Drafting,
+    draft_options: DraftOptions,
 ) -> bool:
     """Return True if there is nothing to send yet, and a user to ask for it."""
     if prompt or source.file or surroundings.attach or surroundings.messages:
         return False
-    if drafting.template or drafting.edit or drafting.param:
+    if draft_options.template or draft_options.edit or draft_options.param:
         return False
     console = ctx.process.console
     return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal

@@ -18,10 +18,10 @@ from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.options.chat import AnswerForm, Sampling
-from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.complete import CompleteOptions
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Drafting, Prompt
+from apiyi_cli.core.options.prompt import DraftOptions, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.decode.complete import events
 from apiyi_cli.errors import (
@@ -49,8 +49,8 @@ def complete(
     *,
     model: Model,
     source: Prompt,
-    drafting: Drafting,
-    completing: Completing,
+    draft_options: DraftOptions,
+    complete_options: CompleteOptions,
     sampling: Sampling,
     answer: AnswerForm,
     connection: Connection,
@@ -60,7 +60,7 @@ def complete(
     """Send a legacy completion and print the text as it comes."""
     fill = ctx.settings.fill
     template = begin_draft(ctx)
-    completing, sampling, answer = fill(completing), fill(sampling), fill(answer)
+    complete_options, sampling, answer = fill(complete_options), fill(sampling), fill(answer)
     _refuse_schema(answer)
     options = ctx.inputs.read_options(ctx.settings.request)
 
@@ -69,20 +69,20 @@ def complete(
             model=ctx.settings.models[0],
             prompt=text,
             sampling=sampling,
-            completing=completing,
+            complete_options=complete_options,
             stream=stream,
             options=options,
         )
 
     with _suggesting_chat():
-        if completing.lines:
+        if complete_options.lines:
             if prompt or fill(source).file:
                 why = Text("the prompts are the lines of stdin alone")
                 raise UsageError(Text("cannot use --lines"), why)
-            _complete_lines(ctx, build, completing, sampling.n or 1, answer)
+            _complete_lines(ctx, build, complete_options, sampling.n or 1, answer)
         else:
             text = read_prompt(ctx, prompt, source, template)
-            _complete_prompt(ctx, build, text or "", answer, completing, sampling.n or 1)
+            _complete_prompt(ctx, build, text or "", answer, complete_options, sampling.n or 1)
 
 
 def _complete_prompt(
@@ -90,16 +90,16 @@ def _complete_prompt(
     build: Build,
     text: str,
     answer: AnswerForm,
-    completing: Completing,
+    complete_options: CompleteOptions,
     choices: int,
 ) -> None:
     """Send one prompt and print its completion."""
     stream = ctx.output.form != "json" if answer.stream is None else answer.stream
-    if answer.stream and completing.best_of:
+    if answer.stream and complete_options.best_of:
         ctx.messages.note(
             Text("--best-of turns streaming off: the server chooses among whole texts")
         )
-    call = build(text, stream and completing.best_of is None)
+    call = build(text, stream and complete_options.best_of is None)
     if ctx.settings.prints_request:
         ctx.gateway.print_request(call)
     else:
@@ -107,7 +107,7 @@ def _complete_prompt(
 
 
 def _complete_lines(
-    ctx: Context, build: Build, completing: Completing, choices: int, answer: AnswerForm
+    ctx: Context, build: Build, complete_options: CompleteOptions, choices: int, answer: AnswerForm
 ) -> None:
     """Complete each line of stdin and print `{"index","text","finish_reason"}` lines in order.
 
@@ -117,7 +117,7 @@ def _complete_lines(
 
     ctx.settings.models  # noqa: B018 - a missing model is reported before stdin is read
     ctx.output.require_ready()
-    batch_size = completing.batch_size or PROMPTS_AT_ONCE
+    batch_size = complete_options.batch_size or PROMPTS_AT_ONCE
     calls = (
         (len(batch), build([text for _, text in batch], False))
         for batch in read_line_batches(ctx.inputs, "--lines", batch_size)
@@ -127,7 +127,7 @@ def _complete_lines(
             ctx.gateway.print_request(call)
         return
     totals, stop, finishes = UsageTotals(), threading.Event(), LineFinishes()
-    lines = _completed_lines(ctx, calls, choices, stop, totals, finishes)
+    lines = _complete_in_order(ctx, calls, choices, stop, totals, finishes)
     ctx.output.write(ctx.output.filter_lines(lines), stop.set)
     print_usage(totals, ctx.settings, ctx.messages)
     is_strict = bool(answer.strict_finish)
@@ -136,7 +136,7 @@ def _complete_lines(
     finishes.raise_failure(is_strict=is_strict)
 
 
-def _completed_lines(
+def _complete_in_order(
     ctx: Context,
     calls: Iterator[tuple[int, Call]],
     choices: int,

@@ -10,11 +10,11 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options import Flag, list_given
 from apiyi_cli.core.options.connection import Connection
-from apiyi_cli.core.options.mcp import Serving
+from apiyi_cli.core.options.mcp import McpOptions
 from apiyi_cli.core.options.output import Output
 
 
-def mcp(ctx: Context, *, serving: Serving, connection: Connection, output: Output) -> None:
+def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output: Output) -> None:
     """Serve the commands to agents as tools of an MCP server, on stdin and stdout.
 
     The tools are chat, image, video, embed, rank, transcribe, speak, models, balance and
@@ -28,8 +28,8 @@ def mcp(ctx: Context, *, serving: Serving, connection: Connection, output: Outpu
     ctx.output.require_ready()
     options = ServerOptions(
         shared=tuple(_write_options(connection)),
-        max_usd=serving.max_cost,
-        folder=Path(serving.folder or "").absolute(),
+        max_usd=mcp_options.max_cost,
+        folder=Path(mcp_options.folder or "").absolute(),
         scratch=ctx.process.make_scratch_folder(),
         environ=os.environ,
         cost_report=COST_REPORT,

@@ -150,7 +150,7 @@ def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
     known = {} if facts is None else facts._asdict()
     if price is not None:
         known["price"] = format_price(price)
-    if (cached := prices.of_cached(name)) is not None:
+    if (cached := prices.find_cached(name)) is not None:
         known["cached_price"] = f"${cached:.4g} M"
     return {field: value for field, value in known.items() if value}
 

@@ -21,7 +21,7 @@ IDLE = "30m"
 """How long the page may be left alone before the server ends."""
 
 
-class Starting(Group):
+class PlaygroundOptions(Group):
     """How the page is started, and what its requests may do."""
 
     profile = flag(
@@ -71,7 +71,7 @@ def playground(
         typer.Argument(help=Text("Command that the page begins with."), show_default=False),
     ] = None,
     *,
-    starting: Starting,
+    page_options: PlaygroundOptions,
 ) -> None:
     """Serve a web page for every endpoint on this machine, until Ctrl-C.
 
@@ -80,13 +80,13 @@ def playground(
     """
     from apiyi_cli.playground.server import PlaygroundServer
 
-    idle_s = _read_idle(starting.idle or IDLE)
-    program = make_program(ctx, command, starting)
-    server = PlaygroundServer(program, starting.port or 0)
+    idle_s = _read_idle(page_options.idle or IDLE)
+    program = make_program(ctx, command, page_options)
+    server = PlaygroundServer(program, page_options.port or 0)
     ctx.process.on_exit(server.close)
     server.start()
     ctx.process.console.write(f"{server.url}\n".encode())
-    _open_page(ctx, server.url, server.port, is_wanted=not starting.no_open)
+    _open_page(ctx, server.url, server.port, is_wanted=not page_options.no_open)
     ctx.messages.note(Text("the playground is running; Ctrl-C ends it"))
     server.wait(idle_s)
     ctx.messages.note(Text("nobody used the page: the playground ends"))
@@ -103,7 +103,7 @@ def _read_idle(text: str) -> float:
         raise UsageError(Text("cannot use --idle"), why, hint=f"--idle {IDLE}") from None
 
 
-def make_program(ctx: Context, command: str | None, starting: Starting) -> PageProgram:
+def make_program(ctx: Context, command: str | None, page_options: PlaygroundOptions) -> PageProgram:
     """Return what the server needs to know of the program. Raises UsageError, SetupError."""
     from apiyi_cli.cli.command_table import COMMANDS
     from apiyi_cli.cli.gateway.models import facts_file
@@ -128,12 +128,12 @@ def make_program(ctx: Context, command: str | None, starting: Starting) -> PageP
         environ,
         settings.in_profile.name,
         load_prices=load_prices,
-        load_models=lambda found: load_facts(facts_file(found)),
+        load_models=lambda settings: load_facts(facts_file(settings)),
         estimate_call=lambda prices, call: estimate_cost(prices, call, None, guess=True),
         command=command or "chat",
-        max_cost_usd=starting.max_cost,
-        allows_api=bool(starting.allow_api),
-        keeps_history=not starting.no_history,
+        max_cost_usd=page_options.max_cost,
+        allows_api=bool(page_options.allow_api),
+        keeps_history=not page_options.no_history,
         is_chinese=chinese(environ, find_configured(environ)),
     )
 

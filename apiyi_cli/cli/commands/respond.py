@@ -15,12 +15,18 @@ from apiyi_cli.cli.conversation.request import read_request
 from apiyi_cli.cli.inputs.prompt import find_at_source
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Source
-from apiyi_cli.core.options.chat import AnswerForm, ProtocolOptions, Running, SessionOptions, Tools
+from apiyi_cli.core.options.chat import (
+    AnswerForm,
+    ProtocolOptions,
+    SessionOptions,
+    ToolRunOptions,
+    Tools,
+)
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
+from apiyi_cli.core.options.prompt import Conversation, DraftOptions, Prompt
 from apiyi_cli.core.options.request import Model, Request
-from apiyi_cli.core.options.respond import Responding
+from apiyi_cli.core.options.respond import RespondOptions
 from apiyi_cli.decode.answers.output import output_items
 from apiyi_cli.decode.respond import events
 from apiyi_cli.errors import UsageError
@@ -33,32 +39,32 @@ def respond(
     *,
     model: Model,
     source: Prompt,
-    drafting: Drafting,
+    draft_options: DraftOptions,
     surroundings: Conversation,
     sessions: SessionOptions,
-    responding: Responding,
+    respond_options: RespondOptions,
     protocols: ProtocolOptions,
     answer: AnswerForm,
     tools: Tools,
-    running: Running,
+    tool_run: ToolRunOptions,
     connection: Connection,
     output: Output,
     request: Request,
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
-    _refuse_misfits(protocols, responding, surroundings)
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, running, sessions)
+    _refuse_misfits(protocols, respond_options, surroundings)
+    asked = read_request(ctx, prompt, source, surroundings, answer, tools, tool_run, sessions)
     for notice in asked.notices():
         ctx.messages.note(notice)
-    responding = ctx.settings.fill(responding)
-    given = responding.instructions
-    instructions = asked.system if given is None else ctx.inputs.at(given)
+    respond_options = ctx.settings.fill(respond_options)
+    given = respond_options.instructions
+    instructions = asked.system if given is None else ctx.inputs.expand_file(given)
     items, sources = build_items(asked.text, earlier=asked.earlier, attachments=asked.attachments)
     text = asked.text_request((*_text_sources(ctx, items, asked.text, instructions), *sources))
 
     def build(items: str | Sequence[dict[str, Any]]) -> Call:
         model = ctx.settings.models[0]
-        return respond_call(model, items, responding, text, instructions=instructions)
+        return respond_call(model, items, respond_options, text, instructions=instructions)
 
     if ctx.settings.prints_request:
         ctx.gateway.print_request(build(items))
@@ -100,10 +106,10 @@ def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
 
 
 def _refuse_misfits(
-    protocols: ProtocolOptions, responding: Responding, surroundings: Conversation
+    protocols: ProtocolOptions, respond_options: RespondOptions, surroundings: Conversation
 ) -> None:
     """Raise UsageError for two system texts, or another API; a profile's is for chat."""
-    _refuse_two_instructions(responding, surroundings)
+    _refuse_two_instructions(respond_options, surroundings)
     option = "--cache-prompt" if protocols.cache_prompt else None
     if protocols.protocol in ("anthropic", "google"):
         option = f"--protocol {protocols.protocol}"
@@ -115,8 +121,8 @@ def _refuse_misfits(
         )
 
 
-def _refuse_two_instructions(responding: Responding, surroundings: Conversation) -> None:
-    if responding.instructions is not None and surroundings.system is not None:
+def _refuse_two_instructions(respond_options: RespondOptions, surroundings: Conversation) -> None:
+    if respond_options.instructions is not None and surroundings.system is not None:
         raise UsageError(
             Text("cannot use --instructions with -s"),
             Text("both are the system text"),

@@ -15,7 +15,7 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
 from apiyi_cli.core.options.request import Model, Request
-from apiyi_cli.core.options.speak import Speaking
+from apiyi_cli.core.options.speak import SpeakOptions
 from apiyi_cli.decode.speak import audio
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -27,7 +27,7 @@ def speak(
     *,
     model: Model,
     source: Prompt,
-    speaking: Speaking,
+    speak_options: SpeakOptions,
     connection: Connection,
     output: Output,
     request: Request,
@@ -49,10 +49,10 @@ def speak(
             Text("no text was given"),
             hint='apiyi speak "Good morning" -o hello.mp3',
         )
-    speaking = ctx.settings.fill(speaking)
-    check_skipping(ctx.settings.output, speaking.skip_existing, needs_output=True)
-    target = _find_target(ctx, speaking, spoken, files)
-    call = _build_call(ctx, speaking, spoken, target)
+    speak_options = ctx.settings.fill(speak_options)
+    check_skipping(ctx.settings.output, speak_options.skip_existing, needs_output=True)
+    target = _find_target(ctx, speak_options, spoken, files)
+    call = _build_call(ctx, speak_options, spoken, target)
     if target is not None and target.exists:
         print_skipped(ctx.messages, 1)
     elif ctx.settings.prints_request:
@@ -61,12 +61,14 @@ def speak(
         _write_speech(ctx, call, target)
 
 
-def _build_call(ctx: Context, speaking: Speaking, text: str, target: SpeechFile | None) -> Call:
+def _build_call(
+    ctx: Context, speak_options: SpeakOptions, text: str, target: SpeechFile | None
+) -> Call:
     path = None if target is None else target.path
     return speak_call(
         model=ctx.settings.models[0],
         text=text,
-        speaking=_complete_options(ctx, speaking, path),
+        speak_options=_complete_options(ctx, speak_options, path),
         options=ctx.inputs.read_options(ctx.settings.request),
     )
 
@@ -105,7 +107,7 @@ class SpeechFile:
 
 
 def _find_target(
-    ctx: Context, speaking: Speaking, text: str, files: list[str]
+    ctx: Context, speak_options: SpeakOptions, text: str, files: list[str]
 ) -> SpeechFile | None:
     """Return the file that `-o` names, None for stdout."""
     from apiyi_cli.output.names import slug, source_fields
@@ -118,29 +120,33 @@ def _find_target(
         "{stem}.{ext}" if files else "{slug}.{ext}",
         apart="{slug}.{ext}",
         known=("dir", "stem", "slug", "model", "ext") if files else ("slug", "model", "ext"),
-        extensions=(speaking.format or next(iter(FORMATS)),),
+        extensions=(speak_options.format or next(iter(FORMATS)),),
         force=bool(output.force),
-        skip_existing=bool(speaking.skip_existing),
+        skip_existing=bool(speak_options.skip_existing),
     )
     source = source_fields(files[0]) if files else {}
     own = {"slug": slug(text, default="speech"), "model": ctx.settings.models[0]}
     return SpeechFile(places, {**source, **own})
 
 
-def _complete_options(ctx: Context, speaking: Speaking, target: Path | None) -> Speaking:
+def _complete_options(
+    ctx: Context, speak_options: SpeakOptions, target: Path | None
+) -> SpeakOptions:
     """Return the options with `@FILE` read and the format of the target's extension."""
-    if speaking.instructions is not None:
-        speaking = speaking.replace(instructions=ctx.inputs.at(speaking.instructions))
+    if speak_options.instructions is not None:
+        speak_options = speak_options.replace(
+            instructions=ctx.inputs.expand_file(speak_options.instructions)
+        )
     suffix = target.suffix.lower().removeprefix(".") if target is not None else ""
-    if speaking.format is not None or not suffix:
-        return speaking
+    if speak_options.format is not None or not suffix:
+        return speak_options
     if suffix not in FORMATS:
         raise UsageError(
             Text("cannot tell the format of {target}", target=target),
             Text("its extension is none of {formats}", formats=", ".join(FORMATS)),
             hint=f"--format {next(iter(FORMATS))}",
         )
-    return speaking.replace(format=FORMATS[suffix])
+    return speak_options.replace(format=FORMATS[suffix])
 
 
 app = single(spread(speak))

@@ -110,9 +110,9 @@ class AnswerFiles:
         path = self._save_base64(attachment.base64)
         return f"{path}\n" if path else ""
 
-    def _name(self, found: re.Match[str]) -> str:
-        address = found[0]
-        if found["data"]:
+    def _name(self, match: re.Match[str]) -> str:
+        address = match[0]
+        if match["data"]:
             return self._save_base64(address.partition(",")[2]) or address
         from apiyi_cli.wire.download import download
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.conversation.answer_files import AnswerFiles
-from apiyi_cli.cli.conversation.reply import printed_text
+from apiyi_cli.cli.conversation.reply import find_printed_text
 from apiyi_cli.cli.output.stderr_events import WARNINGS
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
@@ -46,7 +46,7 @@ class CompareRow:
     @property
     def text(self) -> str:
         """Return the part of the text so far that is printed."""
-        return printed_text("".join(self.texts), self._form)
+        return find_printed_text("".join(self.texts), self._form)
 
     def save_files(self, keep_file: Callable[[InlineFile], str]) -> None:
         """Save the files of the answer, or `keep_file` where the user has no place for them."""

@@ -10,7 +10,7 @@ from apiyi_cli.cli.conversation.reply import (
     ReplyCollector,
     answer_form,
     find_decode,
-    printed_text,
+    find_printed_text,
     require_fit,
 )
 from apiyi_cli.cli.output.stderr_events import StderrEvents
@@ -85,7 +85,7 @@ def run(
     replies: list[ReplyCollector] = []
     printer.write(_answer_lines(printer, request, endpoint, messages, runner, replies))
     if request.schema is not None and not replies[-1].calls:
-        text = printed_text(replies[-1].text, request.form)
+        text = find_printed_text(replies[-1].text, request.form)
         require_fit(request.schema, text, ctx.gateway.left_s)
 
 

@@ -16,7 +16,7 @@ from apiyi_cli.cli.inputs.editor import edit_text
 from apiyi_cli.cli.inputs.prompt import join_pieces
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.nearest import find_nearest
-from apiyi_cli.core.options.prompt import Drafting
+from apiyi_cli.core.options.prompt import DraftOptions
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.values import InvalidValue, convert_value, find_options
 from apiyi_cli.text import Text, system_reason
@@ -68,19 +68,19 @@ def begin_draft(settings: CommandSettings) -> PromptTemplate:
 
     They count before the environment and the profile, behind what was typed.
     """
-    template = read_template(settings, settings.fill(Drafting()).template or "")
+    template = read_template(settings, settings.fill(DraftOptions()).template or "")
     settings.use_template(template.options)
     return template
 
 
 def finish_draft(ctx: Context, template: PromptTemplate | None, text: str | None) -> str | None:
     """Return the text of the prompt, filled into the template and changed in the editor."""
-    drafting = ctx.settings.fill(Drafting())
-    if template is None and drafting.param:
+    draft_options = ctx.settings.fill(DraftOptions())
+    if template is None and draft_options.param:
         raise _no_template_error()
     if template is not None:
-        text = template.fill(text, _read_params(drafting.param or ()))
-    if drafting.edit:
+        text = template.fill(text, _read_params(draft_options.param or ()))
+    if draft_options.edit:
         text = edit_text(ctx.process, text or "", Text("nothing was sent"))
         if not text.strip():
             raise UsageError(Text("nothing to send"), Text("the edited prompt is empty"))

@@ -111,8 +111,8 @@ class ReplyCollector:
         keep_file = self._keep_file
         assert keep_file is not None
 
-        def name(found: re.Match[str]) -> str:
-            return keep_file(InlineFile(found[1], found[2])).rstrip("\n") or found[0]
+        def name(match: re.Match[str]) -> str:
+            return keep_file(InlineFile(match[1], match[2])).rstrip("\n") or match[0]
 
         return Delta(re.sub(_DATA_URL, name, event.text), event.index)
 
@@ -131,7 +131,7 @@ def answer_form(form: str, answer: AnswerForm) -> str:
     return "extract" if answer.extract and form == "text" else form
 
 
-def printed_text(text: str, form: str) -> str:
+def find_printed_text(text: str, form: str) -> str:
     """Return the part of an answer's text that is printed in a form of output."""
     if form != "extract":
         return text

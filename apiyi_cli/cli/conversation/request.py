@@ -9,8 +9,8 @@ from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
 from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.core.call import Source
-from apiyi_cli.core.options.chat import AnswerForm, Running, SessionOptions, Tools
-from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt
+from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
+from apiyi_cli.core.options.prompt import Conversation, DraftOptions, Prompt
 from apiyi_cli.errors import UsageError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
@@ -119,7 +119,7 @@ def read_request(
     conversation: Conversation,
     answer: AnswerForm,
     tools: Tools,
-    running: Running,
+    tool_run: ToolRunOptions,
     sessions: SessionOptions,
     history: MessageHistory | None = None,
 ) -> ConversationRequest:
@@ -127,14 +127,14 @@ def read_request(
     template = begin_draft(ctx)
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
-    system = None if conversation.system is None else inputs.at(conversation.system)
+    system = None if conversation.system is None else inputs.expand_file(conversation.system)
     history = history or _find_history(ctx, sessions)
     old = history.messages() if history else []
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
     text = read_prompt(ctx, words, source, template, needed=not (given or attachments))
-    functions, commands = _read_commands(ctx, fill(running), _read_functions(inputs, tools.tool))
+    functions, commands = _read_commands(ctx, fill(tool_run), _read_functions(inputs, tools.tool))
     return ConversationRequest(
         text=text,
         system=None if _has_system(old, system) else system,
@@ -156,7 +156,7 @@ def read_request(
 
 def begin_draft(ctx: Context) -> PromptTemplate | None:
     """Return the template of the run, whose options are in force from now on; None without."""
-    if ctx.settings.fill(Drafting()).template is None:
+    if ctx.settings.fill(DraftOptions()).template is None:
         return None
     from apiyi_cli.cli.conversation.prompt_template import begin_draft
 
@@ -175,8 +175,8 @@ def read_prompt(
 
     Raises UsageError where one is `needed`.
     """
-    drafting = ctx.settings.fill(Drafting())
-    is_drafted = template is not None or bool(drafting.edit or drafting.param)
+    draft_options = ctx.settings.fill(DraftOptions())
+    is_drafted = template is not None or bool(draft_options.edit or draft_options.param)
     files = ctx.settings.fill(source).file or ()
     text = ctx.inputs.prompt(words or (), files, needed=needed and not is_drafted)
     if is_drafted:
@@ -263,11 +263,11 @@ def _read_tool_choice(
 
 
 def _read_commands(
-    ctx: Context, running: Running, functions: list[dict[str, Any]]
+    ctx: Context, tool_run: ToolRunOptions, functions: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands | None]:
     """Return all functions, those of MCP servers added, and what answers them here."""
-    if not (running.run or running.mcp):
+    if not (tool_run.run or tool_run.mcp):
         return functions, None
     from apiyi_cli.cli.conversation.tools import read_commands
 
-    return read_commands(ctx, running, functions)
+    return read_commands(ctx, tool_run, functions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from apiyi_cli.core.events import ToolCall
-from apiyi_cli.core.options.chat import Running
+from apiyi_cli.core.options.chat import ToolRunOptions
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
@@ -53,30 +53,30 @@ class ToolCommands(NamedTuple):
 
 
 def read_commands(
-    ctx: Context, running: Running, functions: Sequence[dict[str, Any]]
+    ctx: Context, tool_run: ToolRunOptions, functions: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands]:
     """Return all functions and what answers them: commands of `--run`, tools of `--mcp`.
 
     The servers of `--mcp` are started here and end with the run. Raises UsageError if nobody
     could be asked and `--yes` was not given.
     """
-    tools = parse_run_options(running.run or (), functions)
-    if not running.yes and not _has_terminal():
+    tools = parse_run_options(tool_run.run or (), functions)
+    if not tool_run.yes and not _has_terminal():
         raise UsageError(
             Text(
                 "cannot ask whether {option} may run its commands",
-                option="--run" if running.run else "--mcp",
+                option="--run" if tool_run.run else "--mcp",
             ),
             Text("there is no terminal"),
             hint=Text("add --yes if they may run unasked"),
         )
     offered: list[dict[str, Any]] = []
-    if running.mcp:
-        offered, remote = _connect_servers(ctx, running.mcp, [_name(tool) for tool in functions])
+    if tool_run.mcp:
+        offered, remote = _connect_servers(ctx, tool_run.mcp, [_name(tool) for tool in functions])
         tools |= remote
     functions = [*functions, *offered]
     declared = tuple(map(_name, functions))
-    commands = ToolCommands(tools, declared, bool(running.yes), running.max_steps or MOST_STEPS)
+    commands = ToolCommands(tools, declared, bool(tool_run.yes), tool_run.max_steps or MOST_STEPS)
     return functions, commands
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from apiyi_cli.batch.run.stopping import price_unknown
+from apiyi_cli.batch.run.stopping import make_unpriced_error
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import LimitError
@@ -39,7 +39,7 @@ class CostLimit:
         """
         usd = estimate_cost(self._prices, call, None, guess=True, answer_mean=answer_mean)
         if usd is None:
-            raise price_unknown(call.model)
+            raise make_unpriced_error(call.model)
         with self._lock:
             planned_usd = self._planned_usd + usd
             if planned_usd > self._max_usd:

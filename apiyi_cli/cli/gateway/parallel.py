@@ -65,7 +65,7 @@ def take_in_order(
     has been paid for: it is waited for and handed to `take` before the stop goes on. A
     second signal does not wait.
     """
-    running = _UnderWay(work)
+    running = _WorkCounter(work)
     results = send_in_order(gateway, iter(items), running.work, jobs, bulk=True)
     try:
         for result in results:
@@ -89,7 +89,7 @@ def take_in_order(
         raise
 
 
-class NotesOnce:
+class NotePrinter:
     """Prints the notes of calls: what holds for one item of many is said once."""
 
     def __init__(self, note: Callable[[str], object]) -> None:
@@ -113,7 +113,7 @@ def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> No
     messages.error(named)
 
 
-class _UnderWay(Generic[B, R]):
+class _WorkCounter(Generic[B, R]):
     """Counts the work that has begun, and keeps results that nobody has taken."""
 
     def __init__(self, work: Callable[[Sender, B], R]) -> None:

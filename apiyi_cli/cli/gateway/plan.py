@@ -141,11 +141,11 @@ def make_bulk_plan(plan: Plan) -> Plan:
     """Return the plan of a run of many requests; the first wait for the limits is said once."""
     is_said = threading.Lock()
 
-    def tell_first(text: str) -> None:
+    def note_first(text: str) -> None:
         if is_said.acquire(blocking=False):
             plan.tell(text)
 
-    return plan._replace(bulk=True, tell_wait=tell_first)
+    return plan._replace(bulk=True, tell_wait=note_first)
 
 
 def _make_failover(process: Process, plan: Plan) -> Failover:

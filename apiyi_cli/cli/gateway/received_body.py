@@ -40,11 +40,11 @@ class ReceivedBody:
         item on: what is put together of them is shown whole.
         """
 
-        def decoded(reply: Reply) -> Iterator[T]:
+        def decode_and_keep(reply: Reply) -> Iterator[T]:
             self._forget()
             self._is_used = not 200 <= reply.status < 300
             if not self._is_used:
-                reply = reply._replace(chunks=self._copied(reply.chunks))
+                reply = reply._replace(chunks=self._keep_chunks(reply.chunks))
             items = decode(reply)
             if until_end:
                 yield from items
@@ -54,7 +54,7 @@ class ReceivedBody:
                 yield item
                 yield from items
 
-        return decoded
+        return decode_and_keep
 
     def keep(
         self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
@@ -80,7 +80,7 @@ class ReceivedBody:
             return rescue.keep([redact_body(b"".join(self._pieces), secrets)])
         return None
 
-    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _keep_chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         pieces = iter(chunks)
         for piece in pieces:
             self._size += len(piece)

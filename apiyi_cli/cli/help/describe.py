@@ -58,7 +58,7 @@ def describe(
     name = path[1] if len(path) == 2 else None
     entry = table.get(name) if name else None
     declarations = _declarations(typed, path)
-    shared = _shared_names(typed)
+    shared = _find_shared_names(typed)
     options = [
         _option(item, declarations, name)._replace(shared=item.name in shared)
         for item in typed.params
@@ -73,7 +73,7 @@ def describe(
         help or (entry.help if entry else ""),
         more,
         entry.panel if entry else "Commands",
-        tuple(_argument(item, path, table) for item in _shown_arguments(typed)),
+        tuple(_argument(item, path, table) for item in _list_arguments(typed)),
         tuple(options),
         subcommands,
     )
@@ -110,7 +110,7 @@ def _subcommands(typed: Any, path: tuple[str, ...], table: CommandTable) -> tupl
     )
 
 
-def _shown_arguments(typed: Any) -> list[Any]:
+def _list_arguments(typed: Any) -> list[Any]:
     return [item for item in typed.params if not _is_option(item) and not item.hidden]
 
 
@@ -118,7 +118,7 @@ def _is_option(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "option")
 
 
-def _shared_names(typed: Any) -> set[str]:
+def _find_shared_names(typed: Any) -> set[str]:
     """Return the parameters of a command that belong to the shared groups."""
     groups = getattr(typed.callback, "groups", ())
     return {name for group in groups if issubclass(group, SHARED) for name in group.flags}
@@ -141,7 +141,7 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
     switch = bool(parameter.is_flag)
     metavar = None if switch else parameter.metavar or parameter.name.upper()
     facts: dict[str, Any] = {
-        "default": _shown_default(parameter.default),
+        "default": _format_default(parameter.default),
         "default_value": parameter.default,
         "kind": _kind(parameter, switch),
         "rule": _rule(choices, metavar, None, parameter.help),
@@ -167,7 +167,7 @@ def _table_facts(declaration: Flag, metavar: str | None, command: str | None) ->
 
     value = default_of(declaration.name, command)
     return {
-        "default": _shown_default(value),
+        "default": _format_default(value),
         "default_value": value,
         "kind": declaration.kind,
         "wire": declaration.wire,
@@ -237,7 +237,7 @@ def _rule(
     return ValueRule("at") if "@FILE" in (help or "") else ValueRule()
 
 
-def _shown_default(value: Any) -> str | None:
+def _format_default(value: Any) -> str | None:
     """Return a default worth showing; a switch that is off, or nothing, is not."""
     if value is None or isinstance(value, bool) or value in ((), ""):
         return None

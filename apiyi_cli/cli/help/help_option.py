@@ -16,7 +16,7 @@ from apiyi_cli.cli.help.print_help import help_text, print_help
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-class _Screen:
+class _HelpMixin:
     """What a command of Typer's needs to show our help."""
 
     _help_options: tuple[Any, ...] = ()
@@ -44,11 +44,11 @@ class _Screen:
         )
 
 
-class HelpedCommand(_Screen, TyperCommand):
+class HelpedCommand(_HelpMixin, TyperCommand):
     """A command with our help."""
 
 
-class HelpedGroup(_Screen, TyperGroup):
+class HelpedGroup(_HelpMixin, TyperGroup):
     """A group of commands with our help."""
 
 

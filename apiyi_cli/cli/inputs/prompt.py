@@ -32,7 +32,7 @@ from apiyi_cli.text import Text
 JUDGED_BYTES = 1 << 17
 
 
-class Judge(Protocol):
+class InputCheck(Protocol):
     """Judges how an input begins; raises what refuses it."""
 
     def check_bytes(self, head: bytes) -> None:
@@ -87,7 +87,7 @@ class Inputs:
         """
         asks_stdin = self.dash_is_stdin and "-" in words
         typed = [word for word in words if word != "-" or not asks_stdin]
-        pieces = [self.filled_file(path) for path in files]
+        pieces = [self.nonempty_file(path) for path in files]
         self.files = list(zip(files, pieces, strict=True))
         is_alone = not (typed or pieces)
         if asks_stdin or self._has_stdin(is_alone=is_alone, joins=joins_stdin):
@@ -138,7 +138,7 @@ class Inputs:
             return self.stdin("-f -")
         return _decode(self.content(path), path, self.encoding)
 
-    def filled_file(self, path: str) -> str:
+    def nonempty_file(self, path: str) -> str:
         """Return a text file's content. Raises UsageError for one that has none.
 
         A question about a document that is not there would be paid for.
@@ -170,10 +170,10 @@ class Inputs:
     def pieces(self, reader: str) -> Iterator[bytes]:
         """Yield the bytes of standard input in pieces, for what memory need not hold."""
         self._claim(reader)
-        yield from self._bounded()
+        yield from self._read_bounded()
 
     def text_pieces(
-        self, reader: str, path: str = "-", *, linger: bool = False, judge: Judge | None = None
+        self, reader: str, path: str = "-", *, linger: bool = False, judge: InputCheck | None = None
     ) -> Iterator[bytes]:
         """Yield the text of standard input, or of a pipe at `path`, in UTF-8 as it arrives.
 
@@ -203,7 +203,7 @@ class Inputs:
             if fd != STDIN:
                 os.close(fd)
 
-    def at(self, value: str) -> str:
+    def expand_file(self, value: str) -> str:
         """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
         if value.startswith("@"):
             text = self.file(value[1:])
@@ -214,12 +214,12 @@ class Inputs:
     def read_options(self, options: Request) -> list[str]:
         """Return the `-O` values with `@FILE` read."""
         parts = (option.partition("=") for option in options.option or ())
-        return [name + equals + self.at(value) for name, equals, value in parts]
+        return [name + equals + self.expand_file(value) for name, equals, value in parts]
 
     def text_or_file(self, value: str, option: str) -> str:
         """Return the text of `@FILE`, of a file of that name if there is one, else the value."""
         if value.startswith(("@", "\\@")):
-            return self.at(value)
+            return self.expand_file(value)
         if not value.lstrip().startswith(("{", "[")) and "\n" not in value:
             if value and os.path.exists(value):
                 return self.file(value)
@@ -232,9 +232,9 @@ class Inputs:
 
     def _stdin(self, reader: str) -> bytes:
         self._claim(reader)
-        return b"".join(self._bounded())
+        return b"".join(self._read_bounded())
 
-    def _bounded(self) -> Iterator[bytes]:
+    def _read_bounded(self) -> Iterator[bytes]:
         """Yield what stdin gives. Raises UsageError for a device without an end."""
         size = 0
         for piece in read_arriving(self._notice):

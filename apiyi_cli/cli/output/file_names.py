@@ -112,7 +112,7 @@ class OutputFiles:
         makers: dict[Path, str] = {}
         for maker, values in wanted:
             path = self.likely_path(values)
-            if not is_device(path) and numbered.distinct(path) != path:
+            if not is_device(path) and numbered.make_distinct(path) != path:
                 first = makers.get(path, Text("another one"))
                 raise UsageError(
                     Text(

@@ -147,13 +147,13 @@ def estimate_cost(
     seconds of a recording. With `guess` tokens that nobody told are estimated,
     the answer's by what bounds it or by the mean of the model's answers.
     """
-    from apiyi_cli.store.prices import Used
+    from apiyi_cli.store.prices import BilledUnits
 
     model = call.model or ""
     if not len(prices):
         return None
     raw = usage.raw if usage is not None and isinstance(usage.raw, dict) else {}
-    used = Used(
+    units = BilledUnits(
         usage.prompt_tokens if usage else None,
         usage.completion_tokens if usage else None,
         usage.cached_tokens if usage else None,
@@ -161,14 +161,14 @@ def estimate_cost(
         _find_seconds(call, raw),
     )
     # How many tokens a video takes, nobody knows before it is made.
-    if guess and used.prompt is None and not _begins_task(call):
+    if guess and units.prompt is None and not _begins_task(call):
         from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 
         mean = FIRST_ANSWER if answer_mean is None else answer_mean
         whole, request = estimate_tokens(call, mean), estimate_tokens(call, 0.0)
         bounded = estimate_tokens(call._replace(cost="light"))
-        used = used._replace(prompt=bounded, completion=max(whole, request) - bounded)
-    return prices.estimate(model, used)
+        units = units._replace(prompt=bounded, completion=max(whole, request) - bounded)
+    return prices.estimate(model, units)
 
 
 def _begins_task(call: Call) -> bool:
@@ -201,10 +201,10 @@ def _find_seconds(call: Call, raw: Mapping[str, Any]) -> float | None:
 
 def format_estimate(settings: Settings, model: str, usage: Usage) -> str:
     """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
-    from apiyi_cli.store.prices import Used, format_cost
+    from apiyi_cli.store.prices import BilledUnits, format_cost
 
     prices = load_prices(settings)
     if not len(prices):
         return ""
-    used = Used(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-    return f", {format_cost(prices.estimate(model, used))}"
+    units = BilledUnits(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+    return f", {format_cost(prices.estimate(model, units))}"

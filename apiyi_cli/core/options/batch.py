@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Batching(Group, panel="Rows"):
+class BatchOptions(Group, panel="Rows"):
     """What the rows of a batch are, which of them run, and when to stop."""
 
     endpoint = flag(

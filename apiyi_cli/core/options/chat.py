@@ -190,7 +190,7 @@ class Tools(Group, panel="Tools"):
     )
 
 
-class Running(Group, panel="Tools"):
+class ToolRunOptions(Group, panel="Tools"):
     """Local commands that answer the model's function calls."""
 
     run = flag(
@@ -244,7 +244,7 @@ class SessionOptions(Group, panel="Prompt"):
     no_keep = flag(bool, "--no-keep", help="Keep neither messages nor the prompt history.")
 
 
-class Interactive(Group, panel="Conversation"):
+class InteractiveOptions(Group, panel="Conversation"):
     """A conversation on the terminal."""
 
     interactive = flag(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Completing(Group, panel="Sampling"):
+class CompleteOptions(Group, panel="Sampling"):
     """What legacy completions know besides sampling."""
 
     suffix = flag(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Embedding(Group, panel="Request"):
+class EmbedOptions(Group, panel="Request"):
     """What is embedded, and how."""
 
     lines = flag(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Imaging(Group, panel="Picture"):
+class ImageOptions(Group, panel="Picture"):
     """What is drawn, from what, and how its files are treated."""
 
     input = flag(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Serving(Group, panel="Options"):
+class McpOptions(Group, panel="Options"):
     """What holds for all calls of a session."""
 
     max_cost = flag(

@@ -31,7 +31,7 @@ class Prompt(TextInput, panel="Prompt"):
     no_stdin = flag(bool, "-n", "--no-stdin", help="Never read stdin.")
 
 
-class Drafting(Group, panel="Prompt"):
+class DraftOptions(Group, panel="Prompt"):
     """How the text of a prompt is made: from a template, in an editor."""
 
     template = flag(

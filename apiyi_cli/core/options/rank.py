@@ -6,7 +6,7 @@ from apiyi_cli.core.options import flag
 from apiyi_cli.core.options.prompt import TextInput
 
 
-class Ranking(TextInput):
+class RankOptions(TextInput):
     """What is ranked, and how much of it is printed."""
 
     lines = flag(

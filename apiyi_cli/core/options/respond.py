@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options.chat import ChatSampling
 
 
-class Responding(Group, panel="Sampling"):
+class RespondOptions(Group, panel="Sampling"):
     """Sampling and tools of the Responses endpoint."""
 
     instructions = flag(
@@ -25,34 +26,10 @@ class Responding(Group, panel="Sampling"):
         low=16,
         wire="max_output_tokens",
     )
-    temperature = flag(
-        float,
-        "--temperature",
-        help="Sampling temperature.",
-        metavar="X",
-        low=0,
-        high=2,
-        wire="temperature",
-    )
-    top_p = flag(
-        float,
-        "--top-p",
-        help="Nucleus: probability mass to sample from.",
-        metavar="X",
-        low=0,
-        high=1,
-        wire="top_p",
-    )
-    top_logprobs = flag(
-        int,
-        "--top-logprobs",
-        help="Likeliest tokens to report at each place.",
-        metavar="N",
-        low=0,
-        high=20,
-        wire="top_logprobs",
-    )
-    user = flag(str, "--user", help="End user's id, for abuse reports.", metavar="ID", wire="user")
+    temperature = ChatSampling.temperature
+    top_p = ChatSampling.top_p
+    top_logprobs = ChatSampling.top_logprobs
+    user = ChatSampling.user
     reasoning_effort = flag(
         str,
         "--reasoning-effort",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Speaking(Group, panel="Speech"):
+class SpeakOptions(Group, panel="Speech"):
     """How a text is read aloud."""
 
     voice = flag(

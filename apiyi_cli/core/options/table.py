@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from apiyi_cli.core.options import Group
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.chat import (
     AnswerForm,
     ChatSampling,
-    Interactive,
+    InteractiveOptions,
     ProtocolOptions,
-    Running,
     Sampling,
     SessionOptions,
+    ToolRunOptions,
     Tools,
 )
-from apiyi_cli.core.options.complete import Completing
+from apiyi_cli.core.options.complete import CompleteOptions
 from apiyi_cli.core.options.connection import Connection, Jobs
-from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.embed import EmbedOptions
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.core.options.output import Output, RecordOutput
-from apiyi_cli.core.options.prompt import Conversation, Drafting, Prompt, TextInput
-from apiyi_cli.core.options.rank import Ranking
+from apiyi_cli.core.options.prompt import Conversation, DraftOptions, Prompt, TextInput
+from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.core.options.request import Model, Models, Request
-from apiyi_cli.core.options.respond import Responding
-from apiyi_cli.core.options.speak import Speaking
-from apiyi_cli.core.options.transcribe import Transcribing
-from apiyi_cli.core.options.video import Filming
+from apiyi_cli.core.options.respond import RespondOptions
+from apiyi_cli.core.options.speak import SpeakOptions
+from apiyi_cli.core.options.transcribe import TranscribeOptions
+from apiyi_cli.core.options.video import VideoOptions
 
 OPTION_GROUPS: tuple[type[Group], ...] = (
     Model,
@@ -36,24 +36,24 @@ OPTION_GROUPS: tuple[type[Group], ...] = (
     Request,
     TextInput,
     Prompt,
-    Drafting,
+    DraftOptions,
     Conversation,
     Sampling,
     ChatSampling,
     ProtocolOptions,
     AnswerForm,
     Tools,
-    Running,
+    ToolRunOptions,
     SessionOptions,
-    Interactive,
-    Completing,
-    Responding,
-    Embedding,
-    Ranking,
+    InteractiveOptions,
+    CompleteOptions,
+    RespondOptions,
+    EmbedOptions,
+    RankOptions,
     Jobs,
-    Imaging,
-    Transcribing,
-    Speaking,
-    Filming,
-    Batching,
+    ImageOptions,
+    TranscribeOptions,
+    SpeakOptions,
+    VideoOptions,
+    BatchOptions,
 )

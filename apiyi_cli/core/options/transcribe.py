@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 
-class Transcribing(Group, panel="Answer"):
+class TranscribeOptions(Group, panel="Answer"):
     """In which form a recording's words come, and what helps to hear them."""
 
     format = flag(

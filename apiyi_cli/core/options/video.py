@@ -8,7 +8,7 @@ TASK_WORDS = ("list", "resume", "cancel", "forget")
 """First words that are about tasks, not a prompt."""
 
 
-class Filming(Group):
+class VideoOptions(Group):
     """What is filmed, from what, and how its file and its task are treated."""
 
     input = flag(

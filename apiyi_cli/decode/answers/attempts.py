@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from apiyi_cli.decode.frames.fields import read_number, read_object, read_objects, read_string
 
-Anew = Literal["", "here", "before"]
+RestartPoint = Literal["", "here", "before"]
 """Not begun anew, begun anew by this event, or by the one before it."""
 
 _CHARS_ALIKE = 4
@@ -31,12 +31,12 @@ class AttemptFinder:
         self._texts: list[str] = []
         self._chars = 0
 
-    def check(self, value: dict[str, Any]) -> Anew:
+    def check(self, value: dict[str, Any]) -> RestartPoint:
         """Take the next event; return where the answer begins anew, if it does."""
         text, has_parts = _read_parts(value)
         if not has_parts:
             return ""
-        anew: Anew = self._judge(value, text) if self.previous else ""
+        anew: RestartPoint = self._judge(value, text) if self.previous else ""
         if anew == "here":
             self._forget()
         elif anew == "before":
@@ -46,7 +46,7 @@ class AttemptFinder:
         self._add(value, text)
         return anew
 
-    def _judge(self, value: dict[str, Any], text: str) -> Anew:
+    def _judge(self, value: dict[str, Any], text: str) -> RestartPoint:
         id = read_string(value.get("responseId"))
         is_other = bool(id and self._id and id != self._id) and not self._ids_vary
         begins_alike = self._begins_alike(text)

@@ -67,16 +67,16 @@ def classify_error(
     rule = next((rule for rule in RULES if matches_rule(rule, body, status, speaker)), None)
     if rule is None:
         return _by_status(body, status, cost, url)
-    found = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
+    error_class = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
     if rule.billed == "maybe":
-        return _possibly_billed(found, rule, status, cost)
+        return _possibly_billed(error_class, rule, status, cost)
     if rule.error is FundsError:
-        return found._replace(hint=_funds_hint(body.message))
+        return error_class._replace(hint=_funds_hint(body.message))
     if rule.error is UnknownModelError and model:
-        return found._replace(what=Text("no such model for this key: {model}", model=model))
+        return error_class._replace(what=Text("no such model for this key: {model}", model=model))
     if rule.cause == "wrong-request":
-        return found._replace(hint=_fix(body, 400, url))
-    return found
+        return error_class._replace(hint=_fix(body, 400, url))
+    return error_class
 
 
 def find_speaker(body: ErrorBody, cost: Cost) -> Speaker:
@@ -105,16 +105,16 @@ def matches_rule(rule: Rule, body: ErrorBody, status: int, speaker: Speaker) -> 
     return bool(rule.words and rule.words.search(body.message))
 
 
-def _possibly_billed(found: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
+def _possibly_billed(error_class: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
     """Return the class for work that may go on upstream, or whose answer was lost."""
     if cost == "free":
         late = rule.cause == "late"
-        return found._replace(
+        return error_class._replace(
             error=IncompleteError if late else TemporaryError,
             hint=describe_billing("no", Text("run it again in a minute")),
             billed="no",
         )
-    return found._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
+    return error_class._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
 
 
 _KNOWN_FIXES = (
@@ -195,15 +195,15 @@ def _funds_hint(text: str) -> str | None:
     )
 
 
-def needed_usd(text: str) -> float | None:
+def read_needed_usd(text: str) -> float | None:
     """Return the dollars that a request needs at most, None if not told."""
     return _dollars(_NEEDS, text)
 
 
 def _dollars(amount: re.Pattern[str], text: str) -> float | None:
     """Return an amount in dollars: as told, or converted from quota units (no `$` before it)."""
-    found = amount.search(text)
-    if not found:
+    match = amount.search(text)
+    if not match:
         return None
-    number = float(found[2].replace(",", "") or "0")
-    return number if found[1] else number / _UNITS_PER_DOLLAR
+    number = float(match[2].replace(",", "") or "0")
+    return number if match[1] else number / _UNITS_PER_DOLLAR

@@ -43,14 +43,14 @@ def classify_reply(
     if 300 <= status < 400:
         return _redirect(status, headers, host)
     body = read_error_body(raw, headers)
-    found = classify_error(body, status, cost, model, url)
-    if status in (401, 403) and _is_firewall(body, found, headers):
-        found = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
+    error_class = classify_error(body, status, cost, model, url)
+    if status in (401, 403) and _is_firewall(body, error_class, headers):
+        error_class = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
     elif status == 502 and not raw.strip() and not _request_id(headers, body):
-        found = found._replace(
+        error_class = error_class._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
         )
-    return _error(found, body, status, headers, host, "status", now_wall)
+    return _error(error_class, body, status, headers, host, "status", now_wall)
 
 
 def classify_event(
@@ -71,24 +71,28 @@ def classify_event(
     body = find_error(value)
     if body is None:
         return None
-    found = classify_error(body, body.status or 200, cost, model)
-    if isinstance(value, dict) and value.get("success") is False and found.error is TemporaryError:
-        found = ErrorClass(RejectedError, Text("the gateway refused the request"))
-    return _error(found, body, status, headers, host, phase, None)
+    error_class = classify_error(body, body.status or 200, cost, model)
+    if (
+        isinstance(value, dict)
+        and value.get("success") is False
+        and error_class.error is TemporaryError
+    ):
+        error_class = ErrorClass(RejectedError, Text("the gateway refused the request"))
+    return _error(error_class, body, status, headers, host, phase, None)
 
 
-def _is_firewall(body: ErrorBody, found: ErrorClass, headers: Mapping[str, str]) -> bool:
+def _is_firewall(body: ErrorBody, error_class: ErrorClass, headers: Mapping[str, str]) -> bool:
     """Return True if something before the gateway refused: the gateway itself speaks JSON.
 
     Plain words that a row of the table knows may still be the gateway's.
     """
     if "cf-mitigated" in headers or body.form == "page":
         return True
-    return body.form == "text" and not _knows_words(body, found)
+    return body.form == "text" and not _knows_words(body, error_class)
 
 
-def _knows_words(body: ErrorBody, found: ErrorClass) -> bool:
-    rules = (rule for rule in RULES if rule.cause == found.cause and rule.words)
+def _knows_words(body: ErrorBody, error_class: ErrorClass) -> bool:
+    rules = (rule for rule in RULES if rule.cause == error_class.cause and rule.words)
     return any(rule.words.search(body.message) for rule in rules if rule.words)
 
 
@@ -146,17 +150,17 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
         if not name.startswith(_RESET):
             continue
         left = headers.get(f"x-ratelimit-remaining-{name.removeprefix(_RESET)}")
-        found = _SPAN.fullmatch(text.strip())
-        if found and any(found.groups()) and (left is None or left.strip() == "0"):
+        match = _SPAN.fullmatch(text.strip())
+        if match and any(match.groups()) and (left is None or left.strip() == "0"):
             hours, minutes, seconds, milliseconds = (
-                _parse_number(part) or 0 for part in found.groups()
+                _parse_number(part) or 0 for part in match.groups()
             )
             waits.append(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
     return max(waits, default=None)
 
 
 def _error(
-    found: ErrorClass,
+    error_class: ErrorClass,
     body: ErrorBody,
     status: int,
     headers: Mapping[str, str],
@@ -167,20 +171,20 @@ def _error(
     """Build the error; only a 429 or 503 waits for a rate limit's renewal."""
     limited = status in (429, 503)
     again = headers.get("x-should-retry", "").strip().lower()
-    return found.error(
-        found.what,
+    return error_class.error(
+        error_class.what,
         body.message
         or (
             Text("upstream status {status}", status=body.status)
             if body.status
             else Text("no reason given")
         ),
-        hint=found.hint,
+        hint=error_class.hint,
         facts=Facts(
             status=status,
             code=body.code or body.type,
-            cause=found.cause,
-            billed=found.billed,
+            cause=error_class.cause,
+            billed=error_class.billed,
             request_id=_request_id(headers, body),
             host=host or None,
             phase=phase,

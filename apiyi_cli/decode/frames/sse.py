@@ -72,8 +72,8 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
 
 def json_events(chunks: Iterable[bytes]) -> Iterator[Any]:
     """Yield the JSON value of each event; events that are not JSON are skipped."""
-    for batch in frames(chunks):
-        for frame in batch:
+    for events in frames(chunks):
+        for frame in events:
             try:
                 value = read_event(frame.data)
             except ValueError:
@@ -129,10 +129,10 @@ def _events(text: bytes) -> list[Frame]:
     ):
         # Every event is one line of data, as nearly always: no loop in Python is needed.
         return list(map(_frame, repeat(Frame), zip(data, repeat(""))))
-    found: list[Frame] = []
+    events: list[Frame] = []
     for block in text.split(b"\n\n"):
-        found += _block(block)
-    return found
+        events += _block(block)
+    return events
 
 
 def _block(block: bytes) -> list[Frame]:

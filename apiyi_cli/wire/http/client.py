@@ -107,7 +107,7 @@ class Client:
             wire_request = httpcore.Request(
                 request.method,
                 url,
-                headers=_encoded(_with_host(request.headers, url)),
+                headers=_encode_headers(_with_host(request.headers, url)),
                 content=request.body,
                 extensions={"trace": _Progress(deadlines, on_send)},
             )
@@ -290,7 +290,7 @@ def _with_host(
     return (("Host", shown if url.port is None else f"{shown}:{url.port}"), *headers)
 
 
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     encoded = []
     for name, value in headers:
         try:

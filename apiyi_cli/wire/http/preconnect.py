@@ -87,12 +87,12 @@ class Preconnection:
         try:
             addresses = _find_addresses(host, port)
             self.is_resolved = True
-            made = self._shake_hands(_connect_first(addresses, port))
+            tls_socket = self._shake_hands(_connect_first(addresses, port))
             with self._lock:
                 if self._is_wanted:
-                    self._socket, self._made_at = made, time.monotonic()
+                    self._socket, self._made_at = tls_socket, time.monotonic()
                     return
-            made.close()
+            tls_socket.close()
         except OSError as failure:
             self.failure = failure
         except Exception:

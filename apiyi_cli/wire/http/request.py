@@ -48,14 +48,14 @@ def key_header(auth: Auth, key: str) -> tuple[str, str]:
 def json_bytes(value: Any) -> bytes:
     """Return a JSON body; raise UsageError for text that UTF-8 cannot carry."""
     try:
-        return write(value, clean=_sendable)
+        return write(value, clean=_clean_text)
     except TypeError as failure:
         raise UsageError(
             Text("cannot send the request"), Text("its body is no JSON: {reason}", reason=failure)
         ) from None
 
 
-def _sendable(text: str) -> str:
+def _clean_text(text: str) -> str:
     """Return the text with U+FFFD for half characters; refuse bytes that are not UTF-8.
 
     Python shows such bytes of an argument as U+DC80 to U+DCFF.

@@ -44,7 +44,7 @@ class StartBlock:
         with self._lock:
             if self._take(tokens, now):
                 return True
-            wanted = self._wanted(now)
+            wanted = self._choose_size(now)
             if self._count or self._spare_tokens:
                 spare = self._count * self._each + self._spare_tokens
                 rates.give_back_starts(
@@ -65,7 +65,7 @@ class StartBlock:
         self._spare_tokens += self._each - tokens
         return True
 
-    def _wanted(self, now: float) -> int:
+    def _choose_size(self, now: float) -> int:
         """Return twice the last block if it did not last, else what was used of it."""
         if now <= self._reserved_at + self.lasts_s:
             return max(1, min(MOST_STARTS, 2 * self._size))

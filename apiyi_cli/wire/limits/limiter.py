@@ -35,7 +35,7 @@ from apiyi_cli.wire.limits import answer_lengths, bookings, rates
 from apiyi_cli.wire.limits.blocks import StartBlock
 from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import Cause, OnWait, RateSnapshot
-from apiyi_cli.wire.limits.slots import Sleep, Slots, open_own, slots_of
+from apiyi_cli.wire.limits.slots import Sleep, Slots, find_slots, open_own
 from apiyi_cli.wire.limits.windows import Counters
 
 MOST_NOTES: Final = 64
@@ -82,7 +82,7 @@ class Limiter:
                 raise SetupError(Text("this system has no file locks"))
             private_dir(folder)
             self._counters: LocalCounters = FileCounters(folder / numbers, fcntl)
-            self._slots = slots_of(folder / f"{name}.slots", fcntl)
+            self._slots = find_slots(folder / f"{name}.slots", fcntl)
         except (OSError, SetupError) as error:
             tell(Text("rate limits are kept within this process only: {error}", error=error))
             self._counters = LocalCounters()
@@ -152,7 +152,7 @@ class Limiter:
             earlier = rates.snapshot(counters, now)
             start = rates.book(counters, self.limits, now, tokens)
             if start > now:
-                booking = rates.booking_of(counters, start, tokens, earlier)
+                booking = rates.read_booking(counters, start, tokens, earlier)
                 bookings.record(counters, slot, booking)
         return cause, earlier, start
 

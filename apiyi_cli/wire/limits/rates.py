@@ -280,7 +280,7 @@ class Booking(NamedTuple):
     tokens_s: float
 
 
-def booking_of(counters: Counters, start: float, tokens: int, earlier: RateSnapshot) -> Booking:
+def read_booking(counters: Counters, start: float, tokens: int, earlier: RateSnapshot) -> Booking:
     """Return what the booking just made has changed."""
     return Booking(
         start, tokens, counters[_REQUESTS] - earlier.requests, counters[_TOKENS] - earlier.tokens
@@ -305,7 +305,7 @@ def cancel_gone(
     for booking in waiting:
         earlier = snapshot(counters, now)
         _pay(counters, limits, booking.start, booking.tokens)
-        kept.append(booking_of(counters, booking.start, int(booking.tokens), earlier))
+        kept.append(read_booking(counters, booking.start, int(booking.tokens), earlier))
     window = SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s)
     for booking in gone:
         window.subtract_at(booking.start, min(booking.tokens, limits.tpm))

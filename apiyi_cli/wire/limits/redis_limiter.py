@@ -151,7 +151,7 @@ class RedisLimiter:
     def take_slot(self, sleep: Sleep | None = None) -> int:
         """Wait for one of the concurrency slots and return its number, for `release_slot`."""
         sleep = sleep or self._clock.sleep
-        return self._patiently(
+        return self._retry_step(
             partial(self._slots.take_slot, self.limits.concurrency, sleep), sleep
         )
 
@@ -167,7 +167,7 @@ class RedisLimiter:
         """
         wanted = (self._lease_s, output, holder)
         step = partial(self._server.ask, "hold", *wanted, gone)
-        answer = self._patiently(step, self._clock.sleep)
+        answer = self._retry_step(step, self._clock.sleep)
         if answer is not None:
             return bytes(answer).decode()
         self._holds.append(wanted)
@@ -191,10 +191,10 @@ class RedisLimiter:
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
         """Return the answer of a step: numbers, and the cause of a wait as a word."""
-        answer = self._patiently(partial(self._server.ask, step, *arguments), sleep)
+        answer = self._retry_step(partial(self._server.ask, step, *arguments), sleep)
         return [_number_or_word(item) for item in answer]
 
-    def _patiently(self, step: Callable[[], _T], sleep: Sleep) -> _T:
+    def _retry_step(self, step: Callable[[], _T], sleep: Sleep) -> _T:
         """Repeat a step while the server is away; one time limit holds for all threads."""
         server = self._server
         while True:

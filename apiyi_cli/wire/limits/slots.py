@@ -217,7 +217,7 @@ _open_slots: dict[tuple[int, str], FileSlots] = {}
 _open_slots_lock = threading.Lock()
 
 
-def slots_of(path: Path, fcntl: ModuleType) -> Slots:
+def find_slots(path: Path, fcntl: ModuleType) -> Slots:
     """Return the slots of this file, opened once. Raises OSError if it cannot be opened."""
     # A forked child has none of its parent's locks and needs its own count.
     name = (os.getpid(), os.path.realpath(path))

@@ -94,7 +94,7 @@ class Account:
     ) -> ApiyiError:
         with self._lock:
             self._refusals += 1
-            standing = self._standing(type(error).__name__, error, look)
+            standing = self._find_standing(type(error).__name__, error, look)
             ends = standing == "bad" or not self._answered or self._refusals >= MOST_REFUSALS
         if standing == "good" and error.facts.cause != "permission":
             return TemporaryError(
@@ -110,7 +110,7 @@ class Account:
         facts = error.facts._replace(ends_run=ends)
         return type(error)(error.what, error.why, hint=error.hint, facts=facts)
 
-    def _standing(
+    def _find_standing(
         self, about: str, error: ApiyiError, look: Callable[[ApiyiError], Standing]
     ) -> Standing:
         asked_at, standing = self._known.get(about, (float("-inf"), "unknown"))
@@ -134,7 +134,7 @@ class Account:
     def _funds(self, error: ApiyiError) -> Standing:
         from apiyi_cli.core.endpoints import CREDIT, CREDIT_USED
         from apiyi_cli.decode.account import left_usd
-        from apiyi_cli.decode.errors.error_class import needed_usd
+        from apiyi_cli.decode.errors.error_class import read_needed_usd
 
         try:
             left = left_usd(self._ask(CREDIT.call()), self._ask(CREDIT_USED.call()))
@@ -144,7 +144,7 @@ class Account:
             return "unknown"
         if left is None:
             return "unknown"
-        return "good" if left > max(needed_usd(error.why) or 0.0, 0.0) else "bad"
+        return "good" if left > max(read_needed_usd(error.why) or 0.0, 0.0) else "bad"
 
     def _models(self) -> frozenset[str]:
         with self._lock:

@@ -123,7 +123,7 @@ class Failover:
         """Return the route of a new request."""
         return Route(self, cost)
 
-    def first_usable(self, avoid: frozenset[str] = frozenset()) -> str:
+    def find_usable(self, avoid: frozenset[str] = frozenset()) -> str:
         """Return the first URL that is up and not in `avoid`.
 
         Without one it is the first URL, because the request itself gets the better error.
@@ -170,7 +170,7 @@ class Route:
         self._failures_here = 0
         self._avoid: frozenset[str] = frozenset()
         self._left: tuple[str, str] | None = None
-        self.url = failover.first_usable()
+        self.url = failover.find_usable()
 
     def begin(self) -> str:
         """Return the URL of the next attempt, and report a switch."""
@@ -201,7 +201,7 @@ class Route:
             self._failover.breaker.mark(left)
         self._avoid |= {left}
         self._failures_here = 0
-        self.url = self._failover.first_usable(self._avoid)
+        self.url = self._failover.find_usable(self._avoid)
         if self.url != left:
             why = (
                 Text("HTTP {status}", status=error.facts.status)

@@ -32,7 +32,7 @@ def refused(
     return classify_reply(status, headers or {}, raw, host="api.test", cost=cost, model=model)
 
 
-def told(message: str = "m", **rest: Any) -> dict[str, Any]:
+def error_fields(message: str = "m", **rest: Any) -> dict[str, Any]:
     return {"error": {"message": message, **rest}}
 
 
@@ -78,8 +78,8 @@ def told(message: str = "m", **rest: Any) -> dict[str, Any]:
         b"upstream connect error",
         b"<html><title>Oops</title></html>",
         {},
-        told(),
-        told("", code=None, param=""),
+        error_fields(),
+        error_fields("", code=None, param=""),
         {"error": "m"},
         {"message": "m"},
         [{"error": {"code": 418, "message": "m"}}],
@@ -111,17 +111,19 @@ def test_a_408_is_incomplete_where_the_work_is_expensive() -> None:
 
 
 QUOTA_BODIES = [
-    told("m", code="insufficient_quota"),
-    told("当前分组上游负载已饱和", type="insufficient_quota", code="insufficient_user_quota"),
-    told("m", code="pre_consume_token_quota_failed"),
-    told("m", code="quota_not_enough"),
-    told("m", code="billing_hard_limit_reached"),
-    told("用户额度不足, 剩余额度: 0"),
-    told("该令牌额度已用尽 TokenStatusExhausted[sk-abcdefgh***xyz]"),
-    told("账户余额不足"),
-    told("user [7] quota [1200] preConsumedQuota [500000] is not enough"),
-    told("You exceeded your current quota, please check your plan", type="shell_api_error"),
-    told("Your credit balance is too low"),
+    error_fields("m", code="insufficient_quota"),
+    error_fields(
+        "当前分组上游负载已饱和", type="insufficient_quota", code="insufficient_user_quota"
+    ),
+    error_fields("m", code="pre_consume_token_quota_failed"),
+    error_fields("m", code="quota_not_enough"),
+    error_fields("m", code="billing_hard_limit_reached"),
+    error_fields("用户额度不足, 剩余额度: 0"),
+    error_fields("该令牌额度已用尽 TokenStatusExhausted[sk-abcdefgh***xyz]"),
+    error_fields("账户余额不足"),
+    error_fields("user [7] quota [1200] preConsumedQuota [500000] is not enough"),
+    error_fields("You exceeded your current quota, please check your plan", type="shell_api_error"),
+    error_fields("Your credit balance is too low"),
     {"error": "insufficient balance"},
     {"code": "insufficient_user_quota", "message": "m"},
 ]
@@ -151,53 +153,61 @@ def test_a_quota_that_is_used_up_is_known_inside_a_200(body: Any) -> None:
     ],
 )
 def test_both_amounts_are_shown_in_dollars(message: str, has: str, needs: str) -> None:
-    hint = refused(403, told(message, code="insufficient_user_quota")).hint
+    hint = refused(403, error_fields(message, code="insufficient_user_quota")).hint
 
     assert hint is not None
     assert f"has {has}, needs {needs}" in hint
 
 
 def test_one_amount_alone_gives_the_usual_hint() -> None:
-    assert refused(403, told("用户额度不足, 剩余额度: 5")).hint == FundsError.default_hint
+    assert refused(403, error_fields("用户额度不足, 剩余额度: 5")).hint == FundsError.default_hint
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (503, told("当前分组 default 下对于模型 gpt4o 无可用渠道"), UnknownModelError),
-        (503, told("分组 vip 下模型 x 无可用渠道（distributor）"), UnknownModelError),
+        (503, error_fields("当前分组 default 下对于模型 gpt4o 无可用渠道"), UnknownModelError),
+        (503, error_fields("分组 vip 下模型 x 无可用渠道（distributor）"), UnknownModelError),
         (
             503,
-            told("Current group default has no available channels for model "),
+            error_fields("Current group default has no available channels for model "),
             UnknownModelError,
         ),
         (
             404,
-            told("The model `gpt-9` does not exist or you do not have access"),
+            error_fields("The model `gpt-9` does not exist or you do not have access"),
             UnknownModelError,
         ),
-        (404, told("m", code="model_not_found"), UnknownModelError),
-        (400, told("m", code="model_not_found"), UnknownModelError),
-        (503, told("获取分组 default 下模型 x 的可用渠道失败（retry）"), TemporaryError),
+        (404, error_fields("m", code="model_not_found"), UnknownModelError),
+        (400, error_fields("m", code="model_not_found"), UnknownModelError),
+        (503, error_fields("获取分组 default 下模型 x 的可用渠道失败（retry）"), TemporaryError),
         (
             400,
-            told("Unsupported parameter: 'stop' is not supported with this model."),
+            error_fields("Unsupported parameter: 'stop' is not supported with this model."),
             RejectedError,
         ),
-        (404, told("Invalid URL (POST /v1/x)", type="invalid_request_error"), RejectedError),
-        (400, told("m", code="moderation_blocked"), RejectedError),
-        (403, told("m", code="content_policy_violation"), RejectedError),
-        (500, told("m", code="sensitive_words_detected"), RejectedError),
-        (429, told("Your request was rejected by the safety system"), RejectedError),
-        (500, told("m", code="prompt_blocked"), RejectedError),
-        (401, told("无效的令牌"), AuthError),
-        (401, told("该令牌已过期"), AuthError),
-        (403, told("该令牌无权访问模型 gpt-4o"), AuthError),
-        (403, told("用户已被封禁"), AuthError),
-        (403, told("您的 IP 不在令牌允许访问的列表中"), AuthError),
-        (400, told("Invalid token in logit_bias"), RejectedError),
-        (429, told("当前分组上游负载已饱和，请稍后再试"), TemporaryError),
-        (429, told("您已达到总请求数限制：1分钟内最多请求100次，包括失败次数"), TemporaryError),
+        (
+            404,
+            error_fields("Invalid URL (POST /v1/x)", type="invalid_request_error"),
+            RejectedError,
+        ),
+        (400, error_fields("m", code="moderation_blocked"), RejectedError),
+        (403, error_fields("m", code="content_policy_violation"), RejectedError),
+        (500, error_fields("m", code="sensitive_words_detected"), RejectedError),
+        (429, error_fields("Your request was rejected by the safety system"), RejectedError),
+        (500, error_fields("m", code="prompt_blocked"), RejectedError),
+        (401, error_fields("无效的令牌"), AuthError),
+        (401, error_fields("该令牌已过期"), AuthError),
+        (403, error_fields("该令牌无权访问模型 gpt-4o"), AuthError),
+        (403, error_fields("用户已被封禁"), AuthError),
+        (403, error_fields("您的 IP 不在令牌允许访问的列表中"), AuthError),
+        (400, error_fields("Invalid token in logit_bias"), RejectedError),
+        (429, error_fields("当前分组上游负载已饱和，请稍后再试"), TemporaryError),
+        (
+            429,
+            error_fields("您已达到总请求数限制：1分钟内最多请求100次，包括失败次数"),
+            TemporaryError,
+        ),
         (
             400,
             [{"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}}],
@@ -208,14 +218,18 @@ def test_one_amount_alone_gives_the_usual_hint() -> None:
             {"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}},
             TemporaryError,
         ),
-        (500, told("Panic detected, error: nil", type="one_api_panic"), TemporaryError),
-        (502, told("", param="502", code="bad_response_status_code"), TemporaryError),
+        (500, error_fields("Panic detected, error: nil", type="one_api_panic"), TemporaryError),
+        (502, error_fields("", param="502", code="bad_response_status_code"), TemporaryError),
         (
             529,
             {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
             TemporaryError,
         ),
-        (501, told("API not implemented", code="api_not_implemented", param=""), RejectedError),
+        (
+            501,
+            error_fields("API not implemented", code="api_not_implemented", param=""),
+            RejectedError,
+        ),
     ],
 )
 def test_code_and_words_decide_before_the_status(
@@ -227,9 +241,9 @@ def test_code_and_words_decide_before_the_status(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (told("first"), "first"),
-        (told("", localized_message="local"), "local"),
-        (told("m", localized_message="local"), "m"),
+        (error_fields("first"), "first"),
+        (error_fields("", localized_message="local"), "local"),
+        (error_fields("m", localized_message="local"), "m"),
         ({"error": "text"}, "text"),
         (
             {"type": "error", "error": {"type": "t", "message": "claude"}, "request_id": "r"},
@@ -253,7 +267,7 @@ def test_code_and_words_decide_before_the_status(
         (b'"just a string"', "just a string"),
         (b"", "no reason given"),
         (b"{}", "no reason given"),
-        (told("", param="502"), "upstream status 502"),
+        (error_fields("", param="502"), "upstream status 502"),
         (b"<html><head><title>502 Bad  Gateway</title>", "HTML page “502 Bad Gateway”"),
         (b"<html><h1>413 Request<br>Entity</h1>", "HTML page “413 Request Entity”"),
         (b"<!DOCTYPE html><body>", "an HTML page"),
@@ -265,11 +279,11 @@ def test_code_and_words_decide_before_the_status(
             "网关错误",
         ),
         (b"<title>a &amp; b</title>", "HTML page “a & b”"),
-        (told("令牌 \u202e 中文"), "令牌 \u202e 中文"),
+        (error_fields("令牌 \u202e 中文"), "令牌 \u202e 中文"),
         (b'{"error":{"message":"half \\ud83d"}}', "half \ufffd"),
         (b'{"error":{"message":"bad \xff"}}', "bad \ufffd"),
-        (told("x" * 600), "x" * 499 + "…"),
-        (told("two\nlines"), "two lines"),
+        (error_fields("x" * 600), "x" * 499 + "…"),
+        (error_fields("two\nlines"), "two lines"),
     ],
 )
 def test_the_message_is_found_in_every_shape(body: Any, message: str) -> None:
@@ -278,26 +292,30 @@ def test_the_message_is_found_in_every_shape(body: Any, message: str) -> None:
 
 def test_keys_in_messages_are_masked() -> None:
     key = "sk-proj-abcDEF123456"
-    for body in (told(f"Incorrect API key: {key}."), f"no {key}".encode(), {"detail": f"<{key}>"}):
+    for body in (
+        error_fields(f"Incorrect API key: {key}."),
+        f"no {key}".encode(),
+        {"detail": f"<{key}>"},
+    ):
         error = refused(401, body, {})
         assert key not in f"{error} {error.facts}"
         assert "sk-…" in error.why
-    assert refused(400, told("a task-force-of-ten")).why == "a task-force-of-ten"
+    assert refused(400, error_fields("a task-force-of-ten")).why == "a task-force-of-ten"
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "request_id"),
     [
-        ({"x-request-id": "h1"}, told("m (request id: b1)"), "h1"),
-        ({"x-request-id": "upstream", "x-oneapi-request-id": "own"}, told(), "own"),
-        ({}, told("m (request id: upstream) (request id: own)"), "own"),
-        ({"x-oneapi-request-id": "h2"}, told(), "h2"),
-        ({}, told("m (request id: 2026b1)"), "2026b1"),
-        ({}, told("m（request id：2026b2）"), "2026b2"),
-        ({}, told("m (request id: )"), None),
+        ({"x-request-id": "h1"}, error_fields("m (request id: b1)"), "h1"),
+        ({"x-request-id": "upstream", "x-oneapi-request-id": "own"}, error_fields(), "own"),
+        ({}, error_fields("m (request id: upstream) (request id: own)"), "own"),
+        ({"x-oneapi-request-id": "h2"}, error_fields(), "h2"),
+        ({}, error_fields("m (request id: 2026b1)"), "2026b1"),
+        ({}, error_fields("m（request id：2026b2）"), "2026b2"),
+        ({}, error_fields("m (request id: )"), None),
         ({}, {"type": "error", "error": {"message": "m"}, "request_id": "b3"}, "b3"),
-        ({"cf-ray": "ray1"}, told("m (request id: b4)"), "b4"),
-        ({"cf-ray": "ray1"}, told(), "ray1"),
+        ({"cf-ray": "ray1"}, error_fields("m (request id: b4)"), "b4"),
+        ({"cf-ray": "ray1"}, error_fields(), "ray1"),
         ({}, b"<html>Ray ID: <strong>8f1c2d3e4a5b6c7d</strong>", "8f1c2d3e4a5b6c7d"),
     ],
 )
@@ -313,11 +331,11 @@ def test_the_request_id_is_found(
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (told(code="c", type="t"), "c"),
-        (told(code="", type="t"), "t"),
-        (told(code=None, type="t"), "t"),
-        (told(code=1002), "1002"),
-        (told(), None),
+        (error_fields(code="c", type="t"), "c"),
+        (error_fields(code="", type="t"), "t"),
+        (error_fields(code=None, type="t"), "t"),
+        (error_fields(code=1002), "1002"),
+        (error_fields(), None),
         ([{"error": {"code": 400, "status": "INVALID_ARGUMENT"}}], "400"),
     ],
 )
@@ -329,8 +347,8 @@ def test_the_code_is_kept(body: Any, code: str | None) -> None:
     ("value", "meant"), [("true", True), ("false", False), ("TRUE", True), ("maybe", None)]
 )
 def test_the_gateways_word_on_retrying_is_kept(value: str, meant: bool | None) -> None:
-    assert refused(500, told(), {"x-should-retry": value}).facts.should_retry is meant
-    assert refused(500, told()).facts.should_retry is None
+    assert refused(500, error_fields(), {"x-should-retry": value}).facts.should_retry is meant
+    assert refused(500, error_fields()).facts.should_retry is None
 
 
 DATE = {"date": "Wed, 21 Oct 2026 07:28:00 GMT"}
@@ -384,9 +402,9 @@ def test_a_date_means_nothing_without_a_clock() -> None:
 def test_only_a_rate_limit_waits_for_its_renewal() -> None:
     headers = {"x-ratelimit-reset-tokens": "6m0s"}
 
-    assert refused(429, told(), headers).facts.retry_after_s == 360
-    assert refused(500, told(), headers).facts.retry_after_s is None
-    assert refused(500, told(), {"retry-after": "2"}).facts.retry_after_s == 2
+    assert refused(429, error_fields(), headers).facts.retry_after_s == 360
+    assert refused(500, error_fields(), headers).facts.retry_after_s is None
+    assert refused(500, error_fields(), {"retry-after": "2"}).facts.retry_after_s == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -399,26 +417,31 @@ def test_a_redirect_is_refused_and_names_its_target(status: int) -> None:
 
 
 def test_a_refusal_names_the_field_that_it_is_about() -> None:
-    assert refused(400, told(param="temperature")).facts.param == "temperature"
-    assert refused(400, told("no")).facts.param is None
+    assert refused(400, error_fields(param="temperature")).facts.param == "temperature"
+    assert refused(400, error_fields("no")).facts.param is None
 
 
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
         (refused(401), "apiyi auth login"),
-        (refused(404, told(code="model_not_found")), "apiyi models"),
+        (refused(404, error_fields(code="model_not_found")), "apiyi models"),
         (refused(413, b"<html><title>413</title>"), "compress"),
-        (refused(400, told("This model's maximum context length is 8192 tokens")), "shorten"),
         (
-            refused(404, told("This is a chat model and not supported in the v1/completions")),
+            refused(400, error_fields("This model's maximum context length is 8192 tokens")),
+            "shorten",
+        ),
+        (
+            refused(
+                404, error_fields("This is a chat model and not supported in the v1/completions")
+            ),
             "chat",
         ),
         (refused(502), "proxy"),
         (refused(403, b"<html><title>Attention Required!</title>"), "firewall"),
         (refused(429), "--rpm"),
         (refused(504), "billed"),
-        (refused(400, told(code="content_filter")), "prompt"),
+        (refused(400, error_fields(code="content_filter")), "prompt"),
     ],
 )
 def test_hints_say_what_to_do(error: ApiyiError, hint: str) -> None:
@@ -431,7 +454,7 @@ def test_a_502_with_the_gateways_id_is_not_blamed_on_a_proxy() -> None:
 
 
 def test_an_unknown_model_is_named() -> None:
-    error = refused(503, told("no available channels for model "), model="gpt4o")
+    error = refused(503, error_fields("no available channels for model "), model="gpt4o")
 
     assert "gpt4o" in error.what
 
@@ -469,30 +492,30 @@ def test_an_answer_is_not_taken_for_an_error(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        (told("boom"), TemporaryError),
-        (told("boom", code="bad_response_status_code", param="502"), TemporaryError),
-        (told("m", code=400), RejectedError),
-        ({**told("m"), "status_code": 401}, AuthError),
-        (told("m", code="504"), IncompleteError),
-        (told("m", type="timeout_error"), IncompleteError),
-        (told("m", type="invalid_request_error"), RejectedError),
-        (told("m", code="model_not_found"), UnknownModelError),
-        (told("m", code="invalid_api_key"), AuthError),
-        (told("m", type="permission_error"), TemporaryError),
-        (told("m", code="permission_denied"), AuthError),
+        (error_fields("boom"), TemporaryError),
+        (error_fields("boom", code="bad_response_status_code", param="502"), TemporaryError),
+        (error_fields("m", code=400), RejectedError),
+        ({**error_fields("m"), "status_code": 401}, AuthError),
+        (error_fields("m", code="504"), IncompleteError),
+        (error_fields("m", type="timeout_error"), IncompleteError),
+        (error_fields("m", type="invalid_request_error"), RejectedError),
+        (error_fields("m", code="model_not_found"), UnknownModelError),
+        (error_fields("m", code="invalid_api_key"), AuthError),
+        (error_fields("m", type="permission_error"), TemporaryError),
+        (error_fields("m", code="permission_denied"), AuthError),
         (
             {"object": "error", "message": "m", "type": "BadRequestError", "code": 400},
             RejectedError,
         ),
         ({"object": "error", "message": "m"}, TemporaryError),
-        (told("m", type="rate_limit_error"), TemporaryError),
-        (told("rejected by the safety system"), RejectedError),
+        (error_fields("m", type="rate_limit_error"), TemporaryError),
+        (error_fields("rejected by the safety system"), RejectedError),
         ({"success": False, "message": "无权进行此操作，access token 无效"}, AuthError),
         ({"success": False, "message": "参数错误"}, RejectedError),
         ({"success": False}, RejectedError),
         ({"code": 500, "msg": "busy"}, TemporaryError),
         ({"message": "Not Found"}, TemporaryError),
-        ([told("boom")], TemporaryError),
+        ([error_fields("boom")], TemporaryError),
         ({"type": "error", "message": "m", "code": "rate_limit_exceeded"}, TemporaryError),
         ({"error": True}, TemporaryError),
         ({"error": ["a"]}, TemporaryError),

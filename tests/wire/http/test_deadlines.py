@@ -12,7 +12,7 @@ from apiyi_cli.wire.http.deadlines import Deadlines
 LIMITS = Timeouts(connect_s=10, headers_s=600, bytes_s=120, events_s=300)
 
 
-class Hand:
+class ManualClock:
     """A clock that is moved by hand."""
 
     def __init__(self) -> None:
@@ -21,35 +21,39 @@ class Hand:
 
 
 @pytest.fixture
-def hand() -> Hand:
-    return Hand()
+def manual() -> ManualClock:
+    return ManualClock()
 
 
-def running(hand: Hand, total_at: float | None = None, *, stream: bool = True) -> Deadlines:
+def running(
+    manual: ManualClock, total_at: float | None = None, *, stream: bool = True
+) -> Deadlines:
     """Return the deadlines of an exchange whose headers have arrived."""
-    deadlines = Deadlines(LIMITS._replace(total_at=total_at), hand.clock, free=False, stream=stream)
+    deadlines = Deadlines(
+        LIMITS._replace(total_at=total_at), manual.clock, free=False, stream=stream
+    )
     deadlines.note_sent()
     deadlines.note_headers()
     return deadlines
 
 
-def test_connecting_has_its_own_limit(hand: Hand) -> None:
-    deadlines = Deadlines(LIMITS, hand.clock, free=False, stream=True)
+def test_connecting_has_its_own_limit(manual: ManualClock) -> None:
+    deadlines = Deadlines(LIMITS, manual.clock, free=False, stream=True)
     assert deadlines.connect_s() == 10
-    hand.now += 11
+    manual.now += 11
     failure = deadlines.timeout_error()
     assert isinstance(failure, TemporaryError)
     assert failure.facts.phase == "connect"
 
 
-def test_headers_are_awaited_from_the_end_of_sending(hand: Hand) -> None:
-    deadlines = Deadlines(LIMITS, hand.clock, free=False, stream=True)
-    hand.now += 50
+def test_headers_are_awaited_from_the_end_of_sending(manual: ManualClock) -> None:
+    deadlines = Deadlines(LIMITS, manual.clock, free=False, stream=True)
+    manual.now += 50
     assert deadlines.read_s() == 600
     deadlines.note_sent()
-    hand.now += 599
+    manual.now += 599
     assert deadlines.read_s() == pytest.approx(1)
-    hand.now += 1
+    manual.now += 1
     assert deadlines.read_s() == pytest.approx(0)
     failure = deadlines.timeout_error()
     assert isinstance(failure, IncompleteError)
@@ -58,50 +62,50 @@ def test_headers_are_awaited_from_the_end_of_sending(hand: Hand) -> None:
     assert failure.facts.after_s == 600
 
 
-def test_a_silence_of_bytes_is_shorter_than_one_of_events(hand: Hand) -> None:
-    deadlines = running(hand)
+def test_a_silence_of_bytes_is_shorter_than_one_of_events(manual: ManualClock) -> None:
+    deadlines = running(manual)
     assert deadlines.read_s() == 120
-    hand.now += 250
+    manual.now += 250
     assert deadlines.read_s() == pytest.approx(50)
-    hand.now += 50
+    manual.now += 50
     assert "no event for 300 s" in str(deadlines.timeout_error())
 
 
-def test_bytes_that_are_no_events_do_not_reset_the_clock_of_events(hand: Hand) -> None:
-    deadlines = running(hand)
+def test_bytes_that_are_no_events_do_not_reset_the_clock_of_events(manual: ManualClock) -> None:
+    deadlines = running(manual)
     for _ in range(30):
-        hand.now += 10
+        manual.now += 10
     assert deadlines.read_s() == pytest.approx(0)
     deadlines.note_event()
     assert deadlines.read_s() == 120
 
 
 def test_blanks_keep_an_answer_in_one_piece_alive_as_long_as_it_may_take_to_begin(
-    hand: Hand,
+    manual: ManualClock,
 ) -> None:
-    deadlines = running(hand, stream=False)
-    hand.now += 1000
+    deadlines = running(manual, stream=False)
+    manual.now += 1000
     assert deadlines.read_s() < 0
     assert "no event for 1e+03 s" in str(deadlines.timeout_error())
     deadlines.note_event()
     assert deadlines.read_s() == 120
 
 
-def test_the_whole_run_bounds_every_wait(hand: Hand) -> None:
-    deadlines = running(hand, total_at=1030.0)
+def test_the_whole_run_bounds_every_wait(manual: ManualClock) -> None:
+    deadlines = running(manual, total_at=1030.0)
     assert (deadlines.read_s(), deadlines.connect_s()) == (30, 10)
-    hand.now = 1029.0
+    manual.now = 1029.0
     assert (deadlines.read_s(), deadlines.connect_s()) == (1, 1)
 
 
 @pytest.mark.parametrize("late_s", [-0.005, 0.0, 5.0])
 def test_the_end_of_the_whole_run_tells_whether_the_request_was_sent(
-    hand: Hand, late_s: float
+    manual: ManualClock, late_s: float
 ) -> None:
-    fresh = Deadlines(LIMITS._replace(total_at=1030.0), hand.clock, free=False, stream=True)
-    sent = running(hand, total_at=1030.0)
-    hand.now = 1030.0 + late_s
-    free = Deadlines(LIMITS._replace(total_at=1030.0), hand.clock, free=True, stream=False)
+    fresh = Deadlines(LIMITS._replace(total_at=1030.0), manual.clock, free=False, stream=True)
+    sent = running(manual, total_at=1030.0)
+    manual.now = 1030.0 + late_s
+    free = Deadlines(LIMITS._replace(total_at=1030.0), manual.clock, free=True, stream=False)
     free.note_sent()
     for deadlines, told in (
         (fresh, "had not been sent; it was not billed"),
@@ -113,16 +117,16 @@ def test_the_end_of_the_whole_run_tells_whether_the_request_was_sent(
         assert told in failure.why
 
 
-def test_silence_of_a_free_call_is_temporary(hand: Hand) -> None:
-    deadlines = Deadlines(LIMITS, hand.clock, free=True, stream=False)
+def test_silence_of_a_free_call_is_temporary(manual: ManualClock) -> None:
+    deadlines = Deadlines(LIMITS, manual.clock, free=True, stream=False)
     deadlines.note_sent()
-    hand.now += 601
+    manual.now += 601
     assert isinstance(deadlines.timeout_error(), TemporaryError)
 
 
-def test_the_time_to_connect_is_kept(hand: Hand) -> None:
-    deadlines = Deadlines(LIMITS, hand.clock, free=True, stream=False)
-    hand.now += 0.25
+def test_the_time_to_connect_is_kept(manual: ManualClock) -> None:
+    deadlines = Deadlines(LIMITS, manual.clock, free=True, stream=False)
+    manual.now += 0.25
     deadlines.note_connected()
-    hand.now += 9
+    manual.now += 9
     assert deadlines.connect_took_s == 0.25

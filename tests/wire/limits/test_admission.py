@@ -29,7 +29,7 @@ class Time:
         self.now += seconds
 
 
-class Office:
+class AdmissionSetup:
     """A limiter, and admissions to it."""
 
     def __init__(self, folder: Path, **limits: Any) -> None:
@@ -59,52 +59,52 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path / "run")
+def setup(tmp_path: Path) -> AdmissionSetup:
+    return AdmissionSetup(tmp_path / "run")
 
 
-def test_requests_keep_their_distance_and_each_wait_is_told(office: Office) -> None:
+def test_requests_keep_their_distance_and_each_wait_is_told(setup: AdmissionSetup) -> None:
     for _ in range(5):
-        with office.admission():
+        with setup.admission():
             pass
-    assert office.time.now >= 1000 + 3
-    assert sum(office.waits) == pytest.approx(office.time.now - 1000)
+    assert setup.time.now >= 1000 + 3
+    assert sum(setup.waits) == pytest.approx(setup.time.now - 1000)
 
 
-def test_a_place_in_flight_is_given_back_whatever_happens(office: Office) -> None:
+def test_a_place_in_flight_is_given_back_whatever_happens(setup: AdmissionSetup) -> None:
     for _ in range(3):
-        with pytest.raises(ValueError, match="broken"), office.admission():
+        with pytest.raises(ValueError, match="broken"), setup.admission():
             raise ValueError("broken")
-    places = [office.limiter.take_slot(), office.limiter.take_slot()]
+    places = [setup.limiter.take_slot(), setup.limiter.take_slot()]
     assert len(set(places)) == 2
     for place in places:
-        office.limiter.release_slot(place)
+        setup.limiter.release_slot(place)
 
 
-def test_a_place_is_given_back_when_the_wait_is_given_up(office: Office) -> None:
-    with office.admission():
+def test_a_place_is_given_back_when_the_wait_is_given_up(setup: AdmissionSetup) -> None:
+    with setup.admission():
         pass
-    with pytest.raises(LimitError), office.admission(total_at=office.time.now + 0.01):
+    with pytest.raises(LimitError), setup.admission(total_at=setup.time.now + 0.01):
         pytest.fail("it was let in")
-    for place in [office.limiter.take_slot(), office.limiter.take_slot()]:
-        office.limiter.release_slot(place)
+    for place in [setup.limiter.take_slot(), setup.limiter.take_slot()]:
+        setup.limiter.release_slot(place)
 
 
-def test_a_run_that_would_end_before_its_turn_is_told_at_once(office: Office) -> None:
-    with office.admission():
+def test_a_run_that_would_end_before_its_turn_is_told_at_once(setup: AdmissionSetup) -> None:
+    with setup.admission():
         pass
-    before = office.time.now
-    with pytest.raises(LimitError) as caught, office.admission(total_at=before + 0.01):
+    before = setup.time.now
+    with pytest.raises(LimitError) as caught, setup.admission(total_at=before + 0.01):
         pytest.fail("it was let in")
     assert "had not been sent" in str(caught.value)
     assert caught.value.hint == "raise --max-time"
-    assert office.time.now == before
+    assert setup.time.now == before
 
 
 def test_the_estimate_is_replaced_by_what_was_used(tmp_path: Path) -> None:
     much = {"model": "m", "max_tokens": 50_000}
     call = CALL._replace(json=much)
-    spared, booked = Office(tmp_path / "a"), Office(tmp_path / "b")
+    spared, booked = AdmissionSetup(tmp_path / "a"), AdmissionSetup(tmp_path / "b")
     with spared.admission(call, used=Usage(5, 5, 10)):
         pass
     with booked.admission(call):
@@ -114,35 +114,35 @@ def test_the_estimate_is_replaced_by_what_was_used(tmp_path: Path) -> None:
 
 
 def test_a_failed_request_settles_nothing(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+    setup = AdmissionSetup(tmp_path)
     call = CALL._replace(json={"model": "m", "max_completion_tokens": 50_000})
     with (
         pytest.raises(ValueError, match="cut"),
-        office.admission(call, used=Usage(5, 5, 10)),
+        setup.admission(call, used=Usage(5, 5, 10)),
     ):
         raise ValueError("cut")
-    assert office.delay_s() > 30
+    assert setup.delay_s() > 30
 
 
-def test_the_models_mean_is_learned(office: Office) -> None:
-    before = office.limiter.mean_tokens("m")
+def test_the_models_mean_is_learned(setup: AdmissionSetup) -> None:
+    before = setup.limiter.mean_tokens("m")
     for _ in range(50):
-        with office.admission(used=Usage(5, 4000, 4005)):
+        with setup.admission(used=Usage(5, 4000, 4005)):
             pass
-    assert office.limiter.mean_tokens("m") > before + 1000
+    assert setup.limiter.mean_tokens("m") > before + 1000
 
 
 def test_a_free_call_books_no_tokens(tmp_path: Path) -> None:
-    office = Office(tmp_path, tpm=1000)
-    with office.admission(Call("GET", "/models", json={"x": "x" * 10_000}, cost="free")):
+    setup = AdmissionSetup(tmp_path, tpm=1000)
+    with setup.admission(Call("GET", "/models", json={"x": "x" * 10_000}, cost="free")):
         pass
-    assert office.delay_s() < 5
+    assert setup.delay_s() < 5
 
 
-def test_a_long_wait_for_a_slot_is_reported_and_ends_with_the_run(office: Office) -> None:
-    held = [office.limiter.take_slot() for _ in range(office.limiter.limits.concurrency)]
-    with pytest.raises(LimitError), office.admission(total_at=office.time.now + 5):
+def test_a_long_wait_for_a_slot_is_reported_and_ends_with_the_run(setup: AdmissionSetup) -> None:
+    held = [setup.limiter.take_slot() for _ in range(setup.limiter.limits.concurrency)]
+    with pytest.raises(LimitError), setup.admission(total_at=setup.time.now + 5):
         raise AssertionError("there is no slot")
-    assert 2 <= min(office.waits) <= max(office.waits) <= 6
+    assert 2 <= min(setup.waits) <= max(setup.waits) <= 6
     for slot in held:
-        office.limiter.release_slot(slot)
+        setup.limiter.release_slot(slot)

@@ -35,7 +35,7 @@ def row_of_nobody() -> Counters:
 def wait_for_turn(counters: Counters, place: int, tokens: int, now: float = NOW) -> float:
     found = rates.snapshot(counters, now)
     start = rates.book(counters, LIMITS, now, tokens)
-    bookings.record(counters, place, rates.booking_of(counters, start, tokens, found))
+    bookings.record(counters, place, rates.read_booking(counters, start, tokens, found))
     return start
 
 

@@ -27,7 +27,7 @@ from apiyi_cli.wire.limits.limiter import Limiter
 ROOT = Path(apiyi_cli.__file__).parents[1]
 
 
-class Hours:
+class SleeplessClock:
     """A clock on which sleeping takes no time. Its wall clock jumps by an hour at every look."""
 
     def __init__(self, now: float = 5000.0) -> None:
@@ -246,7 +246,7 @@ def test_the_files_are_the_users_alone_and_do_not_name_the_key(tmp_path: Path) -
 
 
 def test_limiters_of_one_key_share_and_those_of_others_do_not(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limits = Limits(rpm=6)
     one, same, other, tighter = (
         Limiter(tmp_path, key, limit, clock=hours.clock)
@@ -260,9 +260,9 @@ def test_limiters_of_one_key_share_and_those_of_others_do_not(tmp_path: Path) ->
 
 def test_a_file_that_another_boot_left_after_three_days_holds_nobody_up(tmp_path: Path) -> None:
     limits = Limits(rpm=6)
-    before = Limiter(tmp_path, "a", limits, clock=Hours(now=3 * 86_400.0).clock)
+    before = Limiter(tmp_path, "a", limits, clock=SleeplessClock(now=3 * 86_400.0).clock)
     assert max(before.reserve() for _ in range(4)) > 20
-    after = Limiter(tmp_path, "a", limits, clock=Hours(now=20.0).clock)
+    after = Limiter(tmp_path, "a", limits, clock=SleeplessClock(now=20.0).clock)
     assert after.reserve() == 0
 
 
@@ -304,7 +304,7 @@ def test_a_newcomer_does_not_overtake_who_waits_for_a_place(tmp_path: Path) -> N
 
 @pytest.mark.no_cover
 def test_three_simulated_minutes_of_four_limiters_fill_no_window(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limits = Limits()
     limiters = [Limiter(tmp_path, "a", limits, clock=hours.clock) for _ in range(4)]
     starts: list[float] = []
@@ -322,7 +322,7 @@ def test_the_wall_clock_is_never_looked_at(tmp_path: Path) -> None:
     def wall() -> float:
         raise AssertionError
 
-    hours = Hours()
+    hours = SleeplessClock()
     clock = Clock(lambda: hours.now, wall, hours.sleep)
     limiter = Limiter(tmp_path, "a", Limits(rpm=2), clock=clock)
     limiter.pause(3.0)
@@ -332,7 +332,7 @@ def test_the_wall_clock_is_never_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_429_holds_up_all_who_wait_once(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(rpm=60), clock=hours.clock)
     other = Limiter(tmp_path, "a", Limits(rpm=60), clock=hours.clock)
     limiter.acquire()
@@ -349,14 +349,14 @@ def test_a_429_holds_up_all_who_wait_once(tmp_path: Path) -> None:
 
 
 def test_a_pause_is_ten_minutes_at_most(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(), clock=hours.clock)
     limiter.pause(1e9)
     assert limiter.reserve() == 600
 
 
 def test_a_process_that_was_stopped_books_again(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(rpm=60), clock=hours.clock)
     stopped = Limiter(tmp_path, "a", Limits(rpm=60), clock=hours.clock)
     limiter.acquire()
@@ -376,7 +376,7 @@ def test_a_process_that_was_stopped_books_again(tmp_path: Path) -> None:
 
 
 def test_a_sleep_that_ends_early_is_continued(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(rpm=6), clock=hours.clock)
     limiter.acquire()
     waited = limiter.acquire(sleep=lambda seconds: hours.sleep(min(seconds, 3.0)))
@@ -385,14 +385,14 @@ def test_a_sleep_that_ends_early_is_continued(tmp_path: Path) -> None:
 
 
 def test_a_sleep_that_gives_up_ends_the_wait(tmp_path: Path) -> None:
-    limiter = Limiter(tmp_path, "a", Limits(rpm=1), clock=Hours().clock)
+    limiter = Limiter(tmp_path, "a", Limits(rpm=1), clock=SleeplessClock().clock)
     limiter.acquire()
     with pytest.raises(GaveUpError):
         limiter.acquire(sleep=_give_up)
 
 
 def test_an_estimate_that_was_right_changes_nothing(tmp_path: Path) -> None:
-    hours = Hours()
+    hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(), clock=hours.clock)
     limiter.acquire(100_000)
     (path,) = tmp_path.glob("*.rates")
@@ -414,7 +414,7 @@ def test_absurd_limits_are_refused_before_anything_is_made(tmp_path: Path) -> No
     assert not (tmp_path / "run").exists()
 
 
-def _works_alone(limiter: Limiter, hours: Hours) -> None:
+def _works_alone(limiter: Limiter, hours: SleeplessClock) -> None:
     assert limiter.acquire(10) == 0
     assert limiter.acquire(10) > 9
     with limiter.slot(), pytest.raises(GaveUpError):
@@ -455,7 +455,7 @@ def test_without_usable_files_the_limits_hold_in_the_process(tmp_path: Path, blo
     folder = tmp_path / "run"
     block(folder)  # type: ignore[operator]
     told: list[str] = []
-    hours = Hours()
+    hours = SleeplessClock()
     limits = Limits(rpm=6, concurrency=1)
     limiter = Limiter(folder, "a", limits, clock=hours.clock, tell=told.append)
     assert len(told) == 1
@@ -468,7 +468,7 @@ def test_without_fcntl_the_limits_hold_in_the_process(
 ) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
     told: list[str] = []
-    hours = Hours()
+    hours = SleeplessClock()
     limits = Limits(rpm=6, concurrency=1)
     limiter = Limiter(tmp_path, "a", limits, clock=hours.clock, tell=told.append)
     assert told == ["rate limits are kept within this process only: this system has no file locks"]
@@ -478,7 +478,7 @@ def test_without_fcntl_the_limits_hold_in_the_process(
 
 def test_a_full_disk_is_noticed_before_the_file_is_mapped(tmp_path: Path) -> None:
     told: list[str] = []
-    hours = Hours()
+    hours = SleeplessClock()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limits = Limits(rpm=6, concurrency=1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
@@ -504,7 +504,7 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, text: bytes) -> None:
     (path,) = tmp_path.glob("*.rates")
     path.write_bytes(text)
     told: list[str] = []
-    limiter = Limiter(tmp_path, "a", Limits(), clock=Hours().clock, tell=told.append)
+    limiter = Limiter(tmp_path, "a", Limits(), clock=SleeplessClock().clock, tell=told.append)
     assert limiter.reserve(900_000) == 0
     assert limiter.reserve(900_000) > 50
     assert not told

@@ -65,7 +65,7 @@ def give_up(seconds: float) -> None:
     raise GaveUpError
 
 
-class Booked(NamedTuple):
+class ScriptBooking(NamedTuple):
     """A booking: its moment, what was found before, and both as the script tells them."""
 
     start: float
@@ -109,7 +109,7 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
     chance = random.Random(seed)
     limits = Limits(rpm=chance.choice([6, 40, 3000]), tpm=4000, window_s=chance.choice([2.0, 60.0]))
     script, counters = Script(running, limits), array("d", bytes(8 * rates.SIZE))
-    now, booked = 1_790_000_000.0, list[Booked]()
+    now, booked = 1_790_000_000.0, list[ScriptBooking]()
     for _ in range(250):
         now += chance.choice([0.0, 0.001, 0.01, 0.3]) * limits.window_s * chance.random()
         step = chance.random()
@@ -121,7 +121,7 @@ def test_the_script_books_as_the_arithmetic_of_one_host_does(
             told = script.book(now, tokens)
             assert told == pytest.approx([start, expected, *found], abs=2e-6)
             if expected > 0:
-                booked.append(Booked(start, tokens, found, told))
+                booked.append(ScriptBooking(start, tokens, found, told))
         elif step < 0.75:
             first = booked.pop(0)
             expected = admitted(counters, limits, now, first.start, first.tokens)
@@ -446,7 +446,7 @@ def test_the_clocks_of_the_hosts_do_not_matter(store: str) -> None:
             RedisLimiter(store, "a", Limits(rpm=1), clock=off(seconds)).acquire()
 
 
-class Patient:
+class SleeplessClock:
     """A clock on which sleeping takes no time; what happens meanwhile is given."""
 
     def __init__(self) -> None:
@@ -461,7 +461,7 @@ class Patient:
 
 
 def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Redis) -> None:
-    patient, told = Patient(), list[str]()
+    patient, told = SleeplessClock(), list[str]()
     limits = Limits(concurrency=2, store_wait_s=40.0)
     limiter = RedisLimiter(mortal.url, "a", limits, clock=patient.clock, tell=told.append)
     place = limiter.take_slot()
@@ -488,7 +488,7 @@ def test_a_server_that_goes_away_is_waited_for_and_then_ends_the_run(mortal: Red
 
 
 def test_a_server_that_comes_back_is_gone_on_with(mortal: Redis) -> None:
-    patient, told = Patient(), list[str]()
+    patient, told = SleeplessClock(), list[str]()
     limiter = RedisLimiter(mortal.url, "a", Limits(), clock=patient.clock, tell=told.append)
     for _ in range(2):
         mortal.stop()

@@ -267,14 +267,14 @@ def test_the_quota_ends_retries_in_an_outage_and_comes_back_with_successes() -> 
     assert budget.left == 490
 
 
-class Stage:
+class ScriptedAttempts:
     """A scripted gateway: each play is a list of items, an error last makes the attempt fail."""
 
     def __init__(self, *plays: list[str | ApiyiError]) -> None:
         self.plays = plays
         self.now = 1000.0
         self.slept: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.retries: list[FailedAttempt] = []
         self.paused: list[float] = []
         self.numbers: list[int] = []
@@ -289,7 +289,7 @@ class Stage:
         if failed.decision.pause_s:
             self.paused.append(failed.decision.pause_s)
         if failed.decision.retry:
-            self.told.append(failed.message)
+            self.messages.append(failed.message)
             self.retries.append(failed)
 
     def attempt(self) -> Iterator[str]:
@@ -327,35 +327,35 @@ CUT = IncompleteError("the answer was cut", "reset", facts=Facts(phase="opened",
 
 
 def test_what_was_held_back_in_a_failed_attempt_is_never_seen() -> None:
-    stage = Stage(["a", "b", BUSY], ["c", "D", "e"])
-    assert list(stage.run()) == ["c", "D", "e"]
-    assert vars(stage.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=0))
-    assert stage.told == [f"retry 1 of 2 in {stage.slept[0]:.1f} s: HTTP 503"]
-    assert stage.numbers == [1, 2]
-    assert stage.closed == 2
+    source = ScriptedAttempts(["a", "b", BUSY], ["c", "D", "e"])
+    assert list(source.run()) == ["c", "D", "e"]
+    assert vars(source.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=0))
+    assert source.messages == [f"retry 1 of 2 in {source.slept[0]:.1f} s: HTTP 503"]
+    assert source.numbers == [1, 2]
+    assert source.closed == 2
 
 
 def test_an_answer_that_shows_nothing_comes_when_it_is_complete() -> None:
-    stage = Stage(["a", "b"])
-    assert list(stage.run()) == ["a", "b"]
-    assert list(Stage([]).run()) == []
+    source = ScriptedAttempts(["a", "b"])
+    assert list(source.run()) == ["a", "b"]
+    assert list(ScriptedAttempts([]).run()) == []
 
 
 def test_after_something_was_shown_nothing_is_retried_and_exit_8_says_so() -> None:
-    stage = Stage(["a", "B", BUSY])
+    source = ScriptedAttempts(["a", "B", BUSY])
     seen = []
     with pytest.raises(IncompleteError) as raised:
-        for item in stage.run():
+        for item in source.run():
             seen.append(item)
     assert seen == ["a", "B"]
     assert raised.value.facts == BUSY.facts
-    assert stage.counts.requests == 1
-    assert not stage.slept
+    assert source.counts.requests == 1
+    assert not source.slept
 
 
 def test_items_come_as_they_arrive_once_one_is_shown() -> None:
-    stage = Stage(["A", "b", CUT])
-    items = stage.run()
+    source = ScriptedAttempts(["A", "b", CUT])
+    items = source.run()
     assert [next(items), next(items)] == ["A", "b"]
     with pytest.raises(IncompleteError) as raised:
         next(items)
@@ -364,11 +364,11 @@ def test_items_come_as_they_arrive_once_one_is_shown() -> None:
 
 def test_a_reader_who_goes_away_ends_the_attempt_at_once() -> None:
     for plays in (["A", "b", "c"], ["a", "B", "c"]):
-        stage = Stage(list(plays))
-        items = stage.run()
+        source = ScriptedAttempts(list(plays))
+        items = source.run()
         next(items)
         items.close()  # type: ignore[attr-defined]
-        assert stage.closed == 1
+        assert source.closed == 1
 
 
 def test_an_attempt_may_be_any_iterator_and_may_fail_before_it_is_one() -> None:
@@ -380,8 +380,8 @@ def test_an_attempt_may_be_any_iterator_and_may_fail_before_it_is_one() -> None:
             raise BUSY
         return iter(["A"])
 
-    stage = Stage()
-    clock = Clock(lambda: stage.now, lambda: 0.0, stage.sleep)
+    source = ScriptedAttempts()
+    clock = Clock(lambda: source.now, lambda: 0.0, source.sleep)
     items = run_attempts(
         attempt,
         cost="text",
@@ -389,56 +389,56 @@ def test_an_attempt_may_be_any_iterator_and_may_fail_before_it_is_one() -> None:
         shows=str.isupper,
         clock=clock,
         rng=random.Random(1),
-        on_failure=stage.note,
+        on_failure=source.note,
     )
     assert list(items) == ["A"]
     assert calls == [1, 2]
 
 
 def test_an_ambiguous_retry_is_counted_and_said() -> None:
-    stage = Stage([CUT], ["A"])
-    assert list(stage.run()) == ["A"]
-    assert stage.told[0].endswith("reset; possibly billed twice: 1")
-    assert vars(stage.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=1))
-    (retry,) = stage.retries
+    source = ScriptedAttempts([CUT], ["A"])
+    assert list(source.run()) == ["A"]
+    assert source.messages[0].endswith("reset; possibly billed twice: 1")
+    assert vars(source.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=1))
+    (retry,) = source.retries
     assert (retry.number, retry.error) == (1, CUT)
-    assert (retry.decision.wait_s, retry.decision.possibly_billed) == (stage.slept[0], True)
+    assert (retry.decision.wait_s, retry.decision.possibly_billed) == (source.slept[0], True)
 
 
 def test_text_is_paid_twice_at_most_once_and_an_image_never() -> None:
-    stage = Stage([CUT], [CUT], ["A"])
+    source = ScriptedAttempts([CUT], [CUT], ["A"])
     with pytest.raises(IncompleteError) as raised:
-        list(stage.run())
+        list(source.run())
     assert raised.value is CUT
-    assert stage.counts.requests == 2
-    image = Stage([CUT], ["A"])
+    assert source.counts.requests == 2
+    image = ScriptedAttempts([CUT], ["A"])
     with pytest.raises(IncompleteError):
         list(image.run(cost="heavy"))
     assert image.counts.requests == 1
 
 
 def test_the_limit_of_ambiguous_retries_is_the_users() -> None:
-    stage = Stage([CUT], [CUT], [CUT], ["A"])
+    source = ScriptedAttempts([CUT], [CUT], [CUT], ["A"])
     policy = RetryPolicy(attempts=6, possibly_billed_retries=3)
-    assert list(stage.run(cost="heavy", policy=policy)) == ["A"]
-    assert stage.told[-1].endswith("possibly billed twice: 3")
+    assert list(source.run(cost="heavy", policy=policy)) == ["A"]
+    assert source.messages[-1].endswith("possibly billed twice: 3")
 
 
 def test_an_answer_that_cannot_be_read_may_have_been_billed_unless_it_is_free() -> None:
     facts = Facts(status=200, phase="opened", kind="protocol")
     costs: dict[Cost, bool] = {"text": True, "heavy": True, "light": True, "free": False}
-    for cost, told in costs.items():
+    for cost, messages in costs.items():
         odd = RejectedError("cannot read the answer", "odd", hint="check the proxy", facts=facts)
         with pytest.raises(RejectedError) as raised:
-            list(Stage([odd]).run(cost=cost))
-        assert ("it may have been billed" in (raised.value.hint or "")) == told
+            list(ScriptedAttempts([odd]).run(cost=cost))
+        assert ("it may have been billed" in (raised.value.hint or "")) == messages
         assert raised.value.why == "odd"
 
 
 def test_nothing_was_billed_is_not_claimed_after_an_ambiguous_attempt() -> None:
-    stage = Stage([CUT], [BUSY], [BUSY])
+    source = ScriptedAttempts([CUT], [BUSY], [BUSY])
     with pytest.raises(IncompleteError) as raised:
-        list(stage.run())
+        list(source.run())
     assert "attempts that may have been billed: 1" in str(raised.value)
     assert raised.value.facts.status == 503
     assert raised.value.hint == "it may have been billed; running it again may be billed again"
@@ -447,88 +447,88 @@ def test_nothing_was_billed_is_not_claimed_after_an_ambiguous_attempt() -> None:
 def test_nothing_was_billed_is_not_claimed_of_a_silent_attempt_either() -> None:
     silent = TemporaryError("no answer", "reset", facts=Facts(phase="sent", kind="reset"))
     with pytest.raises(IncompleteError) as raised:
-        list(Stage([silent]).run(cost="heavy"))
+        list(ScriptedAttempts([silent]).run(cost="heavy"))
     assert str(raised.value) == "no answer: reset"
 
 
 def test_a_408_stays_what_its_status_says() -> None:
     late = _status(TemporaryError, 408)
     with pytest.raises(TemporaryError) as raised:
-        list(Stage([late]).run(policy=RetryPolicy(possibly_billed_retries=0)))
+        list(ScriptedAttempts([late]).run(policy=RetryPolicy(possibly_billed_retries=0)))
     assert raised.value is late
 
 
 def test_the_error_of_another_kind_stays_after_an_ambiguous_attempt() -> None:
     poor = _status(FundsError, 403)
     with pytest.raises(FundsError) as raised:
-        list(Stage([CUT], [poor]).run())
+        list(ScriptedAttempts([CUT], [poor]).run())
     assert raised.value is poor
 
 
 def test_the_last_error_is_raised_as_it_is_when_the_attempts_are_used_up() -> None:
     last = _status(TemporaryError, 502)
-    stage = Stage([BUSY], [BUSY], [last])
+    source = ScriptedAttempts([BUSY], [BUSY], [last])
     with pytest.raises(TemporaryError) as raised:
-        list(stage.run())
+        list(source.run())
     assert raised.value is last
-    assert len(stage.slept) == 2
+    assert len(source.slept) == 2
 
 
 def test_a_wait_over_the_cap_is_told_and_not_waited_for() -> None:
     throttled = _status(TemporaryError, 429, retry_after_s=300.0)
-    stage = Stage([throttled], ["A"])
+    source = ScriptedAttempts([throttled], ["A"])
     with pytest.raises(TemporaryError) as raised:
-        list(stage.run())
+        list(source.run())
     assert "asked to wait 300 s, the most is 120 s" in str(raised.value)
     assert raised.value.hint == "run it again in 300 s"
-    assert not stage.slept
-    assert not stage.paused
+    assert not source.slept
+    assert not source.paused
 
 
 def test_the_retry_time_is_named_when_it_ends_the_attempts() -> None:
-    stage = Stage([_status(TemporaryError, 503, retry_after_s=100.0)])
+    source = ScriptedAttempts([_status(TemporaryError, 503, retry_after_s=100.0)])
     with pytest.raises(TemporaryError, match="no time for another attempt in 90 s"):
-        list(stage.run())
+        list(source.run())
 
 
 def test_the_time_of_the_attempts_themselves_counts() -> None:
-    stage = Stage([], ["A"])
+    source = ScriptedAttempts([], ["A"])
 
     def slow() -> Iterator[str]:
-        stage.now += 89.9
+        source.now += 89.9
         yield from ()
         raise BUSY
 
-    stage.attempt = slow  # type: ignore[method-assign]
+    source.attempt = slow  # type: ignore[method-assign]
     with pytest.raises(TemporaryError, match="no time"):
-        list(stage.run())
+        list(source.run())
 
 
 def test_a_429_pauses_the_limiter_and_bare_ones_double() -> None:
     bare = _status(TemporaryError, 429)
-    stage = Stage([bare], [bare], [BUSY], [bare], ["A"])
-    assert list(stage.run(policy=BATCH)) == ["A"]
-    assert stage.paused == [2.0, 4.0, 2.0 if stage.slept[3] <= 2 else stage.slept[3]]
-    assert stage.slept[:2] == [2.0, 4.0]
+    source = ScriptedAttempts([bare], [bare], [BUSY], [bare], ["A"])
+    assert list(source.run(policy=BATCH)) == ["A"]
+    assert source.paused == [2.0, 4.0, 2.0 if source.slept[3] <= 2 else source.slept[3]]
+    assert source.slept[:2] == [2.0, 4.0]
 
 
 def test_an_empty_quota_is_final_and_a_success_pays_back() -> None:
     budget = RetryBudget()
     budget.left = 4
     with pytest.raises(TemporaryError, match="too many retries in this process"):
-        list(Stage([BUSY], ["A"]).run(budget=budget))
+        list(ScriptedAttempts([BUSY], ["A"]).run(budget=budget))
     budget.left = 5
-    assert list(Stage([BUSY], ["A"]).run(budget=budget)) == ["A"]
+    assert list(ScriptedAttempts([BUSY], ["A"]).run(budget=budget)) == ["A"]
     assert budget.left == 1
 
 
 def test_a_retry_line_names_the_code_and_falls_back_to_what_failed() -> None:
     coded = _status(TemporaryError, 429, code="rate_limit_exceeded")
     mute = TemporaryError("cannot connect", facts=Facts(phase="connect", kind="refused"))
-    stage = Stage([coded], [mute], ["A"])
-    assert list(stage.run()) == ["A"]
-    assert stage.told[0].endswith("HTTP 429, code rate_limit_exceeded")
-    assert stage.told[1].endswith("cannot connect")
+    source = ScriptedAttempts([coded], [mute], ["A"])
+    assert list(source.run()) == ["A"]
+    assert source.messages[0].endswith("HTTP 429, code rate_limit_exceeded")
+    assert source.messages[1].endswith("cannot connect")
 
 
 def test_what_is_not_our_error_passes_through() -> None:
@@ -536,11 +536,11 @@ def test_what_is_not_our_error_passes_through() -> None:
         yield "a"
         raise KeyError("bug")
 
-    stage = Stage()
-    stage.attempt = attempt  # type: ignore[method-assign]
+    source = ScriptedAttempts()
+    source.attempt = attempt  # type: ignore[method-assign]
     with pytest.raises(KeyError):
-        list(stage.run())
-    assert stage.counts.requests == 1
+        list(source.run())
+    assert source.counts.requests == 1
 
 
 FULL = _status(TemporaryError, 429, cause="saturated")
@@ -548,14 +548,14 @@ LOST = _status(IncompleteError, 500, cause="unread", billed="maybe")
 
 
 def test_full_channels_are_asked_again_after_5_15_and_45_s_whatever_the_default() -> None:
-    stage = Stage([FULL], [FULL], [FULL], ["X"])
-    assert list(stage.run()) == ["X"]
-    assert stage.slept == [5.0, 15.0, 45.0]
-    assert stage.told[0] == "retry 1 of 3 in 5.0 s: HTTP 429"
-    assert stage.paused == [], "the limit of the key is not what is full"
+    source = ScriptedAttempts([FULL], [FULL], [FULL], ["X"])
+    assert list(source.run()) == ["X"]
+    assert source.slept == [5.0, 15.0, 45.0]
+    assert source.messages[0] == "retry 1 of 3 in 5.0 s: HTTP 429"
+    assert source.paused == [], "the limit of the key is not what is full"
 
     with pytest.raises(TemporaryError):
-        list(Stage([FULL], [FULL], [FULL], [FULL]).run())
+        list(ScriptedAttempts([FULL], [FULL], [FULL], [FULL]).run())
 
 
 def test_pictures_whose_refusals_come_slowly_are_asked_again_all_the_same() -> None:
@@ -570,42 +570,42 @@ def test_pictures_whose_refusals_come_slowly_are_asked_again_all_the_same() -> N
 
 
 def test_a_given_number_of_retries_bounds_full_channels() -> None:
-    stage = Stage([FULL], [FULL])
+    source = ScriptedAttempts([FULL], [FULL])
     with pytest.raises(TemporaryError):
-        list(stage.run(policy=INTERACTIVE._replace(attempts=2, fixed=True)))
-    assert stage.slept == [5.0]
+        list(source.run(policy=INTERACTIVE._replace(attempts=2, fixed=True)))
+    assert source.slept == [5.0]
 
 
 def test_a_batch_waits_for_full_channels_as_long_as_the_time_allows() -> None:
     full: list[str | ApiyiError] = [FULL]
-    stage = Stage(*[full] * 40)
+    source = ScriptedAttempts(*[full] * 40)
     with pytest.raises(TemporaryError):
-        list(stage.run(policy=BATCH))
-    assert stage.slept[:4] == [5.0, 15.0, 45.0, 45.0]
-    assert 500 < sum(stage.slept) <= BATCH.max_retry_time_s
+        list(source.run(policy=BATCH))
+    assert source.slept[:4] == [5.0, 15.0, 45.0, 45.0]
+    assert 500 < sum(source.slept) <= BATCH.max_retry_time_s
 
 
 def test_full_channels_do_not_use_up_the_retries_of_other_failures() -> None:
-    stage = Stage([FULL], [BUSY], [FULL], [BUSY], ["X"])
-    assert list(stage.run()) == ["X"]
+    source = ScriptedAttempts([FULL], [BUSY], [FULL], [BUSY], ["X"])
+    assert list(source.run()) == ["X"]
 
 
 def test_a_lost_answer_is_bought_again_once_and_work_that_is_dear_never() -> None:
-    stage = Stage([LOST], [LOST], [LOST])
+    source = ScriptedAttempts([LOST], [LOST], [LOST])
     with pytest.raises(IncompleteError):
-        list(stage.run())
-    assert vars(stage.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=1))
-    stage = Stage([LOST], ["X"])
+        list(source.run())
+    assert vars(source.counts) == vars(AttemptCounts(requests=2, retries=1, possibly_billed=1))
+    source = ScriptedAttempts([LOST], ["X"])
     with pytest.raises(IncompleteError):
-        list(stage.run(cost="heavy"))
-    assert stage.counts.requests == 1
+        list(source.run(cost="heavy"))
+    assert source.counts.requests == 1
 
 
 @pytest.mark.parametrize("kind", [TemporaryError, RejectedError, FundsError, AuthError])
 def test_an_error_in_a_stream_that_has_begun_may_have_been_billed(kind: type[ApiyiError]) -> None:
     begun = kind("x", "y", facts=Facts(status=200, phase="opened", billed="maybe"))
     with pytest.raises(IncompleteError) as raised:
-        list(Stage([begun], [begun]).run())
+        list(ScriptedAttempts([begun], [begun]).run())
     assert "billed" in (raised.value.hint or "")
     with pytest.raises(kind):
-        list(Stage([begun], [begun], [begun], [begun]).run(cost="free"))
+        list(ScriptedAttempts([begun], [begun], [begun], [begun]).run(cost="free"))

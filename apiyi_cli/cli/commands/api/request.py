@@ -98,7 +98,7 @@ def _read_fields(inputs: Inputs, fields: Fields) -> dict[str, Any]:
 
 
 def _read_typed(inputs: Inputs, text: str) -> Any:
-    return inputs.at(text) if text.startswith(("@", "\\@")) else read_value(text)
+    return inputs.expand_file(text) if text.startswith(("@", "\\@")) else read_value(text)
 
 
 def _make_call(method: str, path: str) -> Call:

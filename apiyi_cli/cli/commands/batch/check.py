@@ -61,7 +61,7 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
     bad.refuse()
 
 
-def print_requests(ctx: Context, rows: RowReader, as_sent: Callable[[Call], Call]) -> None:
+def print_requests(ctx: Context, rows: RowReader, prepare: Callable[[Call], Call]) -> None:
     """Print the requests as they are sent, one JSON object each; bad rows go to stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
@@ -74,7 +74,7 @@ def print_requests(ctx: Context, rows: RowReader, as_sent: Callable[[Call], Call
     block: list[bytes] = []
     size = 0
     for call in bad.skip(rows):
-        block.append(describe_request(as_sent(call), base_url, extra, ctx.process.secrets))
+        block.append(describe_request(prepare(call), base_url, extra, ctx.process.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
             _write_json(ctx, block)

@@ -6,7 +6,7 @@ from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import RecordOutput
 from apiyi_cli.core.options.prompt import TextInput
@@ -23,7 +23,7 @@ def batch(
     *,
     model: Model,
     text: TextInput,
-    batching: Batching,
+    batch_options: BatchOptions,
     jobs: Jobs,
     rows: RowDefaults,
     connection: Connection,
@@ -40,9 +40,9 @@ def batch(
     if words[:1] and words[0] in WORDS:
         from apiyi_cli.cli.commands.batch.verify import run_word
 
-        run_word(ctx, words, model, batching, rows)
+        run_word(ctx, words, model, batch_options, rows)
         return
-    if batching.rows is not None:
+    if batch_options.rows is not None:
         raise UsageError(
             Text("cannot use --rows"),
             Text("it is for batch verify"),
@@ -56,7 +56,7 @@ def batch(
         )
     from apiyi_cli.cli.commands.batch.run import run_batch
 
-    run_batch(ctx, words[0], batching, rows)
+    run_batch(ctx, words[0], batch_options, rows)
 
 
 app = single(spread(batch))

@@ -22,7 +22,7 @@ from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import list_given
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.request import Model
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
@@ -37,7 +37,7 @@ BIG_FILE_BYTES = 2 << 30
 class BatchInputs:
     """The rows of a run, and all that the options say about them."""
 
-    def __init__(self, ctx: Context, path: str, options: Batching, rows: RowDefaults) -> None:
+    def __init__(self, ctx: Context, path: str, options: BatchOptions, rows: RowDefaults) -> None:
         self.options = options
         self._note = ctx.messages.note
         self._debug = ctx.messages.debug
@@ -48,7 +48,7 @@ class BatchInputs:
         self.form = choose_form(path, options.format, bool(options.lines), self._layout)
         self._template = None
         if options.template is not None:
-            text = ctx.inputs.at(options.template)
+            text = ctx.inputs.expand_file(options.template)
             self._template = _parse_template(options.template, text, is_lines=self.form == "lines")
         self._params = _split_names(options.params)
         self.source = _open_source(ctx, FormChecker(path, self.form))
@@ -68,7 +68,7 @@ class BatchInputs:
         """Return True if the output holds answers alone, without their records."""
         return bool(self.options.text) or self.table is not None
 
-    def as_sent(self, call: Call) -> Call:
+    def prepare(self, call: Call) -> Call:
         """Return the request that is sent for that of a row: long answers stream underneath.
 
         The row is known by its own request, whatever way it is sent.
@@ -221,7 +221,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         force_model=bool(settings.fill(Model()).force_model),
         values=values,
         typed=frozenset(option.name for option, _ in list_given(rows)),
-        system=None if system is None else inputs.at(system),
+        system=None if system is None else inputs.expand_file(system),
         schema=None if schema is None else read_schema(inputs.text_or_file(schema, "--schema")),
         protocol=values.pop("protocol", None) or "auto",
         json_mode=bool(values.pop("json_mode", None)),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.stopping import StopRules, price_unknown
+from apiyi_cli.batch.run.stopping import StopRules, make_unpriced_error
 from apiyi_cli.cli.output.ledger import estimate_cost
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -36,7 +36,7 @@ def choose_jobs(jobs: int, plan: Plan) -> JobCount:
     return JobCount(count, jobs if count < jobs else 0)
 
 
-def read_stop_rules(options: Batching, max_cost: float | None) -> StopRules:
+def read_stop_rules(options: BatchOptions, max_cost: float | None) -> StopRules:
     """Return when to stop by --fail-fast, --max-errors and --max-cost."""
     text = "1" if options.fail_fast else options.max_errors
     max_errors, percent = None, None
@@ -58,6 +58,6 @@ def check_price(prices: Prices) -> Callable[[Row], None]:
 
     def check(row: Row) -> None:
         if row.call is not None and estimate_cost(prices, row.call, None, guess=True) is None:
-            raise price_unknown(row.call.model)
+            raise make_unpriced_error(row.call.model)
 
     return check

@@ -12,7 +12,7 @@ from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.core.disk import BINARY
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -32,7 +32,7 @@ class Destination(NamedTuple):
     output: OpenOutput | None
 
 
-def refuse_shared_files(rows: str, target: str | None, options: Batching) -> None:
+def refuse_shared_files(rows: str, target: str | None, options: BatchOptions) -> None:
     """Raise UsageError if one file would be two things: the rows, an output, a summary."""
     from apiyi_cli.core.disk import first_clash, is_reserved
 
@@ -149,7 +149,7 @@ def _describe_past(path: Path, past: ResumeState) -> list[str]:
                 "{lost} requests were in flight when an earlier run ended and "
                 "may be billed twice if they are sent again (--on-unknown skip "
                 "does not)",
-                lost=sum(past.lost(id) for id in past.claims),
+                lost=sum(past.count_lost(id) for id in past.claims),
             )
         )
     return messages

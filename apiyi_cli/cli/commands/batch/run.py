@@ -25,7 +25,7 @@ from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, 
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
 from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
-from apiyi_cli.core.options.batch import Batching
+from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import ApiyiError, LimitError, OutputError
 from apiyi_cli.text import Text
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Plan
 
 
-def run_batch(ctx: Context, path: str, batching: Batching, rows: RowDefaults) -> None:
+def run_batch(ctx: Context, path: str, batch_options: BatchOptions, rows: RowDefaults) -> None:
     """Check, show or send the rows of a file, as the options say."""
     from apiyi_cli.cli.commands.batch.check import check_rows, print_requests, refuse_bad_rows
 
-    inputs = BatchInputs(ctx, path, ctx.settings.fill(batching), rows)
+    inputs = BatchInputs(ctx, path, ctx.settings.fill(batch_options), rows)
     if inputs.options.check:
         check_rows(ctx, inputs.rows(ResumeState()))
         return
     if ctx.settings.request.dry_run or ctx.settings.request.code:
-        print_requests(ctx, inputs.rows(ResumeState()), inputs.as_sent)
+        print_requests(ctx, inputs.rows(ResumeState()), inputs.prepare)
         return
     if inputs.options.strict:
         inputs.source.spool()
@@ -128,7 +128,7 @@ def _make_worker_factory(
         bool(options.extract),
         bool(options.strict_finish),
         options.retry_misfit or 0,
-        inputs.as_sent,
+        inputs.prepare,
     )
     journal = destination.writer.journal
     return lambda gate: Worker(wire_plan, journal, gate, saver, answers)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from apiyi_cli.batch.rows.options import RowDefaults
     from apiyi_cli.batch.rows.row import Row
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.batch import Batching
+    from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.request import Model
 
 _SHAPING: Final = frozenset(
@@ -26,7 +26,7 @@ _SHAPING: Final = frozenset(
 
 
 def run_word(
-    ctx: Context, words: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+    ctx: Context, words: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
     """Run what the first word names on the outputs that follow it."""
     word, *paths = words
@@ -37,7 +37,7 @@ def run_word(
         hint = f"apiyi batch {word} out.jsonl"
         raise UsageError(Text("cannot run the batch"), why, hint=hint)
     if word == "verify":
-        verify(ctx, paths, model, batching, rows)
+        verify(ctx, paths, model, batch_options, rows)
     elif word == "compact":
         compact(ctx, paths)
     else:
@@ -45,7 +45,7 @@ def run_word(
 
 
 def verify(
-    ctx: Context, paths: Sequence[str], model: Model, batching: Batching, rows: RowDefaults
+    ctx: Context, paths: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
     """Print the numbers of outputs and their journals; raise if they do not agree."""
     from apiyi_cli.batch.state.proof import verify_outputs
@@ -54,8 +54,8 @@ def verify(
 
     outputs = [Path(path) for path in paths]
     try:
-        if batching.rows is not None:
-            read_rows = _open_rows(ctx, _read_header(outputs), model, batching, rows)
+        if batch_options.rows is not None:
+            read_rows = _open_rows(ctx, _read_header(outputs), model, batch_options, rows)
             result = verify_outputs(outputs, read_rows)
         elif len(outputs) == 1:
             result = verify_output(outputs[0])
@@ -102,7 +102,7 @@ def unlock(ctx: Context, path: str) -> None:
 
 
 def _open_rows(
-    ctx: Context, header: dict[str, Any], model: Model, batching: Batching, rows: RowDefaults
+    ctx: Context, header: dict[str, Any], model: Model, options: BatchOptions, rows: RowDefaults
 ) -> Callable[[IdAssigner, bool], Iterator[Row]]:
     """Return a function that reads the rows that outputs must answer.
 
@@ -116,21 +116,21 @@ def _open_rows(
     shaping = {
         name: value
         for name, value in (header.get("options") or {}).items()
-        if name in _SHAPING and hasattr(batching, name) and getattr(batching, name) is None
+        if name in _SHAPING and hasattr(options, name) and getattr(options, name) is None
     }
-    batching = batching.replace(**shaping, shard=None)
-    ctx.settings.adopt(batching)
-    batching = ctx.settings.fill(batching)
+    options = options.replace(**shaping, shard=None)
+    ctx.settings.adopt(options)
+    options = ctx.settings.fill(options)
     typed = {option.name for option, _ in list_given(rows)}
     defaults = {
         name: value
         for name, value in (known.get("defaults") or {}).items()
         if name not in typed and name in rows.flags
     }
-    assert batching.rows is not None
+    assert options.rows is not None
     rows = rows.replace(**defaults)
     ctx.settings.adopt(rows)
-    inputs = BatchInputs(ctx, batching.rows, batching, rows)
+    inputs = BatchInputs(ctx, options.rows, options, rows)
     more: dict[str, Any] = {"force_model": True}
     if isinstance(known.get("models"), dict) and model.model is None:
         more["models"] = known["models"]

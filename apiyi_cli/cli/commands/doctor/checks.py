@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     exit_code: int = 0
 
 
-def failed(check: str, failure: ApiyiError) -> Finding:
+def make_failure(check: str, failure: ApiyiError) -> Finding:
     """Return the finding for a check that ended in an error."""
     return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
@@ -124,14 +124,14 @@ def hosts(ctx: Context) -> Iterator[Finding]:
         try:
             yield from _measure_host(ctx, sender, base_url)
         except AuthError as failure:
-            yield _refused_host(ctx, sender, base_url, failure)
+            yield _make_host_refusal(ctx, sender, base_url, failure)
         except ApiyiError as failure:
-            yield _failed_host(base_url, failure)
+            yield _make_host_failure(base_url, failure)
         finally:
             sender.close()
 
 
-def _failed_host(base_url: str, failure: ApiyiError) -> Finding:
+def _make_host_failure(base_url: str, failure: ApiyiError) -> Finding:
     advice = ADVICE if isinstance(failure, TemporaryError) else failure.hint or ""
     message = Text("{url}: {failure}", url=base_url, failure=failure.summary())
     return Finding("host", "failure", message, advice, failure.exit_code)
@@ -144,10 +144,10 @@ def _has_key(ctx: Context) -> bool:
         return False
 
 
-def _refused_host(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
+def _make_host_refusal(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
     """Return the finding for a host that answered, but not to this key."""
     if _has_key(ctx):
-        return _failed_host(base_url, failure)
+        return _make_host_failure(base_url, failure)
     message = Text(
         "{base_url}: connected in {connected_s} ms, it wants a key",
         base_url=base_url,
@@ -329,7 +329,7 @@ def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
     try:
         RedisLimiter(store, ctx.settings.secret.value, ctx.settings.limits)
     except SetupError as failure:
-        return failed("limits", failure)
+        return make_failure("limits", failure)
     took_ms = (ctx.process.clock.monotonic() - began_s) * 1000
     return Finding(
         "limits",

@@ -9,7 +9,7 @@ import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
-from apiyi_cli.cli.commands.doctor.checks import Finding, State, failed
+from apiyi_cli.cli.commands.doctor.checks import Finding, State, make_failure
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
@@ -109,10 +109,10 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
                 ends_at_s = ctx.process.started_s + max_time_s
                 yield from _run_bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
         except LimitError as failure:
-            yield failed(check.__name__, failure)
+            yield make_failure(check.__name__, failure)
             return
         except ApiyiError as failure:
-            yield failed(check.__name__, failure)
+            yield make_failure(check.__name__, failure)
             if check is checkup.config:
                 return
 

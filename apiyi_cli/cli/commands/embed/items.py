@@ -10,7 +10,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import missing_prompt_error
 from apiyi_cli.cli.inputs.lines import read_lines
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
 
@@ -67,16 +67,16 @@ class EmbedAnswer(NamedTuple):
 
 
 def read_items(
-    ctx: Context, words: list[str], files: list[str], embedding: Embedding
+    ctx: Context, words: list[str], files: list[str], embed_options: EmbedOptions
 ) -> Iterator[EmbedItem | None]:
     """Yield the inputs in their order; None where stdin has been silent for a moment.
 
     Raises UsageError where there is nothing to embed, and for arguments and files that cannot
     be used, before anything is yielded.
     """
-    if embedding.lines or embedding.jsonl is not None:
-        option = "--lines" if embedding.lines else "--jsonl"
-        if embedding.lines and embedding.jsonl is not None:
+    if embed_options.lines or embed_options.jsonl is not None:
+        option = "--lines" if embed_options.lines else "--jsonl"
+        if embed_options.lines and embed_options.jsonl is not None:
             raise UsageError(
                 Text("cannot use --lines with --jsonl"), Text("a line is a text or an object")
             )
@@ -85,14 +85,14 @@ def read_items(
                 Text("cannot use {option}", option=option),
                 Text("the inputs are the lines of stdin alone"),
             )
-        if embedding.jsonl == "embedding":
+        if embed_options.jsonl == "embedding":
             raise UsageError(Text("cannot use --jsonl embedding"), Text("the vector is put there"))
-        return _of_lines(ctx, option, embedding.jsonl)
+        return _of_lines(ctx, option, embed_options.jsonl)
     return _of_arguments(ctx, words, files)
 
 
 def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[EmbedItem]:
-    texts = [ctx.inputs.filled_file(path) for path in files]
+    texts = [ctx.inputs.nonempty_file(path) for path in files]
     texts += [ctx.inputs.stdin("-") if word == "-" else word for word in words]
     if not texts:
         whole = ctx.inputs.prompt((), ())
@@ -164,7 +164,7 @@ def _without_result(item: EmbedItem) -> EmbedResult:
 
 def group_items(
     items: Iterator[EmbedItem | None],
-    embedding: Embedding,
+    embed_options: EmbedOptions,
     find_result: Callable[[EmbedItem], EmbedResult | None] = _without_result,
 ) -> Iterator[list[EmbedResult]]:
     """Yield the inputs in lists that one request can take, those without a text among them.
@@ -172,7 +172,7 @@ def group_items(
     A list is handed on early when no further line comes for a moment, so that a slow pipe is
     answered as it speaks. `find_result` returns what an input has, None to leave it out.
     """
-    size = embedding.batch_size or min(BATCH_SIZE, MOST_INPUTS)
+    size = embed_options.batch_size or min(BATCH_SIZE, MOST_INPUTS)
     group: list[EmbedResult] = []
     count = weight = 0
     for item in items:

@@ -17,7 +17,7 @@ from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_ro
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.cli.process import find_grace_s
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError, UsageError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
@@ -36,7 +36,7 @@ REFUSED: Final = frozenset((429, 503))
 class EmbedFile:
     """The output file of one run, with what earlier runs left in it."""
 
-    def __init__(self, ctx: Context, embedding: Embedding, build: Build) -> None:
+    def __init__(self, ctx: Context, embed_options: EmbedOptions, build: Build) -> None:
         from apiyi_cli.output.files import refuse_existing
 
         self._ctx = ctx
@@ -51,12 +51,12 @@ class EmbedFile:
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
         program = ctx.settings.output.jq
-        self._form = f"{embedding.jsonl}\0{embedding.lines}\0{embedding.text}"
+        self._form = f"{embed_options.jsonl}\0{embed_options.lines}\0{embed_options.text}"
         header = {
             "model": ctx.settings.models[0],
-            "dimensions": embedding.dimensions,
-            "field": embedding.jsonl,
-            "text": embedding.text,
+            "dimensions": embed_options.dimensions,
+            "field": embed_options.jsonl,
+            "text": embed_options.text,
             **({} if program is None else {"jq": program}),
             **({} if matrix is None else {"matrix": matrix.name}),
         }
@@ -119,14 +119,14 @@ class EmbedFile:
         """Return what an input has: None when its line is in the file."""
         row = make_row(item.number, item.place, hash_input(item, self._build, self._form))
         self._looked += 1
-        found = self._file.find(row)
-        if found is not None:
+        entry = self._file.find(row)
+        if entry is not None:
             self._met += 1
-        if isinstance(found, VectorEntry):
+        if isinstance(entry, VectorEntry):
             return None
         self._rows[item.number] = row
-        if isinstance(found, PendingLine):
-            return EmbedResult(item, line=found.line, line_class=found.failed)
+        if isinstance(entry, PendingLine):
+            return EmbedResult(item, line=entry.line, line_class=entry.failed)
         return EmbedResult(item, error=item.error)
 
     def claim(self, items: Sequence[EmbedItem]) -> None:

@@ -23,7 +23,7 @@ from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
-from apiyi_cli.core.options.embed import Embedding
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
@@ -45,7 +45,7 @@ def print_requests(ctx: Context, groups: Iterator[list[EmbedResult]], build: Bui
         for result in group:
             if result.error is not None:
                 failures.add(result.item.place, result.error)
-        if texts := [one.item.text for one in group if one.error is None]:
+        if texts := [entry.item.text for entry in group if entry.error is None]:
             ctx.gateway.print_request(build(texts))
     failures.raise_any(1)
 
@@ -54,12 +54,12 @@ class EmbedRun:
     """Embeds the inputs of one command line."""
 
     def __init__(
-        self, ctx: Context, embedding: Embedding, build: Build, files: Sequence[str] = ()
+        self, ctx: Context, embed_options: EmbedOptions, build: Build, files: Sequence[str] = ()
     ) -> None:
         self._ctx = ctx
         self._files = files
-        self._embedding = embedding
-        self._formatter = LineFormatter(ctx, embedding)
+        self._options = embed_options
+        self._formatter = LineFormatter(ctx, embed_options)
         self._build = build
         self._failures = EmbedFailures(ctx.messages)
         self._usage = UsageTotals()
@@ -75,7 +75,7 @@ class EmbedRun:
             self._refuse_one_object(str(target))
             self._refuse_own_input(Path(str(target)))
             first = [next(items, None)]
-            with EmbedFile(ctx, self._embedding, self._build) as file:
+            with EmbedFile(ctx, self._options, self._build) as file:
                 self._run_into(file, chain(first, items))
             return
         ctx.output.require_ready()
@@ -99,7 +99,7 @@ class EmbedRun:
 
     @property
     def _reads_lines(self) -> bool:
-        return bool(self._embedding.lines) or self._embedding.jsonl is not None
+        return bool(self._options.lines) or self._options.jsonl is not None
 
     def _refuse_one_object(self, path: str) -> None:
         """Raise UsageError for `--json`: one object for all lines cannot be gone on with."""
@@ -139,12 +139,12 @@ class EmbedRun:
         file: EmbedFile | None = None,
     ) -> Iterator[EmbedAnswer]:
         """Yield the answers in the order of the inputs."""
-        embedding, ctx = self._embedding, self._ctx
+        embed_options, ctx = self._options, self._ctx
         listed = None if self._reads_lines else list(items)
         embedder = Embedder(
             ctx,
             self._build,
-            embedding.dimensions,
+            embed_options.dimensions,
             keep_body=bool(ctx.settings.output.json),
             is_alone=listed is not None and len(listed) == 1,
             file=file,
@@ -159,8 +159,10 @@ class EmbedRun:
             return answer
 
         find = (file.find_result,) if file else ()
-        groups = enumerate(group_items(items if listed is None else iter(listed), embedding, *find))
-        bulk = listed is None or len(listed) > (embedding.batch_size or BATCH_SIZE)
+        groups = enumerate(
+            group_items(items if listed is None else iter(listed), embed_options, *find)
+        )
+        bulk = listed is None or len(listed) > (embed_options.batch_size or BATCH_SIZE)
         lengths = VectorLengths(file.vector_length if file else 0)
         jobs, observer = ctx.settings.jobs, file.observer if file else None
         for answer in send_in_order(

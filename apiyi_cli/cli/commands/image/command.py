@@ -6,7 +6,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options.connection import Connection, Jobs
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
 from apiyi_cli.core.options.request import Model, Request
@@ -18,7 +18,7 @@ def image(
     *,
     model: Model,
     source: Prompt,
-    imaging: Imaging,
+    image_options: ImageOptions,
     jobs: Jobs,
     connection: Connection,
     output: Output,
@@ -32,11 +32,11 @@ def image(
     """
     from apiyi_cli.cli.commands.image import job as image_job
     from apiyi_cli.cli.commands.image.results import send_job
-    from apiyi_cli.cli.gateway.parallel import NotesOnce
+    from apiyi_cli.cli.gateway.parallel import NotePrinter
 
     job = image_job.read_job(ctx, prompt or [], ctx.settings.fill(source).file or [])
     if ctx.settings.prints_request:
-        notes = NotesOnce(ctx.messages.note)
+        notes = NotePrinter(ctx.messages.note)
         for task in image_job.skip_existing(ctx, job).tasks:
             ctx.gateway.print_request(notes.print(image_job.build_call(job, task)))
         return

@@ -12,7 +12,7 @@ from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skippin
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import Overrides, find_family
 from apiyi_cli.core.filetypes import PICTURES, detect_picture
-from apiyi_cli.core.options.image import Imaging
+from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.files import refuse_existing
 from apiyi_cli.output.names import input_fields, slug
@@ -68,7 +68,7 @@ class ImageJob(NamedTuple):
     """
 
     model: str
-    imaging: Imaging
+    image_options: ImageOptions
     options: Sequence[str]
     inputs: Sequence[Upload | str]
     mask: Upload | None
@@ -89,21 +89,24 @@ def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
 
     Raises UsageError for options that do not go together and for files that cannot be read.
     """
-    imaging = ctx.settings.fill(Imaging())
-    _check_options(ctx, imaging, words, paths)
+    image_options = ctx.settings.fill(ImageOptions())
+    _check_options(ctx, image_options, words, paths)
     model = ctx.settings.models[0]
     families = ctx.settings.families
     picture = find_family(model, families).picture
     job = ImageJob(
         model,
-        imaging,
+        image_options,
         ctx.inputs.read_options(ctx.settings.request),
-        [_read_input(ctx, name, inline=takes_inline(picture)) for name in imaging.input or ()],
-        None if imaging.mask is None else read_upload(ctx.inputs, imaging.mask),
-        None if ctx.settings.output.output == "-" else _name_files(ctx, model, imaging),
+        [
+            _read_input(ctx, name, inline=takes_inline(picture))
+            for name in image_options.input or ()
+        ],
+        None if image_options.mask is None else read_upload(ctx.inputs, image_options.mask),
+        None if ctx.settings.output.output == "-" else _name_files(ctx, model, image_options),
         families,
     )
-    tasks = _read_tasks(ctx, imaging, words, paths)
+    tasks = _read_tasks(ctx, image_options, words, paths)
     return job._replace(tasks=tuple(_split_tasks(tasks) if picture.one_each else tasks))
 
 
@@ -113,10 +116,10 @@ def build_call(job: ImageJob, task: ImageTask) -> Call:
     return image_call(
         model=job.model,
         prompt=task.prompt,
-        imaging=job.imaging,
+        image_options=job.image_options,
         inputs=job.inputs,
         mask=job.mask,
-        n=wanted if wanted != (job.imaging.n or 1) else None,
+        n=wanted if wanted != (job.image_options.n or 1) else None,
         options=job.options,
         families=job.families,
     )._replace(repeat=task.numbers[0] if task.total else 0)
@@ -168,18 +171,18 @@ def skip_existing(ctx: Context, job: ImageJob) -> ImageJob:
     return job._replace(tasks=tuple(tasks))
 
 
-def _name_files(ctx: Context, model: str, imaging: Imaging) -> OutputFiles:
+def _name_files(ctx: Context, model: str, image_options: ImageOptions) -> OutputFiles:
     output = ctx.settings.output
-    likely = expected_extension(model, imaging, ctx.settings.families)
+    likely = expected_extension(model, image_options, ctx.settings.families)
     names = dict.fromkeys((likely, *(kind.extension for kind in PICTURES)))
     return OutputFiles(
         output.output,
         DEFAULT_NAME,
         apart=DISTINCT_NAME,
-        known=(*IMAGE_FIELDS, *SOURCE_FIELDS) if imaging.input else IMAGE_FIELDS,
+        known=(*IMAGE_FIELDS, *SOURCE_FIELDS) if image_options.input else IMAGE_FIELDS,
         extensions=tuple(names),
         force=bool(output.force),
-        skip_existing=bool(imaging.skip_existing),
+        skip_existing=bool(image_options.skip_existing),
     )
 
 
@@ -188,7 +191,7 @@ def _refuse_extra_files(ctx: Context, job: ImageJob, task: ImageTask) -> None:
     if job.files is None:
         return
     call = build_call(job, task)
-    likely = expected_extension(job.model, job.imaging, job.families)
+    likely = expected_extension(job.model, job.image_options, job.families)
     asked = min(_count_pictures(call.json if isinstance(call.json, dict) else {}), EXTRAS_CHECKED)
     for n in range(task.last + 1, task.last + 1 + asked - len(task.numbers)):
         if path := job.files.extra_path(task.fields(job.model, n), likely):
@@ -209,14 +212,14 @@ def _read_input(ctx: Context, name: str, *, inline: bool) -> Upload | str:
 
 
 def _read_tasks(
-    ctx: Context, imaging: Imaging, words: list[str], paths: list[str]
+    ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
 ) -> Iterator[ImageTask]:
-    numbers = tuple(range(1, (imaging.n or 1) + 1))
-    source = _source_fields(imaging.input)
-    if imaging.vary:
+    numbers = tuple(range(1, (image_options.n or 1) + 1))
+    source = _source_fields(image_options.input)
+    if image_options.vary:
         yield ImageTask(0, None, slug(source.get("stem", ""), default="image"), numbers, source)
         return
-    for index, prompt in enumerate(_read_prompts(ctx, imaging, words, paths)):
+    for index, prompt in enumerate(_read_prompts(ctx, image_options, words, paths)):
         yield ImageTask(index, prompt, slug(prompt, default="image"), numbers, source)
 
 
@@ -231,16 +234,16 @@ def _split_tasks(tasks: Iterable[ImageTask]) -> Iterator[ImageTask]:
 
 
 def _read_prompts(
-    ctx: Context, imaging: Imaging, words: list[str], paths: list[str]
+    ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
 ) -> Iterator[str]:
-    if imaging.lines:
+    if image_options.lines:
         from apiyi_cli.cli.inputs.lines import read_line_batches
 
         # All lines at once: names that clash are to be known before the first is paid for.
         for batch in read_line_batches(ctx.inputs, "--lines", 1):
             yield from (text for _, text in batch)
         return
-    from_stdin = "-" in (imaging.input or ())
+    from_stdin = "-" in (image_options.input or ())
     text = ctx.inputs.prompt(words, paths, joins_stdin=False, needed=not from_stdin)
     if text is None:
         raise UsageError(
@@ -256,18 +259,22 @@ def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
     return input_fields(inputs[0], default="image") if inputs else {}
 
 
-def _check_options(ctx: Context, imaging: Imaging, words: list[str], paths: list[str]) -> None:
+def _check_options(
+    ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
+) -> None:
     """Raise UsageError for options that do not go together."""
-    check_skipping(ctx.settings.output, imaging.skip_existing, needs_output=False)
-    count = len(imaging.input or ())
+    check_skipping(ctx.settings.output, image_options.skip_existing, needs_output=False)
+    count = len(image_options.input or ())
     why = ""
-    if imaging.mask is not None and not count:
+    if image_options.mask is not None and not count:
         why = Text("--mask needs the picture that it belongs to: -i FILE")
-    elif imaging.vary and count != 1:
+    elif image_options.vary and count != 1:
         why = Text("--vary needs one picture: -i FILE")
-    elif imaging.vary and (words or paths or imaging.lines or imaging.mask is not None):
+    elif image_options.vary and (
+        words or paths or image_options.lines or image_options.mask is not None
+    ):
         why = Text("--vary takes a picture and nothing else: no prompt, no --mask, no --lines")
-    elif imaging.lines and (words or paths):
+    elif image_options.lines and (words or paths):
         why = Text("with --lines the prompts are the lines of stdin alone")
     elif ctx.settings.output.output == "-" and ctx.output.form != "text":
         why = Text("stdout takes the picture (-o -) or the JSON, not both")

@@ -73,7 +73,7 @@ class ImageResults:
             content: Content = "text" if ctx.output.form == "text" else "json"
             for line in ctx.output.filter_lines(list(self._format_lines(result))):
                 ctx.process.console.write(line, content)
-        if self._job.imaging.preview:
+        if self._job.image_options.preview:
             self._show(result)
         if result.failure is not None:
             self.failures.append(result.failure)

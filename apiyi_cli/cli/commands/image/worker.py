@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.commands.image.job import ImageJob, ImageTask, build_call
-from apiyi_cli.cli.gateway.parallel import NotesOnce
+from apiyi_cli.cli.gateway.parallel import NotePrinter
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.filetypes import FileType, detect_picture
-from apiyi_cli.decode.image import Lost, Picture, Pictures, is_whole, join_reasons, pictures
+from apiyi_cli.decode.image import (
+    Picture,
+    Pictures,
+    UnreadablePicture,
+    is_whole,
+    join_reasons,
+    pictures,
+)
 from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts, system_reason
@@ -44,7 +51,7 @@ class ImageResult(NamedTuple):
     from_cache: bool = False
 
 
-class _Saving:
+class _PictureSaver:
     """The pictures of one reply on their way into files, with the records made so far."""
 
     def __init__(self, task: ImageTask, reply: Pictures) -> None:
@@ -56,14 +63,14 @@ class _Saving:
         self.content = b""
         self.count = 0
 
-    def pairs(self) -> Iterator[tuple[int, Picture | Lost | None]]:
+    def pairs(self) -> Iterator[tuple[int, Picture | UnreadablePicture | None]]:
         """Yield each number with its picture, with what cannot be read, or with None.
 
         Every picture of the answer has a number, also beyond those asked for. What was lost
         without leaving a byte counts only where a picture is missing.
         """
         numbers = self.task.numbers
-        items: list[Picture | Lost | None] = [*self.reply.items]
+        items: list[Picture | UnreadablePicture | None] = [*self.reply.items]
         items += (lost for lost in self.reply.lost if lost.content)
         items += [None] * (len(numbers) - len(items))
         last = self.task.last
@@ -78,7 +85,7 @@ class ImageWorker:
         self._ctx = ctx
         self._job = job
         self._rescue = ctx.process.rescue
-        self._notes = NotesOnce(ctx.messages.note)
+        self._notes = NotePrinter(ctx.messages.note)
 
     def make(self, sender: Sender, task: ImageTask) -> ImageResult:
         """Send one request and save its pictures; errors become part of the result."""
@@ -91,7 +98,7 @@ class ImageWorker:
             records = [self._record(task, n, error=error) for n in task.numbers]
             return ImageResult(task, records, failure=error)
         from_cache = sender.from_cache
-        saving = _Saving(task, reply)
+        saving = _PictureSaver(task, reply)
         try:
             for n, picture in saving.pairs():
                 self._save(sender, saving, n, picture)
@@ -106,7 +113,13 @@ class ImageWorker:
             )
         return ImageResult(task, saving.records, reply, saving.failure, saving.content, from_cache)
 
-    def _save(self, sender: Sender, saving: _Saving, n: int, item: Picture | Lost | None) -> None:
+    def _save(
+        self,
+        sender: Sender,
+        saving: _PictureSaver,
+        n: int,
+        item: Picture | UnreadablePicture | None,
+    ) -> None:
         """Save one picture of an answer, and add its record."""
         task, reply = saving.task, saving.reply
         # Once for each request: the first record has it.
@@ -128,7 +141,7 @@ class ImageWorker:
             saving.records.append(self._record(task, n, picture, usage=usage, error=error))
         saving.count += 1
 
-    def _keep_rest(self, saving: _Saving) -> str:
+    def _keep_rest(self, saving: _PictureSaver) -> str:
         """Keep the pictures that a signal leaves unsaved; return where they are."""
         places = []
         for _, item in list(saving.pairs())[saving.count :]:
@@ -153,7 +166,7 @@ class ImageWorker:
         if picture.url is not None:
             from apiyi_cli.wire.download import download
 
-            private = bool(self._job.imaging.allow_private)
+            private = bool(self._job.image_options.allow_private)
             try:
                 content = download(picture.url, sender.plan, accepted=_refusal, private=private)
             except IncompleteError as failure:
@@ -172,7 +185,9 @@ class ImageWorker:
         except OSError as error:
             return describe_loss(Text("the picture"), error)
 
-    def _missing_error(self, saving: _Saving, lost: Lost | None) -> IncompleteError:
+    def _missing_error(
+        self, saving: _PictureSaver, lost: UnreadablePicture | None
+    ) -> IncompleteError:
         """Return the error for a picture that is not there, or whose bytes cannot be read."""
         if lost is not None:
             return IncompleteError(

@@ -12,7 +12,7 @@ from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.options.rank import Ranking
+from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -23,7 +23,7 @@ def rank(
     query: Words = None,
     *,
     model: Model,
-    ranking: Ranking,
+    rank_options: RankOptions,
     jobs: Jobs,
     connection: Connection,
     output: Output,
@@ -32,20 +32,20 @@ def rank(
     """Print lines, objects or file names, those first that answer QUERY best."""
     from apiyi_cli.cli.commands.rank.run import RankRun, print_requests
 
-    ranking = ctx.settings.fill(ranking)
-    text, files = _split(ctx, query or [], ranking.file or [])
-    if ranking.vectors is not None:
+    rank_options = ctx.settings.fill(rank_options)
+    text, files = _split(ctx, query or [], rank_options.file or [])
+    if rank_options.vectors is not None:
         from apiyi_cli.cli.commands.rank.search import choose_model, search
 
-        refuse_documents(ranking, files)
+        refuse_documents(rank_options, files)
         name = choose_model(ctx, model)
         options = ctx.inputs.read_options(ctx.settings.request)
-        search(ctx, ranking, text, name, options)
+        search(ctx, rank_options, text, name, options)
         return
     name = ctx.settings.models[0]
     options = ctx.inputs.read_options(ctx.settings.request)
     as_json = ctx.output.form == "ndjson"
-    documents = read_documents(ctx, files, ranking, as_json=as_json)
+    documents = read_documents(ctx, files, rank_options, as_json=as_json)
 
     def build(texts: Sequence[str]) -> Call:
         return rank_call(model=name, query=text, documents=texts, options=options)
@@ -53,12 +53,12 @@ def rank(
     if ctx.settings.prints_request:
         print_requests(ctx, documents, build)
         return
-    RankRun(ctx, ranking, build).run(documents)
+    RankRun(ctx, rank_options, build).run(documents)
 
 
-def refuse_documents(ranking: Ranking, files: Sequence[str]) -> None:
+def refuse_documents(rank_options: RankOptions, files: Sequence[str]) -> None:
     """Raise UsageError for documents beside `--vectors`."""
-    given = {"--lines": ranking.lines, "--jsonl": ranking.jsonl, "-f": files}
+    given = {"--lines": rank_options.lines, "--jsonl": rank_options.jsonl, "-f": files}
     for option, value in given.items():
         if value:
             raise UsageError(

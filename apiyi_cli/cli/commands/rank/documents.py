@@ -11,7 +11,7 @@ from apiyi_cli.cli.inputs.lines import read_lines
 from apiyi_cli.cli.inputs.stdin import find_stdin_kind
 from apiyi_cli.core.encodings import decode_text, show_name
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.core.options.rank import Ranking
+from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
@@ -32,7 +32,7 @@ class Document(NamedTuple):
 
 
 def read_documents(
-    ctx: Context, files: Sequence[str], ranking: Ranking, *, as_json: bool
+    ctx: Context, files: Sequence[str], rank_options: RankOptions, *, as_json: bool
 ) -> Iterator[Document]:
     """Yield the documents in order; with `as_json` what is printed of them is members of an object.
 
@@ -40,33 +40,33 @@ def read_documents(
     anything is yielded, and without any document.
     """
     if files:
-        if ranking.lines or ranking.jsonl is not None:
-            option = "--lines" if ranking.lines else "--jsonl"
+        if rank_options.lines or rank_options.jsonl is not None:
+            option = "--lines" if rank_options.lines else "--jsonl"
             raise UsageError(
                 Text("cannot use {option} with -f", option=option),
                 Text("the documents are the files or the lines of stdin"),
             )
         return _read_files(ctx, files, as_json)
-    if ranking.lines and ranking.jsonl is not None:
+    if rank_options.lines and rank_options.jsonl is not None:
         raise UsageError(
             Text("cannot use --lines with --jsonl"), Text("a line is a text or an object")
         )
-    is_named = ranking.lines or ranking.jsonl is not None
+    is_named = rank_options.lines or rank_options.jsonl is not None
     if not is_named and find_stdin_kind() in ("terminal", "nothing"):
         raise UsageError(Text("nothing to rank"), Text("no documents were given"), hint=EXAMPLE)
-    return _read_lines(ctx, ranking, as_json)
+    return _read_lines(ctx, rank_options, as_json)
 
 
 def _read_files(ctx: Context, files: Sequence[str], as_json: bool) -> Iterator[Document]:
     # All of them are looked at first: nothing is paid for where one cannot be used.
     from_stdin = ""
     for path in files:
-        text = ctx.inputs.filled_file(path)
+        text = ctx.inputs.nonempty_file(path)
         from_stdin = text if path == "-" else from_stdin
 
     def documents() -> Iterator[Document]:
         for number, path in enumerate(files):
-            text = from_stdin if path == "-" else ctx.inputs.filled_file(path)
+            text = from_stdin if path == "-" else ctx.inputs.nonempty_file(path)
             name = show_name(path)
             printed = b'"file":' + write(name) if as_json else path.encode(errors="surrogateescape")
             yield Document(number, name, text, printed)
@@ -74,11 +74,11 @@ def _read_files(ctx: Context, files: Sequence[str], as_json: bool) -> Iterator[D
     return documents()
 
 
-def _read_lines(ctx: Context, ranking: Ranking, as_json: bool) -> Iterator[Document]:
+def _read_lines(ctx: Context, rank_options: RankOptions, as_json: bool) -> Iterator[Document]:
     """Yield the lines of stdin that are not blank."""
     count = 0
     number = -1
-    field = ranking.jsonl
+    field = rank_options.jsonl
     for line in read_lines(ctx.inputs, "--lines" if field is None else "--jsonl"):
         if line is None:
             continue

@@ -14,7 +14,7 @@ from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.core.options.rank import Ranking
+from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.decode.rank import Scores, merge_scores, scores
 from apiyi_cli.errors import (
     ApiyiError,
@@ -149,9 +149,9 @@ class Ranker:
 class RankRun:
     """Ranks the documents of one command line and prints them, best first."""
 
-    def __init__(self, ctx: Context, ranking: Ranking, build: Build) -> None:
+    def __init__(self, ctx: Context, rank_options: RankOptions, build: Build) -> None:
         self._ctx = ctx
-        self._ranking = ranking
+        self._ranking = rank_options
         self._is_object = ctx.output.form == "json"
         self._ranker = Ranker(ctx, build, keep_body=self._is_object)
         self._ranked = RankedDocuments()
@@ -230,15 +230,15 @@ class RankRun:
             )
 
     def _print(self) -> None:
-        ctx, ranking = self._ctx, self._ranking
+        ctx, rank_options = self._ctx, self._ranking
         if self._is_object:
             replies = [(reply.numbers, reply.scores.raw) for reply in self._replies]
-            chosen = self._ranked.choose(ranking.top, ranking.threshold)
+            chosen = self._ranked.choose(rank_options.top, rank_options.threshold)
             lines: Iterator[bytes] = iter((merge_scores(replies, chosen, self._errors) + b"\n",))
         else:
-            best = self._ranked.best(ranking.top, ranking.threshold)
+            best = self._ranked.best(rank_options.top, rank_options.threshold)
             lines = format_lines(best, as_json=ctx.output.form == "ndjson")
-        kind: Final = "text" if ctx.output.form == "text" and ranking.jsonl is None else "json"
+        kind: Final = "text" if ctx.output.form == "text" and rank_options.jsonl is None else "json"
         ctx.output.write(ctx.output.filter_lines(lines), content=kind)
         print_usage(self._usage, ctx.settings, ctx.messages)
 

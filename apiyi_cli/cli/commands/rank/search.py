@@ -29,8 +29,8 @@ from apiyi_cli.cli.settings import no_model, require_able
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.jsontext import read, write
-from apiyi_cli.core.options.embed import Embedding
-from apiyi_cli.core.options.rank import Ranking
+from apiyi_cli.core.options.embed import EmbedOptions
+from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.core.options.request import Model
 from apiyi_cli.decode.embed import Vectors, vectors
 from apiyi_cli.errors import PartialError, UsageError
@@ -43,7 +43,7 @@ TOP: Final = 10
 MARGIN: Final = 1e-6
 """How far numpy's score may be from the exact one, with much to spare."""
 
-Found = tuple[int, float, dict[str, object]]
+SearchResult = tuple[int, float, dict[str, object]]
 
 
 def choose_model(ctx: Context, model: Model) -> str:
@@ -60,13 +60,15 @@ def choose_model(ctx: Context, model: Model) -> str:
     return str(name)
 
 
-def search(ctx: Context, ranking: Ranking, query: str, name: str, options: Sequence[str]) -> None:
+def search(
+    ctx: Context, rank_options: RankOptions, query: str, name: str, options: Sequence[str]
+) -> None:
     """Print the lines whose vectors are nearest to that of the query, best first.
 
     A vector that cannot be compared is named; raises PartialError at the end then.
     """
     failures = ItemFailures(ctx.messages)
-    path = str(ranking.vectors)
+    path = str(rank_options.vectors)
 
     def name_bad(number: int, why: Text) -> None:
         place = f"{path}:{number + 1}"
@@ -80,14 +82,14 @@ def search(ctx: Context, ranking: Ranking, query: str, name: str, options: Seque
     ctx.output.require_ready()
     ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
     answer = ask_vector(ctx, call, source)
-    nearest = NearestVectors(read(bytes(answer.texts[0])), ranking, name_bad)
+    nearest = NearestVectors(read(bytes(answer.texts[0])), rank_options, name_bad)
     for block in source.blocks():
         nearest.add(block)
-    found = nearest.best()
-    lines = source.read_lines({number for number, _, _ in found})
-    found = [(number, score, line or lines.get(number, {})) for number, score, line in found]
+    results = nearest.best()
+    lines = source.read_lines({number for number, _, _ in results})
+    results = [(number, score, line or lines.get(number, {})) for number, score, line in results]
     ctx.output.write(
-        ctx.output.filter_lines(format_answer(ctx, found, name)),
+        ctx.output.filter_lines(format_answer(ctx, results, name)),
         content="text" if ctx.output.form == "text" else "json",
     )
     usage = UsageTotals()
@@ -118,7 +120,7 @@ def make_call(
     return embed_call(
         model=name,
         inputs=[query],
-        embedding=Embedding(dimensions=dimensions),
+        embed_options=EmbedOptions(dimensions=dimensions),
         options=options,
         families=ctx.settings.families,
     )
@@ -152,27 +154,31 @@ def refuse_length(source: VectorLines | VectorMatrix, name: str, length: int) ->
     )
 
 
-def format_answer(ctx: Context, found: Sequence[Found], name: str) -> Iterator[bytes]:
+def format_answer(ctx: Context, results: Sequence[SearchResult], name: str) -> Iterator[bytes]:
     """Yield the lines of the answer; with --json one object for all of them."""
     as_json = ctx.output.form == "ndjson"
     if ctx.output.form == "json":
-        results = [{"index": number, "score": score, **line} for number, score, line in found]
-        return iter((write({"model": name, "results": results}) + b"\n",))
-    shown = ((number, score, format_found(line, as_json=as_json)) for number, score, line in found)
+        rows = [{"index": number, "score": score, **line} for number, score, line in results]
+        return iter((write({"model": name, "results": rows}) + b"\n",))
+    shown = (
+        (number, score, format_found(line, as_json=as_json)) for number, score, line in results
+    )
     return format_lines(shown, as_json=as_json)
 
 
 class NearestVectors:
     """The vectors nearest to a query among those that were added."""
 
-    def __init__(self, query: Sequence[float], ranking: Ranking, name_bad: NameBad) -> None:
+    def __init__(
+        self, query: Sequence[float], rank_options: RankOptions, name_bad: NameBad
+    ) -> None:
         """Raises UsageError for a query whose vector is zero."""
         self._query = array("d", query)
         self._norm = _norm(self._query)
         if not self._norm or not isfinite(self._norm):
             raise UsageError(Text("cannot search"), Text("the vector of the query is zero"))
-        self._top = ranking.top or TOP
-        self._threshold = ranking.threshold
+        self._top = rank_options.top or TOP
+        self._threshold = rank_options.threshold
         self._name_bad = name_bad
         self._heap: list[tuple[float, int, dict[str, object]]] = []
         self._numpy = _find_numpy()
@@ -197,7 +203,7 @@ class NearestVectors:
             elif item[:2] > self._heap[0][:2]:
                 heapq.heapreplace(self._heap, item)
 
-    def best(self) -> list[Found]:
+    def best(self) -> list[SearchResult]:
         """Return number, score and line of the nearest, best first."""
         ordered = sorted(self._heap, key=lambda item: item[:2], reverse=True)
         return [(-number, score, line) for score, number, line in ordered]

@@ -9,7 +9,7 @@ from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import TextInput
 from apiyi_cli.core.options.request import Model, Request
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 
 
 def transcribe(
@@ -18,7 +18,7 @@ def transcribe(
     *,
     model: Model,
     text: TextInput,
-    transcribing: Transcribing,
+    transcribe_options: TranscribeOptions,
     jobs: Jobs,
     connection: Connection,
     output: Output,
@@ -32,17 +32,17 @@ def transcribe(
     """
     from apiyi_cli.cli.commands.transcribe import job as transcribe_job
     from apiyi_cli.cli.commands.transcribe.results import print_streams, send_job
-    from apiyi_cli.cli.gateway.parallel import NotesOnce
+    from apiyi_cli.cli.gateway.parallel import NotePrinter
 
     job = transcribe_job.read_job(ctx, files or [])
     if ctx.settings.prints_request:
-        notes = NotesOnce(ctx.messages.note)
+        notes = NotePrinter(ctx.messages.note)
         for recording in transcribe_job.skip_existing(ctx, job).recordings:
             call = transcribe_job.build_call(job, recording.upload)
             ctx.gateway.print_request(notes.print(call))
         return
     job = transcribe_job.prepare(ctx, job)
-    if job.transcribing.stream and job.files is None:
+    if job.transcribe_options.stream and job.files is None:
         print_streams(ctx, job)
     else:
         send_job(ctx, job)

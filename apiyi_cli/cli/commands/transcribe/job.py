@@ -12,7 +12,7 @@ from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import quote_path
-from apiyi_cli.core.options.transcribe import Transcribing
+from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.names import DistinctNames, source_fields
 from apiyi_cli.text import Text
@@ -49,7 +49,7 @@ class TranscribeJob(NamedTuple):
     """
 
     model: str
-    transcribing: Transcribing
+    transcribe_options: TranscribeOptions
     options: Sequence[str]
     form: str
     files: OutputFiles | None
@@ -71,12 +71,14 @@ def read_job(ctx: Context, names: list[str]) -> TranscribeJob:
 
     Raises UsageError for options that do not go together and for files that cannot be read.
     """
-    transcribing = ctx.settings.fill(Transcribing())
-    if transcribing.prompt is not None:
-        transcribing = transcribing.replace(prompt=ctx.inputs.at(transcribing.prompt))
+    transcribe_options = ctx.settings.fill(TranscribeOptions())
+    if transcribe_options.prompt is not None:
+        transcribe_options = transcribe_options.replace(
+            prompt=ctx.inputs.expand_file(transcribe_options.prompt)
+        )
     options = ctx.inputs.read_options(ctx.settings.request)
-    _check_options(ctx, transcribing)
-    check_skipping(ctx.settings.output, transcribing.skip_existing, needs_output=True)
+    _check_options(ctx, transcribe_options)
+    check_skipping(ctx.settings.output, transcribe_options.skip_existing, needs_output=True)
     if not names:
         raise UsageError(
             Text("nothing to transcribe"),
@@ -86,15 +88,15 @@ def read_job(ctx: Context, names: list[str]) -> TranscribeJob:
     recordings = tuple(
         Recording(place, read_upload(ctx.inputs, name)) for place, name in enumerate(names)
     )
-    form = _choose_form(ctx, transcribing)
-    job = TranscribeJob(ctx.settings.models[0], transcribing, options, form, None, recordings)
+    form = _choose_form(ctx, transcribe_options)
+    job = TranscribeJob(ctx.settings.models[0], transcribe_options, options, form, None, recordings)
     return job._replace(files=_name_files(ctx, job))
 
 
 def build_call(job: TranscribeJob, upload: Upload) -> Call:
     """Return the request for a recording, or for a part of one."""
     return transcribe_call(
-        upload, model=job.model, transcribing=job.transcribing, options=job.options
+        upload, model=job.model, transcribe_options=job.transcribe_options, options=job.options
     )
 
 
@@ -135,13 +137,13 @@ def needs_split(upload: Upload) -> bool:
     return upload.size > RECORDING_BYTES
 
 
-def _choose_form(ctx: Context, transcribing: Transcribing) -> str:
+def _choose_form(ctx: Context, transcribe_options: TranscribeOptions) -> str:
     form = ctx.output.form
     if form == "ndjson":
         return form
-    if transcribing.timestamps:
+    if transcribe_options.timestamps:
         return "verbose_json"
-    return transcribing.format or ("json" if form == "json" else "text")
+    return transcribe_options.format or ("json" if form == "json" else "text")
 
 
 def _name_files(ctx: Context, job: TranscribeJob) -> OutputFiles | None:
@@ -155,7 +157,7 @@ def _name_files(ctx: Context, job: TranscribeJob) -> OutputFiles | None:
         known=TRANSCRIPT_NAME_FIELDS,
         extensions=(job.extension,),
         force=bool(output.force),
-        skip_existing=bool(job.transcribing.skip_existing),
+        skip_existing=bool(job.transcribe_options.skip_existing),
     )
 
 
@@ -165,7 +167,7 @@ def _distinct_template(recordings: Sequence[Recording]) -> str:
     for item in recordings:
         source = source_fields(item.name)
         path = Path(source["dir"], source["stem"])
-        if distinct.distinct(path) != path:
+        if distinct.make_distinct(path) != path:
             return "{index}-{stem}.{ext}"
     return "{dir}/{stem}.{ext}"
 
@@ -177,7 +179,7 @@ def _check_size(job: TranscribeJob, upload: Upload) -> None:
         raise upload.error(Text("it is empty"))
     if not needs_split(upload):
         return
-    if not job.transcribing.split:
+    if not job.transcribe_options.split:
         upload.check_size(
             RECORDING_BYTES,
             Text(
@@ -186,21 +188,21 @@ def _check_size(job: TranscribeJob, upload: Upload) -> None:
                 item=quote_path(upload.name),
             ),
         )
-    if job.transcribing.stream and job.files is None:
+    if job.transcribe_options.stream and job.files is None:
         raise upload.error(Text("--stream and --split do not go together"))
     from apiyi_cli.cli.commands.transcribe.split import require_ffmpeg
 
     require_ffmpeg(upload)
 
 
-def _check_options(ctx: Context, transcribing: Transcribing) -> None:
-    plain = transcribing.format in ("text", "srt", "vtt")
-    if ctx.output.form != "text" and plain and not transcribing.stream:
+def _check_options(ctx: Context, transcribe_options: TranscribeOptions) -> None:
+    plain = transcribe_options.format in ("text", "srt", "vtt")
+    if ctx.output.form != "text" and plain and not transcribe_options.stream:
         raise UsageError(
             Text("these options do not go together"),
             Text(
                 "{format} is no JSON, which --json, --ndjson and --jq are about",
-                format=transcribing.format,
+                format=transcribe_options.format,
             ),
             hint=Text("leave out --format, or use --format verbose_json"),
         )

@@ -14,7 +14,7 @@ from apiyi_cli.cli.commands.transcribe.job import (
     needs_split,
 )
 from apiyi_cli.cli.conversation.loop import print_reply
-from apiyi_cli.cli.gateway.parallel import NotesOnce, print_item_failure, take_in_order
+from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.chat import AnswerForm
@@ -65,7 +65,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
     """
     if not job.recordings:
         return
-    notes = NotesOnce(ctx.messages.note)
+    notes = NotePrinter(ctx.messages.note)
 
     def ask(sender: Sender, part: RecordingPart) -> PartResult:
         return _ask(ctx, job, notes, sender, part)
@@ -94,7 +94,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
 
 def print_streams(ctx: Context, job: TranscribeJob) -> None:
     """Print the texts as they are heard, one recording after the other."""
-    notes = NotesOnce(ctx.messages.note)
+    notes = NotePrinter(ctx.messages.note)
 
     def decode(reply: Reply, **how: Any) -> Iterator[EventBatch]:
         return _events(job, reply, verbatim=bool(how.get("verbatim")))
@@ -189,7 +189,7 @@ def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
 
 
 def _ask(
-    ctx: Context, job: TranscribeJob, notes: NotesOnce, sender: Sender, part: RecordingPart
+    ctx: Context, job: TranscribeJob, notes: NotePrinter, sender: Sender, part: RecordingPart
 ) -> PartResult:
     """Send one part; errors become part of the result."""
     if part.failure is not None:
@@ -209,7 +209,7 @@ def _ask(
 
 
 def _events(job: TranscribeJob, reply: Reply, *, verbatim: bool = False) -> Iterator[EventBatch]:
-    return events(reply, verbatim=verbatim, speakers=bool(job.transcribing.diarize))
+    return events(reply, verbatim=verbatim, speakers=bool(job.transcribe_options.diarize))
 
 
 def _join_events(bursts: Iterator[EventBatch]) -> Transcript:

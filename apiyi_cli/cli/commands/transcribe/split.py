@@ -31,7 +31,7 @@ _CLOCK = re.compile(r"(?:Duration:|time=)\s*(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _SILENCE = re.compile(r"silence_(start|end):\s*(-?\d+(?:\.\d+)?)")
 
 
-class Cut(NamedTuple):
+class AudioPart(NamedTuple):
     """A part of a recording: the second at which it begins, and its file."""
 
     begin_s: float
@@ -47,7 +47,7 @@ def require_ffmpeg(upload: Upload) -> None:
         )
 
 
-def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]:
+def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[AudioPart]:
     """Yield the parts of a recording in order, each made when it is asked for.
 
     Raises UsageError for a file that ffmpeg cannot read.
@@ -64,7 +64,7 @@ def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[Cut]
         form = ("-vn", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-c:a", "flac")
         _ffmpeg(ctx, upload, *form, "-y", f"file:{path}", before=window)
         name = f"{upload.name}.part{number + 1}.flac"
-        yield Cut(begin_s, Upload(name, str(path), *read_sample(path, HEAD_BYTES)))
+        yield AudioPart(begin_s, Upload(name, str(path), *read_sample(path, HEAD_BYTES)))
 
 
 def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list[float]:
@@ -85,21 +85,21 @@ def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list
 
 def _length_s(report: str) -> float:
     # The last one is how far decoding really got: a header can be wrong about it.
-    found = _CLOCK.findall(report)
-    hours, minutes, seconds = found[-1] if found else (0, 0, 0)
+    times = _CLOCK.findall(report)
+    hours, minutes, seconds = times[-1] if times else (0, 0, 0)
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def _silences(report: str, length_s: float) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
+    silences: list[tuple[float, float]] = []
     start: float | None = None
     for which, at in _SILENCE.findall(report):
         if which == "start":
             start = float(at)
         elif start is not None:
-            found.append((start, float(at)))
+            silences.append((start, float(at)))
             start = None
-    return [*found, (start, length_s)] if start is not None else found
+    return [*silences, (start, length_s)] if start is not None else silences
 
 
 def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:

@@ -41,7 +41,7 @@ def print_billing(ctx: Context, since_s: float) -> None:
     if uncertain:
         known_ids = {record.request_id for record in sent if record.request_id}
         charges, covered_s = _fetch_log(ctx, uncertain, now_s)
-        statuses = [find_status(one, charges, known_ids, now_s, covered_s) for one in uncertain]
+        statuses = [find_status(item, charges, known_ids, now_s, covered_s) for item in uncertain]
     if ctx.output.form != "text" or not ctx.output.is_terminal:
         from apiyi_cli.cli.records import write_record
 
@@ -132,14 +132,14 @@ def _fetch_log(
         return charges, covered_s
     try:
         spans = merge_spans(map(span, uncertain))
-        found = [
+        charges = [
             charge
             for begin_s, end_s in spans
             for charge in account.fetch_charges(begin_s, min(end_s, now_s))
         ]
     finally:
         account.close()
-    return found, 0.0
+    return charges, 0.0
 
 
 def _is_settled_by(record: SentRecord, charges: Sequence[Charge], covered_s: float) -> bool:

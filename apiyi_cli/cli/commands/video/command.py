@@ -9,7 +9,7 @@ from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
 from apiyi_cli.core.options.request import Model, Request
-from apiyi_cli.core.options.video import TASK_WORDS, Filming
+from apiyi_cli.core.options.video import TASK_WORDS, VideoOptions
 
 
 def video(
@@ -18,7 +18,7 @@ def video(
     *,
     model: Model,
     source: Prompt,
-    filming: Filming,
+    video_options: VideoOptions,
     jobs: Jobs,
     connection: Connection,
     output: Output,
@@ -32,17 +32,17 @@ def video(
     one, where its family can; `video forget ID...` removes them from the list.
     """
     words = prompt or []
-    filming = ctx.settings.fill(filming)
+    video_options = ctx.settings.fill(video_options)
     # Its own status line says how far the tasks are.
     ctx.gateway.waiting_line = None
     if words[:1] and words[0] in TASK_WORDS:
         from apiyi_cli.cli.commands.video.task_list import run_word
 
-        run_word(ctx, words, filming)
+        run_word(ctx, words, video_options)
         return
     from apiyi_cli.cli.commands.video.job import VideoJob
 
-    job = VideoJob(ctx, words, ctx.settings.fill(source).file or [], filming)
+    job = VideoJob(ctx, words, ctx.settings.fill(source).file or [], video_options)
     if job.print_requests():
         return
     job.check()

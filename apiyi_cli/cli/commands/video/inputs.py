@@ -11,7 +11,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import Filming
+    from apiyi_cli.core.options.video import VideoOptions
 
 
 class PlannedVideo(NamedTuple):
@@ -33,32 +33,34 @@ class PlannedVideo(NamedTuple):
 
 
 def plan_videos(
-    ctx: Context, filming: Filming, words: list[str], files: list[str]
+    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[PlannedVideo]:
     """Yield the videos of a run. Raises UsageError where there is nothing to make one of."""
-    name = find_source(filming)
+    name = find_source(video_options)
     source = {} if name is None else input_fields(name, default="video")
-    for place, prompt in enumerate(_read_prompts(ctx, filming, words, files)):
+    for place, prompt in enumerate(_read_prompts(ctx, video_options, words, files)):
         yield PlannedVideo(place, prompt, source)
 
 
-def find_source(filming: Filming) -> str | None:
+def find_source(video_options: VideoOptions) -> str | None:
     """Return the input that names of files are made of, None without one."""
-    inputs = (filming.first, *(filming.input or ()))
+    inputs = (video_options.first, *(video_options.input or ()))
     return next((name for name in inputs if name is not None), None)
 
 
 def _read_prompts(
-    ctx: Context, filming: Filming, words: list[str], files: list[str]
+    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[str | None]:
-    if filming.lines:
+    if video_options.lines:
         from apiyi_cli.cli.inputs.lines import read_line_batches
 
         # All lines at once: names that clash are to be known before the first is paid for.
         for batch in read_line_batches(ctx.inputs, "--lines", 1):
             yield from (text for _, text in batch)
         return
-    has_media = bool(filming.input or filming.first or filming.last or filming.reference)
+    has_media = bool(
+        video_options.input or video_options.first or video_options.last or video_options.reference
+    )
     text = ctx.inputs.prompt(words, files, joins_stdin=False, needed=not has_media)
     if text is None and not has_media:
         raise UsageError(

@@ -30,7 +30,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import Filming
+    from apiyi_cli.core.options.video import VideoOptions
     from apiyi_cli.wire.send import Sender
 
 _FIELDS = ("index", "slug", "model", "n", "ext")
@@ -50,16 +50,18 @@ VIDEO_FILE = FileKind(Text("video"), _is_video)
 class VideoJob:
     """Reads and checks everything that is asked for; submits it when told to."""
 
-    def __init__(self, ctx: Context, words: list[str], files: list[str], filming: Filming) -> None:
+    def __init__(
+        self, ctx: Context, words: list[str], files: list[str], video_options: VideoOptions
+    ) -> None:
         self._ctx = ctx
-        self._filming = filming
-        _check_together(ctx, filming, words, files)
+        self._filming = video_options
+        _check_together(ctx, video_options, words, files)
         self._model = ctx.settings.models[0]
         family = find_family(self._model, ctx.settings.families)
         self._form = video_form(self._model, family.video)
         self._options = ctx.inputs.read_options(ctx.settings.request)
-        self._media = read_media(ctx, filming, self._model)
-        self._planned = list(plan_videos(ctx, filming, words, files))
+        self._media = read_media(ctx, video_options, self._model)
+        self._planned = list(plan_videos(ctx, video_options, words, files))
         self._to_stdout = ctx.settings.output.output == "-"
         self._output = VideoOutput(ctx, alone=len(self._planned) == 1)
 
@@ -224,30 +226,32 @@ class VideoJob:
         )
 
     def _call(self, video: PlannedVideo) -> Call:
-        filming = self._filming
+        video_options = self._filming
         request = VideoRequest(
             self._model,
             video.prompt,
             self._media,
-            duration=filming.duration,
-            resolution=filming.resolution,
-            ratio=filming.ratio,
-            seed=filming.seed,
-            audio=filming.audio,
+            duration=video_options.duration,
+            resolution=video_options.resolution,
+            ratio=video_options.ratio,
+            seed=video_options.seed,
+            audio=video_options.audio,
             options=self._options,
         )
         return submit_call(request, self._form)
 
 
-def _check_together(ctx: Context, filming: Filming, words: list[str], files: list[str]) -> None:
+def _check_together(
+    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
+) -> None:
     """Raise UsageError for options that do not go together."""
-    check_skipping(ctx.settings.output, filming.skip_existing, needs_output=False)
+    check_skipping(ctx.settings.output, video_options.skip_existing, needs_output=False)
     why = None
-    if filming.lines and (words or files):
+    if video_options.lines and (words or files):
         why = Text("with --lines the prompts are the lines of stdin alone")
     elif ctx.settings.output.output == "-":
-        why = refuse_stdout(ctx, several=bool(filming.lines))
-    elif filming.duration == 0:
+        why = refuse_stdout(ctx, several=bool(video_options.lines))
+    elif video_options.duration == 0:
         why = Text("--duration 0 is no length")
     if why is not None:
         raise UsageError(Text("cannot do that"), why)

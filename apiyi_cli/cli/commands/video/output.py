@@ -21,7 +21,7 @@ from apiyi_cli.errors import ApiyiError, OutputError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.video.worker import Look
+    from apiyi_cli.cli.commands.video.worker import TaskStatus
     from apiyi_cli.cli.context import Context
     from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 
@@ -34,7 +34,7 @@ class VideoOutcome(NamedTuple):
     place: int
     label: str
     record: VideoRecord | None = None
-    look: Look | None = None
+    look: TaskStatus | None = None
     path: str | None = None
     failure: ApiyiError | None = None
 

@@ -31,7 +31,7 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import Filming
+    from apiyi_cli.core.options.video import VideoOptions
     from apiyi_cli.wire.send import Sender
 
 LIST_STATES = {
@@ -53,7 +53,7 @@ def open_tasks(ctx: Context) -> VideoTasks:
     return VideoTasks(state_dir(ctx.process.environ) / "video")
 
 
-def run_word(ctx: Context, words: Sequence[str], filming: Filming) -> None:
+def run_word(ctx: Context, words: Sequence[str], video_options: VideoOptions) -> None:
     """Run what the first word names on the tasks whose ids follow it."""
     word, *names = words
     tasks = open_tasks(ctx)
@@ -62,7 +62,7 @@ def run_word(ctx: Context, words: Sequence[str], filming: Filming) -> None:
             raise _not_a_prompt(word, words)
         list_tasks(ctx, tasks)
     elif word == "resume":
-        resume(ctx, tasks, _find(tasks, words), filming)
+        resume(ctx, tasks, _find(tasks, words), video_options)
     elif not names:
         raise UsageError(
             Text("name the task"),
@@ -110,7 +110,10 @@ def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
 
 
 def resume(
-    ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None, filming: Filming
+    ctx: Context,
+    tasks: VideoTasks,
+    records: Sequence[VideoRecord] | None,
+    video_options: VideoOptions,
 ) -> None:
     """Wait for tasks that run, save those that are done; None means all that need it."""
     if records is None:
@@ -127,8 +130,8 @@ def resume(
     worker = VideoWorker(
         ctx,
         tasks,
-        poll_s=filming.poll,
-        private=bool(filming.allow_private),
+        poll_s=video_options.poll,
+        private=bool(video_options.allow_private),
         show=output.show,
     )
     to_stdout = ctx.settings.output.output == "-"

@@ -39,7 +39,7 @@ MOST_FAILED_LOOKS = 5
 """A task that cannot be asked for so often in a row is left alone; each look is retried itself."""
 
 
-class Look(NamedTuple):
+class TaskStatus(NamedTuple):
     """What a task was at one look: our record of it, its state, and the gateway's own bytes.
 
     `failure` is why the video is missing, of a task that ended without one.
@@ -104,7 +104,7 @@ class VideoWorker:
             raise
         return record
 
-    def wait(self, sender: Sender, record: VideoRecord, *, at_once: bool = False) -> Look:
+    def wait(self, sender: Sender, record: VideoRecord, *, at_once: bool = False) -> TaskStatus:
         """Look at a task until it is done; the first look comes after one interval.
 
         Raises IncompleteError for one that `--max-time` leaves running or that cannot be asked for.
@@ -161,13 +161,13 @@ class VideoWorker:
         if poll_s >= left_s:
             raise describe_unfinished(record)
 
-    def _look(self, sender: Sender, record: VideoRecord) -> Look:
+    def _look(self, sender: Sender, record: VideoRecord) -> TaskStatus:
         assert record.task is not None, "the id is known"
         call = task_call(record.form, record.task)  # type: ignore[arg-type]
         task, raw = self._ctx.gateway.ask(call, read_task, sender=sender)
-        return Look(record, task, raw)
+        return TaskStatus(record, task, raw)
 
-    def _end(self, look: Look) -> Look:
+    def _end(self, look: TaskStatus) -> TaskStatus:
         """Note how a task ended, and return that."""
         record, task = look.record, look.task
         now = self._ctx.process.clock.wall()

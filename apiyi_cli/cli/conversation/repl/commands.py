@@ -96,7 +96,7 @@ def set_system(dialogue: Dialogue, rest: str) -> None:
         current = first[0].get("content") if first else dialogue.options.value("system")
         dialogue.messages.print(current or Text("no system prompt is set"))
         return
-    text = dialogue.make_context().inputs.at(rest)
+    text = dialogue.make_context().inputs.expand_file(rest)
     dialogue.set_options(dialogue.options.replace(system=literal(text)))
     dialogue.log.set_system(text)
 
@@ -105,7 +105,7 @@ def add_file(dialogue: Dialogue, rest: str) -> None:
     """Add a text file before the next prompt."""
     path = _require_path(rest, "/file PATH")
     # Read now: a mistake is worth more here than with the prompt.
-    dialogue.make_context().inputs.filled_file(path)
+    dialogue.make_context().inputs.nonempty_file(path)
     dialogue.pending.files.append(path)
     dialogue.messages.note(Text("{path} goes before the next prompt", path=path))
 

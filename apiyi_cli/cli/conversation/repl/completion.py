@@ -45,14 +45,14 @@ def list_files(begun: str) -> list[str]:
     head = begun[: len(begun) - len(start)]
     try:
         with os.scandir(place) as entries:
-            found = sorted(
+            words = sorted(
                 f"{head}{entry.name}{'/' if entry.is_dir() else ''}"
                 for entry in entries
                 if entry.name.startswith(start) and (start or not entry.name.startswith("."))
             )
     except OSError:
         return []
-    return found[:_SHOWN_MOST]
+    return words[:_SHOWN_MOST]
 
 
 def list_models(dialogue: Dialogue) -> list[str]:

@@ -14,7 +14,7 @@ from apiyi_cli.cli.conversation.repl.turn import TurnRecord, describe_turn
 from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
 from apiyi_cli.cli.output.ledger import load_prices
 from apiyi_cli.cli.typer_options import make_context
-from apiyi_cli.core.options.chat import AnswerForm, Running, SessionOptions, Tools
+from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError, describe_billing
 from apiyi_cli.text import Text, join_texts
@@ -194,7 +194,7 @@ class Dialogue:
     ) -> None:
         """Send what a turn asks: a text with what goes with it, or a message once more."""
         words = ["…"] if text is None else [text] if text else []
-        groups = Prompt(), Conversation(), AnswerForm(), Tools(), Running(), SessionOptions()
+        groups = Prompt(), Conversation(), AnswerForm(), Tools(), ToolRunOptions(), SessionOptions()
         asked = read_request(context, words, *groups, self.log)
         if content is not None:
             asked = asked._replace(text=None, given=[content])

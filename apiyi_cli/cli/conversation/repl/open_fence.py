@@ -10,8 +10,8 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
 def has_open_fence(text: str) -> bool:
     """Return True if a fenced block of the text has no end yet."""
     opened = ""
-    for found in _FENCE.finditer(text):
-        fence = found[1]
+    for match in _FENCE.finditer(text):
+        fence = match[1]
         if not opened:
             opened = fence
         elif fence[0] == opened[0] and len(fence) >= len(opened):

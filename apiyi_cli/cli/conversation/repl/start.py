@@ -111,4 +111,4 @@ def _resolve_system(ctx: Context, options: ConversationOptions) -> ConversationO
     system = options.value("system")
     if system is None:
         return options
-    return options.replace(system=literal(ctx.inputs.at(system)))
+    return options.replace(system=literal(ctx.inputs.expand_file(system)))
