@@ -1,4 +1,4 @@
-"""The request as a plain value, and the answer that comes back for it.
+"""The request (`Call`) and the answer to it (`Reply`) as plain values.
 
 A `Call` knows nothing of hosts, keys or time. Transport, cache, `--dry-run`, code export,
 batch and tests all hang on it. A `Reply` is what the wire hands to the decoders.
@@ -35,7 +35,7 @@ class Part(PlainValue):
 
 
 class Source(PlainValue):
-    """The file that part of a long string in `Call.json` was made of.
+    """The file from which a part of a long string in `Call.json` was read.
 
     The string at `place` (keys and indices joined by dots: `messages.0.content.1.image_url.url`)
     goes `prefix`, then `length` characters that are the file's base64, or its UTF-8 text when
@@ -55,14 +55,14 @@ class Call(PlainValue):
 
     `path` is relative to `root`: `/chat/completions` to the base URL, `/v1beta/…` to the
     gateway. A body is `json` (a value), `parts` (multipart) or `raw` bytes with
-    `content_type`; at most one of them. `stream` tells that the answer is asked for as
+    `content_type`; at most one of them. `stream` is True if the answer is requested as
     events. `notes` are warnings for stderr that building the request gave rise to.
-    `sources` tell which long strings of `json` came from which files, `repeat` which of several
+    `sources` say which long strings of `json` came from which files, `repeat` which of several
     equal requests this is, so that the cache does not answer them all with one reply; they
     change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
     names the function whose arguments are the answer's text, where a schema is asked for by a
     function; `answer_schema` is the JSON Schema of the answer where the body has it in another
-    dialect. `assembled` tells that a stream is asked for though the whole object is wanted, which
+    dialect. `assembled` is True for a stream whose whole object is wanted, which
     is put together from it; `as_written` that the user wrote the whole body.
     """
 
@@ -89,7 +89,7 @@ class Call(PlainValue):
 
 
 def root_url(base_url: str, root: Root) -> str:
-    """Return the URL that paths of a call are relative to, without a slash at its end."""
+    """Return the URL below which paths of a call are, without a final slash."""
     base = base_url.rstrip("/")
     if root == "gateway":
         return base.removesuffix("/v1")
@@ -100,7 +100,7 @@ def root_url(base_url: str, root: Root) -> str:
 
 
 def request_id_in(headers: Mapping[str, str]) -> str | None:
-    """Return the gateway's own id of a request, which `x-request-id` need not be.
+    """Return the gateway's own id of a request, which may differ from `x-request-id`.
 
     The gateway family writes its id as `x-oneapi-request-id`, the one in its log, and may pass
     on the upstream's headers beside it.
@@ -112,7 +112,7 @@ def request_id_in(headers: Mapping[str, str]) -> str | None:
 
 
 def _nothing() -> None:
-    """Close what needs no closing."""
+    """Do nothing: there is nothing to close."""
 
 
 class Reply(PlainValue):

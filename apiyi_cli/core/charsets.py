@@ -1,4 +1,4 @@
-"""Recognise the encoding of a text that is not UTF-8, by how ordinary its characters would be.
+"""Guesses the encoding of a text that is not UTF-8 by how common its characters are.
 
 Each candidate reads the bytes; the one whose reading has the most ordinary characters wins.
 Ordinary are the most frequent characters of a script, and the standards' own lists of common
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 ENOUGH: Final = 0.4
-"""The score, of at most 1, from which a reading counts as a text."""
+"""The score, at most 1, from which decoded bytes count as text."""
 
 _SIMPLIFIED: Final = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
@@ -49,7 +49,7 @@ Weigh = Callable[[str, bytes], float]
 
 
 class _Candidate(NamedTuple):
-    """An encoding: its name for people and iconv, Python's codec, and how to weigh a character.
+    """An encoding: its name for people and iconv, Python's codec, the weight of a character.
 
     `mixed` finds what its texts do not have.
     """
@@ -61,7 +61,7 @@ class _Candidate(NamedTuple):
 
 
 def guess_encoding(sample: bytes) -> str | None:
-    """Return the name of the encoding in which a text reads well, None if none does.
+    """Return the name of the most plausible encoding of a text, None if none is.
 
     `sample` may begin and end within a character. The name is one that iconv takes, too.
     """
@@ -79,7 +79,7 @@ def guess_encoding(sample: bytes) -> str | None:
 
 
 def guess_wide_encoding(sample: bytes) -> str | None:
-    """Return UTF-16 or UTF-32 for a text without a mark: all of it must be ordinary."""
+    """Return UTF-16 or UTF-32 for a text without a mark, if every character is common."""
     best, chosen = ENOUGH, None
     for name, codec, unit in _WIDE:
         if len(sample) % unit:
@@ -123,7 +123,7 @@ def _weight(candidate: _Candidate, char: str) -> float:
 
 
 def _is_odd(char: str) -> bool:
-    """Return True for control characters and places that Unicode gave to nobody."""
+    """Return True for control characters and unassigned code points."""
     code = ord(char)
     return 0x7F <= code < 0xA0 or 0xE000 <= code < 0xF900 or 0xFFF0 <= code < 0x10000
 

@@ -1,4 +1,4 @@
-"""Time as a value that can be handed in, and threads where the system may have none left.
+"""The clock as a value, and threads on systems that may refuse one.
 
 Durations are measured on `monotonic`, which no change of the wall clock moves; `wall` is
 for what people and servers read (dates, file names). Tests hand in their own `Clock`.
@@ -27,7 +27,7 @@ CLOCK = Clock()
 
 
 def start_thread(target: Callable[[], object]) -> threading.Thread | None:
-    """Start a daemon thread and return it; None where the system refuses one more.
+    """Start a daemon thread and return it; None if the system refuses one more.
 
     A limit on processes (`ulimit -u`, `--pids-limit`) shows only here: callers go on with the
     threads that they have.

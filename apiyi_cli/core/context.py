@@ -1,4 +1,4 @@
-"""How many tokens the models take: the length of a conversation and its answer together."""
+"""Context lengths of models in tokens: a conversation and its answer together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ known."""
 
 
 def find_context(model: str, overrides: Overrides | None = None) -> int | None:
-    """Return the most tokens of a conversation with a model, None where nobody knows."""
+    """Return the context length of a model in tokens, None if unknown."""
     own = find_family(model, overrides).context
     if own is not None:
         return own

@@ -1,4 +1,4 @@
-"""Reads JSON that is nested deeper than Python's own reader can follow."""
+"""Reads JSON that is nested too deeply for Python's own reader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONSTANTS: Final = ("NaN", "Infinity", "-Infinity")
 
 
 class DeepDecoder:
-    """Decodes one value of a text without recursion, as `decoder` does with it.
+    """Decodes one value of a text without recursion, with the settings of `decoder`.
 
     More than `max_depth` levels raise RecursionError with the position.
     """
@@ -72,7 +72,7 @@ class DeepDecoder:
         return at + 1, True
 
     def _read_key(self, at: int) -> int:
-        """Keep the name of a member; return the position where its value begins."""
+        """Store the name of a member; return the position of its value."""
         if self._text[at : at + 1] != '"':
             message = "Expecting property name enclosed in double quotes"
             raise self._invalid(message, at)

@@ -1,6 +1,6 @@
-"""How files reach the disk: whole writes, atomic replacement, durable names, private folders.
+"""Writing files safely: whole writes, atomic replacement, fsync of folders, private folders.
 
-All functions raise OSError and know nothing of messages: who calls them words the failure.
+All functions raise OSError and have no messages: their callers word the failure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from apiyi_cli.text import Text
 NAME_MAX_BYTES = 255
 NOT_REGULAR = Text("it is not a regular file")
 RESERVED_SUFFIXES = (".apiyi-journal", ".apiyi-lock")
-"""Endings of files that belong to a batch output; no other file may be called so."""
+"""Endings of files that belong to a batch output; no other file may have them."""
 BINARY: int = getattr(os, "O_BINARY", 0)
 """For every os.open: Windows would change line ends and stop at Ctrl-Z otherwise."""
 NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -25,7 +25,7 @@ EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write all of `data`, however many calls it takes; see `count_written`."""
+    """Write all of `data` in as many calls as needed; see `count_written`."""
     left = memoryview(data)
     size = len(left)
     try:
@@ -37,7 +37,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
-    """Return at most `size` bytes from a place of a file, whose own offset stays."""
+    """Return at most `size` bytes from an offset, without moving the file's own offset."""
     if hasattr(os, "pread"):
         return os.pread(fd, size, offset)
     before = os.lseek(fd, 0, os.SEEK_CUR)
@@ -49,12 +49,12 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
 
 
 def count_written(failure: OSError) -> int:
-    """Return how many bytes `write_all` had written when it failed."""
+    """Return the bytes that `write_all` had written when it failed."""
     return int(getattr(failure, "written", 0))
 
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
-    """Open a regular file, or /dev/null, and return its descriptor without ever waiting.
+    """Open a regular file, or /dev/null, and return its descriptor; never blocks.
 
     For files that this program keeps: a pipe in the place of one would wait for a writer, and
     a device has no end. `flags` and `mode` are those of os.open. Raises OSError.
@@ -63,7 +63,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY, mode: int = 0o600) 
     try:
         fd = os.open(path, flags | more, mode)
     except OSError as failure:
-        # So says the system of a socket, and of a pipe that nobody reads.
+        # The error for a socket, and for a pipe without a reader.
         if failure.errno == errno.ENXIO:
             raise OSError(errno.EINVAL, NOT_REGULAR) from None
         raise
@@ -78,7 +78,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY, mode: int = 0o600) 
 
 
 def read_regular(path: str | Path, size: int = -1) -> bytes:
-    """Return what a regular file holds, its first `size` bytes; see `open_regular`."""
+    """Return the content of a regular file, its first `size` bytes; see `open_regular`."""
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read(size)
 
@@ -104,7 +104,7 @@ def refuse_irregular(about: os.stat_result) -> None:
 
 
 def _is_null_device(about: os.stat_result) -> bool:
-    """Return True for /dev/null, which people name for an empty file."""
+    """Return True for /dev/null, which users name for an empty file."""
     if not stat.S_ISCHR(about.st_mode):
         return False
     with suppress(OSError):
@@ -113,7 +113,7 @@ def _is_null_device(about: os.stat_result) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable, where the system can open and sync a folder."""
+    """Sync a folder's entries to disk, if the system supports that."""
     # Windows cannot open one, some file systems refuse to sync one; the rename has happened.
     with suppress(OSError):
         fd = os.open(path, os.O_RDONLY)
@@ -124,7 +124,7 @@ def sync_folder(path: Path) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder and what is missing above it, each readable by the user alone."""
+    """Create a private folder and its missing parents, mode 0700."""
     missing = []
     while not path.exists():
         missing.append(path)
@@ -137,7 +137,7 @@ def make_private_folder(path: Path) -> None:
 
 
 def part_path(path: Path) -> Path:
-    """Return a new name for the unfinished `path`, in the same folder."""
+    """Return a new name for the unfinished file of `path`, in the same folder."""
     tail = f".{os.getpid()}-{os.urandom(4).hex()}.part"
     room = NAME_MAX_BYTES - len(tail) - 1
     name = os.fsencode(path.name)[:room].decode("utf-8", "ignore")
@@ -163,7 +163,7 @@ def write_new(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Replace a file by `data` in one durable step, mode 0600; missing folders are made, 0700.
+    """Replace a file by `data` atomically and durably, mode 0600; missing folders get 0700.
 
     A reader sees the old file or the new one, never half of it. A symbolic link is kept and its
     target replaced. Raises OSError for a path that is not a file: root could replace a device,
@@ -190,7 +190,7 @@ def require_file(path: Path) -> None:
 
 
 def is_same_file(item: Path, other: Path) -> bool:
-    """Return True if two names stand for one file: by path, symbolic link or hard link."""
+    """Return True if two paths are the same file: by name, symbolic link or hard link."""
     try:
         return item.samefile(other)
     except (OSError, ValueError):
@@ -198,7 +198,7 @@ def is_same_file(item: Path, other: Path) -> bool:
 
 
 def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:
-    """Return the names of the first two entries that stand for one file, the later one first.
+    """Return the names of the first two entries with the same file, the later one first.
 
     Devices and pipes may be named twice.
     """
@@ -214,5 +214,5 @@ def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:
 
 
 def is_reserved(path: Path) -> bool:
-    """Return True if a name is one of those that a batch keeps its own state under."""
+    """Return True if a name is reserved for the state of a batch."""
     return path.name.endswith(RESERVED_SUFFIXES)

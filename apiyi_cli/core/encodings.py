@@ -1,4 +1,4 @@
-"""Text in bytes: which encoding a text has, and what to do about one that is not UTF-8.
+"""Text encodings: detects the one of a text, and refuses text that is not UTF-8.
 
 A byte order mark decides, then the encoding that the user named, then UTF-8. A text that
 fits none of these is refused with the encoding in which it reads well (`core.charsets`).
@@ -19,7 +19,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 SAMPLE_BYTES: Final = 1 << 16
-"""How much of a text is looked at to find out its encoding."""
+"""Bytes of a text that are read to detect its encoding."""
 
 UNPACKERS: Final = {"gz": "zcat", "bz2": "bzcat", "xz": "xzcat", "zst": "zstdcat"}
 """Programs that write what a compressed file holds to stdout, by the file's extension."""
@@ -36,7 +36,7 @@ _LONG_ENOUGH: Final = 64
 
 
 def find_encoding(name: str) -> str:
-    """Return Python's name of an encoding that the user named. Raises UsageError."""
+    """Return Python's name of a named encoding. Raises UsageError."""
     try:
         codec = codecs.lookup(name.strip())
     except (LookupError, ValueError):
@@ -72,7 +72,7 @@ def decode_text(content: bytes, name: str, encoding: str | None = None) -> str:
 def refuse_undecodable(
     arriving: Iterable[bytes], name: str, encoding: str | None = None, *, whole: bool = True
 ) -> None:
-    """Raise UsageError unless all of a text can be decoded; memory does not grow with it.
+    """Raise UsageError unless all of a text can be decoded; reads it in pieces.
 
     Without `whole` the pieces are only the beginning, which may end within a character.
     """
@@ -100,10 +100,10 @@ def refuse_undecodable(
 
 
 class TextReader:
-    """Turns the pieces of a text into pieces of UTF-8.
+    """Converts pieces of a text into pieces of UTF-8.
 
     A byte order mark of the first piece decides (and is left out), else `encoding`. Pieces of a
-    text that is UTF-8 already go through as they are. What cannot be decoded becomes the byte
+    text that is UTF-8 already go through as they are. Undecodable input becomes the byte
     0xFF, which is not UTF-8 either, so that it makes only its own line a bad one.
     """
 
@@ -133,7 +133,7 @@ class TextReader:
 
 
 def explain_binary(name: str, kind: FileType) -> UsageError:
-    """Return the error for a file that is not text, with the way to send or to unpack it."""
+    """Return the error for a binary file, with the way to send or unpack it."""
     what = Text("cannot read {name} as text", name=show_name(name))
     path = "-" if is_stdin(name) else quote_path(name)
     attachable = {
@@ -151,7 +151,7 @@ def explain_binary(name: str, kind: FileType) -> UsageError:
 
 
 def show_name(name: str) -> str:
-    """Return a file's name for messages and records: bytes that are not UTF-8 as `\\xca`."""
+    """Return a file's name for messages and records; bytes that are not UTF-8 as `\\xca`."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -160,7 +160,7 @@ def show_name(name: str) -> str:
 
 
 def send_name(name: str) -> str:
-    """Return a file's name in characters that any encoding can carry: odd bytes become `_`."""
+    """Return a file's name in characters of every encoding; other bytes become `_`."""
     return re.sub(_HALVES, "_", name)
 
 
@@ -200,7 +200,7 @@ def _byte_ff(failure: UnicodeError) -> tuple[str, int]:
 def _undecodable(
     name: str, offset: int, head: bytes, around: bytes, encoding: str | None
 ) -> UsageError:
-    """Return the error for a text that cannot be read at an offset.
+    """Return the error for a text that cannot be decoded at an offset.
 
     `around` are some of the bytes there, by which the encoding can be recognised.
     """

@@ -1,4 +1,4 @@
-"""The endpoints of the gateway: one row each, read by all who send, judge, export or play one.
+"""The endpoints of the gateway: one row each, the only table of them.
 
 A new endpoint or protocol is a new row.
 """
@@ -15,7 +15,7 @@ Protocol = Literal["openai", "anthropic", "google", "gateway"]
 Content = Literal[
     "text", "vectors", "images", "transcript", "audio", "scores", "task", "video", "json"
 ]
-"""What a successful answer holds; "json" is an object to be read as it is."""
+"""The content of a successful answer; "json" is an object without a reader."""
 
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
@@ -23,7 +23,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 
 class Endpoint:
-    """One endpoint of the gateway; a value, compared by identity.
+    """One endpoint of the gateway; compared by identity.
 
     `command` is the word that a user types for it. `path`, `root` and `auth` are as in `Call`;
     `{model}` or `{task}` in a path is a name. `is_form` marks bodies that are multipart.
@@ -83,7 +83,7 @@ class Endpoint:
         )
 
     def is_at(self, method: str, host_path: str) -> bool:
-        """Return True if a request to this path below the host asks this endpoint."""
+        """Return True if a request to this path below the host uses this endpoint."""
         if method.upper() != self.method:
             return False
         start, brace, rest = self.host_path.partition("{")
@@ -171,9 +171,9 @@ PRICING = Endpoint(
     "models", "GET", "/api/pricing", "free", "json", protocol="gateway", root="gateway"
 )
 CREDIT = Endpoint("balance", "GET", "/dashboard/billing/subscription", "free", "json")
-"""What the key, or its account, was given in all."""
+"""The quota that the key, or its account, was given in all."""
 CREDIT_USED = Endpoint("balance", "GET", "/dashboard/billing/usage", "free", "json")
-"""What was used of it."""
+"""The used part of it."""
 
 ACCOUNT = Endpoint(
     "balance",

@@ -1,4 +1,4 @@
-"""What a gateway's answer means, independent of how it was framed.
+"""The events of a gateway's answer, independent of its framing.
 
 A streamed reply and a whole one decode into the same events, so that renderers have one
 path. Decoders hand them on in *batches*: one list for each read of the socket, so that what
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Event:
-    """Equal to another event of the same kind with the same values."""
+    """Base of events; equal to an event of the same kind with the same values."""
 
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
@@ -33,9 +33,9 @@ class _Event:
 
 
 class Chunk(_Event):
-    """One JSON object of the server, byte for byte; `whole` when it is the entire answer.
+    """One JSON object of the server, byte for byte; `whole` if it is the entire answer.
 
-    `opening` tells that nothing of the answer had come with it or before it.
+    `opening` is True if nothing of the answer came with it or before it.
     """
 
     __slots__ = ("data", "opening", "whole")
@@ -70,7 +70,7 @@ class Reasoning(_TextEvent):
 
 
 class Refusal(_TextEvent):
-    """A piece of the model's own words why it will not answer."""
+    """A piece of the model's explanation why it will not answer."""
 
     __slots__ = ()
 
@@ -92,7 +92,7 @@ class ToolCall(_Event):
 
 
 class Usage(_Event):
-    """Token counts as the gateway gave them; None is "not told", never 0.
+    """Token counts from the gateway; None is unknown, never 0.
 
     `raw` is the gateway's own object.
     """
@@ -135,7 +135,7 @@ class Finish(_Event):
 
 
 class About(_Event):
-    """What the answer says of itself: its id and the model that really answered."""
+    """The answer's own id and the model that really answered."""
 
     __slots__ = __match_args__ = ("id", "model")
 
@@ -145,7 +145,7 @@ class About(_Event):
 
 
 class Notice(_Event):
-    """Something for stderr that the decoder noticed and could live with."""
+    """A defect that the decoder noticed and tolerated, for stderr."""
 
     __slots__ = __match_args__ = ("text",)
 
@@ -164,13 +164,13 @@ class InlineFile(_Event):
 
 
 class Restart(_Event):
-    """The gateway began the answer anew: all events before this belong to a given-up attempt."""
+    """The gateway restarted the answer: earlier events belong to an abandoned attempt."""
 
     __slots__ = __match_args__ = ()
 
 
 class Empty(_Event):
-    """A complete answer without anything to print; `why` says what came in its place."""
+    """A complete answer with nothing to print; `why` says what came instead."""
 
     __slots__ = __match_args__ = ("why",)
 

@@ -1,4 +1,4 @@
-"""The exit codes as the table that the manual and the tests are made of."""
+"""The table of exit codes, from which the manual and the tests are generated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from apiyi_cli.plain_value import PlainValue
 
 
 class ExitCode(PlainValue):
-    """A number, its name, when it is returned, and what running again costs."""
+    """A number, its name, its meaning, and the cost of running again."""
 
     code: int
     name: str

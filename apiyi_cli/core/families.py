@@ -1,4 +1,4 @@
-"""Model families: what a model can do, and what the gateway takes, refuses and ignores.
+"""Model families: the abilities of models, and the parameters that the gateway refuses.
 
 The table is data (`families.toml`, with its sources), read from the JSON that `make manual`
 makes of it. A user's `[families]` in config.toml have the last word, field by field; a name
@@ -20,7 +20,7 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 TEXT_COMMANDS = ("chat", "complete", "respond")
 OTHER_COMMANDS = ("embed", "image", "transcribe", "speak", "rank", "video")
-"""Commands whose model is never the one that was chosen for text."""
+"""Commands that never use the model that was chosen for text."""
 
 PROPOSED = {
     "chat": "gpt-5.4-mini",
@@ -34,7 +34,7 @@ PROPOSED = {
     "rank": "bge-reranker-v2-m3",
     "video": "wan2.7-t2v",
 }
-"""A model for each command that a hint can name; one that takes every option, such as srt."""
+"""An example model for each command, for hints; it accepts every option, such as srt."""
 
 KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
     "chat": (Text("a text model"), TEXT_COMMANDS),
@@ -49,7 +49,7 @@ KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
     "moderation": (Text("a model of the moderation endpoint"), ()),
     "realtime": (Text("a realtime model"), ()),
 }
-"""What models can be: the words for it, and the commands that such a model can do."""
+"""The kinds of models: their description, and the commands that they can do."""
 
 
 FIELDS: Mapping[str, Any] = {
@@ -72,7 +72,7 @@ FIELDS: Mapping[str, Any] = {
     "successor": str,
     "group": str,
 }
-"""What a family may say of itself, and the type of each field."""
+"""The fields of a family, and the type of each."""
 
 PICTURE_FIELDS: Mapping[str, Any] = {
     "route": str,
@@ -90,11 +90,11 @@ PICTURE_FIELDS: Mapping[str, Any] = {
     "format": str,
     "timeout_s": float,
 }
-"""The same of its pictures."""
+"""The same for its pictures."""
 
 
 class PictureSupport:
-    """How a family takes and makes pictures; the fields are those of `families.toml`."""
+    """How a family accepts and makes pictures; the fields are those of `families.toml`."""
 
     route = "openai"
     edits = True
@@ -116,7 +116,7 @@ class PictureSupport:
 
 
 class Family:
-    """What is known of the models whose names fit a pattern; `kind` is "" for unknown ones."""
+    """The facts about models whose names match a pattern; `kind` is "" if unknown."""
 
     kind = ""
     max_tokens = "max_tokens"
@@ -143,17 +143,17 @@ class Family:
 
     @property
     def is_known(self) -> bool:
-        """Return True if some pattern fitted."""
+        """Return True if a pattern matched."""
         return bool(self.kind)
 
     @property
     def kind_name(self) -> Text:
-        """Return in words what the models are."""
+        """Return a description of the models."""
         return KINDS[self.kind][0]
 
 
 def find_family(model: str, overrides: Overrides | None = None) -> Family:
-    """Return the family of a model, the fields of the user's first fitting pattern over it."""
+    """Return the family of a model; the user's first matching pattern overrides its fields."""
     name = model.rpartition("/")[2].lower()
     fields = _find_shipped(name)
     for pattern, own in (overrides or {}).items():
@@ -166,7 +166,7 @@ def find_family(model: str, overrides: Overrides | None = None) -> Family:
 
 
 def refusal(model: str, command: str, overrides: Overrides | None = None) -> Text | None:
-    """Say why a model cannot do a command, None when it can or nobody knows."""
+    """Return why a model cannot do a command, None if it can or that is unknown."""
     if command not in TEXT_COMMANDS and command not in OTHER_COMMANDS:
         return None
     family = find_family(model, overrides)
@@ -178,7 +178,7 @@ def refusal(model: str, command: str, overrides: Overrides | None = None) -> Tex
 
 
 def fits(name: str, pattern: str) -> bool:
-    """Return True if a name fits a shell pattern, both in lower case.
+    """Return True if a name matches a shell pattern, both in lower case.
 
     `fnmatch` would compile a regular expression for each pattern: 6 ms for the table.
     """

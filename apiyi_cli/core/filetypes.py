@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: the only place that knows the marks of formats."""
+"""Detects a file's type by its first bytes: the only home of format signatures."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _BRANDS: Final = {
 }
 
 _OOXML: Final = "application/vnd.openxmlformats-officedocument"
-# The names of the first files in a ZIP tell what was packed into it.
+# The names of the first files in a ZIP show its kind.
 _PACKED: Final = (
     (b"xl/", XLSX),
     (b"word/", FileType("office", f"{_OOXML}.wordprocessingml.document", "docx")),
@@ -171,7 +171,7 @@ def detect_type(content: bytes) -> FileType | None:
 
 
 def is_multi_picture(content: bytes) -> bool:
-    """Return True for a JPEG that says it holds several pictures (MPO, as phones write them).
+    """Return True for a JPEG that holds several pictures (MPO, as phones write them).
 
     The segment that says so comes before the picture itself, behind Exif and its thumbnail.
     Source: CIPA DC-007.
@@ -194,7 +194,7 @@ def detect_picture(content: bytes) -> FileType | None:
 
 
 def find_byte_order_mark(head: bytes) -> tuple[str, int] | None:
-    """Return the encoding that a byte order mark names and the mark's length, None without one."""
+    """Return the encoding of a byte order mark and its length, None without one."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
@@ -234,7 +234,7 @@ def _detect_brand(head: bytes) -> FileType:
     kind = _BRANDS.get(head[8:12], MP4)
     if kind is not HEIF:
         return kind
-    # A general picture brand: the compatible ones tell what codes it.
+    # A general picture brand: the compatible brands name the codec.
     end = min(int.from_bytes(head[:4], "big"), len(head))
     others = (_BRANDS.get(head[at : at + 4]) for at in range(16, end - 3, 4))
     return next((other for other in others if other in (AVIF, HEIC)), HEIF)
@@ -263,7 +263,7 @@ def _is_mp3_frame(sync: int, kind: int, rate: int) -> bool:
 
 
 def _is_bmp(head: bytes) -> bool:
-    """Return True for a bitmap; two letters alone would take a text that begins with BMW."""
+    """Return True for a bitmap; checking two letters would match a text such as BMW."""
     if head[:2] != b"BM" or head[6:10] != bytes(4):
         return False
     return int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES

@@ -32,7 +32,7 @@ _INNER_ADDRESSES: Final = frozenset(("168.63.129.16",))
 
 
 def split_url(url: str) -> SplitResult | None:
-    """Return the parts of a URL, None for a torn bracket or a port that is not a number."""
+    """Return the parts of a URL, None for a malformed bracket or port."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -42,7 +42,7 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def bare_host(host: str) -> str:
-    """Return a host without brackets, in lower case, without the dot of the root."""
+    """Return a host in lower case, without brackets and the root's dot."""
     return host.strip("[]").lower().removesuffix(".")
 
 
@@ -54,7 +54,7 @@ def host_in_url(host: str) -> str:
 def origin(url: str) -> str:
     """Return scheme, host and port as one text, equal for the same server (RFC 6454).
 
-    What is not a URL has the origin "", which is nobody's.
+    A text that is not a URL has the origin "", which matches no server.
     """
     parts = split_url(url)
     if parts is None or not parts.hostname:
@@ -64,12 +64,12 @@ def origin(url: str) -> str:
 
 
 def origins(base_urls: Iterable[str]) -> list[str]:
-    """Return the servers of the addresses, each once, in their order."""
+    """Return the distinct origins of the addresses, in order."""
     return list(dict.fromkeys(origin(url) for url in base_urls))
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if a host is this machine by its very name: no lookup decides this."""
+    """Return True if a host is this machine by its name or address; no lookup is made."""
     name = bare_host(host)
     if name in ("localhost", "127.0.0.1", "::1") or name.endswith(".localhost"):
         return True
@@ -84,7 +84,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private_way(url: str) -> bool:
-    """Return True if nobody between reads what is sent: https, or http to this machine."""
+    """Return True if no one can read the traffic: https, or http to this machine."""
     parts = split_url(url)
     if parts is None or not parts.hostname:
         return False
@@ -98,7 +98,7 @@ def is_inner_name(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Return True if an IP address is one of the internet's, also where it wraps another one."""
+    """Return True for a public IP address, also where it embeds another one."""
     import ipaddress
 
     try:
@@ -122,7 +122,7 @@ def _is_nat64(parsed: IPv6Address) -> bool:
 
 
 def _unwrap(parsed: IPv6Address) -> list[str]:
-    """Return the IPv4 addresses that a packet to this one would end at."""
+    """Return the IPv4 addresses at which a packet to this address would end."""
     from ipaddress import IPv4Address
 
     inner = [parsed.ipv4_mapped, parsed.sixtofour, *(parsed.teredo or ())]

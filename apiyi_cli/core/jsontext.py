@@ -20,13 +20,13 @@ from typing import Any, Final
 import orjson
 
 InvalidJSON = json.JSONDecodeError
-"""What every reader here raises for a text that it cannot read; a ValueError."""
+"""The error of every reader here for invalid JSON; a ValueError."""
 
 read_plain: Final = orjson.loads
-"""The bare reader for loops that must be fast: what it refuses, `read` may take."""
+"""The bare reader for fast loops; `read` may accept what it refuses."""
 
 MAX_DEPTH: Final = 10_000
-"""Levels of nesting that are read; more can only be an attack."""
+"""Levels of nesting that are read; deeper JSON can only be an attack."""
 
 _TOO_DEEP: Final = "nested too deeply"
 _BLANK: Final = b" \t\r\n"
@@ -44,20 +44,20 @@ _CONSTANTS: Final = {
 
 
 class Number(float):
-    """A number that is written again as it was read; `text` is that."""
+    """A number that keeps its spelling; `text` is that."""
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Number:
-        """Return the number that the text spells; infinity where no double can hold it."""
+        """Return the number that the text spells; infinity if a double cannot hold it."""
         number = float.__new__(cls, text)
         number.text = text
         return number
 
 
 class Verbatim:
-    """JSON text to be put into a larger value unchanged; `data` is one line of strict JSON."""
+    """JSON text that is written unchanged into a larger value; `data` is one line."""
 
     __slots__ = ("data",)
 
@@ -66,12 +66,12 @@ class Verbatim:
 
 
 def trim(raw: bytes) -> bytes:
-    """Return the text without byte order mark and the blanks that keep a connection alive."""
+    """Return the text without byte order mark and keep-alive blanks."""
     return raw.lstrip(_BLANK).removeprefix(_BOM).strip(_BLANK)
 
 
 def read(data: bytes | str) -> Any:
-    """Return the JSON value of a text as machines really send it.
+    """Return the JSON value of a machine's text, tolerating common defects.
 
     A byte order mark, blanks around, lone surrogates, control characters in strings, `NaN` and
     `Infinity` are read; bytes that are not UTF-8 become U+FFFD. Raises InvalidJSON.
@@ -80,10 +80,10 @@ def read(data: bytes | str) -> Any:
 
 
 def read_strict(data: bytes | str) -> Any:
-    """Return the JSON value of a text that the user wrote.
+    """Return the JSON value of a text that the user wrote; strict.
 
     Unlike `read`, this refuses what RFC 8259 refuses; lone surrogates are legal there.
-    Raises InvalidJSON, whose `msg`, `lineno` and `colno` tell where.
+    Raises InvalidJSON, whose `msg`, `lineno` and `colno` say where.
     """
     return _read(data, strict=True, exact=False)
 
@@ -94,7 +94,7 @@ def read_typed(data: bytes | str) -> Any:
 
 
 def read_exact(data: bytes | str) -> Any:
-    """Return the value as `read` does, with fractions as `Number`: 1.10 is written as 1.10."""
+    """Return the value as `read` does, with fractions as `Number`: 1.10 stays 1.10."""
     return _read(data, strict=False, exact=True)
 
 
@@ -126,7 +126,7 @@ def value_end(text: str, at: int) -> int:
 
 
 def is_strict(data: bytes | str) -> bool:
-    """Return True if the text is JSON that every reader takes."""
+    """Return True if the text is JSON that every reader accepts."""
     try:
         orjson.loads(data)
     except ValueError:
@@ -135,10 +135,10 @@ def is_strict(data: bytes | str) -> bool:
 
 
 def as_line(raw: bytes) -> bytes:
-    """Return the JSON of a server on one line that every reader takes.
+    """Return a server's JSON on one line that every reader accepts.
 
     All bytes but line ends stay as they came where they are strict JSON; else the value that
-    the text begins with is written anew. What is not JSON at all is returned on one line.
+    the text begins with is written anew. Other text than JSON is returned on one line.
     """
     if not is_strict(trim(raw)):
         try:
@@ -149,7 +149,7 @@ def as_line(raw: bytes) -> bytes:
 
 
 def one_line(raw: bytes) -> bytes:
-    """Return a strict JSON text on one line, every other byte as it came.
+    """Return a strict JSON text on one line, all other bytes unchanged.
 
     A line end inside a JSON text is always mere white space: in a string it would be escaped.
     """
@@ -172,7 +172,7 @@ def write(
     sort_keys: bool = False,
     clean: Callable[[str], str] = whole_characters,
 ) -> bytes:
-    """Return a value as compact JSON on one line, UTF-8, that every reader takes.
+    """Return a value as compact JSON on one line, UTF-8, that every reader accepts.
 
     Takes what the readers return, `Verbatim`, and what orjson takes (tuples, dataclasses).
     `clean` makes whole characters of a string that holds lone surrogates. Raises TypeError
@@ -185,12 +185,12 @@ def write(
 
 
 def write_text(value: Any) -> str:
-    """Return what `write` returns as text."""
+    """Return the result of `write` as text."""
     return write(value).decode()
 
 
 def write_canonical(value: Any) -> bytes:
-    """Return JSON in which equal values are equal bytes, whatever the order of their keys.
+    """Return canonical JSON: equal values give equal bytes, whatever the order of keys.
 
     Hashes of rows and of cached requests are made of it: its form may never change.
     """
@@ -204,7 +204,7 @@ def write_canonical(value: Any) -> bytes:
 
 
 def write_ascii(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as JSON of ASCII alone, lone surrogates as escapes.
+    """Return a value as ASCII JSON; lone surrogates become escapes.
 
     For what is read again by this program only, and must come back as it was.
     """
@@ -289,7 +289,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _fragment(value: object) -> orjson.Fragment:
-    """Return what orjson is to write for a value that it does not know."""
+    """Return what orjson writes for a value of a type that it does not know."""
     if isinstance(value, Number):
         return orjson.Fragment(value.text)
     if isinstance(value, Verbatim):
@@ -298,7 +298,7 @@ def _fragment(value: object) -> orjson.Fragment:
 
 
 class _Token(bytes):
-    """A piece of the output, distinct from a value."""
+    """A piece of output; its type tells it from a value."""
 
 
 _COMMA, _OPEN, _CLOSE = _Token(b","), _Token(b"{"), _Token(b"}")
@@ -306,7 +306,7 @@ _OPEN_LIST, _CLOSE_LIST = _Token(b"["), _Token(b"]")
 
 
 def _write_slowly(value: Any, sort_keys: bool, clean: Callable[[str], str]) -> bytes:
-    """Write what orjson refuses: big integers, lone surrogates, deep nesting. No recursion."""
+    """Write values that orjson refuses: big integers, lone surrogates, deep nesting."""
     out: list[bytes] = []
     left: list[Any] = [value]
     while left:

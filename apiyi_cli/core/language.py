@@ -1,4 +1,4 @@
-"""Which language the user reads, and the messages in that language.
+"""The user's language, and translation into it.
 
 English costs nothing: only strings are compared until Chinese is asked for. The Chinese
 messages are a gettext catalogue, read by the standard library.
@@ -15,7 +15,7 @@ from typing import Any
 from apiyi_cli.text import Text
 
 Translate = Callable[[str], str]
-"""Puts a message into the reader's language; a plain str is returned as it is."""
+"""Translates a message into the user's language; a plain str is returned unchanged."""
 
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "apiyi"
@@ -40,18 +40,18 @@ def chinese(environ: Mapping[str, str], configured: str | None = None) -> bool:
 
 
 def translator(environ: Mapping[str, str], configured: str | None = None) -> Translate:
-    """Return what puts a message into the language of the user; see `chinese`."""
+    """Return the translator into the user's language; see `chinese`."""
     return to_chinese() if chinese(environ, configured) else as_is
 
 
 def as_is(text: str) -> str:
-    """Return the text: what translates into English."""
+    """Return the text unchanged: the translator into English."""
     return text
 
 
 @cache
 def to_chinese() -> Translate:
-    """Return what puts messages into Chinese; without a catalogue they stay English."""
+    """Return the translator into Chinese; without a catalogue messages stay English."""
     import gettext
 
     try:
@@ -62,7 +62,7 @@ def to_chinese() -> Translate:
 
 
 def translate_by(lookup: Callable[[str], str]) -> Translate:
-    """Return what translates a Text by its template, and each value that is itself a Text."""
+    """Return a translator of a Text by its template, and of values that are Texts."""
 
     def translate(text: str) -> str:
         if not isinstance(text, Text) or not text:
@@ -87,7 +87,7 @@ def _find_windows_language() -> str:
 
 
 def read_windows_language(kernel: Any) -> str:
-    """Return zh where the user's menus are Chinese, C elsewhere; `kernel` is kernel32.
+    """Return zh if the user's menus are Chinese, else C; `kernel` is kernel32.
 
     The lower ten bits of a language number are the language without its region.
     """

@@ -1,4 +1,4 @@
-""" "Did you mean …?": the known word that was probably meant by one that is not known."""
+"""Finds the known word that a mistyped one probably means, for "did you mean"."""
 
 from __future__ import annotations
 
@@ -138,16 +138,16 @@ FOREIGN_WORDS: Mapping[str, str] = {
     "--lang": "--language",
     "--format-as": "--format",
 }
-"""What users of other tools type, and our word for it."""
+"""Words of other tools, and our words for them."""
 
 
 def find_nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant by this one, None without any."""
+    """Return the known word that this one probably means, None if there is none."""
     return next(iter(find_several(word, known, 1)), None)
 
 
 def find_several(word: str, known: Iterable[str], most: int) -> list[str]:
-    """Return the known words that may be meant, the likeliest first.
+    """Return the known words that this one may mean, most likely first.
 
     Our own word for one of another tool comes before all; case and `_` for `-` do not matter.
     """

@@ -1,4 +1,4 @@
-"""The head of .npy files: how a matrix of floats is described, and the other way round.
+"""Reads and writes the header of .npy files, which describes a matrix of floats.
 
 The format is numpy's, version 1: a magic text, the length of the description, a Python dict
 padded with blanks. It is written with a fixed length, so that it can be written again when the
@@ -15,7 +15,7 @@ _TYPE_CODES: Final = {"<f4": "f", "<f8": "d"}
 
 
 class NpyHead(NamedTuple):
-    """Rows and columns of a matrix, the `array` type code of its items, where they begin."""
+    """Rows and columns of a matrix, the `array` type code of its items, their offset."""
 
     rows: int
     columns: int
@@ -32,7 +32,7 @@ def format_npy_head(rows: int, columns: int) -> bytes:
 
 
 def parse_npy_head(start: bytes) -> NpyHead:
-    """Return what the beginning of a file says. Raises ValueError for another kind of matrix."""
+    """Return the header at the start of a file. Raises ValueError for other matrices."""
     import ast
 
     if not start.startswith(MAGIC):

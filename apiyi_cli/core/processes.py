@@ -1,4 +1,4 @@
-"""Other processes of this machine: whether one still runs, and how one that was interrupted ends.
+"""Other processes of this machine: whether one runs, and the status of an interrupted one.
 
 POSIX asks with signal 0. On Windows that number is CTRL_C_EVENT: it would interrupt the process
 that is asked about, so the system is asked for the exit code instead.
@@ -36,7 +36,7 @@ def is_running(pid: int) -> bool:
 
 
 def is_running_on_windows(pid: int, kernel: Any, ctypes: Any) -> bool:
-    """Return what `is_running` says there; `kernel` is kernel32."""
+    """Return what `is_running` means on Windows; `kernel` is kernel32."""
     handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
     if not handle:
         # A process of another user cannot be opened, but it is there.
@@ -50,6 +50,6 @@ def is_running_on_windows(pid: int, kernel: Any, ctypes: Any) -> bool:
 
 
 def exit_status(signum: int, *, windows: bool = os.name == "nt") -> int:
-    """Return the exit status of a run that a signal ended where it cannot die by the signal."""
+    """Return the exit status of a run ended by a signal that it cannot die by."""
     interrupting = (signal.SIGINT, getattr(signal, "SIGBREAK", 21))
     return CONTROL_C_EXIT if windows and signum in interrupting else 128 + signum

@@ -1,4 +1,4 @@
-"""Temporary files: private to the user, in memory where no folder takes one."""
+"""Temporary files: private, and in memory if no folder is writable."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _HINT = Text("set TMPDIR to a folder with room")
 class ScratchFile:
     """A temporary file that can be opened again by its `path` until it is closed.
 
-    It lies in the system's temporary folder. Where there is none that can be written, it lies in
+    It is in the system's temporary folder. If that cannot be written, it is in
     the memory of this process (Linux), and only this process can open it.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        """Fill the file; what `pieces` raise goes on. Raises OutputError when it cannot be kept."""
+        """Fill the file; errors of `pieces` are passed on. Raises OutputError if it fails."""
         fd, self.path, self._is_named = _open_new()
         self._kept_fd = None if self._is_named else fd
         try:
@@ -47,7 +47,7 @@ class ScratchFile:
 
 
 def make_scratch_folder() -> Path:
-    """Return a new folder that only the user can look into. Raises OutputError."""
+    """Return a new private folder. Raises OutputError."""
     import tempfile
 
     try:
@@ -59,7 +59,7 @@ def make_scratch_folder() -> Path:
 
 
 def _open_new() -> tuple[int, str, bool]:
-    """Return the descriptor and path of a new file, and whether the path is a name on a disk."""
+    """Return a new file's descriptor and path, and whether the path is on a disk."""
     import tempfile
 
     try:

@@ -1,4 +1,4 @@
-"""`Secret`: a key that does not show itself, and all that takes keys out of what is shown.
+"""`Secret`: a key that prints masked, and the redaction of keys in texts.
 
 Redaction goes by value and happens at the last writer: what a key looks like in a server's
 error, a proxy's address or a traceback does not depend on where it is written.
@@ -21,7 +21,7 @@ LOGIN_HINT = Text(
     "apiyi auth login, or set APIYI_API_KEY, or use --key-file PATH "
     "(without a keyring also: apiyi auth login --insecure-storage)"
 )
-"""How a user hands over a key."""
+"""The advice about how to pass a key, for hints."""
 SHORTEST_REDACTED = 8
 """Shorter values are words such as `none` or `EMPTY`, which servers without keys are given;
 taking them out of text would hide more than it protects."""
@@ -29,7 +29,7 @@ taking them out of text would hide more than it protects."""
 _LARGE_BYTES = 1 << 20
 
 # Patterns are texts here, compiled by `re` when first used: most runs redact nothing.
-# What looks like a key of somebody: sk-…, a Google key, a JSON web token, a bearer's token.
+# Shapes of keys: sk-…, a Google key, a JSON web token, a bearer's token.
 # "task-…" is not a key; a key behind an escape as in "\nsk-…" or "%20sk-…" is one.
 _SHAPED = (
     r"(?:(?<![A-Za-z])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{16,}"
@@ -41,7 +41,7 @@ _SHAPED = (
 # One of these is in all that has the shape of a key.
 _KEY_STARTS = ("sk-", "AIza", "eyJ", "earer ")
 
-# Words in the names of headers and parameters whose values are nobody's business.
+# Words in the names of headers and parameters whose values are secret.
 _SECRET_WORDS = frozenset(
     (
         "auth",
@@ -67,7 +67,7 @@ _USER_INFO = r"(?<=://)[^/?#@]*@"
 
 
 class Secret:
-    """A value that prints as its tail; `source` tells where it came from."""
+    """A secret value that prints as its tail; `source` is where it came from."""
 
     __slots__ = ("source", "value")
 
@@ -77,7 +77,7 @@ class Secret:
 
     @property
     def tail(self) -> str:
-        """Return `…` and the last four characters, or `…` alone when four would tell much.
+        """Return `…` and the last four characters, or `…` if those would reveal too much.
 
         Characters that JSON escapes are left out: the tail is put into finished lines.
         """
@@ -103,7 +103,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str: ...
 @overload
 def redact(text: bytes, secrets: Iterable[Secret]) -> bytes: ...
 def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
-    """Replace every spelling of the secrets, and whatever has the shape of a key, by its tail.
+    """Replace every spelling of the secrets, and all that looks like a key, by its tail.
 
     The spellings are the value itself, percent-encoded, with JSON escapes (also several
     times over), and inside base64 of either alphabet at any alignment. The rest of the text
@@ -121,9 +121,9 @@ def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
 
 
 def redact_body(body: bytes, secrets: Iterable[Secret]) -> bytes:
-    """Return a server's bytes without the secrets, which it may repeat; all else stays.
+    """Return a server's bytes with the secrets redacted, all else unchanged.
 
-    What merely looks like a key stays as well: it may be part of a picture. Of large bodies
+    Other text that looks like a key stays: it may be part of a picture. Of large bodies
     only the plain spelling is looked for.
     """
     known = tuple(secrets)
@@ -164,12 +164,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> bool:
-    """Return True if a header must not be shown: by its name, or by what it holds."""
+    """Return True if a header must not be shown, by its name or its value."""
     return is_secret_name(name) or redact(value, secrets) != value
 
 
 def mask_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> str:
-    """Return a header's value for showing; that of a secret header is `***` behind its scheme."""
+    """Return a header's value for display; a secret one is its scheme and `***`."""
     if not is_secret_header(name, value, secrets):
         return value
     scheme, space, _ = value.partition(" ")
@@ -177,7 +177,7 @@ def mask_header(name: str, value: str, secrets: Iterable[Secret] = ()) -> str:
 
 
 def mask_url(url: str, secrets: Iterable[Secret] = ()) -> str:
-    """Return an address for showing: without a password, keys in its query as `***`."""
+    """Return a URL for display: without password, keys in its query as `***`."""
     url = re.sub(_USER_INFO, "***@", url)
     url = re.sub(
         _QUERY_FIELD,
@@ -205,7 +205,7 @@ def _spellings(value: str) -> re.Pattern[str]:
 
 
 def _character(character: str) -> str:
-    """Return the pattern of one character, however a URL or JSON may write it."""
+    """Return the pattern of one character in every spelling of URLs and JSON."""
     from apiyi_cli.core.jsontext import write_ascii
 
     percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
@@ -223,7 +223,7 @@ def _character(character: str) -> str:
 
 
 def _base64_parts(value: str) -> set[str]:
-    """Return the characters of base64 that the value alone decides, for its three alignments.
+    """Return the base64 characters that depend on the value alone, for its three alignments.
 
     What precedes the value shifts it by 0, 1 or 2 bytes; the character on either edge
     may mix its bits with a neighbour's and is left out.

@@ -1,4 +1,4 @@
-"""Words of hints as the user's shell takes them: POSIX shells, PowerShell, cmd.exe."""
+"""Quotes words of hints for the user's shell: POSIX shells, PowerShell, cmd.exe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shell = Literal["posix", "powershell", "cmd"]
 
 
 def find_shell(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> Shell:
-    """Return the kind of shell that the program was probably started from.
+    """Return the shell from which the program was probably started.
 
     A POSIX shell on Windows (Git, MSYS) sets SHELL. PowerShell adds the user's own folder to
     PSModulePath, which cmd.exe has from the system without it.
@@ -25,7 +25,7 @@ def find_shell(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -
 
 
 def quote_word(word: str, shell: Shell | None = None) -> str:
-    """Return a word as the shell in use reads it back."""
+    """Return a word quoted for the shell."""
     shell = shell or find_shell(os.environ)
     if shell == "posix":
         return shlex.quote(word)
@@ -40,5 +40,5 @@ def quote_word(word: str, shell: Shell | None = None) -> str:
 
 
 def quote_words(words: Iterable[str]) -> str:
-    """Return a command line as the shell in use reads it back."""
+    """Return a command line quoted for the shell."""
     return " ".join(map(quote_word, words))

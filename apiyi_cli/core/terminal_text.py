@@ -1,6 +1,6 @@
-"""Text that a terminal shows instead of obeying.
+"""Makes text safe for a terminal: it is shown, not obeyed.
 
-What a model or server says may hold escape sequences that set the window's title, write
+A model's or server's text may contain escape sequences that set the window's title, write
 the clipboard or make the terminal type an answer, and direction overrides that show a
 command other than the one that is there. Here they become visible characters.
 
@@ -42,7 +42,7 @@ def _surrogates() -> dict[int, str]:
 
 @cache
 def _as_text() -> dict[int, str]:
-    """Return the pictures and escapes of what a terminal would obey.
+    """Return replacements for every character that a terminal would obey.
 
     Every sequence (CSI, OSC, DCS, APC, PM, SOS) starts with ESC or with one C1 character: once
     those are plain text the rest of the sequence is, too, wherever it was split.
@@ -78,7 +78,7 @@ class Neutralizer:
         self._cr = ""
 
     def feed(self, text: str) -> str:
-        """Return what may be shown now; a CR at the end is held until the next piece."""
+        """Return the safe text so far; a CR at the end is held until the next piece."""
         if not self._cr and not _needs_care().search(text):
             return text
         text = self._cr + text
@@ -86,7 +86,7 @@ class Neutralizer:
         return text.removesuffix("\r").replace("\r\n", "\n").translate(self._table())
 
     def close(self) -> str:
-        """Return what was still held."""
+        """Return the held text."""
         held, self._cr = self._cr, ""
         return held.translate(self._table())
 
@@ -111,7 +111,7 @@ def neutralize_line(text: str) -> str:
 
 
 class TerminalEncoder:
-    """Makes output safe for a terminal, item by item, by what its bytes are.
+    """Makes output safe for a terminal, item by item, by its kind of content.
 
     Bytes that are not UTF-8 become U+FFFD, which also disarms the one-byte forms of C1. Of
     `styled` output the colour sequences alone pass: a renderer that forgot to make a text
@@ -125,13 +125,13 @@ class TerminalEncoder:
         self._neutralizer = Neutralizer(json=content == "json")
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be written now."""
+        """Return the bytes that may be written now."""
         if self._content == "raw":
             return data
         return self._encode(self._decoder.decode(data))
 
     def close(self) -> bytes:
-        """Return what was still held."""
+        """Return the held bytes."""
         if self._content == "raw":
             return b""
         rest = self._encode(self._decoder.decode(b"", True))

@@ -2,7 +2,7 @@
 
 One field of a group is one flag, one help line, one completion rule, one entry in the
 manual, one configuration key and, with `wire`, one place in the request body. Every default
-is None, "not given"; what holds then is decided in `settings`. Which groups a command takes
+is None, "not given"; the effective default is decided in `settings`. Which groups a command takes
 is its signature. Nothing here knows of Typer.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Complete = Literal["file", "dir", "model", "profile", "template"]
 
     class FlagFacts(TypedDict, total=False):
-        """What `flag` may be told besides kind, names and help."""
+        """The keyword arguments of `flag` besides kind, names and help."""
 
         panel: str
         metavar: str
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class Flag:
-    """One option: what the command line calls it, what it accepts, where it goes in the body.
+    """One option: its spellings, the values it accepts, its place in the body.
 
     `name` is its field's. `kind` is str, int, float or bool; `many` says that it may be given
     several times. `names` are the spellings, `--on/--off` for a switch with two. `low` and
@@ -90,7 +90,7 @@ class Group:
     """
 
     # The class body is looked through here, by hand: a dataclass would compile source text
-    # for every group, ten times the time.
+    # for every group, which takes ten times as long.
     flags: ClassVar[dict[str, Flag]] = {}
 
     def __init_subclass__(cls, panel: str = "Options") -> None:

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class BatchOptions(Group, panel="Rows"):
-    """What the rows of a batch are, which of them run, and when to stop."""
+    """The rows of a batch, which of them run, and when to stop."""
 
     endpoint = flag(
         str,

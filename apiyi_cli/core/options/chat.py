@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class Sampling(Group, panel="Sampling"):
-    """How the model chooses its words. Sent only where the user set it."""
+    """Sampling parameters. Only those that the user set are sent."""
 
     temperature = flag(
         float,
@@ -80,7 +80,7 @@ class Sampling(Group, panel="Sampling"):
 
 
 class ChatSampling(Sampling, panel="Sampling"):
-    """Sampling that only chat completions know."""
+    """Sampling parameters of chat completions only."""
 
     logprobs = flag(
         bool,

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class CompleteOptions(Group, panel="Sampling"):
-    """What legacy completions know besides sampling."""
+    """Parameters of legacy completions besides sampling."""
 
     suffix = flag(
         str,

@@ -1,4 +1,4 @@
-"""Options: how the gateway is reached, how long it is waited for, how many requests at once."""
+"""Options: URLs, timeouts, retries, number of concurrent requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SHORTEST_S = 0.001
 
 
 class Connection(Group, panel="Connection"):
-    """How the gateway is reached and how long it is waited for."""
+    """How the gateway is reached, and the timeouts."""
 
     profile = flag(
         str,

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class EmbedOptions(Group, panel="Request"):
-    """What is embedded, and how."""
+    """The texts to embed, and the form of the vectors."""
 
     lines = flag(
         bool, "--lines", help="Each line of stdin is one input.", panel="Prompt", config=False

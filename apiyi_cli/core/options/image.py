@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class ImageOptions(Group, panel="Picture"):
-    """What is drawn, from what, and how its files are treated."""
+    """The pictures to make, their inputs, and their files."""
 
     input = flag(
         list[str],

@@ -1,4 +1,4 @@
-"""Options: the MCP server that `apiyi mcp` is."""
+"""Options: the MCP server of `apiyi mcp`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class McpOptions(Group, panel="Options"):
-    """What holds for all calls of a session."""
+    """Options that apply to every call of a session."""
 
     max_cost = flag(
         float,

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class Output(Group, panel="Output"):
-    """What is printed, where, and how much is told on the side."""
+    """What is printed, where, and with how many messages."""
 
     json = flag(bool, "--json", help="The server's object, verbatim, on one line.")
     ndjson = flag(bool, "--ndjson", help="One JSON object per line, as each arrives.")
@@ -40,7 +40,7 @@ class Output(Group, panel="Output"):
 
 
 class RecordOutput(Output, panel="Output"):
-    """What a batch prints: its records are JSON lines in any case."""
+    """The output of a batch; its records are always JSON lines."""
 
     json = flag(bool, "--json", help="Errors, and what --check finds, as JSON.")
     ndjson = flag(bool, "--ndjson", help="The same as --json: records are JSON lines anyway.")

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class TextInput(Group, panel="Prompt"):
-    """How the texts of files and of stdin are read."""
+    """How the texts of files and stdin are read."""
 
     encoding = flag(
         str,
@@ -32,7 +32,7 @@ class Prompt(TextInput, panel="Prompt"):
 
 
 class DraftOptions(Group, panel="Prompt"):
-    """How the text of a prompt is made: from a template, in an editor."""
+    """How a prompt's text is made: from a template, in an editor."""
 
     template = flag(
         str,
@@ -57,7 +57,7 @@ class DraftOptions(Group, panel="Prompt"):
 
 
 class Conversation(Group, panel="Prompt"):
-    """What surrounds the prompt: the system text, attachments, earlier messages."""
+    """The context of the prompt: system text, attachments, earlier messages."""
 
     system = flag(str, "-s", "--system", help="System prompt (@FILE reads a file).", metavar="TEXT")
     attach = flag(

@@ -1,4 +1,4 @@
-"""Options: documents in the order of how well they answer a query."""
+"""Options: ranking documents by how well they answer a query."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from apiyi_cli.core.options.prompt import TextInput
 
 
 class RankOptions(TextInput):
-    """What is ranked, and how much of it is printed."""
+    """The documents to rank, and how much of the result is printed."""
 
     lines = flag(
         bool,

@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class Model(Group, panel="Model"):
-    """Which model answers."""
+    """The model."""
 
     model = flag(
         str,
@@ -24,7 +24,7 @@ class Model(Group, panel="Model"):
 
 
 class Models(Group, panel="Model"):
-    """Which models answer, one or several."""
+    """The model, or several."""
 
     model = flag(
         list[str],
@@ -41,7 +41,7 @@ class Models(Group, panel="Model"):
 
 
 class Request(Group, panel="Request"):
-    """The request itself: extra fields, showing it instead of sending it, caching it."""
+    """The request: extra fields, printing instead of sending, caching."""
 
     option = flag(
         list[str],

@@ -1,4 +1,4 @@
-"""Options: texts read aloud."""
+"""Options: text to speech."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class SpeakOptions(Group, panel="Speech"):
-    """How a text is read aloud."""
+    """The voice, and how it reads the text."""
 
     voice = flag(
         str,

@@ -1,4 +1,4 @@
-"""Options: what recordings say."""
+"""Options: transcribing recordings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from apiyi_cli.core.options import Group, flag
 
 
 class TranscribeOptions(Group, panel="Answer"):
-    """In which form a recording's words come, and what helps to hear them."""
+    """The form of a transcript, and hints for the model."""
 
     format = flag(
         str,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from apiyi_cli.core.options import Group, flag
 
 TASK_WORDS = ("list", "resume", "cancel", "forget")
-"""First words that are about tasks, not a prompt."""
+"""First words that name a task command, not a prompt."""
 
 
 class VideoOptions(Group):
-    """What is filmed, from what, and how its file and its task are treated."""
+    """The videos to make, their inputs, their files and tasks."""
 
     input = flag(
         list[str],
