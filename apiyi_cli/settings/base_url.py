@@ -1,4 +1,4 @@
-"""Which addresses may be a base URL.
+"""Checks and normalises base URLs.
 
 The rules are strict because the key is sent to this address.
 """
@@ -82,7 +82,7 @@ def _normal_path(parts: SplitResult, server: str, source: str) -> str:
         raise _refusal(source, Text("the path of a base URL has empty or dotted parts"), _EXAMPLE)
     versions = [at for at, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
     if not segments:
-        # As the vendor's own tool takes it.
+        # As in the vendor's own tool.
         return "/v1"
     if not versions:
         path = "/".join(("", *segments, "v1"))

@@ -72,7 +72,7 @@ def parse(text: str, path: Path) -> Config:
 
 
 def _refuse_shared(path: Path, mode: int, config: Config) -> None:
-    """Refuse a file that anyone can change when it names a program to run."""
+    """Refuse a file that other users can change if it names a program to run."""
     commands = any(profile.key_command for profile in config.profiles.values())
     if commands and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
         from apiyi_cli.core.encodings import quote_path
@@ -98,7 +98,7 @@ def _syntax_error(path: Path, text: str, message: str) -> SetupError:
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """Return the line (from 1) on which the statement begins that first defines the key.
+    """Return the line (from 1) of the statement that first defines the key.
 
     The standard parser gives no positions, so the shortest beginning of the text that
     parses and has the key is looked for; this runs only for a message.
@@ -143,7 +143,7 @@ class _ConfigChecker:
         )
 
     def refuse_unknown(self, keys: Sequence[str], known: Sequence[str]) -> NoReturn:
-        """Refuse a name; what it was set to may be a key and is not repeated."""
+        """Refuse an unknown name; its value may be a key and is not quoted."""
         name = keys[-1]
         if name.lower().replace("-", "_") in _KEY_NAMES:
             self.fail(keys, Text("keys do not belong in this file"), "apiyi auth login")
@@ -206,7 +206,7 @@ class _ConfigChecker:
         )
 
     def aliases(self, value: object) -> Mapping[str, str]:
-        """Check the names of models: each is for one model, not for another name."""
+        """Check the aliases of models: each is for a model, not for another alias."""
         table = self.table(["alias"], value)
         for name, model in table.items():
             if not isinstance(model, str) or not model or not name:
@@ -248,7 +248,7 @@ class _ConfigChecker:
         return tuple(dict.fromkeys(normalize_base_url(text, place) for text in texts))
 
     def command(self, keys: Sequence[str], table: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Check the table of a command: any option is allowed, no list and no limit."""
+        """Check a command's table: it may have any option, but no list and no limit."""
         return {name: self.option([*keys, name], value) for name, value in table.items()}
 
     def option(self, keys: Sequence[str], value: object) -> Any:
@@ -305,7 +305,7 @@ class _ConfigChecker:
         return table
 
     def family(self, pattern: str, value: object) -> Mapping[str, Any]:
-        """Check what a file says of a family; `core.families` has the fields."""
+        """Check a family's fields in the file; `core.families` has their types."""
         at = ["families", pattern]
         table = dict(self.table(at, value))
         picture = table.pop("picture", None)
@@ -347,7 +347,7 @@ _EXPECTED: dict[str, Text] = {
 
 
 def format_dotted(keys: Sequence[str]) -> str:
-    """Return the keys as TOML writes them with dots, quoted where they have to be."""
+    """Return the keys as a dotted TOML key, quoted if needed."""
     return ".".join(
         key
         if key.isascii() and key.replace("-", "").replace("_", "").isalnum()
@@ -357,7 +357,7 @@ def format_dotted(keys: Sequence[str]) -> str:
 
 
 def _describe(value: object) -> str:
-    """Return the kind of a value in words; a text is not repeated, it may be a key."""
+    """Return a description of the value; a text is not quoted, it may be a key."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

@@ -1,4 +1,4 @@
-"""Every default, timeout and retry number, and the profiles: the built-in ones and their shape.
+"""Every default, timeout and retry number, and the profiles: built-in ones and fields.
 
 `settings.config_file` reads and checks `config.toml`, `settings.edit` changes it; which value wins
 over which is `settings.resolve`.
@@ -21,7 +21,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Limits(PlainValue):
-    """The rate limits that all processes of a key keep to together.
+    """The rate limits of a key, for all its processes together.
 
     `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
     """
@@ -35,7 +35,7 @@ class Limits(PlainValue):
 
 
 class Timeouts(PlainValue):
-    """The longest waits of one request, in seconds.
+    """The timeouts of one request, in seconds.
 
     To connect; from sending to the headers; between two reads of a body; between two events of
     a stream, where keep-alive comments do not count. `total_at` is the moment on the monotonic
@@ -52,7 +52,7 @@ class Timeouts(PlainValue):
 
 
 class RetryPolicy(PlainValue):
-    """How many attempts one request gets, and how long they may take.
+    """How many attempts a request gets, and how long they may take.
 
     `attempts` counts the first one. `possibly_billed_retries` is how many may follow attempts
     that may have been billed: None leaves that to the cost class of the request (light: no
@@ -77,7 +77,7 @@ class RetryPolicy(PlainValue):
 LIMITS: Final = Limits()
 TIMEOUTS: Final = Timeouts()
 PROBE_TIMEOUTS: Final = Timeouts(connect_s=3.0, headers_s=5.0, bytes_s=5.0, events_s=5.0)
-"""For a free question beside the run, which must not keep anybody waiting."""
+"""Timeouts of a free request beside the run, which must not delay the user."""
 INTERACTIVE: Final = RetryPolicy()
 BATCH: Final = RetryPolicy(attempts=6, max_retry_time_s=600.0, retry_after_cap_s=600.0, batch=True)
 
@@ -87,19 +87,19 @@ DEAD_SOCKET_S: Final = 1.0
 """An answer that fails sooner after sending, on a connection that had been idle, means that the
 server had closed it before the request arrived."""
 BARE_429_S: Final = 2.0
-"""The first wait after a 429 with an empty body, as the gateway's own limiter sends it."""
+"""The first wait after a 429 with an empty body, which the gateway's own limiter sends."""
 SATURATED_S: Final = (5.0, 15.0, 45.0)
-"""The waits that the gateway's pages ask for where the upstream channels of a model are full."""
+"""The waits that the gateway's pages request if a model's upstream channels are full."""
 SATURATED_TIME_S: Final = 180.0
-"""Time for all of them, and for refusals that come slowly."""
+"""Seconds for all of them, and for refusals that come slowly."""
 SATURATED_PICTURE_S: Final = 900.0
 """The same for pictures, films and sound: channels that are full refuse after up to 190 s."""
 URL_DOWN_S: Final = 60.0
-"""How long a base URL that failed is left alone."""
+"""Seconds for which a failed base URL is not used."""
 
 BASE_URLS: Final = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
 STORES: Final = ("redis://", "rediss://", "unix://")
-"""How the address of a store for limits begins."""
+"""The beginnings of URLs of a store for limits."""
 DEFAULTS: Mapping[str, Any] = {
     "profile": "default",
     "retries": INTERACTIVE.attempts - 1,
@@ -126,7 +126,7 @@ OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "transcribe": {"jobs": 4},
     "video": {"jobs": 4},
 }
-"""Defaults of one command that differ, or that it alone has."""
+"""Defaults of single commands that differ, or that only they have."""
 
 
 def default_of(name: str, command: str | None = None) -> Any:
@@ -136,7 +136,7 @@ def default_of(name: str, command: str | None = None) -> Any:
 
 
 class Profile(PlainValue):
-    """One `[profile.NAME]`: only what the file says, nothing filled in.
+    """One `[profile.NAME]`: only what the file sets.
 
     `options` has the values of the option table by name; `limits` the table of that name;
     `commands` the like of `options` for single commands, which count before. `group` is the
@@ -153,7 +153,7 @@ class Profile(PlainValue):
 
 
 class Config(PlainValue):
-    """The whole file; an absent one is the same as an empty one.
+    """The whole file; a missing file equals an empty one.
 
     `aliases` are the user's own names of models.
     """
@@ -167,7 +167,7 @@ class Config(PlainValue):
     aliases: Mapping[str, str] = {}
 
     def find_models(self, names: Any) -> Any:
-        """Return the models behind a name, or behind each of a list of names."""
+        """Return the models of an alias, or of each name in a list."""
         if isinstance(names, str):
             return self.aliases.get(names, names)
         return [self.aliases.get(name, name) for name in names]
@@ -188,11 +188,11 @@ BUILT_IN: Mapping[str, Profile] = {
         },
     ),
 }
-"""The profiles that need no file."""
+"""The built-in profiles."""
 
 
 def is_profile_name(name: str) -> bool:
-    """Return True if a profile may have this name: a keyring user and a word to type."""
+    """Return True if a profile may have this name."""
     rest = name.replace("-", "").replace(".", "").replace("_", "")
     return rest.isalnum() and len(name) <= 64 and name[0] not in "-."
 
@@ -215,9 +215,9 @@ def unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
 
 
 def node_urls(name: str) -> tuple[str, ...]:
-    """Return a node's address, then those of the others that may replace it.
+    """Return a node's address, then the others that may replace it.
 
-    cf is nobody's backup: it cuts pictures and long answers.
+    cf never replaces another: it cuts pictures and long answers.
     """
     first = NODES[name]
     return (first, *(url for node, url in NODES.items() if node != "cf" and url != first))

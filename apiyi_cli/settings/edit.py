@@ -1,4 +1,4 @@
-"""Changing `config.toml`: one key at a time, comments and layout kept.
+"""Edits `config.toml`: one key at a time, comments and layout are kept.
 
 The new text is checked as a whole before it takes the old one's place, so no edit leaves a
 file behind that the next command refuses.
@@ -30,7 +30,7 @@ _LISTS = frozenset(("base_urls", "key_command", "refuses"))
 
 
 def locate_key(key: str, profile: str) -> tuple[str, ...]:
-    """Return the whole path of a key as `config set` takes it.
+    """Return the full path of a key of `config set`.
 
     `model` and `limits.rpm` belong to the profile in use, `profile.work.model` to another;
     hyphens may stand for underscores in an option's name. Raises UsageError.
@@ -60,9 +60,9 @@ def locate_key(key: str, profile: str) -> tuple[str, ...]:
 
 
 def parse_words(keys: Sequence[str], words: Sequence[str]) -> object:
-    """Return the value that the words of a command line mean for that key.
+    """Return the value that words of a command line mean for that key.
 
-    Lists take several words, or one that is a TOML array. What a key may hold is checked
+    Lists take several words, or one that is a TOML array. A key's value is checked
     with the whole file, later. Raises UsageError.
     """
     name = keys[-1]
@@ -83,7 +83,7 @@ def parse_words(keys: Sequence[str], words: Sequence[str]) -> object:
 
 
 def write(path: Path, keys: Sequence[str], value: object) -> None:
-    """Set one key; the file is made if there is none, mode 0600.
+    """Set one key; creates the file if it is missing, mode 0600.
 
     Raises UsageError when the key or its value is wrong, SetupError when the file was
     broken before or cannot be written.
@@ -119,7 +119,7 @@ def _set(document: Any, keys: Sequence[str], value: object) -> None:
 
 
 def remove(path: Path, keys: Sequence[str]) -> bool:
-    """Unset one key or a whole table; return whether it was there. Raises like `write`."""
+    """Remove one key or a whole table; return True if it was there. Raises like `write`."""
     old = _text(path)
     document = _document(path, old)
     node: Any = document
@@ -133,7 +133,7 @@ def remove(path: Path, keys: Sequence[str]) -> bool:
 
 
 def find_written(path: Path, keys: Sequence[str]) -> Any:
-    """Return what the file itself has for the key, None if nothing; raises SetupError."""
+    """Return the file's own value of the key, None if it has none; raises SetupError."""
     import tomllib
 
     text = _text(path)
@@ -154,7 +154,7 @@ def _array(name: str, text: str) -> list[Any]:
 
 
 def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
-    """Return the options that a key can be: a profile's own, or those of its commands."""
+    """Return the options that a key can mean: a profile's, or those of its commands."""
     of_command = len(keys) == 4 and keys[2] in MODEL_COMMANDS
     at_option = keys[0] == "profile" and (len(keys) == 3 or of_command)
     return options(keys[-1]) if at_option else ()
@@ -180,7 +180,7 @@ def _single(keys: Sequence[str], word: str) -> object:
 
 
 def _toml_value(word: str) -> object:
-    """Return a number or truth value as TOML reads it, any other word as text."""
+    """Return a TOML number or boolean, any other word as text."""
     import tomllib
 
     try:
@@ -215,7 +215,7 @@ def _document(path: Path, text: str) -> Any:
 
 
 def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object) -> None:
-    """Replace the file by the new text once that is checked."""
+    """Replace the file by the new text after checking it."""
     import tomllib
 
     try:

@@ -1,4 +1,4 @@
-"""The language that the configuration file sets for messages.
+"""The message language in the configuration file.
 
 It is asked for when something is about to be said, perhaps that the file is wrong: so
 nothing here fails, and a file that does not speak of a language is not parsed.
@@ -13,7 +13,7 @@ from apiyi_cli.errors import ApiyiError
 
 
 def find_configured(environ: Mapping[str, str]) -> str | None:
-    """Return the file's `language`, None where it has none."""
+    """Return the file's `language`, None if it has none."""
     from apiyi_cli.settings.paths import config_file
 
     try:

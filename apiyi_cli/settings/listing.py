@@ -1,4 +1,4 @@
-"""Every setting of a run with its origin, as `apiyi config list` shows it; keys never."""
+"""Lists every setting of a run with its origin, for `apiyi config list`; never keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apiyi_cli.settings.values import configurable_names
 
 
 class Setting(NamedTuple):
-    """One row: a dotted name, its value, where it comes from."""
+    """One row: a dotted name, its value, its origin."""
 
     name: str
     value: Any
@@ -19,7 +19,7 @@ class Setting(NamedTuple):
 
 
 def list_settings(settings: Settings) -> Iterator[Setting]:
-    """Yield what is set or has a default, in the order of the table."""
+    """Yield settings with a value, in the order of the table."""
     profile = settings.in_profile
     yield Setting("profile", settings.profile, settings.origin("profile"))
     yield Setting("base_urls", list(settings.base_urls), settings.origin("base_urls"))

@@ -42,7 +42,7 @@ _RIVALS = (
 
 
 class Resolved(PlainValue):
-    """A value and where it comes from."""
+    """A value and its origin."""
 
     value: Any
     origin: str
@@ -75,7 +75,7 @@ class OptionLookup:
 
     @property
     def config_path(self) -> Path:
-        """Return where the configuration is, whether or not the file exists."""
+        """Return the configuration file's path; the file may not exist."""
         return config_file(self.environ)
 
     @cached_property
@@ -95,7 +95,7 @@ class OptionLookup:
 
     @property
     def profile(self) -> str:
-        """Return the name of the profile in use, which may not exist: see `in_profile`."""
+        """Return the name of the current profile, which may not exist: see `in_profile`."""
         return str(self._resolved_profile.value)
 
     @property
@@ -105,7 +105,7 @@ class OptionLookup:
 
     @cached_property
     def in_profile(self) -> Profile:
-        """Return the profile in use as the file has it; raises SetupError for an unknown one."""
+        """Return the current profile's values in the file; raises SetupError if unknown."""
         name = self.profile
         built_in = BUILT_IN.get(name)
         own = self.config.profiles.get(name)
@@ -127,9 +127,9 @@ class OptionLookup:
         return tuple(dict.fromkeys((*BUILT_IN, *self.config.profiles)))
 
     def fill(self, group: G, *, defaults: bool = True) -> G:
-        """Return the group with every option filled that something sets.
+        """Return the group with every option filled that has a value.
 
-        What the group itself has is a flag and stays. Without `defaults` only what the user
+        The group's own values are flags and stay. Without `defaults` only what the user
         gave is filled, by flag, environment or profile.
         """
         values: dict[str, Any] = {}
@@ -145,7 +145,7 @@ class OptionLookup:
         return type(group)(**values)
 
     def for_rows(self, command: str) -> Self:
-        """Return the values for rows of a batch that are for this command.
+        """Return the values for a batch's rows of this command.
 
         The batch's own table of the profile counts before the command's.
         """
@@ -155,15 +155,15 @@ class OptionLookup:
 
     @property
     def _is_text(self) -> bool:
-        """Return False where the model that was chosen for text means nothing."""
+        """Return False for commands that do not use the model chosen for text."""
         return not self._tables or self._tables[-1] not in OTHER_COMMANDS
 
     def value(self, name: str) -> Any:
-        """Return the value of one option; KeyError for a name that the table does not have."""
+        """Return an option's value; KeyError if the table does not have it."""
         return self._find_named(name).value
 
     def origin(self, name: str) -> str:
-        """Return where a value comes from: an option, `image.model`, `key_command`.
+        """Return the origin of a value: an option, `image.model`, `key_command`.
 
         The texts are `flag --model`, `environment APIYI_MODEL`, `profile work in PATH`,
         `default` and `not set`.
@@ -193,7 +193,7 @@ class OptionLookup:
         return next((value for value in resolved if value is not NOT_SET), NOT_SET)
 
     def _find(self, option: Flag) -> Resolved:
-        """Look an option up in the order that the contract gives."""
+        """Look an option up in the documented order."""
         if option.name == "profile":
             return self._resolved_profile
         resolved = self._flag(option) or self._variable(option) or self._in_profile(option)
@@ -242,7 +242,7 @@ class OptionLookup:
             return None
 
     def _in_tables(self, option: Flag, profile: Profile) -> Resolved | None:
-        """Look an option up in the profile's tables of single commands."""
+        """Look an option up in the profile's command tables."""
         for word in self._tables:
             value = profile.commands.get(word, {}).get(option.name)
             if value is None or not option.config:

@@ -1,4 +1,4 @@
-"""Where things lie on this machine, and how private files are written.
+"""The paths of configuration, state and cache; writes private files.
 
 Linux and macOS both follow the XDG base directory specification; Windows has APPDATA and
 LOCALAPPDATA. Nothing is ever looked for in the working directory.
@@ -29,24 +29,24 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 
 def config_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what the user decides; it may not exist yet."""
+    """Return the configuration folder; it may not exist yet."""
     return _place(environ, "XDG_CONFIG_HOME", ".config", "APPDATA")
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for conversations, the ledger and crash files; it may not exist yet."""
+    """Return the folder of conversations, ledger and crash files; it may not exist yet."""
     return _place(environ, "XDG_STATE_HOME", ".local/state", "LOCALAPPDATA")
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what can be fetched again; it may not exist yet."""
+    """Return the folder of data that can be fetched again; it may not exist yet."""
     return _place(environ, "XDG_CACHE_HOME", ".cache", "LOCALAPPDATA", "Cache")
 
 
 def runtime_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what processes share while they run; it may not exist yet.
+    """Return the folder that running processes share; it may not exist yet.
 
-    Without `XDG_RUNTIME_DIR` it lies in the state folder: unlike /tmp, no other user can
+    Without `XDG_RUNTIME_DIR` it is in the state folder: unlike /tmp, no other user can
     have made it first.
     """
     folder = environ.get("XDG_RUNTIME_DIR", "")
@@ -81,7 +81,7 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """Make the folder, and what is missing above it, readable by the user alone; return it.
+    """Create the private folder and its missing parents; return it.
 
     A folder that others could read is closed to them. Raises SetupError, also when something
     that is not a folder is in the way.
@@ -100,7 +100,7 @@ def private_dir(path: Path) -> Path:
 
 
 def private_write(path: Path, data: bytes) -> None:
-    """Replace the file by `data` in one step, mode 0600, on the disk before it returns.
+    """Replace the file by `data` atomically and durably, mode 0600.
 
     A reader sees the old file or the new one, never half of it. A symbolic link is kept and
     its target replaced. Missing folders are made, 0700. Raises SetupError.
@@ -112,7 +112,7 @@ def private_write(path: Path, data: bytes) -> None:
 
 
 def refuse_readable(path: Path, status: os.stat_result) -> None:
-    """Raise SetupError with the chmod line for a regular file that others may touch."""
+    """Raise SetupError with the chmod line for a regular file that others may access."""
     if not _WINDOWS and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
         from apiyi_cli.core.shells import quote_word
 

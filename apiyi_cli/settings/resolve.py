@@ -28,14 +28,14 @@ STORE_VARIABLE = "APIYI_LIMITS_STORE"
 
 
 class Settings(OptionLookup):
-    """The options of one run, and the values that are made of several of them.
+    """The options of one run, and the values derived from several of them.
 
     See `OptionLookup` for the order in which they are found.
     """
 
     @property
     def base_urls(self) -> tuple[str, ...]:
-        """Return where requests go: the primary address, then the backups in their order.
+        """Return the base URLs: the primary one, then the backups in order.
 
         `--base-url` and `APIYI_BASE_URL` replace them all and have no backups. Empty for the
         sandbox, whose address is known once it runs.
@@ -44,12 +44,12 @@ class Settings(OptionLookup):
 
     @cached_property
     def configured_base_urls(self) -> tuple[str, ...]:
-        """Return the profile's own addresses, whatever flags and environment say."""
+        """Return the profile's own URLs, ignoring flags and environment."""
         return () if self.sandbox else self.in_profile.base_urls or BASE_URLS
 
     @property
     def completed_base_url(self) -> str | None:
-        """Return the base URL that was given as a bare host and got its `/v1`, else None."""
+        """Return the base URL to which `/v1` was added, else None."""
         option = Connection.flags["base_url"]
         for resolved in (self._flag(option), self._variable(option)):
             if resolved is not None:
@@ -59,12 +59,12 @@ class Settings(OptionLookup):
 
     @property
     def is_at_node(self) -> bool:
-        """Return True if a node of the gateway was named, and no base URL over it."""
+        """Return True if a gateway node is set, and no base URL overrides it."""
         return self.base_urls in map(node_urls, NODES)
 
     @cached_property
     def limits(self) -> Limits:
-        """Return the rate limits in force; the option `limits` says if they are kept."""
+        """Return the rate limits in force; the option `limits` says if they are enforced."""
         values = {**self.in_profile.limits}
         for name in ("rpm", "tpm"):
             if name in self._flags:
@@ -80,14 +80,14 @@ class Settings(OptionLookup):
 
     @cached_property
     def timeouts(self) -> Timeouts:
-        """Return the longest waits; `--timeout` sets those after connecting."""
+        """Return the timeouts; `--timeout` sets those after connecting."""
         silence = self.value("timeout")
         if silence is None:
             return TIMEOUTS
         return Timeouts(min(TIMEOUTS.connect_s, silence), silence, silence, silence)
 
     def retry_policy(self, base: RetryPolicy) -> RetryPolicy:
-        """Return a policy in which what the user gave replaces the base's values.
+        """Return the retry policy: the base's values, replaced by those that the user gave.
 
         A value that equals the default is still a given one: then the failures with their own
         schedule keep to it.
@@ -114,7 +114,7 @@ class Settings(OptionLookup):
 
     @property
     def language(self) -> str | None:
-        """Return the language that the file sets for messages, None when it does not."""
+        """Return the file's language for messages, None if it has none."""
         return self.config.language
 
     @property
@@ -123,7 +123,7 @@ class Settings(OptionLookup):
         return self.config.usage_ledger is not False
 
     def origin(self, name: str) -> str:
-        """Return where a value comes from, `base_urls` and `limits.rpm` as well."""
+        """Return the origin of a value, including `base_urls` and `limits.rpm`."""
         if name == "base_urls":
             return self._resolved_urls.origin
         table, _, limit = name.partition(".")

@@ -1,4 +1,4 @@
-"""Finding the key of a run: an option's file, the environment, a command, then the stores.
+"""Finds the key of a run: file option, environment, command, then the stores.
 
 A key found on the user's machine for a profile goes to that profile's servers only; one
 that the user hands over for this run goes where this run goes. The keyring and the 0600 file
@@ -33,7 +33,7 @@ _SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox nee
 
 
 def find_key(settings: Settings) -> Secret:
-    """Return the key of this run; its `source` says where it came from.
+    """Return the key of this run; its `source` says where it is from.
 
     Looked for in this order: `--key-file`, `APIYI_API_KEY`, the profile's `key_file`,
     its `key_command`, the keyring, the 0600 file of `auth login --insecure-storage`, the files
@@ -62,7 +62,7 @@ def find_key(settings: Settings) -> Secret:
 
 
 def check_key(text: str, source: str) -> Secret:
-    """Return the text as a key, without the white space around it.
+    """Return the text as a key, without surrounding white space.
 
     Raises AuthError, which never repeats the text, when it is empty or holds what no HTTP
     header may carry or no key has: spaces, line breaks, quotes, anything but ASCII.
@@ -99,7 +99,7 @@ def check_key(text: str, source: str) -> Secret:
 
 
 def protect_memory() -> bool:
-    """Switch off core dumps and tracing of this process; return True if that was done.
+    """Disable core dumps and tracing of this process; return True on success.
 
     Linux alone has it (prctl(2), PR_SET_DUMPABLE). A program that is started from here gets its
     own memory back. Called when a key is read: a core file, or a debugger of another program of
@@ -120,7 +120,7 @@ def protect_memory() -> bool:
 
 
 def read_key_file(path: Path, source: str) -> Secret:
-    """Return the key that is all of a file's content.
+    """Return the key that a file consists of.
 
     Raises SetupError when the file cannot be read or others can read it (the rule of ssh),
     AuthError when the content cannot be a key.
@@ -138,7 +138,7 @@ def read_key_file(path: Path, source: str) -> Secret:
 
 
 def child_environment(environ: Mapping[str, str], secrets: Iterable[Secret] = ()) -> dict[str, str]:
-    """Return the environment for a program that this one starts: without keys.
+    """Return the environment for child programs, without keys.
 
     Left out are the variables that hold keys for this gateway and its account by name, that of
     OpenAI, and every variable that holds one of the `secrets` of this run, however spelled.
@@ -173,7 +173,7 @@ def _read_stored(settings: Settings) -> Secret:
 
 
 def find_stored(settings: Settings, user: str) -> Secret | None:
-    """Return what the stores keep under a name, None where they have nothing.
+    """Return the secret stored under a name, None if there is none.
 
     Raises AuthError for a keyring that is there and fails, if the file has nothing either.
     """
@@ -191,7 +191,7 @@ def find_stored(settings: Settings, user: str) -> Secret | None:
         source = str(key_store.file_path(settings.environ))
         entry = key_store.read_file(settings.environ, user)
     if entry is None:
-        # That a machine has no keyring is normal; one that is there and fails is told.
+        # A machine without a keyring is normal; a keyring that fails is reported.
         if silent is not None and not isinstance(silent, key_store.NoKeyring):
             raise AuthError(
                 Text("no key for profile {profile}", profile=settings.profile),
@@ -204,7 +204,7 @@ def find_stored(settings: Settings, user: str) -> Secret | None:
 
 
 def _refuse_foreign(source: str, allowed: Iterable[str] | None, settings: Settings) -> None:
-    """Raise AuthError unless all addresses of this run are among the key's servers.
+    """Raise AuthError unless the key may be sent to all addresses of this run.
 
     Without a list these are the profile's.
     """

@@ -1,4 +1,4 @@
-"""The account's system token: a secret beside the key, bound to the same servers."""
+"""The account's system token: stored beside the key, bound to the same servers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def find_system_token(settings: Settings) -> Secret:
 
 
 def check_system_token(text: str, source: str) -> Secret:
-    """Return the text as a system token; raise AuthError where it is none, an API key too."""
+    """Return the text as a system token; raise AuthError if it is invalid or an API key."""
     token = check_key(text, source)
     if token.value.startswith("sk-"):
         raise AuthError(

@@ -1,4 +1,4 @@
-"""Which values the option table accepts from outside the command line.
+"""Checks and converts option values from outside the command line.
 
 The command line checks its own words; this is for the configuration file, the environment
 and `config set`, which have to obey the same table.
@@ -43,7 +43,7 @@ _FALSE = frozenset(("false", "no", "off", "0"))
 
 
 class InvalidValue(ValueError):
-    """An option does not take the value; the text says what it takes."""
+    """An option does not accept the value; the text says what it accepts."""
 
 
 @cache
@@ -80,7 +80,7 @@ def configurable_names() -> tuple[str, ...]:
 
 
 def describe_expected(option: Flag) -> str:
-    """Return in words what the option takes."""
+    """Return a description of the values that the option accepts."""
     text: str
     if option.choices:
         text = Text("one of {choices}", choices=", ".join(option.choices))
@@ -94,7 +94,7 @@ def describe_expected(option: Flag) -> str:
 
 
 def convert_value(option: Flag, value: object) -> Any:
-    """Return the value as the option's own type: 1 becomes 1.0, one text a list of one.
+    """Return the value in the option's type: 1 becomes 1.0, one text a list of one.
 
     Raises InvalidValue.
     """
@@ -114,7 +114,7 @@ def _convert_item(option: Flag, value: object) -> Any:
 
 
 def convert_any(name: str, value: object) -> Any:
-    """Return the value as the first option of that name that takes it; raises InvalidValue.
+    """Return the value for the first option of that name that accepts it; raises InvalidValue.
 
     Only options that a profile may set count.
     """
@@ -131,7 +131,7 @@ def convert_any(name: str, value: object) -> Any:
 
 
 def parse_value(option: Flag, text: str) -> Any:
-    """Return what the text means to the option, as an environment variable gives it.
+    """Return the value of a text, such as an environment variable, for the option.
 
     Raises InvalidValue.
     """

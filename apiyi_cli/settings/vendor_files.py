@@ -1,6 +1,6 @@
-"""The key files of the gateway vendor's own tools: read last, never written.
+"""Reads the key files of the vendor's own tools: last in order, never written.
 
-They count only where nobody else can read them, and only for the gateway's own hosts.
+They count only if no other user can read them, and only for the gateway's own hosts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VENDOR_FILES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     ".config/apiyi/config.json": {"key": ("apiKey",), "system_token": ("systemToken",)},
     ".openclaw/openclaw.json": {"key": ("skills", "entries", "apiyi", "apiKey")},
 }
-"""Where the files lie below the home folder, and the place of each secret in them."""
+"""The files below the home folder, and the place of each secret in them."""
 
 
 def find_in_vendor_files(
@@ -63,7 +63,7 @@ def is_for_gateway(base_urls: Sequence[str]) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """Return the JSON of a file that is the user's alone, else None."""
+    """Return the JSON of a private file, else None."""
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             status = os.fstat(file.fileno())
