@@ -1,4 +1,4 @@
-"""Balances and charges, in the shapes in which the gateway reports them."""
+"""Reads balances and charges from the gateway's answers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from apiyi_cli.text import Text
 
 QUOTA_PER_USD = 500_000
 UNLIMITED_USD = 1e7
-"""A key without its own limit is reported with 100,000,000: the balance is not known."""
+"""The reported limit of a key without one: its balance is unknown."""
 
 
 class AccountBalance(NamedTuple):
-    """What an account has left and has used: in units of quota and in US dollars."""
+    """What an account has left and has used, in quota units and US dollars."""
 
     quota: float
     used_quota: float
@@ -32,7 +32,7 @@ class AccountBalance(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One row of the gateway's log: a request, when it was made, and what was taken for it."""
+    """One row of the gateway's log: a request, its time, and its charge."""
 
     request_id: str | None
     created_at: float

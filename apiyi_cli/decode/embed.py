@@ -1,4 +1,4 @@
-"""Embeddings of a reply: each vector as the JSON text that the server wrote.
+"""Reads the embeddings of a reply: each vector as the server's JSON text.
 
 The numbers are never parsed: a vector is cut out of the body as bytes, the rest of the
 object is read as JSON, and the numbers come out again with the digits they had. This is
@@ -28,7 +28,7 @@ _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 
 class Vectors(NamedTuple):
-    """The vectors of one reply in the order of its inputs, as JSON arrays.
+    """The vectors of one reply as JSON arrays, in the order of its inputs.
 
     `raw` is the whole body, if it was asked for; `length` how many numbers a vector has.
     """
@@ -42,7 +42,7 @@ class Vectors(NamedTuple):
 def vectors(
     reply: Reply, wanted: int, dimensions: int | None = None, *, keep_body: bool = False
 ) -> Vectors:
-    """Read the reply for `wanted` inputs; its body is kept when asked for.
+    """Read the reply for `wanted` inputs; its body is kept on request.
 
     Sorted by `index`, whatever order they came in. Raises IncompleteError for a vector that
     is missing, surplus, of another length than the first (or than `dimensions`), or that
@@ -73,7 +73,7 @@ def vectors(
 def _check_lengths(
     reply: Reply, texts: Sequence[bytes | memoryview], dimensions: int | None
 ) -> int:
-    """Return how many numbers each vector has; raise IncompleteError where they differ."""
+    """Return the length of the vectors; raise IncompleteError if they differ."""
     length = dimensions
     for place, text in enumerate(texts):
         count = bytes(text).count(b",") + 1
@@ -92,7 +92,7 @@ def _check_lengths(
 
 
 def _find_inputs(items: Sequence[dict[str, Any]]) -> list[int] | None:
-    """Return the input that each vector belongs to, None if that is not known.
+    """Return the input of each vector, None if that is unknown.
 
     Some servers count from 1, and some give every vector the same number, or none: their
     order is that of the inputs.
@@ -108,7 +108,7 @@ def _find_inputs(items: Sequence[dict[str, Any]]) -> list[int] | None:
 
 
 def _cut_vectors(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
-    """Return a body without its arrays of numbers, and the spans of these.
+    """Return a body without its arrays of numbers, and the spans of those.
 
     Each is replaced by an object with its number, which no vector can be.
     """
@@ -200,7 +200,7 @@ def with_error(line: bytes, error: bytes) -> bytes:
 
 
 def _without(line: bytes, member: str) -> bytes:
-    """Return the object without a member; the other ones keep their bytes."""
+    """Return the object without a member; the others keep their bytes."""
     text = line.decode()
     members, at = [], text.index("{") + 1
     if text[_past_space(text, at)] == "}":

@@ -1,4 +1,4 @@
-"""Pictures of a reply, and whether a picture is complete."""
+"""Reads the pictures of a reply, and checks whether they are complete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TAG = re.compile(rb"<[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
 
 
 class Picture(NamedTuple):
-    """One picture: its bytes, or the URL where they are, and the prompt as it was revised.
+    """One picture: its bytes or its URL, and the revised prompt.
 
     `whole` is false where its end is missing.
     """
@@ -46,14 +46,14 @@ class Picture(NamedTuple):
 
 
 class UnreadablePicture(NamedTuple):
-    """An item that holds no usable picture: why, and what it held."""
+    """An item without a usable picture: the reason, and its data."""
 
     why: str
     content: bytes = b""
 
 
 class Pictures(NamedTuple):
-    """The pictures of one reply in their order, its usage and its whole body.
+    """The pictures of one reply in order, its usage and its whole body.
 
     `lost` are the items that hold no usable picture.
     """
@@ -87,7 +87,7 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
 
 
 def _no_picture(answer: Any, lost: Sequence[UnreadablePicture], reply: Reply) -> ApiyiError:
-    """Return the error of an answer without a picture: declined, or not what was asked for."""
+    """Return the error of an answer without a picture: declined, or of the wrong kind."""
     facts = facts_of(reply, "content")
     if not lost and (refusal := describe_refusal(answer)):
         advice = Text("see the log in the console; change the prompt, or ask another model")
@@ -135,7 +135,7 @@ def _without_comments_at_end(svg: bytes) -> bytes:
 
 
 def _closes_itself(svg: bytes) -> bool:
-    """Return True for a drawing of nothing: `<svg …/>`."""
+    """Return True for an SVG without content: `<svg …/>`."""
     root = _TAG.match(svg, max(0, find_svg_root(svg)))
     return root is not None and root[0].endswith(b"/>")
 
@@ -146,7 +146,7 @@ def join_reasons(lost: Iterable[UnreadablePicture]) -> str:
 
 
 def _read_item(item: Any) -> Picture | UnreadablePicture:
-    """Return the picture of an item, or why there is none."""
+    """Return the picture of an item, or the reason why there is none."""
     fields = item if isinstance(item, dict) else {"url": item}
     revised = whole_characters(read_string(fields.get("revised_prompt"))) or None
     packed, url = (read_string(fields.get(name)).strip() for name in ("b64_json", "url"))
@@ -174,7 +174,7 @@ def _read_item(item: Any) -> Picture | UnreadablePicture:
 
 
 def _decode_base64(packed: str) -> bytes | None:
-    """Return the bytes of a base64 text or of a data URL; None where they cannot be read."""
+    """Return the bytes of base64 or of a data URL; None if invalid."""
     if prefix := _DATA_URL.match(packed):
         packed = packed[prefix.end() :]
         if not prefix[0].lower().endswith(";base64,"):

@@ -1,4 +1,4 @@
-"""Where an answer keeps its pictures, for each protocol, and the words by which it declines."""
+"""Finds an answer's pictures, for each protocol, and its words if it declines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GENERATE_KEYS = {"candidates", "promptFeedback", "usageMetadata"}
 
 
 def find_items(answer: Any) -> list[Any]:
-    """Return what an answer has in the places of pictures, in order.
+    """Return the items of an answer that stand for pictures, in order.
 
     `data` and `images` of the images endpoints, the parts of Gemini's candidates, and the links,
     data URLs and `image_url` parts of a chat completion.
@@ -42,7 +42,7 @@ def find_items(answer: Any) -> list[Any]:
 
 
 def describe_refusal(answer: Any) -> str:
-    """Return why a model of Gemini's API made no picture, "" where it does not decline.
+    """Return why a Gemini model made no picture, "" if it does not decline.
 
     Asked of an answer without one, in the order of the gateway's page: refused at input, a
     finish reason, words in place of the picture.
@@ -69,7 +69,7 @@ def describe_refusal(answer: Any) -> str:
 
 
 def describe_words(answer: Any) -> str:
-    """Return what the answer says in words, where it has words in place of pictures."""
+    """Return the answer's words, if it has words instead of pictures."""
     fields = read_object(answer)
     candidates = read_objects(fields.get("candidates"))
     if any(candidate.get("finishReason") == "MAX_TOKENS" for candidate in candidates):
@@ -125,6 +125,6 @@ def _choice_urls(answer: Any) -> Iterator[str]:
 
 
 def _urls_in(text: str) -> list[str]:
-    """Return the addresses of pictures in a text: what is shown, else linked, else named."""
+    """Return the picture URLs in a text: shown ones, else linked, else plain ones."""
     links = _DATA_LINK.findall(text) + _SHOWN_LINK.findall(text)
     return links or _LINK.findall(text) or _BARE_LINK.findall(text)

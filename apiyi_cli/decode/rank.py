@@ -1,4 +1,4 @@
-"""The scores of documents out of a reply, each proved to belong to its document."""
+"""Reads the scores of a reply; each is proved to belong to its document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apiyi_cli.text import Text
 
 
 class Scores(NamedTuple):
-    """The score of each document by its index, best first; usage; the body, if asked for."""
+    """Each document's score by its index, best first; usage; the body on request."""
 
     by_index: dict[int, float]
     usage: Usage | None
@@ -26,7 +26,7 @@ class Scores(NamedTuple):
 def scores(
     reply: Reply, count: int, top_n: int | None = None, *, keep_body: bool = False
 ) -> Scores:
-    """Read the scores of `count` documents, or of the best `top_n` of them.
+    """Read the scores of `count` documents, or of the best `top_n`.
 
     They are called `results` or `data`, a score `relevance_score` or `score`. Raises
     IncompleteError for an index that is missing, double or none of a document, and for a score

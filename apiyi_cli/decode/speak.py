@@ -1,4 +1,4 @@
-"""Speech of a reply: audio as it arrives; anything else raises."""
+"""Reads speech: yields audio as it arrives; raises for anything else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 
 
 def audio(reply: Reply, model: str | None = None) -> Iterator[bytes]:
-    """Yield the audio of a reply in the pieces that arrive.
+    """Yield the audio of a reply as it arrives.
 
     Speech that comes as events is joined to the same bytes. Before the first piece it raises
     the classified error of a refusal, also of one with status 200, and RejectedError for a page;
@@ -94,7 +94,7 @@ def _find_audio(
 
 
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
-    """Raise the error for a body without audio; return if it is audio."""
+    """Raise the error of a body without audio."""
     if _PAGE.match(raw):
         parse_body(reply, "html", raw)
     try:

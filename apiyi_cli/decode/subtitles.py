@@ -1,4 +1,4 @@
-"""Subtitles: SubRip and WebVTT texts → cues → either of the two."""
+"""Reads and writes subtitles: SubRip and WebVTT texts, as cues."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _TIMES = re.compile(
     re.ASCII | re.MULTILINE,
 )
 MOST_S = 1_000_000
-"""No recording is longer, and no subtitle later: eleven days."""
+"""The largest valid time, eleven days: no recording is longer."""
 _NUMBER = re.compile(r"\n[ \t]*\d+[ \t]*\Z", re.ASCII)
 
 
 class Cue(NamedTuple):
-    """A text and when it is shown, in seconds from the start."""
+    """A text and the span in which it is shown, in seconds from the start."""
 
     start_s: float
     end_s: float
     text: str
 
     def after(self, seconds: float) -> Cue:
-        """Return the same cue, that much later."""
+        """Return the same cue later by so many seconds."""
         return Cue(self.start_s + seconds, self.end_s + seconds, self.text)
 
 
@@ -47,7 +47,7 @@ def cues(text: str) -> list[Cue]:
 
 
 def cues_of(segments: object) -> list[Cue] | None:
-    """Return the cues that a transcript's segments make, None where these have no times.
+    """Return the cues of a transcript's segments, None if those have no times.
 
     A speaker's label goes before the text.
     """
@@ -77,7 +77,7 @@ def seconds_of(value: object) -> float | None:
 
 
 def format_segment(segment: dict[str, Any]) -> str:
-    """Return the words of a segment, after the speaker's label if it has one."""
+    """Return the text of a segment, after its speaker's label if it has one."""
     text = read_string(segment.get("text")).strip()
     speaker = read_string(segment.get("speaker"))
     return f"{speaker}: {text}" if speaker else text

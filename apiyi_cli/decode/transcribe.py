@@ -1,4 +1,4 @@
-"""Transcripts: read from a reply in any form, written in the form asked for.
+"""Reads transcripts from replies in any form; writes them in the requested form.
 
 A gateway may wrap plain text in JSON or send text where JSON was asked for: what came is
 detected by its bytes. Whether the words came as text, subtitles or segments, a `Transcript` is
@@ -41,7 +41,7 @@ _WRITERS = {"srt": srt, "vtt": vtt}
 
 
 class Transcript(NamedTuple):
-    """The words of a recording.
+    """The transcript of a recording.
 
     `raw` is the body as it came, `value` its JSON object if it is one, `cues` when what is
     said, None if that is not known.
@@ -54,12 +54,12 @@ class Transcript(NamedTuple):
 
     @property
     def usage(self) -> Usage | None:
-        """Return what was used, None if it is not told."""
+        """Return the usage, None if there is none."""
         return usage((self.value or {}).get("usage"))
 
     @property
     def lines(self) -> str:
-        """Return the text; where speakers are told apart, a line for each turn."""
+        """Return the text; with speakers, a line for each turn."""
         segments = (self.value or {}).get("segments")
         turns: list[tuple[object, list[str]]] = []
         for segment in segments if isinstance(segments, list) else ():
@@ -73,10 +73,10 @@ class Transcript(NamedTuple):
 
 
 def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = False) -> Transcript:
-    """Read a whole reply, in whichever form the words came.
+    """Read a whole reply, in any form of transcript.
 
     Raises the classified error of a refusal, also of one with status 200, and IncompleteError
-    for an empty or cut answer. A recording in which nobody speaks has an empty text in JSON.
+    for an empty or cut answer. A recording without speech has an empty text in JSON.
     Plain words labelled JSON or events, where the request `asks_json`, come from a proxy and
     are refused.
     """
@@ -111,7 +111,7 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
 
 
 def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Transcript:
-    """Return the transcript of a body that is not JSON; raise the error that it is instead."""
+    """Return the transcript of a body that is not JSON; raise an error in it."""
     if _OBJECT.match(trim(raw)):
         parse_body(reply, "json", raw)
     if needs_json and kind == "sse" and b"{" in raw:
@@ -127,7 +127,7 @@ def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Trans
 
 
 def format_transcript(transcript: Transcript, form: str) -> bytes:
-    """Return a transcript in a form; bytes that have it already stay unchanged.
+    """Return a transcript in a form; bytes already in it stay unchanged.
 
     `form` is text, json, srt, vtt or verbose_json. Raises IncompleteError where the answer
     lacks what the form needs.
@@ -159,7 +159,7 @@ def _format_text(transcript: Transcript) -> bytes:
 
 
 def _require_cues(transcript: Transcript, form: str) -> list[Cue]:
-    """Return the cues of a transcript; raise IncompleteError where it has no times."""
+    """Return the cues of a transcript; raise IncompleteError if it has no times."""
     if transcript.cues is None:
         raise IncompleteError(
             Text("the answer cannot be written as {form}", form=form),
@@ -170,7 +170,7 @@ def _require_cues(transcript: Transcript, form: str) -> list[Cue]:
 
 
 def join_transcripts(parts: Sequence[tuple[Transcript, float]]) -> Transcript:
-    """Join the transcripts of a recording's parts, each with the second at which it begins.
+    """Join the transcripts of a recording's parts, each with its start in seconds.
 
     Times are shifted, segments numbered anew, what was used is summed. The texts are
     joined by line ends.
@@ -242,7 +242,7 @@ class TranscriptAnswer(Answer):
         return None
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
-        """Read the whole text: what the pieces lacked of it is added, never all of it again."""
+        """Read the whole text: only what the pieces lacked is added."""
         text = value.get("text")
         self.started = True
         if isinstance(text, str) and not (self._speakers and self._said):
@@ -267,14 +267,14 @@ def _is_labelled_json(reply: Reply) -> bool:
 
 
 def _refuse_words(reply: Reply, raw: bytes) -> None:
-    """Raise the error for plain words in place of JSON; subtitles are a transcript."""
+    """Raise the error for plain text instead of JSON; subtitles are accepted."""
     if cues(trim(raw).decode("utf-8", "replace")):
         return
     parse_body(reply, "text", raw)
 
 
 def _find_done(raw: bytes) -> Any:
-    """Return the last object of a stream that nobody asked for; ValueError if it is none."""
+    """Return the last object of an unrequested stream; ValueError if there is none."""
     last = None
     for event in map(read_object, json_events([raw])):
         if classify_event(event):
@@ -294,7 +294,7 @@ def _parse_plain(raw: bytes) -> Transcript:
 
 
 def _is_cues(transcript: Transcript) -> bool:
-    """Return True if what came as the text is subtitles."""
+    """Return True if the text is subtitles."""
     return transcript.cues is not None and (transcript.value is None or bool(cues(transcript.text)))
 
 

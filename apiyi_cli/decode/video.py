@@ -1,4 +1,4 @@
-"""Answers about video tasks: the id of a new task, and its state.
+"""Reads answers about video tasks: the id of a new task, and its state.
 
 Every family has its own names for the same few states.
 """
@@ -47,11 +47,11 @@ _STATES: dict[str, State] = {
 }
 _STATE_NAMES = ("status", "task_status", "state")
 _OLDEST_S = 1_600_000_000
-"""Smaller numbers are not moments of time."""
+"""Smaller numbers are not times."""
 
 
 class VideoTask(NamedTuple):
-    """How far a task is. `percent` is 0 to 100; `url` is the file's where the family gives one.
+    """A task's state. `percent` is 0 to 100; `url` is the file's if the family has links.
 
     `message` is the gateway's own words about a failure, `tokens` what was used, `finished` the
     time of the end in seconds since 1970, where the gateway says it.
@@ -66,12 +66,12 @@ class VideoTask(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Return True if the task will not change any more."""
+        """Return True if the task's state is final."""
         return self.state in ("done", "failed", "expired")
 
 
 def task_id(value: Any) -> str:
-    """Return the id in the answer to a submission. Raises IncompleteError where there is none."""
+    """Return the id in the answer to a submission. Raises IncompleteError if there is none."""
     holders = [_inner(value, "output"), _inner(value, "data")]
     if isinstance(value, dict):
         holders.append(value)
@@ -85,10 +85,10 @@ def task_id(value: Any) -> str:
 
 
 def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
-    """Return how far a task is and the bytes that say so, from the answer to a look at it.
+    """Return a task's state and the bytes that say so.
 
     The error of a failed task is a part of its state. Raises the classified error of a refusal,
-    and IncompleteError for an object that tells no state.
+    and IncompleteError for an object without a state.
     """
     try:
         if reply.status >= 300:
@@ -109,7 +109,7 @@ def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
 
 
 def video_task(value: Any) -> VideoTask:
-    """Return how far a task is, of any family; a state that is not known counts as running."""
+    """Return a task's state, of any family; unknown states count as running."""
     holders = _levels(value)
     state = _first_text(holders, *_STATE_NAMES)
     known = _STATES.get((state or "").lower(), "running")
@@ -124,7 +124,7 @@ def video_task(value: Any) -> VideoTask:
 
 
 def _levels(value: Any) -> list[dict[str, Any]]:
-    """Return the objects that may tell something of a task, the outermost first."""
+    """Return the objects that may have a task's fields, the outermost first."""
     levels = (value, _inner(value, "output"), _inner(value, "data"))
     return [level for level in levels if isinstance(level, dict) and level]
 
@@ -183,7 +183,7 @@ def _read_finish_time(holders: list[dict[str, Any]]) -> float | None:
 
 
 class BoxReader:
-    """Reads the lengths of the boxes that an MP4 or QuickTime file is made of, piece by piece.
+    """Reads the box lengths of an MP4 or QuickTime file, piece by piece.
 
     Source: ISO/IEC 14496-12, 4.2. A file that ends inside a box was cut.
     """
@@ -194,7 +194,7 @@ class BoxReader:
         self._has_end = True
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Read the next bytes of the file."""
         view = memoryview(piece)
         while view and self._has_end:
             if self._left:

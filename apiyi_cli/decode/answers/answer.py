@@ -54,7 +54,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class SurrogateJoiner(Generic[Key]):
-    """Joins characters whose two halves arrive in different pieces of a text.
+    """Joins surrogate pairs that are split between two pieces of a text.
 
     JSON writes a character beyond U+FFFF as two escapes, and a server that cuts its text by
     escapes sends one in each piece. There is one text per `key`.
@@ -64,7 +64,7 @@ class SurrogateJoiner(Generic[Key]):
         self._waiting: dict[Key, str] = {}
 
     def join(self, key: Key, piece: str) -> str:
-        """Return the characters that are complete; a first half at the end is kept back."""
+        """Return the complete characters; a first half at the end is held back."""
         piece = self._waiting.pop(key, "") + piece
         if "\ud800" <= piece[-1:] <= "\udbff":
             self._waiting[key] = piece[-1]
@@ -72,14 +72,14 @@ class SurrogateJoiner(Generic[Key]):
         return whole_characters(piece)
 
     def flush(self) -> list[Key]:
-        """Return the keys of texts that ended in half a character; forget the halves."""
+        """Return the keys of texts that ended in half a character; drop the halves."""
         keys = list(self._waiting)
         self._waiting.clear()
         return keys
 
 
 class Answer:
-    """What is known of one answer so far; subclasses give meaning to its objects.
+    """The state of one answer so far; subclasses interpret its objects.
 
     `key` is the field that an event of this endpoint must have, `whole_key` that of an answer in
     one piece. `ended` is set by an object after which nothing more can come. `torn`: strings may
@@ -111,7 +111,7 @@ class Answer:
         self._attached: set[int] = set()
 
     def is_whole(self, value: dict[str, Any]) -> bool:
-        """Return True if an object is an answer of this endpoint in one piece."""
+        """Return True if an object is a whole answer of this endpoint."""
         return self.whole_key in value
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
@@ -123,7 +123,7 @@ class Answer:
         return self.take(value, out)
 
     def say(self, kind: Spoken, text: str, index: int, out: EventBatch) -> None:
-        """Add a piece of text; half a character waits for its other half."""
+        """Add a piece of text; half a character is held for its other half."""
         if self.torn:
             text = self._halves.join((kind, index), text)
         if text:
@@ -161,7 +161,7 @@ class Answer:
         out.append(InlineFile(whole_characters(type_), data))
 
     def begin_anew(self, out: EventBatch) -> None:
-        """Forget what came, because the gateway begins its answer anew in the same stream."""
+        """Drop everything so far: the gateway restarts its answer in the same stream."""
         at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
         out.insert(at, Restart())
         self.chars = 0
@@ -182,10 +182,10 @@ class Answer:
             self.model = whole_characters(model)
 
     def release(self, out: EventBatch) -> None:
-        """Add text that was held back until the end, because the end will not be read."""
+        """Add text that was held back for the end, because the end will not be read."""
 
     def close(self, out: EventBatch) -> None:
-        """Add what is known only at the end: calls, finishes, identity, usage, in this order."""
+        """Add the events of the end: calls, finishes, identity, usage, in this order."""
         for kind, index in self._halves.flush():
             out.append(kind("\ufffd", index))
             out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
@@ -205,7 +205,7 @@ class Answer:
             out.append(self.usage)
 
     def _describe_emptiness(self) -> str:
-        """Return what came in place of something to print."""
+        """Return what came instead of something to print."""
         reasons = self.reasons.values()
         if "content_filter" in reasons:
             return Text("a content filter withheld it")
@@ -223,17 +223,17 @@ class Answer:
 
     @property
     def proved(self) -> bool:
-        """Return True if every choice asked for or begun has finished."""
+        """Return True if every expected or begun choice has finished."""
         return len(self.reasons) >= self.choices and self.indices <= self.reasons.keys()
 
     @property
     def phase(self) -> Phase:
-        """Return how far the answer got: whether anything of it was seen."""
+        """Return "content" if anything of the answer was seen, else "opened"."""
         return "content" if self.pieces or self.calls else "opened"
 
     @property
     def progress(self) -> str:
-        """Return how much had come, for a message."""
+        """Return how much had arrived, for a message."""
         if not self.pieces and not self.calls:
             return Text("nothing of the answer had come")
         characters = "character" if self.chars == 1 else "characters"
@@ -248,9 +248,9 @@ class Answer:
 
 
 def finish_reason(value: object) -> str | None:
-    """Return the reason in the API's own words; None where the choice is not finished.
+    """Return the finish reason in the API's words; None if the choice is not finished.
 
-    What other vendors say is translated; an unknown word stays as it came.
+    Other vendors' words are translated; an unknown word is kept.
     """
     if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
         return None
@@ -259,7 +259,7 @@ def finish_reason(value: object) -> str | None:
 
 
 def next_piece(previous: str, full: str, finish: object) -> str:
-    """Return what a further message of a stream adds to the text before it.
+    """Return what a repeated message of a stream adds to the text before it.
 
     A message is the whole text so far, or its next piece, or at the end the text once more.
     """

@@ -1,6 +1,6 @@
-"""Reads answers in text to their end and judges whether they are complete.
+"""Reads text answers to their end and checks whether they are complete.
 
-What is common to all endpoints that answer with text lives here: streams and whole bodies give
+The rules of all endpoints that answer with text are here: streams and whole bodies give
 the same event batches, errors may come at any place, and success must be proved. An `Answer`, of
 which each endpoint has a subclass, gives the objects their meaning.
 """
@@ -34,7 +34,7 @@ _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 def read_answer(
     reply: Reply, answer: Answer, *, verbatim: bool = False, cost: Cost = "text"
 ) -> Iterator[EventBatch]:
-    """Yield the events of a reply, one list for each read that brought some; none is empty.
+    """Yield the events of a reply, one non-empty list for each read that has some.
 
     With `verbatim` each object of the server comes before its meaning, as a `Chunk` on one line.
     Reading stops at `[DONE]`, at an error, or where the answer is over; the reply is closed then,
@@ -61,7 +61,7 @@ def read_answer(
 
 
 def _one_line(data: bytes) -> bytes:
-    """Return an event's JSON on one line; nearly always it is that, and nothing else."""
+    """Return an event's JSON on one line; it nearly always is already."""
     if data[:1] == b"{" and data[-1:] == b"}" and b"\n" not in data:
         return data
     return one_line(data)
@@ -70,7 +70,7 @@ def _one_line(data: bytes) -> bytes:
 def _read_whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[EventBatch]:
-    """Yield the events of an answer that came as one object."""
+    """Yield the events of an answer that is one object."""
     if error := find_refusal(reply, value, cost):
         raise error
     notice: EventBatch = []
@@ -96,7 +96,7 @@ def _read_whole(
 
 
 def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> Answer:
-    """Return the reader for an answer of another API, said once; else `answer` itself."""
+    """Return the reader for another API's answer, with one notice; else `answer`."""
     from apiyi_cli.decode.answers.dialects import find_dialect
 
     dialect = find_dialect(value, answer)
@@ -109,7 +109,7 @@ def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> An
 
 
 class _Stream:
-    """Reads one answer that comes as events."""
+    """Reads one answer from a stream of events."""
 
     def __init__(self, reply: Reply, answer: Answer, verbatim: bool, cost: Cost) -> None:
         self.reply = reply
@@ -120,7 +120,7 @@ class _Stream:
         self._strangers: list[str] = []
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[EventBatch]:
-        """Yield the event batches of the stream, then raise the error it ended with."""
+        """Yield the event batches of the stream, then raise the error that ended it."""
         tick = self.reply.tick
         out: EventBatch = []
         problem: ApiyiError | None = None
@@ -155,7 +155,7 @@ class _Stream:
     def _end(
         self, out: EventBatch, problem: ApiyiError | None, cause: ApiyiError | None
     ) -> Iterator[EventBatch]:
-        """Yield the last event batch; raise the error of an answer that is not proved whole."""
+        """Yield the last event batch; raise an error unless the answer is proved whole."""
         self.reply.close()
         answer = self.answer
         if problem and cause is None and answer.proved:
@@ -169,7 +169,7 @@ class _Stream:
             raise (problem or _make_unproved(self.reply, answer, self._strangers)) from cause
 
     def _take(self, batch: list[Frame], out: EventBatch) -> object:
-        """Add the events of what one read brought; return the error that stops it, or None."""
+        """Add the events of one read; return the error that stops the stream, or None."""
         answer = self.answer
         key, take, verbatim = answer.key, answer.take, self.verbatim
         is_opening = answer.phase == "opened"
@@ -203,7 +203,7 @@ class _Stream:
         return None
 
     def _repair(self, data: bytes, event: str, out: EventBatch) -> Any:
-        """Read what is not quite JSON; say once for the whole stream that it was not."""
+        """Read an event that is not strict JSON; report that once for the whole stream."""
         self.answer.torn = True
         try:
             data.decode("utf-8")
@@ -219,7 +219,7 @@ class _Stream:
             return None
 
     def _take_other(self, value: Any, data: bytes, event: str, out: EventBatch) -> object:
-        """Take an object that is not of this endpoint; return the error that it is, or None."""
+        """Read an object of another kind; return the error that it is, or None."""
         if event == "error" and value:
             is_error = isinstance(value, dict) and (
                 value.get("error") or value.get("type") == "error"
@@ -239,7 +239,7 @@ class _Stream:
         return None
 
     def _follow(self, value: dict[str, Any], out: EventBatch) -> Answer:
-        """Return what reads an object; another API's answer is read as that, if nothing came."""
+        """Return the reader of an object: another API's if nothing came before."""
         if not self.answer.started:
             self.answer = _read_as_other(value, self.answer, out)
             if self.answer.key not in value or self.answer.key == "type":
@@ -258,7 +258,7 @@ class _Stream:
 def _make_reported(
     trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool
 ) -> ApiyiError:
-    """Return the error that the gateway reported in place of the answer's rest.
+    """Return the error that the gateway sent instead of the rest of the answer.
 
     Before any of the answer it keeps its class; in a stream that had `begun` its facts say
     that it may have been billed.
@@ -283,9 +283,10 @@ def _make_reported(
 def _make_unproved(
     reply: Reply, answer: Answer, strangers: Sequence[str] = (), *, whole: bool = False
 ) -> IncompleteError:
-    """Return the error for an answer that ended without a sign that it is complete.
+    """Return the error for an answer that ended without proof that it is complete.
 
-    `strangers` are names of unknown objects in its place. What was `whole` comes the same again.
+    `strangers` are names of unknown objects in its place. A `whole` answer would come
+    again unchanged.
     """
     if not answer.started and (strangers or whole):
         from apiyi_cli.decode.answers.dialects import describe_strangers, make_misfit

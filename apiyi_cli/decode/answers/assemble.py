@@ -1,4 +1,4 @@
-"""Chunk objects of a stream → the object that the gateway sends without streaming."""
+"""Assembles the chunks of a stream into the object of an unstreamed answer."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class _Choice:
         self.rest: dict[str, Any] = {}
 
     def add(self, choice: dict[str, Any]) -> None:
-        """Take one piece of this choice: a delta, a text, log probabilities, the finish."""
+        """Add one piece of this choice: a delta, a text, log probabilities, the finish."""
         for name, field in choice.items():
             if name == "delta":
                 self._add_delta(field)
@@ -106,7 +106,7 @@ class _Choice:
                 self.rest[name] = field
 
     def _add_message(self, message: dict[str, Any], finish: object) -> None:
-        """Take a message in place of a delta; see `chat.next_piece`."""
+        """Add a message in place of a delta; see `answer.next_piece`."""
         if self.has_deltas:
             # A whole message after its pieces: only what they did not say is news.
             news = {name: field for name, field in message.items() if name not in self.texts}
@@ -135,13 +135,13 @@ class _Choice:
                 parts = _JOINED_FIELDS[name]
                 self.message[name] = _join_fields(self.message.get(name), field, parts)
             elif isinstance(field, str) and name not in _SAID_ONCE:
-                # What we do not know is a text in pieces, as for OpenAI's own client.
+                # Unknown fields are texts in pieces, as in OpenAI's own client.
                 self.message[name] = f"{self.message.get(name) or ''}{field}"
             elif field is not None or name not in self.message:
                 self.message[name] = _extend(self.message.get(name), field)
 
     def as_object(self, index: int) -> dict[str, Any]:
-        """Return the choice in the shape of an answer that was not streamed."""
+        """Return the choice in the shape of an unstreamed answer."""
         texts = {name: whole_characters("".join(parts)) for name, parts in self.texts.items()}
         rest = {"logprobs": None, "finish_reason": None, **self.rest}
         if "text" in texts:
@@ -166,7 +166,7 @@ class _Choice:
 
 
 def _extend(old: Any, new: Any) -> Any:
-    """Append lists, also those inside objects; else the newer value holds."""
+    """Append lists, also inside objects; otherwise the newer value wins."""
     if isinstance(old, list) and isinstance(new, list):
         return old + new
     if isinstance(old, dict) and isinstance(new, dict):
@@ -175,7 +175,7 @@ def _extend(old: Any, new: Any) -> Any:
 
 
 def _join_fields(old: Any, new: Any, names: tuple[str, ...]) -> Any:
-    """Append the texts of those names in two objects; of the others the newer holds."""
+    """Append the named texts of two objects; otherwise the newer value wins."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return old if new is None else new
     joined = {

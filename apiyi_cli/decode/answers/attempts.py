@@ -1,6 +1,6 @@
-"""Finds where a stream of Google's whole responses begins its answer anew.
+"""Detects where a stream of Google's whole responses restarts its answer.
 
-No event says so. A gateway that goes on with another channel sends other ids from there on; but
+No event says so. A gateway that continues with another channel sends other ids from there on; but
 some relays make an id for each event, and some send none. So an id counts once it had stayed the
 same, and content counts where it repeats what no model would.
 """
@@ -12,14 +12,14 @@ from typing import Any, Literal
 from apiyi_cli.decode.frames.fields import read_number, read_object, read_objects, read_string
 
 RestartPoint = Literal["", "here", "before"]
-"""Not begun anew, begun anew by this event, or by the one before it."""
+"""No restart; a restart with this event; or with the one before it."""
 
 _CHARS_ALIKE = 4
 _CHARS_WHOLE = 12
 
 
 class AttemptFinder:
-    """What is known of the events of the present attempt."""
+    """The events of the current attempt."""
 
     def __init__(self) -> None:
         self.previous: dict[str, Any] = {}
@@ -32,7 +32,7 @@ class AttemptFinder:
         self._chars = 0
 
     def check(self, value: dict[str, Any]) -> RestartPoint:
-        """Take the next event; return where the answer begins anew, if it does."""
+        """Add the next event; return whether the answer restarts, and where."""
         text, has_parts = _read_parts(value)
         if not has_parts:
             return ""
@@ -61,13 +61,13 @@ class AttemptFinder:
         return "here" if (falls and begins_alike) or self._repeats(text) else ""
 
     def _begins_alike(self, text: str) -> bool:
-        """Return True if a text begins as this attempt began."""
+        """Return True if a text begins like the current attempt."""
         first = self._texts[0] if self._texts else ""
         shorter = min(len(first), len(text))
         return shorter >= _CHARS_ALIKE and first[:shorter] == text[:shorter]
 
     def _repeats(self, text: str) -> bool:
-        """Return True if a text begins with all that several events said, refrains apart."""
+        """Return True if a text begins with the whole text of several events, refrains apart."""
         if len(self._texts) < 2 or not _CHARS_WHOLE <= self._chars <= len(text):
             return False
         before = "".join(self._texts)
@@ -91,7 +91,7 @@ class AttemptFinder:
 
 
 def _read_parts(value: dict[str, Any]) -> tuple[str, bool]:
-    """Return the answer's text in an event, and whether the event has any part."""
+    """Return an event's answer text, and whether the event has any part."""
     candidates = read_objects(value.get("candidates"))
     parts = (
         read_objects(read_object(candidates[0].get("content")).get("parts")) if candidates else []
@@ -101,6 +101,6 @@ def _read_parts(value: dict[str, Any]) -> tuple[str, bool]:
 
 
 def _read_count(value: dict[str, Any]) -> float:
-    """Return how many tokens the answer has so far; 0 where it is not told."""
+    """Return the answer's tokens so far; 0 if the event has no count."""
     counts = read_object(value.get("usageMetadata"))
     return read_number(counts.get("candidatesTokenCount")) or 0.0

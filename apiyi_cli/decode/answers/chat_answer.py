@@ -1,4 +1,4 @@
-"""The answer of /chat/completions, as gateways and their upstreams really send it."""
+"""The answer of /chat/completions, with the deviations of real gateways and upstreams."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChatAnswer(Answer):
         self._repeats_role = False
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
-        """Read a chunk, or a whole completion, which differs only in saying `message`."""
+        """Read a chunk or a whole completion, which has `message` instead of `delta`."""
         given = value.get("choices")
         if type(given) is list and len(given) == 1 and self._take_plain(given[0], out):
             trouble = None
@@ -41,14 +41,14 @@ class ChatAnswer(Answer):
         return trouble
 
     def begin_anew(self, out: EventBatch) -> None:
-        """Forget what came; the next chunk is the first of another attempt."""
+        """Drop everything so far; the next chunk is the first of another attempt."""
         super().begin_anew(out)
         self._messages.clear()
         self._spoken.clear()
         self._new_roles.clear()
 
     def _take_plain(self, choice: Any, out: EventBatch) -> bool:
-        """Take a choice that is just the next text, as nearly all are; else return False."""
+        """Read a choice that only adds text, as nearly all do; else return False."""
         if self.torn or self.choices != 1 or type(choice) is not dict:
             return False
         delta = choice.get("delta")
@@ -98,9 +98,9 @@ class ChatAnswer(Answer):
     def _check_role(
         self, delta: dict[str, Any], finish: object, id: object, index: int, out: EventBatch
     ) -> None:
-        """Begin the answer anew if this chunk says so.
+        """Restart the answer if this chunk announces that.
 
-        A gateway that goes on with another channel sends the opening chunk again: a role and
+        A gateway that continues with another channel sends the opening chunk again: a role and
         no content, after text. It counts once something follows it: some servers close a stream
         with such a chunk. Servers that say the role with every piece mean nothing by it.
         """
@@ -179,7 +179,7 @@ class ChatAnswer(Answer):
                 self.attach(picture, index, out)
 
     def _finish(self, choice: dict[str, Any], finish: object, index: int) -> object:
-        """Note that a choice is finished; return its error if that is what ended it."""
+        """Finish a choice; return its error if an error ended it."""
         if finish == "error":
             return {"error": choice.get("error") or Text("the model ended with an error")}
         if reason := finish_reason(finish):
@@ -188,7 +188,7 @@ class ChatAnswer(Answer):
 
 
 def _join_text(content: object, depth: int = 0) -> str:
-    """Return the text of a string, an object with `text`, or an array of them."""
+    """Return the text of a string, an object with `text`, or an array of these."""
     if isinstance(content, str):
         return content
     if depth > _MAX_DEPTH:

@@ -1,7 +1,7 @@
-"""Which API an answer belongs to, when it is not the one that was asked.
+"""Detects which API an answer belongs to, if it is not the requested one.
 
 Gateways route one request to channels of several kinds and now and then pass an answer on
-untranslated. What can be read is read: it was paid for.
+untranslated. Readable answers are read: they were paid for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PicturesAnswer(Answer):
 
 
 def find_dialect(value: dict[str, Any], answer: Answer) -> tuple[str, Answer] | None:
-    """Return the path of the API that an object belongs to, and its reader.
+    """Return the path of an object's API, and the reader for it.
 
     None where the object is of no API that is known, or of the one that `answer` reads.
     """
@@ -78,9 +78,9 @@ def name_object(value: dict[str, Any]) -> str:
 
 
 def make_misfit(reply: Reply, why: str) -> IncompleteError:
-    """Return the error for a whole answer that is not what was asked for.
+    """Return the error for a whole answer of the wrong kind.
 
-    It would come again, and be billed again: its `kind` tells the retry decision.
+    It would come again, and be billed again: the retry decision reads that from its `kind`.
     """
     return IncompleteError(
         Text("the answer is not what was asked for"),
@@ -91,7 +91,7 @@ def make_misfit(reply: Reply, why: str) -> IncompleteError:
 
 
 def describe_strangers(names: Iterable[str]) -> str:
-    """Return the message that unknown objects came in place of the answer."""
+    """Return the message about unknown objects in place of the answer."""
     distinct = list(dict.fromkeys(names))
     if len(distinct) > _MOST_NAMED:
         distinct[_MOST_NAMED:] = ["…"]

@@ -32,7 +32,7 @@ REFUSALS = frozenset(
         "SPII",
     )
 )
-"""Finish reasons by which the model, or a filter behind it, declines."""
+"""Finish reasons by which the model, or a filter after it, declines."""
 
 
 class GenerateAnswer(Answer):
@@ -47,7 +47,7 @@ class GenerateAnswer(Answer):
         self._attempts = AttemptFinder()
 
     def is_whole(self, value: dict[str, Any]) -> bool:
-        """Return True for a response; a prompt that is refused has no candidates."""
+        """Return True for a response; one to a refused prompt has no candidates."""
         return "candidates" in value or "promptFeedback" in value
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
@@ -58,7 +58,7 @@ class GenerateAnswer(Answer):
         return None
 
     def _check_attempt(self, value: dict[str, Any], out: EventBatch) -> None:
-        """Begin the answer anew where this response, or the one before, is another attempt."""
+        """Restart the answer if this response, or the one before, begins another attempt."""
         previous = self._attempts.previous
         anew = self._attempts.check(value)
         if not anew:
@@ -86,7 +86,7 @@ class GenerateAnswer(Answer):
                 self._candidate(candidate, place, out)
 
     def _block(self, why: str) -> None:
-        """Note that the prompt was refused: a finished answer without anything in it."""
+        """Finish the answer empty, because the prompt was refused."""
         self.started = True
         self.blocked = why
         self.reasons[0] = "content_filter"
@@ -141,7 +141,7 @@ class GenerateAnswer(Answer):
         )
 
     def close(self, out: EventBatch) -> None:
-        """Add what is known only at the end; a refusal behind a beginning is said, too."""
+        """Add the events of the end; a refusal after the beginning is reported too."""
         if self.blocked is not None and self.visible:
             out.append(Notice(Text("the rest was refused: {reason}", reason=self.blocked)))
         super().close(out)
@@ -157,7 +157,7 @@ def _add_words(reason: str, words: object) -> str:
 
 
 def google_usage(counts: object) -> Usage | None:
-    """Return the counts of a `usageMetadata`, thoughts among the completion as everywhere else."""
+    """Return the counts of a `usageMetadata`; thoughts count as completion, as elsewhere."""
     if not isinstance(counts, dict):
         return None
     answer, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
@@ -177,7 +177,7 @@ def google_usage(counts: object) -> Usage | None:
 
 
 def assemble_response(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the response that the events of one stream make together.
+    """Return the response that the events of one stream form together.
 
     Neighbouring texts of one kind become one part; the last finish reason and counts hold.
     """

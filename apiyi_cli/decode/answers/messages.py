@@ -74,7 +74,7 @@ class MessageAnswer(Answer):
         return None
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
-        """Read a message that was not streamed."""
+        """Read an unstreamed message."""
         self.started = True
         self.note_about(value.get("id"), value.get("model"))
         blocks = value.get("content")
@@ -87,18 +87,18 @@ class MessageAnswer(Answer):
 
     @property
     def proved(self) -> bool:
-        """Return True if the stream was ended by the gateway after a stop reason."""
+        """Return True if the gateway ended the stream after a stop reason."""
         return self.ended and super().proved
 
     def begin_anew(self, out: EventBatch) -> None:
-        """Forget what came; this event is the first of another attempt."""
+        """Drop everything so far; this event is the first of another attempt."""
         super().begin_anew(out)
         self._calls.clear()
         self._answer_places.clear()
         self._held.clear()
 
     def release(self, out: EventBatch) -> None:
-        """Add text that was held back: beside an answer it is told, else it is the answer."""
+        """Add held text: beside an answer it is a notice, else it is the answer."""
         held = "".join(self._held)
         self._held.clear()
         if self._answer_places and held.strip():
@@ -107,7 +107,7 @@ class MessageAnswer(Answer):
             self.say(Delta, held, 0, out)
 
     def close(self, out: EventBatch) -> None:
-        """Add what is known only at the end, and text that was held back."""
+        """Add the events of the end, and held text."""
         self.release(out)
         if self._refusal and self.visible:
             out.append(Notice(Text("the rest was refused: {reason}", reason=self._refusal)))
@@ -168,7 +168,7 @@ class MessageAnswer(Answer):
             self.usage = message_usage(self._counts) or self.usage
 
     def _stop(self, fields: dict[str, Any]) -> None:
-        """Read why the message ended, and the words of a refusal."""
+        """Read why the message ended, and the explanation of a refusal."""
         if reason := finish_reason(fields.get("stop_reason")):
             # The function that returns the answer is not a call to run.
             is_answer = reason == "tool_calls" and self._answer_places and not self.calls
@@ -180,7 +180,7 @@ class MessageAnswer(Answer):
 
 
 def message_usage(counts: dict[str, Any]) -> Usage | None:
-    """Return the counts of a message; what the cache read and wrote is part of the prompt."""
+    """Return the counts of a message; cached tokens are part of the prompt's."""
     read = counts.get("cache_read_input_tokens")
     numbers = (counts.get("input_tokens"), counts.get("cache_creation_input_tokens"), read)
     prompt = [number for number in numbers if type(number) is int]
@@ -199,7 +199,7 @@ def message_usage(counts: dict[str, Any]) -> Usage | None:
 
 
 def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the message that the events of one stream make together."""
+    """Return the message that the events of one stream form together."""
     whole: dict[str, Any] = {"type": "message", "role": "assistant", "content": []}
     blocks: dict[object, dict[str, Any]] = {}
     pieces: dict[object, list[tuple[str, str]]] = {}

@@ -1,4 +1,4 @@
-"""The output items of a response, as the server would have sent them.
+"""Assembles the output items of a response from its events.
 
 The last event of a stream should carry the whole response. Gateways of this family send it
 with an empty `output`, or without; then the items are put together from the events before it.
@@ -26,7 +26,7 @@ _OWNERS = {"reasoning_text": "reasoning", "summary_text": "reasoning"}
 
 
 def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Return the `output` of a reply's JSON objects: events of a stream, or one whole response."""
+    """Return the `output` of a reply's JSON objects: stream events, or one whole response."""
     values = []
     for chunk in chunks:
         try:
@@ -38,7 +38,7 @@ def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the response that events make together; {} if none of them belongs to one.
+    """Return the response that events form together; {} if none belongs to one.
 
     That is the last response which an event carries, its `output` made of the other events
     where it has none. An object without `type` is taken for a whole response.
@@ -64,7 +64,7 @@ def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 class _Items:
-    """Output items as far as events have told of them, by their place."""
+    """Output items as far as they have arrived, by position."""
 
     def __init__(self) -> None:
         self._items: dict[object, dict[str, Any]] = {}
@@ -74,7 +74,7 @@ class _Items:
         self._places: dict[object, object] = {}
 
     def take(self, kind: str, event: dict[str, Any]) -> None:
-        """Take one event of the stream."""
+        """Read one event of the stream."""
         name, _, stage = kind.rpartition(".")
         place = self._place(event)
         if name == "response.output_item" and isinstance(item := event.get("item"), dict):
@@ -127,7 +127,7 @@ class _Items:
             texts[where] = [full]
 
     def _finish(self, place: object, complete: bool) -> dict[str, Any]:
-        """Return an item with the texts and arguments that came for it."""
+        """Return an item with its collected texts and arguments."""
         item = dict(self._items[place])
         kind = item.get("type")
         field = "input" if kind == "custom_tool_call" else "arguments"

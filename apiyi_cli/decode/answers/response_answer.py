@@ -40,7 +40,7 @@ _CUTS = {"max_output_tokens": "length", "max_tokens": "length"}
 
 @dataclass(slots=True)
 class _PartialText:
-    """One text of the answer, as far as its pieces have come."""
+    """One text of the answer, as far as its pieces have arrived."""
 
     kind: Spoken
     pieces: list[str] = field(default_factory=list)
@@ -88,13 +88,13 @@ class ResponseAnswer(Answer):
         return None
 
     def begin_anew(self, out: EventBatch) -> None:
-        """Forget what came; this event is the first of another attempt."""
+        """Drop everything so far; this event is the first of another attempt."""
         super().begin_anew(out)
         self._texts.clear()
         self._calls.clear()
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
-        """Read a response that was not streamed."""
+        """Read an unstreamed response."""
         self.started = True
         self.note_about(value.get("id"), value.get("model"))
         return self._end(value, "", out)
@@ -111,7 +111,7 @@ class ResponseAnswer(Answer):
             self._repair(kind, *where, part, value.get("text") or value.get("refusal"), out)
 
     def _find_text(self, item: object, output: object, part: _Part) -> _PartialText | None:
-        """Return the text that has begun under the item's id, or else under its place."""
+        """Return the text begun under the item's id, or else at its position."""
         for place in ((item, output), (item, None), (None, output)):
             if place != (None, None) and (text := self._texts.get((*place, *part))):
                 return text
@@ -131,7 +131,7 @@ class ResponseAnswer(Answer):
     def _repair(
         self, kind: Spoken, item: object, output: object, part: _Part, full: object, out: EventBatch
     ) -> None:
-        """Say what is missing of a text that is now known in full."""
+        """Add the missing rest of a text that is now known in full."""
         if not isinstance(full, str) or not full:
             return
         text = self._find_text(item, output, part)
@@ -156,7 +156,7 @@ class ResponseAnswer(Answer):
         return "".join(map(str, distinct.values()))
 
     def _call(self, *places: object) -> PartialCall:
-        """Return the call known by any of these ids and places, else a new one."""
+        """Return the call with any of these ids and positions, else a new one."""
         keys = [place for place in map(_name, places) if place not in (None, "")]
         call = next((self._calls[key] for key in keys if key in self._calls), None)
         if call is None:
@@ -204,7 +204,7 @@ class ResponseAnswer(Answer):
                 self.others.append(Text("an item of type {kind}", kind=kind))
 
     def _end(self, response: dict[str, Any], stage: str, out: EventBatch) -> object:
-        """Read a response that is over; return its error if it failed."""
+        """Read a finished response; return its error if it failed."""
         items = response.get("output")
         for place, item in enumerate(items if isinstance(items, list) else ()):
             self._item(item, place, out, done=True)

@@ -1,4 +1,4 @@
-"""Pieces of function calls → calls.
+"""Assembles function calls from their pieces.
 
 OpenAI numbers the calls of a choice by `index`. Google, Ollama and relays leave the number out,
 repeat it for every call, repeat ids or send none; pieces are then matched by id, by place,
@@ -17,7 +17,7 @@ _DEFINED = frozenset(("index", "id", "type", "function", "custom"))
 
 
 class PartialCall:
-    """One call as far as it has come; `pieces` are those of its arguments.
+    """One call so far; `pieces` are those of its arguments.
 
     `extra` are the fields that this API does not define, such as signatures of thoughts.
     """
@@ -36,12 +36,12 @@ class PartialCall:
 
     @property
     def arguments(self) -> str:
-        """Return the arguments as the model wrote them, `{}` where it wrote none."""
+        """Return the arguments as the model wrote them, `{}` if it wrote none."""
         return whole_characters("".join(self.pieces)).strip() or "{}"
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the arguments that have come are a whole JSON object."""
+        """Return True if the arguments so far are a whole JSON object."""
         try:
             return isinstance(read_event("".join(self.pieces).encode("utf-8", "replace")), dict)
         except ValueError:
@@ -49,14 +49,14 @@ class PartialCall:
 
 
 class ToolCalls:
-    """The calls of one choice, in the order in which they began."""
+    """The calls of one choice, in the order of their beginnings."""
 
     def __init__(self) -> None:
         self.calls: list[PartialCall] = []
         self._by_index: dict[int, PartialCall] = {}
 
     def add(self, pieces: object) -> None:
-        """Take the `tool_calls` of one delta or message; skip what is not an object."""
+        """Add the `tool_calls` of one delta or message; other values are skipped."""
         if not isinstance(pieces, list):
             return
         several = len(pieces) > 1
@@ -65,7 +65,7 @@ class ToolCalls:
                 self._add(piece, place if several else None)
 
     def add_legacy(self, piece: object) -> None:
-        """Take the `function_call` of one delta or message, of which there can be only one."""
+        """Add the `function_call` of one delta or message; there can be only one."""
         if isinstance(piece, Mapping):
             self._extend(self.calls[-1] if self.calls else self._begin(), "", piece, "function")
 

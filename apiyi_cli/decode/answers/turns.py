@@ -1,4 +1,4 @@
-"""The assistant's turn as it came, for the next request or a stored conversation.
+"""The assistant's native turn, for the next request or a stored conversation.
 
 Models that think get their thoughts back by it, signatures included: a turn without them is
 refused by some, and makes others worse.
@@ -19,7 +19,7 @@ _ANSWER_ONLY = frozenset(("audio", "annotations", "function_call", "refusal"))
 
 
 def read_turn(call: Call, chunks: Sequence[bytes]) -> dict[str, Any] | None:
-    """Return the `native` field of the message for an answer, whose objects `chunks` are.
+    """Return the `native` field of an answer's message; `chunks` are the answer's objects.
 
     None where text and function calls say all: then, or if the answer came in the form of
     another API, the message is made of them. So it is where a function gave the answer.
@@ -42,7 +42,7 @@ def read_turn(call: Call, chunks: Sequence[bytes]) -> dict[str, Any] | None:
 
 
 def _read_whole(chunks: Sequence[bytes]) -> dict[str, Any]:
-    """Return the object of an answer, put together if it came in pieces."""
+    """Return the object of an answer, assembled if it came in pieces."""
     if len(chunks) == 1:
         try:
             value = read_exact(chunks[0])
@@ -54,13 +54,13 @@ def _read_whole(chunks: Sequence[bytes]) -> dict[str, Any]:
 
 
 def _first(items: Any) -> dict[str, Any]:
-    """Return the first object of a list, an empty one where there is none."""
+    """Return the first object of a list, {} if there is none."""
     first = items[0] if isinstance(items, list) and items else None
     return first if isinstance(first, dict) else {}
 
 
 def _openai_message(message: Any) -> dict[str, Any] | None:
-    """Return a message that has more than text and plain calls; what is empty is left out."""
+    """Return a message with more than text and plain calls, without empty fields; else None."""
     if not isinstance(message, dict):
         return None
     own = {

@@ -1,4 +1,4 @@
-"""Error bodies of a server in their many shapes → one value.
+"""Reads error bodies of a server in their many shapes into one value.
 
 The shapes are those of OpenAI, Anthropic, Google and of the one-api family of gateways, of which
 APIYI is a relative, and of the proxies in front of them. `decode.errors.fault` draws the
@@ -39,7 +39,7 @@ _FINE = frozenset(("0", "200", "ok", "success"))
 
 
 Form = Literal["json", "text", "page", ""]
-"""How a refusal is written: as JSON, plain text, a page of HTML, or not at all."""
+"""The form of a refusal: JSON, plain text, a page of HTML, or empty."""
 
 
 class ErrorBody(NamedTuple):
@@ -59,7 +59,7 @@ class ErrorBody(NamedTuple):
 
 
 def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
-    """Return what the body of a refused request says: JSON of any shape, a page, plain text.
+    """Return the error in the body of a refused request: JSON, a page, plain text.
 
     Of several objects back to back the first counts. An empty body gives an empty ErrorBody.
     """
@@ -78,9 +78,9 @@ def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
 
 
 def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
-    """Return the text of a body: as UTF-8, else in the charset that it names, else as GB18030.
+    """Return the text of a body: UTF-8, else its declared charset, else GB18030.
 
-    The charset is that of the content type or of a page's `meta`. What none of them can read
+    The charset is that of the content type or of a page's `meta`. Bytes that none of them can read
     comes out as U+FFFD.
     """
     try:
@@ -116,7 +116,7 @@ def _as_utf8(raw: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def describe_address_check(url: str) -> str:
-    """Return the hint for an answer that is not from the API."""
+    """Return the hint for an answer that does not come from the API."""
     path = urlsplit(url).path if url else ""
     if "/v1" in path:
         return Text("check the base URL, and that its server has this endpoint: apiyi doctor")
@@ -149,7 +149,7 @@ def find_error(value: Any) -> ErrorBody | None:
 
 
 def read_error_page(text: bytes, headers: Mapping[str, str]) -> ErrorBody:
-    """Return the title of an HTML page and the id under which Cloudflare logged it."""
+    """Return the title of an HTML page, and Cloudflare's ray id."""
     source = decode_text(text, headers)
     heading = _TITLE.search(source) or _HEADING.search(source)
     title = _TAG.sub(" ", heading[1]) if heading else ""
@@ -192,7 +192,7 @@ def _read_error(value: Any) -> ErrorBody | None:
 
 
 def _find_message(fields: Mapping[str, Any]) -> str:
-    """Return the first field that says something, also as FastAPI's list of places."""
+    """Return the first field with a message, also from FastAPI's list of places."""
     for name in (*_TEXT_FIELDS, "localized_message"):
         message = fields.get(name)
         if isinstance(message, str) and message.strip():
@@ -211,7 +211,7 @@ def _format_place(item: Mapping[str, Any]) -> str:
 
 
 def _type(fields: Mapping[str, Any]) -> str | None:
-    """Return the kind of the error; Google calls it `status`."""
+    """Return the type of the error; Google calls it `status`."""
     kind = _read_word(fields.get("type"))
     if (kind is None or kind == "error") and isinstance(fields.get("status"), str):
         return _read_word(fields["status"])

@@ -1,4 +1,4 @@
-"""The class of an error body, and so the exit code, and the hint.
+"""Finds the class of an error body: exit code, summary and hint.
 
 Reads the rows of `decode.errors.error_table`; what no row matches is judged by its status.
 """
@@ -43,7 +43,7 @@ _NEEDS = re.compile(
 
 
 class ErrorClass(NamedTuple):
-    """The error's class, what failed in a few words, and the hint (None: the class's own).
+    """The error's class, a short summary, and the hint (None: the class's own).
 
     `billed`: may a retry pay twice; `cause` names the row of the table, None where
     the status alone decided.
@@ -59,7 +59,7 @@ class ErrorClass(NamedTuple):
 def classify_error(
     body: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
 ) -> ErrorClass:
-    """Return the class of an error body that came with this status.
+    """Return the class of an error body with this status.
 
     A status of 200 says nothing. `url` is where the request went, for the hint.
     """
@@ -80,9 +80,9 @@ def classify_error(
 
 
 def find_speaker(body: ErrorBody, cost: Cost) -> Speaker:
-    """Return whether the gateway speaks, or an upstream channel whose words it passes on.
+    """Return the speaker: the gateway, or an upstream channel whose error it passes on.
 
-    What is free never goes upstream. A type that names the gateway's software is the gateway's
+    Free requests never go upstream. A type that names the gateway's software is the gateway's
     own, and so is an error without a type; any other type was written by somebody else.
     """
     if cost == "free" or not body.type or _GATEWAY_TYPE.fullmatch(body.type.lower()):
@@ -106,7 +106,7 @@ def matches_rule(rule: Rule, body: ErrorBody, status: int, speaker: Speaker) -> 
 
 
 def _possibly_billed(error_class: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
-    """Return the class for work that may go on upstream, or whose answer was lost."""
+    """Return the class for an answer that was lost or may still be in progress."""
     if cost == "free":
         late = rule.cause == "late"
         return error_class._replace(
@@ -143,7 +143,7 @@ _KNOWN_FIXES = (
         Text("a smaller --max-tokens"),
     ),
 )
-"""What to do about refusals that the gateway's pages name."""
+"""Advice for refusals that the gateway's pages name."""
 
 
 def _by_status(body: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass:
@@ -165,7 +165,7 @@ def _by_status(body: ErrorBody, status: int, cost: Cost, url: str) -> ErrorClass
 
 
 def _fix(body: ErrorBody, status: int, url: str) -> str | None:
-    """Return what to change in a request that was refused, where that is known."""
+    """Return advice on how to change a refused request, None if unknown."""
     if _LENGTH.search(f"{body.code} {body.message}"):
         return Text("shorten the input, or choose a model with a longer context")
     if _CHAT_MODEL.search(body.message):
@@ -183,7 +183,7 @@ def _fix(body: ErrorBody, status: int, url: str) -> str | None:
 
 
 def _funds_hint(text: str) -> str | None:
-    """Return a hint with both amounts in dollars, where the message has both."""
+    """Return a hint with both amounts in dollars, if the message has both."""
     has, needs = _dollars(_HAS, text), _dollars(_NEEDS, text)
     if has is None or needs is None:
         return None
@@ -196,12 +196,12 @@ def _funds_hint(text: str) -> str | None:
 
 
 def read_needed_usd(text: str) -> float | None:
-    """Return the dollars that a request needs at most, None if not told."""
+    """Return the dollars that a request needs at most, None if unknown."""
     return _dollars(_NEEDS, text)
 
 
 def _dollars(amount: re.Pattern[str], text: str) -> float | None:
-    """Return an amount in dollars: as told, or converted from quota units (no `$` before it)."""
+    """Return an amount in dollars; without a `$` before it, it is in quota units."""
     match = amount.search(text)
     if not match:
         return None

@@ -1,4 +1,4 @@
-"""The table of refusals: what a status, a type, a code and words come to, and why we say so.
+"""The table of refusals: the meaning of a status, type, code and words, with sources.
 
 Read from the top, the first row that fits counts; `decode.errors.error_class` reads it. One gateway
 reports one trouble in several ways (an exhausted quota has been seen as 401, 403, 429 and 200),
@@ -30,10 +30,10 @@ from apiyi_cli.text import Text
 Speaker = Literal["gateway", "upstream"]
 
 IN_ANSWER = 200
-"""The status of an error inside a 2xx that names no status."""
+"""The status of an error inside a 2xx that has none itself."""
 
 BROKEN = frozenset((IN_ANSWER, *range(500, 504)))
-"""Statuses that leave open what the trouble is: the code tells."""
+"""Statuses that do not decide the class: the code does."""
 
 LATE = frozenset((504, 524, 598, 599))
 
@@ -43,7 +43,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Rule(NamedTuple):
-    """One row: what it matches, and what follows.
+    """One row: the condition, and its result.
 
     Matches an error body if `speaker` and `statuses` (None: any) do and one of these: `always` has
     the status, `codes` is the whole of the code or the type, `code` the whole of the code (or
@@ -381,4 +381,4 @@ FIREWALL = Rule(
     ("cloudflare:1xxx-errors", "wire-3.1"),
     Text("check the base URL and the network: a firewall answered"),
 )
-"""For a 401 or 403 whose body is not JSON: the gateway itself always speaks JSON."""
+"""A 401 or 403 whose body is not JSON: the gateway itself always sends JSON."""

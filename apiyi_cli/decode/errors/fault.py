@@ -1,4 +1,4 @@
-"""A refusal → the error to raise, with the facts about it.
+"""Turns a refusal into the error to raise, with its facts.
 
 The wire decides about retries by these `facts`.
 """
@@ -33,12 +33,12 @@ def classify_reply(
     url: str = "",
     now_wall: float | None = None,
 ) -> ApiyiError:
-    """Return the error, ready to be raised, for a reply whose status is not 2xx.
+    """Return the error for a reply whose status is not 2xx.
 
     `raw` is its body, as far as it came. The facts have the status, the code, the request id (from
     a header, the body, or the tail of the message), the wait that was asked for, and the phase
     "status". The class follows the table of exit codes: 408 is incomplete for a `cost` of
-    "heavy", whose work may go on and be billed, and temporary otherwise.
+    "heavy", whose work may continue and be billed, and temporary otherwise.
     """
     if 300 <= status < 400:
         return _redirect(status, headers, host)
@@ -82,7 +82,7 @@ def classify_event(
 
 
 def _is_firewall(body: ErrorBody, error_class: ErrorClass, headers: Mapping[str, str]) -> bool:
-    """Return True if something before the gateway refused: the gateway itself speaks JSON.
+    """Return True if a firewall refused: the gateway itself sends JSON.
 
     Plain words that a row of the table knows may still be the gateway's.
     """
@@ -97,7 +97,7 @@ def _knows_words(body: ErrorBody, error_class: ErrorClass) -> bool:
 
 
 def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
-    """Return the seconds that the gateway asks to wait, None if not valid.
+    """Return the seconds that the gateway asks to wait, None if invalid.
 
     In this order: `retry-after-ms`, `retry-after` in seconds or as a date, and the
     `x-ratelimit-reset-*` of the limits that are used up. A date counts from the reply's own
@@ -144,7 +144,7 @@ def _seconds_since_1970(date: str) -> float | None:
 
 
 def _reset_s(headers: Mapping[str, str]) -> float | None:
-    """Return the time until the last of the used-up limits is renewed (`1s`, `6m0s`, `20ms`)."""
+    """Return the seconds until the last exhausted limit is renewed (`1s`, `6m0s`, `20ms`)."""
     waits = []
     for name, text in headers.items():
         if not name.startswith(_RESET):
@@ -200,7 +200,7 @@ def _error(
 
 
 def _request_id(headers: Mapping[str, str], body: ErrorBody) -> str | None:
-    """Return the gateway's id of the request, rather than that of Cloudflare before it."""
+    """Return the gateway's request id, else Cloudflare's."""
     return request_id_in(headers) or body.request_id or headers.get("cf-ray")
 
 

@@ -1,4 +1,4 @@
-"""Values of a server's JSON, read safely when they are of another type."""
+"""Reads values of a server's JSON, tolerating wrong types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_string(value: object) -> str:
 
 
 def read_word(value: object) -> str:
-    """Return a text cut to 60 characters, to be shown in a line; "" for anything else."""
+    """Return a text cut to 60 characters, for a line; "" for anything else."""
     return read_string(value)[:_WORD_CHARS]
 
 

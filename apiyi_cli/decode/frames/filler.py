@@ -1,4 +1,4 @@
-"""What only keeps a connection alive: blanks, comments, fields of events without data.
+"""Recognises keep-alive data: blanks, comments, fields of events without data.
 
 Some servers send it without end. It is not an answer: it ends no silence and takes no memory.
 """
@@ -18,7 +18,7 @@ _SHORT = 6
 
 
 class Filler:
-    """Recognises filler in a body that comes in pieces, wherever they are cut.
+    """Recognises filler in pieces of a body, wherever they are cut.
 
     `line` is the unfinished line so far where it may be filler, None within content.
     """
@@ -63,7 +63,7 @@ def _shorten(line: bytes) -> bytes:
 
 
 def drop_endless_filler(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks, and an empty one in place of filler that goes on without end.
+    """Yield the chunks, with an empty one in place of endless filler.
 
     A line that began in what was dropped is yielded whole.
     """

@@ -1,4 +1,4 @@
-"""Replies that are read to their end, and which kind of body came.
+"""Reads replies to their end, and detects the kind of body.
 
 The kind is judged by the first bytes and by the content type together: gateways send HTML and
 errors with status 200, events as `text/plain`, and objects where events were asked for.
@@ -38,7 +38,7 @@ _EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
 def read_body(
     reply: Reply, chunks: Iterable[bytes] | None = None, *, limit: int = _MAX_BODY
 ) -> bytes:
-    """Read the body to its end: from `chunks`, where `detect_kind` has begun to read it.
+    """Read the body to its end, from `chunks` if `detect_kind` has begun to read.
 
     A JSON text that is complete counts as the end, even if the connection breaks after it (some
     gateways send everything but the last chunk's mark). Raises IncompleteError where it breaks
@@ -49,7 +49,7 @@ def read_body(
     try:
         for chunk in drop_endless_filler(reply.chunks if chunks is None else chunks):
             if not chunk:
-                # Some servers keep a connection alive so for ever; nothing is lost with them.
+                # Some servers keep a connection alive with these without end; they hold no data.
                 if judged != size and is_complete(b"".join(parts)):
                     break
                 judged = size
@@ -83,7 +83,7 @@ def read_json(
 
     Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
-    nobody asked for are put together as in `assemble_completion`.
+    that were not requested are assembled as in `assemble_completion`.
     """
     try:
         if reply.status >= 300:
@@ -99,7 +99,7 @@ def read_json(
 
 
 def read_whole(reply: Reply, cost: Cost, model: str | None) -> tuple[Kind, bytes]:
-    """Return what kind of answer came, and its whole body; raise the error of a refusal."""
+    """Return an answer's kind and whole body; raise the error of a refusal."""
     try:
         if reply.status >= 300:
             raise classify_refusal(reply, cost=cost, model=model)
@@ -230,7 +230,7 @@ def parse_body(
 
 
 def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
-    """Return the error for a web page in the place of an answer."""
+    """Return the error for a web page instead of an answer."""
     from apiyi_cli.decode.errors.error_body import describe_address_check, read_error_page
 
     page = read_error_page(trim(raw), reply.headers)
@@ -254,7 +254,7 @@ def _read_large(raw: bytes) -> Any:
 
 
 def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
-    """Return the error for plain text in place of JSON."""
+    """Return the error for plain text instead of JSON."""
     from apiyi_cli.decode.errors.error_body import describe_address_check, quote_text
 
     quote = quote_text(trim(raw), reply.headers)
@@ -270,7 +270,7 @@ def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
 
 
 def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
-    """Return what a reply tells about a failure that its status does not show."""
+    """Return a reply's facts for a failure that its status does not show."""
     return Facts(
         status=reply.status,
         request_id=reply.request_id,
@@ -281,9 +281,9 @@ def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
 
 
 def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:
-    """Return the IncompleteError for a transport that broke while the body came.
+    """Return the IncompleteError for a transport that broke during the body.
 
-    What the transport knew (how it broke, after what time) is kept. A limit that the user set,
+    The transport's facts (how it broke, after what time) are kept. A limit that the user set,
     and a body that cannot be decoded at all, stay the errors that they are.
     """
     if isinstance(error, LimitError | RejectedError):
@@ -300,7 +300,7 @@ def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> 
 
 
 def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:
-    """Return the object that events make together; raise the error that one of them is."""
+    """Return the object that events form together; raise an error among them."""
     data = [frame.data for batch in frames([raw]) for frame in batch]
     for place, event in enumerate(data):
         try:
@@ -324,7 +324,7 @@ def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list
 
 
 def _events_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the events of a stream without its comments, which may come without end."""
+    """Yield the events of a stream without its comments, which may be endless."""
     for batch in frames(chunks):
         for frame in batch:
             yield b"data: %s\n\n" % frame.data.replace(b"\n", b"\ndata: ")

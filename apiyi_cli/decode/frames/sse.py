@@ -1,7 +1,7 @@
-"""Bytes of a server-sent event stream → frames (WHATWG HTML, section 9.2.6).
+"""Cuts a server-sent event stream into frames (WHATWG HTML, section 9.2.6).
 
 Lines end at LF, CR or CRLF and nowhere else: text-mode line splitting would also split at
-U+2028, which JSON may contain. What the data mean, and where the stream ends, is left to the
+U+2028, which JSON may contain. The meaning of the data and the end of the stream are left to the
 consumer: a frame `[DONE]` is handed on like any other.
 """
 
@@ -105,7 +105,7 @@ def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _with_lf_only(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Turn every CRLF and CR into LF, also a CRLF that two reads tear apart."""
+    """Turn every CRLF and CR into LF, also a CRLF split between two reads."""
     after_cr = False
     for chunk in chunks:
         if after_cr and chunk:

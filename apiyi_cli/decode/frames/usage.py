@@ -1,4 +1,4 @@
-"""Token counts, by any of the names that vendors give them."""
+"""Reads token counts under any of the vendors' names."""
 
 from __future__ import annotations
 
