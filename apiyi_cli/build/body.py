@@ -1,4 +1,4 @@
-"""Request bodies from option groups, `-O` values and what model families need.
+"""Request bodies from option groups, `-O` values and the rules of model families.
 
 Every option that was given is sent; what a family refuses is only warned about.
 """
@@ -21,7 +21,7 @@ from apiyi_cli.text import Text
 
 
 class TextRequest(PlainValue):
-    """What `chat_call` and `respond_call` share beside model, conversation and sampling.
+    """The fields that chat and respond requests share, without model and conversation.
 
     `functions` are wrapped as chat takes them, `schema` is the value of
     `response_format.json_schema`, `options` are the `-O` values, which have the last word.
@@ -61,14 +61,14 @@ def option_fields(*groups: Group | None) -> dict[str, Any]:
 
 
 def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:
-    """Return the request with a JSON body that says which model and whether to stream."""
+    """Return a JSON request with its model and whether it streams."""
     return endpoint.call(
         json=body, model=body["model"], stream=body.get("stream") is True, **fields
     )
 
 
 def finish_text_call(call: Call, text: TextRequest) -> Call:
-    """Return a request for text as it is sent: as one for a stream where that helps."""
+    """Return a text request as it is sent: as a stream if that avoids a timeout."""
     if not text.underneath:
         return call
     from apiyi_cli.build.underneath import stream_underneath
@@ -116,7 +116,7 @@ def read_value(text: str) -> Any:
 
 
 def adapt_to_family(body: dict[str, Any], family: Family) -> tuple[str, ...]:
-    """Rename the token limit as the family takes it; return the warnings for the body."""
+    """Rename the token limit for the family; return the warnings for the body."""
     if family.max_tokens != "max_tokens" and "max_tokens" in body:
         limit = body.pop("max_tokens")
         body.setdefault(family.max_tokens, limit)
@@ -126,7 +126,7 @@ def adapt_to_family(body: dict[str, Any], family: Family) -> tuple[str, ...]:
 def family_warnings(
     body: Mapping[str, Any], family: Family, *, ignored: bool = True
 ) -> tuple[str, ...]:
-    """Return warnings for fields that the family refuses or ignores; they are sent all the same.
+    """Return warnings for fields that the family refuses or ignores; they are still sent.
 
     `ignored` is False where such a field has no place in the protocol.
     """
@@ -149,15 +149,15 @@ def family_warnings(
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""The efforts that some model is known to take; which ones, says its family."""
+"""Every effort that some model takes; the family says which ones."""
 
 
 def _unknown_effort(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
-    """Yield the warning for an effort that no model, or not this one, is known to take."""
+    """Yield a warning for an effort that no model, or not this one, is known to take."""
     reasoning = body.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     effort = body.get("reasoning_effort", effort)
-    # With another protocol it is said in the words of that one.
+    # The builders of other protocols have their own warning.
     if effort is None or (effort in EFFORTS and family.thinking is not None):
         return
     if effort not in EFFORTS:
@@ -196,7 +196,7 @@ def _unread_inputs(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
 
 
 def _retirement(model: str, family: Family) -> Iterator[Text]:
-    """Yield the warning that the gateway took a model off."""
+    """Yield a warning if the gateway has removed the model."""
     if family.retired:
         yield Text(
             "{model} was retired; {successor} replaces it; sent as asked",

@@ -93,7 +93,7 @@ def chat_call(
     sampling: ChatSampling,
     text: TextRequest = TextRequest(),
 ) -> Call:
-    """Return the request: only what was given is in it, and a stream asks for its usage.
+    """Return the request: it has only given fields, and a stream asks for its usage.
 
     In another protocol it says the same. Raises RejectedError for a model that does not have it.
     """
@@ -136,7 +136,7 @@ def _describe_tools_need(model: str) -> Text:
 
 
 def _to_openai(message: dict[str, Any], model: str) -> dict[str, Any]:
-    """Return a message without our own `native` field; the same model's turn as it came."""
+    """Return a message without our own `native` field, or the same model's native turn."""
     native = message.get("native")
     if not isinstance(native, dict) or "protocol" not in native:
         return message

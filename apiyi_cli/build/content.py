@@ -13,7 +13,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 PICTURES_TEXT: Final = "Pictures in the results of the functions, in order:"
-"""The text before pictures that functions gave back: their results are text alone."""
+"""The text before pictures of function results, which can be text only."""
 
 
 class Attachment(NamedTuple):

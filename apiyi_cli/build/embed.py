@@ -15,7 +15,7 @@ from apiyi_cli.text import Text
 
 MOST_INPUTS = 2048
 MOST_TOKENS = 300_000
-"""What the API takes in one request, inputs and their tokens in sum."""
+"""The API's limits for one request: inputs, and tokens in sum."""
 
 
 def embed_call(
@@ -41,7 +41,8 @@ def embed_call(
 def read_text_field(line: bytes, place: str, field: str) -> str:
     """Return the text to embed of a JSON object: its `field`.
 
-    Raises UsageError naming the place (`stdin:7`) of what is not an object or has no such text.
+    Raises UsageError naming the place (`stdin:7`) of a line that is not an object or
+    lacks the text.
     """
     try:
         value = read_strict(line)

@@ -1,4 +1,4 @@
-"""Requests for pictures. What model families want is data: `core/families.toml`.
+"""Requests for pictures. The rules of model families are data: `core/families.toml`.
 
 A route is how a family is asked: `openai` (generations, edits as a form), `repeated` (the same
 with `image` for each input), `flux` and `seedream` (JSON on generations), `gemini`
@@ -88,14 +88,14 @@ def image_call(
 
 
 def takes_inline(picture: PictureSupport) -> bool:
-    """Return True if a family's input pictures go into a JSON body, files and URLs alike."""
+    """Return True if input pictures go into the JSON body, files and URLs alike."""
     return picture.route in _JSON_ROUTES
 
 
 def expected_extension(
     model: str, image_options: ImageOptions, families: Overrides | None = None
 ) -> str:
-    """Return the extension that pictures will probably have; their bytes decide."""
+    """Return the probable extension of the pictures; their bytes decide in the end."""
     name = image_options.output_format or find_family(model, families).picture.format
     return {"jpeg": "jpg"}.get(name, name)
 
@@ -116,7 +116,7 @@ def _add_inputs(
 def _form_call(
     family: Family, endpoint: Endpoint, body: dict[str, Any], parts: tuple[Part, ...]
 ) -> Call:
-    """Return the request whose body goes as a form, before the pictures."""
+    """Return the request with a multipart body, before its pictures are added."""
     notes = _collect_notes(family, body)
     stream = body.get("stream") is True
     parts = (*form_fields(body), *parts)
@@ -129,7 +129,7 @@ def _generate_call(
     inputs: Sequence[Upload | str],
     options: Sequence[str] | None,
 ) -> Call:
-    """Return the request to a Gemini image model; what it has no field for is left out."""
+    """Return the request to a Gemini image model; options without a field are left out."""
     model = asked.pop("model")
     text = asked.pop("prompt", None)
     notes = list(_unknown_values(family.picture, asked))
@@ -154,7 +154,7 @@ def _chat_call(
     inputs: Sequence[Upload | str],
     options: Sequence[str] | None,
 ) -> Call:
-    """Return the request to a model that draws when it is talked to."""
+    """Return the request to a chat model that draws."""
     text = body.pop("prompt", "")
     content: Any = text
     sources: tuple[Source, ...] = ()
@@ -185,7 +185,7 @@ def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
 def _unknown_values(
     picture: PictureSupport, body: Mapping[str, Any], *, without: Sequence[str] | set[str] = ()
 ) -> Iterator[Text]:
-    """Yield a warning for each value that a family is not known to take; it is sent."""
+    """Yield a warning for each value that a family is not known to take; it is still sent."""
     for field, option, name in _KNOWN_VALUES:
         value, known = body.get(field), getattr(picture, name)
         if value is None or not known or value in known or field in without or value == "auto":

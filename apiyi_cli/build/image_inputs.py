@@ -1,4 +1,4 @@
-"""The pictures that a request starts from: checked, and put into the body of each route."""
+"""Input pictures of a request: checked, and put into the body of each route."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apiyi_cli.text import Text
 _SPELLINGS: dict[str, str | tuple[str, ...]] = {"jpg": (".jpg", ".jpeg")}
 _STRICT_ROUTES = ("openai", "repeated")
 _SEGMENTS_BYTES = 1 << 19
-"""Enough for the segments before a picture: Exif, its thumbnail, colour profiles."""
+"""Bytes read to find a picture's size: past Exif, thumbnail and colour profiles."""
 _SMALLER = Text("make it smaller: 1.5 MB is plenty")
 
 
@@ -29,7 +29,7 @@ def check_inputs(
     *,
     inline: bool,
 ) -> list[Upload]:
-    """Return the inputs that are files; raise UsageError for what the family does not take.
+    """Return the inputs that are files; raise UsageError for those the family refuses.
 
     `inline` is True where they go into a JSON body, which takes URLs, too.
     """
@@ -172,7 +172,7 @@ def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
 
 
 def _refuse_multi_picture(upload: Upload, picture: PictureSupport, model: str) -> None:
-    """Raise UsageError for a phone's JPEG of several pictures: it is answered with a 400."""
+    """Raise UsageError for a phone's JPEG of several pictures, which gets a 400."""
     if picture.route not in _STRICT_ROUTES or detect_type(upload.head) is not JPEG:
         return
     start = upload.content

@@ -9,7 +9,7 @@ from typing import Final
 from apiyi_cli.core.filetypes import BMP, GIF, JPEG, PNG, WAV, WEBP, detect_type
 
 BYTES_IN_SECOND: Final = 8_000
-"""Compressed speech at 64 kbit/s, for recordings whose header does not tell."""
+"""Compressed speech at 64 kbit/s, for recordings whose header has no bit rate."""
 BYTES_IN_PAGE: Final = 50_000
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The JPEG segments that hold the size of the picture."""
@@ -19,7 +19,7 @@ _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
 def picture_size(head: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG, JPEG, GIF, WebP or BMP, None where they are not told."""
+    """Return width and height of a PNG, JPEG, GIF, WebP or BMP, None if unknown."""
     kind, size = detect_type(head), None
     if kind is PNG and len(head) >= 24:
         size = struct.unpack(">II", head[16:24])

@@ -60,7 +60,7 @@ def respond_call(
     *,
     instructions: str | None = None,
 ) -> Call:
-    """Return the request; functions, which come wrapped as for chat, are sent flat."""
+    """Return the request; functions, which come wrapped as for chat, are flattened."""
     body: dict[str, Any] = {"model": model, "input": items}
     if instructions is not None:
         body["instructions"] = instructions

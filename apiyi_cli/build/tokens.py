@@ -1,7 +1,7 @@
-"""How many tokens a request will take: one estimate for limits, `batch --check` and costs.
+"""Estimates the tokens of a request, for limits, `batch --check` and costs.
 
 Text counts a third of its bytes; a picture its tiles, sound its seconds, a document its
-pages, never the base64 that carries them. What the answer may have comes on top.
+pages, never the base64 that carries them. The answer's tokens are added.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, Final, TypeGuard
 from apiyi_cli.core.call import Call, Part
 
 FIRST_ANSWER: Final = 256.0
-"""The tokens of an answer while nothing is known of the model."""
+"""The assumed tokens of an answer of an unknown model."""
 BYTES_IN_TOKEN: Final = 3
 TOKENS_IN_SECOND: Final = 10
-"""What the OpenAI models count for a second of sound."""
+"""Tokens for a second of sound in OpenAI's models."""
 TOKENS_IN_PAGE: Final = 1000
 TOKENS_IN_SMALL_PICTURE: Final = 85
 TOKENS_IN_TILE: Final = 170
 TOKENS_IN_UNKNOWN_PICTURE: Final = 765
-"""A picture of 1024 x 1024, for one that only the gateway gets to see."""
+"""The assumed size of a picture that only the gateway reads: 1024 x 1024."""
 
 _LENGTH_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens")
 _HEAD_CHARS = 1 << 16
@@ -36,7 +36,7 @@ _PICTURE_FIELDS = ("image", "mask", "input_image", "input_reference")
 
 
 def estimate_tokens(call: Call, answer_mean: float = FIRST_ANSWER) -> int:
-    """Return the tokens that a request is expected to take, its answer included.
+    """Return the estimated tokens of a request and its answer.
 
     `answer_mean` is the mean length of the model's answers; it counts where the request
     does not bound the answer itself. Vectors and rankings have no answer in tokens.
@@ -54,7 +54,7 @@ def estimate_text_tokens(value: Any) -> int:
 
 
 def picture_tokens(width: int, height: int, *, low_detail: bool = False) -> int:
-    """Return what a picture counts: its tiles of 512 pixels after the usual shrinking.
+    """Return the tokens of a picture: its tiles of 512 pixels after the usual shrinking.
 
     Source: OpenAI, "Images and vision", the rule for the tile models: at most 2048 pixels
     each way, then at most 768 on the shorter side.
@@ -181,7 +181,7 @@ def _head_of_part(part: Part) -> tuple[bytes, int]:
 
 
 def upload_seconds(call: Call) -> float | None:
-    """Return how long the recording is that a request uploads, None where it has none."""
+    """Return the seconds of the recording that a request uploads, None if there is none."""
     from apiyi_cli.build.mediasize import sound_seconds
 
     for part in call.parts:

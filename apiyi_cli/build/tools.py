@@ -1,4 +1,4 @@
-"""Function schemas for the model, from what users already have."""
+"""Function schemas for the model, read from the forms that users already have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLE: Final = '--tool \'{"name": "weather", "parameters": {"type": "object",
 
 
 def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the functions that `--tool` values describe, wrapped as chat wants them, in order.
+    """Return the functions of `--tool` values, wrapped as chat requires, in order.
 
     A value is JSON text or what was read of it: one tool, an array of them, or an object that
     holds an array (what an MCP server answers to tools/list). Forms of a tool: wrapped in
@@ -47,7 +47,7 @@ def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:
-    """Return a call's arguments as the object that other protocols want.
+    """Return a call's arguments as an object, which other protocols require.
 
     Any other value, or text that is not JSON, is put under `arguments`.
     """
@@ -111,7 +111,7 @@ def _wrap(item: Any) -> dict[str, Any]:
 
 
 def _unify(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return a function's fields as OpenAI calls them; those of other dialects go."""
+    """Return a function's fields under OpenAI's names; other dialects' names are removed."""
     spellings = [spelling for spelling in _PARAMETERS if fields.get(spelling) is not None]
     if len(spellings) > 1:
         raise _refuse(

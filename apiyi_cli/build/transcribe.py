@@ -78,7 +78,7 @@ def transcribe_call(
 
 
 def response_format(transcribe_options: TranscribeOptions) -> str | None:
-    """Return the format to ask for, None for the API's default (json)."""
+    """Return the response format to request, None for the API's default (json)."""
     if transcribe_options.diarize:
         return "diarized_json"
     if transcribe_options.timestamps:
@@ -96,7 +96,7 @@ def upload_name(upload: Upload) -> tuple[str, str]:
     """Return the file name and MIME type to send for a recording.
 
     The API trusts the extension, so a wrong or missing one is corrected by the first bytes; if
-    they say nothing, the name counts. Raises UsageError for what is not a recording.
+    they are unknown, the name counts. Raises UsageError for other files.
     """
     stem, _, suffix = upload.filename.rpartition(".")
     suffix = suffix.lower() if stem else ""

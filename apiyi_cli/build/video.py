@@ -29,20 +29,20 @@ Form = Literal["seedance", "wan", "grok"]
 Role = Literal["first", "last", "reference"]
 
 TASK_POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
-"""Seconds between two looks at a task, as the gateway's pages ask for."""
+"""Seconds between two requests for a task's state, from the gateway's pages."""
 CANCELS: dict[Form, bool] = {"seedance": False, "wan": False, "grok": False}
-"""Whether the gateway's pages name a way to cancel a task."""
+"""True if the gateway's pages document a way to cancel a task."""
 BILLED_FAILURE: dict[Form, Billed] = {"seedance": "no", "wan": "no", "grok": "maybe"}
-"""What the gateway's pages say of the money for a task that failed."""
+"""What the gateway's pages say about the cost of a failed task."""
 
 DEFAULT_DURATION_S = 5
 _IDENTITY = (("Accept-Encoding", "identity"),)
-"""Seedance compresses so that JSON arrives cut."""
+"""Not compressed, because Seedance's compressed JSON arrives cut."""
 _ASYNC = (("X-DashScope-Async", "enable"),)
 
 
 class MediaInput(NamedTuple):
-    """A picture, clip or sound that a video begins from: its part, and its URL.
+    """An input picture, clip or sound: its role, and its URL.
 
     A `data:` URL that was made of a file has the file's `path`.
     """
@@ -54,7 +54,7 @@ class MediaInput(NamedTuple):
 
 
 class VideoRequest(NamedTuple):
-    """What a video is to be; what is None was not given."""
+    """The requested video; None means not given."""
 
     model: str
     prompt: str | None = None
@@ -68,7 +68,7 @@ class VideoRequest(NamedTuple):
 
 
 def video_form(model: str, form: str | None) -> Form:
-    """Return the form that a family takes; raise for one that makes no videos here any more."""
+    """Return the form of request of a family; raise for one that makes no videos."""
     if form in ("seedance", "wan", "grok"):
         return form  # type: ignore[return-value]
     if form == "retired":
@@ -88,7 +88,7 @@ def video_form(model: str, form: str | None) -> Form:
 
 
 def submit_call(request: VideoRequest, form: Form) -> Call:
-    """Return the request that begins a task."""
+    """Return the request that submits a task."""
     match form:
         case "seedance":
             return _submit(SEEDANCE_SUBMIT, request, _seedance_body(request), _IDENTITY)
@@ -99,14 +99,14 @@ def submit_call(request: VideoRequest, form: Form) -> Call:
 
 
 def task_call(form: Form, task: str) -> Call:
-    """Return the free request that tells how far a task is."""
+    """Return the free request for a task's state."""
     endpoint = {"seedance": SEEDANCE_TASK, "wan": WAN_TASK, "grok": VIDEO_TASK}[form]
     headers = _IDENTITY if form == "seedance" else ()
     return _at_task(endpoint, task, headers)
 
 
 def content_call(task: str) -> Call:
-    """Return the request for the file of a finished task, of families that give no link."""
+    """Return the request for the file of a finished task, for families without links."""
     return _at_task(VIDEO_CONTENT, task)
 
 

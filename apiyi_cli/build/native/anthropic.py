@@ -1,7 +1,7 @@
 """A chat completion request in the form of Anthropic's Messages API.
 
 The request is built once, as a chat completion; this turns it into the other form, so that every
-option means the same on both. What the Messages API has no field for is left out, and said.
+option means the same on both. Options without a field are left out, with a note.
 Source: the gateway's pages on effort, prompt caching and `/v1/messages`, version 2023-06-01.
 """
 
@@ -53,7 +53,7 @@ def messages_body(
     cache_prompt: bool = False,
     cached_chars: int = 0,
 ) -> tuple[dict[str, Any], tuple[Text, ...]]:
-    """Return the body for /v1/messages that says what a chat completion's body says, and notes.
+    """Return the body for /v1/messages that a chat completion's body means, and notes.
 
     `cache_prompt` marks the system text, and the first `cached_chars` characters of the last user
     message (what came from files), for the prompt cache. Raises UsageError for what the
@@ -115,7 +115,7 @@ def _describe_losses(chat: dict[str, Any]) -> Iterable[Text]:
 
 
 def _describe_effort(chat: dict[str, Any], family: Family) -> Iterable[Text]:
-    """Say what the model is known to refuse of how it should think and which tool it must call."""
+    """Yield notes on settings of thinking and tool choice that the model refuses."""
     effort, model = chat.get("reasoning_effort"), chat["model"]
     if family.effort and effort not in (None, "none", "minimal", *family.effort):
         yield Text(
@@ -135,7 +135,7 @@ def _describe_effort(chat: dict[str, Any], family: Family) -> Iterable[Text]:
 
 
 def _think(body: dict[str, Any], effort: str | None, family: Family) -> bool:
-    """Set how much the model thinks; return True if it will."""
+    """Set the thinking budget; return True if the model will think."""
     if effort is None:
         return False
     if effort in ("none", "minimal"):

@@ -1,7 +1,7 @@
 """A chat completion request in the form of Google's generateContent.
 
 The request is built once, as a chat completion; this turns it into the other form, so that every
-option means the same on both. What generateContent has no field for is left out, and said.
+option means the same on both. Options without a field are left out, with a note.
 Source: the gateway's pages on native Gemini calls (`/v1beta/models/M:generateContent`).
 """
 
@@ -54,7 +54,7 @@ def generate_path(model: str, *, stream: bool) -> str:
 
 
 def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, ...]]:
-    """Return the body for generateContent that says what a chat body says, and notes."""
+    """Return the body for generateContent that a chat body means, and notes."""
     system, contents = _split(chat["messages"])
     body: dict[str, Any] = {"contents": contents}
     if system:
@@ -171,7 +171,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             sound = part["input_audio"]
             return {"inlineData": {"mimeType": _SOUNDS[sound["format"]], "data": sound["data"]}}
         case _:
-            # What the user wrote in this API's own form.
+            # Parts that the user wrote in this API's own form.
             return part
 
 

@@ -23,7 +23,7 @@ _ENDPOINTS = {
 
 
 def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -> Call | None:
-    """Return the request in another protocol than OpenAI's, None if that one is to be used.
+    """Return the request in a protocol other than OpenAI's, None if OpenAI's is used.
 
     `body` is the chat completion's, without the `-O` values, which go into the final one.
     Raises RejectedError if the model's family is known not to have the protocol's endpoint.
@@ -57,7 +57,7 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
 
 
 def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:
-    """Return the protocol: with "auto" the one that the options need."""
+    """Return the protocol; "auto" is resolved by the options that need one."""
     if text.protocol != "auto":
         return text.protocol
     if text.cache_prompt or ("reasoning_effort" in body and family.thinking is not None):
@@ -106,7 +106,7 @@ def _build_messages_call(
 def _move_sources(
     sources: Sequence[Source], chat: dict[str, Any], native: dict[str, Any]
 ) -> tuple[Source, ...]:
-    """Return the sources of a chat body's strings at the places where another body has them.
+    """Return the sources of a chat body, at the places of the other protocol's body.
 
     A string may have lost what follows its files, or the head of a data URL.
     """
@@ -130,7 +130,7 @@ def _move_sources(
 def _find_text(
     strings: Sequence[tuple[str, str]], text: str, files: Sequence[Source]
 ) -> str | None:
-    """Return the place of a text, or of its start with all files in it; None if it has none."""
+    """Return the place of a text, or of its start with all files in it; else None."""
     if files[-1].length is None:
         return next((at for at, string in strings if string == text), None)
     covered = text[: sum(len(file.prefix) + (file.length or 0) for file in files)]
@@ -154,7 +154,7 @@ def _string_at(value: Any, place: str) -> str:
 
 
 def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
-    """Say why a prompt will not be cached: nothing is marked, or it is too short."""
+    """Return why a prompt will not be cached: nothing is marked, or it is too short."""
     from apiyi_cli.build.tokens import estimate_text_tokens
 
     marked = _find_marked_prefix(body)
@@ -174,7 +174,7 @@ def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
 
 
 def _find_marked_prefix(body: dict[str, Any]) -> Any:
-    """Return what the cache would hold, up to the last mark; None without a mark."""
+    """Return the blocks that the cache would hold, up to the last mark; else None."""
     parts: list[Any] = list(body.get("tools", ()))
     marked: list[Any] | None = None
     system = body.get("system", ())

@@ -1,4 +1,4 @@
-"""An answer held against a JSON Schema, exactly and in bounded time: `check_answer`.
+"""Checks an answer against a JSON Schema, exactly and in bounded time.
 
 The library judges, with the keywords replaced that it judges slowly, inexactly or in
 Python's own dialect of patterns. Between keywords the clock is looked at; a search that
@@ -30,7 +30,7 @@ from apiyi_cli.errors import Facts, IncompleteError, UsageError
 from apiyi_cli.text import Text
 
 CHECK_S: Final = 5.0
-"""How long one check may take where nothing else bounds it."""
+"""Seconds for one check if nothing else bounds it."""
 
 # Beyond this the library's own list of names that were judged grows too slow.
 _MOST_UNEVALUATED: Final = 2000
@@ -43,7 +43,7 @@ Keyword = Callable[[Any, Any, Any, Any], Errors]
 
 
 class AnswerCheck(NamedTuple):
-    """What a check found: at most one of the two is a text.
+    """The result of a check: at most one of the two is a message.
 
     `misfit` says in one line where the answer does not fit; `unfinished` why the check could
     not be brought to its end, so that nothing is known. Both None: the answer fits.
@@ -53,7 +53,7 @@ class AnswerCheck(NamedTuple):
     unfinished: str | None = None
 
     def error(self) -> IncompleteError | None:
-        """Return the error (exit 8) that a user of `--schema` is to see, None if it fits."""
+        """Return the error (exit 8) for a user of `--schema`, None if the answer fits."""
         if self.misfit is not None:
             return IncompleteError(
                 Text("the answer does not fit --schema"), self.misfit, facts=Facts(phase="content")
@@ -68,7 +68,7 @@ class AnswerCheck(NamedTuple):
 
 
 class CheckStop(Exception):
-    """The check cannot go on; `why` is a message."""
+    """The check cannot continue; `why` is a message."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -76,7 +76,7 @@ class CheckStop(Exception):
 
 
 def check_answer(schema: Any, text: str, *, limit_s: float = CHECK_S) -> AnswerCheck:
-    """Hold a text against a JSON Schema: first that it is JSON, then that it fits.
+    """Check a text against a JSON Schema: first that it is JSON, then that it fits.
 
     `schema` is the bare schema (not what a request puts around it), as `read_schema`
     accepted it; `text` what the user gets to see. Takes at most about `limit_s` seconds, in
@@ -130,7 +130,7 @@ def refuse_malformed(schema: dict[str, Any], what: str) -> None:
 
 @cache
 def validator_class(dialect: Dialect) -> Any:
-    """Return the library's class for a dialect, bounded in time and with our own keywords."""
+    """Return the validator class of a dialect, bounded in time and with our own keywords."""
     import jsonschema
 
     base = getattr(jsonschema, dialect.validator)
@@ -176,7 +176,7 @@ _checkers: dict[int, _Checker] = {}
 
 
 def _checker(schema: Any) -> _Checker:
-    """Return what checks against a schema; made once for each schema object."""
+    """Return the checker of a schema, made once for each schema object."""
     known = _checkers.get(id(schema))
     if known is not None and known.schema is schema:
         return known
@@ -208,7 +208,7 @@ def _first_line(error: Any) -> str:
 
 
 def _check_clock() -> float:
-    """Return the seconds that are left; raise CheckStop when there are none."""
+    """Return the seconds that are left; raise CheckStop if there are none."""
     left_s = _state.ends_at - time.monotonic()
     if left_s <= 0:
         raise _make_timeout()
@@ -228,7 +228,7 @@ def _bound_keyword(keyword: Keyword) -> Keyword:
 
 
 def _own_keywords(known: dict[str, Keyword]) -> dict[str, Keyword]:
-    """Return our keywords, where the dialect has them at all."""
+    """Return our own keywords, as far as the dialect has them."""
     own: dict[str, Keyword] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
@@ -244,7 +244,7 @@ def _own_keywords(known: dict[str, Keyword]) -> dict[str, Keyword]:
 
 
 def _matches(text: str, value: str) -> bool | None:
-    """Return whether a pattern is found, None when this Python cannot read it."""
+    """Return True if a pattern matches, None if this Python cannot read it."""
     pattern = read_pattern(text)
     if pattern is None:
         return None
@@ -334,7 +334,7 @@ def _enum(validator: Any, allowed: Any, value: Any, schema: Any) -> Iterator[Any
 
 
 def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Iterator[Any]:
-    """Judge the numbers as they are written: 0.3 is a multiple of 0.1."""
+    """Judge numbers by their decimal text: 0.3 is a multiple of 0.1."""
     if not validator.is_type(value, "number"):
         return
     if abs(value) == math.inf:
@@ -358,7 +358,7 @@ def _keys(allowed: Any) -> frozenset[Any]:
 
 
 def _key(value: Any) -> Any:
-    """Return what is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    """Return a key that is equal for equal JSON values: 1 equals 1.0, 1 differs from true."""
     if isinstance(value, bool):
         return (bool, value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""JSON Schemas as such: the dialect that one is written in, its references, its patterns.
+"""Facts about JSON Schemas: dialect, references, patterns.
 
 Nothing is ever fetched: a reference leads to a place in the schema itself, or to one of the
 published meta-schemas, which the library brings along.
@@ -21,14 +21,14 @@ _SAME_VALUE_MAPS: Final = ("dependentSchemas", "dependencies")
 
 
 class Dialect(NamedTuple):
-    """A version of JSON Schema: what two libraries call it."""
+    """A version of JSON Schema, with its names in two libraries."""
 
     validator: str
     specification: str
 
     @property
     def hides_siblings(self) -> bool:
-        """Return True if nothing counts beside a `$ref`: up to draft-07."""
+        """Return True if keywords beside a `$ref` are ignored, as up to draft-07."""
         return "20" not in self.specification
 
 
@@ -66,7 +66,7 @@ class Survey(NamedTuple):
 
 
 def find_dialect(schema: Any) -> Dialect | None:
-    """Return the dialect that `$schema` names, 2020-12 without it, None for an unknown one."""
+    """Return the dialect that `$schema` names: 2020-12 without it, None if unknown."""
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if named is None:
         return LATEST
@@ -87,7 +87,7 @@ def survey(schema: Any, what: str) -> Survey:
 
 
 def describe_unchecked(schema: Any, what: str) -> tuple[str, ...]:
-    """Return what to say once about the parts of a schema that will not be checked."""
+    """Return messages about the parts of a schema that will not be checked."""
     messages = []
     if find_dialect(schema) is None:
         named = quote_briefly(schema["$schema"])

@@ -1,6 +1,6 @@
-"""JSON Schema in the part of it that Google's `responseSchema` and `parameters` take.
+"""JSON Schema as Google's `responseSchema` and `parameters` accept it.
 
-That is OpenAPI 3.0's: no references, no `const`, no list of types. What it cannot say is left out:
+That is OpenAPI 3.0's: no references, no `const`, no list of types. The rest is left out:
 the answer is checked against the whole schema all the same.
 """
 
@@ -36,7 +36,7 @@ _MOST_DEPTH = 32
 
 
 def openapi_schema(schema: Any) -> dict[str, Any]:
-    """Return the schema with its references put in place, as far as OpenAPI 3.0 can say it.
+    """Return the schema with its references inlined, as far as OpenAPI 3.0 can express it.
 
     A schema that refers to itself is cut after 32 levels.
     """

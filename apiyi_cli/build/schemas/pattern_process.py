@@ -1,4 +1,4 @@
-"""Searches that may take for ever, in a separate process that ends when its time is up.
+"""Regular expression searches in a separate process that is killed at a time limit.
 
 Python's `re` cannot be interrupted, in no thread, once it searches. The process knows nothing
 but `re` and `json` (about 20 ms to start), gets no environment, and is used again; on systems
@@ -81,7 +81,7 @@ def _search(worker: _Worker, pattern: str, text: str, limit_s: float) -> bool:
         if answer:
             _idle.append(worker)
         else:
-            # Killed, or this thread was interrupted: a search nobody waits for must not go on.
+            # Killed, or this thread was interrupted: the search must not continue without a reader.
             _end(process)
     if not answer:
         raise SearchTimeout

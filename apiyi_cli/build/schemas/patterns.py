@@ -1,8 +1,8 @@
-"""Patterns of JSON Schemas: read as JavaScript writes them, and what matching one may cost.
+"""Patterns of JSON Schemas: JavaScript's syntax converted, and the cost of matching.
 
 JSON Schema names the dialect of ECMA-262, Python has its own. Where both can read a pattern,
 Python's reading counts, which is the more generous one (`\\w` holds letters of all scripts).
-What JavaScript only spells differently is respelled. What Python does not have (`\\p{L}`, a
+JavaScript's spellings are converted. Features that Python lacks (`\\p{L}`, a
 lookbehind of several widths) makes the pattern unreadable, and it is not checked.
 """
 
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 CHEAP_STEPS: Final = 1e6
-"""Steps of the engine that take less than about 50 ms."""
+"""Engine steps that take less than about 50 ms."""
 
 _QUANTIFIER: Final = re.compile(r"(?:[*+?]|\{(\d+)(?:,(\d*))?\})[?+]?")
 _GROUP: Final = re.compile(
@@ -28,7 +28,7 @@ _NAMED_REFERENCE: Final = re.compile(r"\\k<([^\W\d]\w*)>")
 
 
 class MatchCost(NamedTuple):
-    """In how many ways a pattern may be tried at one place of a text of length n.
+    """The number of ways to try a pattern at one place of a text of length n.
 
     That is 2 ** `log` * n ** `degree`, or beyond every power of n when `is_explosive`.
     2 ** `volume` is how often its innermost part is repeated by counts that are written.
@@ -40,7 +40,7 @@ class MatchCost(NamedTuple):
     volume: float = 0.0
 
     def join(self, other: MatchCost) -> MatchCost:
-        """Return the ways of this and then another part."""
+        """Return the ways of this part followed by another."""
         return MatchCost(
             self.log + other.log,
             self.degree + other.degree,
@@ -61,7 +61,7 @@ class MatchCost(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A pattern that Python can read: its respelling, compiled, and what matching may cost."""
+    """A pattern that Python can read: converted, compiled, with the cost of matching."""
 
     source: str
     compiled: re.Pattern[str]
@@ -69,7 +69,7 @@ class Pattern(NamedTuple):
     is_anchored: bool
 
     def is_cheap(self, length: int) -> bool:
-        """Return True if a text of this length is searched in no time worth speaking of."""
+        """Return True if searching a text of this length takes negligible time."""
         if self.ways.is_explosive and length > 10:
             return False
         starts = 0 if self.is_anchored else 1
@@ -79,7 +79,7 @@ class Pattern(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def read_pattern(text: str) -> Pattern | None:
-    """Return the pattern, None when this Python cannot read it."""
+    """Return the pattern, None if this Python cannot read it."""
     reader = _Reader(text)
     try:
         ways = reader.read()
@@ -227,7 +227,7 @@ class _Reader:
 
 
 def _bounds(match: re.Match[str]) -> tuple[int, float]:
-    """Return how often a quantifier repeats, at least and at most."""
+    """Return the least and most repetitions of a quantifier."""
     if match[1] is None:
         return {"*": (0, math.inf), "+": (1, math.inf), "?": (0, 1.0)}[match[0][0]]
     if match[2] is None:

@@ -1,4 +1,4 @@
-"""`--schema`: a JSON Schema, or a short line that becomes one, as it is sent."""
+"""`--schema`: reads a JSON Schema, or a short line that becomes one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def require_schema(value: Any, what: str) -> dict[str, Any]:
     """Return `value` if it is a JSON Schema that can be used, else raise UsageError.
 
     The error says where it is none, or which `$ref` leads nowhere. Patterns may be of any
-    dialect; those that cannot be read here are told by `describe_unchecked`.
+    dialect; those that cannot be read here are reported by `describe_unchecked`.
     """
     if not isinstance(value, dict):
         raise UsageError(Text("cannot use {what}", what=what), Text("a JSON Schema is an object"))
@@ -89,7 +89,7 @@ def wrap_schema(value: Any) -> dict[str, Any]:
 
 
 def _strict(value: Any) -> bool:
-    """Return True if strict mode takes a schema: objects closed, properties required."""
+    """Return True if strict mode accepts a schema: closed objects, required properties."""
     if isinstance(value, list):
         return all(_strict(item) for item in value)
     if not isinstance(value, dict):
